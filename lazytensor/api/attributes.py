@@ -1,0 +1,244 @@
+"""Attributes of a Tensor: shape, dtype, strides, flags, base, T, real, imag, flat, data ..., and setting them."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..ir.layout import canonical
+from ..ir.node import Node, leaf, make
+from ..ir.operation import register
+from ..run import floating
+from .handle import (Tensor, View, apply_steps, c_layout, export, geometry, is_shared, is_writeable, lock_of, memory_of,
+                     root_of, state_of, steps_of, wrap)
+
+_ndarray = np.ndarray
+_RESHAPED = register("reshape_in_place", "call", lambda array, dtype, shape: array.view(dtype).reshape(shape))
+
+
+class Flags:
+    """What ``t.flags`` gives: NumPy's flags, by attribute or by key; `writeable` can be set."""
+
+    __slots__ = ("_t",)
+
+    def __init__(self, t: Any) -> None:
+        object.__setattr__(self, "_t", t)
+
+    @property
+    def writeable(self) -> bool:
+        """Whether the array may be written to."""
+        return is_writeable(self._t)
+
+    @property
+    def owndata(self) -> bool:
+        """Whether the array owns its memory."""
+        return self._t._value.__class__ is Node
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(geometry(self._t).flags, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "writeable":
+            set_writeable(self._t, bool(value))
+        elif name in ("aligned", "writebackifcopy"):
+            setattr(export(self._t).flags, name, value)
+        else:
+            raise AttributeError(f"attribute '{name}' of 'numpy._core.multiarray.flagsobj' objects is not writable")
+
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self, _KEYS[key]) if key in _KEYS else geometry(self._t).flags[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        setattr(self, _KEYS.get(key, key.lower()), value)
+
+    def _real(self) -> Any:
+        return export(self._t).flags
+
+    def __repr__(self) -> str:
+        rows = [f"  {key} : {self[key]}" for key in (
+            "C_CONTIGUOUS", "F_CONTIGUOUS", "OWNDATA", "WRITEABLE", "ALIGNED", "WRITEBACKIFCOPY")]
+        return "\n".join(rows) + "\n"
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Flags) and repr(self) == repr(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+_KEYS = {"WRITEABLE": "writeable", "W": "writeable", "OWNDATA": "owndata", "O": "owndata"}
+
+
+def set_writeable(t: Any, value: bool) -> None:
+    """``t.flags.writeable = value``; a view can be made writeable only if its root is."""
+    v = t._value
+    if v.__class__ is View:
+        if value and not is_writeable(v.root):
+            raise ValueError("cannot set WRITEABLE flag to True of this array")
+        v.writeable = value
+        return
+    if value and is_shared(t) and not t._state.memory.flags.writeable:
+        t._state.memory.flags.writeable = True
+    state_of(t).writeable = value
+
+
+def setflags(self: Any, write: Any = None, align: Any = None, uic: Any = None) -> None:
+    """As `numpy.ndarray.setflags`."""
+    if write is not None:
+        set_writeable(self, bool(write))
+    if align is not None:
+        export(self).setflags(align=align)
+
+
+def _get_shape(self: Any) -> Any:
+    return self._value.shape
+
+
+def _set_shape(self: Any, shape: Any) -> None:
+    """``t.shape = shape``: the same elements, in place; an error where a copy would be needed."""
+    v = self._value
+    probe = geometry(self)[...]
+    probe.shape = shape
+    _set_geometry(self, probe, v.dtype)
+
+
+def _set_dtype(self: Any, dtype: Any) -> None:
+    """``t.dtype = dtype``: the same bytes, read otherwise."""
+    probe = geometry(self)[...]
+    probe.dtype = dtype
+    _set_geometry(self, probe, probe.dtype)
+
+
+def _set_geometry(self: Any, probe: Any, dtype: Any) -> None:
+    """Gives the handle another shape and dtype over the same memory."""
+    v = self._value
+    shape = tuple(probe.shape)
+    strides = canonical(probe.strides, shape, dtype.itemsize)
+    steps = ((_ndarray.view, (dtype,)), (_ndarray.reshape, (shape,)))
+    if v.__class__ is View:
+        v.steps = steps_of(self) + steps
+        v.shape, v.dtype, v.strides = shape, dtype, strides
+        v.of, v.given = v.root._value.shape, v.root._value.dtype
+        return
+    if v.buffer is not None:
+        with lock_of(self):
+            old = self._value
+            array = old.buffer.view(dtype).reshape(shape)
+            self._value = leaf(array, strides)
+            if self._state is not None and self._state.memory is not None:
+                self._state.memory = array
+        return
+    with lock_of(self):
+        old = self._value
+        self._value = make(_RESHAPED, (old,), (("dtype", dtype), ("shape", shape)), shape, dtype, strides,
+                           floating.in_force(), old.depth + 1)
+
+
+def _get_strides(self: Any) -> Any:
+    return c_layout(self._value)
+
+
+def _set_strides(self: Any, strides: Any) -> None:
+    real = export(self)
+    real.strides = strides
+    self._value = wrap(real)._value
+
+
+def _get_real(self: Any) -> Any:
+    if self._value.dtype.kind != "c":
+        return self if self._value.dtype.kind != "O" else wrap(export(self).real)
+    return apply_steps(self, ((_real_of, ()),), geometry(self).real)
+
+
+def _get_imag(self: Any) -> Any:
+    if self._value.dtype.kind != "c":
+        return wrap(export(self).imag)
+    return apply_steps(self, ((_imag_of, ()),), geometry(self).imag)
+
+
+def _real_of(array: Any) -> Any:
+    return array.real
+
+
+def _imag_of(array: Any) -> Any:
+    return array.imag
+
+
+def _set_real(self: Any, value: Any) -> None:
+    _get_real(self)[...] = value
+
+
+def _set_imag(self: Any, value: Any) -> None:
+    if self._value.dtype.kind != "c":
+        raise TypeError("array does not have imaginary part to set")
+    _get_imag(self)[...] = value
+
+
+def _get_transposed(self: Any) -> Any:
+    return self.transpose()
+
+
+def _get_matrix_transposed(self: Any) -> Any:
+    if len(self._value.shape) < 2:
+        raise ValueError("matrix transpose with ndim < 2 is undefined")
+    return self.swapaxes(-1, -2)
+
+
+def _get_base(self: Any) -> Any:
+    v = self._value
+    return v.root if v.__class__ is View else None
+
+
+def _set_flat(self: Any, value: Any) -> None:
+    export(self).flat = value
+
+
+def _pinned(self: Any) -> Any:
+    """Real memory whose address is given out: nobody can tell when it is forgotten, so it stays shared."""
+    memory_of(root_of(self))
+    state_of(root_of(self)).pinned = True
+    return export(self)
+
+
+def dlpack(self: Any, **options: Any) -> Any:
+    """As `numpy.ndarray.__dlpack__`."""
+    return export(self).__dlpack__(**options)
+
+
+_SIMPLE: dict[str, Any] = {
+    "shape": (_get_shape, _set_shape), "dtype": (lambda t: t._value.dtype, _set_dtype),
+    "strides": (_get_strides, _set_strides), "ndim": (lambda t: len(t._value.shape), None),
+    "size": (lambda t: prod(t._value.shape), None), "itemsize": (lambda t: t._value.dtype.itemsize, None),
+    "nbytes": (lambda t: prod(t._value.shape) * t._value.dtype.itemsize, None),
+    "flags": (Flags, None), "base": (_get_base, None), "T": (_get_transposed, None),
+    "mT": (_get_matrix_transposed, None), "real": (_get_real, _set_real), "imag": (_get_imag, _set_imag),
+    "flat": (lambda t: export(t).flat, _set_flat), "data": (lambda t: export(t).data, None),
+    "ctypes": (lambda t: _pinned(t).ctypes, None), "device": (lambda t: "cpu", None),
+    "__array_interface__": (lambda t: _pinned(t).__array_interface__, None),
+    "__array_struct__": (lambda t: _pinned(t).__array_struct__, None),
+    "__array_priority__": (lambda t: 0.0, None),
+}
+
+
+def to_device(self: Any, device: str, /, *, stream: Any = None) -> Any:
+    """As `numpy.ndarray.to_device`: the CPU only."""
+    np.empty(0).to_device(device, stream=stream)  # type: ignore[attr-defined]
+    return self
+
+
+def dlpack_device(self: Any) -> Any:
+    """As `numpy.ndarray.__dlpack_device__`: (kDLCPU, 0)."""
+    return np.empty(0).__dlpack_device__()
+
+
+def _attach() -> None:
+    for name, (get, put) in _SIMPLE.items():
+        real = getattr(_ndarray, name, None)
+        setattr(Tensor, name, property(get, put, doc=getattr(real, "__doc__", None)))
+    for name, fn in {"setflags": setflags, "__dlpack__": dlpack, "__dlpack_device__": dlpack_device,
+                     "to_device": to_device}.items():
+        setattr(Tensor, name, fn)
+
+
+_attach()

@@ -1,0 +1,204 @@
+"""How an operation becomes a node: dtype, shape and layout as NumPy would give them, and whether it may wait.
+
+The hot paths of `operators` write the common case out; everything else comes through `record` and `elementwise`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from ..compile import realize
+from ..config import current
+from ..ir.dtypes import UfuncRecord, int_bounds
+from ..ir.layout import broadcast
+from ..ir.layout import elementwise as layout_of
+from ..ir.node import AT_ONCE, Node, leaf, make
+from ..ir.operation import Operation
+from ..run import floating, pins
+from .handle import Tensor, View, read, tensor
+from .scalar import Scalar, scalar
+
+_generic = np.generic
+_ndarray = np.ndarray
+_VIEW = Operation.VIEW
+NUMBERS = frozenset((bool, int, float, complex))
+SNAPSHOT = 4096
+"""A real array of at most this many bytes is copied when it becomes an operand; a larger one makes the operation run."""
+
+
+class NotArray(Exception):
+    """An operand that only NumPy itself can deal with: the operation is NumPy's, on real arrays."""
+
+
+def users_frame() -> Any:
+    """The innermost frame outside this package: the user's line."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("lazytensor."):
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame
+
+
+def operand(value: Any) -> Any:
+    """What a node holds for an operand: a Node, a Python number or a NumPy scalar.
+
+    Raises
+    ------
+    NotArray
+        For what is none of: Tensor, lazy or NumPy scalar, Python number, plain ndarray, list, tuple.
+    """
+    kind = type(value)
+    if kind is Tensor:
+        return read(value)
+    if kind in NUMBERS:
+        return value
+    if issubclass(kind, Scalar):
+        return value._node
+    if issubclass(kind, _generic):
+        if value.dtype.hasobject or value.dtype.kind in "SUV":
+            raise NotArray
+        return value
+    if kind is _ndarray:
+        return taken_in(value)
+    if kind is list or kind is tuple:
+        array = np.asarray(value)
+        return leaf(array, None)
+    raise NotArray
+
+
+def taken_in(array: Any) -> Node:
+    """A real array as an operand: its elements as they are now."""
+    if array.nbytes <= SNAPSHOT and not array.dtype.hasobject:
+        array = array.copy(order="K")
+        return leaf(array, _strides(array))
+    return leaf(array, _strides(array), AT_ONCE)
+
+
+def _strides(array: Any) -> Any:
+    flags = array.flags
+    return None if flags.c_contiguous and 1 not in array.shape and array.size else array.strides
+
+
+def record(op: Operation, inputs: tuple[Any, ...], attrs: Any, shape: tuple[int, ...], dtype: np.dtype[Any],
+           strides: Any, frame: Any, lazy: bool = True) -> Node:
+    """Makes a node, and runs it at once if it may not wait: errors and warnings must come now, the operands are shared
+    memory, the chain is too long, or too much memory is pinned."""
+    capsule = floating.in_force()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("lazytensor."):
+        frame = frame.f_back
+    depth = 0
+    pinned = 0
+    for x in inputs:
+        if type(x) is Node:
+            if x.depth > depth:
+                depth = x.depth
+            base = x.a if x.op is _VIEW and x.buffer is None else x
+            buffer = base.buffer
+            if type(buffer) is _ndarray and buffer.nbytes >= pins.LARGE:
+                pinned += buffer.nbytes
+    depth += 1
+    if not lazy or not floating.unchanged(capsule):
+        depth = AT_ONCE
+    node = make(op, inputs, attrs, shape, dtype, strides, capsule, depth, frame)
+    if depth > current.depth:
+        realize([node])
+    elif pinned:
+        many = pins.note(node, pinned)
+        if many:
+            realize(many)
+    return node
+
+
+def handle(node: Node) -> Any:
+    """What the user gets for a node: a Tensor, or a lazy scalar if it has no axes."""
+    return tensor(node) if node.shape else scalar(node)
+
+
+def kind_of(x: Any) -> Any:
+    """What dtype resolution knows an operand by: its dtype, or the type of a Python number."""
+    kind = type(x)
+    return kind if kind in NUMBERS else x.dtype
+
+
+def resolved(record_: UfuncRecord, inputs: tuple[Any, ...], **options: Any) -> Any:
+    """The output dtypes of a ufunc for these operands.
+
+    Raises
+    ------
+    NotArray
+        If there is no loop, or a Python int does not fit its dtype: NumPy itself knows what error that is, if any.
+    """
+    kinds = tuple([kind_of(x) for x in inputs])
+    if bool in kinds:
+        kinds = tuple([np.dtype(bool) if k is bool else k for k in kinds])
+    try:
+        found = record_.resolve(kinds, **options)
+    except TypeError:
+        raise NotArray from None
+    for x, d in zip(inputs, found.loop, strict=False):
+        if type(x) is int and d.kind in "iu" and not -128 <= x <= 127 or type(x) is int and x < 0 and d.kind == "u":
+            low, high = int_bounds(d)
+            if not low <= x <= high:
+                raise NotArray
+        elif type(x) is int and d.kind == "O":
+            raise NotArray
+    return found
+
+
+def shape_of(inputs: tuple[Any, ...]) -> tuple[int, ...]:
+    """The broadcast shape of operands."""
+    shape: Any = ()
+    for x in inputs:
+        if type(x) is Node:
+            s = x.shape
+            if s is not shape and s != shape:
+                shape = s if not shape else shape if not s else broadcast(*[
+                    y.shape for y in inputs if type(y) is Node])
+    return shape  # type: ignore[no-any-return]
+
+
+def strides_for(shape: tuple[int, ...], itemsize: int, inputs: tuple[Any, ...]) -> Any:
+    """The strides of a ufunc's new output."""
+    for x in inputs:
+        if type(x) is Node and (x.strides is not None or (x.shape != shape and x.shape)):
+            return layout_of(shape, itemsize, tuple([
+                (y.shape, y.strides, y.dtype.itemsize) for y in inputs if type(y) is Node]))
+    return None
+
+
+def elementwise(record_: UfuncRecord, inputs: tuple[Any, ...], frame: Any, attrs: Any = None,
+                options: dict[str, Any] | None = None, like: Any = None) -> Node:
+    """The node of an elementwise ufunc call without `out` and `where`.
+
+    `like` gives the strides if they are not those of the operands (an elided temporary's).
+    """
+    found = resolved(record_, inputs, **options) if options else resolved(record_, inputs)
+    shape = shape_of(inputs)
+    dtype = found.outputs[0]
+    strides = strides_for(shape, dtype.itemsize, inputs) if like is None else like
+    return record(record_.op, inputs, attrs, shape, dtype, strides, frame, found.lazy)
+
+
+def stand_in(x: Any) -> Any:
+    """An array of an operand's shape and dtype over the memory of one element, for NumPy to find errors in shapes."""
+    if type(x) is not Node:
+        return x
+    return np.lib.stride_tricks.as_strided(np.zeros(1, x.dtype), x.shape, (0,) * len(x.shape))
+
+
+def is_scalar_like(value: Any) -> bool:
+    """Whether NumPy would do scalar arithmetic with it: a lazy or NumPy scalar or a Python number."""
+    kind = type(value)
+    return kind in NUMBERS or issubclass(kind, (Scalar, _generic))
+
+
+def is_pending(value: Any) -> bool:
+    """Whether a Tensor or lazy scalar has not been computed."""
+    kind = type(value)
+    if kind is Tensor:
+        v = value._value
+        node = v.root._value if v.__class__ is View else v
+        return node.buffer is None
+    return issubclass(kind, Scalar) and value._node.buffer is None

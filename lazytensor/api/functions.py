@@ -1,0 +1,151 @@
+"""NumPy's functions that are lazy: each hands Tensors to the method of the same meaning, everything else to NumPy.
+
+`LAZY` maps NumPy's names to them. `array_function` is `__array_function__`: the same for NumPy's own functions.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..ir.dtypes import NUMERIC
+from ..ir.layout import elementwise as layout_of
+from ..ir.node import Node
+from ..ir.operation import register
+from . import matrix, methods
+from .build import NUMBERS, NotArray, handle, operand, record, shape_of
+from .fallback import fallback
+from .handle import Tensor
+
+_getframe = sys._getframe
+
+
+def _by_method(name: str, method: str | None = None, rename: dict[str, str] | None = None) -> Callable[..., Any]:
+    """A function of NumPy's as the Tensor method that does the same with the same arguments after the first."""
+    real = getattr(np, name)
+    otherwise = fallback(real, name)
+    own = getattr(Tensor, method or name)
+    renamed = rename or {}
+
+    @functools.wraps(real)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if args and type(args[0]) is Tensor:
+            options = {renamed.get(k, k): v for k, v in kwargs.items() if v is not np._NoValue} if kwargs else kwargs
+            return own(*args, **options)
+        return otherwise(*args, **kwargs)
+    return function
+
+
+def _transpose(a: Any, axes: Any = None) -> Any:
+    return a.transpose() if axes is None else a.transpose(*axes) if isinstance(axes, (tuple, list)) else (
+        a.transpose(axes))
+
+
+def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    return methods.copy(a, order)
+
+
+def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    if axis is None:
+        result, axis = a.flatten(), -1
+    else:
+        result = a.copy(order="K")
+    result.sort(axis=axis, kind=kind, order=order, stable=stable)
+    return result
+
+
+def _clip(a: Any, a_min: Any = np._NoValue, a_max: Any = np._NoValue, out: Any = None, *, min: Any = np._NoValue,
+          max: Any = np._NoValue, **kwargs: Any) -> Any:
+    if (a_min is not np._NoValue or a_max is not np._NoValue) and (min is not np._NoValue or max is not np._NoValue):
+        return np.clip(np.empty(0), a_min, a_max, min=min, max=max)
+    low = min if a_min is np._NoValue else a_min
+    high = max if a_max is np._NoValue else a_max
+    return methods.clip(a, None if low is np._NoValue else low, None if high is np._NoValue else high, out, **kwargs)
+
+
+def _statistic(name: str) -> Callable[..., Any]:
+    def function(a: Any, *args: Any, correction: Any = np._NoValue, **kwargs: Any) -> Any:
+        if correction is not np._NoValue:
+            if kwargs.get("ddof", 0) != 0 or len(args) > 3:
+                raise ValueError("ddof and correction can't be provided simultaneously.")
+            kwargs["ddof"] = correction
+        return getattr(a, name)(*args, **kwargs)
+    return function
+
+
+def _on_tensors(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of NumPy's that is `own` where the first argument is a Tensor."""
+    real = getattr(np, name)
+    otherwise = fallback(real, name)
+
+    @functools.wraps(real)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if args and type(args[0]) is Tensor:
+            return own(*args, **kwargs)
+        return otherwise(*args, **kwargs)
+    return function
+
+
+_WHERE = register("where", "call", np.where)
+_where_on_real = fallback(np.where, "where")
+
+
+@functools.wraps(np.where)
+def where(*args: Any) -> Any:
+    """See `numpy.where`."""
+    if len(args) == 3 and any(type(x) is Tensor for x in args):
+        try:
+            inputs = tuple([operand(x) for x in args])
+            condition, x, y = inputs
+            if type(condition) is Node and _numbers(condition) and (_numbers(x) and _numbers(y)):
+                return _pending_where(inputs)
+        except NotArray:
+            pass
+    return _where_on_real(*args)
+
+
+def _numbers(x: Any) -> bool:
+    return type(x) in NUMBERS and type(x) is not int or type(x) is int and -128 <= x <= 127 or (
+        type(x) not in NUMBERS and x.dtype.char in NUMERIC)
+
+
+def _pending_where(inputs: tuple[Any, ...]) -> Any:
+    samples = [np.zeros((), x.dtype) if type(x) is Node else x for x in inputs[1:]]
+    dtype = np.where(np.zeros(1, bool), *samples).dtype
+    shape = shape_of(inputs)
+    if not shape or any(n == 0 for n in shape):
+        raise NotArray
+    operands = tuple([(x.shape, x.strides, x.dtype.itemsize) if type(x) is Node else ((), None, 8) for x in inputs])
+    strides = layout_of(shape, dtype.itemsize, operands, trivial=False)
+    return handle(record(_WHERE, inputs, None, shape, dtype, strides, _getframe(2)))
+
+
+LAZY: dict[str, Callable[..., Any]] = {
+    **{name: _by_method(name) for name in (
+        "sum", "prod", "max", "min", "any", "all", "mean", "argmax", "argmin", "cumsum", "cumprod", "reshape", "ravel",
+        "swapaxes", "squeeze", "round")},
+    "amax": _by_method("amax", "max"), "amin": _by_method("amin", "min"), "around": _by_method("around", "round"),
+    "transpose": _on_tensors("transpose", _transpose), "copy": _on_tensors("copy", _copy),
+    "sort": _on_tensors("sort", _sort), "clip": _on_tensors("clip", _clip),
+    "var": _on_tensors("var", _statistic("var")), "std": _on_tensors("std", _statistic("std")),
+    "real": _on_tensors("real", lambda val: val.real), "imag": _on_tensors("imag", lambda val: val.imag),
+    "diagonal": _by_method("diagonal"), "shape": _on_tensors("shape", lambda a: a.shape),
+    "ndim": _on_tensors("ndim", lambda a: a.ndim),
+    "dot": functools.wraps(np.dot)(matrix.dot), "where": where,
+}
+
+
+def array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """`__array_function__`: a function of NumPy's given a Tensor does what lazytensor's does."""
+    own = HANDLED.get(func)
+    return (own if own is not None else fallback(func, getattr(func, "__name__", "function")))(*args, **kwargs)
+
+
+HANDLED: dict[Any, Callable[..., Any]] = {}
+"""NumPy's functions and what stands for them; `namespace` fills it."""
+
+Tensor.__array_function__ = array_function  # type: ignore[attr-defined]

@@ -1,0 +1,402 @@
+"""The Tensor: what users hold. It owns a node, or is a view over another Tensor.
+
+This file answers how a handle is read, written, given out and taken in; what users can do with it is attached by the
+other files of this folder.
+
+* `read` gives the node of a Tensor's present value; `peek` its array, for looking only.
+* `write` gives the memory's owner a new value.
+* `export` gives out real memory: a Tensor that has given out (or taken in) memory is *shared* while anybody else holds
+  that memory. Reads of it run at once, writes go straight through.
+* `wrap` makes a Tensor of what NumPy returned.
+"""
+
+from __future__ import annotations
+
+import threading
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from ..compile import realize
+from ..ir.layout import c_strides, canonical, dense, shadow
+from ..ir.node import AT_ONCE, Node, leaf, make, new
+from ..ir.operation import Operation
+from ..run import pool
+from ..run.interpreter import apply_view
+from .scalar import Scalar
+from .scalar import value_of as scalar_value
+
+_VIEW = Operation.VIEW
+_ndarray = np.ndarray
+_generic = np.generic
+
+
+class View:
+    """A view: steps from its root's value to its own, and the geometry that they give.
+
+    `of` and `given` are the root's shape and dtype when the view was made: if the root has been given others since
+    (``a.shape = ...``), the root's value is put back into the old ones first.
+    """
+
+    __slots__ = ("root", "steps", "shape", "dtype", "strides", "writeable", "of", "given")
+    root: Tensor
+    steps: tuple[Any, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    strides: tuple[int, ...] | None
+    writeable: bool
+    of: Any
+    given: Any
+
+
+class State:
+    """What is unusual about a root: memory that it shares with the outside, for good if `pinned`; read-only."""
+
+    __slots__ = ("memory", "pinned", "writeable")
+
+    def __init__(self) -> None:
+        self.memory: Any = None
+        self.pinned = False
+        self.writeable = True
+
+
+class _ArrayType(type):
+    """`isinstance` holds for NumPy's own arrays too; a subclass is an eager subclass of NumPy's array."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        kind = type(instance)
+        return kind is cls or issubclass(kind, (cls, _ndarray)) if cls is Tensor else issubclass(kind, cls)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return type.__subclasscheck__(cls, subclass) or (cls is Tensor and issubclass(subclass, _ndarray))
+
+    def __new__(mcls, name: str, bases: tuple[type, ...], scope: dict[str, Any], **options: Any) -> Any:
+        if any(type(base) is mcls for base in bases):
+            eager = tuple(_ndarray if type(base) is mcls else base for base in bases)
+            return type(_ndarray)(name, eager, scope, **options)
+        return super().__new__(mcls, name, bases, scope, **options)
+
+
+class Tensor(metaclass=_ArrayType):
+    """An N-dimensional array whose values are computed when they are needed; to a program it is `numpy.ndarray`.
+
+    ``lazytensor.ndarray(shape, dtype, buffer, offset, strides, order)`` makes one as NumPy's constructor does.
+    Subclassing it gives a subclass of `numpy.ndarray`, which computes at once.
+
+    Examples
+    --------
+    >>> import lazytensor as np
+    >>> x = np.arange(4.0)
+    >>> y = np.sqrt(x) + 1        # nothing has run yet
+    >>> y
+    array([1.        , 2.        , 2.41421356, 2.73205081])
+    """
+
+    __slots__ = ("_value", "_state", "__weakref__")
+    _value: Any
+    _state: State | None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return wrap(_ndarray.__new__(_ndarray, *[unwrapped(a) for a in args],
+                                     **{k: unwrapped(v) for k, v in kwargs.items()})) if cls is Tensor else (
+            _ndarray.__new__(cls, *args, **kwargs))
+
+
+Tensor.__name__ = Tensor.__qualname__ = "ndarray"
+Tensor.__module__ = "lazytensor"
+
+_LOCKS = [threading.Lock() for _ in range(64)]
+
+
+def lock_of(root: Tensor) -> Any:
+    """The lock that is held while a root's node is swapped or its memory written."""
+    return _LOCKS[(id(root) >> 5) & 63]
+
+
+def _renew_locks() -> None:
+    _LOCKS[:] = [threading.Lock() for _ in range(64)]
+
+
+if hasattr(threading, "_register_atfork"):
+    import os
+
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
+def tensor(node: Node) -> Tensor:
+    """A Tensor that owns a node."""
+    t = new(Tensor)
+    t._value = node
+    t._state = None
+    return t
+
+
+def view_tensor(root: Tensor, steps: tuple[Any, ...], geometry: Any, writeable: bool) -> Tensor:
+    """A view over a root; `geometry` is an array (perhaps over no memory) with its shape, strides and dtype."""
+    v = new(View)
+    v.root = root
+    v.steps = steps
+    v.shape = shape = geometry.shape
+    v.dtype = geometry.dtype
+    v.given = root._value.dtype
+    v.strides = None if geometry.flags.c_contiguous and 1 not in shape and 0 not in shape else canonical(
+        geometry.strides, shape, v.dtype.itemsize)
+    v.writeable = writeable
+    v.of = root._value.shape
+    t = new(Tensor)
+    t._value = v
+    t._state = None
+    return t
+
+
+def root_of(t: Tensor) -> Tensor:
+    """The Tensor that owns the memory."""
+    v = t._value
+    return t if v.__class__ is Node else v.root
+
+
+def is_writeable(t: Tensor) -> bool:
+    """What ``t.flags.writeable`` says."""
+    v = t._value
+    if v.__class__ is View:
+        return bool(v.writeable)
+    return t._state is None or t._state.writeable
+
+
+def geometry(t: Tensor) -> Any:
+    """An array with the Tensor's shape, strides and dtype, whose elements must not be looked at."""
+    v = t._value
+    if v.__class__ is Node and (buffer := v.buffer) is not None and type(buffer) is _ndarray:
+        return buffer
+    if v.dtype.hasobject:
+        return peek(t)
+    return shadow(v.shape, v.strides, v.dtype)
+
+
+def _steps_from(v: View, shape: tuple[int, ...], dtype: Any) -> tuple[Any, ...]:
+    """The steps of a view whose root may have another shape or dtype by now than when the view was made."""
+    if v.of == shape and v.given == dtype:
+        return v.steps
+    return ((_ndarray.reshape, (-1,)), (_ndarray.view, (v.given,)), (_ndarray.reshape, (v.of,)), *v.steps)
+
+
+def steps_of(t: Tensor) -> tuple[Any, ...]:
+    """The steps from the root's value to this Tensor's."""
+    v = t._value
+    if v.__class__ is Node:
+        return ()
+    node = v.root._value
+    return v.steps if v.of is node.shape else _steps_from(v, node.shape, node.dtype)
+
+
+def read(t: Tensor) -> Node:
+    """The node of the Tensor's present value; that of a shared Tensor makes what uses it run at once."""
+    v = t._value
+    root = t if v.__class__ is Node else v.root
+    node: Node = root._value
+    if root._state is not None and is_shared(root):
+        array = node.buffer if v is node else apply_view(steps_of(t), node.buffer)
+        return leaf(array, v.strides, AT_ONCE)
+    if v is node:
+        return node
+    n = new(Node)
+    n.op = _VIEW
+    n.a = node
+    n.b = None
+    n.rest = ()
+    n.attrs = v.steps if v.of is node.shape else _steps_from(v, node.shape, node.dtype)
+    n.shape = v.shape
+    n.dtype = v.dtype
+    n.strides = v.strides
+    n.code = None
+    n.lasti = -1
+    n.errstate = None
+    n.depth = node.depth
+    n.seq = 0
+    n.buffer = None
+    n.claim = None
+    return n
+
+
+def run(t: Tensor) -> Any:
+    """Computes the Tensor's root, if it is pending; gives the root's buffer."""
+    v = t._value
+    node = v if v.__class__ is Node else v.root._value
+    while node.buffer is None:
+        realize([node])
+        node = v if v.__class__ is Node else v.root._value
+    return node.buffer
+
+
+def peek(t: Tensor) -> Any:
+    """The Tensor's value as a real array, to look at only: never given out, never written."""
+    v = t._value
+    node = v if v.__class__ is Node else v.root._value
+    buffer = node.buffer
+    while buffer is None:
+        realize([node])
+        buffer = node.buffer
+    if type(buffer) is not _ndarray:
+        buffer = np.asarray(buffer)
+    return buffer if v.__class__ is Node else apply_view(steps_of(t), buffer)
+
+
+def is_shared(root: Tensor) -> bool:
+    """Whether somebody outside holds the root's memory; if not any more, the root is an ordinary one again."""
+    state = root._state
+    if state is None or state.memory is None:
+        return False
+    if state.pinned or not pool.sole(state.memory, _known.memory):
+        return True
+    state.memory = None
+    if state.writeable:
+        root._state = None
+    return False
+
+
+class _Known:
+    """How many references the functions here see of a root's memory, and of its node, that nobody else holds."""
+
+    __slots__ = ("memory", "node", "buffer")
+
+
+_known = _Known()
+
+
+def state_of(root: Tensor) -> State:
+    """The root's state, made if it has none."""
+    if root._state is None:
+        root._state = State()
+    return root._state
+
+
+def memory_of(root: Tensor) -> Any:
+    """The root's memory, computed, its own alone, and marked as given out."""
+    if root._state is not None and root._state.memory is not None:
+        return root._state.memory
+    run(root)
+    with lock_of(root):
+        node = root._value
+        buffer = node.buffer
+        if buffer is None:
+            raise RuntimeError("another thread wrote to a Tensor while its memory was being given out")
+        if type(buffer) is not _ndarray or not alone(node, buffer):
+            buffer = np.array(buffer) if type(buffer) is not _ndarray else _copied(buffer)
+            root._value = leaf(buffer, node.strides)
+        state_of(root).memory = buffer
+    return buffer
+
+
+def _copied(buffer: Any) -> Any:
+    copy = pool.empty_like(buffer)
+    np.copyto(copy, buffer)
+    return copy
+
+
+def alone(node: Node, buffer: Any) -> bool:
+    """Whether only a root and the caller hold the node and its buffer: no pending work reads it."""
+    return getrefcount(node) <= _known.node and pool.sole(buffer, _known.buffer)
+
+
+def export(t: Tensor) -> Any:
+    """A real ndarray over the Tensor's memory: what is written to either is seen by the other."""
+    v = t._value
+    if v.__class__ is Node:
+        array = memory_of(t)[...]
+    else:
+        memory = memory_of(v.root)
+        array = apply_view(steps_of(t), memory)
+    if not is_writeable(t) and array.flags.writeable:
+        array.flags.writeable = False
+    return array
+
+
+def wrap(value: Any) -> Any:
+    """A Tensor over what NumPy returned, sharing its memory; anything but a plain ndarray is given back as it is."""
+    if type(value) is not _ndarray:
+        return value
+    node = leaf(value, None if value.flags.c_contiguous and 1 not in value.shape and value.size else canonical(
+        value.strides, value.shape, value.dtype.itemsize))
+    t = new(Tensor)
+    t._value = node
+    state = t._state = State()
+    state.memory = value
+    state.writeable = value.flags.writeable
+    base = value.base
+    if base is not None and (type(base) is not _ndarray or base.base is not None):
+        state.pinned = True
+    elif not dense(value.shape, value.strides, value.dtype.itemsize):
+        state.pinned = True
+    return t
+
+
+def wrap_all(value: Any) -> Any:
+    """`wrap`, inside lists, tuples, named tuples and dicts too."""
+    kind = type(value)
+    if kind is _ndarray:
+        return wrap(value)
+    if kind is list:
+        return [wrap_all(v) for v in value]
+    if kind is tuple:
+        return tuple([wrap_all(v) for v in value])
+    if kind is dict:
+        return {k: wrap_all(v) for k, v in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return kind(*[wrap_all(v) for v in value])
+    return value
+
+
+def unwrapped(value: Any) -> Any:
+    """The real, shared array of a Tensor, the NumPy scalar of a lazy one; anything else is given back as it is."""
+    if type(value) is Tensor:
+        return export(value)
+    if issubclass(type(value), Scalar):
+        return scalar_value(value)
+    return value
+
+
+def of_number(value: Any, dtype: Any = None) -> Tensor:
+    """A Tensor of its own memory with the value of a number or nested sequence."""
+    return wrap(np.array(value, dtype))
+
+
+def c_layout(t: Any) -> tuple[int, ...]:
+    """The byte strides of a value record, spelled out."""
+    return t.strides if t.strides is not None else c_strides(t.shape, t.dtype.itemsize)
+
+
+def apply_steps(t: Tensor, steps: tuple[Any, ...], geometry_: Any, writeable: bool | None = None) -> Tensor:
+    """A view of a Tensor by further steps, with the geometry that they give."""
+    v = t._value
+    if v.__class__ is Node:
+        return view_tensor(t, steps, geometry_, is_writeable(t) if writeable is None else writeable)
+    return view_tensor(v.root, steps_of(t) + steps, geometry_, v.writeable if writeable is None else writeable)
+
+
+def _calibrate() -> None:
+    """Measures the reference counts of a root's node and memory that nobody else holds."""
+    _known.node = _known.buffer = 64
+    for name in ("node", "buffer", "memory"):
+        for guess in range(1, 64):
+            setattr(_known, name, guess)
+            root = tensor(leaf(np.zeros(1), None))
+            first = root._value
+            address = first.buffer.ctypes.data
+            del first
+            if name == "memory":
+                memory_of(root)
+                if not is_shared(root):
+                    break
+            elif memory_of(root).ctypes.data == address:
+                break
+
+
+_calibrate()
+
+
+def mutated(root: Tensor, op: Operation, operands: tuple[Any, ...], attrs: Any, errstate: Any, depth: int,
+            frame: Any) -> Node:
+    """The node of a root's next value after a write."""
+    old = root._value
+    return make(op, (old, *operands), attrs, old.shape, old.dtype, old.strides, errstate, depth, frame)

@@ -1,0 +1,296 @@
+"""``t[index]``, ``t[index] = value``, iteration: basic, advanced and boolean, as NumPy's."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..ir.node import Node, leaf
+from ..ir.operation import Operation, register
+from .build import NUMBERS, NotArray, handle, operand, record, stand_in
+from .handle import (Tensor, alone, apply_steps, export, geometry, is_writeable, lock_of, peek, root_of,
+                     steps_of, unwrapped, view_tensor, wrap)
+from .inplace import change, looked_at
+from .scalar import Scalar, value_of
+
+_getframe = sys._getframe
+_getitem = operator.getitem
+_ndarray = np.ndarray
+_generic = np.generic
+_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+
+_GATHER = register("getitem", "call", lambda array, *indices, template: array[_rebuilt(template, indices)],
+                   label="getitem")
+_STORE = register("setitem", "mutate", lambda view, value, index: operator.setitem(view, index, value), label="cast")
+_SCATTER = register("setitem_at", "mutate", lambda view, value, *rest: operator.setitem(
+    view, _rebuilt(rest[-1], rest[:-1]), value), label="cast")
+
+
+def _rebuilt(template: tuple[Any, ...], indices: Any) -> Any:
+    """The index again: in the template an `_Index` stands for an index array."""
+    given = iter(indices)
+    return tuple([next(given) if part is _HERE else part for part in template])
+
+
+class _Here:
+    """Marks the place of an index array in a template."""
+
+    def __repr__(self) -> str:
+        return "array"
+
+
+_HERE = _Here()
+
+
+def _is_basic(index: Any) -> bool:
+    if type(index) is tuple:
+        for part in index:
+            if type(part) not in _BASIC:
+                return False
+        return True
+    return type(index) in _BASIC
+
+
+def plain(index: Any) -> Any:
+    """The index with lazy scalars and integer-like things as Python ints, Tensors left as they are."""
+    if type(index) is tuple:
+        return tuple([plain(part) for part in index])
+    kind = type(index)
+    if kind in _BASIC or kind is Tensor or kind is _ndarray or kind is bool or kind is str:
+        return index
+    if issubclass(kind, Scalar):
+        index = value_of(index)
+    if isinstance(index, np.integer):
+        return int(index)
+    return index
+
+
+def getitem(self: Any, index: Any) -> Any:
+    """``self[index]``: a view for basic indices, NumPy's scalar for integers alone, else an array of its own."""
+    v = self._value
+    kind = type(index)
+    if v.__class__ is Node:
+        buffer = v.buffer
+        if buffer is not None:
+            if kind is int or (kind is tuple and _is_basic(index)) or kind is slice:
+                found = buffer[index]
+                if type(found) is _ndarray:
+                    state = self._state
+                    return view_tensor(self, ((_getitem, (index,)),), found, state is None or state.writeable)
+                return found if type(found) is not np.void else export(self)[index]
+        elif kind is slice or (kind is tuple and _is_basic(index) and _gives_array(index, v.shape)):
+            return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], is_writeable(self))
+    return _general_getitem(self, index)
+
+
+def _gives_array(index: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a basic index leaves an axis (then the result is a view, else an element)."""
+    if type(index) is tuple:
+        ints = 0
+        for part in index:
+            if type(part) is int:
+                ints += 1
+            elif part is not None and type(part) is not slice:
+                return True
+        return ints < len(shape) or ints < len(index)
+    return type(index) is not int or len(shape) > 1
+
+
+def _general_getitem(self: Any, index: Any) -> Any:
+    index = plain(index)
+    v = self._value
+    if _is_basic(index):
+        if not _gives_array(index, v.shape):
+            return wrap((export if v.dtype.names else peek)(self)[index])
+        if index == ():
+            return self[...] if v.shape else wrap(peek(self)[()])
+        return apply_steps(self, ((_getitem, (index,)),), geometry(self)[index])
+    if type(index) is str or (type(index) is list and index and type(index[0]) is str):
+        return apply_steps(self, ((_getitem, (index,)),), geometry(self)[index])
+    return _advanced(self, index)
+
+
+def _advanced(self: Any, index: Any) -> Any:
+    """Index arrays are looked at now, so that a bad index raises here; what they pick from may stay pending."""
+    if v_is_pending(self) and type(index) in (Tensor, list, _ndarray):
+        try:
+            chosen = operand(index)
+        except NotArray:
+            chosen = None
+        v = self._value
+        if (type(chosen) is Node and chosen.dtype.kind in "iu" and chosen.strides is None and v.strides is None
+                and v.shape and not v.dtype.hasobject and chosen.shape):
+            picked = looked_at(index)
+            shape = np.lib.stride_tricks.as_strided(np.zeros(1, bool), v.shape, (0,) * len(v.shape))[picked].shape
+            node = record(_GATHER, (operand(self), chosen), (("template", (_HERE,)),), shape, v.dtype, None,
+                          _getframe(3))
+            return handle(node) if shape else wrap(peek(self)[picked])
+    return wrap(peek(self)[_real(index)])
+
+
+def v_is_pending(t: Any) -> bool:
+    """Whether the Tensor's root has yet to be computed."""
+    return root_of(t)._value.buffer is None
+
+
+def _real(index: Any) -> Any:
+    if type(index) is tuple:
+        return tuple([looked_at(part) for part in index])
+    if type(index) is list:
+        return [looked_at(part) for part in index]
+    return looked_at(index)
+
+
+# ---- writing ------------------------------------------------------------------------------------------------------------
+
+def setitem(self: Any, index: Any, value: Any) -> None:
+    """``self[index] = value``."""
+    v = self._value
+    kind = type(value)
+    if (v.__class__ is Node and self._state is None and (buffer := v.buffer) is not None
+            and (kind in NUMBERS or issubclass(kind, _generic)) and _is_basic(index) and type(buffer) is _ndarray):
+        with lock_of(self):
+            v = buffer = None
+            if _write_now(self, index, value):
+                return
+    _general_setitem(self, index, value)
+
+
+def _write_now(root: Any, index: Any, value: Any) -> bool:
+    """Writes to the memory of a realized root, if no pending work reads its present value. Under its lock."""
+    node = root._value
+    buffer = node.buffer
+    if buffer is None or not alone(node, buffer):
+        return False
+    buffer[index] = value
+    return True
+
+
+def _general_setitem(self: Any, index: Any, value: Any) -> None:
+    if not is_writeable(self):
+        raise ValueError("assignment destination is read-only")
+    index = plain(index)
+    if type(value) is Tensor and value._value.__class__ is not Node and _is_itself(self, index, value):
+        return
+    try:
+        done = self._value.dtype.hasobject is False and (
+            _store(self, index, value) if _is_basic(index) else _scatter(self, index, value))
+    except NotArray:
+        done = False
+    if not done:
+        real = export(self)
+        real[_real(index)] = looked_at(value)
+
+
+def _is_itself(self: Any, index: Any, value: Any) -> bool:
+    """Whether the value is the very view that is assigned to, as after ``a[index] += 1``."""
+    v = value._value
+    if v.root is not root_of(self):
+        return False
+    steps = steps_of(value)
+    own = steps_of(self)
+    return len(steps) == len(own) + 1 and all(x is y for x, y in zip(steps, own, strict=False)) and (
+        steps[-1][0] is _getitem and steps[-1][1][0] is index)
+
+
+def _element_value(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A number as an array with the destination's dtype; NumPy's error if it does not go in."""
+    cell = np.empty((), dtype)
+    cell[()] = value
+    return leaf(cell, None)
+
+
+def _value_operand(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
+    kind = type(value)
+    if kind in NUMBERS or issubclass(kind, _generic):
+        return _element_value(value, dtype)
+    if kind is list or kind is tuple:
+        array = np.empty(shape, dtype)
+        array[...] = [looked_at(x) for x in value]
+        return leaf(array, None)
+    node = operand(value)
+    if node.dtype != dtype and (node.dtype.kind in "SUVOMmc" or dtype.kind in "SUVOMm"):
+        raise NotArray
+    return node
+
+
+def _store(self: Any, index: Any, value: Any) -> bool:
+    """A basic index: the part written is known, the value is not needed."""
+    target = geometry(self)[index if type(index) is tuple and index and index[-1] is Ellipsis else (
+        (*index, Ellipsis) if type(index) is tuple and Ellipsis not in index else
+        index if type(index) is tuple or index is Ellipsis else (index, Ellipsis))]
+    shape = target.shape
+    node = _value_operand(value, self._value.dtype, shape)
+    if node.shape != shape and node.shape:
+        _check_fits(node, shape)
+    return change(_STORE, self, (node,), (index,), _getframe(3))
+
+
+def _check_fits(node: Any, shape: tuple[int, ...]) -> None:
+    """NumPy's ValueError if a value cannot be broadcast to the part that is assigned to."""
+    target = np.lib.stride_tricks.as_strided(np.zeros(1, node.dtype), shape, (0,) * len(shape))
+    extra = len(node.shape) - len(shape)
+    trimmed = node.shape[extra:] if extra > 0 and set(node.shape[:extra]) == {1} else node.shape
+    if len(trimmed) > len(shape) or any(n not in (1, m) for n, m in zip(trimmed[::-1], shape[::-1], strict=False)):
+        target[...] = stand_in(node)
+
+
+def _scatter(self: Any, index: Any, value: Any) -> bool:
+    """Index arrays: integers are looked at now; a pending mask stays pending if one value goes everywhere."""
+    v = self._value
+    parts = index if type(index) is tuple else (index,)
+    indices = [operand(part) for part in parts if type(part) not in _BASIC]
+    if any(type(x) is not Node or x.dtype.kind not in "iub" for x in indices) or type(index) is list:
+        raise NotArray
+    if len(parts) == 1 and indices[0].dtype.kind == "b":
+        if indices[0].shape != v.shape or type(value) not in NUMBERS:
+            return False
+        node = _element_value(value, v.dtype)
+        return change(_SCATTER, self, (node, *indices), ((_HERE,),), _getframe(3))
+    real = tuple([looked_at(part) for part in parts])
+    if any(getattr(part, "dtype", None) == bool for part in real):
+        return False
+    shape = np.lib.stride_tricks.as_strided(np.zeros(1, bool), v.shape, (0,) * len(v.shape))[real].shape
+    node = _value_operand(value, v.dtype, shape)
+    if node.shape != shape and node.shape:
+        _check_fits(node, shape)
+    template = tuple([part if type(part) in _BASIC else _HERE for part in parts])
+    return change(_SCATTER, self, (node, *indices), (template,), _getframe(3))
+
+
+def iterate(self: Any) -> Iterator[Any]:
+    """Iterates over the first axis: views of rows, or NumPy's scalars."""
+    if not self._value.shape:
+        raise TypeError("iteration over a 0-d array")
+    return _rows(self)
+
+
+def _rows(self: Any) -> Iterator[Any]:
+    i = 0
+    while i < self._value.shape[0]:
+        yield self[i]
+        i += 1
+
+
+def contains(self: Any, value: Any) -> bool:
+    """``value in self``."""
+    return unwrapped(value) in peek(self)
+
+
+def length(self: Any) -> int:
+    """``len(self)``."""
+    shape = self._value.shape
+    if not shape:
+        raise TypeError("len() of unsized object")
+    return int(shape[0])
+
+
+Tensor.__getitem__ = getitem  # type: ignore[attr-defined]
+Tensor.__setitem__ = setitem  # type: ignore[attr-defined]
+Tensor.__iter__ = iterate  # type: ignore[attr-defined]
+Tensor.__contains__ = contains  # type: ignore[attr-defined]
+Tensor.__len__ = length  # type: ignore[attr-defined]

@@ -1,0 +1,160 @@
+"""Writes: a ufunc into an array (``x += y``, ``out=``), and any function that changes an array.
+
+A write gives the root a new node. The whole of a root is overwritten by an ordinary elementwise node with the root's
+layout; a part of it, or an operation that also reads it through a view, is a `mutate` node, which NumPy runs on the old
+memory or on a copy of it. What may not wait is done by NumPy itself on the root's real memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..compile import realize
+from ..config import current
+from ..ir.dtypes import UfuncRecord
+from ..ir.layout import dense
+from ..ir.node import AT_ONCE, Node, make
+from ..ir.operation import Operation, register
+from ..run import floating
+from .build import operand, resolved, shape_of, stand_in
+from .handle import Tensor, export, is_shared, is_writeable, lock_of, peek, root_of, steps_of
+from .scalar import Scalar, value_of
+
+_VIEW = Operation.VIEW
+
+
+def read_only(t: Tensor, message: str) -> None:
+    """Raises NumPy's error if the Tensor may not be written."""
+    if not is_writeable(t):
+        raise ValueError(message)
+
+
+def looked_at(value: Any) -> Any:
+    """A value as real memory that will only be read."""
+    if type(value) is Tensor:
+        return peek(value)
+    return value_of(value) if issubclass(type(value), Scalar) else value
+
+
+def depth_of(inputs: tuple[Any, ...]) -> int:
+    """One more than the deepest operand."""
+    return 1 + max((x.depth for x in inputs if type(x) is Node), default=0)
+
+
+def may_wait(root: Tensor, inputs: tuple[Any, ...], capsule: Any) -> bool:
+    """Whether a write may stay pending."""
+    return not is_shared(root) and depth_of(inputs) < AT_ONCE and floating.unchanged(capsule)
+
+
+def swap(root: Tensor, build: Callable[[Node], Node]) -> None:
+    """Gives the root the node that `build` makes of its present one; runs it if the chain behind it is too long."""
+    with lock_of(root):
+        node = build(root._value)
+        root._value = node
+    if node.depth > current.depth:
+        realize([node])
+
+
+def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], frame: Any,
+                where: Any = True, **options: Any) -> None:
+    """``ufunc(*values, out=target, where=where, **options)``.
+
+    Raises
+    ------
+    NotArray
+        If NumPy must do it, with operands that are no arrays of numbers.
+    """
+    root = root_of(target)
+    inputs = tuple([operand(v) for v in values])
+    mask = () if where is True else (operand(where),)
+    capsule = floating.in_force()
+    found = resolved(record_, inputs, out=target._value.dtype, **options)
+    read_only(target, "output array is read-only")
+    _check_shapes(record_.ufunc, inputs + mask, target)
+    if not found.lazy or not may_wait(root, inputs + mask, capsule):
+        return _at_once(record_.ufunc, target, values, where, options)
+    keywords = tuple(sorted(options.items()))
+    v = target._value
+    if v.__class__ is Node and not mask and not any(_reads_through_view(x, v) for x in inputs) and (
+            v.strides is None or dense(v.shape, v.strides, v.dtype.itemsize)):
+        def whole(old: Node) -> Node:
+            return make(record_.op, inputs, keywords, old.shape, old.dtype, old.strides, capsule,
+                        depth_of(inputs), frame)
+        return swap(root, whole)
+    op, steps = _part_operation(record_.ufunc), steps_of(target)
+    extra = (steps, (len(mask), keywords))
+
+    def part(old: Node) -> Node:
+        operands = (old, *inputs, *mask)
+        return make(op, operands, extra, old.shape, old.dtype, old.strides, capsule, depth_of(operands), frame)
+    return swap(root, part)
+
+
+def _reads_through_view(x: Any, node: Node) -> bool:
+    return type(x) is Node and x.op is _VIEW and x.buffer is None and x.a is node
+
+
+def _part_operation(ufunc: Any) -> Operation:
+    """The operation that runs a ufunc into a view of its first operand."""
+    known = _parts.get(ufunc)
+    if known is None:
+        def fn(view: Any, *values: Any) -> None:
+            masked, keywords = values[-2:]
+            if masked:
+                ufunc(*values[:-3], out=view, where=values[-3], **dict(keywords))
+            else:
+                ufunc(*values[:-2], out=view, **dict(keywords))
+        known = _parts[ufunc] = register(f"{ufunc.__name__}_into_{len(_parts)}", "mutate", fn, label=ufunc.__name__)
+    return known
+
+
+_parts: dict[Any, Operation] = {}
+
+
+def _check_shapes(ufunc: Any, inputs: tuple[Any, ...], target: Tensor) -> None:
+    """NumPy's ValueError if the operands do not fit the output."""
+    wanted = target._value.shape
+    for x in inputs:
+        if type(x) is Node and x.shape != wanted and x.shape:
+            break
+    else:
+        return
+    try:
+        fits = shape_of(inputs) == wanted or np.broadcast_shapes(shape_of(inputs), wanted) == wanted
+    except ValueError:
+        fits = False
+    if not fits:
+        v = target._value
+        out = np.lib.stride_tricks.as_strided(np.zeros(1, v.dtype), v.shape, (0,) * len(v.shape))
+        ufunc(*[stand_in(x) for x in inputs[:ufunc.nin]], out=out,
+              **({"where": stand_in(inputs[-1])} if len(inputs) > ufunc.nin else {}))
+
+
+def _at_once(ufunc: Any, target: Tensor, values: tuple[Any, ...], where: Any, options: dict[str, Any]) -> None:
+    real = export(target)
+    keywords = {k: v for k, v in options.items() if v is not None}
+    if where is not True:
+        keywords["where"] = looked_at(where)
+    ufunc(*[looked_at(v) for v in values], out=real, **keywords)
+
+
+def change(op: Operation, target: Tensor, values: tuple[Any, ...], extra: tuple[Any, ...], frame: Any) -> bool:
+    """Writes ``op.fn(view of target, *values, *extra)`` as a pending node; False if it may not wait (nothing is done).
+
+    `values` are operands already (`operand`). Only for changes that cannot fail.
+    """
+    root = root_of(target)
+    capsule = floating.in_force()
+    if not may_wait(root, values, capsule):
+        return False
+    attrs = (steps_of(target), extra)
+
+    def build(old: Node) -> Node:
+        operands = (old, *values)
+        return make(op, operands, attrs, old.shape, old.dtype, old.strides, capsule, depth_of(operands), frame)
+    swap(root, build)
+    return True
+

@@ -1,0 +1,95 @@
+"""Products of matrices: `matmul`, `dot` and ``@``. Each is one call of NumPy's, on operands as NumPy would have had them
+(the same memory passed twice takes another BLAS routine than two equal arrays)."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from typing import Any
+
+import numpy as np
+
+from ..ir.dtypes import NUMERIC, record_of
+from ..ir.node import Node
+from ..ir.operation import register
+from .build import NotArray, handle, operand, record, stand_in
+from .handle import Tensor, export, unwrapped
+from .inplace import looked_at
+from .operators import on_real
+
+_MATMUL = register("matmul", "call", np.matmul, label="matmul")
+_DOT = register("dot", "call", np.dot, label="dot")
+
+
+def _ready(a: Any, b: Any) -> bool:
+    """Whether both are nodes of numbers whose product's layout is known: C order."""
+    return (type(a) is Node and type(b) is Node and a.dtype.char in NUMERIC and b.dtype.char in NUMERIC
+            and 1 <= len(a.shape) and 1 <= len(b.shape)
+            and (len(a.shape) <= 2 and len(b.shape) <= 2 or a.strides is None is b.strides))
+
+
+def matmul(left: Any, right: Any, frame: Any) -> Any:
+    """``left @ right``."""
+    try:
+        a, b = operand(left), operand(right)
+    except NotArray:
+        return on_real(operator.matmul, left, right)
+    if not _ready(a, b):
+        return on_real(np.matmul, left, right)
+    shape = _matmul_shape(a, b)
+    dtype = record_of(np.matmul).resolve((a.dtype, b.dtype)).outputs[0]
+    return handle(record(_MATMUL, (a, b), None, shape, dtype, None, frame))
+
+
+def _matmul_shape(a: Node, b: Node) -> tuple[int, ...]:
+    rows = a.shape[-2:-1]
+    columns = b.shape[-1:] if len(b.shape) > 1 else ()
+    if a.shape[-1] != (b.shape[-2] if len(b.shape) > 1 else b.shape[-1]):
+        np.matmul(stand_in(a), stand_in(b))
+    stack = a.shape[:-2], b.shape[:-2]
+    if not any(stack):
+        return rows + columns
+    try:
+        return np.broadcast_shapes(*stack) + rows + columns
+    except ValueError:
+        np.matmul(stand_in(a), stand_in(b))
+        raise
+
+
+def dot(left: Any, right: Any, out: Any = None) -> Any:
+    """`numpy.dot`."""
+    frame = sys._getframe(1)
+    try:
+        a, b = operand(left), operand(right)
+    except NotArray:
+        a = b = None
+    if out is not None or not _ready(a, b) or len(a.shape) > 2 or len(b.shape) > 2:
+        if out is not None:
+            np.dot(looked_at(left), looked_at(right), unwrapped(out))
+            return out
+        return on_real(np.dot, left, right)
+    shape = a.shape[:-1] + (b.shape[-1:] if len(b.shape) > 1 else ())
+    if a.shape[-1] != b.shape[max(0, len(b.shape) - 2)]:
+        np.dot(stand_in(a), stand_in(b))
+    dtype = np.result_type(a.dtype, b.dtype)
+    return handle(record(_DOT, (a, b), None, shape, dtype, None, frame))
+
+
+def _matmul_method(self: Any, other: Any) -> Any:
+    return matmul(self, other, sys._getframe(1))
+
+
+def _rmatmul_method(self: Any, other: Any) -> Any:
+    return matmul(other, self, sys._getframe(1))
+
+
+def _imatmul_method(self: Any, other: Any) -> Any:
+    real = export(self)
+    real @= looked_at(other)
+    return self
+
+
+Tensor.__matmul__ = _matmul_method  # type: ignore[attr-defined]
+Tensor.__rmatmul__ = _rmatmul_method  # type: ignore[attr-defined]
+Tensor.__imatmul__ = _imatmul_method  # type: ignore[attr-defined]
+Tensor.dot = dot  # type: ignore[attr-defined]

@@ -1,0 +1,351 @@
+"""Array methods that are not reductions: views, copies and casts, sorting, conversion to Python."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..compile import realize
+from ..ir import layout
+from ..ir.dtypes import NUMERIC, record_of
+from ..ir.node import Node
+from ..ir.operation import register
+from .build import NotArray, elementwise, handle, operand, record
+from .handle import Tensor, apply_steps, export, geometry, peek, read, tensor, wrap, wrap_all
+from .inplace import change, looked_at
+from .reductions import at_once
+
+_ndarray = np.ndarray
+_getframe = sys._getframe
+
+
+def _cast(array: Any, out: Any) -> Any:
+    """The elements of `array` in `out`, whose dtype they take."""
+    np.copyto(out, array, casting="unsafe")
+    return out
+
+
+CAST = register("astype", "elementwise", _cast, label="cast")
+COPY = register("copy", "elementwise", _cast)
+_RESHAPE = register("reshape", "call", lambda array, shape, order: array.reshape(shape, order=order).copy("K"))
+_ROUND = register("round", "call", _ndarray.round, label="multiply")
+_SORT = register("sort", "mutate", lambda view, axis, kind: view.sort(axis=axis, kind=kind))
+
+
+# ---- views ------------------------------------------------------------------------------------------------------------
+
+def _view_method(name: str) -> Callable[..., Any]:
+    """A method that only gives a view: NumPy is asked on an array of the same geometry."""
+    fn = getattr(_ndarray, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            return self[...] if not args and not kwargs else wrap_relative(self, fn(export(self), *args, **kwargs))
+        args = tuple([looked_at(a) for a in args])
+        return apply_steps(self, ((fn, args),), fn(geometry(self), *args))
+
+    method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", fn.__doc__
+    return method
+
+
+def wrap_relative(t: Any, array: Any) -> Any:
+    """A result of NumPy's on exported memory: shared with the Tensor it came from."""
+    return wrap(array)
+
+
+def diagonal(self: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """As `numpy.ndarray.diagonal`: a read-only view."""
+    args = (offset, axis1, axis2)
+    return apply_steps(self, ((_ndarray.diagonal, args),), _ndarray.diagonal(geometry(self), *args), writeable=False)
+
+
+def squeeze(self: Any, axis: Any = None) -> Any:
+    """As `numpy.ndarray.squeeze`."""
+    return apply_steps(self, ((_ndarray.squeeze, (axis,)),), _ndarray.squeeze(geometry(self), axis))
+
+
+def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+    """As `numpy.ndarray.reshape`: a view if the layout allows it, else a (pending) copy."""
+    frame = _getframe(1)
+    if len(shape) == 1 and not isinstance(shape[0], int):
+        shape = shape[0] if shape[0] is None else tuple(looked_at(shape[0])) if hasattr(
+            shape[0], "__len__") else (int(looked_at(shape[0])),)
+    v = self._value
+    if v.dtype.hasobject or shape is None or order not in ("C", "F", "A"):
+        return wrap_all(export(self).reshape(shape, order=order))
+    shape = tuple([int(looked_at(n)) for n in shape]) if all(hasattr(n, "__index__") for n in shape) else shape
+    view = None if copy else layout.view_or_copy(v.shape, v.strides, v.dtype, shape, order)
+    if view is not None:
+        if view.shape == v.shape and order == "C":
+            return self[...]
+        return apply_steps(self, ((_reshaped, (view.shape, order)),), view)
+    if copy is False:
+        raise ValueError("Unable to avoid creating a copy while reshaping.")
+    final = layout.shadow(v.shape, None, v.dtype).reshape(shape).shape
+    turned = order == "F" or order == "A" and geometry(self).flags.fnc
+    strides = layout.canonical(layout.f_strides(final, v.dtype.itemsize), final, v.dtype.itemsize) if turned else None
+    return tensor(record(_RESHAPE, (read(self),), (("order", order), ("shape", final)), final, v.dtype, strides, frame))
+
+
+def _reshaped(array: Any, shape: Any, order: str) -> Any:
+    return array.reshape(shape, order=order)
+
+
+def ravel(self: Any, order: str = "C") -> Any:
+    """As `numpy.ndarray.ravel`: a view if the layout allows it, else a copy."""
+    if order == "K":
+        flags = geometry(self).flags
+        if not (flags.c_contiguous or flags.f_contiguous):
+            return wrap_all(peek(self).ravel(order="K"))
+        order = "A"
+    return reshape(self, -1, order=order)
+
+
+def flatten(self: Any, order: str = "C") -> Any:
+    """As `numpy.ndarray.flatten`: always a copy."""
+    if order == "K" or self._value.dtype.hasobject:
+        return wrap(peek(self).flatten(order))
+    v = self._value
+    size = layout.shadow(v.shape, None, v.dtype).size
+    if order not in ("C", "F", "A"):
+        return wrap(peek(self).flatten(order))
+    return tensor(record(_RESHAPE, (read(self),), (("order", order), ("shape", (size,))), (size,), v.dtype, None,
+                         _getframe(1)))
+
+
+def view(self: Any, *args: Any, **kwargs: Any) -> Any:
+    """As `numpy.ndarray.view`; an ndarray subclass gives an eager array over the same memory."""
+    given = {**dict(zip(("dtype", "type"), args, strict=False)), **kwargs}
+    kind = given.get("dtype")
+    if kind is Tensor:
+        given.pop("dtype")
+        kind = None
+    if isinstance(given.get("type"), type) and given["type"] is not Tensor or isinstance(kind, type) and issubclass(
+            kind, _ndarray):
+        return export(self).view(*args, **kwargs)
+    if kind is None:
+        return self[...]
+    dtype = np.dtype(kind)
+    if dtype.hasobject or self._value.dtype.hasobject:
+        return wrap(export(self).view(dtype))
+    return apply_steps(self, ((_ndarray.view, (dtype,)),), geometry(self).view(dtype))
+
+
+def getfield(self: Any, dtype: Any, offset: int = 0) -> Any:
+    """As `numpy.ndarray.getfield`."""
+    args = (np.dtype(dtype), offset)
+    return apply_steps(self, ((_ndarray.getfield, args),), _ndarray.getfield(geometry(self), *args))
+
+
+# ---- copies and casts ---------------------------------------------------------------------------------------------------
+
+def copy(self: Any, order: str = "C") -> Any:
+    """As `numpy.ndarray.copy`; pending."""
+    v = self._value
+    if v.dtype.hasobject or order not in ("C", "F", "A", "K"):
+        return wrap(peek(self).copy(order))
+    size = v.dtype.itemsize
+    return tensor(record(COPY, (read(self),), (), v.shape, v.dtype, layout.like(
+        v.shape, v.strides, size, size, order), _getframe(1)))
+
+
+def astype(self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,
+           copy: bool = True) -> Any:
+    """As `numpy.ndarray.astype`; pending between numbers."""
+    v = self._value
+    wanted = np.dtype(dtype)
+    if not copy and wanted == v.dtype:
+        flags = geometry(self).flags
+        if order == "K" or order == "A" or (order == "C" and flags.c_contiguous) or (
+                order == "F" and flags.f_contiguous):
+            return self
+    numbers = v.dtype.char in NUMERIC and wanted.char in NUMERIC
+    if not numbers or (v.dtype.kind == "c" and wanted.kind not in "cb") or casting not in _CASTINGS or (
+            order not in ("C", "F", "A", "K")):
+        return wrap(peek(self).astype(dtype, order, casting, subok))
+    if casting != "unsafe" and not np.can_cast(v.dtype, wanted, casting):
+        np.empty(0, v.dtype).astype(wanted, casting=casting)
+    strides = layout.like(v.shape, v.strides, v.dtype.itemsize, wanted.itemsize, order)
+    return tensor(record(CAST, (read(self),), (), v.shape, wanted, strides, _getframe(1)))
+
+
+_CASTINGS = ("no", "equiv", "safe", "same_kind", "unsafe")
+
+
+def byteswap(self: Any, inplace: bool = False) -> Any:
+    """As `numpy.ndarray.byteswap`."""
+    if inplace:
+        export(self).byteswap(True)
+        return self
+    return wrap(peek(self).byteswap())
+
+
+def conjugate(self: Any, *args: Any, **kwargs: Any) -> Any:
+    """As `numpy.ndarray.conjugate`: a real array gives itself."""
+    if args or kwargs or self._value.dtype.kind not in "biufc":
+        return at_once(_ndarray.conjugate, self, args, kwargs)
+    if self._value.dtype.kind != "c":
+        return self
+    return handle(elementwise(record_of(np.conjugate), (operand(self),), _getframe(1)))
+
+
+def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
+    """As `numpy.ndarray.clip`; pending for bounds that need no check."""
+    frame = _getframe(1)
+    if out is None and not kwargs and self._value.dtype.kind in "fiu" and not (
+            self._value.dtype.kind in "iu" and (type(min) is int or type(max) is int)):
+        try:
+            if min is not None and max is not None:
+                return handle(elementwise(record_of(_CLIP), (operand(self), operand(min), operand(max)), frame))
+            if min is not None:
+                return handle(elementwise(record_of(np.maximum), (operand(self), operand(min)), frame))
+            if max is not None:
+                return handle(elementwise(record_of(np.minimum), (operand(self), operand(max)), frame))
+        except NotArray:
+            pass
+    return at_once(_ndarray.clip, self, (looked_at(min), looked_at(max)), {**({"out": out} if out is not None else {}),
+                                                                         **kwargs})
+
+
+_CLIP = np._core.umath.clip  # type: ignore[attr-defined]
+
+
+def round_(self: Any, decimals: int = 0, out: Any = None) -> Any:
+    """As `numpy.ndarray.round`."""
+    v = self._value
+    if out is None and v.strides is None and v.dtype.char in "fd" and type(decimals) is int and v.shape:
+        return tensor(record(_ROUND, (read(self),), (("decimals", decimals),), v.shape, v.dtype, None, _getframe(1)))
+    return at_once(_ndarray.round, self, (decimals,), {} if out is None else {"out": out})
+
+
+# ---- in place ---------------------------------------------------------------------------------------------------------
+
+def fill(self: Any, value: Any) -> None:
+    """As `numpy.ndarray.fill`."""
+    self[...] = value
+
+
+def sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+    """As `numpy.ndarray.sort`; pending."""
+    v = self._value
+    if order is None and stable is None and v.dtype.char in NUMERIC and type(axis) is int and self.flags.writeable and (
+            -len(v.shape) <= axis < len(v.shape) and kind in (None, "quicksort", "mergesort", "heapsort", "stable")):
+        if change(_SORT, self, (), (axis, kind), _getframe(1)):
+            return
+    options = {"kind": kind, "order": order, "stable": stable}
+    export(self).sort(axis, **{k: x for k, x in options.items() if x is not None})
+
+
+def _writing_method(name: str) -> Callable[..., Any]:
+    """A method that changes the array; NumPy does it on the Tensor's real memory."""
+    fn = getattr(_ndarray, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return fn(export(self), *[looked_at(a) for a in args], **{k: looked_at(x) for k, x in kwargs.items()})
+
+    method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", fn.__doc__
+    return method
+
+
+def _reading_method(name: str) -> Callable[..., Any]:
+    """A method that NumPy runs on the Tensor's value."""
+    fn = getattr(_ndarray, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return at_once(fn, self, args, kwargs)
+
+    method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", fn.__doc__
+    return method
+
+
+def resize(self: Any, *new_shape: Any, refcheck: bool = True) -> None:
+    """As `numpy.ndarray.resize`; whether others refer to the array is not checked."""
+    if self.base is not None:
+        raise ValueError("cannot resize this array: it does not own its data")
+    real = peek(self).copy()
+    real.resize(*new_shape, refcheck=False)
+    self._value = wrap(real)._value
+
+
+# ---- to Python ------------------------------------------------------------------------------------------------------------
+
+def realize_method(self: Any) -> Any:
+    """Computes the array now; gives the array itself.
+
+    Examples
+    --------
+    >>> import lazytensor as np
+    >>> (np.arange(3) + 1).realize()
+    array([1, 2, 3])
+    """
+    v = self._value
+    realize([v if v.__class__ is Node else v.root._value])
+    return self
+
+
+def numpy_method(self: Any) -> Any:
+    """The array as a real `numpy.ndarray` over the same memory: what is written to one is seen by the other."""
+    return export(self)
+
+
+def array_method(self: Any, dtype: Any = None, copy: bool | None = None) -> Any:
+    """`__array__`: the same memory as a real array, or a copy if `dtype` or `copy` asks for one."""
+    if copy or (dtype is not None and np.dtype(dtype) != self._value.dtype):
+        if copy is False:
+            raise ValueError("Unable to avoid copy while creating an array as requested.")
+        return np.array(peek(self), dtype=dtype, copy=True)
+    return export(self)
+
+
+def _from_value(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any) -> Any:
+        return fn(peek(self), *args)
+
+    method.__name__ = method.__qualname__ = name
+    return method
+
+
+def rebuilt(array: Any) -> Any:
+    """What unpickling calls: a Tensor over the array."""
+    return wrap(array)
+
+
+def reduce_(self: Any, protocol: Any = 2) -> Any:
+    """Pickles the value; another process needs lazytensor to read it."""
+    return rebuilt, (peek(self),)
+
+
+def deepcopy_(self: Any, memo: Any) -> Any:
+    """As NumPy's: objects inside are copied too."""
+    if self._value.dtype.hasobject:
+        return wrap(peek(self).__deepcopy__(memo))
+    return copy(self, "K")
+
+
+def _attach() -> None:
+    for name in ("transpose", "swapaxes"):
+        setattr(Tensor, name, _view_method(name))
+    for name in ("put", "itemset", "partition", "setfield"):
+        if hasattr(_ndarray, name):
+            setattr(Tensor, name, _writing_method(name))
+    for name in ("argpartition", "argsort", "choose", "compress", "nonzero", "repeat", "searchsorted", "take", "trace",
+                 "item", "tolist", "tobytes", "tofile", "dump", "dumps"):
+        setattr(Tensor, name, _reading_method(name))
+    own = {"diagonal": diagonal, "squeeze": squeeze, "reshape": reshape, "ravel": ravel, "flatten": flatten,
+           "view": view, "getfield": getfield, "copy": copy, "astype": astype, "byteswap": byteswap,
+           "conj": conjugate, "conjugate": conjugate, "clip": clip, "round": round_, "fill": fill, "sort": sort,
+           "resize": resize, "realize": realize_method, "numpy": numpy_method, "__array__": array_method,
+           "__reduce_ex__": reduce_, "__reduce__": reduce_, "__deepcopy__": deepcopy_,
+           "__copy__": lambda self: copy(self, "K")}
+    for name, fn in own.items():
+        setattr(Tensor, name, fn)
+    for name in ("__repr__", "__str__", "__bool__", "__int__", "__float__", "__complex__", "__index__",
+                 "__format__"):
+        setattr(Tensor, name, _from_value(getattr(_ndarray, name), name))
+    Tensor.__hash__ = None  # type: ignore[assignment]
+
+
+_attach()

@@ -1,0 +1,340 @@
+"""The operators of Tensors and lazy scalars: ``x + y``, ``-x``, ``x += y``, ``x < y``.
+
+A method is in two parts: the hot path for Tensors that own contiguous values of one shape, and `_general` for all else.
+What neither can express (other libraries' arrays, objects, strings) is left to the same operator of real arrays.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..compile import realize
+from ..config import current
+from ..ir.dtypes import UfuncRecord, record_of
+from ..ir.node import AT_ONCE, Node, new, tick
+from ..ir.operation import Operation, register
+from ..run import floating, pins
+from ..run.floating import in_force, watch
+from .build import NUMBERS, NotArray, elementwise, handle, is_scalar_like, kind_of, operand, record, resolved, users_frame
+from .handle import Tensor, export, unwrapped, wrap_all
+from .inplace import write_ufunc
+from .scalar import Scalar, scalar, value_of
+
+_getframe = sys._getframe
+_generic = np.generic
+_ndarray = np.ndarray
+_LARGE = pins.LARGE
+
+BINARY = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "floordiv": np.floor_divide,
+    "mod": np.remainder, "lshift": np.left_shift, "rshift": np.right_shift, "and": np.bitwise_and,
+    "or": np.bitwise_or, "xor": np.bitwise_xor,
+}
+COMPARISONS = {"lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal, "gt": np.greater,
+               "ge": np.greater_equal}
+SWAPPED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
+UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
+
+
+def _fast_row(record_: UfuncRecord, dtype: Any) -> dict[Any, Any]:
+    """The hot path's answers for one left dtype, filled from NumPy's as they come up."""
+    row: dict[Any, Any] = record_.fast.setdefault(dtype, {})
+    return row
+
+
+def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
+    """Remembers a result dtype for the hot path, if the operation may wait."""
+    if type(a) is Node and record_.resolve((a.dtype, kind_of(b))).lazy:
+        _fast_row(record_, a.dtype)[kind_of(b)] = result
+
+
+def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The method for ``self <op> other``; `fn` is the operator itself."""
+    record_ = record_of(ufunc)
+    op = record_.op
+    fast = record_.fast
+
+    def method(self: Any, other: Any) -> Any:
+        a = self._value
+        if a.__class__ is Node and self._state is None and a.strides is None:
+            kind = type(other)
+            shape = a.shape
+            b = other
+            if kind is Tensor:
+                b = other._value
+                if b.__class__ is Node and other._state is None and b.strides is None and (
+                        shape is b.shape or shape == b.shape):
+                    kind = b.dtype
+                else:
+                    kind = None
+            elif kind is int and not -128 <= other <= 127:
+                kind = None
+            row = fast.get(a.dtype)
+            dtype = row.get(kind) if row is not None and kind is not None and shape else None
+            if dtype is not None:
+                capsule = in_force()
+                filters: Any = warnings.filters
+                n = new(Node)
+                depth = a.depth
+                if kind is b.__class__:
+                    n.depth = depth + 1
+                else:
+                    other_depth = b.depth
+                    n.depth = (depth if depth > other_depth else other_depth) + 1
+                if not (capsule is watch.capsule and filters is watch.filters and filters[0] is watch.first
+                        and warnings._showwarnmsg_impl is watch.show) and not floating.unchanged(capsule):
+                    n.depth = AT_ONCE
+                frame = _getframe(1)
+                n.op = op
+                n.a = a
+                n.b = b
+                n.rest = ()
+                n.attrs = None
+                n.shape = shape
+                n.dtype = dtype
+                n.strides = None
+                n.code = frame.f_code
+                n.lasti = frame.f_lasti
+                n.errstate = capsule
+                n.seq = tick()
+                n.buffer = None
+                n.claim = None
+                if n.depth > current.depth:
+                    realize([n])
+                elif depth == 0 and a.buffer.nbytes >= _LARGE:
+                    _pin(n)
+                t = new(Tensor)
+                t._value = n
+                t._state = None
+                return t
+        return _general(record_, fn, self, other, _getframe(1))
+
+    method.__name__ = method.__qualname__ = f"__{name}__"
+    return method
+
+
+def _pin(node: Node) -> None:
+    """Notes the memory that a pending node keeps alive, and runs what keeps too much."""
+    size = sum(x.buffer.nbytes for x in (node.a, node.b) if type(x) is Node and isinstance(x.buffer, _ndarray))
+    many = pins.note(node, size)
+    if many:
+        realize(many)
+
+
+def _general(record_: UfuncRecord, fn: Callable[[Any, Any], Any], left: Any, right: Any, frame: Any) -> Any:
+    """Any operands; `fn` is the operator, applied to real ones where nothing else will do."""
+    if is_scalar_like(left) and is_scalar_like(right):
+        return scalar_operation(fn, left, right)
+    try:
+        a, b = operand(left), operand(right)
+        node = elementwise(record_, (a, b), frame)
+    except NotArray:
+        return on_real(fn, left, right)
+    if type(b) is not Node or b.op is not Operation.VIEW:
+        _learn(record_, a, b, node.dtype)
+    return handle(node)
+
+
+def on_real(fn: Callable[..., Any], *operands: Any) -> Any:
+    """The operator of real arrays: NumPy knows what to do, or whom to ask."""
+    if any(_declines(x) for x in operands):
+        return NotImplemented
+    return wrap_all(fn(*[unwrapped(x) for x in operands]))
+
+
+def _declines(value: Any) -> bool:
+    """Whether a value has said that NumPy's operators must leave it alone."""
+    kind = type(value)
+    if kind in NUMBERS or kind is Tensor or issubclass(kind, (_ndarray, _generic, Scalar, list, tuple, str)):
+        return False
+    if hasattr(kind, "__array_ufunc__"):
+        return kind.__array_ufunc__ is None
+    return getattr(value, "__array_priority__", -1.0) > 0 and not hasattr(kind, "__array__")
+
+
+# ---- scalar arithmetic --------------------------------------------------------------------------------------------------
+
+_scalar_dtypes: dict[Any, Any] = {}
+
+
+def _scalar_result(fn: Callable[..., Any], kinds: tuple[Any, ...]) -> Any:
+    """The dtype that NumPy's scalar arithmetic gives, or None if the operation must run now."""
+    key = (fn, kinds)
+    if key not in _scalar_dtypes:
+        samples = [k(1) if isinstance(k, type) else k.type(1) for k in kinds]
+        dtype = None
+        if all(isinstance(k, type) or k.kind in "fciub" for k in kinds):
+            with np.errstate(all="ignore"):
+                dtype = getattr(fn(*samples), "dtype", None)
+            if fn is operator.pow and dtype is not None and dtype.kind in "iu":
+                dtype = None
+        _scalar_dtypes[key] = dtype
+    return _scalar_dtypes[key]
+
+
+def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
+    """NumPy's scalar arithmetic (it is not array arithmetic) on lazy and real scalars."""
+    pending = [v for v in values if issubclass(type(v), Scalar) and v._node.buffer is None]
+    small = all(type(v) is not int or -128 <= v <= 127 for v in values)
+    if not pending or not small:
+        return fn(*[value_of(v) if issubclass(type(v), Scalar) else v for v in values])
+    inputs = tuple([v._node if issubclass(type(v), Scalar) else v for v in values])
+    try:
+        dtype = _scalar_result(fn, tuple([kind_of(x) for x in inputs]))
+    except (TypeError, OverflowError, ValueError):
+        dtype = None
+    if dtype is None:
+        return fn(*[value_of(v) if issubclass(type(v), Scalar) else v for v in values])
+    op = register(fn.__name__, "scalar", fn, label=f"scalar {_SCALAR_LABEL.get(fn.__name__, fn.__name__)}")
+    return scalar(record(op, inputs, None, (), dtype, None, users_frame()))
+
+
+_SCALAR_LABEL = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
+                 "mod": "remainder", "pow": "power", "neg": "negative", "lshift": "left_shift"}
+
+
+def _scalar_binary(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any], swapped: bool) -> Any:
+    record_ = record_of(ufunc)
+
+    def method(self: Any, other: Any) -> Any:
+        left, right = (other, self) if swapped else (self, other)
+        if is_scalar_like(other):
+            return scalar_operation(fn, left, right)
+        return _general(record_, fn, left, right, _getframe(1))
+
+    method.__name__ = method.__qualname__ = f"__{'r' if swapped else ''}{name}__"
+    return method
+
+
+# ---- power ------------------------------------------------------------------------------------------------------------
+
+_SPECIAL_POWERS = {(int, 2): np.square, (int, -1): np.reciprocal, (float, 0.5): np.sqrt}
+_KNOWN_POWERS = np.lib.NumpyVersion(np.__version__) >= "2.3.0"
+
+
+def power(left: Any, right: Any) -> Any:
+    """``left ** right``: NumPy's operator has rules of its own for exponents that are scalars."""
+    if is_scalar_like(left) and is_scalar_like(right):
+        return scalar_operation(operator.pow, left, right)
+    try:
+        a, b = operand(left), operand(right)
+        if not _KNOWN_POWERS or not resolved(record_of(np.power), (a, b)).lazy:
+            return on_real(operator.pow, left, right)
+        record_ = _fast_power(a, b) or record_of(np.power)
+        inputs = (a,) if record_.ufunc is not np.power else (a, b)
+        return handle(elementwise(record_, inputs, users_frame()))
+    except NotArray:
+        return on_real(operator.pow, left, right)
+
+
+def power_in_place(self: Any, other: Any) -> Any:
+    """``self **= other``."""
+    try:
+        a, b = operand(self), operand(other)
+        special = _fast_power(a, b)
+        if not _KNOWN_POWERS:
+            raise NotArray
+        write_ufunc(special or record_of(np.power), self, (self,) if special else (self, other), users_frame())
+    except NotArray:
+        real = export(self)
+        real **= unwrapped(other)
+    return self
+
+
+def _fast_power(a: Any, b: Any) -> UfuncRecord | None:
+    """The ufunc by which NumPy (2.3 and newer) replaces a power with a special exponent: a Python int 2 or -1, or a
+    Python float 0.5."""
+    if type(a) is not Node or a.dtype.kind not in "fc":
+        return None
+    special = _SPECIAL_POWERS.get((type(b), b))
+    return None if special is None else record_of(special)
+
+
+# ---- the methods ----------------------------------------------------------------------------------------------------------
+
+def _unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    record_ = record_of(ufunc)
+
+    def method(self: Any) -> Any:
+        if issubclass(type(self), Scalar):
+            return scalar_operation(fn, self)
+        try:
+            return handle(elementwise(record_, (operand(self),), _getframe(1)))
+        except NotArray:
+            return on_real(fn, self)
+
+    method.__name__ = method.__qualname__ = f"__{name}__"
+    return method
+
+
+def _reflected(record_: UfuncRecord, name: str, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def method(self: Any, other: Any) -> Any:
+        return _general(record_, fn, other, self, _getframe(1))
+
+    method.__name__ = method.__qualname__ = f"__r{name}__"
+    return method
+
+
+def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    record_ = record_of(ufunc)
+
+    def method(self: Any, other: Any) -> Any:
+        try:
+            write_ufunc(record_, self, (self, other), _getframe(1))
+        except NotArray:
+            real = export(self)
+            fn(real, unwrapped(other))
+        return self
+
+    method.__name__ = method.__qualname__ = f"__i{name}__"
+    return method
+
+
+def _power_method(swapped: bool) -> Callable[..., Any]:
+    def method(self: Any, other: Any, modulus: Any = None) -> Any:
+        if modulus is not None:
+            return NotImplemented
+        return power(other, self) if swapped else power(self, other)
+
+    method.__name__ = method.__qualname__ = "__rpow__" if swapped else "__pow__"
+    return method
+
+
+def _divmod_method(swapped: bool) -> Callable[[Any, Any], Any]:
+    def method(self: Any, other: Any) -> Any:
+        return on_real(divmod, other, self) if swapped else on_real(divmod, self, other)
+
+    method.__name__ = method.__qualname__ = "__rdivmod__" if swapped else "__divmod__"
+    return method
+
+
+def _attach() -> None:
+    for kind in (Tensor, Scalar):
+        for swapped, letter in ((False, ""), (True, "r")):
+            setattr(kind, f"__{letter}pow__", _power_method(swapped))
+            setattr(kind, f"__{letter}divmod__", _divmod_method(swapped))
+    Tensor.__ipow__ = power_in_place  # type: ignore[attr-defined]
+    for name, ufunc in BINARY.items():
+        fn = getattr(operator, f"{name}_" if name in ("and", "or") else name)
+        setattr(Tensor, f"__{name}__", binary_method(name, ufunc, fn))
+        setattr(Tensor, f"__r{name}__", _reflected(record_of(ufunc), name, fn))
+        setattr(Tensor, f"__i{name}__", _in_place(name, ufunc, getattr(operator, f"i{name}")))
+        setattr(Scalar, f"__{name}__", _scalar_binary(name, ufunc, fn, swapped=False))
+        setattr(Scalar, f"__r{name}__", _scalar_binary(name, ufunc, fn, swapped=True))
+    for name, ufunc in COMPARISONS.items():
+        fn = getattr(operator, name)
+        setattr(Tensor, f"__{name}__", binary_method(name, ufunc, fn))
+        setattr(Scalar, f"__{name}__", _scalar_binary(name, ufunc, fn, swapped=False))
+    for name, ufunc in UNARY.items():
+        fn = getattr(operator, name)
+        setattr(Tensor, f"__{name}__", _unary_method(name, ufunc, fn))
+        setattr(Scalar, f"__{name}__", _unary_method(name, ufunc, fn))
+
+
+_attach()

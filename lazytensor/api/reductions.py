@@ -1,0 +1,220 @@
+"""Reductions: methods (``t.sum(axis=0)``), `ufunc.reduce` and `ufunc.accumulate`. One NumPy call each, pending.
+
+Dtype and errors come from NumPy, asked with an array of the same rank and one element; shape and strides from
+`ir.layout`. What depends on values or has no layout rule (``where=``, ``initial=``, ``out=``, no elements) runs at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ir import layout
+from ..ir.dtypes import NUMERIC
+from ..ir.node import Node
+from ..ir.operation import Operation, register
+from .build import handle, record
+from .handle import Tensor, read, unwrapped, wrap_all
+from .inplace import looked_at
+from .scalar import Scalar
+
+_ndarray = np.ndarray
+_getframe = sys._getframe
+
+
+class Rule(NamedTuple):
+    """What is known of one reduction for a dtype, rank and arguments: result dtype, axes, node attributes."""
+
+    dtype: np.dtype[Any]
+    axes: tuple[int, ...]
+    attrs: Any
+    lazy: bool
+
+
+class Reduction:
+    """One reduction: how NumPy computes it, and its layout rule ('reduce', 'statistic', 'arg' or 'accumulate')."""
+
+    __slots__ = ("name", "fn", "op", "rule", "known")
+
+    def __init__(self, name: str, fn: Callable[..., Any], rule: str, label: str | None) -> None:
+        self.name, self.fn, self.rule = name, fn, rule
+        self.op: Operation = register(name, "call", fn, label=label)
+        self.known: dict[Any, Rule] = {}
+
+    def ask(self, dtype: np.dtype[Any], ndim: int, arguments: tuple[Any, ...]) -> Rule:
+        """NumPy's answer for these arguments (pairs of keyword and value), remembered.
+
+        Raises what NumPy raises for them.
+        """
+        key = (dtype, ndim, arguments)
+        found = self.known.get(key)
+        if found is None:
+            options = dict(arguments)
+            with np.errstate(all="ignore"):
+                sample = self.fn(np.ones((1,) * ndim, dtype), **options)
+            axis = options.get("axis", 0 if "." in self.name else None)
+            axes = tuple(range(ndim)) if axis is None else tuple(sorted(
+                x % ndim if ndim else 0 for x in (axis if isinstance(axis, tuple) else (axis,))))
+            found = Rule(sample.dtype, axes if ndim else (), arguments or None,
+                         dtype.char in NUMERIC and sample.dtype.char in NUMERIC)
+            if len(self.known) > 4096:
+                self.known.clear()
+            self.known[key] = found
+        return found
+
+    def pending(self, t: Any, arguments: tuple[Any, ...], frame: Any) -> Any:
+        """The pending result, or None if NumPy must run now."""
+        v = t._value
+        shape = v.shape
+        if 0 in shape or v.dtype.char not in NUMERIC:
+            return None
+        rule = self.ask(v.dtype, len(shape), arguments)
+        if not rule.lazy:
+            return None
+        node = read(t)
+        out_shape, strides = self._geometry(node, rule, dict(arguments))
+        return handle(record(self.op, (node,), rule.attrs, out_shape, rule.dtype, strides, frame))
+
+    def _geometry(self, node: Node, rule: Rule, options: dict[str, Any]) -> Any:
+        keepdims = bool(options.get("keepdims", False))
+        if self.rule == "arg":
+            return layout.argreduction(node.shape, options.get("axis"), keepdims)
+        sizes = node.shape, node.strides, node.dtype.itemsize, rule.dtype.itemsize
+        if self.rule == "accumulate":
+            axis = options.get("axis", 0 if "." in self.name else None)
+            return layout.accumulate(*sizes, None if axis is None else rule.axes[0])
+        if self.rule == "statistic":
+            half = self.name == "mean" and node.dtype.char == "e" and "dtype" not in options
+            return layout.statistic(self.name, *sizes, rule.axes, keepdims, None, half)
+        return layout.reduction(*sizes, rule.axes, keepdims)
+
+
+_HASHABLE = (int, float, complex, bool, type(None), type, np.dtype, str, tuple, np.generic)
+
+
+def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ...] | None:
+    """The arguments that differ from NumPy's defaults, as sorted pairs; None if NumPy must run now."""
+    pairs = []
+    for name, value in given.items():
+        default = defaults.get(name, np._NoValue)
+        if value is default or value is np._NoValue:
+            continue
+        if name in ("out", "where", "initial", "mean", "correction") or not isinstance(value, _HASHABLE):
+            return None
+        if name == "dtype" and value is not None:
+            value = np.dtype(value)
+        if name == "axis" and isinstance(value, np.integer):
+            value = int(value)
+        if issubclass(type(value), Scalar):
+            return None
+        pairs.append((name, value))
+    return tuple(sorted(pairs))
+
+
+def _reduction_method(name: str, reduction: Reduction) -> Callable[..., Any]:
+    real = getattr(_ndarray, name)
+    parameters = _PARAMETERS[name]
+    order = tuple(parameters)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(args) <= len(order) and kwargs.keys() <= parameters.keys():
+            given = {**dict(zip(order, args, strict=False)), **kwargs} if args or kwargs else kwargs
+            if len(given) == len(args) + len(kwargs):
+                arguments = _arguments(given, parameters) if given else ()
+                if arguments is not None and _degrees_left(self, given):
+                    result = reduction.pending(self, arguments, _getframe(1))
+                    if result is not None:
+                        return result
+        return at_once(real, self, args, kwargs)
+
+    method.__name__ = name
+    method.__qualname__ = f"ndarray.{name}"
+    method.__doc__ = real.__doc__
+    return method
+
+
+def _degrees_left(t: Any, given: dict[str, Any]) -> bool:
+    """Whether ``ddof`` leaves degrees of freedom; NumPy warns otherwise, at once."""
+    if "ddof" not in given:
+        return True
+    axis = given.get("axis")
+    shape = t._value.shape
+    try:
+        axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        return bool(prod(shape[i] for i in axes) > given["ddof"])
+    except (IndexError, TypeError):
+        return False
+
+
+def at_once(real: Callable[..., Any], t: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """NumPy's own method on real memory; gives the `out` that it was given."""
+    options = {k: looked_at(v) if k != "out" else unwrapped(v) for k, v in kwargs.items()}
+    outs = [v for v in (*args, kwargs.get("out")) if type(v) is Tensor]
+    result = real(looked_at(t), *[unwrapped(a) for a in args], **options)
+    for out in outs:
+        if type(result) is _ndarray and any(v is out for v in (*args, kwargs.get("out"))):
+            return out
+    return wrap_all(result)
+
+
+_NO = np._NoValue
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "sum": {"axis": None, "dtype": None, "out": None, "keepdims": False, "initial": _NO, "where": True},
+    "prod": {"axis": None, "dtype": None, "out": None, "keepdims": False, "initial": _NO, "where": True},
+    "max": {"axis": None, "out": None, "keepdims": False, "initial": _NO, "where": True},
+    "min": {"axis": None, "out": None, "keepdims": False, "initial": _NO, "where": True},
+    "any": {"axis": None, "out": None, "keepdims": False, "where": True},
+    "all": {"axis": None, "out": None, "keepdims": False, "where": True},
+    "mean": {"axis": None, "dtype": None, "out": None, "keepdims": False, "where": True},
+    "var": {"axis": None, "dtype": None, "out": None, "ddof": 0, "keepdims": False, "where": True, "mean": _NO},
+    "std": {"axis": None, "dtype": None, "out": None, "ddof": 0, "keepdims": False, "where": True, "mean": _NO},
+    "argmax": {"axis": None, "out": None, "keepdims": False},
+    "argmin": {"axis": None, "out": None, "keepdims": False},
+    "cumsum": {"axis": None, "dtype": None, "out": None},
+    "cumprod": {"axis": None, "dtype": None, "out": None},
+}
+
+_RULES = {"mean": "statistic", "var": "statistic", "std": "statistic", "argmax": "arg", "argmin": "arg",
+          "cumsum": "accumulate", "cumprod": "accumulate"}
+_LABELS: dict[str, str | None] = {"mean": None, "var": None, "std": None, "cumsum": "accumulate",
+                                  "cumprod": "accumulate"}
+METHODS = {name: Reduction(name, getattr(_ndarray, name), _RULES.get(name, "reduce"), _LABELS.get(name, "reduce"))
+           for name in _PARAMETERS}
+
+for _name, _reduction in METHODS.items():
+    setattr(Tensor, _name, _reduction_method(_name, _reduction))
+
+_UFUNC_PARAMETERS = {
+    "reduce": {"axis": 0, "dtype": None, "out": None, "keepdims": False, "initial": _NO, "where": True},
+    "accumulate": {"axis": 0, "dtype": None, "out": None},
+}
+_ufunc_reductions: dict[Any, Reduction] = {}
+
+
+def reduce_ufunc(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Any:
+    """``ufunc.reduce`` or ``ufunc.accumulate``."""
+    real = getattr(ufunc, name)
+    parameters = _UFUNC_PARAMETERS[name]
+    if args and type(args[0]) is Tensor and ufunc.nin == 2 and ufunc.nout == 1:
+        given = {**dict(zip(parameters, args[1:], strict=False)), **kwargs}
+        if type(given.get("out")) is tuple:
+            given["out"] = given["out"][0]
+        arguments = _arguments(given, parameters) if given.keys() <= parameters.keys() else None
+        if arguments is not None:
+            known = _ufunc_reductions.get((ufunc, name))
+            if known is None:
+                known = _ufunc_reductions[ufunc, name] = Reduction(
+                    f"{ufunc.__name__}.{name}.{len(_ufunc_reductions)}", real, name, name)
+            result = known.pending(args[0], arguments, frame)
+            if result is not None:
+                return result
+    out = kwargs.get("out")
+    if type(out) is tuple:
+        kwargs = {**kwargs, "out": out[0]}
+    return at_once(lambda a, *rest, **options: real(a, *rest, **options), args[0], args[1:], kwargs)
+
+

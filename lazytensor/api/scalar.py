@@ -1,0 +1,165 @@
+"""The lazy scalar: what a full reduction gives, and arithmetic on such. Immutable and hashable, as NumPy's scalars.
+
+There is a class for each dtype, so that ``type(s)(x)`` makes a scalar of that dtype; it is NumPy's own then.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..compile import realize
+from ..ir.node import Node, new
+
+_generic = np.generic
+
+
+class Scalar:
+    """A NumPy scalar whose value is computed when it is needed.
+
+    Its ``__class__`` is the NumPy scalar type, so that ``isinstance(s, numpy.floating)`` holds. Everything that NumPy's
+    scalars have is there; arithmetic gives lazy scalars.
+
+    Examples
+    --------
+    >>> import lazytensor as np
+    >>> s = np.arange(4.0).sum()      # nothing has run yet
+    >>> s > 5, float(s)
+    (np.True_, 6.0)
+    """
+
+    __slots__ = ("_node", "__weakref__")
+    _node: Node
+    _scalar_type: Any = None
+
+    def __new__(cls, value: Any = 0) -> Any:
+        return cls._scalar_type(value)
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        return self._node.dtype.type
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(value_of(self), name)
+
+    def item_(self) -> Any:
+        """NumPy's own scalar."""
+        return value_of(self)
+
+    def realize(self) -> Scalar:
+        """Computes the value now; gives the scalar itself."""
+        value_of(self)
+        return self
+
+    def numpy(self) -> Any:
+        """NumPy's own scalar."""
+        return value_of(self)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The data type."""
+        return self._node.dtype
+
+    shape = property(lambda self: (), doc="()")
+    ndim = property(lambda self: 0, doc="0")
+    size = property(lambda self: 1, doc="1")
+    strides = property(lambda self: (), doc="()")
+    base = property(lambda self: None, doc="None")
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes."""
+        return self._node.dtype.itemsize
+
+    nbytes = itemsize
+
+    def __hash__(self) -> int:
+        return hash(value_of(self))
+
+    def __bool__(self) -> bool:
+        return bool(value_of(self))
+
+    def __int__(self) -> int:
+        return int(value_of(self))
+
+    def __float__(self) -> float:
+        return float(value_of(self))
+
+    def __complex__(self) -> complex:
+        return complex(value_of(self))
+
+    def __index__(self) -> int:
+        return value_of(self).__index__()  # type: ignore[no-any-return]
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return round(value_of(self)) if ndigits is None else round(value_of(self), ndigits)
+
+    def __trunc__(self) -> Any:
+        return value_of(self).__trunc__()
+
+    def __floor__(self) -> Any:
+        return value_of(self).__floor__()
+
+    def __ceil__(self) -> Any:
+        return value_of(self).__ceil__()
+
+    def __format__(self, spec: str) -> str:
+        return format(value_of(self), spec)
+
+    def __str__(self) -> str:
+        return str(value_of(self))
+
+    def __repr__(self) -> str:
+        return repr(value_of(self))
+
+    def __reduce__(self) -> Any:
+        return value_of(self).__reduce__()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return value_of(self).__reduce_ex__(protocol)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.array(value_of(self), dtype=dtype)
+
+    def __getitem__(self, index: Any) -> Any:
+        return value_of(self)[index]
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(dir(self._node.dtype.type)) | {"realize", "numpy"})
+
+
+def value_of(s: Any) -> Any:
+    """The NumPy scalar of a lazy one, computed if need be."""
+    node = s._node
+    buffer = node.buffer
+    if buffer is None:
+        realize([node])
+        buffer = node.buffer
+    return buffer if isinstance(buffer, _generic) else buffer[()]
+
+
+_classes: dict[Any, type] = {}
+
+
+def class_for(dtype: np.dtype[Any]) -> Any:
+    """The lazy scalar class of a dtype."""
+    kind = dtype.type
+    found = _classes.get(kind)
+    if found is None:
+        found = _classes[kind] = type(kind.__name__, (Scalar,), {
+            "__slots__": (), "_scalar_type": kind, "__module__": "lazytensor", "__doc__": Scalar.__doc__})
+    return found
+
+
+def scalar(node: Node) -> Any:
+    """The lazy scalar of a node without axes."""
+    s = new(_classes.get(node.dtype.type) or class_for(node.dtype))
+    s._node = node
+    return s

@@ -1,0 +1,41 @@
+"""``python -m lazytensor info``: the versions and settings that a report of a problem should state."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import platform
+from collections.abc import Iterator, Sequence
+
+from lazytensor.config import settings
+
+
+def version(package: str) -> str:
+    """The version of an installed package, or that it is not installed.
+
+    >>> version("no-such-package")
+    'not installed'
+    """
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def lines() -> Iterator[str]:
+    """A line a version, then a line a setting."""
+    rows = {name: version(name) for name in ("lazytensor", "numpy", "networkx", "llvmlite")}
+    rows = {"python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"} | rows
+    rows |= {name: str(value) for name, value in settings().items()}
+    width = max(map(len, rows)) + 2
+    return (f"{name:{width}}{value}" for name, value in rows.items())
+
+
+def info(words: Sequence[str]) -> int:
+    """Print versions and settings; 0."""
+    argparse.ArgumentParser(
+        prog="python -m lazytensor info",
+        description="Prints the versions of what lazytensor stands on, and its settings.",
+    ).parse_args(words)
+    print(*lines(), sep="\n")
+    return 0

@@ -1,0 +1,109 @@
+"""The pipeline on one page.
+
+    capture -> key -> [plan cache] -> dag -> optimise -> order -> liveness -> lower -> run
+
+`realize` is the way through. A structure seen for the first time with little work behind it runs operation by operation,
+in program order; seen again, or large at first, it is planned (`lower.make_program` names the stages) and the plan is kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from itertools import count
+from typing import Any
+
+from .config import current
+from .ir.capture import Graph, capture, pending
+from .ir.node import Node
+from .lower import Program, make_program
+from .run import claims, floating
+from .run.interpreter import run_directly
+from .run.table import run_program
+
+__all__ = ["cache_info", "capture", "clear_cache", "pending", "realize"]
+
+LARGE_WORK = 1 << 28
+"""A new structure that writes at least this many bytes is planned at once."""
+
+
+class _Entry:
+    """What the cache knows about one structure: when it was last used, and its program once there is one."""
+
+    __slots__ = ("used", "program")
+
+    def __init__(self) -> None:
+        self.used = _clock()
+        self.program: Program | None = None
+
+
+_clock = count().__next__
+_cache: dict[tuple[Any, ...], _Entry] = {}
+_lock = threading.Lock()
+_counts = {"runs": 0, "direct": 0, "hits": 0, "plans": 0, "nodes": 0}
+
+
+def realize(targets: list[Node]) -> None:
+    """Computes the pending nodes among `targets`, and all that they need.
+
+    Floating-point warnings are given after the run, at the lines that wrote the operations.
+    """
+    run, nodes = claims.claim(targets)
+    if not nodes:
+        return
+    try:
+        found = _planned(nodes)
+        errors = _directly(nodes) if found is None else run_program(*found)
+    finally:
+        claims.release(run, nodes)
+    if errors:
+        floating.warn(errors)
+
+
+def _directly(nodes: list[Any]) -> list[tuple[Node, str]]:
+    _counts["direct"] += 1
+    return run_directly(nodes)
+
+
+def _planned(nodes: list[Node]) -> tuple[Program, Graph] | None:
+    """The program for these nodes and the graph to run it on, or None if they are to run one by one."""
+    _counts["runs"] += 1
+    _counts["nodes"] += len(nodes)
+    if len(nodes) < 2 or len(nodes) > current.plan_nodes:
+        return None
+    graph = capture(nodes)
+    entry = _cache.get(graph.key)
+    if entry is None:
+        entry = _remember(graph.key)
+        if _bytes_written(graph) < LARGE_WORK:
+            return None
+    if entry.program is None:
+        entry.program = make_program(graph)
+        _counts["plans"] += 1
+    else:
+        _counts["hits"] += 1
+    entry.used = _clock()
+    return entry.program, graph
+
+
+def _bytes_written(graph: Graph) -> int:
+    return sum(node.nbytes for node in graph.nodes)
+
+
+def _remember(key: tuple[Any, ...]) -> _Entry:
+    """A new entry; the least recently used eighth is dropped when the cache is full."""
+    with _lock:
+        if len(_cache) >= current.plans:
+            for old in sorted(_cache, key=lambda k: _cache[k].used)[: max(1, current.plans // 8)]:
+                del _cache[old]
+        return _cache.setdefault(key, _Entry())
+
+
+def cache_info() -> dict[str, int]:
+    """Counts since the process began: runs, runs without a plan, cache hits, plans made, nodes run; and entries kept."""
+    return {**_counts, "entries": len(_cache)}
+
+
+def clear_cache() -> None:
+    """Forgets every plan."""
+    with _lock:
+        _cache.clear()

@@ -1,0 +1,160 @@
+"""Every setting of lazytensor, in one table.
+
+>>> import lazytensor as lt
+>>> with lt.config(depth=64):
+...     lt.config.settings()["depth"]
+64
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .errors import SettingError
+
+UNBOUNDED = sys.maxsize // 4
+"""What a limit of None is inside; a node that must run at once is deeper still (`ir.node.AT_ONCE`)."""
+
+
+class Setting(NamedTuple):
+    """One row: its default, the legal values in words, the test of a value, and what it does."""
+
+    default: Any
+    legal: str
+    accepts: Callable[[Any], bool]
+    purpose: str
+
+
+def _is_limit(value: Any) -> bool:
+    return value is None or (type(value) is int and value >= 1)
+
+
+def _is_bytes(value: Any) -> bool:
+    return value is None or (type(value) is int and value >= 0)
+
+
+def _is_bool(value: Any) -> bool:
+    return type(value) is bool
+
+
+TABLE: dict[str, Setting] = {
+    "engine": Setting("numpy", "'numpy'", lambda v: v == "numpy", "what runs a program"),
+    "depth": Setting(512, "an int of at least 1, or None for no limit", _is_limit,
+                     "a pending result with a longer chain behind it is run"),
+    "pinned": Setting(256 << 20, "bytes as an int of at least 0, or None for no limit", _is_bytes,
+                      "pending work that keeps more memory than this alive is run"),
+    "pool": Setting(1 << 30, "bytes as an int of at least 0, or None for no limit", _is_bytes,
+                    "freed buffers kept for reuse"),
+    "plans": Setting(512, "an int of at least 1, or None for no limit", _is_limit,
+                     "plans kept, the least recently used dropped first"),
+    "plan_nodes": Setting(4096, "an int of at least 1, or None for no limit", _is_limit,
+                          "a graph with more nodes runs operation by operation, unplanned"),
+    "debug": Setting(False, "True or False", _is_bool,
+                     "check every graph, plan, table and result (slow)"),
+}
+
+
+class _Current:
+    """The values in force, as attributes (read on the hot path); limits of None are stored as UNBOUNDED."""
+
+    __slots__ = tuple(TABLE)
+    engine: str
+    depth: int
+    pinned: int
+    pool: int
+    plans: int
+    plan_nodes: int
+    debug: bool
+
+
+current = _Current()
+
+
+def _stored(value: Any) -> Any:
+    return UNBOUNDED if value is None else value
+
+
+def _shown(value: Any) -> Any:
+    return None if value is UNBOUNDED or value == UNBOUNDED else value
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name not in TABLE:
+        near = difflib.get_close_matches(name, TABLE, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise SettingError(f"no setting is called {name!r}{hint} Settings: {', '.join(TABLE)}")
+    if not TABLE[name].accepts(value):
+        raise SettingError(f"setting {name!r} cannot be {value!r}: it takes {TABLE[name].legal}")
+    return value
+
+
+class _Change:
+    """What `config(...)` returns: already in force; as a context manager it puts the old values back."""
+
+    def __init__(self, before: dict[str, Any]) -> None:
+        self._before = before
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exc: object) -> None:
+        _apply(self._before)
+
+
+def _apply(values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(current, name, value)
+
+
+class Config:
+    """Reads and changes settings.
+
+    Call it with keywords to change settings, for good or, in a ``with`` statement, for a while. The settings hold for
+    every thread of the process.
+
+    Parameters
+    ----------
+    **values
+        The settings by name; `settings` lists them, ``lazytensor.config.TABLE`` says what each takes.
+
+    Raises
+    ------
+    SettingError
+        For a name that is no setting or a value that it does not take; nothing is changed then.
+
+    Examples
+    --------
+    >>> import lazytensor as lt
+    >>> with lt.config(depth=None):      # no limit on the length of pending chains
+    ...     pass
+    """
+
+    def __call__(self, **values: Any) -> _Change:
+        checked = {name: _stored(_checked(name, value)) for name, value in values.items()}
+        before = {name: getattr(current, name) for name in checked}
+        _apply(checked)
+        return _Change(before)
+
+    @staticmethod
+    def settings() -> dict[str, Any]:
+        """The settings in force, by name; a limit of None means that there is none."""
+        return {name: _shown(getattr(current, name)) for name in TABLE}
+
+
+def _from_environment() -> None:
+    """LAZYTENSOR_DEBUG=1 and LAZYTENSOR_ENGINE=numpy are the two variables that are read."""
+    _apply({name: _stored(setting.default) for name, setting in TABLE.items()})
+    debug = os.environ.get("LAZYTENSOR_DEBUG", "0")
+    if debug not in ("", "0", "1"):
+        raise SettingError(f"LAZYTENSOR_DEBUG cannot be {debug!r}: it takes 0 or 1")
+    current.debug = debug == "1"
+    current.engine = _checked("engine", os.environ.get("LAZYTENSOR_ENGINE", "numpy"))
+
+
+settings = Config.settings
+config = Config()
+_from_environment()

@@ -1,0 +1,1 @@
+"""What a program is: nodes, operations, layouts, dtypes, and the graph that the compiler works on."""

@@ -1,0 +1,80 @@
+"""The operation: one record from which everything about it is derived. A new operation is one call of `register`.
+
+What `attrs` of a node holds, and how its value is computed, follows from the kind:
+
+============  ==================================  ============================================================
+kind          attrs                               value
+============  ==================================  ============================================================
+leaf          None                                its buffer
+elementwise   tuple of keyword pairs, or None     ``fn(*operands, out=..., **attrs)``; may write over an operand
+scalar        None                                ``fn(*operands)`` on NumPy scalars, NumPy's scalar arithmetic
+call          tuple of keyword pairs, or None     ``fn(*operands, **attrs)``, an array of its own (reductions too)
+view          tuple of steps ``(fn, args)``       the steps applied to the operand: other strides, same memory
+mutate        ``(steps, extra)``                  the first operand after ``fn(view of it, *others, *extra)``, in
+                                                  its own memory if nobody else needs the old value
+============  ==================================  ============================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+KINDS = ("leaf", "elementwise", "scalar", "call", "view", "mutate")
+
+
+class Operation:
+    """One operation.
+
+    Parameters
+    ----------
+    name : str
+        NumPy's name for it.
+    kind : str
+        One of `KINDS`.
+    fn : callable
+        What computes it on real arrays.
+    label : str or None
+        What NumPy's floating-point warnings call it ("... encountered in divide"), by default its name. None if NumPy
+        computes it in Python and warns by itself.
+    laws : tuple of str
+        Algebraic properties that keep bits, by the names that `lazytensor.optimise` uses: 'involution'
+        (``f(f(x)) == x``), 'idempotent' (``f(f(x)) == f(x)``).
+    """
+
+    __slots__ = ("name", "kind", "fn", "label", "laws")
+    LEAF: ClassVar[Operation]
+    VIEW: ClassVar[Operation]
+
+    def __init__(self, name: str, kind: str, fn: Callable[..., Any] | None, *,
+                 label: str | None = "", laws: tuple[str, ...] = ()) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"operation {name!r}: kind {kind!r} is none of {', '.join(KINDS)}")
+        self.name, self.kind, self.fn, self.laws = name, kind, fn, laws
+        self.label = name if label == "" else label
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name} ({self.kind})>"
+
+
+REGISTRY: dict[tuple[str, str], Operation] = {}
+
+
+def register(name: str, kind: str, fn: Callable[..., Any] | None, **properties: Any) -> Operation:
+    """The record of that name and kind, made at the first call.
+
+    Raises
+    ------
+    ValueError
+        If the name and kind are taken by another function.
+    """
+    known = REGISTRY.get((name, kind))
+    if known is None:
+        known = REGISTRY[name, kind] = Operation(name, kind, fn, **properties)
+    elif known.fn is not fn:
+        raise ValueError(f"operation {name!r} ({kind}) is registered already, for {known.fn!r}")
+    return known
+
+
+Operation.LEAF = register("leaf", "leaf", None)
+Operation.VIEW = register("view", "view", None)

@@ -1,0 +1,194 @@
+"""The table: a plan as flat records, the form that is run.
+
+A record says what a dispatcher has to know and nothing of the dag: which function, how it is called, in which slots its
+operands and its result are, whose memory the result may take, which slots are empty afterwards. Leaves have the first
+slots. What differs between graphs of one key (shapes, strides, attributes, views, numbers, error state) is read from
+the graph at each run.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ir.dag import SAME, Value
+from ..ir.text import operation_text
+from ..schedule.memory import IN_PLACE_BYTES
+from ..schedule.plan import Plan, Step
+
+DIRECT1, DIRECT2, MAP1, MAP2, GENERAL = range(5)
+CODES = ("direct1", "direct2", "map1", "map2", "general")
+"""How a record is called.
+
+``direct``: ``fn(a)`` or ``fn(a, b)``, on scalars. ``map``: the same for arrays whose result is C-ordered and has the
+class of shape of the operand in slot `gauge`; where that has `limit` bytes or more, as ``general``. ``general``:
+whatever the operation's kind says, with views, attributes and memory to take."""
+
+
+class Record(NamedTuple):
+    """A row of the table.
+
+    Attributes
+    ----------
+    code : int
+        How it is called: `DIRECT1`, `DIRECT2`, `MAP1`, `MAP2`, `GENERAL`.
+    fn : callable
+    node : int
+        The captured operation.
+    operands : tuple of int
+        The operands' slots.
+    out : int
+        The result's slot.
+    over : int
+        The slot of the operand whose memory the result may take, or -1.
+    empties : tuple of int
+        The slots that hold nothing afterwards.
+    gauge, limit : int
+        See `CODES`.
+    kept : bool
+        Whether the node gets the result as its value.
+    viewed : tuple of bool
+        For each operand, whether it is read through a view; empty if none is.
+    twins : tuple of int
+        Captured operations that this one stands for.
+    switch : bool
+        Whether the error state has to be entered anew, since NumPy warns itself here and not before, or the reverse.
+    kind, name : str
+        The operation's kind and name; the kind is 'same' for a copy of another's value.
+    """
+
+    code: int
+    fn: Any
+    node: int
+    operands: tuple[int, ...]
+    out: int
+    over: int
+    empties: tuple[int, ...]
+    gauge: int
+    limit: int
+    kept: bool
+    viewed: tuple[bool, ...]
+    twins: tuple[int, ...]
+    switch: bool
+    kind: str
+    name: str
+
+
+class Program:
+    """A table and what it takes for granted.
+
+    Attributes
+    ----------
+    records : tuple of Record
+    rows : tuple of tuple
+        What the Python interpreter's loop unpacks of each record: (position, code, fn, node, a, b, out, gauge, limit,
+        kept, empties, switch, record), a and b being the slots of the first two operands.
+    leaves, slots : int
+        How many leaves a graph has, and how many slots a run.
+    same : dict of int to int
+        Operations that are not run and have another's value.
+    alike, laid_alike : tuple of (int, int)
+        See `ir.dag.Dag`; asked of each graph.
+    otherwise : Program or None
+        What runs where something taken for granted does not hold.
+    plan : Plan
+        What it was made from, for `explain`.
+    """
+
+    __slots__ = ("records", "rows", "leaves", "slots", "spare_slots", "same", "alike", "laid_alike", "guarded",
+                 "in_program_order", "otherwise", "plan")
+
+    def __init__(self, plan: Plan, leaves: int) -> None:
+        self.plan = plan
+        self.leaves = leaves
+        self.slots = plan.slots - plan.first_slot + leaves
+        self.spare_slots = [None] * (self.slots - leaves)
+        self.same, self.alike, self.laid_alike = plan.same, plan.alike, plan.laid_alike
+        self.guarded = bool(plan.alike or plan.laid_alike)
+        self.otherwise: Program | None = None
+        self.records = _records(plan, leaves)
+        self.rows = tuple(_row(i, record) for i, record in enumerate(self.records))
+        numbers = [record.node for record in self.records]
+        self.in_program_order = numbers == sorted(numbers)
+
+    def __str__(self) -> str:
+        return program_text(self)
+
+
+def table(plan: Plan, leaves: int) -> Program:
+    """The table of a plan for graphs with that many leaves."""
+    return Program(plan, leaves)
+
+
+def _records(plan: Plan, leaves: int) -> tuple[Record, ...]:
+    """Every step as a record, with slots for numbers; leaf j is in slot j and results come after all leaves."""
+    slot = {plan.captured + j: j for j in range(leaves)}
+    values = {step.node: step.value for step in plan.steps} | plan.leaves
+    records: list[Record] = []
+    labelled = None
+    for step in plan.steps:
+        out = step.slot - plan.first_slot + leaves
+        operands = tuple(slot[n] for n in step.reads)
+        empties = tuple(slot[n] for n in step.frees if n in slot and (slot[n] != out))
+        over = slot.get(step.over, -1)
+        if step.node in step.frees:
+            empties += (out,)
+        switch = labelled is not None and labelled is not bool(step.op.label)
+        labelled = bool(step.op.label)
+        records.append(_record(step, values, operands, out, over, empties, switch))
+        slot[step.node] = out
+    return tuple(records)
+
+
+def _record(step: Step, values: dict[int, Value], operands: tuple[int, ...], out: int, over: int,
+            empties: tuple[int, ...], switch: bool) -> Record:
+    code, gauge, limit = GENERAL, -1, 0
+    viewed = step.viewed if any(step.viewed) else ()
+    kind = "same" if step.op is SAME else step.op.kind
+    if len(operands) in (1, 2) and not viewed and not step.value.attrs and not step.twins:
+        two = len(operands) - 1
+        if kind == "scalar" or (kind == "elementwise" and not step.value.shape):
+            code = DIRECT1 + two
+        elif kind == "elementwise" and step.value.layout is None and isinstance(step.op.fn, np.ufunc):
+            gauge, limit = _gauge(step, values, operands)
+            code = MAP1 + two if gauge >= 0 else GENERAL
+    return Record(code, step.op.fn, step.node, operands, out, over, empties, gauge, limit, step.value.kept, viewed,
+                  step.twins, switch, kind, operation_text(step.op))
+
+
+def _gauge(step: Step, values: dict[int, Value], operands: tuple[int, ...]) -> tuple[int, int]:
+    """The slot of an operand of the result's class of shape, and how large it is where the result is large."""
+    itemsize = step.value.dtype.itemsize
+    for number, slot in zip(step.reads, operands):
+        value = values[number]
+        if value.shape == step.value.shape and itemsize and value.dtype.itemsize:
+            return slot, -(-IN_PLACE_BYTES * value.dtype.itemsize // itemsize)
+    return -1, 0
+
+
+def _row(position: int, record: Record) -> tuple[Any, ...]:
+    a = record.operands[0] if record.operands else -1
+    b = record.operands[1] if len(record.operands) > 1 else -1
+    return (position, record.code, record.fn, record.node, a, b, record.out, record.gauge, record.limit, record.kept,
+            record.empties, record.switch, record)
+
+
+def program_text(program: Program) -> str:
+    """The table as text, a line a record."""
+    lines = [f"table of {len(program.records)} records, {program.leaves} leaves, {program.slots} slots"]
+    for record in program.records:
+        words = [f"{CODES[record.code]:8} {record.name}", f"node {record.node}",
+                 f"from {' '.join(map(str, record.operands)) or '-'}", f"to {record.out}"]
+        if record.viewed:
+            words.append(f"views {''.join('v' if viewed else '.' for viewed in record.viewed)}")
+        if record.over >= 0:
+            words.append(f"over {record.over}")
+        if record.empties:
+            words.append(f"empties {' '.join(map(str, record.empties))}")
+        if record.twins:
+            words.append(f"also for {' '.join(map(str, record.twins))}")
+        if record.kept:
+            words.append("kept")
+        lines.append("  " + ", ".join(words))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""From program to arrays: the interpreter, memory, threads, floating-point state, caches."""

@@ -1,0 +1,83 @@
+"""Several threads at once: a run claims its nodes under one short lock and computes outside it; others wait for it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from ..ir.capture import Busy, pending
+from ..ir.node import Node
+
+
+class Run:
+    """One run in progress. `gate` is held until it ends; whoever needs its nodes waits there."""
+
+    __slots__ = ("gate", "owner")
+
+    def __init__(self) -> None:
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.owner = threading.get_ident()
+
+
+_lock = threading.Lock()
+_active: set[Run] = set()
+
+
+def claim(targets: list[Node]) -> tuple[Run, list[Node]]:
+    """Claims the pending nodes that the targets need, waiting for runs that compute some of them.
+
+    Returns the run and its nodes in program order. End it with `release`.
+    """
+    run = Run()
+    while True:
+        with _lock:
+            try:
+                nodes = pending(targets)
+            except Busy as busy:
+                other = busy.claim
+            else:
+                for node in nodes:
+                    node.claim = run
+                if nodes:
+                    _active.add(run)
+                return run, nodes
+        if other.owner == run.owner:
+            raise RuntimeError("a value is needed while the same thread is computing it: code that NumPy calls during "
+                               "a run (a signal handler, a finalizer) used a pending Tensor; realize it beforehand")
+        with other.gate:
+            continue
+
+
+def release(run: Run, unfinished: list[Any]) -> None:
+    """Ends a run; nodes that it did not finish are pending again."""
+    for node in unfinished:
+        if node is not None and node.claim is run:
+            node.claim = None
+    _active.discard(run)
+    run.gate.release()
+
+
+def _before_fork() -> None:
+    """Lets the runs of other threads end, so that the child has no half-done node."""
+    _lock.acquire()
+    for run in list(_active):
+        if run.owner != threading.get_ident():
+            with run.gate:
+                continue
+
+
+def _after_fork_in_parent() -> None:
+    _lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()
+    _active.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent,
+                        after_in_child=_after_fork_in_child)

@@ -1,0 +1,199 @@
+"""Floating-point state: which operations must run when written, and warnings that point at the user's line.
+
+NumPy keeps its error state (`numpy.errstate`) in a context variable whose value is an opaque capsule. A node stores the
+capsule in force when it was written. Pending nodes have modes 'warn' and 'ignore' only: while a node runs, 'warn' is
+'call' of a function that notes the node, and the warnings are given after the run, for the user's line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+try:
+    from numpy._core import umath as _umath
+
+    in_force: Callable[[], Any] = _umath._extobj_contextvar.get
+    _put = _umath._extobj_contextvar.set
+    _back = _umath._extobj_contextvar.reset
+    _modes = _umath._get_extobj_dict
+    _capsule = _umath._make_extobj
+except (ImportError, AttributeError) as missing:  # pragma: no cover
+    raise ImportError(f"lazytensor needs NumPy's error state as NumPy 2.0 to 2.4 have it ({missing}); "
+                      f"this is NumPy {np.__version__}") from missing
+
+KINDS = ("divide", "over", "under", "invalid")
+PENDING_MODES = {"warn", "ignore"}
+
+
+class _State:
+    """What was found out about one capsule: may operations stay pending, and the capsule to run them under."""
+
+    __slots__ = ("capsule", "lazy", "running")
+
+    def __init__(self, capsule: Any) -> None:
+        modes = _modes()
+        self.capsule = capsule
+        self.lazy = all(modes[kind] in PENDING_MODES for kind in KINDS)
+        self.running = _capsule(**{kind: "call" if modes[kind] == "warn" else modes[kind] for kind in KINDS},
+                                call=_note) if self.lazy else capsule
+
+
+_states: dict[int, _State] = {}
+
+
+def _state_in_force(capsule: Any) -> _State:
+    state = _states.get(id(capsule))
+    if state is None or state.capsule is not capsule:
+        if len(_states) > 256:
+            _states.clear()
+        state = _states[id(capsule)] = _State(capsule)
+    return state
+
+
+class _Watch:
+    """What an operation compares to know that nothing has changed since the last look: error state and warning filters.
+
+    `capsule` is the last error state seen to be lazy, `filters`, `first` and `show` what `warnings` held then.
+    """
+
+    __slots__ = ("capsule", "filters", "first", "count", "show")
+
+    def __init__(self) -> None:
+        self.capsule = self.filters = self.first = self.show = None
+        self.count = -1
+
+
+watch = _Watch()
+_plain_show = getattr(warnings, "_showwarnmsg_impl", None)
+_plain_showwarning = warnings.showwarning
+
+
+def _would_raise() -> bool:
+    """Whether the filters turn a RuntimeWarning into an error somewhere."""
+    for action, _message, category, _module, _line in warnings.filters:
+        if issubclass(RuntimeWarning, category):
+            if action == "error":
+                return True
+            if _message is None and _module is None and not _line:
+                return False
+    return bool(getattr(warnings, "defaultaction", "default") == "error")
+
+
+def _recorded() -> bool:
+    """Whether somebody collects warnings as they are given."""
+    return (getattr(warnings, "_showwarnmsg_impl", None) is not _plain_show
+            or warnings.showwarning is not _plain_showwarning)
+
+
+def may_wait() -> bool:
+    """Whether an operation written now may stay pending, as far as floating-point errors and warnings go.
+
+    Slow; the hot paths compare with `watch` first, which this brings up to date.
+    """
+    capsule = in_force()
+    if not _state_in_force(capsule).lazy or _recorded() or _would_raise():
+        watch.capsule = None
+        return False
+    filters: Any = warnings.filters
+    watch.filters, watch.first = filters, filters[0] if filters else None
+    watch.show = getattr(warnings, "_showwarnmsg_impl", None)
+    watch.capsule = capsule
+    return True
+
+
+def unchanged(capsule: Any) -> bool:
+    """`may_wait`, quickly. The hot paths write this out."""
+    filters: Any = warnings.filters
+    return bool(capsule is watch.capsule and filters is watch.filters and filters and filters[0] is watch.first
+                and getattr(warnings, "_showwarnmsg_impl", None) is watch.show) or may_wait()
+
+
+class Noted(threading.local):
+    """The floating-point errors of the run in this thread: (node, 'divide by zero') pairs, in order."""
+
+    node: Any = None
+    errors: list[tuple[Any, str]] | None = None
+
+
+noted = Noted()
+
+
+def _note(error: str, _flag: int) -> None:
+    if noted.errors is not None:
+        noted.errors.append((noted.node, error))
+
+
+_running: dict[int, tuple[Any, Any]] = {}
+
+
+def running(capsule: Any) -> Any:
+    """The capsule under which a node that was written under `capsule` runs."""
+    state = _states.get(id(capsule))
+    return state.running if state is not None and state.capsule is capsule else _slow_running(capsule)
+
+
+def _slow_running(capsule: Any) -> Any:
+    token = _put(capsule)
+    try:
+        return _state_in_force(capsule).running
+    finally:
+        _back(token)
+
+
+enter, leave = _put, _back
+
+
+@contextlib.contextmanager
+def as_written(capsule: Any) -> Any:
+    """Runs a block under a node's own error state, so that NumPy itself warns."""
+    token = _put(capsule)
+    try:
+        yield
+    finally:
+        _back(token)
+
+
+def line_of(code: CodeType | None, lasti: int) -> int:
+    """The line number of an instruction of a code object; 0 where it is not known."""
+    if code is None:
+        return 0
+    for start, stop, line in code.co_lines():
+        if start <= lasti < stop and line is not None:
+            return line
+    return code.co_firstlineno
+
+
+def place(node: Any) -> str:
+    """'file.py, line 3, in f', the user's line that wrote the node."""
+    if node.code is None:
+        return "an unknown place"
+    return f"{node.code.co_filename}, line {line_of(node.code, node.lasti)}, in {node.code.co_qualname}"
+
+
+def _globals_of(filename: str) -> dict[str, Any]:
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) == filename:
+            return module.__dict__
+    return _elsewhere.setdefault(filename, {"__name__": filename.removesuffix(".py") or "<unknown>"})
+
+
+_elsewhere: dict[str, dict[str, Any]] = {}
+
+
+def warn(errors: list[tuple[Any, str]]) -> None:
+    """Gives NumPy's RuntimeWarning for each noted error, once for a node and kind, at the line that wrote the node."""
+    for node, error in dict.fromkeys(errors):
+        code = node.code
+        filename = code.co_filename if code is not None else "<lazytensor>"
+        scope = _globals_of(filename)
+        warnings.warn_explicit(f"{error} encountered in {node.op.label}", RuntimeWarning, filename,
+                               max(1, line_of(code, node.lasti)), scope.get("__name__"),
+                               scope.setdefault("__warningregistry__", {}), scope)

@@ -1,0 +1,245 @@
+"""The reference engine: one node at a time, each as NumPy's own call.
+
+`value_of` reads an operand, `compute` makes a node's value. `run_directly` runs captured nodes in program order with no
+plan: a node forgets its operands when it is done, so memory is freed as the counts of references say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from ..errors import LostValueError
+from ..ir.node import Node, leaf, make, settle
+from ..ir.operation import Operation
+from . import floating, pool
+
+_VIEW = Operation.VIEW
+_generic = np.generic
+
+on_execute: list[Callable[[Node], None]] = []
+"""Called with each node that is about to be executed; tests count with it."""
+
+
+def apply_view(steps: tuple[Any, ...], array: Any) -> Any:
+    """The view of a real array that a view's steps describe."""
+    if isinstance(array, _generic):
+        array = np.asarray(array)
+    for fn, args in steps:
+        array = fn(array, *args)
+    return array
+
+
+def value_of(operand: Any) -> Any:
+    """The value of an operand: an ndarray, a NumPy scalar or a Python number.
+
+    Raises
+    ------
+    LostValueError
+        If the node's memory was overwritten by a run that failed.
+    """
+    if type(operand) is not Node:
+        return operand
+    value = operand.buffer
+    if value is None:
+        if operand.op is _VIEW:
+            return apply_view(operand.attrs, value_of(operand.a))
+        raise LostValueError(f"{operand!r} has no value and no run is computing it") from (
+            operand.claim if isinstance(operand.claim, BaseException) else None)
+    return value
+
+
+def compute(node: Node, values: list[Any], out: Any = None) -> Any:
+    """The value of a node from its operands' values; `out` is memory to write it to, for elementwise kinds."""
+    op = node.op
+    kind = op.kind
+    fn: Any = op.fn
+    if kind == "elementwise":
+        if out is None:
+            if not node.shape and node.attrs is None:
+                return fn(*values)
+            out = pool.empty(node.shape, node.dtype, node.strides)
+        if node.attrs is None:
+            return fn(*values, out=out)
+        return fn(*values, out=out, **dict(node.attrs))
+    if kind == "call":
+        return fn(*values) if node.attrs is None else fn(*values, **dict(node.attrs))
+    if kind == "scalar":
+        return fn(*[v[()] if type(v) is np.ndarray else v for v in values])
+    steps, extra = node.attrs
+    target = values[0]
+    fn(apply_view(steps, target), *values[1:], *extra)
+    return target
+
+
+class _Known:
+    """How many references the functions here hold themselves: of an old value, of an operand, of a buffer."""
+
+    __slots__ = ("old", "operand", "buffer")
+
+
+_known = _Known()
+
+
+def own_memory(old: Any, references: int) -> Any:
+    """The memory that a mutating node may write: the old value's own if nobody else needs it, else a copy.
+
+    `references` counts how often the mutating node itself refers to the old value.
+    """
+    buffer = old.buffer
+    if isinstance(buffer, _generic):
+        return np.array(buffer)
+    if getrefcount(old) <= references + _known.old and pool.sole(buffer, _known.buffer):
+        return buffer
+    copy = pool.empty_like(buffer)
+    np.copyto(copy, buffer)
+    return copy
+
+
+def _rebased(operand: Any, old: Any, memory: Any) -> Any:
+    """An operand's value, where what reads the old value through a view reads the memory being written instead, so
+    that NumPy sees the overlap that the program has."""
+    if operand is old:
+        return memory
+    if type(operand) is Node and operand.op is _VIEW and operand.buffer is None and operand.a is old:
+        return apply_view(operand.attrs, memory)
+    return value_of(operand)
+
+
+def mutate(node: Node) -> Any:
+    """Runs a mutating node and gives its memory; marks the old value as lost if its memory was taken."""
+    old = node.a
+    inputs = node.inputs
+    if type(old) is not Node or old.buffer is None:
+        value_of(old)
+    references = sum(2 if x is old else type(x) is Node and x.op is _VIEW and x.a is old for x in inputs)
+    memory = own_memory(old, references)
+    values = [memory, *[_rebased(x, old, memory) for x in inputs[1:]]]
+    if memory is old.buffer:
+        old.buffer = None
+        old.claim = LostValueError("its memory was given to the write that followed")
+    return compute(node, values)
+
+
+def execute(node: Node) -> None:
+    """Computes one node whose operands have values, and settles it."""
+    for hook in on_execute:
+        hook(node)
+    if node.op.kind == "mutate":
+        value = mutate(node)
+    else:
+        out = _spare_operand(node)
+        value = compute(node, [value_of(x) for x in node.inputs], out)
+    settle(node, value)
+
+
+def _spare_operand(node: Node) -> Any:
+    """The memory of an operand that this elementwise node may write its result over, or None."""
+    if node.op.kind != "elementwise" or not node.shape:
+        return None
+    a, b = node.a, node.b
+    if node.rest or (type(a) is Node and a.op is _VIEW) or (type(b) is Node and b.op is _VIEW):
+        return None
+    for operand in (a, b):
+        if type(operand) is not Node:
+            continue
+        buffer = operand.buffer
+        if (operand.dtype is node.dtype and operand.shape == node.shape and operand.strides == node.strides
+                and type(buffer) is np.ndarray and buffer.nbytes >= pool.SMALL
+                and getrefcount(operand) <= _known.operand + 3 * (a is b)
+                and pool.sole(buffer, _known.buffer)):
+            return buffer
+    return None
+
+
+def explained(error: BaseException, node: Node) -> BaseException:
+    """The error, with a note that names operation, shapes, dtypes and the user's line."""
+    operands = ", ".join(f"{x.dtype}{list(x.shape)}" if isinstance(x, (Node, np.ndarray)) else type(x).__name__
+                         for x in node.inputs)
+    error.add_note(f"lazytensor was running {node.op.name}({operands}), written in {floating.place(node)}")
+    return error
+
+
+class Floating:
+    """The floating-point state of one run: enters each node's error state, collects what was raised.
+
+    A context manager; at the end of a run `errors` holds what to warn of.
+    """
+
+    __slots__ = ("errors", "capsule", "token", "outer")
+
+    def __enter__(self) -> Floating:
+        self.outer = floating.noted.node, floating.noted.errors
+        self.errors: list[tuple[Any, str]] = []
+        floating.noted.errors = self.errors
+        self.capsule: Any = None
+        self.token: Any = None
+        return self
+
+    def at(self, node: Node) -> None:
+        """The node runs next."""
+        floating.noted.node = node
+        wanted = node.errstate
+        if wanted is not self.capsule and wanted is not None:
+            if self.token is not None:
+                floating.leave(self.token)
+            self.capsule = wanted
+            self.token = floating.enter(floating.running(wanted) if node.op.label else wanted)
+
+    def __exit__(self, *exc: object) -> None:
+        if self.token is not None:
+            floating.leave(self.token)
+        floating.noted.node, floating.noted.errors = self.outer
+
+
+def run_directly(nodes: list[Node | None]) -> list[tuple[Any, str]]:
+    """Executes pending nodes in the order given; gives the floating-point errors to warn of. Empties the list."""
+    with Floating() as state:
+        for i in range(len(nodes)):
+            node = nodes[i]
+            nodes[i] = None
+            if node is None or node.buffer is not None:
+                continue
+            state.at(node)
+            try:
+                execute(node)
+            except BaseException as error:
+                raise explained(error, node) from None
+        return state.errors
+
+
+
+def _trial(op: Operation, count: int) -> tuple[Node, int]:
+    """A node on one large operand that nobody else holds, `count` times an operand; and the operand's address."""
+    operand = leaf(np.zeros(pool.SMALL, np.uint8), None)
+    attrs = ((), ()) if op.kind == "mutate" else None
+    node = make(op, (operand,) * count, attrs, operand.shape, operand.dtype, None, None, 1)
+    return node, operand.buffer.ctypes.data
+
+
+def _least(name: str, op: Operation, count: int) -> None:
+    """Sets a count to the least with which the operand's memory is reused: what these functions hold themselves."""
+    for guess in range(1, 64):
+        setattr(_known, name, guess)
+        node, address = _trial(op, count)
+        execute(node)
+        if node.buffer.ctypes.data == address:
+            return
+    raise ImportError("lazytensor cannot tell who holds a buffer on this Python: sys.getrefcount is not exact here")
+
+
+def _calibrate() -> None:
+    """Python versions differ in the references that a call holds; they are measured, not assumed."""
+    _known.old = _known.operand = _known.buffer = 64
+    write = Operation("write", "mutate", lambda target: None)
+    negate = Operation("invert", "elementwise", np.invert)
+    _known.old = 64
+    _least("buffer", write, 1)
+    _least("old", write, 1)
+    _least("operand", negate, 1)
+
+
+_calibrate()

@@ -1,0 +1,90 @@
+"""Bounds the memory that only pending work keeps alive.
+
+A pending sum of a 100 MB array that nobody else holds pins 100 MB for 8 bytes. Each pending node that reads a large
+realized operand is noted here, weakly. When more was noted than a part of the budget, the bytes pinned are counted: leaves
+held by nothing but pending nodes. One result as large as the largest is granted, since running would need that.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from sys import getrefcount
+from typing import Any
+
+from ..config import current
+from ..ir.node import Node
+from ..ir.operation import Operation
+
+LARGE = 1 << 20
+"""Operands smaller than this many bytes are not counted."""
+
+_VIEW = Operation.VIEW
+_lock = threading.Lock()
+_noted: list[weakref.ref[Node]] = []
+_since = 0
+
+
+def note(node: Node, nbytes: int) -> list[Node]:
+    """Notes a pending node that reads `nbytes` of realized memory; gives the nodes to run if too much is pinned."""
+    global _since
+    with _lock:
+        _noted.append(weakref.ref(node))
+        _since += nbytes
+        if _since * 4 <= current.pinned:
+            return []
+        _since = 0
+        return _over_budget()
+
+
+def _over_budget() -> list[Node]:
+    alive = [node for ref in _noted if (node := ref()) is not None and node.buffer is None]
+    _noted[:] = [weakref.ref(node) for node in alive]
+    uses: dict[Node, int] = {}
+    for node in alive:
+        for operand in {id(x): x for x in node.inputs}.values():
+            if type(operand) is not Node:
+                continue
+            if operand.op is _VIEW and operand.buffer is None:
+                operand = operand.a
+                uses[operand] = uses.get(operand, 0) + 1
+            else:
+                uses[operand] = uses.get(operand, 0) + sum(x is operand for x in node.inputs)
+    operand = None
+    held = [x.buffer.nbytes for x in list(uses) if _only_pending(x, uses)]
+    granted = max((node.nbytes for node in alive), default=0)
+    return alive if sum(held) - granted > current.pinned // 2 else []
+
+
+def _only_pending(leaf: Any, uses: dict[Node, int]) -> bool:
+    """Whether nothing holds the leaf but the counted operands and the names here."""
+    return leaf.buffer is not None and getrefcount(leaf) <= uses[leaf] + _known
+
+
+_known = 0
+
+
+def _calibrate() -> None:
+    """Measures the references held while `_only_pending` looks at a node that nobody else holds."""
+    global _known
+    uses = {Node(): 0}
+    for candidate in list(uses):
+        candidate.buffer = 0
+    del candidate
+    for guess in range(1, 32):
+        _known = guess
+        if [0 for x in list(uses) if _only_pending(x, uses)]:
+            return
+
+
+_calibrate()
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

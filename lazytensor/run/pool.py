@@ -1,0 +1,144 @@
+"""Memory: buffers that are reused instead of returned to the system, and the question who else holds a buffer.
+
+Fresh pages cost as much as arithmetic, so memory of freed arrays is kept. The pool holds a reference to each block that
+it ever gave out; a block that nobody else refers to is free. Nothing has to be given back, and what a view, a memoryview
+or another library still holds is never handed out twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from math import prod
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from ..config import current
+
+SMALL = 1 << 18
+"""Below this many bytes the system's allocator is quick enough."""
+
+_blocks: dict[int, list[np.ndarray[Any, Any]]] = {}
+_ids: set[int] = set()
+_lock = threading.Lock()
+_counts = {"made": 0, "reused": 0, "held": 0}
+_bytes, _ndarray, _empty = np.dtype(np.uint8), np.ndarray, np.empty
+
+
+def _probe() -> tuple[int, int]:
+    """The reference counts of an object held by one list alone, and by one list and an array's `base`."""
+    held = [_empty(8, np.uint8)]
+    alone = getrefcount(held[0])
+    view = _ndarray((8,), _bytes, held[0])
+    return alone, alone + int(view.base is held[0])
+
+
+_FREE, _ONE_ARRAY = _probe()
+
+
+def _take(size: int) -> Any:
+    """A free block of that many bytes, or a new one."""
+    with _lock:
+        blocks = _blocks.get(size)
+        if blocks is not None:
+            for i in range(len(blocks)):
+                if getrefcount(blocks[i]) == _FREE:
+                    _counts["reused"] += 1
+                    return blocks[i]
+        _make_room(size)
+        block = _empty(size, _bytes)
+        _blocks.setdefault(size, []).append(block)
+        _ids.add(id(block))
+        _counts["made"] += 1
+        _counts["held"] += size
+        return block
+
+
+def _drop_free(keep: int) -> None:
+    """Drops free blocks, oldest size first, until at most `keep` bytes of them are left. Under the lock."""
+    free = sum(size for size, blocks in _blocks.items() for i in range(len(blocks)) if getrefcount(blocks[i]) == _FREE)
+    for size in list(_blocks):
+        if free <= keep:
+            return
+        blocks = _blocks[size]
+        for i in reversed(range(len(blocks))):
+            if free > keep and getrefcount(blocks[i]) == _FREE:
+                _ids.discard(id(blocks[i]))
+                del blocks[i]
+                free -= size
+                _counts["held"] -= size
+        if not blocks:
+            del _blocks[size]
+
+
+def _make_room(size: int) -> None:
+    if _counts["held"] + size > current.pool:
+        _drop_free(max(0, current.pool - size))
+    elif len(_blocks) > 32 and size not in _blocks:
+        _drop_free(0)
+
+
+def trim() -> None:
+    """Gives the memory of all free buffers back to the system.
+
+    Examples
+    --------
+    >>> import lazytensor as lt
+    >>> lt.trim()
+    """
+    with _lock:
+        _drop_free(0)
+
+
+def info() -> dict[str, int]:
+    """Counts of buffers made and reused, and bytes held (in use and free)."""
+    return dict(_counts)
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...] | None = None) -> Any:
+    """An uninitialised array with those strides in bytes (None: C order), from the pool if it is large."""
+    size = prod(shape) * dtype.itemsize
+    if size < SMALL:
+        return _empty(shape, dtype) if strides is None else _ndarray(shape, dtype, None, 0, strides)
+    return _ndarray(shape, dtype, _take(size), 0, strides)
+
+
+def empty_like(array: np.ndarray[Any, Any]) -> Any:
+    """An uninitialised array of the same shape and dtype, its axes in the same order in memory."""
+    if array.nbytes < SMALL or array.flags.c_contiguous:
+        return empty(array.shape, array.dtype) if array.flags.c_contiguous else np.empty_like(array)
+    return empty(array.shape, array.dtype, array.strides) if is_dense(array) else np.empty_like(array)
+
+
+def is_dense(array: np.ndarray[Any, Any]) -> bool:
+    """Whether the elements fill their memory without gaps, in some order of axes."""
+    step = array.itemsize
+    for stride, length in sorted((s, n) for s, n in zip(array.strides, array.shape, strict=True) if n != 1):
+        if stride != step:
+            return False
+        step *= length
+    return True
+
+
+def sole(array: Any, references: int) -> bool:
+    """Whether nobody but the caller uses the memory of `array`.
+
+    `references` is how many references to `array` itself the caller knows of, as `sys.getrefcount` counts them inside
+    this function (the argument and the local name included).
+    """
+    base = array.base
+    if base is None:
+        return getrefcount(array) == references
+    if type(base) is not _ndarray or getrefcount(array) != references:
+        return False
+    # Its base is held by the array, the local name and the call; by the pool's list too if it is a block of the pool.
+    return getrefcount(base) == (4 if id(base) in _ids else 3) and base.base is None
+
+
+def exclusive(array: Any) -> bool:
+    """`sole` for an array whose own object may be held by anyone inside lazytensor: only its memory is asked about."""
+    base = array.base
+    if base is None:
+        return True
+    return type(base) is _ndarray and base.base is None and getrefcount(base) == (4 if id(base) in _ids else 3)

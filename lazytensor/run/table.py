@@ -1,0 +1,329 @@
+"""The interpreter of the table: runs a program's records on a captured graph. The reference for every other dispatcher.
+
+What a plan says about memory is permission, not fact: before a step writes over an operand, reference counts must say
+that this run alone holds it. After a failure everything that was done is settled, so what is left can be run again; a
+value that the failing step was writing over is lost, and whoever needs it gets the failure as the cause.
+"""
+
+from __future__ import annotations
+
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from ..config import current
+from ..errors import CheckError, LostValueError
+from ..ir.capture import Graph
+from ..ir.dag import exactly
+from ..ir.node import Node, leaf, make, settle
+from ..ir.operation import Operation
+from ..lower.table import DIRECT1, DIRECT2, GENERAL, MAP1, MAP2, Program, Record
+from . import floating, pool
+from .interpreter import Floating, apply_view, compute, explained, on_execute, value_of
+
+_VIEW = Operation.VIEW
+_TAKEN = LostValueError("its memory was given to the operation that followed")
+
+
+def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
+    """Runs a program on a graph of the key that it was made for; gives the floating-point errors to warn of.
+
+    Kept nodes get their values. The other nodes that ran forget their operands; they and the graph are of no more use.
+
+    Raises
+    ------
+    BaseException
+        What a step raises, with a note that names the operation and the user's line.
+    """
+    if program.guarded and not holds(program, graph):
+        assert program.otherwise is not None
+        program = program.otherwise
+    nodes, leaves = graph.nodes, graph.leaves
+    values = [x.buffer if type(x) is Node else x for x in leaves]
+    values += program.spare_slots
+    hooks, noted, count, debug = on_execute, floating.noted, program.leaves, current.debug
+    node: Any = None
+    capsule: Any = None
+    done = -1
+    state = Floating()
+    state.__enter__()
+    try:
+        for position, code, fn, number, a, b, out, gauge, limit, kept, empties, switch, record in program.rows:
+            node = nodes[number]
+            if node.errstate is not capsule or switch:
+                capsule = _enter(state, node, switch)
+            else:
+                noted.node = node
+            if hooks:
+                _tell(node)
+            # The result goes straight into its slot: a name for it here would count as a holder of its memory.
+            if code == MAP2 and values[gauge].nbytes < limit:
+                values[out] = fn(values[a], values[b])
+            elif code == MAP1 and values[gauge].nbytes < limit:
+                values[out] = fn(values[a])
+            elif code == DIRECT2:
+                values[out] = fn(values[a], values[b])
+            elif code == DIRECT1:
+                values[out] = fn(values[a])
+            else:
+                values[out] = _general(record, node, graph, values)
+            if debug:
+                _verify(node, values[out])
+            # From here to `done` nothing is called and nothing loops: no interrupt comes between.
+            if kept:
+                node.buffer = values[out]
+                node.attrs = node.claim = None
+                node.depth = 0
+            node.a = node.b = None
+            done = position
+            if code == GENERAL:
+                _forget(record, node, graph)
+            for slot in empties:
+                values[slot] = None
+                if slot < count:
+                    leaves[slot] = None
+    except BaseException as error:
+        _rescue(program, graph, values, done, error)
+        raise (error if node is None else explained(error, node)) from None
+    finally:
+        state.__exit__()
+    return _reported(state.errors, program, graph) if state.errors else state.errors
+
+
+def _enter(state: Floating, node: Node, switch: bool) -> Any:
+    """Enters the node's error state; anew after an operation that warns by other means."""
+    if switch:
+        state.capsule = None
+    state.at(node)
+    return node.errstate
+
+
+def _tell(node: Node) -> None:
+    for hook in on_execute:
+        hook(node)
+
+
+def _verify(node: Node, value: Any) -> None:
+    """Under `config(debug=True)`: a result is what was promised when the operation was written."""
+    dtype, shape = np.result_type(value), np.shape(value)
+    promised = pool.empty(node.shape, node.dtype, node.strides).strides
+    laid = 0 in shape or all(s == p or n == 1 for n, s, p in zip(shape, np.asarray(value).strides, promised))
+    if shape != node.shape or dtype != node.dtype or not laid:
+        raise CheckError(f"{node!r} gave {dtype}{list(shape)} with strides {np.asarray(value).strides}; "
+                         f"promised were {node.dtype}{list(node.shape)} with {promised}")
+
+
+def _general(record: Record, node: Node, graph: Graph, values: list[Any]) -> Any:
+    """The value of a record's node, whatever its kind."""
+    kind = record.kind
+    if kind == "leaf" or isinstance(node.claim, BaseException):
+        value_of(node)
+    if kind == "mutate":
+        return _mutated(record, node, graph, values)
+    if kind == "same":
+        return _moved_or_copied(record, node, graph, values)
+    slot = record.over
+    memory = None
+    if slot >= 0 and _fits(values, slot, node) and take(slot, node, graph, values):
+        memory, values[slot] = values[slot], None
+    operands = [memory if s == slot and memory is not None else values[s] for s in record.operands]
+    if record.viewed:
+        for k, view in enumerate(graph.views[record.node]):
+            if view is not None:
+                operands[k] = apply_view(view.attrs, operands[k])
+    return compute(node, operands, memory)
+
+
+def _mutated(record: Record, node: Node, graph: Graph, values: list[Any]) -> Any:
+    """The memory of the old value, or a copy of it, after the write.
+
+    Operands that read the old value read the memory being written, so that NumPy sees the program's overlap.
+    """
+    slot = record.operands[0]
+    views = graph.views[record.node]
+    if (record.over == slot and type(values[slot]) is np.ndarray and values[slot].flags.writeable
+            and take(slot, node, graph, values)):
+        memory, values[slot] = values[slot], None
+    else:
+        memory = _copy(values[slot])
+    operands = [memory]
+    for k, s in enumerate(record.operands):
+        if k:
+            value, view = memory if s == slot else values[s], views[k]
+            operands.append(value if view is None else apply_view(view.attrs, value))
+    return compute(node, operands)
+
+
+def _copy(old: Any) -> Any:
+    """A writable copy, its axes in the same order in memory."""
+    if not isinstance(old, np.ndarray):
+        return np.array(old)
+    memory = pool.empty_like(old)
+    np.copyto(memory, old)
+    return memory
+
+
+def _moved_or_copied(record: Record, node: Node, graph: Graph, values: list[Any]) -> Any:
+    """The value of another node: its memory if nobody else needs that, else a copy; a scalar as it is."""
+    slot = record.operands[0]
+    if not isinstance(values[slot], np.ndarray):
+        return values[slot]
+    if record.over == slot and take(slot, node, graph, values):
+        memory, values[slot] = values[slot], None
+        return memory
+    memory = pool.empty(node.shape, node.dtype, node.strides)
+    np.copyto(memory, values[slot])
+    return memory
+
+
+def _fits(values: list[Any], slot: int, node: Node) -> bool:
+    """Whether the array in a slot is large enough to care and has the node's dtype and strides. (Its shape is the
+    node's: their classes are equal.)"""
+    array = values[slot]
+    if type(array) is not np.ndarray or array.nbytes < pool.SMALL or array.dtype is not node.dtype:
+        return False
+    flags = array.flags
+    return bool(flags.behaved and (flags.c_contiguous if node.strides is None else array.strides == node.strides))
+
+
+class _Known:
+    """How many references are held here, without anybody else: to a leaf, to its buffer, to a result's."""
+
+    __slots__ = ("leaf", "leaf_buffer", "buffer")
+    leaf: int
+    leaf_buffer: int
+    buffer: int
+
+
+_known = _Known()
+
+
+def take(slot: int, node: Node, graph: Graph, values: list[Any]) -> bool:
+    """Whether this run alone holds the memory in a slot; if it is a leaf's, the leaf has no value any more.
+
+    `node` is the operation that will write there: its own references to the leaf do not count.
+    """
+    if slot >= len(graph.leaves):
+        return pool.sole(values[slot], _known.buffer)
+    if (getrefcount(graph.leaves[slot]) > _known.leaf + _references(node, graph.leaves[slot])
+            or not pool.sole(values[slot], _known.leaf_buffer)):
+        return False
+    graph.leaves[slot].buffer = None
+    graph.leaves[slot].claim = _TAKEN
+    return True
+
+
+def _references(node: Node, operand: Node) -> int:
+    """How often a node's operands refer to another node, each view once."""
+    through = {id(x) for x in node.inputs if type(x) is Node and x.op is _VIEW and x.a is operand}
+    return (node.a is operand) + (node.b is operand) + sum(x is operand for x in node.rest) + len(through)
+
+
+def _forget(record: Record, node: Node, graph: Graph) -> None:
+    """What a node held besides its first two operands; and the operands of those that it stands for."""
+    node.rest = ()
+    if record.viewed:
+        graph.views[record.node] = ()
+    for number in record.twins:
+        twin = graph.nodes[number]
+        twin.a = twin.b = None
+        twin.rest = ()
+        graph.views[number] = ()
+
+
+# ---- what was taken for granted --------------------------------------------------------------------------------------
+
+
+def holds(program: Program, graph: Graph) -> bool:
+    """Whether what the program's rewrites took for granted is so in this graph."""
+    nodes = graph.nodes
+    for i, j in program.alike:
+        a, b = nodes[i], nodes[j]
+        if not (a.errstate is b.errstate and a.strides == b.strides and exactly(a.dtype, b.dtype)
+                and exactly(a.attrs, b.attrs) and all(v is w for v, w in zip(graph.views[i], graph.views[j]))):
+            return False
+    for i, j in program.laid_alike:
+        a, b = nodes[i], nodes[j] if j < len(nodes) else graph.leaves[j - len(nodes)]
+        if not (a.strides == b.strides and exactly(a.dtype, b.dtype)):
+            return False
+        if b.buffer is not None and not (type(b.buffer) is np.ndarray and b.buffer.flags.aligned):
+            return False
+    return True
+
+
+def _reported(errors: list[tuple[Any, str]], program: Program, graph: Graph) -> list[tuple[Any, str]]:
+    """The errors in the order of the program, those of an operation that stands for others for each of them."""
+    twins: dict[Node, list[Node]] = {}
+    for number, _ in program.alike:
+        if number in program.same:
+            twins.setdefault(graph.nodes[program.same[number]], []).append(graph.nodes[number])
+    for node, error in list(errors):
+        errors += [(twin, error) for twin in twins.get(node, ())]
+    if twins or not program.in_program_order:
+        errors.sort(key=lambda noted: noted[0].seq)
+    return errors
+
+
+# ---- after a failure -------------------------------------------------------------------------------------------------
+
+
+def _rescue(program: Program, graph: Graph, values: list[Any], done: int, error: BaseException) -> None:
+    """Gives every node that ran its value if something may still need it, and marks what the failing step destroyed."""
+    owner: dict[int, int] = {}
+    for record in program.records[:done + 1]:
+        owner[record.out] = record.node
+        for slot in record.empties:
+            owner.pop(slot, None)
+    nodes = graph.nodes
+    for slot, number in owner.items():
+        _keep(nodes[number], values[slot], error)
+    for number, other in program.same.items():
+        node = nodes[number]
+        if node.buffer is None and other < len(nodes) and other in owner.values():
+            value = nodes[other].buffer
+            _keep(node, _copy(value) if isinstance(value, np.ndarray) else value, error)
+    for slot, item in enumerate(graph.leaves):
+        if type(item) is Node and item.buffer is None and item.claim is _TAKEN:
+            item.buffer = values[slot]  # None if the failing step had begun to write there
+            item.claim = error if item.buffer is None else None
+    values.clear()
+
+
+def _keep(node: Node, value: Any, error: BaseException) -> None:
+    if node.buffer is None:
+        if value is None:
+            node.claim = error
+        else:
+            settle(node, value)
+
+
+# ---- what is held here -----------------------------------------------------------------------------------------------
+
+
+def _trial(of_leaf: bool) -> bool:
+    graph = Graph()
+    held = leaf(np.zeros(pool.SMALL, np.uint8), None)
+    node = make(Operation.VIEW, (held,), None, held.shape, held.dtype, None, None, 0)
+    graph.leaves = [held] if of_leaf else []
+    values = [held.buffer]
+    if not of_leaf:
+        held.buffer = None
+    del held
+    return take(0, node, graph, values)
+
+
+def _calibrate() -> None:
+    """Python versions differ in the references that a call holds; they are measured, not assumed."""
+    for name, of_leaf in (("buffer", False), ("leaf_buffer", True), ("leaf", True)):
+        _known.leaf = _known.leaf if name == "leaf_buffer" else 64
+        for guess in range(1, 64):
+            setattr(_known, name, guess)
+            if _trial(of_leaf):
+                break
+        else:
+            raise ImportError("lazytensor cannot tell who holds a buffer on this Python: sys.getrefcount is not exact")
+
+
+_known.leaf = _known.leaf_buffer = _known.buffer = 64
+_calibrate()

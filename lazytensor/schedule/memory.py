@@ -1,0 +1,114 @@
+"""Whose memory each result may take, where values are kept during a run, and what that costs at the peak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import prod
+
+from ..ir.capture import Graph
+from ..ir.dag import SAME, Dag, Operand, Value
+from ..ir.node import Node
+from .plan import Live, Plan, Step
+
+IN_PLACE_BYTES = 1 << 18
+"""Smaller results of elementwise operations get memory of their own: NumPy's allocator is quicker than asking who else
+holds an operand's (`run.pool.SMALL`)."""
+
+
+def memory(live: Live) -> Plan:
+    """The plan: for each operation the operand whose memory it may write over, and its slot."""
+    dag = live.dag
+    steps: list[Step] = []
+    slots = _Slots(dag)
+    twins: dict[int, list[int]] = {}
+    for rewritten, _ in dag.alike:
+        if rewritten in dag.same:
+            twins.setdefault(dag.same[rewritten], []).append(rewritten)
+    for position, number in enumerate(live.numbers):
+        value, operands = dag.value(number), dag.operands(number)
+        reads = tuple(n for n, _ in operands)
+        frees = tuple(n for n in dict.fromkeys((*reads, number)) if live.last[n] == position)
+        over = overwritable(dag, value, operands, frees)
+        steps.append(Step(number, value.op, value, reads, tuple(view is not None for _, view in operands), over, frees,
+                          tuple(twins.get(number, ())), slots.place(number, over, frees)))
+    leaves = {number: dag.value(number) for number in dag.leaves()}
+    return Plan(tuple(steps), dag.count, leaves, slots.count, slots.first, dict(dag.same), dag.alike, dag.laid_alike)
+
+
+class _Slots:
+    """Gives each result a slot, that of a value that dies with it if there is one. Leaves have slots of their own."""
+
+    def __init__(self, dag: Dag) -> None:
+        self.first = max((number - dag.count + 1 for number in dag.leaves()), default=0)
+        self.count = self.first
+        self.slot: dict[int, int] = {}
+        self.free: list[int] = []
+
+    def place(self, number: int, over: int, frees: tuple[int, ...]) -> int:
+        dying = [self.slot[n] for n in frees if n in self.slot]
+        if over in self.slot:
+            dying.remove(self.slot[over])
+            dying.append(self.slot[over])
+        self.free += dying
+        if self.free:
+            slot = self.free.pop()
+        else:
+            slot, self.count = self.count, self.count + 1
+        self.slot[number] = slot
+        if number in frees:
+            self.free.append(slot)
+        return slot
+
+
+def overwritable(dag: Dag, value: Value, operands: list[Operand], frees: Iterable[int]) -> int:
+    """The number of the operand whose memory a step may take, or -1.
+
+    A mutating step takes what it mutates, a copy what it copies. An elementwise step takes an array of its own dtype,
+    class of shape and layout that it does not read through a view as well, and never one of Python objects: a failure
+    halfway would leave it half written.
+    """
+    dying = set(frees)
+    if value.kind == "mutate" or value.op is SAME:
+        return operands[0].number if operands and operands[0].number in dying else -1
+    if value.kind != "elementwise" or not value.shape or value.dtype.hasobject:
+        return -1
+    through_views = {n for n, view in operands if view is not None}
+    for number, _ in operands:
+        other = dag.value(number)
+        if (number in dying and number not in through_views and other.shape == value.shape
+                and other.dtype == value.dtype and (number >= dag.count or other.layout == value.layout)):
+            return number
+    return -1
+
+
+def peak(steps: Iterable[Step], size: Callable[[int], int]) -> int:
+    """The most bytes that the arrays made by the steps take at a time, `size` giving those of each node.
+
+    Arrays that were there before do not count, and still do not when a step's result takes their memory.
+    """
+    held: dict[int, int] = {}
+    now = most = 0
+    for step in steps:
+        nbytes = size(step.node)
+        moved = step.over >= 0 and (step.op.kind != "elementwise" or nbytes >= IN_PLACE_BYTES)
+        held[step.node] = held.get(step.over, 0) if moved else nbytes
+        if not moved:
+            now += nbytes
+            most = max(most, now)
+        for number in step.frees:
+            if not (moved and number == step.over):
+                now -= held.get(number, 0)
+    return most
+
+
+def predicted_peak(plan: Plan, graph: Graph) -> int:
+    """The bytes of arrays that a run of the plan on this graph makes and has at one time.
+
+    Outputs count; the leaves do not, nor what NumPy uses inside one call.
+    """
+    return peak(plan.steps, lambda number: nbytes_of(graph.nodes[number]))
+
+
+def nbytes_of(node: Node) -> int:
+    """The bytes of the array that a node's value is; 0 for NumPy scalars."""
+    return prod(node.shape) * node.dtype.itemsize if node.shape else 0

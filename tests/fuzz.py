@@ -1,0 +1,163 @@
+"""Tens of thousands of random programs against NumPy: `python -m tests.fuzz --programs 20000 --threads 3`.
+
+Plain programs run one at a time; threaded ones in groups of `--threads`, half of the groups on arrays of their own,
+half reading one shared array and writing disjoint parts of another. A worker that dies or hangs is a failure too.
+"""
+
+import argparse
+import collections
+import importlib
+import multiprocessing
+import multiprocessing.connection
+import re
+import sys
+import time
+
+from tests import program_threads, programs
+
+PATIENCE = 120  # seconds that a program (and the shrinking of it) may take before its worker counts as hung
+THREADED_SEED = 10_000_000  # threaded programs take their seeds from here on
+
+
+def tried(kind, seed, module, threads):
+    """The reports of one program, or of one group of threaded programs, and how many programs that was."""
+    if kind == "plain":
+        found = programs.run(programs.generate(seed), module)
+        return [found] if found else [], 1
+    run = program_threads.run_apart if kind == "apart" else program_threads.run_sharing
+    return run(seed, module, threads), threads
+
+
+def _shrunk(kind, found, module):
+    """The report, shrunk where the program differs alone."""
+    name = module.__name__
+    if kind == "sharing":
+        return found.report(name)
+    alone = found if kind == "plain" else programs.run(found.program, module)
+    return programs.shrink(alone, module).report(name) if alone else found.report(name)
+
+
+def work(connection, module_name, threads):
+    """A worker: take (kind, seed) from the connection, answer what differs, until told None."""
+    module = importlib.import_module(module_name)
+    shrinkings = 20  # per worker: enough to see what is wrong, and a broken build is reported soon
+    while (task := connection.recv()) is not None:
+        found, count = tried(*task, module, threads)
+        reports = []
+        for one in found:
+            reports.append(_shrunk(task[0], one, module) if shrinkings > 0 else one.report(module_name))
+            shrinkings -= 1
+        connection.send((count, reports))
+
+
+class Workers:
+    """Processes that are given a task each time they answer, and replaced when they die or hang."""
+
+    def __init__(self, number, module, threads):
+        self.module, self.threads = module, threads
+        self.context = multiprocessing.get_context("spawn")
+        self.busy = {}  # connection -> process, task, when it was given
+        self.idle = [self._started() for _ in range(number)]
+
+    def _started(self):
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(target=work, args=(theirs, self.module, self.threads), daemon=True)
+        process.start()
+        theirs.close()
+        return ours, process
+
+    def run(self, tasks):
+        """Yield (kind, number of programs, reports) for every task."""
+        tasks = iter(tasks)
+        while True:
+            while self.idle and (task := next(tasks, None)) is not None:
+                connection, process = self.idle.pop()
+                connection.send(task)
+                self.busy[connection] = process, task, time.monotonic()
+            if not self.busy:
+                return
+            ready = multiprocessing.connection.wait(list(self.busy), timeout=1)
+            for connection in ready:
+                yield self._answer(connection)
+            for connection, (_, _, since) in list(self.busy.items()):
+                if time.monotonic() - since > PATIENCE:
+                    yield self._replaced(connection, f"no answer within {PATIENCE} s")
+
+    def _answer(self, connection):
+        try:
+            count, reports = connection.recv()
+        except (EOFError, OSError):
+            return self._replaced(connection, "the process died")
+        process, task, _ = self.busy.pop(connection)
+        self.idle.append((connection, process))
+        return task[0], count, reports
+
+    def _replaced(self, connection, what):
+        process, (kind, seed), _ = self.busy.pop(connection)
+        process.kill()
+        process.join()
+        self.idle.append(self._started())
+        count = 1 if kind == "plain" else self.threads
+        # The program is not made here to be printed: what kills a worker would kill this process.
+        return kind, count, [f"# {kind} program, seed {seed}: {what} (exit code {process.exitcode})\n"]
+
+    def close(self):
+        for connection, process in self.idle:
+            connection.send(None)
+            process.join(5)
+
+
+def tasks_of(options):
+    """All (kind, seed): the plain programs, then groups of threads."""
+    for number in range(options.programs):
+        yield "plain", options.seed + number
+    if options.threads > 1:
+        for group in range(-(-options.threaded_programs // options.threads)):
+            kind = ("apart", "sharing")[group % 2]
+            yield kind, THREADED_SEED + options.seed + group * options.threads
+
+
+def signature(report):
+    """What makes two reports one bug, roughly: the last comment without names and numbers."""
+    return re.sub(r"[\d.]+|0x\w+", "_", report.rstrip().split("\n# ")[-1])[:160]
+
+
+def parsed(arguments):
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--programs", type=int, default=20000, help="plain programs")
+    parser.add_argument("--threads", type=int, default=3, help="threads in a group; 0: no threaded programs")
+    parser.add_argument("--threaded-programs", type=int, default=None, help="by default a quarter of --programs")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--module", default="lazytensor")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--show", type=int, default=15, help="how many different failures to print")
+    options = parser.parse_args(arguments)
+    if options.threaded_programs is None:
+        options.threaded_programs = options.programs // 4
+    return options
+
+
+def main(arguments=None):
+    options = parsed(arguments)
+    counts, failures, start = collections.Counter(), collections.defaultdict(list), time.monotonic()
+    workers = Workers(options.workers, options.module, options.threads)
+    for kind, count, reports in workers.run(tasks_of(options)):
+        counts[kind] += count
+        for report in reports:
+            failures[signature(report)].append(report)
+            if len(failures[signature(report)]) == 1 and len(failures) <= options.show:
+                print(report, flush=True)
+    workers.close()
+    seconds = time.monotonic() - start
+    failed = sum(map(len, failures.values()))
+    print(f"{counts['plain']} plain programs, {counts['apart'] + counts['sharing']} in groups of {options.threads} threads "
+          f"({counts['apart']} on arrays of their own, {counts['sharing']} sharing two)")  # fmt: skip
+    print(f"{options.module} against NumPy, seed {options.seed}: {seconds:.1f} s, {counts.total() / seconds:.0f} programs/s")
+    for name, reports in sorted(failures.items(), key=lambda item: -len(item[1]))[: options.show]:
+        print(f"{len(reports)} x {name}")
+    print(f"{counts.total() - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""The pages of docs/ say what the code says: every setting with its default, every link with its file."""
+
+import pathlib
+import re
+
+import pytest
+
+from lazytensor.config import TABLE
+
+DOCS = pathlib.Path(__file__).parent.parent / "docs"
+
+
+def test_every_setting_has_its_row():
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in _lines("settings.md") if line[0] == "|"]
+    shown = {row[0]: row[1:] for row in rows}
+    for name, setting in TABLE.items():
+        assert shown[f"`{name}`"] == [f"`{setting.default!r}`", setting.legal, setting.purpose]
+
+
+def _lines(page):
+    return [line for line in (DOCS / page).read_text().splitlines() if line]
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+def test_links_lead_somewhere(page):
+    text = (DOCS / page).read_text()
+    targets = re.findall(r"\]\(([^)]+)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    for target in targets:
+        file, _, anchor = target.partition("#")
+        goal = DOCS / file if file else DOCS / page
+        assert goal.exists(), target
+        assert not anchor or f'<a id="{anchor}"></a>' in goal.read_text(), target
