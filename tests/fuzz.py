@@ -6,6 +6,7 @@ half reading one shared array and writing disjoint parts of another. A worker th
 
 import argparse
 import collections
+import faulthandler
 import importlib
 import multiprocessing
 import multiprocessing.connection
@@ -39,6 +40,7 @@ def _shrunk(kind, found, module):
 
 def work(connection, module_name, threads):
     """A worker: take (kind, seed) from the connection, answer what differs, until told None."""
+    faulthandler.enable()  # a crash says where
     module = importlib.import_module(module_name)
     shrinkings = 20  # per worker: enough to see what is wrong, and a broken build is reported soon
     while (task := connection.recv()) is not None:

@@ -104,13 +104,13 @@ def into_out(scene):
 
 @kind(4)
 def reduced_into_out(scene):
-    name, out = scene.pick(lambda x: x.dtype.kind in "fiu" and x.ndim), scene.writable()
-    if not name or not out:
+    name = scene.pick(lambda x: x.dtype.kind in "fiu" and x.ndim)
+    if not name:
         return None
     x = scene.world.names[name]
     axis = axis_for(scene, x.ndim)
-    reduced = scene.arrays(lambda y: y.flags.writeable and y.ndim == x.ndim - 1 and all(n in x.shape for n in y.shape))
-    out = scene.choice(reduced) if reduced and scene.chance(0.8) else f"np.zeros({x.shape[1:]})"
+    outs = scene.arrays(lambda y: y.flags.writeable and y.dtype != object and y.ndim == x.ndim - 1 and {*y.shape} <= {*x.shape})
+    out = scene.choice(outs) if outs and scene.chance(0.8) else f"np.zeros({x.shape[1:]})"
     function = scene.choice(("np.sum", "np.add.reduce", "np.max", "np.mean", "np.prod", "np.maximum.reduce", "np.any"))
     axis = "0" if scene.chance(0.6) else axis
     return Step(f"{scene.new()} = {function}({name}, axis={axis}, out={out})", guard=f"in_range({function}({name}, axis={axis}), {out}.dtype)")

@@ -12,6 +12,7 @@ What a program may not contain, since NumPy itself does not define it or contrad
 | what integer `power` leaves in `out` when  | NumPy has written some elements, or uninitialised buffers, by then  |
 | it raises for a negative exponent          |                                                                     |
 | comparisons of integers with `where=`      | `np.greater(unsigned, -1, where=...)` crashes NumPy 2.4             |
+| reductions of numbers with an object `out` | `np.any(numbers, out=objects)` corrupts NumPy 2.4's memory          |
 | booleans seen as other integers            | a byte other than 0 and 1 is no boolean                             |
 | strides of axes of length 0 and 1          | they take no step; NumPy leaves them arbitrary                      |
 | `asarray(real ndarray) is` that ndarray    | the documented difference of types                                  |

@@ -17,14 +17,16 @@ from ..ir.layout import broadcast
 from ..ir.layout import elementwise as layout_of
 from ..ir.node import AT_ONCE, Node, leaf, make
 from ..ir.operation import Operation
-from ..run import floating, pins
+from ..run import pins
+from ..run.floating import in_force, unchanged
 from .handle import Tensor, View, read, tensor
 from .scalar import Scalar, scalar
 
 _generic = np.generic
 _ndarray = np.ndarray
-_VIEW = Operation.VIEW
+_LARGE = pins.LARGE
 NUMBERS = frozenset((bool, int, float, complex))
+_OURS = ("lazytensor.api", "lazytensor")
 SNAPSHOT = 4096
 """A real array of at most this many bytes is copied when it becomes an operand; a larger one makes the operation run."""
 
@@ -85,21 +87,22 @@ def record(op: Operation, inputs: tuple[Any, ...], attrs: Any, shape: tuple[int,
            strides: Any, frame: Any, lazy: bool = True) -> Node:
     """Makes a node, and runs it at once if it may not wait: errors and warnings must come now, the operands are shared
     memory, the chain is too long, or too much memory is pinned."""
-    capsule = floating.in_force()
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("lazytensor."):
+    capsule = in_force()
+    while frame is not None and frame.f_globals.get("__package__") in _OURS:
         frame = frame.f_back
     depth = 0
     pinned = 0
     for x in inputs:
         if type(x) is Node:
-            if x.depth > depth:
-                depth = x.depth
-            base = x.a if x.op is _VIEW and x.buffer is None else x
-            buffer = base.buffer
-            if type(buffer) is _ndarray and buffer.nbytes >= pins.LARGE:
-                pinned += buffer.nbytes
+            own = x.depth
+            if own > depth:
+                depth = own
+            elif not own:
+                buffer = x.a.buffer if x.buffer is None else x.buffer
+                if type(buffer) is _ndarray and buffer.nbytes >= _LARGE:
+                    pinned += buffer.nbytes
     depth += 1
-    if not lazy or not floating.unchanged(capsule):
+    if not lazy or not unchanged(capsule):
         depth = AT_ONCE
     node = make(op, inputs, attrs, shape, dtype, strides, capsule, depth, frame)
     if depth > current.depth:
@@ -169,16 +172,17 @@ def strides_for(shape: tuple[int, ...], itemsize: int, inputs: tuple[Any, ...]) 
 
 
 def elementwise(record_: UfuncRecord, inputs: tuple[Any, ...], frame: Any, attrs: Any = None,
-                options: dict[str, Any] | None = None, like: Any = None) -> Node:
+                options: dict[str, Any] | None = None, like: Any = ..., lazy: bool = False) -> Node:
     """The node of an elementwise ufunc call without `out` and `where`.
 
-    `like` gives the strides if they are not those of the operands (an elided temporary's).
+    `like` gives the strides if they do not follow from the operands (an elided temporary's); `lazy` says that the
+    operation may wait though its ufunc may fail for other values.
     """
     found = resolved(record_, inputs, **options) if options else resolved(record_, inputs)
     shape = shape_of(inputs)
     dtype = found.outputs[0]
-    strides = strides_for(shape, dtype.itemsize, inputs) if like is None else like
-    return record(record_.op, inputs, attrs, shape, dtype, strides, frame, found.lazy)
+    strides = strides_for(shape, dtype.itemsize, inputs) if like is ... else like
+    return record(record_.op, inputs, attrs, shape, dtype, strides, frame, found.lazy or lazy)
 
 
 def stand_in(x: Any) -> Any:

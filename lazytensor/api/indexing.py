@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.node import Node, leaf
+from ..compile import realize
+from ..config import current
+from ..ir.layout import shadow
+from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import Operation, register
+from ..run.floating import in_force, unchanged
 from .build import NUMBERS, NotArray, handle, operand, record, stand_in
 from .handle import (Tensor, alone, apply_steps, export, geometry, is_writeable, lock_of, peek, root_of,
                      steps_of, unwrapped, view_tensor, wrap)
@@ -157,7 +161,35 @@ def setitem(self: Any, index: Any, value: Any) -> None:
             v = buffer = None
             if _write_now(self, index, value):
                 return
+    elif kind is Tensor and v.__class__ is Node and self._state is None and _store_quickly(self, index, value):
+        return
     _general_setitem(self, index, value)
+
+
+def _store_quickly(self: Any, index: Any, value: Any) -> bool:
+    """The common write: a pending value of the right shape and dtype into a slice of a root. False if it is another."""
+    v, w = self._value, value._value
+    kind = type(index)
+    if (w.__class__ is not Node or value._state is not None or w.dtype is not v.dtype or v.dtype.hasobject
+            or not (kind is slice or kind is tuple and _is_basic(index) and _gives_array(index, v.shape))):
+        return False
+    buffer = v.buffer
+    target = (shadow(v.shape, v.strides, v.dtype) if buffer is None else buffer)[index]
+    capsule = in_force()
+    if target.shape != w.shape or w.depth >= AT_ONCE or not unchanged(capsule):
+        return False
+    frame = _getframe(2)
+    target = buffer = v = None
+    node = make(_STORE, (None, w), ((), (index,)), (), w.dtype, None, capsule, 0, frame)
+    with lock_of(self):
+        old = node.a = self._value
+        node.seq = tick()
+        node.shape, node.strides = old.shape, old.strides
+        depth = node.depth = 1 + (old.depth if old.depth > w.depth else w.depth)
+        self._value = node
+    if depth > current.depth:
+        realize([node])
+    return True
 
 
 def _write_now(root: Any, index: Any, value: Any) -> bool:

@@ -10,6 +10,7 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ import numpy as np
 from ..compile import realize
 from ..config import current
 from ..ir.dtypes import UfuncRecord, record_of
-from ..ir.node import AT_ONCE, Node, new, tick
+from ..ir.layout import ELIDED_BYTES, Operand, elided
+from ..ir.node import AT_ONCE, Node, leaf, make, new, tick
 from ..ir.operation import Operation, register
 from ..run import floating, pins
 from ..run.floating import in_force, watch
 from .build import NUMBERS, NotArray, elementwise, handle, is_scalar_like, kind_of, operand, record, resolved, users_frame
-from .handle import Tensor, export, unwrapped, wrap_all
+from .handle import Tensor, export, read, tensor, unwrapped, wrap_all
 from .inplace import write_ufunc
 from .scalar import Scalar, scalar, value_of
 
@@ -30,6 +32,7 @@ _getframe = sys._getframe
 _generic = np.generic
 _ndarray = np.ndarray
 _LARGE = pins.LARGE
+_LIKE_ITSELF = ...
 
 BINARY = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "floordiv": np.floor_divide,
@@ -60,43 +63,98 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
     op = record_.op
     fast = record_.fast
 
-    def method(self: Any, other: Any) -> Any:
+    def method(self: Any, other: Any, up: int = 1) -> Any:
         a = self._value
-        if a.__class__ is Node and self._state is None and a.strides is None:
-            kind = type(other)
-            shape = a.shape
-            b = other
-            if kind is Tensor:
-                b = other._value
-                if b.__class__ is Node and other._state is None and b.strides is None and (
-                        shape is b.shape or shape == b.shape):
-                    kind = b.dtype
-                else:
-                    kind = None
-            elif kind is int and not -128 <= other <= 127:
+        if a.__class__ is not Node or self._state is not None:
+            a = read(self)
+        shape = a.shape
+        kind = type(other)
+        b = other
+        strides = a.strides
+        depth = a.depth
+        large = not depth and ((a.a if a.buffer is None else a).buffer).nbytes >= _LARGE
+        if kind is Tensor:
+            b = other._value
+            if b.__class__ is not Node or other._state is not None:
+                b = read(other)
+            kind = b.dtype
+            if shape is not b.shape and shape != b.shape:
                 kind = None
-            row = fast.get(a.dtype)
-            dtype = row.get(kind) if row is not None and kind is not None and shape else None
+            elif strides is not None or b.strides is not None:
+                kind = None
+            if not b.depth:
+                large = large or ((b.a if b.buffer is None else b).buffer).nbytes >= _LARGE
+            elif b.depth > depth:
+                depth = b.depth
+        elif kind is int and not -128 <= other <= 127:
+            kind = None
+        elif strides is not None:
+            kind = None
+        row = fast.get(a.dtype)
+        dtype = row.get(kind) if row is not None and shape else None
+        if dtype is not None:
+            capsule = in_force()
+            filters: Any = warnings.filters
+            if not (capsule is watch.capsule and filters is watch.filters and filters[0] is watch.first
+                    and warnings._showwarnmsg_impl is watch.show) and not floating.unchanged(capsule):
+                depth = AT_ONCE
+            frame = _getframe(up)
+            n = new(Node)
+            n.op = op
+            n.a = a
+            n.b = b
+            n.rest = ()
+            n.attrs = None
+            n.shape = shape
+            n.dtype = dtype
+            n.strides = strides
+            n.code = frame.f_code
+            n.lasti = frame.f_lasti
+            n.errstate = capsule
+            n.depth = depth + 1
+            n.seq = tick()
+            n.buffer = None
+            n.claim = None
+            if depth >= current.depth:
+                realize([n])
+            elif large:
+                _pin(n)
+            t = new(Tensor)
+            t._value = n
+            t._state = None
+            return t
+        return _general(record_, fn, self, other, _getframe(up))
+
+    method.__name__ = method.__qualname__ = f"__{name}__"
+    return method
+
+
+def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The method for ``<op> self``; `fn` is the operator itself."""
+    record_ = record_of(ufunc)
+    op = record_.op
+    fast = record_.fast
+
+    def method(self: Any, up: int = 1) -> Any:
+        a = self._value
+        if a.__class__ is Node and self._state is None and a.strides is None and a.shape:
+            dtype = fast.get(a.dtype)
             if dtype is not None:
                 capsule = in_force()
                 filters: Any = warnings.filters
                 n = new(Node)
                 depth = a.depth
-                if kind is b.__class__:
-                    n.depth = depth + 1
-                else:
-                    other_depth = b.depth
-                    n.depth = (depth if depth > other_depth else other_depth) + 1
+                n.depth = depth + 1
                 if not (capsule is watch.capsule and filters is watch.filters and filters[0] is watch.first
                         and warnings._showwarnmsg_impl is watch.show) and not floating.unchanged(capsule):
                     n.depth = AT_ONCE
-                frame = _getframe(1)
+                frame = _getframe(up)
                 n.op = op
                 n.a = a
-                n.b = b
+                n.b = None
                 n.rest = ()
                 n.attrs = None
-                n.shape = shape
+                n.shape = a.shape
                 n.dtype = dtype
                 n.strides = None
                 n.code = frame.f_code
@@ -113,7 +171,14 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
                 t._value = n
                 t._state = None
                 return t
-        return _general(record_, fn, self, other, _getframe(1))
+        try:
+            a = operand(self)
+            n = elementwise(record_, (a,), _getframe(up))
+        except NotArray:
+            return on_real(fn, self)
+        if type(a) is Node and record_.resolve((a.dtype,)).lazy:
+            fast[a.dtype] = n.dtype
+        return handle(n)
 
     method.__name__ = method.__qualname__ = f"__{name}__"
     return method
@@ -121,7 +186,11 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
 
 def _pin(node: Node) -> None:
     """Notes the memory that a pending node keeps alive, and runs what keeps too much."""
-    size = sum(x.buffer.nbytes for x in (node.a, node.b) if type(x) is Node and isinstance(x.buffer, _ndarray))
+    size = 0
+    for x in (node.a, node.b):
+        if type(x) is Node:
+            buffer = x.a.buffer if x.buffer is None and x.op is Operation.VIEW else x.buffer
+            size += 0 if buffer is None else buffer.nbytes
     many = pins.note(node, size)
     if many:
         realize(many)
@@ -129,21 +198,60 @@ def _pin(node: Node) -> None:
 
 def _general(record_: UfuncRecord, fn: Callable[[Any, Any], Any], left: Any, right: Any, frame: Any) -> Any:
     """Any operands; `fn` is the operator, applied to real ones where nothing else will do."""
-    if is_scalar_like(left) and is_scalar_like(right):
-        return scalar_operation(fn, left, right)
     try:
         a, b = operand(left), operand(right)
-        node = elementwise(record_, (a, b), frame)
+        like = _LIKE_ITSELF
+        if (type(a) is Node and type(b) is Node and (a.strides is not None or b.strides is not None)
+                and type(fn) is not np.ufunc):
+            like = _elided_layout(record_.ufunc, a, b, getrefcount(left), getrefcount(right))
+        node = elementwise(record_, (a, b), frame, like=like)
     except NotArray:
         return on_real(fn, left, right)
-    if type(b) is not Node or b.op is not Operation.VIEW:
-        _learn(record_, a, b, node.dtype)
+    _learn(record_, a, b, node.dtype)
     return handle(node)
+
+
+class _References:
+    """The reference counts by which `_general` knows an operand that has no name: NumPy writes into such."""
+
+    __slots__ = ("left", "right", "seen")
+
+
+_unnamed = _References()
+_unnamed.left = _unnamed.right = 0
+_unnamed.seen = None
+
+
+def _elided_layout(ufunc: Any, a: Node, b: Node, left: int, right: int) -> Any:
+    """The layout of the large unnamed temporary that NumPy would write the result into, if there is one."""
+    if _unnamed.seen is not None:
+        _unnamed.seen.append((left, right))
+    if max(a.nbytes, b.nbytes) < ELIDED_BYTES:
+        return _LIKE_ITSELF
+    found = elided(ufunc.__name__, Operand(a.shape, a.strides, a.dtype, _is_temporary(a, left <= _unnamed.left)),
+                   Operand(b.shape, b.strides, b.dtype, _is_temporary(b, right <= _unnamed.right)))
+    return _LIKE_ITSELF if found is None else found.strides
+
+
+def _is_temporary(node: Node, unnamed: bool) -> bool:
+    return unnamed and node.op is not Operation.VIEW
+
+
+def _measure_unnamed() -> None:
+    """Counts the references to unnamed operands, on pending arrays over no memory that are never run."""
+    def pending(strides: Any) -> Any:
+        shape, dtype = (2, 3), np.dtype(float)
+        return tensor(make(record_of(np.negative).op, (leaf(np.zeros(shape), None),), None, shape, dtype, strides,
+                           in_force(), 1))
+    _unnamed.seen = []
+    pending((8, 16)) + pending(None)
+    (_unnamed.left, _unnamed.right), = _unnamed.seen
+    _unnamed.seen = None
 
 
 def on_real(fn: Callable[..., Any], *operands: Any) -> Any:
     """The operator of real arrays: NumPy knows what to do, or whom to ask."""
-    if any(_declines(x) for x in operands):
+    if type(fn) is not np.ufunc and any(_declines(x) for x in operands):
         return NotImplemented
     return wrap_all(fn(*[unwrapped(x) for x in operands]))
 
@@ -224,13 +332,18 @@ def power(left: Any, right: Any) -> Any:
         return scalar_operation(operator.pow, left, right)
     try:
         a, b = operand(left), operand(right)
-        if not _KNOWN_POWERS or not resolved(record_of(np.power), (a, b)).lazy:
+        if not _KNOWN_POWERS or not (resolved(record_of(np.power), (a, b)).lazy or _is_count(a, b)):
             return on_real(operator.pow, left, right)
         record_ = _fast_power(a, b) or record_of(np.power)
         inputs = (a,) if record_.ufunc is not np.power else (a, b)
-        return handle(elementwise(record_, inputs, users_frame()))
+        return handle(elementwise(record_, inputs, users_frame(), lazy=_is_count(a, b)))
     except NotArray:
         return on_real(operator.pow, left, right)
+
+
+def _is_count(a: Any, b: Any) -> bool:
+    """Whether an integer is raised to a Python int that cannot make it fail."""
+    return type(b) is int and b >= 0 and type(a) is Node and a.dtype.kind in "iu"
 
 
 def power_in_place(self: Any, other: Any) -> Any:
@@ -258,16 +371,9 @@ def _fast_power(a: Any, b: Any) -> UfuncRecord | None:
 
 # ---- the methods ----------------------------------------------------------------------------------------------------------
 
-def _unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    record_ = record_of(ufunc)
-
+def _scalar_unary(name: str, fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def method(self: Any) -> Any:
-        if issubclass(type(self), Scalar):
-            return scalar_operation(fn, self)
-        try:
-            return handle(elementwise(record_, (operand(self),), _getframe(1)))
-        except NotArray:
-            return on_real(fn, self)
+        return scalar_operation(fn, self)
 
     method.__name__ = method.__qualname__ = f"__{name}__"
     return method
@@ -333,8 +439,8 @@ def _attach() -> None:
         setattr(Scalar, f"__{name}__", _scalar_binary(name, ufunc, fn, swapped=False))
     for name, ufunc in UNARY.items():
         fn = getattr(operator, name)
-        setattr(Tensor, f"__{name}__", _unary_method(name, ufunc, fn))
-        setattr(Scalar, f"__{name}__", _unary_method(name, ufunc, fn))
+        setattr(Tensor, f"__{name}__", unary_method(name, ufunc, fn))
+        setattr(Scalar, f"__{name}__", _scalar_unary(name, fn))
 
 
 _attach()

@@ -17,10 +17,10 @@ from ..ir import layout
 from ..ir.dtypes import NUMERIC
 from ..ir.node import Node
 from ..ir.operation import Operation, register
-from .build import handle, record
-from .handle import Tensor, read, unwrapped, wrap_all
+from .build import record
+from .handle import Tensor, read, tensor, unwrapped, wrap_all
 from .inplace import looked_at
-from .scalar import Scalar
+from .scalar import Scalar, scalar
 
 _ndarray = np.ndarray
 _getframe = sys._getframe
@@ -38,12 +38,13 @@ class Rule(NamedTuple):
 class Reduction:
     """One reduction: how NumPy computes it, and its layout rule ('reduce', 'statistic', 'arg' or 'accumulate')."""
 
-    __slots__ = ("name", "fn", "op", "rule", "known")
+    __slots__ = ("name", "fn", "op", "rule", "known", "shaped")
 
     def __init__(self, name: str, fn: Callable[..., Any], rule: str, label: str | None) -> None:
         self.name, self.fn, self.rule = name, fn, rule
         self.op: Operation = register(name, "call", fn, label=label)
         self.known: dict[Any, Rule] = {}
+        self.shaped: dict[Any, Any] = {}
 
     def ask(self, dtype: np.dtype[Any], ndim: int, arguments: tuple[Any, ...]) -> Rule:
         """NumPy's answer for these arguments (pairs of keyword and value), remembered.
@@ -69,15 +70,29 @@ class Reduction:
     def pending(self, t: Any, arguments: tuple[Any, ...], frame: Any) -> Any:
         """The pending result, or None if NumPy must run now."""
         v = t._value
-        shape = v.shape
-        if 0 in shape or v.dtype.char not in NUMERIC:
+        key = (v.dtype, v.shape, v.strides, arguments)
+        found = self.shaped.get(key)
+        if found is None:
+            found = self._shape(v, arguments)
+            if found is None:
+                return None
+            if len(self.shaped) > 4096:
+                self.shaped.clear()
+            self.shaped[key] = found
+        attrs, shape, dtype, strides = found
+        node = record(self.op, (v if v.__class__ is Node and t._state is None else read(t),), attrs, shape, dtype,
+                      strides, frame)
+        return tensor(node) if shape else scalar(node)
+
+    def _shape(self, v: Any, arguments: tuple[Any, ...]) -> Any:
+        """Attributes, shape, dtype and strides of the result; None if NumPy must run now."""
+        if 0 in v.shape or v.dtype.char not in NUMERIC:
             return None
-        rule = self.ask(v.dtype, len(shape), arguments)
+        rule = self.ask(v.dtype, len(v.shape), arguments)
         if not rule.lazy:
             return None
-        node = read(t)
-        out_shape, strides = self._geometry(node, rule, dict(arguments))
-        return handle(record(self.op, (node,), rule.attrs, out_shape, rule.dtype, strides, frame))
+        shape, strides = self._geometry(v, rule, dict(arguments))
+        return rule.attrs, shape, rule.dtype, strides
 
     def _geometry(self, node: Node, rule: Rule, options: dict[str, Any]) -> Any:
         keepdims = bool(options.get("keepdims", False))
@@ -121,10 +136,14 @@ def _reduction_method(name: str, reduction: Reduction) -> Callable[..., Any]:
     order = tuple(parameters)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if len(args) <= len(order) and kwargs.keys() <= parameters.keys():
-            given = {**dict(zip(order, args, strict=False)), **kwargs} if args or kwargs else kwargs
+        if not args and not kwargs:
+            result = reduction.pending(self, (), _getframe(1))
+            if result is not None:
+                return result
+        elif len(args) <= len(order) and kwargs.keys() <= parameters.keys():
+            given = {**dict(zip(order, args, strict=False)), **kwargs}
             if len(given) == len(args) + len(kwargs):
-                arguments = _arguments(given, parameters) if given else ()
+                arguments = _arguments(given, parameters)
                 if arguments is not None and _degrees_left(self, given):
                     result = reduction.pending(self, arguments, _getframe(1))
                     if result is not None:

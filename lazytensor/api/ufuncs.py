@@ -12,6 +12,7 @@ from .build import NotArray, elementwise, handle, is_pending, is_scalar_like, op
 from .handle import Tensor, export, unwrapped, wrap_all
 from .inplace import looked_at, write_ufunc
 from .matrix import matmul
+from .operators import binary_method, unary_method
 from .reductions import reduce_ufunc
 from .scalar import Scalar
 
@@ -126,11 +127,14 @@ class ufunc(metaclass=_UfuncType):
 
     def __init__(self, real: np.ufunc) -> None:
         self._real = real
+        self._quick = _quick_of(real)
         self.__name__ = real.__name__
         self.__qualname__ = getattr(real, "__qualname__", real.__name__)
         self.__wrapped__ = real
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs and self._quick is not None and len(args) == self._real.nin and type(args[0]) is Tensor:
+            return self._quick(*args, 2)
         return call(self._real, args, kwargs, _getframe(1))
 
     def __getattr__(self, name: str) -> Any:
@@ -167,8 +171,27 @@ class ufunc(metaclass=_UfuncType):
         return method(self._real, "at", args, kwargs, _getframe(1))
 
 
+_quick: dict[Any, Any] = {}
+
+
+def _quick_of(real: Any) -> Any:
+    """The method, like an operator's, that does a ufunc's plain calls; None if there is none."""
+    if real not in _quick:
+        make = {1: unary_method, 2: binary_method}.get(real.nin, _no_quick)
+        _quick[real] = make(real.__name__, real, real) if real.nout == 1 and real.signature is None else None
+    return _quick[real]
+
+
+def _no_quick(name: str, ufunc: Any, fn: Any) -> None:
+    """Ufuncs of three operands have no method like an operator's."""
+
+
 def array_ufunc(self: Any, real: Any, name: str, *inputs: Any, **kwargs: Any) -> Any:
     """`__array_ufunc__`: NumPy's ufuncs given a Tensor or a lazy scalar."""
+    if not kwargs and name == "__call__" and type(inputs[0]) is Tensor and len(inputs) == real.nin:
+        quick = _quick_of(real)
+        if quick is not None:
+            return quick(*inputs, 2)
     out = kwargs.get("out", ())
     for value in (*inputs, *(out if type(out) is tuple else (out,))):
         kind = type(value)

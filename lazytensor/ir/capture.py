@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from operator import attrgetter
 from sys import getrefcount
 from typing import Any
@@ -68,10 +69,10 @@ class Graph:
         The pending nodes in program order; node i has number i.
     leaves : list
         Realized nodes, Python numbers and NumPy scalars that they read; leaf j has number ``len(nodes) + j``.
-    reads : list of tuple of int
+    reads : list of list of int
         For each node its operands' numbers. A view is written as the number of what it views, plus `VIEWED`.
-    views : list of tuple
-        For each node a tuple with, per operand, None or the view node through which it reads.
+    views : list of sequences
+        For each node, per operand, None or the view node through which it reads.
     kept : list of bool
         Whether something besides the captured nodes holds the node: a handle, other pending work, or the request.
     spare : list of bool
@@ -83,8 +84,8 @@ class Graph:
     __slots__ = ("nodes", "leaves", "reads", "views", "kept", "spare", "key")
     nodes: list[Node]
     leaves: list[Any]
-    reads: list[tuple[int, ...]]
-    views: list[tuple[Node | None, ...]]
+    reads: list[list[int]]
+    views: list[Any]
     kept: list[bool]
     spare: list[bool]
     key: tuple[Any, ...]
@@ -115,6 +116,11 @@ class _Shapes:
         return pattern
 
 
+_NUMBERS = frozenset((bool, int, float, complex))
+_NO_VIEWS: list[tuple[None, ...]] = [(None,) * n for n in range(256)]
+
+
+@lru_cache(4096)
 def _order_of(strides: tuple[int, ...]) -> tuple[int, ...]:
     """The class of a layout: which axis lies inside which."""
     return tuple(sorted(range(len(strides)), key=strides.__getitem__))
@@ -122,58 +128,71 @@ def _order_of(strides: tuple[int, ...]) -> tuple[int, ...]:
 
 def capture(nodes: list[Node]) -> Graph:
     """Numbers the pending `nodes` (in program order) and their leaves and writes the key."""
-    number: dict[Any, int] = {}
-    uses: list[int] = [0] * len(nodes)
-    for i, node in enumerate(nodes):
-        number[node] = i
     count = len(nodes)
+    number: dict[Any, int] = dict(zip(nodes, range(count), strict=True))
+    uses: list[int] = [0] * count
     leaves: list[Any] = []
     leaf_uses: list[int] = []
     shapes = _Shapes()
     known = shapes.known
-    reads: list[tuple[int, ...]] = []
-    views: list[tuple[Node | None, ...]] = []
+    reads: list[list[int]] = []
+    views: list[Any] = []
     seen_views: set[Node] = set()
     key: list[Any] = []
+    pattern_of, get_number = shapes.of, number.get
     for node in nodes:
         shape = node.shape
-        key += (node.op, node.dtype, known.get(shape) or shapes.of(shape))
+        key += (node.op, node.dtype, known.get(shape) or pattern_of(shape))
         if node.strides is not None:
             key.append(_order_of(node.strides))
-        attrs = node.attrs
-        if attrs is not None and node.op.kind != "mutate":
-            key.append(attrs)
+        if node.attrs is not None and node.op.kind != "mutate":
+            key.append(node.attrs)
         read: list[int] = []
-        through: list[Node | None] = []
-        for operand in node.inputs:
-            view = None
-            if type(operand) is Node:
+        through: Any = None
+        for operand in (node.a, node.b) if not node.rest else (node.a, node.b, *node.rest):
+            kind = type(operand)
+            if kind is not Node:
+                if operand is None:
+                    continue
+                at = count + len(leaves)
+                leaves.append(operand)
+                leaf_uses.append(-1)
+                key.append(kind if kind in _NUMBERS else operand.dtype)
+            elif (at := get_number(operand)) is not None:
+                if at < count:
+                    uses[at] += 1
+                else:
+                    leaf_uses[at - count] += 1
+            else:
                 if operand.op is _VIEW and operand.buffer is None:
                     view, operand = operand, operand.a
-                    key += ("view", view.dtype, known.get(view.shape) or shapes.of(view.shape))
+                    if through is None:
+                        through = [None] * len(read)
+                    through.append(view)
+                    key += ("view", view.dtype, known.get(view.shape) or pattern_of(view.shape))
+                    again = view in seen_views
+                    seen_views.add(view)
+                else:
+                    view, again = None, False
                 at = number.get(operand)
                 if at is None:
                     at = number[operand] = count + len(leaves)
                     leaves.append(operand)
                     leaf_uses.append(0)
-                    key += ("leaf", operand.dtype, known.get(operand.shape) or shapes.of(operand.shape))
-                if view is None or view not in seen_views:
+                    key += ("leaf", operand.dtype, known.get(operand.shape) or pattern_of(operand.shape))
+                    if operand.strides is not None:
+                        key.append(_order_of(operand.strides))
+                if not again:
                     if at < count:
                         uses[at] += 1
                     else:
                         leaf_uses[at - count] += 1
-                    if view is not None:
-                        seen_views.add(view)
-            else:
-                at = count + len(leaves)
-                leaves.append(operand)
-                leaf_uses.append(-1)
-                key.append(getattr(operand, "dtype", type(operand)))
             key.append(at)
             read.append(at)
-            through.append(view)
-        reads.append(tuple(read))
-        views.append(tuple(through))
+            if through is not None and len(through) < len(read):
+                through.append(None)
+        reads.append(read)
+        views.append(_NO_VIEWS[len(read)] if through is None else through)
     node = operand = view = None  # type: ignore[assignment]
     graph = Graph()
     graph.nodes, graph.leaves, graph.reads, graph.views = nodes, leaves, reads, views
@@ -187,8 +206,8 @@ def capture(nodes: list[Node]) -> Graph:
 def _ask_who_holds(graph: Graph, number: dict[Any, int], uses: list[int], leaf_uses: list[int]) -> None:
     """Reference counts tell who else holds a node: beyond the lists here and the operands that were counted."""
     nodes, leaves = graph.nodes, graph.leaves
-    graph.kept = [getrefcount(nodes[i]) > uses[i] + _EXTRA for i in range(len(nodes))]
-    graph.spare = [n >= 0 and getrefcount(leaves[j]) <= n + _EXTRA for j, n in enumerate(leaf_uses)]
+    graph.kept = [getrefcount(node) - n > _EXTRA for node, n in zip(nodes, uses, strict=True)]
+    graph.spare = [n >= 0 and getrefcount(leaf) - n <= _EXTRA for leaf, n in zip(leaves, leaf_uses, strict=True)]
     number.clear()
 
 
@@ -200,7 +219,7 @@ def _calibrate() -> None:
     global _EXTRA
     nodes = [Node()]
     number = {nodes[0]: 0}
-    _EXTRA = [getrefcount(nodes[i]) for i in range(1)][0]
+    _EXTRA = [getrefcount(node) for node, n in zip(nodes, [0], strict=True)][0]
     number.clear()
 
 

@@ -190,18 +190,15 @@ def build(graph: Graph) -> Dag:
     """The dag of a captured graph."""
     dag = Dag(len(graph.nodes))
     shapes, attrs, views = _Classes({0: 0, 1: 1}), _Attributes(), _Classes({})
-    leaves: list[Value] = []
-    for leaf, spare in zip(graph.leaves, graph.spare):
-        if isinstance(leaf, Node):
-            leaves.append(Value(LEAF, leaf.dtype, shapes.all(leaf.shape), spare=spare))
-        else:
-            dtype = leaf.dtype if isinstance(leaf, np.generic) else type(leaf).__name__
-            leaves.append(Value(LEAF, dtype, None))
     for i, node in enumerate(graph.nodes):
         layout = None if node.strides is None else _order(node.strides)
         number = 0 if node.op.kind == "mutate" or node.attrs is None else attrs.number(node.attrs)
         dag.graph.add_node(i, value=Value(node.op, node.dtype, shapes.all(node.shape), layout, number, graph.kept[i]))
-    for j, value in enumerate(leaves):
+    for j, leaf in enumerate(graph.leaves):
+        if isinstance(leaf, Node):
+            value = Value(LEAF, leaf.dtype, shapes.all(leaf.shape), spare=graph.spare[j])
+        else:
+            value = Value(LEAF, leaf.dtype if isinstance(leaf, np.generic) else type(leaf).__name__, None)
         dag.graph.add_node(dag.count + j, value=value)
     for i in range(dag.count):
         for k, (operand, view) in enumerate(zip(graph.reads[i], graph.views[i])):

@@ -148,13 +148,19 @@ def _record(step: Step, values: dict[int, Value], operands: tuple[int, ...], out
     kind = "same" if step.op is SAME else step.op.kind
     if len(operands) in (1, 2) and not viewed and not step.value.attrs and not step.twins:
         two = len(operands) - 1
-        if kind == "scalar" or (kind == "elementwise" and not step.value.shape):
+        if not step.value.shape and (kind == "elementwise" or (
+                kind == "scalar" and all(_is_scalar(values[n]) for n in step.reads))):
             code = DIRECT1 + two
         elif kind == "elementwise" and step.value.layout is None and isinstance(step.op.fn, np.ufunc):
             gauge, limit = _gauge(step, values, operands)
             code = MAP1 + two if gauge >= 0 else GENERAL
     return Record(code, step.op.fn, step.node, operands, out, over, empties, gauge, limit, step.value.kept, viewed,
                   step.twins, switch, kind, operation_text(step.op))
+
+
+def _is_scalar(value: Value) -> bool:
+    """Whether a value is a NumPy scalar or a Python number for certain, and not an array of no axes."""
+    return value.shape is None or value.kind == "scalar"
 
 
 def _gauge(step: Step, values: dict[int, Value], operands: tuple[int, ...]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""In which order the operations run: the one with the least peak of memory among a few.
+"""In which order the operations run: the one with the least peak of memory, then the least copied, among a few.
 
 Program order is always legal and wins where it is no worse. The sizes are not known when a plan is made, so every
 unknown length counts the same.
@@ -35,9 +35,10 @@ def order(dag: Dag) -> Ordered:
         candidates.append(_greedy(dag, before))
     weights = {number: weight(value) for number, value in dag.values()}
 
-    def cost(numbers: tuple[int, ...]) -> int:
-        plan = memory(liveness(Ordered(dag, numbers)))
-        return peak(plan.steps, weights.__getitem__)
+    def cost(numbers: tuple[int, ...]) -> tuple[int, int]:
+        steps = memory(liveness(Ordered(dag, numbers))).steps
+        copied = sum(weights[step.node] for step in steps if step.op.kind == "mutate" and step.over < 0)
+        return peak(steps, weights.__getitem__), copied
 
     return Ordered(dag, min(dict.fromkeys(candidates), key=cost))
 

@@ -1,0 +1,172 @@
+"""Arrays of what is given: `array`, `asarray` and their kin.
+
+Asked for an array that a Tensor is already, they give that very Tensor; a copy of a pending Tensor is pending; a real
+array that NumPy would pass on is shared.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .fallback import Loans, applied, fallback, relative_view
+from .handle import Tensor, apply_steps, export, geometry, peek
+from .scalar import Scalar
+
+_real_array = np.array
+_ORDERS = {None: "K", "K": "K", "A": "A", "C": "C", "F": "F"}
+
+
+def _array_of(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
+    """A Tensor as `numpy.array` would give it: itself, a view of it with more axes, or a copy."""
+    v = t._value
+    plain = order in _ORDERS and (copy is None or type(copy) is bool) and not v.dtype.hasobject
+    if not plain or (dtype is not None and (order == "A" or _refuses(dtype))):
+        return _eagerly(t, dtype, order, copy, ndmin)
+    same = dtype is None or np.dtype(dtype) == v.dtype
+    if copy is not True and same and _fits(t, order):
+        result = t
+    elif copy is False:
+        raise ValueError(_avoidance())
+    elif same:
+        result = t.copy(_ORDERS[order])
+        if dtype is not None and np.dtype(dtype).char != v.dtype.char:
+            result = result.view(np.dtype(dtype))
+    else:
+        result = t.astype(dtype, order=_ORDERS[order])
+    return result if len(v.shape) >= ndmin else _with_axes(result, ndmin, order)
+
+
+def _refuses(dtype: Any) -> bool:
+    """Whether a dtype's meaning depends on the values: text of any length, dates of any unit, abstract types."""
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        return True
+    return wanted.hasobject or wanted.kind in "SUVMmT"
+
+
+@functools.cache
+def _avoidance() -> str:
+    """What NumPy says where a copy was forbidden but is needed."""
+    try:
+        np.array(1, copy=False)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _fits(t: Any, order: Any) -> bool:
+    """Whether a Tensor's layout is of that order."""
+    if order != "C" and order != "F":
+        return True
+    flags = geometry(t).flags
+    return bool(flags.c_contiguous if order == "C" else flags.f_contiguous)
+
+
+def _with_axes(t: Any, ndmin: int, order: Any) -> Any:
+    """The view with axes of length 1 put before the others, as many as are missing."""
+    seen = _real_array(geometry(t), ndmin=ndmin, copy=None, order=order)
+    step = relative_view, (0, seen.shape, seen.strides, seen.dtype)
+    return apply_steps(t, (step,), seen)
+
+
+def _eagerly(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
+    """NumPy's own call on the Tensor's value."""
+    loans = Loans(export if copy is not True or t._value.dtype.hasobject else peek)
+    return loans.returned(_real_array(loans.lend(t), dtype=dtype, order=order, copy=copy, ndmin=ndmin))
+
+
+def _on_real(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """NumPy's function on anything but a Tensor; Tensors and lazy scalars in a list are made real."""
+    return applied(fn, args, kwargs, peek)
+
+
+@functools.wraps(np.array)
+def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0,
+          ndmax: Any = None, like: Any = None) -> Any:
+    """See `numpy.array`."""
+    if type(object) is Tensor and like is None and ndmax is None:
+        return _array_of(object, dtype, order, copy, ndmin)
+    more = {} if ndmax is None else {"ndmax": ndmax}
+    return _on_real(np.array, (object, dtype), {"copy": copy, "order": order, "subok": subok, "ndmin": ndmin,
+                                                "like": like, **more})
+
+
+@functools.wraps(np.asarray)
+def asarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
+    """See `numpy.asarray`."""
+    if type(a) is Tensor and kwargs.keys() <= {"copy"}:
+        if dtype is None and order is None and not kwargs:
+            return a
+        return _array_of(a, dtype, order, kwargs.get("copy"), 0)
+    return _on_real(np.asarray, (a, dtype, order), kwargs)
+
+
+@functools.wraps(np.asanyarray)
+def asanyarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
+    """See `numpy.asanyarray`."""
+    if type(a) is Tensor and kwargs.keys() <= {"copy"}:
+        return _array_of(a, dtype, order, kwargs.get("copy"), 0)
+    return _on_real(np.asanyarray, (a, dtype, order), kwargs)
+
+
+@functools.wraps(np.ascontiguousarray)
+def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
+    """See `numpy.ascontiguousarray`."""
+    if type(a) is Tensor and like is None:
+        return _array_of(a, dtype, "C", None, 1)
+    return _on_real(np.ascontiguousarray, (a, dtype), {"like": like})
+
+
+@functools.wraps(np.asfortranarray)
+def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
+    """See `numpy.asfortranarray`."""
+    if type(a) is Tensor and like is None:
+        return _array_of(a, dtype, "F", None, 1)
+    return _on_real(np.asfortranarray, (a, dtype), {"like": like})
+
+
+_REQUIRED = {"C": "C", "C_CONTIGUOUS": "C", "CONTIGUOUS": "C", "F": "F", "F_CONTIGUOUS": "F", "FORTRAN": "F",
+             "A": "A", "ALIGNED": "A", "W": "W", "WRITEABLE": "W", "O": "O", "OWNDATA": "O", "E": "E",
+             "ENSUREARRAY": "E"}
+
+
+@functools.wraps(np.require)
+def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
+    """See `numpy.require`."""
+    if type(a) is not Tensor or like is not None:
+        return _on_real(np.require, (a, dtype, requirements), {"like": like})
+    if not requirements:
+        return asanyarray(a, dtype)
+    wanted = {_REQUIRED[x.upper()] for x in requirements} - {"E"}
+    if {"C", "F"} <= wanted:
+        raise ValueError("Cannot specify both \"C\" and \"F\" order")
+    order = "F" if "F" in wanted else "C" if "C" in wanted else "A"
+    result = _array_of(a, dtype, order, None, 0)
+    missing = any(not result.flags[flag] for flag in wanted - {"C", "F"})
+    return result.copy(order) if missing else result
+
+
+_full_like = fallback(np.full_like, "full_like")
+
+
+@functools.wraps(np.full_like)
+def full_like(a: Any, fill_value: Any, *args: Any, **kwargs: Any) -> Any:
+    """See `numpy.full_like`; nothing runs but what `fill_value` needs."""
+    return _full_like(geometry(a) if type(a) is Tensor else a, fill_value, *args, **kwargs)
+
+
+@functools.wraps(np.result_type)
+def result_type(*arrays_and_dtypes: Any) -> Any:
+    """See `numpy.result_type`; nothing runs."""
+    return np.result_type(*[x.dtype if type(x) is Tensor or issubclass(type(x), Scalar) else x
+                            for x in arrays_and_dtypes])
+
+
+CREATION: dict[str, Callable[..., Any]] = {f.__name__: f for f in (
+    array, asarray, asanyarray, ascontiguousarray, asfortranarray, require, full_like, result_type)}
+"""What this file has in place of NumPy's functions, by name."""

@@ -1,0 +1,274 @@
+"""The fallback: any function of NumPy's, on the real arrays of Tensors, with Tensors for results.
+
+Real memory is lent to NumPy for one call. What comes back and shares memory with what was lent becomes a view of the
+Tensor that lent it; the very array that was lent becomes that Tensor again; everything else is new.
+
+How memory is lent depends on the function (`_policy`):
+
+=========  ============================================================================================
+look       `peek`: a value to read; pending readers of older values are not disturbed
+give       `export`: the Tensor's real memory, for functions that write to it or keep it in an object
+geometry   shape, strides and dtype over no memory, for functions that give views or look at no element
+=========  ============================================================================================
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+
+from ..compile import realize
+from ..ir.layout import offset_of
+from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, wrap
+from .scalar import Scalar
+from .scalar import value_of as scalar_value
+
+_ndarray = np.ndarray
+_ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None), slice, type, np.dtype, _ndarray))
+
+GIVES = frozenset("""
+    copyto put place putmask fill_diagonal put_along_axis nan_to_num nested_iters asmatrix bmat from_dlpack
+    shares_memory may_share_memory piecewise apply_along_axis apply_over_axes
+""".split())
+"""Functions that write to an argument, keep it in an object, hand it to a function of the user's, or ask for its address."""
+
+GIVING_MODULES = ("numpy.ma", "numpy.rec", "numpy.ctypeslib", "numpy.lib", "numpy.char", "numpy.matlib")
+
+VIEWS = frozenset("""
+    split array_split hsplit vsplit dsplit atleast_1d atleast_2d atleast_3d expand_dims swapaxes moveaxis
+    rollaxis matrix_transpose permute_dims flip fliplr flipud rot90 broadcast_to as_strided sliding_window_view
+    squeeze transpose diagonal
+""".split())
+"""Functions that give views of their first argument and look at none of its elements."""
+
+SHAPES = frozenset("""
+    shape ndim size iscomplexobj isrealobj isfortran iterable zeros_like ones_like empty_like diag_indices_from
+    tril_indices_from triu_indices_from
+""".split())
+"""Functions that look at no element of their first argument and give no view."""
+
+WRITING = ("out", "overwrite_input")
+_OUT_OF_C = {"concatenate": 2, "dot": 2, "busday_count": 5, "busday_offset": 5, "is_busday": 4}
+"""Where the functions that are written in C take `out`; for others their code says it."""
+
+
+class Loans:
+    """The real arrays lent to one call, and the Tensors that they belong to."""
+
+    __slots__ = ("take", "lent", "owners")
+
+    def __init__(self, take: Callable[[Any], Any]) -> None:
+        self.take = take
+        self.lent: dict[int, tuple[Any, Any]] = {}
+        self.owners: dict[int, Any] = {}
+
+    def lend(self, value: Any) -> Any:
+        """What NumPy gets for an argument: real arrays for Tensors, NumPy's scalars for lazy ones, also in containers."""
+        kind = type(value)
+        if kind in _ATOMS:
+            return value
+        if kind is Tensor:
+            return self.array(value, self.take)
+        if issubclass(kind, Scalar):
+            return scalar_value(value)
+        if kind is list or kind is tuple:
+            return self._sequence(value, kind)
+        if kind is dict:
+            return {k: self.lend(v) for k, v in value.items()}
+        if issubclass(kind, tuple) and hasattr(kind, "_make"):
+            return kind._make([self.lend(v) for v in value])
+        return value
+
+    def array(self, t: Any, take: Callable[[Any], Any]) -> Any:
+        """The real array of a Tensor; the same one each time."""
+        known = self.lent.get(id(t))
+        if known is not None:
+            return known[1]
+        if t._value.dtype.hasobject:
+            take = export
+        array = take(t)
+        if array.flags.writeable and not is_writeable(t):
+            array = array[...]
+            array.flags.writeable = False
+        self.lent[id(t)] = t, array
+        self.owners[id(array)] = t
+        return array
+
+    def _sequence(self, value: Any, kind: Any) -> Any:
+        """A list or tuple with what is ours replaced; the very same one if nothing is."""
+        kinds = set(map(type, value))
+        if kinds <= _ATOMS or not any(map(_concerns, kinds)):
+            return value
+        realize_all(value)
+        return kind([self.lend(v) for v in value])
+
+    def returned(self, value: Any) -> Any:
+        """What the user gets for a result."""
+        kind = type(value)
+        if kind is _ndarray:
+            return self._array(value) if self.owners else wrap(value)
+        if kind is list or kind is tuple:
+            return kind([self.returned(v) for v in value])
+        if kind is dict:
+            return {k: self.returned(v) for k, v in value.items()}
+        if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+            return kind(*[self.returned(v) for v in value])
+        return value
+
+    def _array(self, value: Any) -> Any:
+        own = self.owners.get(id(value))
+        if own is not None:
+            return own
+        if value.base is None or value.dtype.hasobject:
+            return wrap(value)
+        owner = _owner(value)
+        sharing = [pair for pair in self.lent.values() if _owner(pair[1]) is owner]
+        if not sharing:
+            return wrap(value)
+        t, array = sharing[0] if len(sharing) == 1 else next(filter(_containing(value), sharing), sharing[0])
+        step = relative_view, (offset_of(value) - offset_of(array), value.shape, value.strides, value.dtype)
+        return apply_steps(t, (step,), value, value.flags.writeable)
+
+
+def _concerns(kind: Any) -> bool:
+    return kind is Tensor or issubclass(kind, (Scalar, list, tuple, dict))
+
+
+def realize_all(values: Any) -> None:
+    """Computes the lazy scalars and the Tensors among `values` together."""
+    nodes = []
+    for x in values:
+        kind = type(x)
+        if kind is Tensor:
+            v = x._value
+            nodes.append(getattr(v, "root", x)._value)
+        elif issubclass(kind, Scalar):
+            nodes.append(x._node)
+    pending = [node for node in nodes if node.buffer is None]
+    if len(pending) > 1:
+        nodes.clear()
+        realize(pending)
+
+
+def _owner(array: Any) -> Any:
+    """The array at the end of the chain of bases: the same for all arrays over one piece of memory."""
+    owner = step = array
+    while True:
+        step = step.obj if type(step) is memoryview else getattr(step, "base", None)
+        if step is None:
+            return owner
+        if isinstance(step, _ndarray):
+            owner = step
+
+
+def _containing(value: Any) -> Callable[[Any], bool]:
+    low, high = byte_bounds(value)
+
+    def contains(pair: Any) -> bool:
+        first, last = byte_bounds(pair[1])
+        return first <= low and high <= last
+    return contains
+
+
+class _Memory:
+    """A place in an array's memory, for `numpy.asarray`; keeps the array alive."""
+
+    __slots__ = ("__array_interface__", "base")
+
+    def __init__(self, array: Any, offset: int, shape: Any, strides: Any, dtype: Any) -> None:
+        address, read_only = array.__array_interface__["data"]
+        self.base = array
+        self.__array_interface__ = {"version": 3, "shape": shape, "strides": strides,
+                                    "typestr": f"|V{dtype.itemsize}", "data": (address + offset, read_only)}
+
+
+def relative_view(array: Any, offset: int, shape: Any, strides: Any, dtype: Any) -> Any:
+    """A view of any geometry, whose first element lies `offset` bytes from that of `array`. A step of a view.
+
+    >>> relative_view(np.arange(6.0), 8, (2, 2), (16, 8), np.dtype(float))
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    if array.flags.c_contiguous and array.size and dtype.itemsize:
+        try:
+            return _ndarray(shape, dtype, array.reshape(-1).view(np.uint8), offset, strides)
+        except (TypeError, ValueError):
+            pass  # beyond the array, as `as_strided` allows
+    return np.asarray(_Memory(array, offset, shape, strides, dtype)).view(dtype)
+
+
+def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], take: Callable[[Any], Any],
+            first: Callable[[Any], Any] | None = None) -> Any:
+    """``fn(*args, **kwargs)`` on real arrays, the first argument's taken by `first`; Tensors for results."""
+    loans = Loans(take)
+    if first is not None and args and type(args[0]) is Tensor:
+        loans.array(args[0], first)
+        realize_all(args[1:])
+    elif len(args) > 1:
+        realize_all(args)
+    out = kwargs.get("out")
+    if type(out) is _ndarray:
+        loans.owners[id(out)] = out
+    real = [loans.lend(x) for x in args]
+    options = {k: loans.lend(v) for k, v in kwargs.items()} if kwargs else kwargs
+    return loans.returned(fn(*real, **options))
+
+
+def _writing_place(fn: Any) -> int:
+    """From which positional argument on a function may be given something to write to."""
+    code = getattr(getattr(fn, "_implementation", fn), "__code__", None)
+    if code is None:
+        return _OUT_OF_C.get(getattr(fn, "__name__", ""), 1 << 20)
+    places = [i for i, name in enumerate(code.co_varnames[:code.co_argcount]) if name in WRITING]
+    return min(places, default=1 << 20)
+
+
+def _writes(args: tuple[Any, ...], kwargs: dict[str, Any], place: int) -> bool:
+    """Whether these arguments make a function write to one of them, or hand them to a function of the user's."""
+    if len(args) > place or ("out" in kwargs and kwargs["out"] is not None) or kwargs.get("overwrite_input"):
+        return True
+    return any(callable(x) and not isinstance(x, type) for x in args)
+
+
+_made: dict[Any, Callable[..., Any]] = {}
+
+
+def fallback(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """NumPy's function as one that takes and gives Tensors; the same wrapper each time.
+
+    Parameters
+    ----------
+    fn : callable
+        A function of NumPy's.
+    name : str
+        Its name in NumPy's namespace.
+
+    Examples
+    --------
+    >>> import lazytensor as lt
+    >>> fallback(np.tile, "tile")(lt.arange(2), 2)
+    array([0, 1, 0, 1])
+    """
+    known = _made.get(fn)
+    if known is None:
+        known = _made[fn] = _wrapper(fn, name)
+    return known
+
+
+def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
+    first = geometry if name in VIEWS or name in SHAPES else None
+    gives = name in GIVES or (first is None and str(getattr(fn, "__module__", "")).startswith(GIVING_MODULES))
+    place = _writing_place(fn)
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if gives or _writes(args, kwargs, place):
+            return applied(fn, args, kwargs, export)
+        return applied(fn, args, kwargs, peek, first)
+
+    functools.update_wrapper(function, fn)
+    function.__module__ = str(getattr(fn, "__module__", None) or "numpy").replace("numpy", "lazytensor", 1)
+    return function

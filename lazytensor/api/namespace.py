@@ -1,0 +1,215 @@
+"""Every public name of the installed NumPy, as lazytensor has it.
+
+`ours` says what stands for an object of NumPy's; a submodule (`lazytensor.linalg`) is a `Mirror` of NumPy's, whose names
+are looked up there when they are first used. No list of names is kept here: what NumPy has, lazytensor has.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import sys
+import types
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from typing import Any
+
+import numpy as np
+
+from . import attributes, indexing, operators, reductions  # noqa: F401  what Tensors can do is attached by these
+from .creation import CREATION
+from .fallback import fallback
+from .functions import HANDLED, LAZY
+from .handle import Tensor
+from .objects import OBJECTS
+from .ufuncs import ufunc
+
+PACKAGE = __name__.partition(".")[0]
+
+PASSED_ON = frozenset("""
+    seterr geterr seterrcall geterrcall setbufsize getbufsize set_printoptions get_printoptions printoptions info
+    show_config show_runtime test get_include issubdtype isdtype promote_types mintypecode typename get_array_wrap
+    assert_raises assert_raises_regex assert_warns assert_no_warnings assert_no_gc_cycles break_cycles
+    assert_string_equal decorate_methods rundocs runstring measure print_assert_equal jiffies memusage
+    _assert_valid_refcount add_docstring add_newdoc opt_func_info tracemalloc_domain
+""".split())
+"""Functions that stay NumPy's own: they see no array, or call a function of the user's with its arguments untouched."""
+
+SUBMODULES_PASSED_ON = frozenset(("core", "exceptions", "dtypes", "typing", "f2py", "version", "distutils", "_core"))
+"""Submodules that stay NumPy's own: there are no functions of arrays in them."""
+
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type(np.sum),
+              type(np.random.bit_generator.__dict__.get("x")) if False else types.BuiltinMethodType)
+
+
+@functools.cache
+def _replaced() -> dict[int, Any]:
+    """What stands for each of NumPy's objects that has something else than the generated fallback, by its id."""
+    table: dict[int, Any] = {id(np.ndarray): Tensor, id(np.ufunc): ufunc}
+    for name, own in {**LAZY, **CREATION, **OBJECTS}.items():
+        table[id(getattr(np, name))] = own
+        _place(own, PACKAGE)
+    return table
+
+
+def _place(own: Any, module: str) -> None:
+    """Says where pickle will find a function."""
+    if isinstance(own, (types.FunctionType, ufunc)):
+        own.__module__ = module
+
+
+def ours(value: Any, name: str, module: str = PACKAGE) -> Any:
+    """What stands for an object of NumPy's.
+
+    Parameters
+    ----------
+    value : object
+        NumPy's.
+    name : str
+        The name under which NumPy has it.
+    module : str
+        The name of our module that asks.
+    """
+    own = _replaced().get(id(value))
+    if own is not None:
+        return own
+    if isinstance(value, types.ModuleType):
+        return _our_module(value)
+    if name in PASSED_ON or isinstance(value, type):
+        return value
+    if type(value) is np.ufunc:
+        own = HANDLED[value] = _replaced()[id(value)] = ufunc(value)
+        _place(own, module)
+        return own
+    if _is_function(value):
+        return handled(value, name)
+    return value
+
+
+def _is_function(value: Any) -> bool:
+    kind = type(value)
+    return isinstance(value, _FUNCTIONS) or kind.__name__ == "cython_function_or_method"
+
+
+def handled(func: Any, name: str = "") -> Callable[..., Any]:
+    """What stands for a function of NumPy's: a lazy one, one of our own, or the fallback."""
+    known = HANDLED.get(func)
+    if known is None:
+        known = HANDLED[func] = fallback(func, name or getattr(func, "__name__", "function"))
+    return known
+
+
+def names() -> dict[str, Any]:
+    """What `lazytensor` itself holds: all of NumPy's public names but submodules, which are loaded when they are used."""
+    for name, own in {**LAZY, **CREATION, **OBJECTS}.items():
+        real = getattr(np, name)
+        if callable(real) and not isinstance(real, type):
+            HANDLED[real] = own
+    real_names = vars(np)
+    return {name: ours(real_names[name], name) for name in np.__all__
+            if name in real_names and not isinstance(real_names[name], types.ModuleType)}
+
+
+def missing(name: str) -> Any:
+    """The value of a name that `lazytensor` does not hold: a submodule, or what NumPy answers.
+
+    Raises
+    ------
+    AttributeError
+        NumPy's own for names that it has removed; else with the nearest name as a suggestion.
+    """
+    if name.startswith("__") and name.endswith("__"):
+        raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}")
+    try:
+        value = getattr(np, name)
+    except AttributeError as error:
+        if f"module 'numpy' has no attribute {name!r}" not in str(error):
+            raise AttributeError(str(error), name=None) from None
+    else:
+        return ours(value, name)
+    import difflib
+
+    near = difflib.get_close_matches(name, np.__all__, 1)
+    hint = f". Did you mean: {near[0]!r}?" if near else ""
+    raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}{hint}", name=None)
+
+
+# ---- submodules -------------------------------------------------------------------------------------------------------
+
+class Mirror(types.ModuleType):
+    """A submodule of NumPy's as lazytensor has it; a name is made ours when it is first used."""
+
+    def __init__(self, name: str, real: types.ModuleType) -> None:
+        super().__init__(name, real.__doc__)
+        self.__dict__["_real"] = real
+        own = _own_names(name)
+        if own:
+            self.__dict__.update(own)
+
+    def __getattr__(self, name: str) -> Any:
+        real = self.__dict__["_real"]
+        try:
+            value = getattr(real, name)
+        except AttributeError as error:
+            raise AttributeError(str(error).replace(f"module '{real.__name__}'", f"module '{self.__name__}'"),
+                                 name=name, obj=self) from None
+        if name.startswith("__"):
+            return value
+        own = ours(value, name, self.__name__)
+        self.__dict__[name] = own
+        return own
+
+    def __dir__(self) -> list[str]:
+        return dir(self.__dict__["_real"])
+
+
+def _own_names(name: str) -> dict[str, Any]:
+    if name == f"{PACKAGE}.random":
+        from .random import RANDOM
+
+        return RANDOM
+    return {}
+
+
+def _our_module(real: types.ModuleType) -> Any:
+    """Our module for one of NumPy's; any other module as it is."""
+    first, _, rest = real.__name__.partition(".")
+    if first != "numpy" or any(part in SUBMODULES_PASSED_ON or part.startswith("_") for part in rest.split(".")):
+        return real
+    return importlib.import_module(f"{PACKAGE}.{rest}") if rest else sys.modules[PACKAGE]
+
+
+class Finder:
+    """Lets ``import lazytensor.linalg`` find what NumPy has under that name."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        """The spec of our module if NumPy has one of that name and it is not passed on."""
+        first, _, rest = fullname.partition(".")
+        if first != PACKAGE or not rest or rest.split(".")[0].startswith("_"):
+            return None
+        try:
+            real = importlib.util.find_spec(f"numpy.{rest}")
+        except (ImportError, ValueError):
+            return None
+        if real is None:
+            return None
+        return ModuleSpec(fullname, Finder, is_package=real.submodule_search_locations is not None)  # type: ignore[arg-type]
+
+    @staticmethod
+    def create_module(spec: ModuleSpec) -> types.ModuleType:
+        """The mirror of NumPy's module, or that module itself."""
+        rest = spec.name.partition(".")[2]
+        real = importlib.import_module(f"numpy.{rest}")
+        return Mirror(spec.name, real)
+
+    @staticmethod
+    def exec_module(module: types.ModuleType) -> None:
+        """Nothing: a mirror is ready when it is made."""
+
+
+def install() -> None:
+    """Makes the submodules importable; after Python's own finders, which find the files of this package."""
+    if Finder not in sys.meta_path:
+        sys.meta_path.append(Finder)  # type: ignore[arg-type]

@@ -1,0 +1,88 @@
+"""NumPy's objects that take or give arrays and are no functions: `vectorize`, `r_`, `mgrid`, archives of arrays."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.lib.npyio import NpzFile as _RealArchive
+
+from .fallback import applied, fallback
+from .handle import export, peek, wrap
+from .ufuncs import ufunc
+
+
+class vectorize(np.vectorize):
+    __doc__ = np.vectorize.__doc__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the function on the elements, which are computed first; see `numpy.vectorize`."""
+        return applied(super().__call__, args, kwargs, export)
+
+
+class Indexed:
+    """`r_`, `c_`, `mgrid`, `ogrid`: what makes an array of an index; everything else is NumPy's object's.
+
+    >>> import lazytensor as np
+    >>> np.r_[np.arange(2), 5]
+    array([0, 1, 5])
+    """
+
+    def __init__(self, real: Any, name: str) -> None:
+        self._real, self.__name__, self.__doc__ = real, name, real.__doc__
+
+    def __getitem__(self, key: Any) -> Any:
+        return applied(self._real.__getitem__, (_plain(key),), {}, peek)
+
+    def __len__(self) -> int:
+        return len(self._real)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def __reduce__(self) -> str:
+        return self.__name__
+
+
+def _plain(key: Any) -> Any:
+    """An index whose slices are of real numbers."""
+    if type(key) is tuple:
+        return tuple([_plain(k) for k in key])
+    if type(key) is slice:
+        return applied(slice, (key.start, key.stop, key.step), {}, peek)
+    return key
+
+
+class NpzFile(_RealArchive):
+    __doc__ = _RealArchive.__doc__
+
+    def __getitem__(self, key: str) -> Any:
+        """The array of that name."""
+        return wrap(super().__getitem__(key))
+
+
+NpzFile.__module__ = _RealArchive.__module__
+_load = fallback(np.load, "load")
+
+
+@functools.wraps(np.load)
+def load(*args: Any, **kwargs: Any) -> Any:
+    """See `numpy.load`."""
+    result = _load(*args, **kwargs)
+    if type(result) is _RealArchive:
+        result.__class__ = NpzFile
+    return result
+
+
+@functools.wraps(np.frompyfunc)
+def frompyfunc(*args: Any, **kwargs: Any) -> Any:
+    """See `numpy.frompyfunc`."""
+    return ufunc(np.frompyfunc(*args, **kwargs))
+
+
+OBJECTS: dict[str, Any] = {
+    "vectorize": vectorize, "load": load, "frompyfunc": frompyfunc,
+    **{name: Indexed(getattr(np, name), name) for name in ("r_", "c_", "mgrid", "ogrid")},
+}
+"""What this file has in place of NumPy's objects, by name."""
