@@ -11,8 +11,22 @@ from ..ir.layout import canonical
 from ..ir.node import Node, leaf, make
 from ..ir.operation import register
 from ..run import floating
-from .handle import (Tensor, View, apply_steps, c_layout, export, geometry, is_shared, is_writeable, lock_of, memory_of,
-                     root_of, state_of, steps_of, wrap)
+from .handle import (
+    Tensor,
+    View,
+    apply_steps,
+    c_layout,
+    export,
+    geometry,
+    is_shared,
+    is_writeable,
+    lock_of,
+    memory_of,
+    root_of,
+    state_of,
+    steps_of,
+    wrap,
+)
 
 _ndarray = np.ndarray
 _RESHAPED = register("reshape_in_place", "call", lambda array, dtype, shape: array.view(dtype).reshape(shape))

@@ -91,27 +91,32 @@ def record(op: Operation, inputs: tuple[Any, ...], attrs: Any, shape: tuple[int,
     while frame is not None and frame.f_globals.get("__package__") in _OURS:
         frame = frame.f_back
     depth = 0
-    pinned = 0
     for x in inputs:
-        if type(x) is Node:
-            own = x.depth
-            if own > depth:
-                depth = own
-            elif not own:
-                buffer = x.a.buffer if x.buffer is None else x.buffer
-                if type(buffer) is _ndarray and buffer.nbytes >= _LARGE:
-                    pinned += buffer.nbytes
+        if type(x) is Node and x.depth > depth:
+            depth = x.depth
     depth += 1
     if not lazy or not unchanged(capsule):
         depth = AT_ONCE
     node = make(op, inputs, attrs, shape, dtype, strides, capsule, depth, frame)
-    if depth > current.depth:
+    bound(node)
+    return node
+
+
+def bound(node: Node) -> None:
+    """Runs a node that has just been made if the chain behind it is too long, or what pins too much memory."""
+    if node.depth > current.depth:
         realize([node])
-    elif pinned:
+        return
+    pinned = 0
+    for x in (node.a, node.b) if not node.rest else node.inputs:
+        if type(x) is Node and not x.depth:
+            buffer = x.a.buffer if x.buffer is None else x.buffer
+            if type(buffer) is _ndarray and buffer.nbytes >= _LARGE:
+                pinned += buffer.nbytes
+    if pinned:
         many = pins.note(node, pinned)
         if many:
             realize(many)
-    return node
 
 
 def handle(node: Node) -> Any:

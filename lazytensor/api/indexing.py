@@ -9,15 +9,27 @@ from typing import Any
 
 import numpy as np
 
-from ..compile import realize
 from ..config import current
 from ..ir.layout import shadow
 from ..ir.node import AT_ONCE, Node, leaf, make, tick
-from ..ir.operation import Operation, register
+from ..ir.operation import register
 from ..run.floating import in_force, unchanged
-from .build import NUMBERS, NotArray, handle, operand, record, stand_in
-from .handle import (Tensor, alone, apply_steps, export, geometry, is_writeable, lock_of, peek, root_of,
-                     steps_of, unwrapped, view_tensor, wrap)
+from .build import NUMBERS, NotArray, bound, handle, operand, record, stand_in
+from .handle import (
+    Tensor,
+    alone,
+    apply_steps,
+    export,
+    geometry,
+    is_writeable,
+    lock_of,
+    peek,
+    root_of,
+    steps_of,
+    unwrapped,
+    view_tensor,
+    wrap,
+)
 from .inplace import change, looked_at
 from .scalar import Scalar, value_of
 
@@ -187,8 +199,8 @@ def _store_quickly(self: Any, index: Any, value: Any) -> bool:
         node.shape, node.strides = old.shape, old.strides
         depth = node.depth = 1 + (old.depth if old.depth > w.depth else w.depth)
         self._value = node
-    if depth > current.depth:
-        realize([node])
+    if depth > current.depth or not w.depth:
+        bound(node)
     return True
 
 

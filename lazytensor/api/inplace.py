@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..compile import realize
-from ..config import current
 from ..ir.dtypes import UfuncRecord
 from ..ir.layout import dense
 from ..ir.node import AT_ONCE, Node, make
 from ..ir.operation import Operation, register
 from ..run import floating
-from .build import operand, resolved, shape_of, stand_in
+from .build import bound, operand, resolved, shape_of, stand_in
 from .handle import Tensor, export, is_shared, is_writeable, lock_of, peek, root_of, steps_of
 from .scalar import Scalar, value_of
 
@@ -54,8 +52,7 @@ def swap(root: Tensor, build: Callable[[Node], Node]) -> None:
     with lock_of(root):
         node = build(root._value)
         root._value = node
-    if node.depth > current.depth:
-        realize([node])
+    bound(node)
 
 
 def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], frame: Any,

@@ -15,16 +15,27 @@ from typing import Any
 
 import numpy as np
 
-from ..compile import realize
 from ..config import current
 from ..ir.dtypes import UfuncRecord, record_of
 from ..ir.layout import ELIDED_BYTES, Operand, elided
 from ..ir.node import AT_ONCE, Node, leaf, make, new, tick
 from ..ir.operation import Operation, register
 from ..run import floating, pins
-from ..run.floating import in_force, watch
-from .build import NUMBERS, NotArray, elementwise, handle, is_scalar_like, kind_of, operand, record, resolved, users_frame
-from .handle import Tensor, export, read, tensor, unwrapped, wrap_all
+from ..run.floating import in_force, unchanged, watch
+from .build import (
+    NUMBERS,
+    NotArray,
+    bound,
+    elementwise,
+    handle,
+    is_scalar_like,
+    kind_of,
+    operand,
+    record,
+    resolved,
+    users_frame,
+)
+from .handle import Tensor, export, lock_of, read, tensor, unwrapped, wrap_all
 from .inplace import write_ufunc
 from .scalar import Scalar, scalar, value_of
 
@@ -115,10 +126,8 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
             n.seq = tick()
             n.buffer = None
             n.claim = None
-            if depth >= current.depth:
-                realize([n])
-            elif large:
-                _pin(n)
+            if large or depth >= current.depth:
+                bound(n)
             t = new(Tensor)
             t._value = n
             t._state = None
@@ -163,10 +172,8 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
                 n.seq = tick()
                 n.buffer = None
                 n.claim = None
-                if n.depth > current.depth:
-                    realize([n])
-                elif depth == 0 and a.buffer.nbytes >= _LARGE:
-                    _pin(n)
+                if n.depth > current.depth or not depth:
+                    bound(n)
                 t = new(Tensor)
                 t._value = n
                 t._state = None
@@ -182,18 +189,6 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
 
     method.__name__ = method.__qualname__ = f"__{name}__"
     return method
-
-
-def _pin(node: Node) -> None:
-    """Notes the memory that a pending node keeps alive, and runs what keeps too much."""
-    size = 0
-    for x in (node.a, node.b):
-        if type(x) is Node:
-            buffer = x.a.buffer if x.buffer is None and x.op is Operation.VIEW else x.buffer
-            size += 0 if buffer is None else buffer.nbytes
-    many = pins.note(node, size)
-    if many:
-        realize(many)
 
 
 def _general(record_: UfuncRecord, fn: Callable[[Any, Any], Any], left: Any, right: Any, frame: Any) -> Any:
@@ -388,9 +383,39 @@ def _reflected(record_: UfuncRecord, name: str, fn: Callable[[Any, Any], Any]) -
 
 
 def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The method for ``self <op>= other``: quickly if the whole of a root takes a value of its own dtype."""
     record_ = record_of(ufunc)
+    op, fast = record_.op, record_.fast
 
     def method(self: Any, other: Any) -> Any:
+        a = self._value
+        if a.__class__ is Node and self._state is None and a.strides is None and a.shape:
+            kind = type(other)
+            b = other
+            depth = 0
+            large = not a.depth and a.buffer.nbytes >= _LARGE
+            if kind is Tensor:
+                b = other._value
+                kind = b.dtype if (b.__class__ is Node and other._state is None and b.strides is None
+                                   and b.shape == a.shape) else None
+                depth = b.depth if kind is not None else 0
+                large = large or kind is not None and not depth and b.buffer.nbytes >= _LARGE
+            elif kind is int and not -128 <= other <= 127:
+                kind = None
+            row = fast.get(a.dtype)
+            if row is not None and kind is not None and row.get(kind) is a.dtype and unchanged(capsule := in_force()):
+                frame = _getframe(1)
+                node = make(op, (a, b), (), a.shape, a.dtype, None, capsule, 0, frame)
+                with lock_of(self):
+                    old = node.a = self._value
+                    if b is a:
+                        node.b = old
+                    node.seq = tick()
+                    depth = node.depth = 1 + (old.depth if old.depth > depth else depth)
+                    self._value = node
+                if depth > current.depth or large:
+                    bound(node)
+                return self
         try:
             write_ufunc(record_, self, (self, other), _getframe(1))
         except NotArray:
