@@ -14,7 +14,22 @@ from lazytensor.run import floating, interpreter, pool, table
 from lazytensor.run.table import holds, run_program
 
 from . import graphs
-from .graphs import ABSOLUTE, ADD, DIVIDE, LARGE, MULTIPLY, NEGATIVE, TIMES, apply, captured, matmul, part, run, store, total
+from .graphs import (
+    ABSOLUTE,
+    ADD,
+    DIVIDE,
+    LARGE,
+    MULTIPLY,
+    NEGATIVE,
+    TIMES,
+    apply,
+    captured,
+    matmul,
+    part,
+    run,
+    store,
+    total,
+)
 
 
 def large(seed=0):

@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import sys
 import types
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any
@@ -21,7 +22,7 @@ from . import attributes, indexing, operators, reductions  # noqa: F401  what Te
 from .creation import CREATION
 from .fallback import fallback
 from .functions import HANDLED, LAZY
-from .handle import Tensor
+from .handle import Tensor, wrap
 from .objects import OBJECTS
 from .ufuncs import ufunc
 
@@ -29,18 +30,17 @@ PACKAGE = __name__.partition(".")[0]
 
 PASSED_ON = frozenset("""
     seterr geterr seterrcall geterrcall setbufsize getbufsize set_printoptions get_printoptions printoptions info
-    show_config show_runtime test get_include issubdtype isdtype promote_types mintypecode typename get_array_wrap
+    show_config show_runtime test get_include issubdtype isdtype promote_types mintypecode typename
     assert_raises assert_raises_regex assert_warns assert_no_warnings assert_no_gc_cycles break_cycles
-    assert_string_equal decorate_methods rundocs runstring measure print_assert_equal jiffies memusage
-    _assert_valid_refcount add_docstring add_newdoc opt_func_info tracemalloc_domain
+    decorate_methods rundocs runstring measure run_threaded tempdir temppath seed get_state set_state
+    get_bit_generator set_bit_generator add_docstring add_newdoc
 """.split())
 """Functions that stay NumPy's own: they see no array, or call a function of the user's with its arguments untouched."""
 
-SUBMODULES_PASSED_ON = frozenset(("core", "exceptions", "dtypes", "typing", "f2py", "version", "distutils", "_core"))
+SUBMODULES_PASSED_ON = frozenset(("core", "exceptions", "dtypes", "typing", "f2py", "version", "distutils"))
 """Submodules that stay NumPy's own: there are no functions of arrays in them."""
 
-_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type(np.sum),
-              type(np.random.bit_generator.__dict__.get("x")) if False else types.BuiltinMethodType)
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type(np.sum))
 
 
 @functools.cache
@@ -79,17 +79,16 @@ def ours(value: Any, name: str, module: str = PACKAGE) -> Any:
     if name in PASSED_ON or isinstance(value, type):
         return value
     if type(value) is np.ufunc:
-        own = HANDLED[value] = _replaced()[id(value)] = ufunc(value)
-        _place(own, module)
-        return own
-    if _is_function(value):
-        return handled(value, name)
-    return value
-
-
-def _is_function(value: Any) -> bool:
-    kind = type(value)
-    return isinstance(value, _FUNCTIONS) or kind.__name__ == "cython_function_or_method"
+        own = _replaced()[id(value)] = ufunc(value)
+    elif isinstance(value, _FUNCTIONS) or type(value).__name__ == "cython_function_or_method":
+        known = HANDLED.get(value)
+        if known is not None:
+            return known
+        own = handled(value, name)
+    else:
+        return wrap(value)
+    _place(own, module)
+    return own
 
 
 def handled(func: Any, name: str = "") -> Callable[..., Any]:
@@ -121,18 +120,28 @@ def missing(name: str) -> Any:
     """
     if name.startswith("__") and name.endswith("__"):
         raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}")
-    try:
-        value = getattr(np, name)
-    except AttributeError as error:
-        if f"module 'numpy' has no attribute {name!r}" not in str(error):
-            raise AttributeError(str(error), name=None) from None
-    else:
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        value, error = _asked(name)
+    for warning in given:
+        warnings.warn(warning.message, warning.category, stacklevel=3)
+    if error is None:
         return ours(value, name)
-    import difflib
+    if f"module 'numpy' has no attribute {name!r}" not in str(error):
+        raise AttributeError(str(error), name=None)
+    import difflib  # only here: not needed to import lazytensor
 
     near = difflib.get_close_matches(name, np.__all__, 1)
     hint = f". Did you mean: {near[0]!r}?" if near else ""
     raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}{hint}", name=None)
+
+
+def _asked(name: str) -> tuple[Any, AttributeError | None]:
+    """What NumPy has under a name, or the error that it raises."""
+    try:
+        return getattr(np, name), None
+    except AttributeError as error:
+        return None, error
 
 
 # ---- submodules -------------------------------------------------------------------------------------------------------
@@ -154,8 +163,8 @@ class Mirror(types.ModuleType):
         except AttributeError as error:
             raise AttributeError(str(error).replace(f"module '{real.__name__}'", f"module '{self.__name__}'"),
                                  name=name, obj=self) from None
-        if name.startswith("__"):
-            return value
+        if name.startswith("__") and name != "__all__":
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name, obj=self)
         own = ours(value, name, self.__name__)
         self.__dict__[name] = own
         return own
@@ -175,9 +184,14 @@ def _own_names(name: str) -> dict[str, Any]:
 def _our_module(real: types.ModuleType) -> Any:
     """Our module for one of NumPy's; any other module as it is."""
     first, _, rest = real.__name__.partition(".")
-    if first != "numpy" or any(part in SUBMODULES_PASSED_ON or part.startswith("_") for part in rest.split(".")):
+    if first != "numpy" or _is_passed_on(rest):
         return real
     return importlib.import_module(f"{PACKAGE}.{rest}") if rest else sys.modules[PACKAGE]
+
+
+def _is_passed_on(rest: str) -> bool:
+    """Whether a submodule, by its name after ``numpy.``, stays NumPy's own."""
+    return any(part in SUBMODULES_PASSED_ON or part.startswith("_") for part in rest.split("."))
 
 
 class Finder:
@@ -199,14 +213,15 @@ class Finder:
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> types.ModuleType:
-        """The mirror of NumPy's module, or that module itself."""
-        rest = spec.name.partition(".")[2]
-        real = importlib.import_module(f"numpy.{rest}")
-        return Mirror(spec.name, real)
+        """The mirror of NumPy's module."""
+        return Mirror(spec.name, importlib.import_module(f"numpy.{spec.name.partition('.')[2]}"))
 
     @staticmethod
     def exec_module(module: types.ModuleType) -> None:
-        """Nothing: a mirror is ready when it is made."""
+        """Leaves the mirror as it is; in place of one that is passed on, NumPy's own module is put."""
+        real = module.__dict__["_real"]
+        if _is_passed_on(real.__name__.partition(".")[2]):
+            sys.modules[module.__name__] = real
 
 
 def install() -> None:

@@ -47,7 +47,7 @@ class Value:
     shape : tuple of int or None
         The shape's class: 0 and 1 are lengths, larger numbers name unknown ones. None for a number.
     layout : tuple of int or None
-        The axes from the innermost to the outermost, None for C order (and for leaves: their layout is not known).
+        The axes from the innermost to the outermost, None for C order.
     attrs : int
         0 for none; operations of equal attributes have the same number.
     kept : bool
@@ -191,12 +191,12 @@ def build(graph: Graph) -> Dag:
     dag = Dag(len(graph.nodes))
     shapes, attrs, views = _Classes({0: 0, 1: 1}), _Attributes(), _Classes({})
     for i, node in enumerate(graph.nodes):
-        layout = None if node.strides is None else _order(node.strides)
         number = 0 if node.op.kind == "mutate" or node.attrs is None else attrs.number(node.attrs)
-        dag.graph.add_node(i, value=Value(node.op, node.dtype, shapes.all(node.shape), layout, number, graph.kept[i]))
+        dag.graph.add_node(i, value=Value(node.op, node.dtype, shapes.all(node.shape), _order(node.strides), number,
+                                          graph.kept[i]))
     for j, leaf in enumerate(graph.leaves):
         if isinstance(leaf, Node):
-            value = Value(LEAF, leaf.dtype, shapes.all(leaf.shape), spare=graph.spare[j])
+            value = Value(LEAF, leaf.dtype, shapes.all(leaf.shape), _order(leaf.strides), spare=graph.spare[j])
         else:
             value = Value(LEAF, leaf.dtype if isinstance(leaf, np.generic) else type(leaf).__name__, None)
         dag.graph.add_node(dag.count + j, value=value)
@@ -254,5 +254,5 @@ def exactly(a: Any, b: Any) -> bool:
     return isinstance(a, (float, complex, np.generic)) and repr(a) == repr(b) and bool(a == b)
 
 
-def _order(strides: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(sorted(range(len(strides)), key=strides.__getitem__))
+def _order(strides: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    return None if strides is None else tuple(sorted(range(len(strides)), key=strides.__getitem__))

@@ -26,7 +26,7 @@ from .operation import REGISTRY, Operation
 
 _NODE = re.compile(r"%(\d+) = (.+)")
 _OPERATION = re.compile(r"(\S+?)(?::(\w+))?\((.*)\) (\S.*\[[^\[]*\]) (\S+)((?: attrs\d+)?)((?: kept)?)")
-_LEAF = re.compile(r"leaf (\S.*\[[^\[]*\])((?: spare)?)")
+_LEAF = re.compile(r"leaf (\S.*\[[^\[]*\])(?: (order\S+))?((?: spare)?)")
 _NUMBER = re.compile(r"(number|scalar) (.+)")
 _OPERAND = re.compile(r"(?:view(\d+) (\S.*?\[[^\[]*?\]) of )?%(\d+)(?:, |$)")
 _ARRAY = re.compile(r"(.*)\[([^\[]*)\]")
@@ -90,10 +90,10 @@ def _node_text(dag: Dag, number: int, value: Value) -> str:
     if value.shape is None:
         return f"number {value.dtype}" if isinstance(value.dtype, str) else f"scalar {dtype_text(value.dtype)}"
     array = dtype_text(value.dtype) + shape_text(value.shape)
-    if number >= dag.count:
-        return f"leaf {array}{' spare' if value.spare else ''}"
-    operands = ", ".join(map(_operand_text, dag.operands(number)))
     layout = "C" if value.layout is None else "order" + ("".join(f"_{axis}" for axis in value.layout) or "_")
+    if number >= dag.count:
+        return f"leaf {array}{'' if layout == 'C' else ' ' + layout}{' spare' if value.spare else ''}"
+    operands = ", ".join(map(_operand_text, dag.operands(number)))
     attrs = f" attrs{value.attrs}" if value.attrs else ""
     return f"{operation_text(value.op)}({operands}) {array} {layout}{attrs}{' kept' if value.kept else ''}"
 
@@ -146,15 +146,18 @@ def _parse_node(text: str, operations: Mapping[tuple[str, str], Operation]) -> t
         return Value(LEAF, number[2] if number[1] == "number" else _dtype(number[2]), None), []
     leaf = _LEAF.fullmatch(text)
     if leaf is not None:
-        return Value(LEAF, *_array(leaf[1]), spare=bool(leaf[2])), []
+        return Value(LEAF, *_array(leaf[1]), _layout(leaf[2] or "C"), spare=bool(leaf[3])), []
     node = _OPERATION.fullmatch(text)
     if node is None:
         raise ValueError(f"no node of a dag: {text!r}")
     name, kind = node[1], node[2] or "elementwise"
     op = SAME if (name, kind) == ("same", "call") else operations[name, kind]
-    layout = None if node[5] == "C" else tuple(int(axis) for axis in node[5].split("_")[1:] if axis)
-    value = Value(op, *_array(node[4]), layout, int(node[6][6:] or 0), bool(node[7]))
+    value = Value(op, *_array(node[4]), _layout(node[5]), int(node[6][6:] or 0), bool(node[7]))
     return value, [_parse_operand(match) for match in _OPERAND.finditer(node[3])]
+
+
+def _layout(text: str) -> tuple[int, ...] | None:
+    return None if text == "C" else tuple(int(axis) for axis in text.split("_")[1:] if axis)
 
 
 def _parse_operand(match: re.Match[str]) -> Operand:

@@ -120,7 +120,6 @@ def _once(dag: Dag) -> Dag:
 
 
 def _may_become(dag: Dag, number: int, other: int) -> bool:
-    """Same dtype, class of shape and, where it is known, of layout; and no reader that would tell."""
+    """Same dtype, class of shape and of layout; and no reader that would tell."""
     value, its = dag.value(number), dag.value(other)
-    return (_same_array(value, its) and (other >= dag.count or value.layout == its.layout)
-            and readers_agree(dag, number, other))
+    return _same_array(value, its) and value.layout == its.layout and readers_agree(dag, number, other)

@@ -73,7 +73,7 @@ def overwrites_what_fits(plan: Plan, dag: Dag) -> Faults:
                 yield step, "a failure halfway would leave objects half written"
             if any(viewed and n == step.over for n, viewed in zip(step.reads, step.viewed)):
                 yield step, f"it reads %{step.over} through a view too"
-            if step.over < dag.count and value.layout != other.layout:
+            if value.layout != other.layout:
                 yield step, f"%{step.over} has another layout"
 
 

@@ -76,7 +76,7 @@ def overwritable(dag: Dag, value: Value, operands: list[Operand], frees: Iterabl
     for number, _ in operands:
         other = dag.value(number)
         if (number in dying and number not in through_views and other.shape == value.shape
-                and other.dtype == value.dtype and (number >= dag.count or other.layout == value.layout)):
+                and other.dtype == value.dtype and other.layout == value.layout):
             return number
     return -1
 

@@ -108,7 +108,8 @@ def leaf_text(value: Value) -> str:
     """A leaf in a few words."""
     if value.shape is None:
         return f"number {value.dtype}" if isinstance(value.dtype, str) else f"scalar {dtype_text(value.dtype)}"
-    return f"leaf {array_text(value.dtype, value.shape)}{' spare' if value.spare else ''}"
+    layout = "" if value.layout is None else " order " + ",".join(map(str, value.layout))
+    return f"leaf {array_text(value.dtype, value.shape)}{layout}{' spare' if value.spare else ''}"
 
 
 def array_text(dtype: Any, shape: tuple[int, ...]) -> str:

@@ -1,0 +1,61 @@
+"""NumPy, lazily: the same program and the same results, computed when they are needed.
+
+    import lazytensor as np          # the only line that changes
+
+Every public name of NumPy is here. Besides them: `config` (the settings), `realize` (computes arrays now), `trim` (gives
+kept memory back), `explain` (what was run, and why), `verify` (a result checked against NumPy), and `Tensor`, another
+name of `ndarray`. ``__version__`` is NumPy's, because programs ask it what they can use; `lazytensor_version` is ours.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+from numpy import __all__ as _public
+from numpy import __array_api_version__, __version__  # noqa: F401
+
+from . import errors  # noqa: F401
+from .api import namespace as _namespace
+from .api.fallback import realize_all as _realize_all
+from .api.handle import Tensor
+from .config import config
+from .run.pool import trim
+
+lazytensor_version = "0.1.0"
+
+globals().update(_namespace.names())
+_namespace.install()
+__all__ = list(_public)
+
+
+def realize(*values: Any) -> None:
+    """Computes arrays and lazy scalars now, together: work that they share is done once.
+
+    Examples
+    --------
+    >>> import lazytensor as np
+    >>> x = np.arange(4.0)
+    >>> low, high = x.min(), x.max()
+    >>> np.realize(low, high)
+    """
+    _realize_all(values)
+
+
+_ROOMS = {"explain": "see", "verify": "see"}
+
+
+def __getattr__(name: str) -> Any:
+    """Submodules and what they hold, when they are first used; NumPy's answer for names that it has removed."""
+    if name in _ROOMS:
+        import importlib
+
+        return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}.{name}"), name)
+    return _namespace.missing(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if not name.startswith("_")), *_ROOMS})
+
+
+assert builtins.sum is not globals()["sum"] and Tensor is globals()["ndarray"] and config and trim

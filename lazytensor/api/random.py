@@ -1,0 +1,101 @@
+"""Random numbers: NumPy's own generators, whose draws are Tensors. A draw runs when it is written, so streams are NumPy's.
+
+The functions of `lazytensor.random` (`normal`, `seed`, ...) are those of NumPy's one global stream: seeding either module
+seeds both.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import random as real
+
+from .fallback import applied, fallback
+from .handle import Tensor, export, peek
+
+
+class _Kind(type):
+    """`isinstance` holds for NumPy's own generators too, as `isinstance(ndarray, lazytensor.ndarray)` does."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, cls.__base__) if cls in _KINDS else super().__instancecheck__(instance)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, cls.__base__) if cls in _KINDS else super().__subclasscheck__(subclass)
+
+
+_KINDS: set[type] = set()
+
+
+class Generator(real.Generator, metaclass=_Kind):
+    __doc__ = real.Generator.__doc__
+
+    def __reduce__(self) -> Any:
+        return Generator, (self.bit_generator,)
+
+
+class RandomState(real.RandomState, metaclass=_Kind):
+    __doc__ = real.RandomState.__doc__
+
+    def __reduce__(self) -> Any:
+        return RandomState, (self._bit_generator,), self.get_state(legacy=False)
+
+
+def _drawing(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A method that draws: Tensors for arguments and for the result; `out` is written."""
+    function = fallback(fn, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+    return functools.wraps(fn)(method)
+
+
+def _shuffling(fn: Callable[..., Any], place: int) -> Callable[..., Any]:
+    """A function that reorders its argument number `place`: a Tensor, or a list, which may hold Tensors."""
+    @functools.wraps(fn)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        given = kwargs["x"] if "x" in kwargs else args[place] if len(args) > place else None
+        if type(given) is Tensor:
+            return applied(fn, args, kwargs, export)
+        own = {k: v if k == "x" else applied(_same, (v,), {}, peek) for k, v in kwargs.items()}
+        return fn(*args, **own)
+    return function
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _attach() -> None:
+    for kind in (Generator, RandomState):
+        base = kind.__base__
+        _KINDS.add(kind)
+        for name in dir(base):
+            fn = getattr(base, name)
+            if name.startswith("_") or not callable(fn) or name in ("spawn", "seed", "get_state", "set_state", "bytes"):
+                continue
+            method = _shuffling(fn, 1) if name == "shuffle" else _drawing(fn, name)
+            method.__module__ = kind.__module__
+            setattr(kind, name, method)
+        kind.__module__ = "lazytensor.random"
+
+
+_attach()
+
+
+@functools.wraps(real.default_rng)
+def default_rng(seed: Any = None) -> Any:
+    """See `numpy.random.default_rng`; a generator is given back as it is, as there."""
+    if isinstance(seed, real.Generator):
+        return seed
+    return Generator(applied(real.default_rng, (seed,), {}, peek).bit_generator)
+
+
+default_rng.__module__ = "lazytensor.random"
+
+RANDOM: dict[str, Any] = {"Generator": Generator, "RandomState": RandomState, "default_rng": default_rng,
+                          "shuffle": _shuffling(real.shuffle, 0)}
+"""What this file has in place of NumPy's names, by name."""

@@ -1,0 +1,19 @@
+"""Options and Hypothesis profiles of all tests."""
+
+import os
+
+import hypothesis
+
+from tests import helpers
+
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--module", default="lazytensor", help="the module under test; numpy itself must pass")
+
+
+def pytest_configure(config):
+    helpers.MODULE = config.getoption("--module", default="lazytensor")
