@@ -9,13 +9,12 @@ name of `ndarray`. ``__version__`` is NumPy's, because programs ask it what they
 
 from __future__ import annotations
 
-import builtins
 from typing import Any
 
 from numpy import __all__ as _public
-from numpy import __array_api_version__, __version__  # noqa: F401
+from numpy import __array_api_version__, __version__
 
-from . import errors  # noqa: F401
+from . import errors
 from .api import namespace as _namespace
 from .api.fallback import realize_all as _realize_all
 from .api.handle import Tensor
@@ -39,10 +38,10 @@ def realize(*values: Any) -> None:
     >>> low, high = x.min(), x.max()
     >>> np.realize(low, high)
     """
-    _realize_all(values)
+    _realize_all(values, 1)
 
 
-_ROOMS = {"explain": "see", "verify": "see"}
+_ROOMS = {"explain": "lazytensor.see.explain", "verify": "lazytensor.see.verify"}
 
 
 def __getattr__(name: str) -> Any:
@@ -50,12 +49,10 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         import importlib
 
-        return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}.{name}"), name)
+        return getattr(importlib.import_module(_ROOMS[name]), name)
     return _namespace.missing(name)
 
 
 def __dir__() -> list[str]:
     return sorted({*__all__, *(name for name in globals() if not name.startswith("_")), *_ROOMS})
 
-
-assert builtins.sum is not globals()["sum"] and Tensor is globals()["ndarray"] and config and trim

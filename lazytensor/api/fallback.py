@@ -138,8 +138,8 @@ def _concerns(kind: Any) -> bool:
     return kind is Tensor or issubclass(kind, (Scalar, list, tuple, dict))
 
 
-def realize_all(values: Any) -> None:
-    """Computes the lazy scalars and the Tensors among `values` together."""
+def realize_all(values: Any, least: int = 2) -> None:
+    """Computes the lazy scalars and the Tensors among `values` together, if at least so many are pending."""
     nodes = []
     for x in values:
         kind = type(x)
@@ -149,7 +149,7 @@ def realize_all(values: Any) -> None:
         elif issubclass(kind, Scalar):
             nodes.append(x._node)
     pending = [node for node in nodes if node.buffer is None]
-    if len(pending) > 1:
+    if len(pending) >= least:
         nodes.clear()
         realize(pending)
 
@@ -210,9 +210,8 @@ def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
         realize_all(args[1:])
     elif len(args) > 1:
         realize_all(args)
-    out = kwargs.get("out")
-    if type(out) is _ndarray:
-        loans.owners[id(out)] = out
+    if take is export:
+        loans.owners.update((id(x), x) for x in (*args, kwargs.get("out")) if type(x) is _ndarray)
     real = [loans.lend(x) for x in args]
     options = {k: loans.lend(v) for k, v in kwargs.items()} if kwargs else kwargs
     return loans.returned(fn(*real, **options))

@@ -377,7 +377,7 @@ def apply_steps(t: Tensor, steps: tuple[Any, ...], geometry_: Any, writeable: bo
 def _calibrate() -> None:
     """Measures the reference counts of a root's node and memory that nobody else holds."""
     _known.node = _known.buffer = 64
-    for name in ("node", "buffer", "memory"):
+    for name in ("buffer", "node", "memory"):
         for guess in range(1, 64):
             setattr(_known, name, guess)
             root = tensor(leaf(np.zeros(1), None))

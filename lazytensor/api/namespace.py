@@ -6,6 +6,7 @@ are looked up there when they are first used. No list of names is kept here: wha
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import importlib.util
@@ -129,8 +130,6 @@ def missing(name: str) -> Any:
         return ours(value, name)
     if f"module 'numpy' has no attribute {name!r}" not in str(error):
         raise AttributeError(str(error), name=None)
-    import difflib  # only here: not needed to import lazytensor
-
     near = difflib.get_close_matches(name, np.__all__, 1)
     hint = f". Did you mean: {near[0]!r}?" if near else ""
     raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}{hint}", name=None)

@@ -21,6 +21,9 @@ class vectorize(np.vectorize):
         return applied(super().__call__, args, kwargs, export)
 
 
+vectorize.__module__ = "lazytensor"
+
+
 class Indexed:
     """`r_`, `c_`, `mgrid`, `ogrid`: what makes an array of an index; everything else is NumPy's object's.
 
@@ -30,7 +33,7 @@ class Indexed:
     """
 
     def __init__(self, real: Any, name: str) -> None:
-        self._real, self.__name__, self.__doc__ = real, name, real.__doc__
+        self._real, self.__name__, self.__doc__, self.__module__ = real, name, real.__doc__, "lazytensor"
 
     def __getitem__(self, key: Any) -> Any:
         return applied(self._real.__getitem__, (_plain(key),), {}, peek)
