@@ -271,7 +271,8 @@ def _view_of_copy(array, root, memo):
         view = real.lib.stride_tricks.as_strided(start, array.shape, array.strides)
     else:
         view = real.ndarray(array.shape, array.dtype, memory.view("u1"), offset, array.strides)
-    view.flags.writeable = array.flags.writeable
+    if not array.flags.writeable:
+        view.flags.writeable = False
     return view
 
 

@@ -157,10 +157,11 @@ def accumulated(scene):
         return None
     axis = axis_for(scene, 0) if scene.chance(0.3) else str(max(scene.world.names[name].ndim - 1, 0))
     source = scene.choice((
-        "np.cumsum({0}, axis={1})", "{0}.cumprod({1})", "np.add.accumulate({0})", "np.multiply.accumulate({0}, axis={1})",
-        "np.maximum.accumulate({0}, axis={1})", "np.diff({0})", "np.add.reduce({0}, axis={1})", "np.multiply.reduce({0})",
-        "np.maximum.reduce({0}, axis={1}, keepdims=True)", "np.add.reduceat({0}, [0, 2, 1])", "np.logical_or.reduce({0})",
-        "np.subtract.reduce({0})", "np.add.reduce({0}, axis=None)", "np.hypot.reduce({0})", "np.minimum.reduce({0}, initial=0)",
+        "np.cumsum({0}, axis={1})", "{0}.cumprod({1})", "np.add.accumulate({0})",
+        "np.multiply.accumulate({0}, axis={1})", "np.maximum.accumulate({0}, axis={1})", "np.diff({0})",
+        "np.add.reduce({0}, axis={1})", "np.multiply.reduce({0})", "np.maximum.reduce({0}, axis={1}, keepdims=True)",
+        "np.add.reduceat({0}, [0, 2, 1])", "np.logical_or.reduce({0})", "np.subtract.reduce({0})",
+        "np.add.reduce({0}, axis=None)", "np.hypot.reduce({0})", "np.minimum.reduce({0}, initial=0)",
     ))  # fmt: skip
     return f"{scene.target()} = {source.format(name, axis)}"
 
@@ -204,10 +205,11 @@ def joined(scene):
     x = scene.world.names[name]
     partner = scene.choice(scene.arrays(lambda y: y.shape == x.shape) if scene.chance(0.9) else scene.arrays())
     source = scene.choice((
-        "np.concatenate([{0}, {1}])", "np.concatenate([{0}, {1}], axis=-1)", "np.stack([{0}, {1}])", "np.hstack([{0}, {1}])",
-        "np.vstack([{0}, {1}])", "np.concatenate([{0}, {1}], axis=None)", "np.stack([{0}, {1}], axis=-1)",
-        "np.append({0}, {1})", "np.tile({0}, 2)", "np.repeat({0}, 2)", "np.roll({0}, 1)", "np.pad({0}, 1)",
-        "np.broadcast_arrays({0}, {1})[1].copy()", "np.flip({0}, -1)", "np.take({0}, [0, -1])", "np.meshgrid({0}, {1})[0]",
+        "np.concatenate([{0}, {1}])", "np.concatenate([{0}, {1}], axis=-1)", "np.stack([{0}, {1}])",
+        "np.hstack([{0}, {1}])", "np.vstack([{0}, {1}])", "np.concatenate([{0}, {1}], axis=None)",
+        "np.stack([{0}, {1}], axis=-1)", "np.append({0}, {1})", "np.tile({0}, 2)", "np.repeat({0}, 2)",
+        "np.roll({0}, 1)", "np.pad({0}, 1)", "np.broadcast_arrays({0}, {1})[1].copy()", "np.flip({0}, -1)",
+        "np.take({0}, [0, -1])", "np.meshgrid({0}, {1})[0]",
     ))  # fmt: skip
     return f"{scene.target()} = {source.format(name, partner)}"
 
@@ -216,9 +218,10 @@ def joined(scene):
 def ordered(scene):
     name = scene.pick(lambda x: x.dtype.kind in "fciubmMUS")
     source = scene.choice((
-        "np.sort({0})", "np.sort({0}, axis=0)", "np.argsort({0}, kind='stable')", "np.sort({0}, axis=None)", "np.unique({0})",
-        "np.nonzero({0})", "np.argwhere({0})", "np.flatnonzero({0})", "np.count_nonzero({0})", "np.searchsorted([0, 1], {0})",
-        "np.partition({0}, 0)", "np.argmax({0})", "np.argsort({0}, axis=0)", "np.bincount({0})", "np.isin({0}, [0, 1])",
+        "np.sort({0})", "np.sort({0}, axis=0)", "np.argsort({0}, kind='stable')", "np.sort({0}, axis=None)",
+        "np.unique({0})", "np.nonzero({0})", "np.argwhere({0})", "np.flatnonzero({0})", "np.count_nonzero({0})",
+        "np.searchsorted([0, 1], {0})", "np.partition({0}, 0)", "np.argmax({0})", "np.argsort({0}, axis=0)",
+        "np.bincount({0})", "np.isin({0}, [0, 1])",
     ))  # fmt: skip
     guard = f"real.max({name}, initial=0) < 1000" if "bincount" in source else ""  # it makes an array that long
     return name and Step(f"{scene.target()} = {source.format(name)}", guard)

@@ -32,9 +32,10 @@ def advanced_index(scene, name, wild=0.03):
     n = shape[0]
     many = [scene.random.randint(-n, n - 1) if n else 0 for _ in range(scene.random.randint(1, 4))]
     options = [
-        f"{many}", f"np.array({many})", f"real.array({many}, 'i4')", f"..., {[min(i, shape[-1] - 1) for i in (0, 0, -1)]}",
-        f"np.array([{many}, {many[::-1]}])", f"{name} > 0", f"{name} == {name}", f"~({name} != 0)", f"{many}, ..., None",
-        f"np.arange({n}) % 2 == 0", f"{[i % 2 == 0 for i in range(n)]}", f"({name} > 0).any()", "[]", f"np.argsort({name}, axis=0)[0]",
+        f"{many}", f"np.array({many})", f"real.array({many}, 'i4')",
+        f"..., {[min(i, shape[-1] - 1) for i in (0, 0, -1)]}", f"np.array([{many}, {many[::-1]}])", f"{name} > 0",
+        f"{name} == {name}", f"~({name} != 0)", f"{many}, ..., None", f"np.arange({n}) % 2 == 0",
+        f"{[i % 2 == 0 for i in range(n)]}", f"({name} > 0).any()", "[]", f"np.argsort({name}, axis=0)[0]",
     ]  # fmt: skip
     if len(shape) > 1:
         columns = [scene.random.randint(-shape[1], shape[1] - 1) if shape[1] else 0 for _ in many]
@@ -79,11 +80,13 @@ def viewed_by_function(scene):
         return None
     x = scene.world.names[name]
     source = scene.choice((
-        "np.transpose({0})", "np.broadcast_to({0}, (2, *{0}.shape))", "np.expand_dims({0}, 0)", "np.moveaxis({0}, 0, -1)",
-        "np.atleast_2d({0})", "np.reshape({0}, -1)", "np.ravel({0})", "np.squeeze({0})", "np.flip({0})", "np.rot90({0})",
-        "np.swapaxes({0}, 0, -1)", "np.real({0})", "np.imag({0})", "np.split({0}, 2)[1]", "np.array_split({0}, 2)[0]",
-        "np.diagonal({0})", "np.broadcast_to({0}, {0}.shape)", "np.rollaxis({0}, -1)", "np.diag({0})", "np.triu({0})",
-        "np.lib.stride_tricks.sliding_window_view({0}, 2, axis=-1)", "np.fliplr({0})", "np.atleast_1d({0})", "np.asarray({0}).T",
+        "np.transpose({0})", "np.broadcast_to({0}, (2, *{0}.shape))", "np.expand_dims({0}, 0)",
+        "np.moveaxis({0}, 0, -1)", "np.atleast_2d({0})", "np.reshape({0}, -1)", "np.ravel({0})", "np.squeeze({0})",
+        "np.flip({0})", "np.rot90({0})", "np.swapaxes({0}, 0, -1)", "np.real({0})", "np.imag({0})",
+        "np.split({0}, 2)[1]", "np.array_split({0}, 2)[0]", "np.diagonal({0})", "np.broadcast_to({0}, {0}.shape)",
+        "np.rollaxis({0}, -1)", "np.diag({0})", "np.triu({0})",
+        "np.lib.stride_tricks.sliding_window_view({0}, 2, axis=-1)", "np.fliplr({0})", "np.atleast_1d({0})",
+        "np.asarray({0}).T",
     ))  # fmt: skip
     too_much = x.ndim > 4 or ("np.diag(" in source and x.size > 300)
     return None if too_much else f"{scene.target()} = {source.format(name)}"
@@ -143,13 +146,15 @@ def read(scene):
     x, target = scene.world.names[name], scene.new("p")
     index = ", ".join(str(scene.random.randint(-n, n - 1)) if n else "0" for n in x.shape)
     options = [
-        "float({0}.sum())", "bool({0}.any())", "int({0}.max())", "complex({0}.sum())", "{0}.size", "len({0})", "{0}.nbytes",
-        "bool({0}.all())", "bool({0})", "{0}.item()", "float({0})", "{0}.tolist()", "list({0}.shape)", "str({0}.dtype)", "repr({0})",
-        "str({0})", "f'{{{0}.sum():.3f}}'", "round(float({0}.mean()), 2)", "{0}.ndim", "[float(v) for v in {0}.flat]", "{0}.itemsize",
-        f"{{0}}[{index or '()'}]", f"{{0}}[{index or '()'}]", f"{{0}}.item({index})", "sum({0}.ravel())", "max({0}.ravel())",
-        "[row.sum() for row in {0}]", "1 in {0}", "isinstance({0}, np.ndarray)", "isinstance({0}.sum(), np.floating)", "repr({0}.sum())",
-        "np.array_equal({0}, {0}.copy())", "np.allclose({0}, {0})", "{0}.any() and not {0}.all()", "range(int({0}.size))[-1:]",
-        "isinstance({0}.max(), float)", "{0}.max().item()", "dict.fromkeys([int({0}.argmax())])", "np.shape({0})", "np.ndim({0})",
+        "float({0}.sum())", "bool({0}.any())", "int({0}.max())", "complex({0}.sum())", "{0}.size", "len({0})",
+        "{0}.nbytes", "bool({0}.all())", "bool({0})", "{0}.item()", "float({0})", "{0}.tolist()", "list({0}.shape)",
+        "str({0}.dtype)", "repr({0})", "str({0})", "f'{{{0}.sum():.3f}}'", "round(float({0}.mean()), 2)", "{0}.ndim",
+        "[float(v) for v in {0}.flat]", "{0}.itemsize", f"{{0}}[{index or '()'}]", f"{{0}}[{index or '()'}]",
+        f"{{0}}.item({index})", "sum({0}.ravel())", "max({0}.ravel())", "[row.sum() for row in {0}]", "1 in {0}",
+        "isinstance({0}, np.ndarray)", "isinstance({0}.sum(), np.floating)", "repr({0}.sum())",
+        "np.array_equal({0}, {0}.copy())", "np.allclose({0}, {0})", "{0}.any() and not {0}.all()",
+        "range(int({0}.size))[-1:]", "isinstance({0}.max(), float)", "{0}.max().item()",
+        "dict.fromkeys([int({0}.argmax())])", "np.shape({0})", "np.ndim({0})",
     ]  # fmt: skip
     return None if x.size > 3000 else f"{target} = {scene.choice(options).format(name)}"
 

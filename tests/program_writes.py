@@ -49,11 +49,13 @@ def overlapping(scene):
     name = scene.writable(lambda x: x.ndim and x.shape[0] > 2)
     source = scene.choice((
         "{0}[1:] = {0}[:-1]", "{0}[:-1] = {0}[1:]", "{0}[...] = {0}[::-1]", "{0}[::-1] = {0}", "{0}[2:] = {0}[:-2] * 2",
-        "{0}[1:] += {0}[:-1]", "{0}[:-1] -= {0}[1:]", "{0}[1:-1] = ({0}[2:] + {0}[:-2]) * 0.5", "np.add({0}[1:], {0}[:-1], out={0}[1:])",
-        "np.add({0}[1:], {0}[:-1], out={0}[:-1])", "np.negative({0}, out={0}[::-1])", "{0} += {0}[::-1]", "np.add({0}, {0}, out={0})",
-        "{0}[::2] = {0}[:1]", "{0}.T[...] = {0}", "np.copyto({0}[1:], {0}[:-1])", "{0} *= {0}", "np.multiply({0}, {0}, {0})",
+        "{0}[1:] += {0}[:-1]", "{0}[:-1] -= {0}[1:]", "{0}[1:-1] = ({0}[2:] + {0}[:-2]) * 0.5",
+        "np.add({0}[1:], {0}[:-1], out={0}[1:])", "np.add({0}[1:], {0}[:-1], out={0}[:-1])",
+        "np.negative({0}, out={0}[::-1])", "{0} += {0}[::-1]", "np.add({0}, {0}, out={0})", "{0}[::2] = {0}[:1]",
+        "{0}.T[...] = {0}", "np.copyto({0}[1:], {0}[:-1])", "{0} *= {0}", "np.multiply({0}, {0}, {0})",
         "np.cumsum({0}, axis=0, out={0})", "np.square({0}[:-1], out={0}[1:])", "{0}[...] = {0}.T", "{0} += {0}.T",
-        "np.exp({0}[::2], out={0}[::2])", "np.sqrt({0}, out={0})", "{0}[[0, 1]] = {0}[[1, 0]]", "{0}[{0} > 0] = {0}[{0} > 0][::-1]",
+        "np.exp({0}[::2], out={0}[::2])", "np.sqrt({0}, out={0})", "{0}[[0, 1]] = {0}[[1, 0]]",
+        "{0}[{0} > 0] = {0}[{0} > 0][::-1]",
     ))  # fmt: skip
     return name and source.format(name)
 
@@ -126,14 +128,17 @@ def filled_in(scene):
     n = scene.random.randint(-1, max(scene.world.names[name].size - 1, 0))
     source = scene.choice((
         "{0}.fill({1})", "np.copyto({0}, {1})", "np.copyto({0}, {2})", "np.copyto({0}, {2}, casting='unsafe')",
-        "np.copyto({0}, {1}, where={0} > 0)", "np.put({0}, [0, -1], {1})", "np.put({0}, [{3}], {2})", "{0}.put([0], {1})",
-        "np.put({0}, [0, 7], {1}, mode='wrap')", "{0}.flat[{3}] = {1}", "{0}.flat = {1}", "{0}.flat[::2] = {1}", "{0}.flat[[0, -1]] = {1}",
-        "np.place({0}, {0} > 0, [{1}])", "np.putmask({0}, {0} == 0, {1})", "np.fill_diagonal({0}, {1})", "{0}.sort()", "{0}.sort(axis=0)",
-        "np.add.at({0}, [0, 0, -1], {1})", "np.multiply.at({0}, [0], {1})", "np.negative.at({0}, [0, 0])", "np.maximum.at({0}, ..., {1})",
-        "{0}.partition(0)", "np.clip({0}, 0, 2, out={0})", "np.round({0}, 0, out={0})", "{0}.real = {1}", "{0}.imag = {1}", "{0}[()] = {1}",
-        "{0}.itemset({1})", "np.put_along_axis({0}, np.argsort({0}), {1}, -1)", "np.take({0}, [0], out={0}[:1])", "{0}.byteswap(True)",
-        "np.nan_to_num({0}, copy=False)", "np.matmul({0}, {0}, out={0})", "np.dot({2}, {2}, out={0})", "np.concatenate([{0}[:1], {0}[1:]], out={0})",
-        "np.frexp({0}, out=({0}, None))", "np.where({0} > 0, {0}, {1}, )", "np.add.accumulate({0}, out={0})", "setattr({0}, 'T', 3)",
+        "np.copyto({0}, {1}, where={0} > 0)", "np.put({0}, [0, -1], {1})", "np.put({0}, [{3}], {2})",
+        "{0}.put([0], {1})", "np.put({0}, [0, 7], {1}, mode='wrap')", "{0}.flat[{3}] = {1}", "{0}.flat = {1}",
+        "{0}.flat[::2] = {1}", "{0}.flat[[0, -1]] = {1}", "np.place({0}, {0} > 0, [{1}])",
+        "np.putmask({0}, {0} == 0, {1})", "np.fill_diagonal({0}, {1})", "{0}.sort()", "{0}.sort(axis=0)",
+        "np.add.at({0}, [0, 0, -1], {1})", "np.multiply.at({0}, [0], {1})", "np.negative.at({0}, [0, 0])",
+        "np.maximum.at({0}, ..., {1})", "{0}.partition(0)", "np.clip({0}, 0, 2, out={0})", "np.round({0}, 0, out={0})",
+        "{0}.real = {1}", "{0}.imag = {1}", "{0}[()] = {1}", "{0}.itemset({1})",
+        "np.put_along_axis({0}, np.argsort({0}), {1}, -1)", "np.take({0}, [0], out={0}[:1])", "{0}.byteswap(True)",
+        "np.nan_to_num({0}, copy=False)", "np.matmul({0}, {0}, out={0})", "np.dot({2}, {2}, out={0})",
+        "np.concatenate([{0}[:1], {0}[1:]], out={0})", "np.frexp({0}, out=({0}, None))",
+        "np.where({0} > 0, {0}, {1}, )", "np.add.accumulate({0}, out={0})", "setattr({0}, 'T', 3)",
     )).format(name, value, other, n)  # fmt: skip
     if "byteswap" in source and scene.world.names[name].dtype.kind in "fcV":  # could make a NaN and show its bits
         return None
@@ -146,11 +151,13 @@ def rows(scene):
     name = scene.writable(lambda x: 0 < x.ndim and x.shape[0] < 40)
     source = scene.choice((
         "for row in {0}: row += 1", "for row in {0}: row[...] = {0}[0]", "for i, row in enumerate({0}): row *= i",
-        "for row in {0}: row[:1] = {1}", "for i in range(len({0})): {0}[i] = {0}[-i] * 2", "for i in range(len({0})): {0}[i] += i",
-        "for i in range(1, len({0})): {0}[i] = {0}[i - 1] + {0}[i]", "for row in {0}[::-1]: row -= {0}[0]",
-        "rows = list({0})\nfor row in rows: row += rows[0]\ndel rows, row", "for i, v in enumerate({0}.flat): {0}.flat[i] = v + 1",
-        "for row, other in zip({0}, {0}[::-1].copy()): row[...] = other", "for x in np.nditer({0}, op_flags=['readwrite']): x[...] = x * 2",
-        "(row.fill(2) for row in {0}).__next__()", "for index in np.ndindex({0}.shape): {0}[index] = {0}[index] + 1",
+        "for row in {0}: row[:1] = {1}", "for i in range(len({0})): {0}[i] = {0}[-i] * 2",
+        "for i in range(len({0})): {0}[i] += i", "for i in range(1, len({0})): {0}[i] = {0}[i - 1] + {0}[i]",
+        "for row in {0}[::-1]: row -= {0}[0]", "rows = list({0})\nfor row in rows: row += rows[0]\ndel rows, row",
+        "for i, v in enumerate({0}.flat): {0}.flat[i] = v + 1",
+        "for row, other in zip({0}, {0}[::-1].copy()): row[...] = other",
+        "for x in np.nditer({0}, op_flags=['readwrite']): x[...] = x * 2", "(row.fill(2) for row in {0}).__next__()",
+        "for index in np.ndindex({0}.shape): {0}[index] = {0}[index] + 1",
         "for i, v in np.ndenumerate({0}): {0}[i] = v * 2", "if {0}.any():\n    {0}[...] = 0",
     ))  # fmt: skip
     if scene.big:
@@ -162,8 +169,9 @@ def rows(scene):
 def swapped(scene):
     name = scene.writable(lambda x: x.ndim and x.shape[0] > 1)
     return name and scene.choice((
-        "{0}[0], {0}[1] = {0}[1].copy(), {0}[0]", "{0}[0], {0}[1] = {0}[1], {0}[0]", "{0}[0], {0}[-1] = {0}[-1], {0}[0].copy()",
-        "{0}[[0, 1]] = {0}[[1, 0]]", "{0}[:1], {0}[1:2] = {0}[1:2] + 0, {0}[:1] + 0", "{0}[..., 0], {0}[..., -1] = {0}[..., -1], {0}[..., 0] + 0",
+        "{0}[0], {0}[1] = {0}[1].copy(), {0}[0]", "{0}[0], {0}[1] = {0}[1], {0}[0]",
+        "{0}[0], {0}[-1] = {0}[-1], {0}[0].copy()", "{0}[[0, 1]] = {0}[[1, 0]]",
+        "{0}[:1], {0}[1:2] = {0}[1:2] + 0, {0}[:1] + 0", "{0}[..., 0], {0}[..., -1] = {0}[..., -1], {0}[..., 0] + 0",
         "{0}[0] += {0}[1]; {0}[1] -= {0}[0]",
     )).format(name)  # fmt: skip
 
@@ -177,12 +185,15 @@ def foreign(scene):
     other = scene.operand(name)
     value = scene.choice(("5", "-1", "0", "1.5"))
     source = scene.choice((
-        "real.asarray({0})[...] = {1}", "real.asarray({0})[..., :1] += 1", "real.add({0}, 1, out=real.asarray({0}))", "np.asarray({0})[...] = {1}",
-        "real.asarray({0}).flat[0] = {1}", "memoryview({0})[0] = {1}", "real.add({0}, 1, out={0})", "real.copyto({0}, {1})", "real.add.at({0}, [0], 1)",
-        "{0}.ravel(order='K')[:2] = {1}", "{2} = real.asarray({0}); {2} += 1", "{2} = real.asarray({0}); {0} += 1", "{2} = real.add({0}, 1)",
-        "{2} = real.asarray({0})[::-1]; {0}[:1] = {1}", "{2} = real.multiply({0}, 2); {2} -= {0}", "real.from_dlpack({0})[...] = {1}",
-        "{2} = real.sum({0}, axis=0)", "{2} = real.concatenate([{0}, {0}])", "{2} = real.array({0}); {2}[...] = {0}", "{2} = real.where({0} > 0, {0}, {1})",
-        "{2} = real.asarray({0}); {2}[...] = {3}", "{2} = real.zeros({0}.shape); {2} += {0}", "{2} = real.zeros({0}.shape); real.multiply({0}, 2, out={2})",
+        "real.asarray({0})[...] = {1}", "real.asarray({0})[..., :1] += 1", "real.add({0}, 1, out=real.asarray({0}))",
+        "np.asarray({0})[...] = {1}", "real.asarray({0}).flat[0] = {1}", "memoryview({0})[0] = {1}",
+        "real.add({0}, 1, out={0})", "real.copyto({0}, {1})", "real.add.at({0}, [0], 1)",
+        "{0}.ravel(order='K')[:2] = {1}", "{2} = real.asarray({0}); {2} += 1", "{2} = real.asarray({0}); {0} += 1",
+        "{2} = real.add({0}, 1)", "{2} = real.asarray({0})[::-1]; {0}[:1] = {1}",
+        "{2} = real.multiply({0}, 2); {2} -= {0}", "real.from_dlpack({0})[...] = {1}", "{2} = real.sum({0}, axis=0)",
+        "{2} = real.concatenate([{0}, {0}])", "{2} = real.array({0}); {2}[...] = {0}",
+        "{2} = real.where({0} > 0, {0}, {1})", "{2} = real.asarray({0}); {2}[...] = {3}",
+        "{2} = real.zeros({0}.shape); {2} += {0}", "{2} = real.zeros({0}.shape); real.multiply({0}, 2, out={2})",
     )).format(name, value, scene.new("r"), other)  # fmt: skip
     return Step(source, guard=f"in_range({other}, {name}.dtype)")
 
@@ -220,6 +231,7 @@ def deleted(scene):
 def conditional(scene):
     name = scene.writable(lambda x: x.dtype.kind in "fiu")
     return name and scene.choice((
-        "if {0}.sum() > 1: {0} -= 1", "{0}[{0} > {0}.mean()] = 0", "if ({0} == 0).any(): {0}[...] = 1", "{0} -= {0}.min()",
-        "{1} = {0}\n{0} = {0} + 1", "{1} = {0}\n{1} += 1", "if {0}.max() > 0 and {0}.ndim: {0}[0] = {0}.max()", "{0} += {0}.sum(dtype={0}.dtype)",
+        "if {0}.sum() > 1: {0} -= 1", "{0}[{0} > {0}.mean()] = 0", "if ({0} == 0).any(): {0}[...] = 1",
+        "{0} -= {0}.min()", "{1} = {0}\n{0} = {0} + 1", "{1} = {0}\n{1} += 1",
+        "if {0}.max() > 0 and {0}.ndim: {0}[0] = {0}.max()", "{0} += {0}.sum(dtype={0}.dtype)",
     )).format(name, scene.new())  # fmt: skip

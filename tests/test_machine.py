@@ -5,11 +5,22 @@ import operator
 from typing import Any
 
 import numpy as real
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
-from tests import strategies
+from tests import broken, strategies
 from tests.helpers import assert_same, fresh, module_under_test
 from tests.program_values import in_range
 from tests.programs import quiet
@@ -20,8 +31,8 @@ UNARY = ("negative", "sqrt", "exp", "absolute", "isnan", "square", "logical_not"
 REDUCTIONS = ("sum", "mean", "max", "min", "prod", "any", "all", "std", "argmax")
 VIEWS = (
     lambda x: x.T, lambda x: x.ravel(), lambda x: x.reshape(-1), lambda x: x[::-1], lambda x: x.real, lambda x: x.imag,
-    lambda x: x[..., None], lambda x: x.swapaxes(0, -1), lambda x: x.diagonal(), lambda x: x.squeeze(), lambda x: x[1::2],
-    lambda x: x.reshape(x.shape[::-1]), lambda x: x.view(), lambda x: x[...], lambda x: x.ravel("F"),
+    lambda x: x[..., None], lambda x: x.swapaxes(0, -1), lambda x: x.diagonal(), lambda x: x.squeeze(),
+    lambda x: x[1::2], lambda x: x.reshape(x.shape[::-1]), lambda x: x.view(), lambda x: x[...], lambda x: x.ravel("F"),
 )  # fmt: skip
 SHAPES = st.sampled_from(((), (4,), (6,), (2, 3), (3, 3), (1, 6), (4, 1), (2, 2, 3), (0, 3)))
 DTYPES = strategies.dtypes(("f8", "f4", "i8", "u1", "?", "c16", ">f8", "f2", "i4"))
@@ -191,3 +202,12 @@ TestMachine = Machine.TestCase
 TestMachine.settings = MODEST
 TestPatientMachine = PatientMachine.TestCase
 TestPatientMachine.settings = MODEST
+
+
+@pytest.mark.parametrize("machine", [Machine, PatientMachine])
+@pytest.mark.parametrize("fault", [broken.ViewsCopy, broken.InPlaceMakesNew, broken.RaisesAnother])
+def test_machine_finds_faults(machine, fault, monkeypatch):
+    monkeypatch.setattr("tests.test_machine.module_under_test", lambda: broken.numpy_with(fault))
+    search = settings(MODEST, max_examples=300, report_multiple_bugs=False, phases=[Phase.generate], database=None)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(machine, settings=search)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..ir.layout import canonical
+from ..ir.layout import canonical, view_or_copy
 from ..ir.node import Node, leaf, make
 from ..ir.operation import register
 from ..run import floating
@@ -112,8 +113,14 @@ def _get_shape(self: Any) -> Any:
 def _set_shape(self: Any, shape: Any) -> None:
     """``t.shape = shape``: the same elements, in place; an error where a copy would be needed."""
     v = self._value
-    probe = geometry(self)[...]
-    probe.shape = shape
+    if v.dtype.hasobject:
+        probe = peek(self)[...]
+        probe.shape = shape
+    else:
+        probe = view_or_copy(v.shape, v.strides, v.dtype, shape, "C")
+    if probe is None:
+        raise AttributeError("Incompatible shape for in-place modification. Use `.reshape()` to make a copy with the "
+                             "desired shape.")
     _set_geometry(self, probe, v.dtype)
 
 
@@ -215,6 +222,17 @@ def _pinned(self: Any) -> Any:
     return export(self)
 
 
+def _address(name: str) -> Any:
+    """A property for code that spells its name out. NumPy too would look it up, to take the array in, and pin its memory;
+    it gets an AttributeError and goes on to `__array__`."""
+    def get(self: Any) -> Any:
+        code = sys._getframe(1).f_code
+        if name not in code.co_names and name not in code.co_consts:
+            raise AttributeError(name)
+        return getattr(_pinned(self), name)
+    return get
+
+
 def dlpack(self: Any, **options: Any) -> Any:
     """As `numpy.ndarray.__dlpack__`."""
     return export(self).__dlpack__(**options)
@@ -229,8 +247,8 @@ _SIMPLE: dict[str, Any] = {
     "mT": (_get_matrix_transposed, None), "real": (_get_real, _set_real), "imag": (_get_imag, _set_imag),
     "flat": (lambda t: export(t).flat, _set_flat), "data": (lambda t: export(t).data, None),
     "ctypes": (lambda t: _pinned(t).ctypes, None), "device": (lambda t: "cpu", None),
-    "__array_interface__": (lambda t: _pinned(t).__array_interface__, None),
-    "__array_struct__": (lambda t: _pinned(t).__array_struct__, None),
+    "__array_interface__": (_address("__array_interface__"), None),
+    "__array_struct__": (_address("__array_struct__"), None),
     "__array_priority__": (lambda t: 0.0, None),
 }
 

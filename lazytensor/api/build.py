@@ -139,8 +139,6 @@ def resolved(record_: UfuncRecord, inputs: tuple[Any, ...], **options: Any) -> A
         If there is no loop, or a Python int does not fit its dtype: NumPy itself knows what error that is, if any.
     """
     kinds = tuple([kind_of(x) for x in inputs])
-    if bool in kinds:
-        kinds = tuple([np.dtype(bool) if k is bool else k for k in kinds])
     try:
         found = record_.resolve(kinds, **options)
     except TypeError:

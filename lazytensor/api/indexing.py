@@ -306,6 +306,11 @@ def _scatter(self: Any, index: Any, value: Any) -> bool:
     return change(_SCATTER, self, (node, *indices), (template,), _getframe(3))
 
 
+def delitem(self: Any, index: Any) -> None:
+    """``del self[index]`` is an error, as in NumPy."""
+    raise ValueError("cannot delete array elements")
+
+
 def iterate(self: Any) -> Iterator[Any]:
     """Iterates over the first axis: views of rows, or NumPy's scalars."""
     if not self._value.shape:
@@ -335,6 +340,7 @@ def length(self: Any) -> int:
 
 Tensor.__getitem__ = getitem  # type: ignore[attr-defined]
 Tensor.__setitem__ = setitem  # type: ignore[attr-defined]
+Tensor.__delitem__ = delitem  # type: ignore[attr-defined]
 Tensor.__iter__ = iterate  # type: ignore[attr-defined]
 Tensor.__contains__ = contains  # type: ignore[attr-defined]
 Tensor.__len__ = length  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from . import attributes, indexing, operators, reductions  # noqa: F401  what Tensors can do is attached by these
+from . import attributes, buffer, indexing, operators, reductions  # noqa: F401  what Tensors can do is attached by these
 from .creation import CREATION
 from .fallback import fallback
 from .functions import HANDLED, LAZY

@@ -97,7 +97,8 @@ class Reduction:
     def _geometry(self, node: Node, rule: Rule, options: dict[str, Any]) -> Any:
         keepdims = bool(options.get("keepdims", False))
         if self.rule == "arg":
-            return layout.argreduction(node.shape, options.get("axis"), keepdims)
+            axis = options.get("axis")
+            return layout.argreduction(node.shape, None if axis is None else rule.axes[0], keepdims)
         sizes = node.shape, node.strides, node.dtype.itemsize, rule.dtype.itemsize
         if self.rule == "accumulate":
             axis = options.get("axis", 0 if "." in self.name else None)

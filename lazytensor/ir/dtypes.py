@@ -15,6 +15,7 @@ from .operation import Operation, register
 NUMERIC = frozenset("?bhilqpnBHILQPNefdgFDG")
 """The dtype characters whose operations may wait: they raise nothing but floating-point warnings."""
 
+_BOOL = np.dtype(bool)
 RAISE_ON_VALUES = {np.power}
 """Ufuncs whose integer loops raise for some values (negative exponents)."""
 
@@ -62,6 +63,7 @@ class UfuncRecord:
 
     def _ask(self, kinds: tuple[Kind, ...], dtype: Any, casting: str, signature: Any, out: Any) -> Resolved:
         ufunc = self.ufunc
+        kinds = tuple([_BOOL if kind is bool else kind for kind in kinds])
         wanted = signature
         if dtype is not None:
             wanted = (None,) * ufunc.nin + (np.dtype(dtype),) * ufunc.nout

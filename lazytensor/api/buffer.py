@@ -1,0 +1,65 @@
+"""The buffer protocol: ``memoryview(t)``, ``bytes(t)``, ``file.write(t)`` and whatever else takes bytes.
+
+A class written in Python can offer it from Python 3.12 on (`__buffer__`). Before, the type's C slot is filled with a
+function of ours; if that cannot be done, ``memoryview(t.numpy())`` is the way.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import Any
+
+
+from .handle import Tensor, export
+
+EXACT = frozenset("?bhilqBHILQefdgFDG")
+"""The dtype characters that come through the protocol unchanged. NumPy asks for a buffer first when it takes an array in,
+and for `__array__` if there is none: all other dtypes refuse."""
+
+
+def _memory(t: Any) -> Any:
+    dtype = t._value.dtype
+    if dtype.char not in EXACT or not dtype.isnative:
+        raise TypeError(f"memoryview: a Tensor of dtype {dtype} has no buffer; use memoryview(t.numpy())")
+    return export(t)
+
+
+def _python_buffer(self: Any, flags: int, /) -> memoryview:
+    """`__buffer__` of Python 3.12 and newer."""
+    return memoryview(_memory(self))
+
+
+_AS_BUFFER = 160
+"""The offset of `tp_as_buffer` in `PyTypeObject`, the same in all CPython 3 with a GIL on 64-bit machines."""
+
+_get_buffer = ctypes.pythonapi.PyObject_GetBuffer
+_get_buffer.argtypes = [ctypes.py_object, ctypes.c_void_p, ctypes.c_int]
+
+
+@ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p, ctypes.c_int)
+def _slot(self: Any, view: Any, flags: int) -> int:
+    try:
+        _get_buffer(_memory(self), view, flags)
+    except (TypeError, ValueError, BufferError):
+        return -1
+    return 0
+
+
+def _fill_slot() -> None:
+    """Puts `_slot` where the type keeps its buffer functions, after a look that they are where we think."""
+    def functions(kind: type) -> Any:
+        return ctypes.c_void_p.from_address(id(kind) + _AS_BUFFER).value
+
+    known = functions(bytearray)
+    if ctypes.sizeof(ctypes.c_void_p) != 8 or known is None or functions(int) is not None:
+        return
+    table = functions(Tensor)
+    if table is not None:
+        ctypes.c_void_p.from_address(table).value = ctypes.cast(_slot, ctypes.c_void_p).value
+
+
+if sys.version_info >= (3, 12):
+    Tensor.__buffer__ = _python_buffer  # type: ignore[attr-defined]
+elif sys.implementation.name == "cpython":
+    _fill_slot()
