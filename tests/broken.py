@@ -84,7 +84,12 @@ class FailsHalfway(Array):
 
 class IgnoresOverlap(Array):
     def __setitem__(self, index, value):
-        if isinstance(index, slice) and isinstance(value, real.ndarray) and value.ndim and value.shape == self[index].shape:
+        if (
+            isinstance(index, slice)
+            and isinstance(value, real.ndarray)
+            and value.ndim
+            and value.shape == self[index].shape
+        ):
             part = self[index]
             for i in range(len(part)):
                 real.ndarray.__setitem__(part, i, value[i])

@@ -120,8 +120,9 @@ def tasks_of(options):
 
 
 def signature(report):
-    """What makes two reports one bug, roughly: the last comment without names and numbers."""
-    return re.sub(r"[\d.]+|0x\w+", "_", report.rstrip().split("\n# ")[-1])[:160]
+    """What makes two reports one bug, roughly: what the last comment says, without names and numbers."""
+    text = report.rstrip().split("\n# ")[-1].rpartition("`: ")[2]
+    return re.sub(r"\b[a-z]?\d[\d.]*|0x\w+|\[.*?\]|\(.*?\)", "_", text)[:140]
 
 
 def parsed(arguments):
@@ -152,9 +153,10 @@ def main(arguments=None):
     workers.close()
     seconds = time.monotonic() - start
     failed = sum(map(len, failures.values()))
-    print(f"{counts['plain']} plain programs, {counts['apart'] + counts['sharing']} in groups of {options.threads} threads "
-          f"({counts['apart']} on arrays of their own, {counts['sharing']} sharing two)")  # fmt: skip
-    print(f"{options.module} against NumPy, seed {options.seed}: {seconds:.1f} s, {counts.total() / seconds:.0f} programs/s")
+    threaded, rate = counts["apart"] + counts["sharing"], counts.total() / seconds
+    print(f"{counts['plain']} plain programs, {threaded} in groups of {options.threads} threads")
+    print(f"(of those, {counts['apart']} on arrays of their own, {counts['sharing']} sharing two arrays)")
+    print(f"{options.module} against NumPy, seed {options.seed}: {seconds:.1f} s, {rate:.0f} programs/s")
     for name, reports in sorted(failures.items(), key=lambda item: -len(item[1]))[: options.show]:
         print(f"{len(reports)} x {name}")
     print(f"{counts.total() - failed} passed, {failed} failed")

@@ -93,9 +93,9 @@ def kind_of(x):
     """'array', 'scalar', or the name of the Python type."""
     if isinstance(x, real.generic):  # a lazy scalar answers so through its __class__
         return "scalar"
-    if is_lazy(x) or isinstance(x, real.ndarray):
-        return "array"
-    return "Generator" if isinstance(x, real.random.Generator) else type(x).__name__
+    if isinstance(x, real.random.Generator):
+        return "Generator"
+    return "array" if is_lazy(x) or isinstance(x, real.ndarray) else type(x).__name__
 
 
 def to_numpy(x):
@@ -130,7 +130,11 @@ def difference(expected, actual, values=True):
     if kind == "Generator":
         return difference(expected.bit_generator.state, actual.bit_generator.state)
     if isinstance(expected, (float, complex)):
-        return None if same_bits(real.asarray(expected), real.asarray(actual)) else f"expected {expected!r}, got {actual!r}"
+        return (
+            None
+            if same_bits(real.asarray(expected), real.asarray(actual))
+            else f"expected {expected!r}, got {actual!r}"
+        )
     return None if expected is actual or expected == actual else f"expected {expected!r}, got {actual!r}"
 
 
@@ -193,7 +197,10 @@ def check_same(program, *args, module=None, messages=False, **kwargs):
         told_apart = slice(0, 2 + messages)  # type, line, message
         if (expected_error or ())[told_apart] != (actual_error or ())[told_apart]:
             raise AssertionError(f"raised: expected {expected_error}, got {actual_error}")
-    for what, x, y in (("result", expected_result, actual_result), ("arguments afterwards", expected_args, actual_args)):
+    for what, x, y in (
+        ("result", expected_result, actual_result),
+        ("arguments afterwards", expected_args, actual_args),
+    ):
         try:
             found = difference(x, y)
         except Exception as error:

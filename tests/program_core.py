@@ -132,7 +132,9 @@ class Scene:
 
     def _theme_shape(self):
         dimensions = self.random.choice((0, 1, 1, 1, 2, 2, 2, 2, 3, 3))
-        return tuple(self.random.choice((1, 2, 3, 4, 5, 6, 7, 8, 16, 17)[: 10 - 2 * dimensions]) for _ in range(dimensions))
+        return tuple(
+            self.random.choice((1, 2, 3, 4, 5, 6, 7, 8, 16, 17)[: 10 - 2 * dimensions]) for _ in range(dimensions)
+        )
 
     # -- chance
 
@@ -213,9 +215,7 @@ class Scene:
 def _broadcasts(shape, target, fitting):
     """Whether `shape` broadcasts to `target` (when not `fitting`: with it, to a result that stays small)."""
     if fitting:
-        return len(shape) <= len(target) and all(
-            n in (1, m) for n, m in zip(shape[::-1], target[::-1], strict=False)
-        )
+        return len(shape) <= len(target) and all(n in (1, m) for n, m in zip(shape[::-1], target[::-1], strict=False))
     try:
         result = real.broadcast_shapes(shape, target)
     except ValueError:

@@ -62,8 +62,8 @@ def interleaved(scene):
     first, second = scene.new(), scene.new()
     shape = (2 * scene.choice((4, 5, 8, 17)), *scene.shape[1:])
     if scene.chance(0.3):
-        shape = shape[::-1]
-        return f"{first} = np.array({_data(scene, shape=shape)}); {second} = {first}[..., 1::2]; {first} = {first}[..., ::2]"
+        made = f"{first} = np.array({_data(scene, shape=shape[::-1])})"
+        return f"{made}; {second} = {first}[..., 1::2]; {first} = {first}[..., ::2]"
     return f"{first} = np.array({_data(scene, shape=shape)}); {second} = {first}[1::2]; {first} = {first}[::2]"
 
 
@@ -87,7 +87,12 @@ def constructed(scene):
 @kind(2)
 def like(scene):
     name = scene.pick()
-    options = (f"np.zeros_like({name})", f"np.ones_like({name})", f"np.full_like({name}, 2)", f"np.zeros_like({name}, dtype='f4')")
+    options = (
+        f"np.zeros_like({name})",
+        f"np.ones_like({name})",
+        f"np.full_like({name}, 2)",
+        f"np.zeros_like({name}, dtype='f4')",
+    )
     return name and f"{scene.target()} = {scene.choice(options)}"
 
 
@@ -95,7 +100,9 @@ def like(scene):
 def filled(scene):
     """Memory whose first values do not show: nothing reads it before it is filled."""
     name = scene.pick(lambda x: x.dtype.kind in "fciu")
-    source = scene.choice((f"np.empty_like({name})", f"np.empty({shape_for(scene)})", f"np.empty({name}.shape, {name}.dtype)"))
+    source = scene.choice(
+        (f"np.empty_like({name})", f"np.empty({shape_for(scene)})", f"np.empty({name}.shape, {name}.dtype)")
+    )
     target = scene.new()
     return name and f"{target} = {source}; {target}.fill({scene.choice((0, 1, 5))})"
 
@@ -118,12 +125,22 @@ def cast(scene):
     name = scene.pick()
     if not name:
         return None
-    dtype = scene.choice(("f8", "f4", "i8", "i4", "u1", "?", "c16", "f2", ">f8", "i1", "g", "c8", ">i4", scene.pick_dtype()))
+    dtype = scene.choice(
+        ("f8", "f4", "i8", "i4", "u1", "?", "c16", "f2", ">f8", "i1", "g", "c8", ">i4", scene.pick_dtype())
+    )
     text_or_object = {real.dtype(dtype).kind, scene.world.names[name].dtype.kind} & set("USOV")
     if text_or_object and scene.chance(0.8):  # text to numbers mostly raises: seldom is enough
         return None
-    arguments = scene.choice(("", "", ", copy=False", ", order='F'", ", order='C'", ", casting='same_kind'", ", casting='safe'"))
-    source = scene.choice((f"{name}.astype({dtype!r}{arguments})", f"{name}.astype({dtype!r}{arguments})", f"np.asarray({name}, {dtype!r})"))
+    arguments = scene.choice(
+        ("", "", ", copy=False", ", order='F'", ", order='C'", ", casting='same_kind'", ", casting='safe'")
+    )
+    source = scene.choice(
+        (
+            f"{name}.astype({dtype!r}{arguments})",
+            f"{name}.astype({dtype!r}{arguments})",
+            f"np.asarray({name}, {dtype!r})",
+        )
+    )
     return Step(f"{scene.target()} = {source}", guard=f"in_range({name}, {dtype!r})")
 
 
@@ -133,7 +150,7 @@ def drawn(scene):
     source = scene.choice((
         f"np.random.default_rng(3).standard_normal({shape})", f"np.random.default_rng(4).integers(0, 9, {shape})",
         f"np.random.default_rng(5).random({shape}, dtype='f4')", f"np.random.default_rng(6).normal(2, 3, size={shape})",
-        f"np.random.default_rng(7).permutation(12)", f"np.random.default_rng(8).choice(5, {shape})",
+        "np.random.default_rng(7).permutation(12)", f"np.random.default_rng(8).choice(5, {shape})",
     ))  # fmt: skip
     return f"{scene.target()} = {source}"
 
@@ -145,7 +162,8 @@ def drawn_from_kept(scene):
     if not kept:
         return f"{scene.new('g')} = np.random.default_rng({scene.random.randint(0, 99)})"
     generator, name = scene.choice(kept), scene.writable(lambda x: x.dtype.kind in "fi" and x.ndim)
-    options = [f"{scene.new()} = {generator}.random({shape_for(scene)})", f"{scene.new()} = {generator}.integers(0, 5, 7)",
-               f"np.random.seed(5); {scene.new()} = np.random.rand(3)"]  # fmt: skip
-    options += [f"{generator}.shuffle({name})"] if name else []
-    return scene.choice(options)
+    if name and scene.chance(0.25):
+        return f"{generator}.shuffle({name})"
+    draws = (f"{generator}.random({shape_for(scene)})", f"{generator}.integers(0, 5, 7)", "np.random.rand(3)")
+    draw = scene.choice(draws)
+    return "np.random.seed(5); " * (draw == draws[-1]) + f"{scene.new()} = {draw}"

@@ -42,8 +42,10 @@ def refused(scene):
 @kind(1)
 def written_to_readonly(scene):
     name = scene.pick(lambda x: not x.flags.writeable)
-    return name and scene.choice(("{0}[...] = 1", "{0} += 1", "np.add({0}, 1, out={0})", "{0}.fill(1)", "np.copyto({0}, 1)", "{0}.sort()",
-                                  "{0}.flat[0] = 1", "real.asarray({0})[...] = 1", "{0}.flags.writeable = True")).format(name)  # fmt: skip
+    return name and scene.choice((
+        "{0}[...] = 1", "{0} += 1", "np.add({0}, 1, out={0})", "{0}.fill(1)", "np.copyto({0}, 1)", "{0}.sort()",
+        "{0}.flat[0] = 1", "real.asarray({0})[...] = 1", "{0}.flags.writeable = True",
+    )).format(name)  # fmt: skip
 
 
 def _computation(scene):
@@ -66,7 +68,16 @@ def under_errstate(scene):
     source = _computation(scene)
     if not source:
         return None
-    setting = scene.choice(("all='raise'", "all='raise'", "divide='raise'", "over='raise', invalid='raise'", "invalid='raise'", "all='ignore'"))
+    setting = scene.choice(
+        (
+            "all='raise'",
+            "all='raise'",
+            "divide='raise'",
+            "over='raise', invalid='raise'",
+            "invalid='raise'",
+            "all='ignore'",
+        )
+    )
     return f"with np.errstate({setting}):\n{_indented(source)}"
 
 
@@ -75,7 +86,8 @@ def under_error_filter(scene):
     source = _computation(scene)
     if not source:
         return None
-    return f"with warnings.catch_warnings(), np.errstate(all='warn'):\n    warnings.simplefilter('error')\n{_indented(source)}"
+    opening = "with warnings.catch_warnings(), np.errstate(all='warn'):\n    warnings.simplefilter('error')\n"
+    return opening + _indented(source)
 
 
 @kind(1, threads=False)
@@ -86,7 +98,8 @@ def under_record(scene):
         return None
     target, warned = scene.new(), scene.new("p")
     return (
-        f"with warnings.catch_warnings(record=True) as caught, np.errstate(all='warn'):\n    warnings.simplefilter('always')\n"
+        "with warnings.catch_warnings(record=True) as caught, np.errstate(all='warn'):\n"
+        "    warnings.simplefilter('always')\n"
         f"    {target} = {expression(scene, name, 1)}\n    real.asarray({target})\n"
         f"{warned} = sorted({{w.category.__name__ for w in caught}}); del caught"
     )

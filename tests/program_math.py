@@ -178,7 +178,9 @@ def where_reduction(scene):
 def outer(scene):
     first = scene.pick(lambda x: x.dtype.kind in "fciub" and x.size <= 40)
     second = scene.pick(lambda x: x.dtype.kind in "fciub" and x.size <= 40)
-    function = scene.choice(("np.multiply.outer", "np.add.outer", "np.subtract.outer", "np.outer", "np.power.outer", "np.less.outer"))
+    function = scene.choice(
+        ("np.multiply.outer", "np.add.outer", "np.subtract.outer", "np.outer", "np.power.outer", "np.less.outer")
+    )
     return first and second and f"{scene.new()} = {function}({first}, {second})"
 
 
@@ -188,12 +190,18 @@ def product(scene):
     if not first:
         return None
     last = scene.world.names[first].shape[-1]
-    others = scene.arrays(lambda x: x.ndim and x.dtype.kind in "fciub" and x.shape[max(-2, -x.ndim)] == last and x.size <= 40000)
+    others = scene.arrays(
+        lambda x: x.ndim and x.dtype.kind in "fciub" and x.shape[max(-2, -x.ndim)] == last and x.size <= 40000
+    )
     if scene.big:  # a product of long arrays that is not a square of one is too much work
         return f"{scene.target()} = np.dot({first}.ravel(), {first}.ravel())"
-    second = scene.choice([*others, f"{first}.T", f"{first}.T", f"{first}.swapaxes(-1, -{min(2, scene.world.names[first].ndim)})"])
-    source = scene.choice(("{0} @ {1}", "{0} @ {1}", "np.dot({0}, {1})", "np.matmul({0}, {1})", "np.inner({0}, {0})",
-                           "np.vdot({0}, {0})", "np.einsum('...i,...i->...', {0}, {0})", "np.tensordot({0}, {1}, 1)"))  # fmt: skip
+    second = scene.choice(
+        [*others, f"{first}.T", f"{first}.T", f"{first}.swapaxes(-1, -{min(2, scene.world.names[first].ndim)})"]
+    )
+    source = scene.choice((
+        "{0} @ {1}", "{0} @ {1}", "np.dot({0}, {1})", "np.matmul({0}, {1})", "np.inner({0}, {0})",
+        "np.vdot({0}, {0})", "np.einsum('...i,...i->...', {0}, {0})", "np.tensordot({0}, {1}, 1)",
+    ))  # fmt: skip
     return f"{scene.target()} = {source.format(first, second)}"
 
 
@@ -247,5 +255,7 @@ def bounded(value):
         return not isinstance(value, int) or abs(value) < 1 << 200
     limit = 150_000 if value.dtype.kind in "fciumMb" else 4000
     if value.dtype.kind == "O":
-        return value.size < limit and all(isinstance(x, float) or type(x) is int and bounded(x) for x in value.ravel().tolist())
+        return value.size < limit and all(
+            isinstance(x, float) or type(x) is int and bounded(x) for x in value.ravel().tolist()
+        )
     return value.size < limit and value.dtype.itemsize <= 64

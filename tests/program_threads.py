@@ -32,7 +32,9 @@ def run_sharing(seed, module, threads=3):
         generate(seed + thread, given=_given(rehearsal, thread), threaded=True, big=False) for thread in range(threads)
     ]
     tasks = [
-        lambda program=program, thread=thread: lockstep(program, module, _given(expected, thread), _given(actual, thread))
+        lambda program=program, thread=thread: lockstep(
+            program, module, _given(expected, thread), _given(actual, thread)
+        )
         for thread, program in enumerate(programs)
     ]
     found = _together(tasks)

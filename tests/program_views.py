@@ -39,10 +39,21 @@ def advanced_index(scene, name, wild=0.03):
     ]  # fmt: skip
     if len(shape) > 1:
         columns = [scene.random.randint(-shape[1], shape[1] - 1) if shape[1] else 0 for _ in many]
-        options += [f"{many}, {columns}", f":, {columns}", f"{many}, 1:", f"np.ix_({many}, {columns})", f"{many}, None, {columns}",
-                    f"::-1, np.array({columns})", f"{name}[:, 0] > 0", f"({name} > 0)[:, 0], 0"]  # fmt: skip
+        options += [
+            f"{many}, {columns}", f":, {columns}", f"{many}, 1:", f"np.ix_({many}, {columns})",
+            f"{many}, None, {columns}", f"::-1, np.array({columns})", f"{name}[:, 0] > 0", f"({name} > 0)[:, 0], 0",
+        ]  # fmt: skip
     if scene.chance(wild):
-        options = [f"[{n + 3}]", "[0.5]", "'f9'", "1.0", "[True] * 77", f"np.array([{n}])", "np.array([1.0])", "[[0], [0, 1]]"]
+        options = [
+            f"[{n + 3}]",
+            "[0.5]",
+            "'f9'",
+            "1.0",
+            "[True] * 77",
+            f"np.array([{n}])",
+            "np.array([1.0])",
+            "[[0], [0, 1]]",
+        ]
     return scene.choice(options)
 
 
@@ -98,10 +109,18 @@ def viewed_as(scene):
     name = scene.pick(lambda x: x.dtype.kind in "fciumM" and x.dtype.char not in "gG")
     if not name:
         return None
-    dtype, target = scene.choice(("f8", "i8", "u1", "i4", "f4", "c16", "u8", ">f8", "i2", "f2", "c8", "M8[s]")), scene.new()
+    dtype, target = (
+        scene.choice(("f8", "i8", "u1", "i4", "f4", "c16", "u8", ">f8", "i2", "f2", "c8", "M8[s]")),
+        scene.new(),
+    )
     own, guard = scene.world.names[name].dtype, f"not has_nan({name})"
     if own.kind in "fc" and real.dtype(dtype).kind in "fc":
-        if f"{own.str[1:]} {dtype}" not in ("c16 f8", "f8 c16", "c8 f4", "f4 c8"):  # each shows the bits of the other's NaN
+        if f"{own.str[1:]} {dtype}" not in (
+            "c16 f8",
+            "f8 c16",
+            "c8 f4",
+            "f4 c8",
+        ):  # each shows the bits of the other's NaN
             return Step(f"{target} = {name}.copy().view({dtype!r}).copy()", guard)
         return f"{target} = {name}.view({dtype!r})"
     return Step(f"{target} = {name}.view({dtype!r})", guard, watch=name if own.kind in "fc" else target)
@@ -114,10 +133,12 @@ def taken(scene):
     if not name:
         return None
     index = advanced_index(scene, name)
-    other = (f"{name}[{index}]",) * 5 + (f"{name}.take([0, 0, -1])", f"np.take({name}, [0], axis=-1)", f"{name}.repeat(2)",
-            f"np.compress([True, False], {name}, axis=0)", f"np.extract({name} > 0, {name})", f"np.choose([0, 1], [{name}, {name}])",
-            f"np.take_along_axis({name}, np.argsort({name}), -1)")  # fmt: skip
-    return f"{scene.target()} = {scene.choice(other)}"
+    source = scene.choice(("{0}[{1}]",) * 5 + (
+        "{0}.take([0, 0, -1])", "np.take({0}, [0], axis=-1)", "{0}.repeat(2)", "np.extract({0} > 0, {0})",
+        "np.compress([True, False], {0}, axis=0)", "np.choose([0, 1], [{0}, {0}])",
+        "np.take_along_axis({0}, np.argsort({0}), -1)",
+    ))  # fmt: skip
+    return f"{scene.target()} = {source.format(name, index)}"
 
 
 @kind(2)
@@ -128,8 +149,10 @@ def attribute_set(scene):
     if not name or scene.threaded:
         return None
     x = names[name]
-    options = [f"{name}.shape = {(x.size,)}", f"{name}.shape = (-1,)", f"{name}.flags.writeable = False",
-               f"{name}.setflags(write=False)", f"{name}.flags.writeable = True", f"{name}.shape = {x.shape[::-1]}"]  # fmt: skip
+    options = [
+        f"{name}.shape = {(x.size,)}", f"{name}.shape = (-1,)", f"{name}.shape = {x.shape[::-1]}",
+        f"{name}.flags.writeable = False", f"{name}.setflags(write=False)", f"{name}.flags.writeable = True",
+    ]  # fmt: skip
     if x.dtype.kind in "iu" and x.dtype.itemsize == 8:
         options.append(f"{name}.dtype = 'u8'")
     if x.dtype.kind == "c" and x.dtype.itemsize == 16 and x.ndim:
@@ -165,8 +188,10 @@ def related(scene):
     first, second = scene.pick(lambda x: x.size < 2000), scene.pick(lambda x: x.size < 2000)
     if not first or not second or scene.threaded:
         return None
-    source = scene.choice(("np.shares_memory({0}, {1})", "np.may_share_memory({0}, {1})", "np.shares_memory({0}, {0}[::-1])",
-                           "{0}[...] is {0}", "({0} + 1).base is None", "{0}.copy().base is None", "{0}[...].flags.owndata"))  # fmt: skip
+    source = scene.choice((
+        "np.shares_memory({0}, {1})", "np.may_share_memory({0}, {1})", "np.shares_memory({0}, {0}[::-1])",
+        "{0}[...] is {0}", "({0} + 1).base is None", "{0}.copy().base is None", "{0}[...].flags.owndata",
+    ))  # fmt: skip
     return f"{scene.new('p')} = {source.format(first, second)}"
 
 
@@ -177,7 +202,9 @@ def collected(scene):
     name = scene.pick(lambda x: x.dtype.kind in "fciu" and x.size)
     if not kept:
         return f"{scene.new('l')} = []"
-    options = ("{1}.append({0}.sum())", "{1}.append({0} + 1)", "{1} += [row * 2 for row in {0}[:3]]", "{1} += list({0}[:2])",
-               "{1}.append(({0}.min(), {0}.max()))", "{1}.append({0}.mean(0))")  # fmt: skip
+    options = (
+        "{1}.append({0}.sum())", "{1}.append({0} + 1)", "{1} += [row * 2 for row in {0}[:3]]", "{1} += list({0}[:2])",
+        "{1}.append(({0}.min(), {0}.max()))", "{1}.append({0}.mean(0))",
+    )  # fmt: skip
     source = scene.choice(options).format(name, scene.choice(kept))
     return name and (f"{scene.new()} = sum({scene.choice(kept)}[:2])" if scene.chance(0.1) else source)

@@ -72,7 +72,9 @@ def in_place(scene):
         part = f"[{any_index(scene, name)}]"
         other = scene.scalar() if scene.chance(0.6) else f"{scene.choice(scene.arrays())}{part}"
         # one element is read, computed on and assigned, which casts as assignments do
-        return Step(f"{name}{part} {operator}= {other}", guard=f"in_range({name}{part} {operator} {other}, {name}.dtype)")
+        return Step(
+            f"{name}{part} {operator}= {other}", guard=f"in_range({name}{part} {operator} {other}, {name}.dtype)"
+        )
     if scene.chance(0.1) and scene.world.names[name].dtype.kind in "fciu":
         exponent = scene.exponent()
         return Step(f"{name} **= {exponent}", guard=f"succeeds(lambda: {name} ** {exponent})")
@@ -111,11 +113,16 @@ def reduced_into_out(scene):
         return None
     x = scene.world.names[name]
     axis = axis_for(scene, x.ndim)
-    outs = scene.arrays(lambda y: y.flags.writeable and y.dtype != object and y.ndim == x.ndim - 1 and {*y.shape} <= {*x.shape})
+    outs = scene.arrays(
+        lambda y: y.flags.writeable and y.dtype != object and y.ndim == x.ndim - 1 and {*y.shape} <= {*x.shape}
+    )
     out = scene.choice(outs) if outs and scene.chance(0.8) else f"np.zeros({x.shape[1:]})"
     function = scene.choice(("np.sum", "np.add.reduce", "np.max", "np.mean", "np.prod", "np.maximum.reduce", "np.any"))
     axis = "0" if scene.chance(0.6) else axis
-    return Step(f"{scene.new()} = {function}({name}, axis={axis}, out={out})", guard=f"in_range({function}({name}, axis={axis}), {out}.dtype)")
+    return Step(
+        f"{scene.new()} = {function}({name}, axis={axis}, out={out})",
+        guard=f"in_range({function}({name}, axis={axis}), {out}.dtype)",
+    )
 
 
 @kind(8)
@@ -201,12 +208,16 @@ def foreign(scene):
 @kind(7)
 def written_by_real(scene):
     """A real ndarray kept from before is written while results over it may be pending."""
-    kept = [n for n in scene.arrays(lambda x: x.flags.writeable and x.size and x.dtype.kind in "fciu") if n.startswith("r")]
+    kept = [
+        n for n in scene.arrays(lambda x: x.flags.writeable and x.size and x.dtype.kind in "fciu") if n.startswith("r")
+    ]
     if not kept:
         return None
     name, other = scene.choice(kept), scene.choice(scene.arrays())
-    source = scene.choice(("{0} += 1", "{0}[...] = 3", "{0}[..., 0] = -1", "{0} *= 2", "{0}[...] = {1}", "{0}[..., ::2] -= 1", "{0} += {1}",
-                           "real.negative({0}, out={0})", "{0}.fill(2)", "{0}[...] = {0}[..., ::-1]")).format(name, other)  # fmt: skip
+    source = scene.choice((
+        "{0} += 1", "{0}[...] = 3", "{0}[..., 0] = -1", "{0} *= 2", "{0}[...] = {1}", "{0}[..., ::2] -= 1",
+        "{0} += {1}", "real.negative({0}, out={0})", "{0}.fill(2)", "{0}[...] = {0}[..., ::-1]",
+    )).format(name, other)  # fmt: skip
     return Step(source, guard=f"in_range({other}, {name}.dtype)" if "= " + other in source else "")
 
 
@@ -217,7 +228,9 @@ def view_written(scene):
     if not name:
         return None
     target = scene.new("v")
-    source = f"{target} = {name}{view_suffix(scene, name)}; {target} {scene.choice(('+=', '*=', '-='))} {scene.scalar()}"
+    source = (
+        f"{target} = {name}{view_suffix(scene, name)}; {target} {scene.choice(('+=', '*=', '-='))} {scene.scalar()}"
+    )
     return source + (f"; del {target}" if scene.chance(0.5) else "")
 
 

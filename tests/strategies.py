@@ -106,7 +106,9 @@ def halves(draw, dtype=None):
 
 def scalars():
     """Python's and NumPy's scalars, special ones included."""
-    python = st.sampled_from((0, 1, 2, -1, 3, 300, 2**40, True, False, 0.0, -0.0, 0.5, 2.0, 1e300, real.inf, real.nan, 1j, 2 - 1j))
+    python = st.sampled_from(
+        (0, 1, 2, -1, 3, 300, 2**40, True, False, 0.0, -0.0, 0.5, 2.0, 1e300, real.inf, real.nan, 1j, 2 - 1j)
+    )
     return st.one_of(python, numpy_scalars())
 
 

@@ -194,7 +194,7 @@ def test_merged_matmul_operands_are_refused_under_debug():
 
 
 def test_a_rewrite_that_does_not_settle_shows_both_graphs():
-    with pytest.raises(CheckError, match=r"restless does not settle in 3 rounds\nbefore the last:\ndag(?s:.*)after:\nd"):
+    with pytest.raises(CheckError, match=r"restless does not settle in 3 rounds\nbefore the last:\ndag(?s:.*)after:\n"):
         check.settled(lambda dag: dag.copy(), build(small()), 3, "restless")
 
 

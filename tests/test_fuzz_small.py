@@ -58,7 +58,9 @@ def test_printed_source_runs():
 
 
 def first_difference(module, count):
-    return next((found for found in (programs.run(programs.generate(seed), module) for seed in range(count)) if found), None)
+    return next(
+        (found for found in (programs.run(programs.generate(seed), module) for seed in range(count)) if found), None
+    )
 
 
 def test_no_difference_without_a_fault():

@@ -203,7 +203,10 @@ def test_fresh_keeps_everything_but_the_memory(array):
     assert array.size == 0 or not real.shares_memory(array, copy)
 
 
-@given(st.sampled_from(("f8", "O", "f8,i4")), st.sampled_from(((slice(1, None), slice(None, -1)), (slice(None), slice(1, None, 2)))))
+@given(
+    st.sampled_from(("f8", "O", "f8,i4")),
+    st.sampled_from(((slice(1, None), slice(None, -1)), (slice(None), slice(1, None, 2)))),
+)
 def test_fresh_keeps_aliasing(dtype, parts):
     whole = real.zeros(6, dtype)
     first, second, same = fresh([whole[parts[0]], whole[parts[1]], whole[parts[0]]])

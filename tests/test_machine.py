@@ -129,7 +129,13 @@ class Machine(RuleBasedStateMachine):
     def unary(self, handle, name):
         return self.keep(self.both(lambda np, x: getattr(np, name)(x), handle))
 
-    @rule(target=handles, left=handles, right=handles | strategies.scalars(), operate=st.sampled_from(ARITHMETIC), swap=st.booleans())
+    @rule(
+        target=handles,
+        left=handles,
+        right=handles | strategies.scalars(),
+        operate=st.sampled_from(ARITHMETIC),
+        swap=st.booleans(),
+    )
     def binary(self, left, right, operate, swap):
         return self.keep(self.both(lambda np, x, y: operate(y, x) if swap else operate(x, y), left, right))
 
@@ -148,7 +154,13 @@ class Machine(RuleBasedStateMachine):
         if in_range(getattr(other, "expected", other), handle.expected.dtype):  # other casts are undefined
             self.both(lambda np, x, y: x.__setitem__(index, y), handle, other)
 
-    @rule(target=handles, left=handles, right=handles | strategies.scalars(), out=handles, name=st.sampled_from(("add", "multiply", "maximum")))
+    @rule(
+        target=handles,
+        left=handles,
+        right=handles | strategies.scalars(),
+        out=handles,
+        name=st.sampled_from(("add", "multiply", "maximum")),
+    )
     def into_out(self, left, right, out, name):
         return self.keep(self.both(lambda np, x, y, z: getattr(np, name)(x, y, out=z), left, right, out))
 

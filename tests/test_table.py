@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import lazytensor.config
-from lazytensor.errors import LostValueError
+from lazytensor.config import config
+from lazytensor.errors import CheckError, LostValueError
 from lazytensor.ir.capture import pending
 from lazytensor.ir.node import leaf
 from lazytensor.ir.operation import Operation
@@ -42,7 +42,7 @@ _programs = {}  # by key, over all examples: a plan must serve every graph of it
 @settings(max_examples=300, deadline=None)
 @given(graphs.programs())
 def test_random_programs(program):
-    with lazytensor.config.config(debug=True):
+    with config(debug=True):
         held = program[3]
         expected = graphs.with_numpy(program)
         nodes, alive = graphs.as_nodes(program)
@@ -282,9 +282,9 @@ def test_hooks_see_what_is_executed():
 def test_result_that_breaks_its_promise_is_noticed_under_debug(debug):
     x = leaf(np.arange(4.0), None)
     wrong = graphs.make(Operation("wrong", "call", lambda a: a[:2].copy()), (x,), None, (4,), x.dtype, None, None, 1)
-    with lazytensor.config.config(debug=debug):
+    with config(debug=debug):
         if debug:
-            with pytest.raises(lazytensor.errors.CheckError, match="promised"):
+            with pytest.raises(CheckError, match="promised"):
                 run(wrong)
         else:
             run(wrong)

@@ -187,6 +187,9 @@ def _imag_of(array: Any) -> Any:
 
 
 def _set_real(self: Any, value: Any) -> None:
+    if self._value.dtype.kind != "c":
+        export(self).real = looked_at(value)
+        return
     _get_real(self)[...] = value
 
 

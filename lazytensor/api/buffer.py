@@ -20,7 +20,7 @@ and for `__array__` if there is none: all other dtypes refuse."""
 
 def _memory(t: Any) -> Any:
     dtype = t._value.dtype
-    if dtype.char not in EXACT or not dtype.isnative:
+    if dtype.char not in EXACT:
         raise TypeError(f"memoryview: a Tensor of dtype {dtype} has no buffer; use memoryview(t.numpy())")
     return export(t)
 

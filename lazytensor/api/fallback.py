@@ -201,6 +201,16 @@ def relative_view(array: Any, offset: int, shape: Any, strides: Any, dtype: Any)
     return np.asarray(_Memory(array, offset, shape, strides, dtype)).view(dtype)
 
 
+def unseen(function: Any) -> Any:
+    """A function of ours whose frame Python's warnings skip, so that NumPy's warnings name the user's line, as they do
+    when NumPy is called directly. They skip frames of importlib, which they know by the file name of the code.
+    """
+    code = function.__code__
+    function.__code__ = code.replace(co_filename=f"<frozen importlib._bootstrap> {code.co_filename}")
+    return function
+
+
+@unseen
 def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], take: Callable[[Any], Any],
             first: Callable[[Any], Any] | None = None) -> Any:
     """``fn(*args, **kwargs)`` on real arrays, the first argument's taken by `first`; Tensors for results."""
@@ -263,6 +273,7 @@ def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
     gives = name in GIVES or (first is None and str(getattr(fn, "__module__", "")).startswith(GIVING_MODULES))
     place = _writing_place(fn)
 
+    @unseen
     def function(*args: Any, **kwargs: Any) -> Any:
         if gives or _writes(args, kwargs, place):
             return applied(fn, args, kwargs, export)

@@ -253,8 +253,10 @@ def _value_operand(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> 
     if kind in NUMBERS or issubclass(kind, _generic):
         return _element_value(value, dtype)
     if kind is list or kind is tuple:
+        if dtype.names:
+            raise NotArray
         array = np.empty(shape, dtype)
-        array[...] = [looked_at(x) for x in value]
+        array[...] = value
         return leaf(array, None)
     node = operand(value)
     if node.dtype != dtype and (node.dtype.kind in "SUVOMmc" or dtype.kind in "SUVOMm"):
@@ -268,6 +270,8 @@ def _store(self: Any, index: Any, value: Any) -> bool:
         (*index, Ellipsis) if type(index) is tuple and Ellipsis not in index else
         index if type(index) is tuple or index is Ellipsis else (index, Ellipsis))]
     shape = target.shape
+    if not shape and (type(value) is not Tensor or value._value.shape) and type(value) not in NUMBERS:
+        return False
     node = _value_operand(value, self._value.dtype, shape)
     if node.shape != shape and node.shape:
         _check_fits(node, shape)
@@ -301,7 +305,7 @@ def _scatter(self: Any, index: Any, value: Any) -> bool:
     shape = np.lib.stride_tricks.as_strided(np.zeros(1, bool), v.shape, (0,) * len(v.shape))[real].shape
     node = _value_operand(value, v.dtype, shape)
     if node.shape != shape and node.shape:
-        _check_fits(node, shape)
+        return False
     template = tuple([part if type(part) in _BASIC else _HERE for part in parts])
     return change(_SCATTER, self, (node, *indices), (template,), _getframe(3))
 

@@ -43,17 +43,12 @@ def _view_method(name: str) -> Callable[..., Any]:
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            return self[...] if not args and not kwargs else wrap_relative(self, fn(export(self), *args, **kwargs))
+            return wrap(fn(export(self), *args, **kwargs))
         args = tuple([looked_at(a) for a in args])
         return apply_steps(self, ((fn, args),), fn(geometry(self), *args))
 
     method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", fn.__doc__
     return method
-
-
-def wrap_relative(t: Any, array: Any) -> Any:
-    """A result of NumPy's on exported memory: shared with the Tensor it came from."""
-    return wrap(array)
 
 
 def diagonal(self: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -84,10 +79,7 @@ def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) 
         return apply_steps(self, ((_reshaped, (view.shape, order)),), view)
     if copy is False:
         raise ValueError("Unable to avoid creating a copy while reshaping.")
-    final = layout.shadow(v.shape, None, v.dtype).reshape(shape).shape
-    turned = order == "F" or order == "A" and geometry(self).flags.fnc
-    strides = layout.canonical(layout.f_strides(final, v.dtype.itemsize), final, v.dtype.itemsize) if turned else None
-    return tensor(record(_RESHAPE, (read(self),), (("order", order), ("shape", final)), final, v.dtype, strides, frame))
+    return reshape(copied(self, order, frame), shape, order=order)
 
 
 def _reshaped(array: Any, shape: Any, order: str) -> Any:
@@ -95,13 +87,13 @@ def _reshaped(array: Any, shape: Any, order: str) -> Any:
 
 
 def ravel(self: Any, order: str = "C") -> Any:
-    """As `numpy.ndarray.ravel`: a view if the layout allows it, else a copy."""
-    if order == "K":
-        flags = geometry(self).flags
-        if not (flags.c_contiguous or flags.f_contiguous):
-            return wrap_all(peek(self).ravel(order="K"))
-        order = "A"
-    return reshape(self, -1, order=order)
+    """As `numpy.ndarray.ravel`: a view of what is contiguous, else a copy."""
+    flags = geometry(self).flags
+    if order in ("C", "A", "K") and flags.c_contiguous or order == "A" and not flags.f_contiguous:
+        return reshape(self, -1) if flags.c_contiguous else flatten(self)
+    if order in ("F", "A", "K") and flags.f_contiguous:
+        return reshape(self, -1, order="F")
+    return wrap_all(export(self).ravel(order)) if order == "K" else flatten(self, order)
 
 
 def flatten(self: Any, order: str = "C") -> Any:
@@ -144,12 +136,17 @@ def getfield(self: Any, dtype: Any, offset: int = 0) -> Any:
 
 def copy(self: Any, order: str = "C") -> Any:
     """As `numpy.ndarray.copy`; pending."""
+    return copied(self, order, _getframe(1))
+
+
+def copied(self: Any, order: str, frame: Any) -> Any:
+    """A pending copy in that order of axes."""
     v = self._value
     if v.dtype.hasobject or order not in ("C", "F", "A", "K"):
         return wrap(peek(self).copy(order))
     size = v.dtype.itemsize
     return tensor(record(COPY, (read(self),), (), v.shape, v.dtype, layout.like(
-        v.shape, v.strides, size, size, order), _getframe(1)))
+        v.shape, v.strides, size, size, order), frame))
 
 
 def astype(self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..config import current
-from ..ir.dtypes import UfuncRecord, record_of
+from ..ir.dtypes import NEGATIVE, NUMERIC, UfuncRecord, record_of
 from ..ir.layout import ELIDED_BYTES, Operand, elided
 from ..ir.node import AT_ONCE, Node, leaf, make, new, tick
 from ..ir.operation import Operation, register
@@ -56,16 +56,16 @@ SWAPPED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne
 UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
 
 
-def _fast_row(record_: UfuncRecord, dtype: Any) -> dict[Any, Any]:
-    """The hot path's answers for one left dtype, filled from NumPy's as they come up."""
-    row: dict[Any, Any] = record_.fast.setdefault(dtype, {})
-    return row
-
-
 def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
-    """Remembers a result dtype for the hot path, if the operation may wait."""
-    if type(a) is Node and record_.resolve((a.dtype, kind_of(b))).lazy:
-        _fast_row(record_, a.dtype)[kind_of(b)] = result
+    """Remembers a result dtype for the hot path, if the operation may wait whatever the values."""
+    if type(a) is not Node or a.dtype.char not in NUMERIC or not record_.resolve((a.dtype, kind_of(b))).lazy:
+        return
+    if type(b) is int:
+        kind = int if 0 <= b <= 127 else NEGATIVE if -128 <= b < 0 and a.dtype.kind != "u" else None
+    else:
+        kind = type(b) if type(b) in NUMBERS else b.dtype.num if b.dtype.char in NUMERIC and type(b) is Node else None
+    if kind is not None:
+        record_.fast.setdefault(a.dtype.num, {})[kind] = result
 
 
 def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -88,7 +88,7 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
             b = other._value
             if b.__class__ is not Node or other._state is not None:
                 b = read(other)
-            kind = b.dtype
+            kind = b.dtype.num
             if shape is not b.shape and shape != b.shape:
                 kind = None
             elif strides is not None or b.strides is not None:
@@ -97,11 +97,11 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
                 large = large or ((b.a if b.buffer is None else b).buffer).nbytes >= _LARGE
             elif b.depth > depth:
                 depth = b.depth
-        elif kind is int and not -128 <= other <= 127:
-            kind = None
         elif strides is not None:
             kind = None
-        row = fast.get(a.dtype)
+        elif kind is int and not 0 <= other <= 127:
+            kind = NEGATIVE if -128 <= other < 0 else None
+        row = fast.get(a.dtype.num)
         dtype = row.get(kind) if row is not None and shape else None
         if dtype is not None:
             capsule = in_force()
@@ -147,7 +147,7 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
     def method(self: Any, up: int = 1) -> Any:
         a = self._value
         if a.__class__ is Node and self._state is None and a.strides is None and a.shape:
-            dtype = fast.get(a.dtype)
+            dtype = fast.get(a.dtype.num)
             if dtype is not None:
                 capsule = in_force()
                 filters: Any = warnings.filters
@@ -183,8 +183,8 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
             n = elementwise(record_, (a,), _getframe(up))
         except NotArray:
             return on_real(fn, self)
-        if type(a) is Node and record_.resolve((a.dtype,)).lazy:
-            fast[a.dtype] = n.dtype
+        if type(a) is Node and a.dtype.char in NUMERIC and record_.resolve((a.dtype,)).lazy:
+            fast[a.dtype.num] = n.dtype
         return handle(n)
 
     method.__name__ = method.__qualname__ = f"__{name}__"
@@ -309,6 +309,8 @@ def _scalar_binary(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any], sw
         left, right = (other, self) if swapped else (self, other)
         if is_scalar_like(other):
             return scalar_operation(fn, left, right)
+        if type(other) is not Tensor and type(other) is not _ndarray:
+            return on_real(fn, left, right)
         return _general(record_, fn, left, right, _getframe(1))
 
     method.__name__ = method.__qualname__ = f"__{'r' if swapped else ''}{name}__"
@@ -396,13 +398,13 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
             large = not a.depth and a.buffer.nbytes >= _LARGE
             if kind is Tensor:
                 b = other._value
-                kind = b.dtype if (b.__class__ is Node and other._state is None and b.strides is None
+                kind = b.dtype.num if (b.__class__ is Node and other._state is None and b.strides is None
                                    and b.shape == a.shape) else None
                 depth = b.depth if kind is not None else 0
                 large = large or kind is not None and not depth and b.buffer.nbytes >= _LARGE
-            elif kind is int and not -128 <= other <= 127:
-                kind = None
-            row = fast.get(a.dtype)
+            elif kind is int and not 0 <= other <= 127:
+                kind = NEGATIVE if -128 <= other < 0 else None
+            row = fast.get(a.dtype.num)
             if row is not None and kind is not None and row.get(kind) is a.dtype and unchanged(capsule := in_force()):
                 frame = _getframe(1)
                 node = make(op, (a, b), (), a.shape, a.dtype, None, capsule, 0, frame)
@@ -469,3 +471,4 @@ def _attach() -> None:
 
 
 _attach()
+_measure_unnamed()

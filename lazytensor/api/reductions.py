@@ -51,7 +51,7 @@ class Reduction:
 
         Raises what NumPy raises for them.
         """
-        key = (dtype, ndim, arguments)
+        key = (dtype, dtype.num, ndim, arguments)
         found = self.known.get(key)
         if found is None:
             options = dict(arguments)
@@ -70,7 +70,7 @@ class Reduction:
     def pending(self, t: Any, arguments: tuple[Any, ...], frame: Any) -> Any:
         """The pending result, or None if NumPy must run now."""
         v = t._value
-        key = (v.dtype, v.shape, v.strides, arguments)
+        key = (v.dtype, v.dtype.num, v.shape, v.strides, arguments)
         found = self.shaped.get(key)
         if found is None:
             found = self._shape(v, arguments)

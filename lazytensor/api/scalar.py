@@ -5,6 +5,7 @@ There is a class for each dtype, so that ``type(s)(x)`` makes a scalar of that d
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ class Scalar:
         return complex(value_of(self))
 
     def __index__(self) -> int:
-        return value_of(self).__index__()  # type: ignore[no-any-return]
+        return operator.index(value_of(self))
 
     def __round__(self, ndigits: int | None = None) -> Any:
         return round(value_of(self)) if ndigits is None else round(value_of(self), ndigits)

@@ -29,8 +29,8 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
         options = dict(kwargs)
         out, where = options.pop("out", None), options.pop("where", True)
         if len(args) > ufunc.nin:
-            if out is not None:
-                return ufunc(*args, **kwargs)
+            if out is not None or len(args) > ufunc.nin + ufunc.nout:
+                return ufunc(*[looked_at(x) for x in args], **kwargs)
             args, out = args[:ufunc.nin], args[ufunc.nin:]
         if type(out) is tuple and ufunc.nout == 1:
             out = out[0] if len(out) == 1 else out

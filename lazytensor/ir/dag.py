@@ -101,9 +101,11 @@ class Dag:
         Pairs of operations that were taken to have the same attributes, layout, views and error state.
     laid_alike : tuple of (int, int)
         Pairs, an operation and a node, that were taken to have the same dtype and layout.
+    gone : dict of int to tuple of int
+        Operations that are not run as captured, rewritten or dead, and the operands that they had.
     """
 
-    __slots__ = ("graph", "count", "same", "alike", "laid_alike")
+    __slots__ = ("graph", "count", "same", "alike", "laid_alike", "gone")
 
     def __init__(self, count: int) -> None:
         self.graph: Any = networkx().MultiDiGraph()
@@ -111,19 +113,21 @@ class Dag:
         self.same: dict[int, int] = {}
         self.alike: tuple[tuple[int, int], ...] = ()
         self.laid_alike: tuple[tuple[int, int], ...] = ()
+        self.gone: dict[int, tuple[int, ...]] = {}
 
     def copy(self) -> Dag:
         """A dag that may be changed without changing this one."""
         other = Dag(self.count)
         other.graph = self.graph.copy()
         other.same, other.alike, other.laid_alike = dict(self.same), self.alike, self.laid_alike
+        other.gone = dict(self.gone)
         return other
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Dag):
             return NotImplemented
         return (self.count == other.count and self.same == other.same and self.alike == other.alike
-                and self.laid_alike == other.laid_alike
+                and self.laid_alike == other.laid_alike and self.gone == other.gone
                 and dict(self.graph.nodes(data="value")) == dict(other.graph.nodes(data="value"))
                 and all(self.operands(n) == other.operands(n) for n in self.graph))
 
@@ -173,6 +177,7 @@ class Dag:
     def become(self, number: int, other: int) -> None:
         """Rewrites an operation as the value of `other`: whoever read it reads that; if it is kept, it is a copy."""
         value = self.value(number)
+        self.gone[number] = tuple(n for n, _ in self.operands(number))
         for user in self.users(number):
             operands = [Operand(other, view) if n == number else Operand(n, view) for n, view in self.operands(user)]
             self.add(user, self.value(user), operands)
@@ -184,6 +189,13 @@ class Dag:
             if root == number:
                 self.same[rewritten] = other
         self.same[number] = other
+
+    def remove(self, number: int) -> None:
+        """Takes out a node that nobody reads."""
+        if number < self.count and number not in self.gone:
+            self.gone[number] = tuple(n for n, _ in self.operands(number))
+        self.graph.remove_node(number)
+        self.same = {rewritten: other for rewritten, other in self.same.items() if other != number}
 
 
 def build(graph: Graph) -> Dag:

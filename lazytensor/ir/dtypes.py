@@ -15,6 +15,7 @@ from .operation import Operation, register
 NUMERIC = frozenset("?bhilqpnBHILQPNefdgFDG")
 """The dtype characters whose operations may wait: they raise nothing but floating-point warnings."""
 
+NEGATIVE = "negative"
 _BOOL = np.dtype(bool)
 RAISE_ON_VALUES = {np.power}
 """Ufuncs whose integer loops raise for some values (negative exponents)."""
@@ -34,8 +35,8 @@ class Resolved(NamedTuple):
 class UfuncRecord:
     """What is known of one ufunc: its operation, and the dtypes that it gave.
 
-    `fast` is for the hot path: ``fast[dtype][kind]`` is the result dtype of a binary call that may wait, where the
-    second operand is a dtype or one of float, int, complex, bool.
+    `fast` is for the hot path: ``fast[number][kind]`` is the result dtype of a binary call that may wait, for the first
+    operand's ``dtype.num`` and the second's, or float, complex, bool, int (from 0 to 127), `NEGATIVE` (-128 to -1).
     """
 
     __slots__ = ("ufunc", "op", "fast", "known", "outer")
@@ -55,10 +56,11 @@ class UfuncRecord:
         TypeError
             NumPy's own, if the ufunc has no loop for them.
         """
-        key = (kinds, dtype, casting, signature, out)
+        numbers = tuple([kind if type(kind) is type else kind.num for kind in kinds])  # equal dtypes: long, long long
+        key = (kinds, numbers, dtype, casting, signature, out)
         found = self.known.get(key)
         if found is None:
-            found = self.known[key] = self._ask(*key)
+            found = self.known[key] = self._ask(kinds, dtype, casting, signature, out)
         return found
 
     def _ask(self, kinds: tuple[Kind, ...], dtype: Any, casting: str, signature: Any, out: Any) -> Resolved:

@@ -8,7 +8,8 @@ A line is a node; operations come in program order, leaves after them::
     %3 = number float
 
 Lengths are 0, 1 or a letter for each unknown one. An operand read through a view is ``view1 float64[b] of %2``. Lines
-of ``same %4 = %0`` give rewritten operations, ``alike`` and ``laid_alike`` what the rewrites took for granted.
+of ``same %4 = %0`` give rewritten operations, ``gone %4 %1`` operations that do not run and the operands they had,
+``alike`` and ``laid_alike`` what the rewrites took for granted.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ def to_text(dag: Dag) -> str:
     """The dag, a line a node."""
     lines = [f"%{number} = {_node_text(dag, number, value)}" for number, value in dag.values()]
     lines += [f"same %{number} = %{other}" for number, other in sorted(dag.same.items())]
+    lines += [" ".join(["gone", *[f"%{n}" for n in (number, *read)]]) for number, read in sorted(dag.gone.items())]
     lines += [f"alike %{a} %{b}" for a, b in dag.alike]
     lines += [f"laid_alike %{a} %{b}" for a, b in dag.laid_alike]
     return "\n".join([f"dag of {dag.count} operations", *lines])
@@ -126,6 +128,9 @@ def parse(text: str, operations: Mapping[tuple[str, str], Operation] = REGISTRY)
             dag.graph.add_node(number, value=value)
             continue
         word, *numbers = re.findall(r"^\w+|\d+", line)
+        if word == "gone":
+            dag.gone[int(numbers[0])] = tuple(map(int, numbers[1:]))
+            continue
         a, b = map(int, numbers)
         if word == "same":
             dag.same[a] = b

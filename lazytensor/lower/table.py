@@ -90,6 +90,12 @@ class Program:
         Operations that are not run and have another's value.
     alike, laid_alike : tuple of (int, int)
         See `ir.dag.Dag`; asked of each graph.
+    guarded : bool
+        Whether there is anything to ask.
+    in_program_order : bool
+        Whether the records are in the order in which the operations were written.
+    needless : tuple of int
+        Operations that do not run and never need their operands.
     otherwise : Program or None
         What runs where something taken for granted does not hold.
     plan : Plan
@@ -97,7 +103,7 @@ class Program:
     """
 
     __slots__ = ("records", "rows", "leaves", "slots", "spare_slots", "same", "alike", "laid_alike", "guarded",
-                 "in_program_order", "otherwise", "plan")
+                 "in_program_order", "needless", "otherwise", "plan")
 
     def __init__(self, plan: Plan, leaves: int) -> None:
         self.plan = plan
@@ -105,6 +111,7 @@ class Program:
         self.slots = plan.slots - plan.first_slot + leaves
         self.spare_slots = [None] * (self.slots - leaves)
         self.same, self.alike, self.laid_alike = plan.same, plan.alike, plan.laid_alike
+        self.needless = plan.needless
         self.guarded = bool(plan.alike or plan.laid_alike)
         self.otherwise: Program | None = None
         self.records = _records(plan, leaves)

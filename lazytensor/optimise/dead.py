@@ -18,8 +18,7 @@ def dead_code(dag: Dag) -> Dag:
     while stack:
         number = stack.pop()
         operands = {operand.number for operand in dag.operands(number)}
-        dag.graph.remove_node(number)
-        dag.same = {rewritten: other for rewritten, other in dag.same.items() if other != number}
+        dag.remove(number)
         for n in sorted(operands):
             value = dag.value(n)
             if not dag.users(n) and not value.kept and value.kind != "mutate":

@@ -49,6 +49,8 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
     state = Floating()
     state.__enter__()
     try:
+        if program.needless:
+            _forget_operands(program.needless, graph)
         for position, code, fn, number, a, b, out, gauge, limit, kept, empties, switch, record in program.rows:
             node = nodes[number]
             if node.errstate is not capsule or switch:
@@ -125,7 +127,7 @@ def _general(record: Record, node: Node, graph: Graph, values: list[Any]) -> Any
         return _moved_or_copied(record, node, graph, values)
     slot = record.over
     memory = None
-    if slot >= 0 and _fits(values, slot, node) and take(slot, node, graph, values):
+    if slot >= 0 and _fits(values, slot, node) and take(slot, record, graph, values):
         memory, values[slot] = values[slot], None
     operands = [memory if s == slot and memory is not None else values[s] for s in record.operands]
     if record.viewed:
@@ -143,7 +145,7 @@ def _mutated(record: Record, node: Node, graph: Graph, values: list[Any]) -> Any
     slot = record.operands[0]
     views = graph.views[record.node]
     if (record.over == slot and type(values[slot]) is np.ndarray and values[slot].flags.writeable
-            and take(slot, node, graph, values)):
+            and take(slot, record, graph, values)):
         memory, values[slot] = values[slot], None
     else:
         memory = _copy(values[slot])
@@ -169,7 +171,7 @@ def _moved_or_copied(record: Record, node: Node, graph: Graph, values: list[Any]
     slot = record.operands[0]
     if not isinstance(values[slot], np.ndarray):
         return values[slot]
-    if record.over == slot and take(slot, node, graph, values):
+    if record.over == slot and take(slot, record, graph, values):
         memory, values[slot] = values[slot], None
         return memory
     memory = pool.empty(node.shape, node.dtype, node.strides)
@@ -199,14 +201,14 @@ class _Known:
 _known = _Known()
 
 
-def take(slot: int, node: Node, graph: Graph, values: list[Any]) -> bool:
+def take(slot: int, record: Record, graph: Graph, values: list[Any]) -> bool:
     """Whether this run alone holds the memory in a slot; if it is a leaf's, the leaf has no value any more.
 
-    `node` is the operation that will write there: its own references to the leaf do not count.
+    `record` is the one that will write there: its nodes' own references to the leaf do not count.
     """
     if slot >= len(graph.leaves):
         return pool.sole(values[slot], _known.buffer)
-    if (getrefcount(graph.leaves[slot]) > _known.leaf + _references(node, graph.leaves[slot])
+    if (getrefcount(graph.leaves[slot]) > _known.leaf + _references(record, graph, graph.leaves[slot])
             or not pool.sole(values[slot], _known.leaf_buffer)):
         return False
     graph.leaves[slot].buffer = None
@@ -214,10 +216,15 @@ def take(slot: int, node: Node, graph: Graph, values: list[Any]) -> bool:
     return True
 
 
-def _references(node: Node, operand: Node) -> int:
-    """How often a node's operands refer to another node, each view once."""
-    through = {id(x) for x in node.inputs if type(x) is Node and x.op is _VIEW and x.a is operand}
-    return (node.a is operand) + (node.b is operand) + sum(x is operand for x in node.rest) + len(through)
+def _references(record: Record, graph: Graph, operand: Node) -> int:
+    """How often a record's node and its twins refer to another node, each view once."""
+    direct, through = 0, set()
+    for number in (record.node, *record.twins):
+        for x in graph.nodes[number].inputs:
+            direct += x is operand
+            if type(x) is Node and x.op is _VIEW and x.a is operand:
+                through.add(id(x))
+    return direct + len(through)
 
 
 def _forget(record: Record, node: Node, graph: Graph) -> None:
@@ -225,10 +232,15 @@ def _forget(record: Record, node: Node, graph: Graph) -> None:
     node.rest = ()
     if record.viewed:
         graph.views[record.node] = ()
-    for number in record.twins:
-        twin = graph.nodes[number]
-        twin.a = twin.b = None
-        twin.rest = ()
+    if record.twins:
+        _forget_operands(record.twins, graph)
+
+
+def _forget_operands(numbers: tuple[int, ...], graph: Graph) -> None:
+    for number in numbers:
+        node = graph.nodes[number]
+        node.a = node.b = None
+        node.rest = ()
         graph.views[number] = ()
 
 
@@ -280,8 +292,8 @@ def _rescue(program: Program, graph: Graph, values: list[Any], done: int, error:
         _keep(nodes[number], values[slot], error)
     for number, other in program.same.items():
         node = nodes[number]
-        if node.buffer is None and other < len(nodes) and other in owner.values():
-            value = nodes[other].buffer
+        if node.buffer is None and (other >= len(nodes) or other in owner.values()):
+            value = values[other - len(nodes)] if other >= len(nodes) else nodes[other].buffer
             _keep(node, _copy(value) if isinstance(value, np.ndarray) else value, error)
     for slot, item in enumerate(graph.leaves):
         if type(item) is Node and item.buffer is None and item.claim is _TAKEN:
@@ -301,16 +313,20 @@ def _keep(node: Node, value: Any, error: BaseException) -> None:
 # ---- what is held here -----------------------------------------------------------------------------------------------
 
 
+_TRIAL = Record(GENERAL, None, 0, (), 0, 0, (), 0, 0, False, (), (), False, "", "")
+
+
 def _trial(of_leaf: bool) -> bool:
     graph = Graph()
     held = leaf(np.zeros(pool.SMALL, np.uint8), None)
     node = make(Operation.VIEW, (held,), None, held.shape, held.dtype, None, None, 0)
+    graph.nodes = [node]
     graph.leaves = [held] if of_leaf else []
     values = [held.buffer]
     if not of_leaf:
         held.buffer = None
     del held
-    return take(0, node, graph, values)
+    return take(0, _TRIAL, graph, values)
 
 
 def _calibrate() -> None:

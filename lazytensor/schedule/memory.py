@@ -20,19 +20,37 @@ def memory(live: Live) -> Plan:
     dag = live.dag
     steps: list[Step] = []
     slots = _Slots(dag)
-    twins: dict[int, list[int]] = {}
-    for rewritten, _ in dag.alike:
-        if rewritten in dag.same:
-            twins.setdefault(dag.same[rewritten], []).append(rewritten)
+    twins = _twins(live)
     for position, number in enumerate(live.numbers):
         value, operands = dag.value(number), dag.operands(number)
         reads = tuple(n for n, _ in operands)
         frees = tuple(n for n in dict.fromkeys((*reads, number)) if live.last[n] == position)
         over = overwritable(dag, value, operands, frees)
         steps.append(Step(number, value.op, value, reads, tuple(view is not None for _, view in operands), over, frees,
-                          tuple(twins.get(number, ())), slots.place(number, over, frees)))
+                          tuple(twins.get(position, ())), slots.place(number, over, frees)))
     leaves = {number: dag.value(number) for number in dag.leaves()}
-    return Plan(tuple(steps), dag.count, leaves, slots.count, slots.first, dict(dag.same), dag.alike, dag.laid_alike)
+    return Plan(tuple(steps), dag.count, leaves, slots.count, slots.first, tuple(twins.get(-1, ())), dict(dag.same), dag.alike, dag.laid_alike)
+
+
+def _twins(live: Live) -> dict[int, list[int]]:
+    """The operations that do not run, by the position of the step after which they need their operands no more.
+
+    If a run fails before that step, they are computed from their operands after all; if it fails later, they get the
+    value of what they were rewritten as. Position -1: rewritten as a leaf, whose value is there from the start.
+    """
+    dag = live.dag
+    position = {number: i for i, number in enumerate(live.numbers)}
+    until: dict[int, int] = {}
+    for number in sorted(dag.gone, reverse=True):
+        if number in dag.same:
+            until[number] = position.get(dag.same[number], -1)
+        for operand in dag.gone[number]:
+            if operand in dag.gone and operand not in dag.same:
+                until[operand] = max(until.get(operand, -1), until.get(number, -1))
+    twins: dict[int, list[int]] = {}
+    for number in sorted(dag.gone):
+        twins.setdefault(until.get(number, -1), []).append(number)
+    return twins
 
 
 class _Slots:

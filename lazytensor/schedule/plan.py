@@ -48,7 +48,8 @@ class Step(NamedTuple):
     frees : tuple of int
         What nobody needs after this step, `over` included.
     twins : tuple of int
-        Operations rewritten as this one; they need their own operands no more.
+        Operations that do not run and need their own operands no more once this one has run: those rewritten as this
+        one, and what only they would have read.
     slot : int
         Where the result is kept during the run.
     """
@@ -76,6 +77,8 @@ class Plan(NamedTuple):
         The leaves that are read, by number.
     slots, first_slot : int
         How many slots there are, and which is the first that is no leaf's.
+    needless : tuple of int
+        Operations that do not run and never need their operands.
     same, alike, laid_alike
         What was rewritten and what was taken for granted, as in `ir.dag.Dag`.
     """
@@ -85,6 +88,7 @@ class Plan(NamedTuple):
     leaves: dict[int, Value]
     slots: int
     first_slot: int
+    needless: tuple[int, ...]
     same: dict[int, int]
     alike: tuple[tuple[int, int], ...]
     laid_alike: tuple[tuple[int, int], ...]

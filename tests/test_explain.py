@@ -1,0 +1,56 @@
+"""`explain` says what a run would do and runs nothing; `report` says what was done."""
+
+import sys
+
+import numpy as np
+
+from lazytensor.config import config
+from lazytensor.ir.node import leaf
+from lazytensor.see import explain, report
+
+from . import graphs
+from .graphs import ADD, MULTIPLY, NEGATIVE, apply, part, store
+
+
+def written(op, *operands):
+    """A node that says it was written by the caller."""
+    node = apply(op, *operands)
+    frame = sys._getframe(1)
+    node.code, node.lasti = frame.f_code, frame.f_lasti
+    return node
+
+
+def program(x):
+    y = written(ADD, written(MULTIPLY, x, x), 2.0)
+    return [store(y, 0, 2, part(y, 1, 3)), written(NEGATIVE, written(NEGATIVE, x))]
+
+
+def test_explain_names_each_step():
+    targets = program(leaf(np.ones((400, 400)), None))
+    lines = explain(targets).splitlines()
+    assert lines[0] == "5 operations pending, 4 steps to run on 2 inputs"
+    assert any("add(" in line and "2.0" in line and "in the memory of #" in line for line in lines)
+    assert any("store(" in line and "a view of #" in line for line in lines)
+    assert any("same as input0" in line for line in lines)
+    assert sum("test_explain.py, line" in line and "in program" in line for line in lines) == 3
+    text = "\n".join(lines)
+    assert "predicted peak" in text and "boundaries: one step an operation" in text and "not run: 1 operation" in text
+    assert all(node.buffer is None for node in targets)
+
+
+def test_explain_predicts_what_happens():
+    targets = program(leaf(np.ones((400, 400)), None))
+    assert "arrays made: 1 (1.28 MB in all), predicted peak 1.28 MB besides" in explain(targets)
+    graphs.run(*targets)
+    assert explain(targets) == "computed already: nothing to run\n"
+
+
+def test_explain_of_more_than_is_planned():
+    targets = program(leaf(np.ones(4), None))
+    with config(plan_nodes=3):
+        assert explain(targets).startswith("5 operations, run one by one")
+
+
+def test_report_counts():
+    text = report()
+    assert "runs:" in text and "plans:" in text and "memory:" in text
