@@ -2,9 +2,9 @@
 
     import lazytensor as np          # the only line that changes
 
-Every public name of NumPy is here. Besides them: `config` (the settings), `realize` (computes arrays now), `trim` (gives
-kept memory back), `explain` (what was run, and why), `verify` (a result checked against NumPy), and `Tensor`, another
-name of `ndarray`. ``__version__`` is NumPy's, because programs ask it what they can use; `lazytensor_version` is ours.
+Every public name of NumPy is here. Besides them: `config` (the settings), `realize` (computes arrays now), `trim`
+(gives kept memory back), `explain` (what was run, and why), `verify` (a result checked against NumPy), and `Tensor`,
+another name of `ndarray`. ``__version__`` is NumPy's, because programs ask it what they can use.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from __future__ import annotations
 from typing import Any
 
 from numpy import __all__ as _public
-from numpy import __array_api_version__, __version__
+from numpy import __array_api_version__ as __array_api_version__
+from numpy import __version__ as __version__
 
-from . import errors
+from . import errors as errors
 from .api import namespace as _namespace
 from .api.fallback import realize_all as _realize_all
-from .api.handle import Tensor
-from .config import config
-from .run.pool import trim
-
-lazytensor_version = "0.1.0"
+from .api.handle import Tensor as Tensor
+from .config import config as config
+from .run.pool import trim as trim
 
 globals().update(_namespace.names())
 _namespace.install()

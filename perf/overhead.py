@@ -1,10 +1,11 @@
 """What laziness costs: the time of one operation on 10 elements, NumPy beside.
 
-    python perf/overhead.py [--check] [--rounds 31]
+    python perf/overhead.py [--check] [--rounds 31] [--cpu]
 
 Each figure is the median of interleaved rounds in this process, in microseconds, with the garbage collector on.
 Results are pending and dropped without running, so that the figure is what writing the operation costs. `--check` makes
-the exit status 1 if a target is missed.
+the exit status 1 if a target is missed. `--cpu` counts this thread's processor time instead of wall time, for a machine
+that is busy with other things.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import time
 import timeit
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -25,16 +27,20 @@ import numpy
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 REPEATS = 1000
+SETUP = "import gc; gc.enable()"
 CHAIN = 300
 TIMING_IMPORT = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
 
 
+Clock = Callable[[], float]
+
+
 class Case(NamedTuple):
-    """One row: `prepare(module)` gives a function that does `count` operations and returns the seconds they took."""
+    """One row: `prepare(module, clock)` gives a function that does `count` operations and returns their seconds."""
 
     name: str
     target: float | None
-    prepare: Callable[[Any], Callable[[], float] | None]
+    prepare: Callable[[Any, Clock], Callable[[], float] | None]
     count: int = REPEATS
 
 
@@ -65,18 +71,18 @@ def operands(module: Any, count: int) -> list[Any]:
 # ---- the cases -------------------------------------------------------------------------------------------------------
 
 
-def repeated(statement: str, module: Any) -> Callable[[], float]:
+def repeated(statement: str, module: Any, clock: Clock) -> Callable[[], float]:
     """Times REPEATS runs of a statement about the arrays x and y."""
     x, y = operands(module, 2)
-    timer = timeit.Timer(statement, "import gc; gc.enable()", globals={"x": x, "y": y, "np": module})
+    timer = timeit.Timer(statement, SETUP, clock, globals={"x": x, "y": y, "np": module})
     return lambda: timer.timeit(REPEATS)
 
 
-def store_of_a_pending_value(module: Any) -> Callable[[], float]:
+def store_of_a_pending_value(module: Any, clock: Clock) -> Callable[[], float]:
     """`a[1:-1] = e`, each time into a fresh array, so that no chain of stores builds up."""
     (x,) = operands(module, 1)
     namespace: dict[str, Any] = {"e": x[1:-1] * 2, "many": None}
-    timer = timeit.Timer("for a in many: a[1:-1] = e", "import gc; gc.enable()", globals=namespace)
+    timer = timeit.Timer("for a in many: a[1:-1] = e", SETUP, clock, globals=namespace)
 
     def run() -> float:
         namespace["many"] = operands(module, REPEATS)
@@ -94,19 +100,19 @@ def pending_chain(module: Any) -> Any:
     return result
 
 
-def walk_and_key(module: Any) -> Callable[[], float] | None:
+def walk_and_key(module: Any, clock: Clock) -> Callable[[], float] | None:
     """Times finding the pending nodes behind a result and writing their key."""
     if not is_lazy(module):
         return None
     pipeline = importlib.import_module(module.__name__ + ".compile")
     chain = pending_chain(module)
     node = importlib.import_module(module.__name__ + ".api.handle").read(chain)
-    timer = timeit.Timer(lambda: pipeline.capture(pipeline.pending([node])), "import gc; gc.enable()")
+    timer = timeit.Timer(lambda: pipeline.capture(pipeline.pending([node])), SETUP, clock)
     assert len(pipeline.pending([node])) == CHAIN
     return lambda: (timer.timeit(1), chain)[0]
 
 
-def plan_cache_hit(with_building: bool, module: Any) -> Callable[[], float]:
+def plan_cache_hit(with_building: bool, module: Any, clock: Clock) -> Callable[[], float]:
     """Times `.realize()` of results of three operations each, whose structure has a plan; and the writing, if asked."""
     x, y = operands(module, 2)
     statement = "for _ in range(count): (x + y) * x - y"
@@ -115,7 +121,7 @@ def plan_cache_hit(with_building: bool, module: Any) -> Callable[[], float]:
         if not with_building:
             statement = "for result in results: result.realize()"
     namespace = {"x": x, "y": y, "count": REPEATS, "results": []}
-    timer = timeit.Timer(statement, "import gc; gc.enable()", globals=namespace)
+    timer = timeit.Timer(statement, SETUP, clock, globals=namespace)
 
     def run() -> float:
         namespace["results"] = [] if with_building else [(x + y) * x - y for _ in range(REPEATS)]
@@ -156,9 +162,9 @@ CASES = [
 # ---- measuring -------------------------------------------------------------------------------------------------------
 
 
-def measure(cases: list[Case], lazy: Any, rounds: int) -> list[Row]:
+def measure(cases: list[Case], lazy: Any, rounds: int, clock: Clock) -> list[Row]:
     """The medians of interleaved rounds of every case, on NumPy and on the module, in microseconds an operation."""
-    runs = [(case, run) for case in cases for run in (case.prepare(numpy), case.prepare(lazy))]
+    runs = [(case, run) for case in cases for run in (case.prepare(numpy, clock), case.prepare(lazy, clock))]
     seconds: list[list[float]] = [[] for _ in runs]
     for _ in range(rounds):
         for (case, run), found in zip(runs, seconds, strict=True):
@@ -198,10 +204,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
     parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--cpu", action="store_true", help="processor time of this thread, not wall time")
     parser.add_argument("--module", default="lazytensor", help=argparse.SUPPRESS)
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    rows = measure(CASES, importlib.import_module(options.module), options.rounds)
+    clock = time.thread_time if options.cpu else time.perf_counter
+    rows = measure(CASES, importlib.import_module(options.module), options.rounds, clock)
     rows += measure_import(options.module, max(3, options.rounds // 3))
     print(shown(rows))
     return int(options.check and any(row.verdict == "short" for row in rows))

@@ -42,7 +42,7 @@ def work(connection, module_name, threads):
     """A worker: take (kind, seed) from the connection, answer what differs, until told None."""
     faulthandler.enable()  # a crash says where
     module = importlib.import_module(module_name)
-    shrinkings = 20  # per worker: enough to see what is wrong, and a broken build is reported soon
+    shrinkings = 30  # per worker: enough to see what is wrong, and a broken build is reported soon
     while (task := connection.recv()) is not None:
         found, count = tried(*task, module, threads)
         reports = []

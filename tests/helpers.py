@@ -170,6 +170,8 @@ def _value_difference(expected, actual):
     a, b = real.asarray(to_numpy(expected)), real.asarray(to_numpy(actual))
     if a.shape != b.shape or a.dtype != b.dtype:
         return f"once evaluated: expected {a.dtype}{a.shape}, got {b.dtype}{b.shape}"
+    if a.dtype.char != b.dtype.char:
+        return f"once evaluated: dtype.char: expected {a.dtype.char!r}, got {b.dtype.char!r}"
     return None if same_bits(a, b) else _first_difference(a, b)
 
 

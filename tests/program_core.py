@@ -1,5 +1,6 @@
 """The records of random programs: a step, a program, a world that executes steps, a scene that steps are made in."""
 
+import ast
 import copy
 import dataclasses
 import functools
@@ -41,15 +42,30 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """Steps, and the seed they came from."""
+    """Steps, the seed they came from, and how often they run in one process.
+
+    The second run meets what the first has left in caches of plans; the third has the same structure, but other data.
+    """
 
     seed: int
     steps: tuple
+    runs: int = 1
 
     def source(self, module="numpy"):
         """Runnable source; a comment marks where the worlds are compared (they always are at the end)."""
         lines = [step.source + "  # compared here" * step.compare for step in self.steps]
         return f"# seed {self.seed}\n{HEADER.format(module=module)}" + "\n".join(lines) + "\n"
+
+    def with_other_data(self):
+        """The same steps on other values, and longer axes where they were longer than 1."""
+
+        def other(call):
+            dtype, shape, seed = ast.literal_eval(call[1])
+            return f"data({dtype!r}, {tuple(n + 2 if n > 1 else n for n in shape)}, {seed + 1})"
+
+        changed = (re.sub(r"data(\('[^']*', \([^)]*\), \d+\))", other, step.source) for step in self.steps)
+        steps = (dataclasses.replace(step, source=source) for step, source in zip(self.steps, changed, strict=True))
+        return dataclasses.replace(self, steps=tuple(steps), runs=1)
 
 
 @functools.lru_cache(maxsize=20000)

@@ -1,5 +1,7 @@
 """Steps that NumPy refuses, and steps under another errstate or warnings filter."""
 
+import dataclasses
+
 from tests.program_core import Step, kind
 from tests.program_math import expression
 from tests.program_writes import in_place
@@ -54,40 +56,32 @@ def _computation(scene):
         return None
     if scene.chance(0.3):
         step = in_place(scene)
-        return step.source if isinstance(step, Step) else step
-    return f"{scene.new()} = {expression(scene, name, 2)}"
+        return Step(step) if isinstance(step, str) else step
+    return Step(f"{scene.new()} = {expression(scene, name, 2)}")
 
 
-def _indented(source):
-    return "\n".join("    " + line for line in source.split("\n"))
+def _within(opening, step):
+    """The step in a block, under its guard as before."""
+    lines = step.source.split("\n")
+    return dataclasses.replace(step, source="\n    ".join([opening, *lines]))
 
 
 @kind(3)
 def under_errstate(scene):
-    """Floating-point errors raised where they occur, or warned of as errors."""
-    source = _computation(scene)
-    if not source:
-        return None
-    setting = scene.choice(
-        (
-            "all='raise'",
-            "all='raise'",
-            "divide='raise'",
-            "over='raise', invalid='raise'",
-            "invalid='raise'",
-            "all='ignore'",
-        )
-    )
-    return f"with np.errstate({setting}):\n{_indented(source)}"
+    """Floating-point errors raised where they occur."""
+    step = _computation(scene)
+    setting = scene.choice((
+        "all='raise'", "all='raise'", "divide='raise'", "over='raise', invalid='raise'", "invalid='raise'", "all='ignore'",
+    ))  # fmt: skip
+    return step and _within(f"with np.errstate({setting}):", step)
 
 
 @kind(1, threads=False)
 def under_error_filter(scene):
-    source = _computation(scene)
-    if not source:
-        return None
-    opening = "with warnings.catch_warnings(), np.errstate(all='warn'):\n    warnings.simplefilter('error')\n"
-    return opening + _indented(source)
+    """Warnings of floating-point errors raised as exceptions."""
+    step = _computation(scene)
+    opening = "with warnings.catch_warnings(), np.errstate(all='warn'):\n    warnings.simplefilter('error')"
+    return step and _within(opening, step)
 
 
 @kind(1, threads=False)

@@ -157,7 +157,7 @@ def attribute_set(scene):
         options.append(f"{name}.dtype = 'u8'")
     if x.dtype.kind == "c" and x.dtype.itemsize == 16 and x.ndim:
         options.append(f"{name}.dtype = 'f8'")
-    return scene.choice(options)
+    return Step(scene.choice(options), guard=f"sum(x is {name} for x in list(globals().values())) == 1")
 
 
 @kind(6)

@@ -234,6 +234,25 @@ def view_written(scene):
     return source + (f"; del {target}" if scene.chance(0.5) else "")
 
 
+@kind(3)
+def looped(scene):
+    """The same work again and again: deep graphs, plans used a second time."""
+    name = scene.writable(lambda x: x.dtype.kind in "fciu")
+    if not name:
+        return None
+    source = scene.choice((
+        "for _ in range({1}): {0} = {0} * 0.5 + {2}", "for k in range({1}): {0} += k",
+        "for k in range({1}): {0}[:1] = {0}[-1:] + k", "for k in range({1}): {3} = {0} * k - {2}",
+        "for k in range(4): {3} = float(({0} * k + {2}).sum())",
+        "for k in range(3): {3} = real.asarray(np.sqrt({0}) * 2 + k)",
+        "for k in range(3): {3} = ({0}[k:] * 0.1 + k).max(initial=0)", "for k in range(3): {0} *= 2; {3} = repr({0})",
+        "for k in range(3): {3} = {0}.copy(); {3} -= {2}; {0}[...] = {0}[::-1]",
+        "for _ in range({1}): {0} += {2}; {0} -= {2}", "{3} = [({0} + k).sum() for k in range(5)]",
+        "{3} = [{0} * k for k in range(3)]",
+    ))  # fmt: skip
+    return source.format(name, scene.choice((2, 3, 5, 12, 12, 100)), scene.operand(name), scene.new())
+
+
 @kind(4)
 def deleted(scene):
     names = [name for name in scene.world.live() if name[0] in "avlrs"]

@@ -38,16 +38,18 @@ FAMILIES = (program_create, program_math, program_views, program_writes, program
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Where a program differs (the number of a step, or the number of steps: at the end), and how."""
+    """Where a program differs (the number of a step, or the number of steps: at the end), how, and on which run."""
 
     program: Program
     step: int
     text: str
+    run: int = 0
 
     def report(self, module):
         steps = self.program.steps
         where = f"at `{steps[self.step].source}`" if self.step < len(steps) else "at the end"
-        return f"{self.program.source(module)}# {where}: {self.text}\n"
+        first = ("", "# on the second run in one process\n", "# on other data, after two runs on what stands here\n")
+        return f"{self.program.source(module)}{first[self.run]}# {where}: {self.text}\n"
 
 
 # ---------------------------------------------------------------- making
@@ -60,7 +62,7 @@ def generate(seed, given=(), threaded=False, big=None):
     weights = [KINDS[kind] for kind in kinds]
     starts = [program_create.owned, program_create.owned, program_create.shared, program_create.interleaved]
     openings = scene.random.choices(starts, k=scene.random.randint(1, 3)) + [program_create.owned]
-    length = scene.random.randint(4, 10 if scene.big else 26)
+    length = scene.random.randint(4, 10 if scene.big else 26) * (8 if scene.chance(0.01) else 1)
     mode = scene.choice(MODES)
     steps = []
     with quiet():
@@ -71,7 +73,7 @@ def generate(seed, given=(), threaded=False, big=None):
                 break
         if scene.chance(0.4):
             _append_probes(scene, steps)
-    return Program(seed, tuple(steps))
+    return Program(seed, tuple(steps), runs=(1, 1, 2, 3)[seed % 4])
 
 
 def _made(kind, scene, mode):
@@ -125,14 +127,18 @@ class quiet:
             context.__exit__(*error)
 
 
-def run(program, module, given=(), given_actual=None):
+def run(program, module):
     """Run a program on NumPy and on `module` in lockstep; return the first Difference, or None."""
-    with quiet():
-        return lockstep(program, module, given, given if given_actual is None else given_actual)
+    for number in range(program.runs):
+        with quiet():
+            found = lockstep(program if number < 2 else program.with_other_data(), module)
+        if found:
+            return dataclasses.replace(found, program=program, run=number)
+    return None
 
 
 def lockstep(program, module, given=(), given_actual=()):
-    """As `run`, under the errstate and filters in force (filters are shared by threads, so those set them once)."""
+    """One run, under the errstate and filters in force (filters are shared by threads, so those set them once)."""
     expected, actual = Reference(given), World(module, given_actual)
     for position, step in enumerate(program.steps):
         if not expected.admits(step):
@@ -195,6 +201,9 @@ def shrink(found, module, attempts=400):
 def _smaller(found):
     """Programs with less in them: cut after the difference, without a step, without a comparison."""
     program, steps = found.program, found.program.steps
+    if program.runs > 1:
+        yield dataclasses.replace(program, runs=found.run)  # 0 runs differ nowhere
+        yield dataclasses.replace(program, runs=found.run + 1)
     if found.step + 1 < len(steps):
         yield dataclasses.replace(program, steps=steps[: found.step + 1])
     half = len(steps) // 2

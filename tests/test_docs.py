@@ -8,6 +8,7 @@ import pytest
 from lazytensor.config import TABLE
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
+PACKAGE = DOCS.parent / "lazytensor"
 
 
 def test_every_setting_has_its_row():
@@ -30,3 +31,10 @@ def test_links_lead_somewhere(page):
         goal = DOCS / file if file else DOCS / page
         assert goal.exists(), target
         assert not anchor or f'<a id="{anchor}"></a>' in goal.read_text(), target
+
+
+def test_files_and_folders_named_by_the_architecture_exist():
+    named = re.findall(r"`((?!tests)[a-z_]+/(?:[a-z_]+\.py)?|[a-z_]+\.py)`", (DOCS / "architecture.md").read_text())
+    assert len(set(named)) > 20
+    for name in named:
+        assert (PACKAGE / name).exists(), name

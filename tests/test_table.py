@@ -161,6 +161,47 @@ def test_memory_of_a_leaf_that_others_hold_is_left_alone():
     np.testing.assert_array_equal(y.buffer, before + 1)
 
 
+def test_memory_of_a_result_that_others_hold_is_left_alone():
+    stash = []
+
+    def publish(a):
+        stash.append(a.copy())
+        return stash[0]
+
+    x = leaf(large(), None)
+    y = graphs.make(Operation("publish", "call", publish), (x,), None, x.shape, x.dtype, None, None, 1)
+    z = [apply(ADD, y, 1.0), store(graphs.make(y.op, (x,), None, x.shape, x.dtype, None, None, 1), 0, 1, 5.0)]
+    del y
+    run(*z)
+    np.testing.assert_array_equal(stash[0], large())
+    np.testing.assert_array_equal(z[0].buffer, large() + 1)
+
+
+def test_a_leaf_that_somebody_took_after_the_capture_is_left_alone():
+    x = leaf(large(), None)
+    y = apply(ADD, x, 1.0)
+    names = [x]
+    del x
+    program = make_program(captured(apply(ADD, leaf(large(), None), 1.0)))
+    graph = captured(y)
+    graph.spare[0] = True  # as the plan believes
+    assert program.plan.steps[0].over == 1
+    run_program(program, graph)
+    np.testing.assert_array_equal(names[0].buffer, large())
+    np.testing.assert_array_equal(y.buffer, large() + 1)
+
+
+def test_layouts_of_one_class_that_differ_are_found_out():
+    memory = np.ones((4, 6))
+    for x, same in ((memory.copy().T, True), (memory[:, :3].T, False)):
+        y = leaf(x, x.strides)
+        graph = captured(z := apply(NEGATIVE, apply(NEGATIVE, y)))
+        program = make_program(graph)
+        assert program.same == {1: 2} and holds(program, graph) is same
+        run_program(program, graph)
+        assert (z.buffer == 1).all() and z.buffer.strides == (8, 8 * x.shape[0])
+
+
 def test_write_happens_in_place_and_overlap_is_numpys():
     x = leaf(large(), None)
     address = x.buffer.ctypes.data

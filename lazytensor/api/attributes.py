@@ -23,11 +23,14 @@ from .handle import (
     is_writeable,
     lock_of,
     memory_of,
+    peek,
     root_of,
     state_of,
     steps_of,
     wrap,
 )
+from .inplace import looked_at
+from .scalar import spelled_out
 
 _ndarray = np.ndarray
 _RESHAPED = register("reshape_in_place", "call", lambda array, dtype, shape: array.view(dtype).reshape(shape))
@@ -186,8 +189,13 @@ def _imag_of(array: Any) -> Any:
     return array.imag
 
 
+def _casts(self: Any, value: Any) -> bool:
+    """Whether setting a part of a complex array is more than storing real numbers."""
+    return self._value.dtype.kind != "c" or type(value) is not Tensor or value._value.dtype.kind not in "fiub"
+
+
 def _set_real(self: Any, value: Any) -> None:
-    if self._value.dtype.kind != "c":
+    if _casts(self, value):
         export(self).real = looked_at(value)
         return
     _get_real(self)[...] = value
@@ -196,6 +204,9 @@ def _set_real(self: Any, value: Any) -> None:
 def _set_imag(self: Any, value: Any) -> None:
     if self._value.dtype.kind != "c":
         raise TypeError("array does not have imaginary part to set")
+    if _casts(self, value):
+        export(self).imag = looked_at(value)
+        return
     _get_imag(self)[...] = value
 
 
@@ -229,8 +240,7 @@ def _address(name: str) -> Any:
     """A property for code that spells its name out. NumPy too would look it up, to take the array in, and pin its memory;
     it gets an AttributeError and goes on to `__array__`."""
     def get(self: Any) -> Any:
-        code = sys._getframe(1).f_code
-        if name not in code.co_names and name not in code.co_consts:
+        if not spelled_out(name, sys._getframe(1).f_code):
             raise AttributeError(name)
         return getattr(_pinned(self), name)
     return get

@@ -109,7 +109,13 @@ def bound(node: Node) -> None:
         return
     pinned = 0
     for x in (node.a, node.b) if not node.rest else node.inputs:
-        if type(x) is Node and not x.depth:
+        if type(x) is not Node:
+            continue
+        if x.depth:
+            size = x.nbytes
+            if size >= _LARGE and size > node.nbytes:
+                pinned += size
+        else:
             buffer = x.a.buffer if x.buffer is None else x.buffer
             if type(buffer) is _ndarray and buffer.nbytes >= _LARGE:
                 pinned += buffer.nbytes

@@ -24,9 +24,11 @@ def _array_of(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
     """A Tensor as `numpy.array` would give it: itself, a view of it with more axes, or a copy."""
     v = t._value
     plain = order in _ORDERS and (copy is None or type(copy) is bool) and not v.dtype.hasobject
-    if not plain or (dtype is not None and (order == "A" or _refuses(dtype))):
+    if not plain or (dtype is not None and _refuses(dtype)):
         return _eagerly(t, dtype, order, copy, ndmin)
     same = dtype is None or np.dtype(dtype) == v.dtype
+    if order == "A" and not same:  # NumPy's order then is not that of `astype`
+        return _eagerly(t, dtype, order, copy, ndmin)
     if copy is not True and same and _fits(t, order):
         result = t
     elif copy is False:

@@ -31,10 +31,10 @@ _ndarray = np.ndarray
 _ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None), slice, type, np.dtype, _ndarray))
 
 GIVES = frozenset("""
-    copyto put place putmask fill_diagonal put_along_axis nan_to_num nested_iters asmatrix bmat from_dlpack
+    copyto put place putmask fill_diagonal put_along_axis nan_to_num nested_iters asmatrix info from_dlpack
     shares_memory may_share_memory piecewise apply_along_axis apply_over_axes
 """.split())
-"""Functions that write to an argument, keep it in an object, hand it to a function of the user's, or ask for its address."""
+"""Functions that write to an argument, keep it in an object, hand it to the user's function, or ask where it is."""
 
 GIVING_MODULES = ("numpy.ma", "numpy.rec", "numpy.ctypeslib", "numpy.lib", "numpy.char", "numpy.matlib")
 
@@ -67,7 +67,7 @@ class Loans:
         self.owners: dict[int, Any] = {}
 
     def lend(self, value: Any) -> Any:
-        """What NumPy gets for an argument: real arrays for Tensors, NumPy's scalars for lazy ones, also in containers."""
+        """What NumPy gets for an argument: real arrays for Tensors and NumPy's scalars, in containers too."""
         kind = type(value)
         if kind in _ATOMS:
             return value

@@ -244,15 +244,16 @@ def peek(t: Tensor) -> Any:
 
 def is_shared(root: Tensor) -> bool:
     """Whether somebody outside holds the root's memory; if not any more, the root is an ordinary one again."""
-    state = root._state
-    if state is None or state.memory is None:
+    with lock_of(root):
+        state = root._state
+        if state is None or state.memory is None:
+            return False
+        if state.pinned or not pool.sole(state.memory, _known.memory):
+            return True
+        state.memory = None
+        if state.writeable:
+            root._state = None
         return False
-    if state.pinned or not pool.sole(state.memory, _known.memory):
-        return True
-    state.memory = None
-    if state.writeable:
-        root._state = None
-    return False
 
 
 class _Known:
@@ -273,19 +274,20 @@ def state_of(root: Tensor) -> State:
 
 def memory_of(root: Tensor) -> Any:
     """The root's memory, computed, its own alone, and marked as given out."""
-    if root._state is not None and root._state.memory is not None:
-        return root._state.memory
-    run(root)
-    with lock_of(root):
-        node = root._value
-        buffer = node.buffer
-        if buffer is None:
-            raise RuntimeError("another thread wrote to a Tensor while its memory was being given out")
-        if type(buffer) is not _ndarray or not alone(node, buffer):
-            buffer = np.array(buffer) if type(buffer) is not _ndarray else _copied(buffer)
-            root._value = leaf(buffer, node.strides)
-        state_of(root).memory = buffer
-    return buffer
+    while True:
+        run(root)
+        with lock_of(root):
+            if root._state is not None and root._state.memory is not None:
+                return root._state.memory
+            node = root._value
+            buffer = node.buffer
+            if buffer is None:
+                continue  # another thread wrote to it
+            if type(buffer) is not _ndarray or not alone(node, buffer):
+                buffer = np.array(buffer) if type(buffer) is not _ndarray else _copied(buffer)
+                root._value = leaf(buffer, node.strides)
+            state_of(root).memory = buffer
+            return buffer
 
 
 def _copied(buffer: Any) -> Any:
@@ -390,6 +392,8 @@ def _calibrate() -> None:
                     break
             elif memory_of(root).ctypes.data == address:
                 break
+        else:
+            raise ImportError("lazytensor cannot tell who holds an array on this Python: sys.getrefcount is not exact")
 
 
 _calibrate()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..config import current
+from ..ir.dtypes import NUMERIC
 from ..ir.layout import shadow
 from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
@@ -167,11 +168,11 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     """``self[index] = value``."""
     v = self._value
     kind = type(value)
-    if (v.__class__ is Node and self._state is None and (buffer := v.buffer) is not None
+    if (v.__class__ is Node and (buffer := v.buffer) is not None and (self._state is None or not is_shared(self))
             and (kind in NUMBERS or issubclass(kind, _generic)) and _is_basic(index) and type(buffer) is _ndarray):
         with lock_of(self):
             v = buffer = None
-            if _write_now(self, index, value):
+            if self._state is None and _write_now(self, index, value):
                 return
     elif kind is Tensor and v.__class__ is Node and self._state is None and _store_quickly(self, index, value):
         return
@@ -194,6 +195,8 @@ def _store_quickly(self: Any, index: Any, value: Any) -> bool:
     target = buffer = v = None
     node = make(_STORE, (None, w), ((), (index,)), (), w.dtype, None, capsule, 0, frame)
     with lock_of(self):
+        if self._state is not None:
+            return False
         old = node.a = self._value
         node.seq = tick()
         node.shape, node.strides = old.shape, old.strides
@@ -250,7 +253,7 @@ def _element_value(value: Any, dtype: np.dtype[Any]) -> Any:
 
 def _value_operand(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
     kind = type(value)
-    if kind in NUMBERS or issubclass(kind, _generic):
+    if kind in NUMBERS:
         return _element_value(value, dtype)
     if kind is list or kind is tuple:
         if dtype.names:
@@ -259,6 +262,8 @@ def _value_operand(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> 
         array[...] = value
         return leaf(array, None)
     node = operand(value)
+    if issubclass(kind, _generic) and node.dtype.char not in NUMERIC:
+        raise NotArray
     if node.dtype != dtype and (node.dtype.kind in "SUVOMmc" or dtype.kind in "SUVOMm"):
         raise NotArray
     return node
@@ -300,9 +305,12 @@ def _scatter(self: Any, index: Any, value: Any) -> bool:
         node = _element_value(value, v.dtype)
         return change(_SCATTER, self, (node, *indices), ((_HERE,),), _getframe(3))
     real = tuple([looked_at(part) for part in parts])
-    if any(getattr(part, "dtype", None) == bool for part in real):
+    if any(getattr(part, "dtype", None) == np.dtype(bool) for part in real):
         return False
-    shape = np.lib.stride_tricks.as_strided(np.zeros(1, bool), v.shape, (0,) * len(v.shape))[real].shape
+    try:
+        shape = np.lib.stride_tricks.as_strided(np.zeros(1, bool), v.shape, (0,) * len(v.shape))[real].shape
+    except IndexError:
+        return False
     node = _value_operand(value, v.dtype, shape)
     if node.shape != shape and node.shape:
         return False

@@ -22,6 +22,9 @@ from .handle import Tensor, export, is_shared, is_writeable, lock_of, peek, root
 from .scalar import Scalar, value_of
 
 _VIEW = Operation.VIEW
+_TELLS = "c"
+"""Kinds whose loops tell whether the output is an operand's memory: a product of one complex number, done in place, is
+computed without FMA."""
 
 
 def read_only(t: Tensor, message: str) -> None:
@@ -47,12 +50,18 @@ def may_wait(root: Tensor, inputs: tuple[Any, ...], capsule: Any) -> bool:
     return not is_shared(root) and depth_of(inputs) < AT_ONCE and floating.unchanged(capsule)
 
 
-def swap(root: Tensor, build: Callable[[Node], Node]) -> None:
-    """Gives the root the node that `build` makes of its present one; runs it if the chain behind it is too long."""
+def swap(root: Tensor, build: Callable[[Node], Node]) -> bool:
+    """Gives the root the node that `build` makes of its present one; runs it if the chain behind it is too long.
+
+    False if the root's memory has been given out by another thread meanwhile: nothing is done then.
+    """
     with lock_of(root):
+        if root._state is not None and root._state.memory is not None:
+            return False
         node = build(root._value)
         root._value = node
     bound(node)
+    return True
 
 
 def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], frame: Any,
@@ -75,19 +84,19 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
         return _at_once(record_.ufunc, target, values, where, options)
     keywords = tuple(sorted(options.items()))
     v = target._value
-    if v.__class__ is Node and not mask and not any(_reads_through_view(x, v) for x in inputs) and (
+    if v.__class__ is Node and v.dtype.kind not in _TELLS and not mask and not any(_reads_through_view(x, v) for x in inputs) and (
             v.strides is None or dense(v.shape, v.strides, v.dtype.itemsize)):
         def whole(old: Node) -> Node:
             return make(record_.op, inputs, keywords, old.shape, old.dtype, old.strides, capsule,
                         depth_of(inputs), frame)
-        return swap(root, whole)
+        return None if swap(root, whole) else _at_once(record_.ufunc, target, values, where, options)
     op, steps = _part_operation(record_.ufunc), steps_of(target)
     extra = (steps, (len(mask), keywords))
 
     def part(old: Node) -> Node:
         operands = (old, *inputs, *mask)
         return make(op, operands, extra, old.shape, old.dtype, old.strides, capsule, depth_of(operands), frame)
-    return swap(root, part)
+    return None if swap(root, part) else _at_once(record_.ufunc, target, values, where, options)
 
 
 def _reads_through_view(x: Any, node: Node) -> bool:
@@ -152,6 +161,5 @@ def change(op: Operation, target: Tensor, values: tuple[Any, ...], extra: tuple[
     def build(old: Node) -> Node:
         operands = (old, *values)
         return make(op, operands, attrs, old.shape, old.dtype, old.strides, capsule, depth_of(operands), frame)
-    swap(root, build)
-    return True
+    return swap(root, build)
 

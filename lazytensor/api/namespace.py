@@ -1,7 +1,7 @@
 """Every public name of the installed NumPy, as lazytensor has it.
 
-`ours` says what stands for an object of NumPy's; a submodule (`lazytensor.linalg`) is a `Mirror` of NumPy's, whose names
-are looked up there when they are first used. No list of names is kept here: what NumPy has, lazytensor has.
+`ours` says what stands for an object of NumPy's; a submodule (`lazytensor.linalg`) is a `Mirror` of NumPy's, whose
+names are looked up there when they are first used. No list of names is kept here: what NumPy has, lazytensor has.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .ufuncs import ufunc
 PACKAGE = __name__.partition(".")[0]
 
 PASSED_ON = frozenset("""
-    seterr geterr seterrcall geterrcall setbufsize getbufsize set_printoptions get_printoptions printoptions info
+    seterr geterr seterrcall geterrcall setbufsize getbufsize set_printoptions get_printoptions printoptions
     show_config show_runtime test get_include issubdtype isdtype promote_types mintypecode typename
     assert_raises assert_raises_regex assert_warns assert_no_warnings assert_no_gc_cycles break_cycles
     decorate_methods rundocs runstring measure run_threaded tempdir temppath seed get_state set_state
@@ -101,7 +101,7 @@ def handled(func: Any, name: str = "") -> Callable[..., Any]:
 
 
 def names() -> dict[str, Any]:
-    """What `lazytensor` itself holds: all of NumPy's public names but submodules, which are loaded when they are used."""
+    """What `lazytensor` itself holds: NumPy's public names but submodules, which are loaded when they are used."""
     for name, own in {**LAZY, **CREATION, **OBJECTS}.items():
         real = getattr(np, name)
         if callable(real) and not isinstance(real, type):
@@ -128,7 +128,7 @@ def missing(name: str) -> Any:
         warnings.warn(warning.message, warning.category, stacklevel=3)
     if error is None:
         return ours(value, name)
-    if f"module 'numpy' has no attribute {name!r}" not in str(error):
+    if str(error) != f"module 'numpy' has no attribute {name!r}":
         raise AttributeError(str(error), name=None)
     near = difflib.get_close_matches(name, np.__all__, 1)
     hint = f". Did you mean: {near[0]!r}?" if near else ""
@@ -143,7 +143,7 @@ def _asked(name: str) -> tuple[Any, AttributeError | None]:
         return None, error
 
 
-# ---- submodules -------------------------------------------------------------------------------------------------------
+# ---- submodules ------------------------------------------------------------------------------------------------------
 
 class Mirror(types.ModuleType):
     """A submodule of NumPy's as lazytensor has it; a name is made ours when it is first used."""
@@ -162,7 +162,7 @@ class Mirror(types.ModuleType):
         except AttributeError as error:
             raise AttributeError(str(error).replace(f"module '{real.__name__}'", f"module '{self.__name__}'"),
                                  name=name, obj=self) from None
-        if name.startswith("__") and name != "__all__":
+        if name.startswith("__") and name != "__all__" and name not in getattr(real, "__all__", ()):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name, obj=self)
         own = ours(value, name, self.__name__)
         self.__dict__[name] = own
@@ -226,4 +226,4 @@ class Finder:
 def install() -> None:
     """Makes the submodules importable; after Python's own finders, which find the files of this package."""
     if Finder not in sys.meta_path:
-        sys.meta_path.append(Finder)  # type: ignore[arg-type]
+        sys.meta_path.append(Finder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any
 
 import numpy as np
@@ -84,8 +85,26 @@ def frompyfunc(*args: Any, **kwargs: Any) -> Any:
     return ufunc(np.frompyfunc(*args, **kwargs))
 
 
+@functools.wraps(np.bmat)
+def bmat(obj: Any, ldict: Any = None, gdict: Any = None) -> Any:
+    """See `numpy.bmat`; a text names variables of the caller."""
+    if gdict is None:
+        frame = sys._getframe(1)
+        ldict, gdict = frame.f_locals, frame.f_globals
+    return applied(np.bmat, (obj, ldict, gdict) if isinstance(obj, str) else (obj,), {}, export)
+
+
+_info = fallback(np.info, "info")
+
+
+@functools.wraps(np.info)
+def info(object: Any = None, *args: Any, **kwargs: Any) -> None:
+    """See `numpy.info`."""
+    _info(getattr(object, "__wrapped__", object), *args, **kwargs)
+
+
 OBJECTS: dict[str, Any] = {
-    "vectorize": vectorize, "load": load, "frompyfunc": frompyfunc,
+    "vectorize": vectorize, "load": load, "frompyfunc": frompyfunc, "bmat": bmat, "info": info,
     **{name: Indexed(getattr(np, name), name) for name in ("r_", "c_", "mgrid", "ogrid")},
 }
 """What this file has in place of NumPy's objects, by name."""

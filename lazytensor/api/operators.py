@@ -268,7 +268,9 @@ _scalar_dtypes: dict[Any, Any] = {}
 
 def _scalar_result(fn: Callable[..., Any], kinds: tuple[Any, ...]) -> Any:
     """The dtype that NumPy's scalar arithmetic gives, or None if the operation must run now."""
-    key = (fn, kinds)
+    if complex in kinds and any(not isinstance(k, type) and k.char == "d" for k in kinds):
+        return None  # Python's complex does arithmetic with a float64, which is a float, by itself
+    key = (fn, kinds, tuple([k if isinstance(k, type) else k.num for k in kinds]))
     if key not in _scalar_dtypes:
         samples = [k(1) if isinstance(k, type) else k.type(1) for k in kinds]
         dtype = None
@@ -384,6 +386,20 @@ def _reflected(record_: UfuncRecord, name: str, fn: Callable[[Any, Any], Any]) -
     return method
 
 
+def _give(root: Any, node: Node, depth: int, twice: bool) -> bool:
+    """Makes `node`, computed from the root's present one, the root's next; False if its memory has been given out."""
+    with lock_of(root):
+        if root._state is not None:
+            return False
+        old = node.a = root._value
+        if twice:
+            node.b = old
+        node.seq = tick()
+        node.depth = 1 + (old.depth if old.depth > depth else depth)
+        root._value = node
+        return True
+
+
 def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """The method for ``self <op>= other``: quickly if the whole of a root takes a value of its own dtype."""
     record_ = record_of(ufunc)
@@ -391,7 +407,7 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
 
     def method(self: Any, other: Any) -> Any:
         a = self._value
-        if a.__class__ is Node and self._state is None and a.strides is None and a.shape:
+        if a.__class__ is Node and self._state is None and a.strides is None and a.shape and a.dtype.kind != "c":
             kind = type(other)
             b = other
             depth = 0
@@ -408,16 +424,10 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
             if row is not None and kind is not None and row.get(kind) is a.dtype and unchanged(capsule := in_force()):
                 frame = _getframe(1)
                 node = make(op, (a, b), (), a.shape, a.dtype, None, capsule, 0, frame)
-                with lock_of(self):
-                    old = node.a = self._value
-                    if b is a:
-                        node.b = old
-                    node.seq = tick()
-                    depth = node.depth = 1 + (old.depth if old.depth > depth else depth)
-                    self._value = node
-                if depth > current.depth or large:
-                    bound(node)
-                return self
+                if _give(self, node, depth, b is a):
+                    if node.depth > current.depth or large:
+                        bound(node)
+                    return self
         try:
             write_ufunc(record_, self, (self, other), _getframe(1))
         except NotArray:

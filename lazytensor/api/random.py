@@ -1,7 +1,8 @@
-"""Random numbers: NumPy's own generators, whose draws are Tensors. A draw runs when it is written, so streams are NumPy's.
+"""Random numbers: NumPy's own generators, whose draws are Tensors. A draw runs when it is written, so streams are
+NumPy's.
 
-The functions of `lazytensor.random` (`normal`, `seed`, ...) are those of NumPy's one global stream: seeding either module
-seeds both.
+The functions of `lazytensor.random` (`normal`, `seed`, ...) are those of NumPy's one global stream: seeding either
+module seeds both.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy import random as real
 
 from .fallback import applied, fallback
@@ -21,10 +21,10 @@ class _Kind(type):
     """`isinstance` holds for NumPy's own generators too, as `isinstance(ndarray, lazytensor.ndarray)` does."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, cls.__base__) if cls in _KINDS else super().__instancecheck__(instance)
+        return isinstance(instance, cls.__mro__[1]) if cls in _KINDS else super().__instancecheck__(instance)
 
     def __subclasscheck__(cls, subclass: type) -> bool:
-        return issubclass(subclass, cls.__base__) if cls in _KINDS else super().__subclasscheck__(subclass)
+        return issubclass(subclass, cls.__mro__[1]) if cls in _KINDS else super().__subclasscheck__(subclass)
 
 
 _KINDS: set[type] = set()

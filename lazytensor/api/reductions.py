@@ -98,11 +98,11 @@ class Reduction:
         keepdims = bool(options.get("keepdims", False))
         if self.rule == "arg":
             axis = options.get("axis")
-            return layout.argreduction(node.shape, None if axis is None else rule.axes[0], keepdims)
+            return layout.argreduction(node.shape, None if axis is None or not rule.axes else rule.axes[0], keepdims)
         sizes = node.shape, node.strides, node.dtype.itemsize, rule.dtype.itemsize
         if self.rule == "accumulate":
             axis = options.get("axis", 0 if "." in self.name else None)
-            return layout.accumulate(*sizes, None if axis is None else rule.axes[0])
+            return layout.accumulate(*sizes, None if axis is None or not rule.axes else rule.axes[0])
         if self.rule == "statistic":
             half = self.name == "mean" and node.dtype.char == "e" and "dtype" not in options
             return layout.statistic(self.name, *sizes, rule.axes, keepdims, None, half)

@@ -6,6 +6,8 @@ There is a class for each dtype, so that ``type(s)(x)`` makes a scalar of that d
 from __future__ import annotations
 
 import operator
+import sys
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,8 @@ class Scalar:
         return self._node.dtype.type
 
     def __getattr__(self, name: str) -> Any:
+        if name in _ADDRESSES and not spelled_out(name, sys._getframe(1).f_code):
+            raise AttributeError(name)
         return getattr(value_of(self), name)
 
     def item_(self) -> Any:
@@ -134,6 +138,15 @@ class Scalar:
 
     def __dir__(self) -> list[str]:
         return sorted(set(dir(self._node.dtype.type)) | {"realize", "numpy"})
+
+
+_ADDRESSES = ("__array_interface__", "__array_struct__")
+
+
+def spelled_out(name: str, code: CodeType) -> bool:
+    """Whether code has a name in its text. When NumPy looks up `__array_interface__` of what it takes in, it does not:
+    it is then to use `__array__`, which keeps every dtype."""
+    return name in code.co_names or name in code.co_consts
 
 
 def value_of(s: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from math import prod
 from types import CodeType
 from typing import Any
 
@@ -68,7 +69,7 @@ class Node:
     @property
     def nbytes(self) -> int:
         """The bytes of its elements."""
-        return int(np.prod(self.shape, dtype=np.intp)) * self.dtype.itemsize
+        return prod(self.shape) * self.dtype.itemsize
 
     def __repr__(self) -> str:
         state = "pending" if self.buffer is None else "realized"

@@ -138,7 +138,7 @@ def execute(node: Node) -> None:
 
 def _spare_operand(node: Node) -> Any:
     """The memory of an operand that this elementwise node may write its result over, or None."""
-    if node.op.kind != "elementwise" or not node.shape:
+    if node.op.kind != "elementwise" or not node.shape or node.dtype.kind == "c":
         return None
     a, b = node.a, node.b
     if node.rest or (type(a) is Node and a.op is _VIEW) or (type(b) is Node and b.op is _VIEW):

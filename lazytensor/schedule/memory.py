@@ -29,7 +29,8 @@ def memory(live: Live) -> Plan:
         steps.append(Step(number, value.op, value, reads, tuple(view is not None for _, view in operands), over, frees,
                           tuple(twins.get(position, ())), slots.place(number, over, frees)))
     leaves = {number: dag.value(number) for number in dag.leaves()}
-    return Plan(tuple(steps), dag.count, leaves, slots.count, slots.first, tuple(twins.get(-1, ())), dict(dag.same), dag.alike, dag.laid_alike)
+    return Plan(tuple(steps), dag.count, leaves, slots.count, slots.first, tuple(twins.get(-1, ())), dict(dag.same),
+                dag.alike, dag.laid_alike)
 
 
 def _twins(live: Live) -> dict[int, list[int]]:
