@@ -49,9 +49,12 @@ class ScalarStaysArray(Array):
         return real.asarray(super().sum(*args, **kwargs)).view(type(self))
 
 
-class PythonFloatIsDouble(Array):
+class PythonNumbersAreWide(Array):
     def __add__(self, other):
-        return super().__add__(real.float64(other) if type(other) is float else other)
+        return super().__add__(real.asarray(other) if type(other) in (int, float) else other)
+
+    def __mul__(self, other):
+        return super().__mul__(real.asarray(other) if type(other) in (int, float) else other)
 
 
 class SumsInMemoryOrder(Array):
@@ -114,7 +117,7 @@ def _ignores_mask(module):
     module.add = lambda *args, where=True, **kwargs: real.add(*args, **kwargs)
 
 
-FAULTY_ARRAYS = (ViewsCopy, InPlaceMakesNew, ZeroLosesSign, ScalarStaysArray, PythonFloatIsDouble, SumsInMemoryOrder,
+FAULTY_ARRAYS = (ViewsCopy, InPlaceMakesNew, ZeroLosesSign, ScalarStaysArray, PythonNumbersAreWide, SumsInMemoryOrder,
                  LosesLayout, RaisesAnother, FailsHalfway, IgnoresOverlap, PositiveIsSelf)  # fmt: skip
 FAULTY_FUNCTIONS = (_asarray_copies, _forgets_read_only, _ignores_mask)
 CREATORS = ("array asarray asanyarray zeros ones full arange linspace eye identity empty tri asfortranarray "

@@ -2,6 +2,9 @@
 
 Plain programs run one at a time; threaded ones in groups of `--threads`, half of the groups on arrays of their own,
 half reading one shared array and writing disjoint parts of another. A worker that dies or hangs is a failure too.
+
+One program again: `--programs 1 --threads 0 --seed N`. A group again, where N is the smallest seed of its programs:
+`--programs 0 --threaded-programs 3 --seed N-10000000`.
 """
 
 import argparse
@@ -42,13 +45,16 @@ def work(connection, module_name, threads):
     """A worker: take (kind, seed) from the connection, answer what differs, until told None."""
     faulthandler.enable()  # a crash says where
     module = importlib.import_module(module_name)
-    shrinkings = 30  # per worker: enough to see what is wrong, and a broken build is reported soon
+    seen = set()
     while (task := connection.recv()) is not None:
         found, count = tried(*task, module, threads)
         reports = []
         for one in found:
-            reports.append(_shrunk(task[0], one, module) if shrinkings > 0 else one.report(module_name))
-            shrinkings -= 1
+            report = one.report(module_name)
+            if signature(report) not in seen:  # one of its sort is shrunk
+                seen.add(signature(report))
+                report = _shrunk(task[0], one, module)
+            reports.append((signature(one.report(module_name)), report))
         connection.send((count, reports))
 
 
@@ -69,7 +75,7 @@ class Workers:
         return ours, process
 
     def run(self, tasks):
-        """Yield (kind, number of programs, reports) for every task."""
+        """Yield (kind, number of programs, [(signature, report)]) for every task."""
         tasks = iter(tasks)
         while True:
             while self.idle and (task := next(tasks, None)) is not None:
@@ -101,7 +107,8 @@ class Workers:
         self.idle.append(self._started())
         count = 1 if kind == "plain" else self.threads
         # The program is not made here to be printed: what kills a worker would kill this process.
-        return kind, count, [f"# {kind} program, seed {seed}: {what} (exit code {process.exitcode})\n"]
+        report = f"# {kind} program, seed {seed}: {what} (exit code {process.exitcode})\n"
+        return kind, count, [(what, report)]
 
     def close(self):
         for connection, process in self.idle:
@@ -115,8 +122,8 @@ def tasks_of(options):
         yield "plain", options.seed + number
     if options.threads > 1:
         for group in range(-(-options.threaded_programs // options.threads)):
-            kind = ("apart", "sharing")[group % 2]
-            yield kind, THREADED_SEED + options.seed + group * options.threads
+            seed = options.seed + group * options.threads
+            yield ("apart", "sharing")[seed // options.threads % 2], THREADED_SEED + seed
 
 
 def signature(report):
@@ -142,25 +149,24 @@ def parsed(arguments):
 
 def main(arguments=None):
     options = parsed(arguments)
-    counts, failures, start = collections.Counter(), collections.defaultdict(list), time.monotonic()
+    counts, failures, start = collections.Counter(), collections.Counter(), time.monotonic()
     workers = Workers(options.workers, options.module, options.threads)
     for kind, count, reports in workers.run(tasks_of(options)):
         counts[kind] += count
-        for report in reports:
-            failures[signature(report)].append(report)
-            if len(failures[signature(report)]) == 1 and len(failures) <= options.show:
+        for name, report in reports:
+            failures[name] += 1
+            if failures[name] == 1 and len(failures) <= options.show:
                 print(report, flush=True)
     workers.close()
     seconds = time.monotonic() - start
-    failed = sum(map(len, failures.values()))
     threaded, rate = counts["apart"] + counts["sharing"], counts.total() / seconds
     print(f"{counts['plain']} plain programs, {threaded} in groups of {options.threads} threads")
     print(f"(of those, {counts['apart']} on arrays of their own, {counts['sharing']} sharing two arrays)")
     print(f"{options.module} against NumPy, seed {options.seed}: {seconds:.1f} s, {rate:.0f} programs/s")
-    for name, reports in sorted(failures.items(), key=lambda item: -len(item[1]))[: options.show]:
-        print(f"{len(reports)} x {name}")
-    print(f"{counts.total() - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    for name, number in failures.most_common(options.show):
+        print(f"{number} x {name}")
+    print(f"{counts.total() - failures.total()} passed, {failures.total()} failed")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

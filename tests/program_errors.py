@@ -71,7 +71,8 @@ def under_errstate(scene):
     """Floating-point errors raised where they occur."""
     step = _computation(scene)
     setting = scene.choice((
-        "all='raise'", "all='raise'", "divide='raise'", "over='raise', invalid='raise'", "invalid='raise'", "all='ignore'",
+        "all='raise'", "all='raise'", "divide='raise'", "over='raise', invalid='raise'", "invalid='raise'",
+        "all='ignore'",
     ))  # fmt: skip
     return step and _within(f"with np.errstate({setting}):", step)
 

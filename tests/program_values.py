@@ -88,10 +88,15 @@ def integer_specials(dtype):
 
 
 def in_range(value, dtype):
-    """Whether casting `value` to `dtype` is defined: not so for a float outside the range of an integer."""
+    """Whether casting `value` to `dtype` is defined: not so for a float outside the range of an integer.
+
+    Nor is what is written before a text or an object turns out not to convert.
+    """
     dtype, values = real.dtype(dtype), real.asarray(value)
     if values.dtype.names is not None or dtype.names is not None:
         return values.dtype == dtype
+    if values.dtype.kind in "OUS" and values.dtype != dtype:
+        return succeeds(lambda: values.astype(dtype))
     if dtype.kind not in "iumM" or values.dtype.kind not in "fc":
         return True
     with real.errstate(all="ignore"):

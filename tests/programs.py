@@ -13,6 +13,8 @@ What a program may not contain, since NumPy itself does not define it or contrad
 | it raises for a negative exponent          |                                                                     |
 | comparisons of integers with `where=`      | `np.greater(unsigned, -1, where=...)` crashes NumPy 2.4             |
 | reductions of numbers with an object `out` | `np.any(numbers, out=objects)` corrupts NumPy 2.4's memory          |
+| what an assignment leaves when one of many | as many elements as NumPy's path has converted by then, and paths   |
+| texts or objects cannot be converted       | differ for arrays that NumPy takes through `__array__`              |
 | booleans seen as other integers            | a byte other than 0 and 1 is no boolean                             |
 | strides of axes of length 0 and 1          | they take no step; NumPy leaves them arbitrary                      |
 | `asarray(real ndarray) is` that ndarray    | the documented difference of types                                  |

@@ -44,6 +44,14 @@ def flips_are_views(np, a):
     return a
 
 
+def views_of_no_axes(np, a):
+    cell = np.array(a.sum())
+    views = [np.atleast_1d(cell), np.atleast_3d(cell), np.expand_dims(cell, 0), np.broadcast_to(cell, (2, 2))]
+    views.append(np.flip(cell))
+    cell[...] = 9
+    return views, np.squeeze(cell), np.moveaxis(cell, (), ()), np.zeros_like(cell), np.size(cell), np.transpose(cell)
+
+
 def strided_windows(np, a):
     windows = np.lib.stride_tricks.sliding_window_view(a, (2, 2))
     corner = np.lib.stride_tricks.as_strided(a, (2, 2), (a.strides[0] * 2, a.strides[1] * 3))
@@ -199,10 +207,12 @@ def test_functions_of_the_testing_module():
         lazytensor.testing.assert_array_equal(a, [0, 1, 3])
 
 
-EFFECTS = [ravel_writes_through, split_gives_views, flips_are_views, strided_windows, read_only_results,
-           views_of_what_is_read_only, mutators, medians_that_overwrite, given_back, operands_that_overlap_the_output,
-           same_array_back, copies_that_are_refused, arrays_of_pending_parts, shared_memory_questions, subclasses_stay,
-           iterators, callbacks, files]  # fmt: skip
+EFFECTS = [
+    ravel_writes_through, split_gives_views, flips_are_views, views_of_no_axes, strided_windows, read_only_results,
+    views_of_what_is_read_only, mutators, medians_that_overwrite, given_back, operands_that_overlap_the_output,
+    same_array_back, copies_that_are_refused, arrays_of_pending_parts, shared_memory_questions, subclasses_stay,
+    iterators, callbacks, files,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("program", EFFECTS, ids=lambda program: program.__name__)

@@ -137,7 +137,7 @@ def differs(program, *args, module, **kwargs):
     (broken.InPlaceMakesNew, lambda np: _added_in_place(np), "differ"),
     (broken.ZeroLosesSign, lambda np: np.array([-1.0]) * 0, "differ"),
     (broken.ScalarStaysArray, lambda np: np.ones(3).sum(), "kind"),
-    (broken.PythonFloatIsDouble, lambda np: np.ones(3, "f4") + 1.0, "dtype"),
+    (broken.PythonNumbersAreWide, lambda np: np.ones(3, "f4") + 1.0, "dtype"),
     (broken.SumsInMemoryOrder, lambda np: (np.arange(35.0).reshape(5, 7) / 3).T.sum(), "differ"),
     (broken.LosesLayout, lambda np: np.ones((2, 3), order="F") - 1, "contiguous"),
     (broken.RaisesAnother, lambda np: np.ones(3)[9], "IndexError"),

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.layout import canonical, view_or_copy
-from ..ir.node import Node, leaf, make
-from ..ir.operation import register
-from ..run import floating
+from ..ir.node import Node, leaf
 from .handle import (
     Tensor,
     View,
@@ -25,6 +23,7 @@ from .handle import (
     memory_of,
     peek,
     root_of,
+    run,
     state_of,
     steps_of,
     wrap,
@@ -33,7 +32,6 @@ from .inplace import looked_at
 from .scalar import spelled_out
 
 _ndarray = np.ndarray
-_RESHAPED = register("reshape_in_place", "call", lambda array, dtype, shape: array.view(dtype).reshape(shape))
 
 
 class Flags:
@@ -145,18 +143,17 @@ def _set_geometry(self: Any, probe: Any, dtype: Any) -> None:
         v.shape, v.dtype, v.strides = shape, dtype, strides
         v.of, v.given = v.root._value.shape, v.root._value.dtype
         return
-    if v.buffer is not None:
+    while True:
+        run(self)
         with lock_of(self):
-            old = self._value
-            array = old.buffer.view(dtype).reshape(shape)
+            buffer = self._value.buffer
+            if buffer is None:
+                continue  # another thread wrote to it
+            array = np.asarray(buffer).view(dtype).reshape(shape)
             self._value = leaf(array, strides)
             if self._state is not None and self._state.memory is not None:
                 self._state.memory = array
-        return
-    with lock_of(self):
-        old = self._value
-        self._value = make(_RESHAPED, (old,), (("dtype", dtype), ("shape", shape)), shape, dtype, strides,
-                           floating.in_force(), old.depth + 1)
+            return
 
 
 def _get_strides(self: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .fallback import Loans, applied, fallback, relative_view
+from .fallback import Loans, fallback, relative_view
 from .handle import Tensor, apply_steps, export, geometry, peek
 from .scalar import Scalar
 
@@ -82,9 +82,12 @@ def _eagerly(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
     return loans.returned(_real_array(loans.lend(t), dtype=dtype, order=order, copy=copy, ndmin=ndmin))
 
 
-def _on_real(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _on_real(fn: Callable[..., Any], given: Any, dtype: Any, *order: Any, like: Any = None, **options: Any) -> Any:
     """NumPy's function on anything but a Tensor; Tensors and lazy scalars in a list are made real."""
-    return applied(fn, args, kwargs, peek)
+    loans = Loans(peek)
+    if like is not None:
+        options["like"] = loans.lend(like)
+    return loans.returned(fn(loans.lend(given), dtype, *order, **options))
 
 
 @functools.wraps(np.array)
@@ -94,8 +97,7 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K",
     if type(object) is Tensor and like is None and ndmax is None:
         return _array_of(object, dtype, order, copy, ndmin)
     more = {} if ndmax is None else {"ndmax": ndmax}
-    return _on_real(np.array, (object, dtype), {"copy": copy, "order": order, "subok": subok, "ndmin": ndmin,
-                                                "like": like, **more})
+    return _on_real(np.array, object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, like=like, **more)
 
 
 @functools.wraps(np.asarray)
@@ -105,7 +107,7 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
         if dtype is None and order is None and not kwargs:
             return a
         return _array_of(a, dtype, order, kwargs.get("copy"), 0)
-    return _on_real(np.asarray, (a, dtype, order), kwargs)
+    return _on_real(np.asarray, a, dtype, order, **kwargs)
 
 
 @functools.wraps(np.asanyarray)
@@ -113,7 +115,7 @@ def asanyarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> A
     """See `numpy.asanyarray`."""
     if type(a) is Tensor and kwargs.keys() <= {"copy"}:
         return _array_of(a, dtype, order, kwargs.get("copy"), 0)
-    return _on_real(np.asanyarray, (a, dtype, order), kwargs)
+    return _on_real(np.asanyarray, a, dtype, order, **kwargs)
 
 
 @functools.wraps(np.ascontiguousarray)
@@ -121,7 +123,7 @@ def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
     """See `numpy.ascontiguousarray`."""
     if type(a) is Tensor and like is None:
         return _array_of(a, dtype, "C", None, 1)
-    return _on_real(np.ascontiguousarray, (a, dtype), {"like": like})
+    return _on_real(np.ascontiguousarray, a, dtype, like=like)
 
 
 @functools.wraps(np.asfortranarray)
@@ -129,7 +131,7 @@ def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
     """See `numpy.asfortranarray`."""
     if type(a) is Tensor and like is None:
         return _array_of(a, dtype, "F", None, 1)
-    return _on_real(np.asfortranarray, (a, dtype), {"like": like})
+    return _on_real(np.asfortranarray, a, dtype, like=like)
 
 
 _REQUIRED = {"C": "C", "C_CONTIGUOUS": "C", "CONTIGUOUS": "C", "F": "F", "F_CONTIGUOUS": "F", "FORTRAN": "F",
@@ -141,7 +143,7 @@ _REQUIRED = {"C": "C", "C_CONTIGUOUS": "C", "CONTIGUOUS": "C", "F": "F", "F_CONT
 def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
     """See `numpy.require`."""
     if type(a) is not Tensor or like is not None:
-        return _on_real(np.require, (a, dtype, requirements), {"like": like})
+        return _on_real(np.require, a, dtype, requirements, like=like)
     if not requirements:
         return asanyarray(a, dtype)
     wanted = {_REQUIRED[x.upper()] for x in requirements} - {"E"}

@@ -43,7 +43,7 @@ VIEWS = frozenset("""
     rollaxis matrix_transpose permute_dims flip fliplr flipud rot90 broadcast_to as_strided sliding_window_view
     squeeze transpose diagonal
 """.split())
-"""Functions that give views of their first argument and look at none of its elements."""
+"""Functions that give views of their first argument and look at none of its elements, if it has axes."""
 
 SHAPES = frozenset("""
     shape ndim size iscomplexobj isrealobj isfortran iterable zeros_like ones_like empty_like diag_indices_from
@@ -215,7 +215,7 @@ def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
             first: Callable[[Any], Any] | None = None) -> Any:
     """``fn(*args, **kwargs)`` on real arrays, the first argument's taken by `first`; Tensors for results."""
     loans = Loans(take)
-    if first is not None and args and type(args[0]) is Tensor:
+    if first is not None and args and type(args[0]) is Tensor and args[0]._value.shape:
         loans.array(args[0], first)
         realize_all(args[1:])
     elif len(args) > 1:

@@ -22,6 +22,7 @@ from .handle import (
     apply_steps,
     export,
     geometry,
+    is_shared,
     is_writeable,
     lock_of,
     peek,

@@ -17,6 +17,7 @@ from .handle import Tensor, export, unwrapped
 from .inplace import looked_at
 from .operators import on_real
 
+_ndarray = np.ndarray
 _MATMUL = register("matmul", "call", np.matmul, label="matmul")
 _DOT = register("dot", "call", np.dot, label="dot")
 
@@ -30,6 +31,8 @@ def _ready(a: Any, b: Any) -> bool:
 
 def matmul(left: Any, right: Any, frame: Any) -> Any:
     """``left @ right``."""
+    if type(left) is _ndarray or type(right) is _ndarray:  # copies of one array would not be one array
+        return on_real(operator.matmul, left, right)
     try:
         a, b = operand(left), operand(right)
     except NotArray:
@@ -60,6 +63,8 @@ def dot(left: Any, right: Any, out: Any = None) -> Any:
     """`numpy.dot`."""
     frame = sys._getframe(1)
     try:
+        if type(left) is _ndarray or type(right) is _ndarray:
+            raise NotArray
         a, b = operand(left), operand(right)
     except NotArray:
         a = b = None

@@ -24,29 +24,38 @@ class Busy(Exception):
 def pending(targets: list[Node]) -> list[Node]:
     """The pending nodes that the targets need, in program order. Views are not among them: they are ways to read.
 
-    Called under the claims' lock. A node's claim is read before its buffer: a run sets the buffer first.
-
     Raises
     ------
     Busy
-        If another run has claimed one of them.
+        If a run has claimed one of them.
     """
-    seen: set[Node] = set()
+    looking = object()
+    nodes = claimed(targets, looking)
+    for node in nodes:
+        node.claim = None
+    return nodes
+
+
+def claimed(targets: list[Node], run: Any) -> list[Node]:
+    """`pending`, with every node claimed for `run`. Called under the claims' lock.
+
+    A node's claim is read before its buffer, because a run sets the buffer first and then drops the claim.
+    """
     found: list[Node] = []
-    stack: list[Any] = [t.a if t.op is _VIEW else t for t in targets]
+    stack: list[Any] = [t.a if t.op is _VIEW and t.buffer is None else t for t in targets]
     while stack:
         node = stack.pop()
-        if type(node) is not Node or node in seen:
-            continue
         claim = node.claim
-        if node.buffer is not None:
+        if claim is run or node.buffer is not None:
             continue
         if claim is not None:
+            for other in found:
+                other.claim = None
             raise claim if isinstance(claim, BaseException) else Busy(claim)
         if node.op is _VIEW:
             stack.append(node.a)
             continue
-        seen.add(node)
+        node.claim = run
         found.append(node)
         operand = node.a
         if type(operand) is Node and operand.buffer is None:
@@ -55,7 +64,7 @@ def pending(targets: list[Node]) -> list[Node]:
         if type(operand) is Node and operand.buffer is None:
             stack.append(operand)
         if node.rest:
-            stack.extend(node.rest)
+            stack += [x for x in node.rest if type(x) is Node]
     found.sort(key=_program_order)
     return found
 
@@ -70,9 +79,9 @@ class Graph:
     leaves : list
         Realized nodes, Python numbers and NumPy scalars that they read; leaf j has number ``len(nodes) + j``.
     reads : list of list of int
-        For each node its operands' numbers. A view is written as the number of what it views, plus `VIEWED`.
-    views : list of sequences
-        For each node, per operand, None or the view node through which it reads.
+        For each node its operands' numbers; what is read through a view has the number of what is viewed.
+    views : mapping of int to tuple
+        By a node's number, per operand, None or the view node through which it reads.
     kept : list of bool
         Whether something besides the captured nodes holds the node: a handle, other pending work, or the request.
     spare : list of bool
@@ -85,130 +94,160 @@ class Graph:
     nodes: list[Node]
     leaves: list[Any]
     reads: list[list[int]]
-    views: list[Any]
+    views: dict[int, tuple[Any, ...]]
     kept: list[bool]
     spare: list[bool]
     key: tuple[Any, ...]
 
 
-def _held(items: list[Any]) -> int:
-    """The reference count of an item that only `items` holds, as the loops below see it."""
-    for item in items:
-        return getrefcount(item)
-    return 0
-
-
-_ALONE = _held([Node()])
-
-
-class _Shapes:
-    """Shape classes: shapes with the same rank, the same axes of length 1 (or 0) and the same equal lengths are alike."""
-
-    __slots__ = ("known", "lengths")
-
-    def __init__(self) -> None:
-        self.known: dict[tuple[int, ...], tuple[int, ...]] = {}
-        self.lengths: dict[int, int] = {0: 0, 1: 1}
-
-    def of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        lengths = self.lengths
-        pattern = self.known[shape] = tuple([lengths.setdefault(n, len(lengths)) for n in shape])
-        return pattern
-
-
 _NUMBERS = frozenset((bool, int, float, complex))
-_NO_VIEWS: list[tuple[None, ...]] = [(None,) * n for n in range(256)]
+_NO_VIEWS = (None,) * 1024
+
+
+class _Views(dict[int, tuple[Any, ...]]):
+    """Which operands of a node are read through views, by the node's number; most nodes read none."""
+
+    def __missing__(self, number: int) -> tuple[None, ...]:
+        return _NO_VIEWS
+
+
+_op, _dtype, _shape, _strides, _attrs = (attrgetter(x) for x in ("op", "dtype", "shape", "strides", "attrs"))
 
 
 @lru_cache(4096)
-def _order_of(strides: tuple[int, ...]) -> tuple[int, ...]:
-    """The class of a layout: which axis lies inside which."""
-    return tuple(sorted(range(len(strides)), key=strides.__getitem__))
+def _order_of(strides: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """The class of a layout: which axis lies inside which; None for C order."""
+    return None if strides is None else tuple(sorted(range(len(strides)), key=strides.__getitem__))
+
+
+class _Operands:
+    """Numbers the operands of captured nodes: `number` knows nodes and leaves, `uses` counts references to each."""
+
+    __slots__ = ("number", "uses", "leaves", "kinds", "shapes", "views", "seen")
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.number: dict[Any, int] = dict(zip(nodes, range(len(nodes)), strict=True))
+        self.uses = [0] * len(nodes)
+        self.leaves: list[Any] = []
+        self.kinds: list[Any] = []
+        self.shapes: list[tuple[int, ...]] = []
+        self.views: dict[int, dict[int, Node]] = {}
+        self.seen: dict[Node, int] = {}
+
+    def place(self, operand: Any, node: int, position: int) -> int:
+        """The number of an operand that is no captured node nor known leaf: a new leaf, or what is read by a view."""
+        kind = type(operand)
+        if kind is not Node:
+            self.kinds.append(kind if kind in _NUMBERS else operand.dtype)
+            return self._leaf(operand, -1)
+        counted = True
+        if operand.op is _VIEW and operand.buffer is None:
+            self.views.setdefault(node, {})[position] = operand
+            self.kinds += (node, position, operand.dtype)
+            self.shapes.append(operand.shape)
+            counted = operand not in self.seen
+            self.seen[operand] = self.seen.get(operand, 0) + 1
+            operand = operand.a
+        at = self.number.get(operand)
+        if at is None:
+            at = self.number[operand] = self._leaf(operand, 0)
+            self.kinds += (operand.dtype, _order_of(operand.strides))
+            self.shapes.append(operand.shape)
+        self.uses[at] += counted
+        return at
+
+    def _leaf(self, operand: Any, uses: int) -> int:
+        self.leaves.append(operand)
+        self.uses.append(uses)
+        return len(self.uses) - 1
+
+
+def _shape_classes(shapes: list[tuple[int, ...]]) -> tuple[Any, ...]:
+    """Shapes with the same rank, the same axes of length 1 or 0 and the same equal lengths are alike."""
+    lengths: dict[int, int] = {0: 0, 1: 1}
+    known = {shape: tuple([lengths.setdefault(n, len(lengths)) for n in shape]) for shape in dict.fromkeys(shapes)}
+    return tuple(map(known.__getitem__, shapes))
 
 
 def capture(nodes: list[Node]) -> Graph:
     """Numbers the pending `nodes` (in program order) and their leaves and writes the key."""
-    count = len(nodes)
-    number: dict[Any, int] = dict(zip(nodes, range(count), strict=True))
-    uses: list[int] = [0] * count
-    leaves: list[Any] = []
-    leaf_uses: list[int] = []
-    shapes = _Shapes()
-    known = shapes.known
-    reads: list[list[int]] = []
-    views: list[Any] = []
-    seen_views: set[Node] = set()
-    key: list[Any] = []
-    pattern_of, get_number = shapes.of, number.get
-    for node in nodes:
-        shape = node.shape
-        key += (node.op, node.dtype, known.get(shape) or pattern_of(shape))
-        if node.strides is not None:
-            key.append(_order_of(node.strides))
-        if node.attrs is not None and node.op.kind != "mutate":
-            key.append(node.attrs)
-        read: list[int] = []
-        through: Any = None
-        for operand in (node.a, node.b) if not node.rest else (node.a, node.b, *node.rest):
-            kind = type(operand)
-            if kind is not Node:
-                if operand is None:
-                    continue
-                at = count + len(leaves)
-                leaves.append(operand)
-                leaf_uses.append(-1)
-                key.append(kind if kind in _NUMBERS else operand.dtype)
-            elif (at := get_number(operand)) is not None:
-                if at < count:
-                    uses[at] += 1
-                else:
-                    leaf_uses[at - count] += 1
+    operands = _Operands(nodes)
+    known, uses, place = operands.number.get, operands.uses, operands.place
+    kinds, leaves = operands.kinds, operands.leaves
+    reads: list[Any] = []
+    for i, node in enumerate(nodes):
+        a = node.a
+        at = known(a)
+        if at is None:
+            at = place(a, i, 0)
+        else:
+            uses[at] += 1
+        b = node.b
+        if b is None:
+            reads.append((at,))
+            continue
+        second = known(b)
+        if second is None:
+            if type(b) in _NUMBERS:
+                kinds.append(type(b))
+                leaves.append(b)
+                second = len(uses)
+                uses.append(-1)
             else:
-                if operand.op is _VIEW and operand.buffer is None:
-                    view, operand = operand, operand.a
-                    if through is None:
-                        through = [None] * len(read)
-                    through.append(view)
-                    key += ("view", view.dtype, known.get(view.shape) or pattern_of(view.shape))
-                    again = view in seen_views
-                    seen_views.add(view)
-                else:
-                    view, again = None, False
-                at = number.get(operand)
-                if at is None:
-                    at = number[operand] = count + len(leaves)
-                    leaves.append(operand)
-                    leaf_uses.append(0)
-                    key += ("leaf", operand.dtype, known.get(operand.shape) or pattern_of(operand.shape))
-                    if operand.strides is not None:
-                        key.append(_order_of(operand.strides))
-                if not again:
-                    if at < count:
-                        uses[at] += 1
-                    else:
-                        leaf_uses[at - count] += 1
-            key.append(at)
-            read.append(at)
-            if through is not None and len(through) < len(read):
-                through.append(None)
-        reads.append(read)
-        views.append(_NO_VIEWS[len(read)] if through is None else through)
-    node = operand = view = None  # type: ignore[assignment]
+                second = place(b, i, 1)
+        else:
+            uses[second] += 1
+        reads.append((at, second) if not node.rest else (at, second, *_further(operands, node, i)))
+    node = a = b = None  # type: ignore[assignment]
     graph = Graph()
-    graph.nodes, graph.leaves, graph.reads, graph.views = nodes, leaves, reads, views
-    _ask_who_holds(graph, number, uses, leaf_uses)
-    key.append(tuple(graph.kept))
-    key.append(tuple(graph.spare))
-    graph.key = tuple(key)
+    graph.nodes, graph.leaves, graph.reads = nodes, operands.leaves, reads
+    graph.views = _Views()
+    for i, through in operands.views.items():
+        graph.views[i] = tuple([through.get(k) for k in range(len(reads[i]))])
+    shapes = list(map(_shape, nodes))
+    shapes += operands.shapes
+    strides = list(map(_strides, nodes))
+    attrs = list(map(_attrs, nodes))
+    _ask_who_holds(graph, operands)
+    graph.key = (tuple(map(_op, nodes)), tuple(map(_dtype, nodes)), tuple(reads), _shape_classes(shapes),
+                 tuple(operands.kinds), tuple(graph.kept), tuple(graph.spare),
+                 tuple(map(_order_of, strides)) if strides.count(None) < len(nodes) else None,
+                 _structural(nodes, attrs) if attrs.count(None) < len(nodes) else None)
     return graph
 
 
-def _ask_who_holds(graph: Graph, number: dict[Any, int], uses: list[int], leaf_uses: list[int]) -> None:
+def _further(operands: _Operands, node: Node, i: int) -> list[int]:
+    """The numbers of the third operand and those after it."""
+    numbers = []
+    for k, operand in enumerate(node.rest, 2):
+        at = operands.number.get(operand) if type(operand) is Node else None
+        if at is None:
+            at = operands.place(operand, i, k)
+        else:
+            operands.uses[at] += 1
+        numbers.append(at)
+    return numbers
+
+
+def _structural(nodes: list[Node], attrs: list[Any]) -> tuple[Any, ...]:
+    """The attributes that belong to the structure: all but the places and indices of writes, which are run-time values."""
+    return tuple([None if x is None or n.op.kind == "mutate" else x for n, x in zip(nodes, attrs, strict=True)])
+
+
+def _ask_who_holds(graph: Graph, operands: _Operands) -> None:
     """Reference counts tell who else holds a node: beyond the lists here and the operands that were counted."""
-    nodes, leaves = graph.nodes, graph.leaves
-    graph.kept = [getrefcount(node) - n > _EXTRA for node, n in zip(nodes, uses, strict=True)]
-    graph.spare = [n >= 0 and getrefcount(leaf) - n <= _EXTRA for leaf, n in zip(leaves, leaf_uses, strict=True)]
-    number.clear()
+    uses, count = operands.uses, len(graph.nodes)
+    graph.kept = [getrefcount(node) - n > _EXTRA for node, n in zip(graph.nodes, uses, strict=False)]
+    graph.spare = [n >= 0 and getrefcount(leaf) - n <= _EXTRA
+                   for leaf, n in zip(graph.leaves, uses[count:], strict=True)]
+    operands.views.clear()
+    for view in operands.seen:
+        if getrefcount(view) - operands.seen[view] > _EXTRA:  # work outside reads through it: what it views must stay
+            at = operands.number[view.a]
+            if at < count:
+                graph.kept[at] = True
+            else:
+                graph.spare[at - count] = False
 
 
 _EXTRA = 0
@@ -219,7 +258,7 @@ def _calibrate() -> None:
     global _EXTRA
     nodes = [Node()]
     number = {nodes[0]: 0}
-    _EXTRA = [getrefcount(node) for node, n in zip(nodes, [0], strict=True)][0]
+    _EXTRA = [getrefcount(node) for node, n in zip(nodes, [0], strict=False)][0]
     number.clear()
 
 

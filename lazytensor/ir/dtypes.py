@@ -107,7 +107,7 @@ _LAWS: dict[Any, tuple[str, ...]] = {
     np.negative: ("involution",), np.conjugate: ("involution",), np.invert: ("involution",),
     np.logical_not: ("involution",), np.absolute: ("idempotent",), np.fabs: ("idempotent",),
     np.floor: ("idempotent",), np.ceil: ("idempotent",), np.trunc: ("idempotent",), np.rint: ("idempotent",),
-    np.positive: ("idempotent",),
+    np.sign: ("idempotent",), np.positive: ("identity",),
 }
 
 

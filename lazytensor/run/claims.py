@@ -6,7 +6,7 @@ import os
 import threading
 from typing import Any
 
-from ..ir.capture import Busy, pending
+from ..ir.capture import Busy, claimed
 from ..ir.node import Node
 
 
@@ -34,12 +34,10 @@ def claim(targets: list[Node]) -> tuple[Run, list[Node]]:
     while True:
         with _lock:
             try:
-                nodes = pending(targets)
+                nodes = claimed(targets, run)
             except Busy as busy:
                 other = busy.claim
             else:
-                for node in nodes:
-                    node.claim = run
                 if nodes:
                     _active.add(run)
                 return run, nodes

@@ -169,13 +169,14 @@ class Floating:
     A context manager; at the end of a run `errors` holds what to warn of.
     """
 
-    __slots__ = ("errors", "capsule", "token", "outer")
+    __slots__ = ("errors", "capsule", "own", "token", "outer")
 
     def __enter__(self) -> Floating:
         self.outer = floating.noted.node, floating.noted.errors
         self.errors: list[tuple[Any, str]] = []
         floating.noted.errors = self.errors
         self.capsule: Any = None
+        self.own = False
         self.token: Any = None
         return self
 
@@ -183,11 +184,12 @@ class Floating:
         """The node runs next."""
         floating.noted.node = node
         wanted = node.errstate
-        if wanted is not self.capsule and wanted is not None:
+        own = node.op.label is None
+        if (wanted is not self.capsule or own is not self.own) and wanted is not None:
             if self.token is not None:
                 floating.leave(self.token)
-            self.capsule = wanted
-            self.token = floating.enter(floating.running(wanted) if node.op.label else wanted)
+            self.capsule, self.own = wanted, own
+            self.token = floating.enter(wanted if own else floating.running(wanted))
 
     def __exit__(self, *exc: object) -> None:
         if self.token is not None:

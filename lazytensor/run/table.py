@@ -39,15 +39,23 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
     if program.guarded and not holds(program, graph):
         assert program.otherwise is not None
         program = program.otherwise
-    nodes, leaves = graph.nodes, graph.leaves
-    values = [x.buffer if type(x) is Node else x for x in leaves]
+    values = [x.buffer if type(x) is Node else x for x in graph.leaves]
     values += program.spare_slots
-    hooks, noted, count, debug = on_execute, floating.noted, program.leaves, current.debug
-    node: Any = None
-    capsule: Any = None
-    done = -1
     state = Floating()
     state.__enter__()
+    try:
+        _run_rows(program, graph, values, state)
+    finally:
+        state.__exit__()
+    return _reported(state.errors, program, graph) if state.errors else state.errors
+
+
+def _run_rows(program: Program, graph: Graph, values: list[Any], state: Floating) -> None:
+    """The loop over the records. A result goes straight into its slot: a name would count as a holder of its memory."""
+    nodes, leaves, count = graph.nodes, graph.leaves, program.leaves
+    hooks, noted, debug = on_execute, floating.noted, current.debug
+    node = capsule = None
+    done = -1
     try:
         if program.needless:
             _forget_operands(program.needless, graph)
@@ -59,7 +67,6 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
                 noted.node = node
             if hooks:
                 _tell(node)
-            # The result goes straight into its slot: a name for it here would count as a holder of its memory.
             if code == MAP2 and values[gauge].nbytes < limit:
                 values[out] = fn(values[a], values[b])
             elif code == MAP1 and values[gauge].nbytes < limit:
@@ -88,9 +95,6 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
     except BaseException as error:
         _rescue(program, graph, values, done, error)
         raise (error if node is None else explained(error, node)) from None
-    finally:
-        state.__exit__()
-    return _reported(state.errors, program, graph) if state.errors else state.errors
 
 
 def _enter(state: Floating, node: Node, switch: bool) -> Any:
