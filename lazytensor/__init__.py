@@ -40,6 +40,12 @@ def realize(*values: Any) -> None:
     _realize_all(values, 1)
 
 
+def _explain(self: Any) -> str:
+    """What computing this array would run: see `lazytensor.explain`."""
+    return str(__getattr__("explain")(self))
+
+
+Tensor.explain = _explain  # type: ignore[attr-defined]
 _ROOMS = {"explain": "lazytensor.see.explain", "verify": "lazytensor.see.verify"}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..ir.layout import canonical, view_or_copy
 from ..ir.node import Node, leaf
+from ..run.pool import is_block
 from .handle import (
     Tensor,
     View,
@@ -50,7 +51,7 @@ class Flags:
     @property
     def owndata(self) -> bool:
         """Whether the array owns its memory."""
-        return self._t._value.__class__ is Node
+        return self._t._value.__class__ is Node and _outer_base(self._t) is None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(geometry(self._t).flags, name)
@@ -103,8 +104,8 @@ def setflags(self: Any, write: Any = None, align: Any = None, uic: Any = None) -
     """As `numpy.ndarray.setflags`."""
     if write is not None:
         set_writeable(self, bool(write))
-    if align is not None:
-        export(self).setflags(align=align)
+    if align is not None or uic is not None:
+        export(self).setflags(**{k: v for k, v in (("align", align), ("uic", uic)) if v is not None})
 
 
 def _get_shape(self: Any) -> Any:
@@ -219,7 +220,16 @@ def _get_matrix_transposed(self: Any) -> Any:
 
 def _get_base(self: Any) -> Any:
     v = self._value
-    return v.root if v.__class__ is View else None
+    if v.__class__ is View:
+        return v.root
+    return wrap(_outer_base(self))
+
+
+def _outer_base(self: Any) -> Any:
+    """The base of memory that was taken in and is not ours alone."""
+    state = self._state
+    base = None if state is None or state.memory is None else state.memory.base
+    return None if base is None or is_block(base) else base
 
 
 def _set_flat(self: Any, value: Any) -> None:

@@ -110,7 +110,7 @@ class Loans:
         """What the user gets for a result."""
         kind = type(value)
         if kind is _ndarray:
-            return self._array(value) if self.owners else wrap(value)
+            return self._array(value) if self.owners else wrap(value, 1)
         if kind is list or kind is tuple:
             return kind([self.returned(v) for v in value])
         if kind is dict:
@@ -124,7 +124,7 @@ class Loans:
         if own is not None:
             return own
         if value.base is None or value.dtype.hasobject:
-            return wrap(value)
+            return wrap(value, 2)
         owner = _owner(value)
         sharing = [pair for pair in self.lent.values() if _owner(pair[1]) is owner]
         if not sharing:

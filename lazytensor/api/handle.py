@@ -259,10 +259,11 @@ def is_shared(root: Tensor) -> bool:
 class _Known:
     """How many references the functions here see of a root's memory, and of its node, that nobody else holds."""
 
-    __slots__ = ("memory", "node", "buffer")
+    __slots__ = ("memory", "node", "buffer", "fresh")
 
 
 _known = _Known()
+_known.fresh = 0
 
 
 def state_of(root: Tensor) -> State:
@@ -314,18 +315,24 @@ def export(t: Tensor) -> Any:
     return array
 
 
-def wrap(value: Any) -> Any:
-    """A Tensor over what NumPy returned, sharing its memory; anything but a plain ndarray is given back as it is."""
+def wrap(value: Any, holders: int = 0) -> Any:
+    """A Tensor over what NumPy returned, sharing its memory; anything but a plain ndarray is given back as it is.
+
+    `holders` counts the names that the callers have for the value, which are forgotten when they return.
+    """
     if type(value) is not _ndarray:
         return value
     node = leaf(value, None if value.flags.c_contiguous and 1 not in value.shape and value.size else canonical(
         value.strides, value.shape, value.dtype.itemsize))
     t = new(Tensor)
     t._value = node
+    base = value.base
+    if base is None and getrefcount(value) <= _known.fresh + holders and value.flags.writeable:
+        t._state = None
+        return t
     state = t._state = State()
     state.memory = value
     state.writeable = value.flags.writeable
-    base = value.base
     if base is not None and (type(base) is not _ndarray or base.base is not None):
         state.pinned = True
     elif not dense(value.shape, value.strides, value.dtype.itemsize):
@@ -394,6 +401,8 @@ def _calibrate() -> None:
                 break
         else:
             raise ImportError("lazytensor cannot tell who holds an array on this Python: sys.getrefcount is not exact")
+    while wrap(np.zeros(1))._state is not None:
+        _known.fresh += 1
 
 
 _calibrate()

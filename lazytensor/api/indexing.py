@@ -278,7 +278,12 @@ def _store(self: Any, index: Any, value: Any) -> bool:
     shape = target.shape
     if not shape and (type(value) is not Tensor or value._value.shape) and type(value) not in NUMBERS:
         return False
-    node = _value_operand(value, self._value.dtype, shape)
+    if issubclass(type(value), Scalar) and value._node.dtype != self._value.dtype:
+        value = value_of(value)
+    if issubclass(type(value), _generic):
+        node = _element_value(value, self._value.dtype)
+    else:
+        node = _value_operand(value, self._value.dtype, shape)
     if node.shape != shape and node.shape:
         _check_fits(node, shape)
     return change(_STORE, self, (node,), (index,), _getframe(3))

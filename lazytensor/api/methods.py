@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import GenericAlias
 from typing import Any
 
 import numpy as np
@@ -222,7 +223,10 @@ def round_(self: Any, decimals: int = 0, out: Any = None) -> Any:
 
 def fill(self: Any, value: Any) -> None:
     """As `numpy.ndarray.fill`."""
-    self[...] = value
+    if self._value.dtype.hasobject:
+        export(self).fill(value)
+    else:
+        self[...] = value
 
 
 def sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
@@ -342,6 +346,7 @@ def _attach() -> None:
     for name in ("__repr__", "__str__", "__bool__", "__int__", "__float__", "__complex__", "__index__",
                  "__format__"):
         setattr(Tensor, name, _from_value(getattr(_ndarray, name), name))
+    Tensor.__class_getitem__ = classmethod(GenericAlias)  # type: ignore[attr-defined]
     Tensor.__hash__ = None  # type: ignore[assignment]
 
 

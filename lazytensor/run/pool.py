@@ -136,9 +136,6 @@ def sole(array: Any, references: int) -> bool:
     return getrefcount(base) == (4 if id(base) in _ids else 3) and base.base is None
 
 
-def exclusive(array: Any) -> bool:
-    """`sole` for an array whose own object may be held by anyone inside lazytensor: only its memory is asked about."""
-    base = array.base
-    if base is None:
-        return True
-    return type(base) is _ndarray and base.base is None and getrefcount(base) == (4 if id(base) in _ids else 3)
+def is_block(array: Any) -> bool:
+    """Whether an array is one of the pool's blocks."""
+    return id(array) in _ids

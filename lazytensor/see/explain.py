@@ -14,17 +14,29 @@ from ..run import floating, pool
 from ..run.table import holds
 from ..schedule.memory import IN_PLACE_BYTES, nbytes_of, predicted_peak
 from ..schedule.plan import Plan, Step
+from .verify import node_of
 
 WHY = "one step an operation: this engine makes NumPy's own calls and fuses none"
 
 
-def explain(nodes: list[Node]) -> str:
-    """The steps that computing these nodes would take, with the memory that they need. Runs nothing.
+def explain(*tensors: Any) -> str:
+    """The steps that computing these results would take, with the memory that they need. Runs nothing.
 
     Each line gives the operation, dtype and shape, where the result is put, and the place in the user's program.
+
+    Parameters
+    ----------
+    *tensors : Tensor or lazy scalar
+        Also nodes (`lazytensor.ir.node.Node`).
+
+    Examples
+    --------
+    >>> import lazytensor as np
+    >>> print(np.explain(np.arange(3) + 1).splitlines()[0])
+    1 operation pending, 1 step to run on 2 inputs
     """
     try:
-        waiting = pending(nodes)
+        waiting = pending([t if isinstance(t, Node) else node_of(t) for t in tensors])
     except Busy:
         return "another thread is computing this\n"
     if not waiting:

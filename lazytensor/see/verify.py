@@ -36,7 +36,7 @@ def verify(*tensors: Any) -> None:
     >>> import lazytensor as np
     >>> np.verify(np.arange(5.0) * 2 + 1)
     """
-    targets = [_node_of(t) for t in tensors]
+    targets = [node_of(t) for t in tensors]
     nodes = pending(targets)
     expected: dict[Node, Any] = {}
     described = {}
@@ -55,7 +55,8 @@ def verify(*tensors: Any) -> None:
                                     f"{floating.place(node)}")
 
 
-def _node_of(t: Any) -> Node:
+def node_of(t: Any) -> Node:
+    """The node that computing a Tensor or lazy scalar computes."""
     if hasattr(type(t), "_node"):
         return t._node  # type: ignore[no-any-return]
     v = t._value
