@@ -292,7 +292,8 @@ x += 1j; n += 0.5; u + 300; x[0] = 'a'; -m; m - m; np.exp(x, out=n); np.add(x, y
 c // c; x.sort(axis=4); np.float64(1) @ x; x[1, 2, 3]; x[[0, 5]] = 1; n ** -1; n ** -u.astype(int); np.repeat(v, -k)
 np.bincount(n[0]); np.linalg.inv(w[:3]); np.linalg.cholesky(-np.eye(3) * x.sum()); int(x); float(v); bool(x)
 complex(x); k[x.sum()]; range(x.sum()); f'{x:.2f}'; [1][x.sum()]; x.item(); x.item(99); x[m.T]; x[m[:, :3]] = 0
-np.array(['a']).astype(float); x.clip(1, np.ones(5)); x.copy('Z'); x.ravel('Z'); np.matmul(x, z); x[d]; x + 'a'; x + None; x < object(); x @ 2
+np.array(['a']).astype(float); x.clip(1, np.ones(5)); x.copy('Z'); x.ravel('Z'); np.matmul(x, z)
+x[d]; x + 'a'; x + None; x < object(); x @ 2
 divmod(x, 'a'); x.partition(9); x.put(99, 1); np.array([x, v]) @ 1
 """
 

@@ -18,7 +18,6 @@ from .handle import (
     c_layout,
     export,
     geometry,
-    is_shared,
     is_writeable,
     lock_of,
     memory_of,
@@ -84,6 +83,54 @@ class Flags:
     __hash__ = None  # type: ignore[assignment]
 
 
+class FlatIterator:
+    """What ``t.flat`` gives: NumPy's `flatiter` over the array's memory, which takes and gives Tensors."""
+
+    __slots__ = ("_real",)
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        return np.flatiter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def __iter__(self) -> FlatIterator:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._real)
+
+    def __len__(self) -> int:
+        return len(self._real)
+
+    def __getitem__(self, index: Any) -> Any:
+        return wrap(self._real[looked_at(index)])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._real[looked_at(index)] = looked_at(value)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.array(self._real, dtype=dtype)
+
+    def copy(self) -> Any:
+        """A Tensor with the elements that are left, in one dimension."""
+        return wrap(self._real.copy())
+
+    def _compared(name: str) -> Any:  # type: ignore[misc]
+        def method(self: Any, other: Any) -> Any:
+            return wrap(getattr(self._real, name)(looked_at(other)))
+        return method
+
+    __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = map(
+        _compared, ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"))
+    __hash__ = None  # type: ignore[assignment]
+    del _compared
+
+
 _KEYS = {"WRITEABLE": "writeable", "W": "writeable", "OWNDATA": "owndata", "O": "owndata"}
 
 
@@ -91,12 +138,12 @@ def set_writeable(t: Any, value: bool) -> None:
     """``t.flags.writeable = value``; a view can be made writeable only if its root is."""
     v = t._value
     if v.__class__ is View:
-        if value and not is_writeable(v.root):
+        if value and (v.locked or not is_writeable(v.root)):
             raise ValueError("cannot set WRITEABLE flag to True of this array")
         v.writeable = value
         return
-    if value and is_shared(t) and not t._state.memory.flags.writeable:
-        t._state.memory.flags.writeable = True
+    if value and not is_writeable(t):
+        run(t).flags.writeable = True
     state_of(t).writeable = value
 
 
@@ -265,7 +312,7 @@ _SIMPLE: dict[str, Any] = {
     "nbytes": (lambda t: prod(t._value.shape) * t._value.dtype.itemsize, None),
     "flags": (Flags, None), "base": (_get_base, None), "T": (_get_transposed, None),
     "mT": (_get_matrix_transposed, None), "real": (_get_real, _set_real), "imag": (_get_imag, _set_imag),
-    "flat": (lambda t: export(t).flat, _set_flat), "data": (lambda t: export(t).data, None),
+    "flat": (lambda t: FlatIterator(export(t).flat), _set_flat), "data": (lambda t: export(t).data, None),
     "ctypes": (lambda t: _pinned(t).ctypes, None), "device": (lambda t: "cpu", None),
     "__array_interface__": (_address("__array_interface__"), None),
     "__array_struct__": (_address("__array_struct__"), None),

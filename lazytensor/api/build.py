@@ -71,9 +71,10 @@ def operand(value: Any) -> Any:
 
 
 def taken_in(array: Any) -> Node:
-    """A real array as an operand: its elements as they are now."""
-    if array.nbytes <= SNAPSHOT and not array.dtype.hasobject:
-        array = array.copy(order="K")
+    """A real array as an operand: its elements as they are now. A copy must have the array's own strides, which NumPy's
+    loops look at."""
+    if array.nbytes <= SNAPSHOT and not array.dtype.hasobject and array.flags.c_contiguous:
+        array = array.copy()
         return leaf(array, _strides(array))
     return leaf(array, _strides(array), AT_ONCE)
 
@@ -116,7 +117,8 @@ def bound(node: Node) -> None:
             if size >= _LARGE and size > node.nbytes:
                 pinned += size
         else:
-            buffer = x.a.buffer if x.buffer is None else x.buffer
+            base = x.a if x.buffer is None else x
+            buffer = None if base is None else base.buffer  # None if another thread has run the node by now
             if type(buffer) is _ndarray and buffer.nbytes >= _LARGE:
                 pinned += buffer.nbytes
     if pinned:
@@ -192,6 +194,9 @@ def elementwise(record_: UfuncRecord, inputs: tuple[Any, ...], frame: Any, attrs
     found = resolved(record_, inputs, **options) if options else resolved(record_, inputs)
     shape = shape_of(inputs)
     dtype = found.outputs[0]
+    if not shape and (not (found.lazy or lazy) or not any(type(x) is Node and x.buffer is None and x.depth
+                                                          for x in inputs)):
+        raise NotArray  # nothing to wait for: NumPy's own scalar
     strides = strides_for(shape, dtype.itemsize, inputs) if like is ... else like
     return record(record_.op, inputs, attrs, shape, dtype, strides, frame, found.lazy or lazy)
 

@@ -30,7 +30,7 @@ def _array_of(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
     if order == "A" and not same:  # NumPy's order then is not that of `astype`
         return _eagerly(t, dtype, order, copy, ndmin)
     if copy is not True and same and _fits(t, order):
-        result = t
+        result = t if dtype is None or np.dtype(dtype).char == v.dtype.char else t.view(np.dtype(dtype))
     elif copy is False:
         raise ValueError(_avoidance())
     elif same:

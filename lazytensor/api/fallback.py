@@ -131,7 +131,9 @@ class Loans:
             return wrap(value)
         t, array = sharing[0] if len(sharing) == 1 else next(filter(_containing(value), sharing), sharing[0])
         step = relative_view, (offset_of(value) - offset_of(array), value.shape, value.strides, value.dtype)
-        return apply_steps(t, (step,), value, value.flags.writeable)
+        view = apply_steps(t, (step,), value, value.flags.writeable)
+        view._value.locked = not value.flags.writeable and type(value.base) is not _ndarray
+        return view
 
 
 def _concerns(kind: Any) -> bool:

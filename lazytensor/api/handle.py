@@ -36,16 +36,17 @@ class View:
     """A view: steps from its root's value to its own, and the geometry that they give.
 
     `of` and `given` are the root's shape and dtype when the view was made: if the root has been given others since
-    (``a.shape = ...``), the root's value is put back into the old ones first.
+    (``a.shape = ...``), the root's value is put back into the old ones first. A `locked` view cannot be made writeable.
     """
 
-    __slots__ = ("root", "steps", "shape", "dtype", "strides", "writeable", "of", "given")
+    __slots__ = ("root", "steps", "shape", "dtype", "strides", "writeable", "locked", "of", "given")
     root: Tensor
     steps: tuple[Any, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     strides: tuple[int, ...] | None
     writeable: bool
+    locked: bool
     of: Any
     given: Any
 
@@ -143,6 +144,7 @@ def view_tensor(root: Tensor, steps: tuple[Any, ...], geometry: Any, writeable: 
     v.strides = None if geometry.flags.c_contiguous and 1 not in shape and 0 not in shape else canonical(
         geometry.strides, shape, v.dtype.itemsize)
     v.writeable = writeable
+    v.locked = False
     v.of = root._value.shape
     t = new(Tensor)
     t._value = v
@@ -310,8 +312,9 @@ def export(t: Tensor) -> Any:
     else:
         memory = memory_of(v.root)
         array = apply_view(steps_of(t), memory)
-    if not is_writeable(t) and array.flags.writeable:
-        array.flags.writeable = False
+    writeable = is_writeable(t)
+    if array.flags.writeable is not writeable:
+        array.flags.writeable = writeable
     return array
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.dtypes import UfuncRecord
+from ..ir.dtypes import NUMERIC, UfuncRecord
 from ..ir.layout import dense
 from ..ir.node import AT_ONCE, Node, make
 from ..ir.operation import Operation, register
@@ -79,8 +79,10 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
     capsule = floating.in_force()
     found = resolved(record_, inputs, out=target._value.dtype, **options)
     read_only(target, "output array is read-only")
-    _check_shapes(record_.ufunc, inputs + mask, target)
-    if not found.lazy or not may_wait(root, inputs + mask, capsule):
+    _check_shapes(record_.ufunc, inputs + mask, target, options)
+    kinds = {target._value.dtype.kind, *[d.kind for d in found.loop]}
+    lazy = found.lazy and target._value.dtype.char in NUMERIC and (len(kinds) == 1 or "c" not in kinds)
+    if not lazy or not may_wait(root, inputs + mask, capsule):
         return _at_once(record_.ufunc, target, values, where, options)
     keywords = tuple(sorted(options.items()))
     v = target._value
@@ -120,7 +122,7 @@ def _part_operation(ufunc: Any) -> Operation:
 _parts: dict[Any, Operation] = {}
 
 
-def _check_shapes(ufunc: Any, inputs: tuple[Any, ...], target: Tensor) -> None:
+def _check_shapes(ufunc: Any, inputs: tuple[Any, ...], target: Tensor, options: dict[str, Any]) -> None:
     """NumPy's ValueError if the operands do not fit the output."""
     wanted = target._value.shape
     for x in inputs:
@@ -136,7 +138,7 @@ def _check_shapes(ufunc: Any, inputs: tuple[Any, ...], target: Tensor) -> None:
         v = target._value
         out = np.lib.stride_tricks.as_strided(np.zeros(1, v.dtype), v.shape, (0,) * len(v.shape))
         ufunc(*[stand_in(x) for x in inputs[:ufunc.nin]], out=out,
-              **({"where": stand_in(inputs[-1])} if len(inputs) > ufunc.nin else {}))
+              **({"where": stand_in(inputs[-1])} if len(inputs) > ufunc.nin else {}), **options)
 
 
 def _at_once(ufunc: Any, target: Tensor, values: tuple[Any, ...], where: Any, options: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ from .build import (
     users_frame,
 )
 from .handle import Tensor, export, lock_of, read, tensor, unwrapped, wrap_all
-from .inplace import write_ufunc
+from .inplace import looked_at, write_ufunc
 from .scalar import Scalar, scalar, value_of
 
 _getframe = sys._getframe
@@ -248,7 +248,13 @@ def on_real(fn: Callable[..., Any], *operands: Any) -> Any:
     """The operator of real arrays: NumPy knows what to do, or whom to ask."""
     if type(fn) is not np.ufunc and any(_declines(x) for x in operands):
         return NotImplemented
-    return wrap_all(fn(*[unwrapped(x) for x in operands]))
+    lend = looked_at if all(_is_known(type(x)) for x in operands) else unwrapped
+    return wrap_all(fn(*[lend(x) for x in operands]))
+
+
+def _is_known(kind: type) -> bool:
+    """Whether values of this type cannot keep an array that an operator lends them."""
+    return kind is Tensor or kind in NUMBERS or kind is _ndarray or issubclass(kind, (_generic, Scalar))
 
 
 def _declines(value: Any) -> bool:
@@ -362,9 +368,9 @@ def power_in_place(self: Any, other: Any) -> Any:
 def _fast_power(a: Any, b: Any) -> UfuncRecord | None:
     """The ufunc by which NumPy (2.3 and newer) replaces a power with a special exponent: a Python int 2 or -1, or a
     Python float 0.5."""
-    if type(a) is not Node or a.dtype.kind not in "fc":
+    if type(a) is not Node or a.dtype.kind not in "fc" and not (a.dtype.kind in "iu" and type(b) is int and b == 2):
         return None
-    special = _SPECIAL_POWERS.get((type(b), b))
+    special = _SPECIAL_POWERS.get((type(b), b)) if type(b) in (int, float) else None
     return None if special is None else record_of(special)
 
 

@@ -71,7 +71,10 @@ def compute(node: Node, values: list[Any], out: Any = None) -> Any:
         return fn(*[v[()] if type(v) is np.ndarray else v for v in values])
     steps, extra = node.attrs
     target = values[0]
-    fn(apply_view(steps, target), *values[1:], *extra)
+    view = apply_view(steps, target)
+    if not view.flags.writeable:  # NumPy makes some views read-only; the program has made this one writeable
+        view.flags.writeable = True
+    fn(view, *values[1:], *extra)
     return target
 
 
@@ -118,10 +121,15 @@ def mutate(node: Node) -> Any:
     references = sum(2 if x is old else type(x) is Node and x.op is _VIEW and x.a is old for x in inputs)
     memory = own_memory(old, references)
     values = [memory, *[_rebased(x, old, memory) for x in inputs[1:]]]
-    if memory is old.buffer:
-        old.buffer = None
-        old.claim = LostValueError("its memory was given to the write that followed")
-    return compute(node, values)
+    if memory is not old.buffer:
+        return compute(node, values)
+    old.buffer = None
+    old.claim = LostValueError("its memory was given to the write that followed")
+    try:
+        return compute(node, values)
+    except BaseException as error:
+        old.claim = error
+        raise
 
 
 def execute(node: Node) -> None:
@@ -209,7 +217,9 @@ def run_directly(nodes: list[Node | None]) -> list[tuple[Any, str]]:
             try:
                 execute(node)
             except BaseException as error:
-                raise explained(error, node) from None
+                nodes[i] = node
+                explained(error, node)
+                raise
         return state.errors
 
 
