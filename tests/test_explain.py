@@ -27,7 +27,7 @@ def program(x):
 
 def test_explain_names_each_step():
     targets = program(leaf(np.ones((400, 400)), None))
-    lines = explain(targets).splitlines()
+    lines = explain(*targets).splitlines()
     assert lines[0] == "5 operations pending, 4 steps to run on 2 inputs"
     assert any("add(" in line and "2.0" in line and "in the memory of #" in line for line in lines)
     assert any("store(" in line and "a view of #" in line for line in lines)
@@ -40,15 +40,15 @@ def test_explain_names_each_step():
 
 def test_explain_predicts_what_happens():
     targets = program(leaf(np.ones((400, 400)), None))
-    assert "arrays made: 1 (1.28 MB in all), predicted peak 1.28 MB besides" in explain(targets)
+    assert "arrays made: 1 (1.28 MB in all), predicted peak 1.28 MB besides" in explain(*targets)
     graphs.run(*targets)
-    assert explain(targets) == "computed already: nothing to run\n"
+    assert explain(*targets) == "computed already: nothing to run\n"
 
 
 def test_explain_of_more_than_is_planned():
     targets = program(leaf(np.ones(4), None))
     with config(plan_nodes=3):
-        assert explain(targets).startswith("5 operations, run one by one")
+        assert explain(*targets).startswith("5 operations, run one by one")
 
 
 def test_report_counts():

@@ -13,7 +13,7 @@ import lazytensor
 
 ROOT = pathlib.Path(lazytensor.__file__).parent
 FLOORS = ("config", "errors", "ir", "optimise", "schedule", "lower", "run", "compile", "api", "see", "command",
-          "__init__", "__main__")  # fmt: skip
+          "__init__", "__main__")
 SAME_HEIGHT = {"config": "errors", "errors": "config"}  # a setting's error is one of the errors
 LATE = {
     ("ir.dag", "networkx"),  # costs 240 ms: when a graph is first built
@@ -63,7 +63,7 @@ def targets(name, statement):
         here = parts[: len(parts) - (statement.level - 1)]
         base = ".".join(("lazytensor", *here, *([base] if base else [])))
     return [inner(f"{base}.{alias.name}") if inner(f"{base}.{alias.name}") in NAMES else inner(base)
-            for alias in statement.names]  # fmt: skip
+            for alias in statement.names]
 
 
 def inner(dotted):
@@ -76,7 +76,7 @@ def inner(dotted):
 def all_imports(late=None):
     """(module, imported) pairs, of imports in functions, outside of them, or both."""
     return {(name, target) for name, (_, tree) in TREES.items() for statement, is_late in imports(tree)
-            if late in (None, is_late) for target in targets(name, statement)}  # fmt: skip
+            if late in (None, is_late) for target in targets(name, statement)}
 
 
 def test_every_module_has_a_floor():
@@ -117,7 +117,7 @@ def test_imports_in_functions_are_those_that_are_listed():
 def test_importing_loads_no_heavy_library():
     script = ("import sys, numpy; before = set(sys.modules); import lazytensor as np; x = np.arange(3.0) + 1; x[0]; "
               "new = {m.partition('.')[0] for m in set(sys.modules) - before}; "
-              "print(*sorted(new & {'networkx', 'llvmlite', 'scipy', 'pandas'}), np.__name__)")  # fmt: skip
+              "print(*sorted(new & {'networkx', 'llvmlite', 'scipy', 'pandas'}), np.__name__)")
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["lazytensor"]
 
@@ -125,6 +125,6 @@ def test_importing_loads_no_heavy_library():
 def test_this_test_would_notice():
     tree = ast.parse("if a:\n import os\ndef f():\n def g():\n  from ..api import handle\n")
     assert [(ast.unparse(s), late) for s, late in imports(tree)] == [
-        ("import os", False), ("from ..api import handle", True)]  # fmt: skip
+        ("import os", False), ("from ..api import handle", True)]
     assert targets("ir.node", list(imports(tree))[1][0]) == ["api.handle"]
     assert floor("api.handle") > floor("ir.node")

@@ -121,7 +121,7 @@ np.vectorize(abs)(x); np.frompyfunc(abs, 1, 1)(x); np.apply_along_axis(sum, 0, x
 np.random.default_rng(1).choice(4, p=v ** 2 / (v ** 2).sum()); np.fromiter(v, float); x.astype('M8[s]')
 """
 TABLES = {"operators": OPERATORS, "ufuncs": UFUNCS, "in place": IN_PLACE, "reductions": REDUCTIONS, "views": VIEWS,
-          "writes": WRITES, "copies": COPIES, "products": PRODUCTS, "scalars": SCALARS}  # fmt: skip
+          "writes": WRITES, "copies": COPIES, "products": PRODUCTS, "scalars": SCALARS}
 
 
 def rows(table):
@@ -133,7 +133,7 @@ PROMISED = [pytest.param(row, id=f"{name}: {row}") for name, table in TABLES.ite
 
 RUNS = [pytest.param(row, id=f"{name}: {row}") for name, table in {
     "asked for": ASKED_FOR, "of unknown shape": OF_UNKNOWN_SHAPE, "depending on values": DEPENDING_ON_VALUES,
-}.items() for row in rows(table)]  # fmt: skip
+}.items() for row in rows(table)]
 
 
 def pending_names(np, row):

@@ -34,6 +34,9 @@ from .scalar import spelled_out
 _ndarray = np.ndarray
 
 
+_OWNDATA, _WRITEABLE = 4, 1024
+
+
 class Flags:
     """What ``t.flags`` gives: NumPy's flags, by attribute or by key; `writeable` can be set."""
 
@@ -51,6 +54,12 @@ class Flags:
     def owndata(self) -> bool:
         """Whether the array owns its memory."""
         return self._t._value.__class__ is Node and _outer_base(self._t) is None
+
+    @property
+    def num(self) -> int:
+        """The flags as one number, with NumPy's bits."""
+        rest = geometry(self._t).flags.num & ~(_OWNDATA | _WRITEABLE)
+        return int(rest | _OWNDATA * self.owndata | _WRITEABLE * self.writeable)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(geometry(self._t).flags, name)
@@ -131,6 +140,9 @@ class FlatIterator:
     del _compared
 
 
+FlatIterator.__name__ = FlatIterator.__qualname__ = "flatiter"
+FlatIterator.__module__ = "numpy"
+
 _KEYS = {"WRITEABLE": "writeable", "W": "writeable", "OWNDATA": "owndata", "O": "owndata"}
 
 
@@ -152,7 +164,8 @@ def setflags(self: Any, write: Any = None, align: Any = None, uic: Any = None) -
     if write is not None:
         set_writeable(self, bool(write))
     if align is not None or uic is not None:
-        export(self).setflags(**{k: v for k, v in (("align", align), ("uic", uic)) if v is not None})
+        real = memory_of(self) if self._value.__class__ is Node else export(self)
+        real.setflags(**{k: v for k, v in (("align", align), ("uic", uic)) if v is not None})
 
 
 def _get_shape(self: Any) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 
 
 from .handle import Tensor, export
+from .scalar import Scalar
+from .scalar import value_of as scalar_value
 
 EXACT = frozenset("?bhilqBHILQefdgFDG")
 """The dtype characters that come through the protocol unchanged. NumPy asks for a buffer first when it takes an array in,
@@ -19,6 +21,8 @@ and for `__array__` if there is none: all other dtypes refuse."""
 
 
 def _memory(t: Any) -> Any:
+    if issubclass(type(t), Scalar):
+        return scalar_value(t)
     dtype = t._value.dtype
     if dtype.char not in EXACT:
         raise TypeError(f"memoryview: a Tensor of dtype {dtype} has no buffer; use memoryview(t.numpy())")
@@ -52,14 +56,13 @@ def _fill_slot() -> None:
         return ctypes.c_void_p.from_address(id(kind) + _AS_BUFFER).value
 
     known = functions(bytearray)
-    if ctypes.sizeof(ctypes.c_void_p) != 8 or known is None or functions(int) is not None:
+    if ctypes.sizeof(ctypes.c_void_p) != 8 or known is None or functions(int) is not None or not functions(Tensor):
         return
-    table = functions(Tensor)
-    if table is not None:
+    for table in map(functions, (Tensor, Scalar)):
         ctypes.c_void_p.from_address(table).value = ctypes.cast(_slot, ctypes.c_void_p).value
 
 
 if sys.version_info >= (3, 12):
-    Tensor.__buffer__ = _python_buffer  # type: ignore[attr-defined]
+    Tensor.__buffer__ = Scalar.__buffer__ = _python_buffer  # type: ignore[attr-defined]
 elif sys.implementation.name == "cpython":
     _fill_slot()

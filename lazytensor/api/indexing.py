@@ -303,7 +303,7 @@ def _scatter(self: Any, index: Any, value: Any) -> bool:
     v = self._value
     parts = index if type(index) is tuple else (index,)
     indices = [operand(part) for part in parts if type(part) not in _BASIC]
-    if any(type(x) is not Node or x.dtype.kind not in "iub" for x in indices) or type(index) is list:
+    if any(type(x) is not Node or x.dtype.kind not in "iub" for x in indices):
         raise NotArray
     if len(parts) == 1 and indices[0].dtype.kind == "b":
         if indices[0].shape != v.shape or type(value) not in NUMBERS:

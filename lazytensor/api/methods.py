@@ -295,9 +295,7 @@ def numpy_method(self: Any) -> Any:
 def array_method(self: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     """`__array__`: the same memory as a real array, or a copy if `dtype` or `copy` asks for one."""
     if copy or (dtype is not None and np.dtype(dtype) != self._value.dtype):
-        if copy is False:
-            raise ValueError("Unable to avoid copy while creating an array as requested.")
-        return np.array(peek(self), dtype=dtype, copy=True)
+        return np.array(peek(self), dtype=dtype, copy=True if copy is None else copy)
     return export(self)
 
 

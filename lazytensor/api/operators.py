@@ -292,8 +292,7 @@ def _scalar_result(fn: Callable[..., Any], kinds: tuple[Any, ...]) -> Any:
 def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
     """NumPy's scalar arithmetic (it is not array arithmetic) on lazy and real scalars."""
     pending = [v for v in values if issubclass(type(v), Scalar) and v._node.buffer is None]
-    small = all(type(v) is not int or -128 <= v <= 127 for v in values)
-    if not pending or not small:
+    if not pending or not all(type(v) is not int or _fits_all(v, values) for v in values):
         return fn(*[value_of(v) if issubclass(type(v), Scalar) else v for v in values])
     inputs = tuple([v._node if issubclass(type(v), Scalar) else v for v in values])
     try:
@@ -304,6 +303,13 @@ def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
         return fn(*[value_of(v) if issubclass(type(v), Scalar) else v for v in values])
     op = register(fn.__name__, "scalar", fn, label=f"scalar {_SCALAR_LABEL.get(fn.__name__, fn.__name__)}")
     return scalar(record(op, inputs, None, (), dtype, None, users_frame()))
+
+
+def _fits_all(number: int, values: tuple[Any, ...]) -> bool:
+    """Whether a Python int certainly fits the dtype of every other operand."""
+    kinds = {v.dtype.kind for v in values if type(v) not in NUMBERS}
+    return 0 <= number <= 127 or (-128 <= number < 0 and "u" not in kinds) or (
+        kinds <= {"f", "c"} and -(1 << 15) < number < 1 << 15)
 
 
 _SCALAR_LABEL = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",

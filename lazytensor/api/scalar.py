@@ -5,6 +5,7 @@ There is a class for each dtype, so that ``type(s)(x)`` makes a scalar of that d
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 from types import CodeType
@@ -35,6 +36,8 @@ class Scalar:
     __slots__ = ("_node", "__weakref__")
     _node: Node
     _scalar_type: Any = None
+    __array_priority__ = 1000.0
+    """NumPy's scalars and arrays leave operators to this class: between scalars, arithmetic is not a ufunc's."""
 
     def __new__(cls, value: Any = 0) -> Any:
         return cls._scalar_type(value)
@@ -101,13 +104,18 @@ class Scalar:
         return round(value_of(self)) if ndigits is None else round(value_of(self), ndigits)
 
     def __trunc__(self) -> Any:
-        return value_of(self).__trunc__()
+        return math.trunc(value_of(self))
 
     def __floor__(self) -> Any:
-        return value_of(self).__floor__()
+        return math.floor(value_of(self))
 
     def __ceil__(self) -> Any:
-        return value_of(self).__ceil__()
+        return math.ceil(value_of(self))
+
+    def __bytes__(self) -> bytes:
+        return bytes(value_of(self))
+
+    __iter__ = None
 
     def __format__(self, spec: str) -> str:
         return format(value_of(self), spec)

@@ -211,4 +211,3 @@ def _unwrapped_out(value: Any) -> Any:
 
 
 Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
-Scalar.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
