@@ -22,6 +22,9 @@ from .run.table import run_program
 
 __all__ = ["cache_info", "capture", "clear_cache", "pending", "realize"]
 
+EXACT = 4096
+"""Structures with their sizes that are remembered, so that a loop over arrays of one size finds its plan at once."""
+
 LARGE_WORK = 1 << 28
 """A new structure that writes at least this many bytes is planned at once."""
 
@@ -38,6 +41,7 @@ class _Entry:
 
 _clock = count().__next__
 _cache: dict[tuple[Any, ...], _Entry] = {}
+_exact: dict[tuple[Any, ...], _Entry] = {}
 _lock = threading.Lock()
 _counts = {"runs": 0, "direct": 0, "hits": 0, "plans": 0, "nodes": 0}
 
@@ -71,10 +75,13 @@ def _planned(nodes: list[Node]) -> tuple[Program, Graph] | None:
     if len(nodes) < 2 or len(nodes) > current.plan_nodes:
         return None
     graph = capture(nodes)
-    entry = _cache.get(graph.key)
+    entry = _exact.get(graph.exact)
     if entry is None:
-        entry = _remember(graph.key)
-        if _bytes_written(graph) < LARGE_WORK:
+        key = graph.key
+        entry = _cache.get(key)
+        new = entry is None
+        entry = _remember(key, graph.exact)
+        if new and _bytes_written(graph) < LARGE_WORK:
             return None
     if entry.program is None:
         entry.program = make_program(graph)
@@ -89,13 +96,17 @@ def _bytes_written(graph: Graph) -> int:
     return sum(node.nbytes for node in graph.nodes)
 
 
-def _remember(key: tuple[Any, ...]) -> _Entry:
-    """A new entry; the least recently used eighth is dropped when the cache is full."""
+def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Entry:
+    """The entry of a key, found by the exact structure next time; the least used eighth goes when the cache is full."""
     with _lock:
         if len(_cache) >= current.plans:
             for old in sorted(_cache, key=lambda k: _cache[k].used)[: max(1, current.plans // 8)]:
                 del _cache[old]
-        return _cache.setdefault(key, _Entry())
+            _exact.clear()
+        if len(_exact) >= EXACT:
+            _exact.clear()
+        entry = _exact[exact] = _cache.setdefault(key, _Entry())
+        return entry
 
 
 def cache_info() -> dict[str, int]:
@@ -107,3 +118,4 @@ def clear_cache() -> None:
     """Forgets every plan."""
     with _lock:
         _cache.clear()
+        _exact.clear()

@@ -7,7 +7,9 @@ from operator import attrgetter
 from sys import getrefcount
 from typing import Any
 
-from .node import Node
+import numpy as np
+
+from .node import Node, make
 from .operation import Operation
 
 _VIEW = Operation.VIEW
@@ -86,18 +88,32 @@ class Graph:
         Whether something besides the captured nodes holds the node: a handle, other pending work, or the request.
     spare : list of bool
         For each leaf, whether only the captured nodes hold it, so that its memory may be reused after its last use.
-    key : tuple
-        Structure: operations, dtypes, shape classes, layouts, operands, kept, spare.
+    exact : tuple
+        The structure with the sizes: what two graphs have in common that differ only in numbers, offsets and places.
     """
 
-    __slots__ = ("nodes", "leaves", "reads", "views", "kept", "spare", "key")
+    __slots__ = ("nodes", "leaves", "reads", "views", "kept", "spare", "exact")
     nodes: list[Node]
     leaves: list[Any]
-    reads: list[list[int]]
+    reads: list[tuple[int, ...]]
     views: dict[int, tuple[Any, ...]]
     kept: list[bool]
     spare: list[bool]
-    key: tuple[Any, ...]
+    exact: tuple[Any, ...]
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The structure alone: `exact` with classes of shapes (which lengths are 1, which are equal) and of layouts
+        (which axis lies inside which) in place of lengths and strides."""
+        nodes, reads, kinds, kept = self.exact
+        lengths: dict[int, int] = {0: 0, 1: 1}
+
+        def classes(shape: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple([lengths.setdefault(n, len(lengths)) for n in shape])
+        return (tuple([(op, dtype, classes(shape), _order_of(strides), attrs)
+                       for op, dtype, shape, strides, attrs in nodes]),
+                reads, tuple([(*kind[:2], classes(kind[2]), _order_of(kind[3])) if type(kind) is tuple else kind
+                              for kind in kinds]), kept)
 
 
 _NUMBERS = frozenset((bool, int, float, complex))
@@ -111,9 +127,6 @@ class _Views(dict[int, tuple[Any, ...]]):
         return _NO_VIEWS
 
 
-_op, _dtype, _shape, _strides, _attrs = (attrgetter(x) for x in ("op", "dtype", "shape", "strides", "attrs"))
-
-
 @lru_cache(4096)
 def _order_of(strides: tuple[int, ...] | None) -> tuple[int, ...] | None:
     """The class of a layout: which axis lies inside which; None for C order."""
@@ -121,98 +134,80 @@ def _order_of(strides: tuple[int, ...] | None) -> tuple[int, ...] | None:
 
 
 class _Operands:
-    """Numbers the operands of captured nodes: `number` knows nodes and leaves, `uses` counts references to each."""
+    """Numbers what captured nodes read: `number` knows nodes and leaves, `uses` counts the references to each."""
 
-    __slots__ = ("number", "uses", "leaves", "kinds", "shapes", "views", "seen")
+    __slots__ = ("number", "uses", "leaves", "kinds", "seen", "through")
 
-    def __init__(self, nodes: list[Node]) -> None:
-        self.number: dict[Any, int] = dict(zip(nodes, range(len(nodes)), strict=True))
-        self.uses = [0] * len(nodes)
-        self.leaves: list[Any] = []
-        self.kinds: list[Any] = []
-        self.shapes: list[tuple[int, ...]] = []
-        self.views: dict[int, dict[int, Node]] = {}
+    def __init__(self, number: dict[Any, int], uses: list[int], leaves: list[Any], kinds: list[Any]) -> None:
+        self.number, self.uses, self.leaves, self.kinds = number, uses, leaves, kinds
         self.seen: dict[Node, int] = {}
+        self.through: list[tuple[int, int, Node]] = []
 
     def place(self, operand: Any, node: int, position: int) -> int:
         """The number of an operand that is no captured node nor known leaf: a new leaf, or what is read by a view."""
         kind = type(operand)
         if kind is not Node:
             self.kinds.append(kind if kind in _NUMBERS else operand.dtype)
-            return self._leaf(operand, -1)
+            self.leaves.append(operand)
+            self.uses.append(_NEVER_ALONE)
+            return len(self.uses) - 1
         counted = True
         if operand.op is _VIEW and operand.buffer is None:
-            self.views.setdefault(node, {})[position] = operand
-            self.kinds += (node, position, operand.dtype)
-            self.shapes.append(operand.shape)
+            self.through.append((node, position, operand))
+            self.kinds.append(((node, position), operand.dtype, operand.shape, operand.strides))
             counted = operand not in self.seen
             self.seen[operand] = self.seen.get(operand, 0) + 1
             operand = operand.a
         at = self.number.get(operand)
         if at is None:
-            at = self.number[operand] = self._leaf(operand, 0)
-            self.kinds += (operand.dtype, _order_of(operand.strides))
-            self.shapes.append(operand.shape)
+            at = self.number[operand] = len(self.uses)
+            self.leaves.append(operand)
+            self.uses.append(0)
+            self.kinds.append((None, operand.dtype, operand.shape, operand.strides))
         self.uses[at] += counted
         return at
 
-    def _leaf(self, operand: Any, uses: int) -> int:
-        self.leaves.append(operand)
-        self.uses.append(uses)
-        return len(self.uses) - 1
 
-
-def _shape_classes(shapes: list[tuple[int, ...]]) -> tuple[Any, ...]:
-    """Shapes with the same rank, the same axes of length 1 or 0 and the same equal lengths are alike."""
-    lengths: dict[int, int] = {0: 0, 1: 1}
-    known = {shape: tuple([lengths.setdefault(n, len(lengths)) for n in shape]) for shape in dict.fromkeys(shapes)}
-    return tuple(map(known.__getitem__, shapes))
+_NEVER_ALONE = -(1 << 60)
 
 
 def capture(nodes: list[Node]) -> Graph:
-    """Numbers the pending `nodes` (in program order) and their leaves and writes the key."""
-    operands = _Operands(nodes)
-    known, uses, place = operands.number.get, operands.uses, operands.place
-    kinds, leaves = operands.kinds, operands.leaves
-    reads: list[Any] = []
+    """Numbers the pending `nodes` (in program order) and their leaves, and describes their structure."""
+    count = len(nodes)
+    number: dict[Any, int] = dict(zip(nodes, range(count), strict=True))
+    uses, leaves, kinds, reads, exact = [0] * count, [], [], [], []
+    operands = _Operands(number, uses, leaves, kinds)
+    known, place = number.get, operands.place
     for i, node in enumerate(nodes):
-        a = node.a
+        op, attrs, a, b = node.op, node.attrs, node.a, node.b
+        exact.append((op, node.dtype, node.shape, node.strides,
+                      attrs if attrs is None or op.kind != "mutate" else None))
         at = known(a)
         if at is None:
             at = place(a, i, 0)
         else:
             uses[at] += 1
-        b = node.b
         if b is None:
             reads.append((at,))
             continue
         second = known(b)
-        if second is None:
-            if type(b) in _NUMBERS:
-                kinds.append(type(b))
-                leaves.append(b)
-                second = len(uses)
-                uses.append(-1)
-            else:
-                second = place(b, i, 1)
-        else:
+        if second is not None:
             uses[second] += 1
+        elif type(b) in _NUMBERS:
+            second = len(uses)
+            kinds.append(type(b))
+            leaves.append(b)
+            uses.append(_NEVER_ALONE)
+        else:
+            second = place(b, i, 1)
         reads.append((at, second) if not node.rest else (at, second, *_further(operands, node, i)))
-    node = a = b = None  # type: ignore[assignment]
+    node = a = b = op = attrs = None  # type: ignore[assignment]
+    held = _held(operands, [*nodes, *leaves], count)
     graph = Graph()
-    graph.nodes, graph.leaves, graph.reads = nodes, operands.leaves, reads
-    graph.views = _Views()
-    for i, through in operands.views.items():
-        graph.views[i] = tuple([through.get(k) for k in range(len(reads[i]))])
-    shapes = list(map(_shape, nodes))
-    shapes += operands.shapes
-    strides = list(map(_strides, nodes))
-    attrs = list(map(_attrs, nodes))
-    _ask_who_holds(graph, operands)
-    graph.key = (tuple(map(_op, nodes)), tuple(map(_dtype, nodes)), tuple(reads), _shape_classes(shapes),
-                 tuple(operands.kinds), tuple(graph.kept), tuple(graph.spare),
-                 tuple(map(_order_of, strides)) if strides.count(None) < len(nodes) else None,
-                 _structural(nodes, attrs) if attrs.count(None) < len(nodes) else None)
+    graph.nodes, graph.leaves, graph.reads = nodes, leaves, reads
+    graph.views = _views_of(operands, reads)
+    graph.kept, graph.spare = held[:count], [not x for x in held[count:]]
+    graph.exact = tuple(exact), tuple(reads), tuple(kinds), tuple(held)
     return graph
 
 
@@ -229,37 +224,58 @@ def _further(operands: _Operands, node: Node, i: int) -> list[int]:
     return numbers
 
 
-def _structural(nodes: list[Node], attrs: list[Any]) -> tuple[Any, ...]:
-    """The attributes that belong to the structure: all but the places and indices of writes, which are run-time values."""
-    return tuple([None if x is None or n.op.kind == "mutate" else x for n, x in zip(nodes, attrs, strict=True)])
+def _views_of(operands: _Operands, reads: list[tuple[int, ...]]) -> _Views:
+    views = _Views()
+    for i, k, view in operands.through:
+        row = list(views.get(i) or [None] * len(reads[i]))
+        row[k] = view
+        views[i] = tuple(row)
+    return views
 
 
-def _ask_who_holds(graph: Graph, operands: _Operands) -> None:
-    """Reference counts tell who else holds a node: beyond the lists here and the operands that were counted."""
-    uses, count = operands.uses, len(graph.nodes)
-    graph.kept = [getrefcount(node) - n > _EXTRA for node, n in zip(graph.nodes, uses, strict=False)]
-    graph.spare = [n >= 0 and getrefcount(leaf) - n <= _EXTRA
-                   for leaf, n in zip(graph.leaves, uses[count:], strict=True)]
-    operands.views.clear()
+def _held(operands: _Operands, items: list[Any], count: int) -> list[bool]:
+    """For each node and leaf, whether more refers to it than the captured nodes that read it, as reference counts tell.
+
+    A view that work outside the graph reads through counts as a reference to what it views.
+    """
+    held = [getrefcount(x) - n > _known.item for x, n in zip(items, operands.uses, strict=True)]
     for view in operands.seen:
-        if getrefcount(view) - operands.seen[view] > _EXTRA:  # work outside reads through it: what it views must stay
-            at = operands.number[view.a]
-            if at < count:
-                graph.kept[at] = True
-            else:
-                graph.spare[at - count] = False
+        if getrefcount(view) - operands.seen[view] > _known.view:
+            held[operands.number[view.a]] = True
+    return held
 
 
-_EXTRA = 0
+class _Known:
+    """How many references `capture` itself holds: to a node or leaf, and to a view."""
+
+    __slots__ = ("item", "view")
+    item: int
+    view: int
+
+
+_known = _Known()
 
 
 def _calibrate() -> None:
-    """Finds the references that capturing itself holds, on a node that nobody else holds."""
-    global _EXTRA
-    nodes = [Node()]
-    number = {nodes[0]: 0}
-    _EXTRA = [getrefcount(node) for node, n in zip(nodes, [0], strict=False)][0]
-    number.clear()
+    """Measures them on a node read through a view, neither of which anything else holds."""
+    for name in ("item", "view"):
+        _known.item = _known.view = 64
+        for guess in range(1, 64):
+            setattr(_known, name, guess)
+            base = make(_VIEW, (), None, (), np.dtype(float), None, None, 0)
+            view = make(_VIEW, (base,), (), (), np.dtype(float), None, None, 0)
+            base.buffer = view.claim = None
+            base.op = Operation.LEAF
+            reader = make(Operation.LEAF, (view,), None, (), np.dtype(float), None, None, 0)
+            del base, view
+            if capture([reader]).spare == [True]:
+                break
+        else:
+            raise ImportError("lazytensor cannot tell who holds a node on this Python: sys.getrefcount is not exact")
+        found = getattr(_known, name)
+        if name == "item":
+            item = found
+    _known.item = item
 
 
 _calibrate()
