@@ -100,8 +100,8 @@ class FlatIterator:
     def __init__(self, real: Any) -> None:
         self._real = real
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
         return np.flatiter
 
     def __getattr__(self, name: str) -> Any:
@@ -304,8 +304,8 @@ def _pinned(self: Any) -> Any:
 
 
 def _address(name: str) -> Any:
-    """A property for code that spells its name out. NumPy too would look it up, to take the array in, and pin its memory;
-    it gets an AttributeError and goes on to `__array__`."""
+    """A property for code that spells its name out. NumPy too would look it up, to take the array in, and pin its
+    memory; it gets an AttributeError and goes on to `__array__`."""
     def get(self: Any) -> Any:
         if not spelled_out(name, sys._getframe(1).f_code):
             raise AttributeError(name)
@@ -335,7 +335,8 @@ _SIMPLE: dict[str, Any] = {
 
 def to_device(self: Any, device: str, /, *, stream: Any = None) -> Any:
     """As `numpy.ndarray.to_device`: the CPU only."""
-    np.empty(0).to_device(device, stream=stream)  # type: ignore[attr-defined]
+    real: Any = np.empty(0)
+    real.to_device(device, stream=stream)
     return self
 
 

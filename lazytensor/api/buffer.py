@@ -10,14 +10,13 @@ import ctypes
 import sys
 from typing import Any
 
-
 from .handle import Tensor, export
 from .scalar import Scalar
 from .scalar import value_of as scalar_value
 
 EXACT = frozenset("?bhilqBHILQefdgFDG")
-"""The dtype characters that come through the protocol unchanged. NumPy asks for a buffer first when it takes an array in,
-and for `__array__` if there is none: all other dtypes refuse."""
+"""The dtype characters that come through the protocol unchanged. NumPy asks for a buffer first when it takes an array
+in, and for `__array__` if there is none: all other dtypes refuse."""
 
 
 def _memory(t: Any) -> Any:

@@ -28,7 +28,7 @@ _LARGE = pins.LARGE
 NUMBERS = frozenset((bool, int, float, complex))
 _OURS = ("lazytensor.api", "lazytensor")
 SNAPSHOT = 4096
-"""A real array of at most this many bytes is copied when it becomes an operand; a larger one makes the operation run."""
+"""A real array of at most this many bytes is copied when it becomes an operand; with a larger one the operation runs."""
 
 
 class NotArray(Exception):
@@ -172,7 +172,7 @@ def shape_of(inputs: tuple[Any, ...]) -> tuple[int, ...]:
             if s is not shape and s != shape:
                 shape = s if not shape else shape if not s else broadcast(*[
                     y.shape for y in inputs if type(y) is Node])
-    return shape  # type: ignore[no-any-return]
+    return shape
 
 
 def strides_for(shape: tuple[int, ...], itemsize: int, inputs: tuple[Any, ...]) -> Any:

@@ -28,7 +28,7 @@ from .scalar import Scalar
 from .scalar import value_of as scalar_value
 
 _VIEW = Operation.VIEW
-_ndarray = np.ndarray
+_ndarray: Any = np.ndarray
 _generic = np.generic
 
 
@@ -262,6 +262,10 @@ class _Known:
     """How many references the functions here see of a root's memory, and of its node, that nobody else holds."""
 
     __slots__ = ("memory", "node", "buffer", "fresh")
+    memory: int
+    node: int
+    buffer: int
+    fresh: int
 
 
 _known = _Known()

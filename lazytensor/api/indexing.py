@@ -163,7 +163,7 @@ def _real(index: Any) -> Any:
     return looked_at(index)
 
 
-# ---- writing ------------------------------------------------------------------------------------------------------------
+# ---- writing ---------------------------------------------------------------------------------------------------------
 
 def setitem(self: Any, index: Any, value: Any) -> None:
     """``self[index] = value``."""
@@ -356,9 +356,9 @@ def length(self: Any) -> int:
     return int(shape[0])
 
 
-Tensor.__getitem__ = getitem  # type: ignore[attr-defined]
-Tensor.__setitem__ = setitem  # type: ignore[attr-defined]
-Tensor.__delitem__ = delitem  # type: ignore[attr-defined]
-Tensor.__iter__ = iterate  # type: ignore[attr-defined]
-Tensor.__contains__ = contains  # type: ignore[attr-defined]
-Tensor.__len__ = length  # type: ignore[attr-defined]
+_METHODS: dict[str, Callable[..., Any]] = {
+    "__getitem__": getitem, "__setitem__": setitem, "__delitem__": delitem, "__iter__": iterate,
+    "__contains__": contains, "__len__": length,
+}
+for _name, _method in _METHODS.items():
+    setattr(Tensor, _name, _method)

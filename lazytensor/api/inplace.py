@@ -86,7 +86,8 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
         return _at_once(record_.ufunc, target, values, where, options)
     keywords = tuple(sorted(options.items()))
     v = target._value
-    if v.__class__ is Node and v.dtype.kind not in _TELLS and not mask and not any(_reads_through_view(x, v) for x in inputs) and (
+    if v.__class__ is Node and v.dtype.kind not in _TELLS and not mask and not any(
+            _reads_through_view(x, v) for x in inputs) and (
             v.strides is None or dense(v.shape, v.strides, v.dtype.itemsize)):
         def whole(old: Node) -> Node:
             return make(record_.op, inputs, keywords, old.shape, old.dtype, old.strides, capsule,

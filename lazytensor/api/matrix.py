@@ -1,5 +1,5 @@
-"""Products of matrices: `matmul`, `dot` and ``@``. Each is one call of NumPy's, on operands as NumPy would have had them
-(the same memory passed twice takes another BLAS routine than two equal arrays)."""
+"""Products of matrices: `matmul`, `dot` and ``@``. Each is one call of NumPy's, on operands as NumPy would have had
+them (the same memory passed twice takes another BLAS routine than two equal arrays)."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ def _imatmul_method(self: Any, other: Any) -> Any:
     return self
 
 
-Tensor.__matmul__ = _matmul_method  # type: ignore[attr-defined]
-Tensor.__rmatmul__ = _rmatmul_method  # type: ignore[attr-defined]
-Tensor.__imatmul__ = _imatmul_method  # type: ignore[attr-defined]
-Tensor.dot = dot  # type: ignore[attr-defined]
+_METHODS: dict[str, Callable[..., Any]] = {
+    "__matmul__": _matmul_method, "__rmatmul__": _rmatmul_method, "__imatmul__": _imatmul_method, "dot": dot,
+}
+for _name, _method in _METHODS.items():
+    setattr(Tensor, _name, _method)

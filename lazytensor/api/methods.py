@@ -36,7 +36,7 @@ _ROUND = register("round", "call", _ndarray.round, label="multiply")
 _SORT = register("sort", "mutate", lambda view, axis, kind: view.sort(axis=axis, kind=kind))
 
 
-# ---- views ------------------------------------------------------------------------------------------------------------
+# ---- views -----------------------------------------------------------------------------------------------------------
 
 def _view_method(name: str) -> Callable[..., Any]:
     """A method that only gives a view: NumPy is asked on an array of the same geometry."""
@@ -67,8 +67,9 @@ def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) 
     """As `numpy.ndarray.reshape`: a view if the layout allows it, else a (pending) copy."""
     frame = _getframe(1)
     if len(shape) == 1 and not isinstance(shape[0], int):
-        shape = shape[0] if shape[0] is None else tuple(looked_at(shape[0])) if hasattr(
-            shape[0], "__len__") else (int(looked_at(shape[0])),)
+        shape, = shape
+        if shape is not None:
+            shape = tuple(looked_at(shape)) if hasattr(shape, "__len__") else (int(looked_at(shape)),)
     v = self._value
     if v.dtype.hasobject or shape is None or order not in ("C", "F", "A"):
         return wrap_all(export(self).reshape(shape, order=order))
@@ -133,7 +134,7 @@ def getfield(self: Any, dtype: Any, offset: int = 0) -> Any:
     return apply_steps(self, ((_ndarray.getfield, args),), _ndarray.getfield(geometry(self), *args))
 
 
-# ---- copies and casts ---------------------------------------------------------------------------------------------------
+# ---- copies and casts ------------------------------------------------------------------------------------------------
 
 def copy(self: Any, order: str = "C") -> Any:
     """As `numpy.ndarray.copy`; pending."""
@@ -150,7 +151,7 @@ def copied(self: Any, order: str, frame: Any) -> Any:
         v.shape, v.strides, size, size, order), frame))
 
 
-def astype(self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,
+def astype(self: Any, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True,
            copy: bool = True) -> Any:
     """As `numpy.ndarray.astype`; pending between numbers."""
     v = self._value
@@ -219,7 +220,7 @@ def round_(self: Any, decimals: int = 0, out: Any = None) -> Any:
     return at_once(_ndarray.round, self, (decimals,), {} if out is None else {"out": out})
 
 
-# ---- in place ---------------------------------------------------------------------------------------------------------
+# ---- in place --------------------------------------------------------------------------------------------------------
 
 def fill(self: Any, value: Any) -> None:
     """As `numpy.ndarray.fill`."""
@@ -232,8 +233,9 @@ def fill(self: Any, value: Any) -> None:
 def sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
     """As `numpy.ndarray.sort`; pending."""
     v = self._value
-    if order is None and stable is None and v.dtype.char in NUMERIC and type(axis) is int and self.flags.writeable and (
-            -len(v.shape) <= axis < len(v.shape) and kind in (None, "quicksort", "mergesort", "heapsort", "stable")):
+    if order is None and stable is None and v.dtype.char in NUMERIC and type(axis) is int and (
+            self.flags.writeable and -len(v.shape) <= axis < len(v.shape)
+            and kind in (None, "quicksort", "mergesort", "heapsort", "stable")):
         if change(_SORT, self, (), (axis, kind), _getframe(1)):
             return
     options = {"kind": kind, "order": order, "stable": stable}
@@ -271,7 +273,7 @@ def resize(self: Any, *new_shape: Any, refcheck: bool = True) -> None:
     self._value = wrap(real)._value
 
 
-# ---- to Python ------------------------------------------------------------------------------------------------------------
+# ---- to Python -------------------------------------------------------------------------------------------------------
 
 def realize_method(self: Any) -> Any:
     """Computes the array now; gives the array itself.

@@ -44,22 +44,25 @@ _generic = np.generic
 _ndarray = np.ndarray
 _LARGE = pins.LARGE
 _LIKE_ITSELF = ...
+_warnings: Any = warnings
 
-BINARY = {
+BINARY: dict[str, np.ufunc] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "floordiv": np.floor_divide,
     "mod": np.remainder, "lshift": np.left_shift, "rshift": np.right_shift, "and": np.bitwise_and,
     "or": np.bitwise_or, "xor": np.bitwise_xor,
 }
-COMPARISONS = {"lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal, "gt": np.greater,
-               "ge": np.greater_equal}
+COMPARISONS: dict[str, np.ufunc] = {
+    "lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal, "gt": np.greater, "ge": np.greater_equal,
+}
 SWAPPED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
-UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
+UNARY: dict[str, np.ufunc] = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
 
 
 def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
     """Remembers a result dtype for the hot path, if the operation may wait whatever the values."""
     if type(a) is not Node or a.dtype.char not in NUMERIC or not record_.resolve((a.dtype, kind_of(b))).lazy:
         return
+    kind: Any
     if type(b) is int:
         kind = int if 0 <= b <= 127 else NEGATIVE if -128 <= b < 0 and a.dtype.kind != "u" else None
     else:
@@ -79,7 +82,7 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
         if a.__class__ is not Node or self._state is not None:
             a = read(self)
         shape = a.shape
-        kind = type(other)
+        kind: Any = type(other)
         b = other
         strides = a.strides
         depth = a.depth
@@ -105,9 +108,9 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
         dtype = row.get(kind) if row is not None and shape else None
         if dtype is not None:
             capsule = in_force()
-            filters: Any = warnings.filters
+            filters = _warnings.filters
             if not (capsule is watch.capsule and filters is watch.filters and filters[0] is watch.first
-                    and warnings._showwarnmsg_impl is watch.show) and not floating.unchanged(capsule):
+                    and _warnings._showwarnmsg_impl is watch.show) and not floating.unchanged(capsule):
                 depth = AT_ONCE
             frame = _getframe(up)
             n = new(Node)
@@ -150,12 +153,12 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
             dtype = fast.get(a.dtype.num)
             if dtype is not None:
                 capsule = in_force()
-                filters: Any = warnings.filters
+                filters = _warnings.filters
                 n = new(Node)
                 depth = a.depth
                 n.depth = depth + 1
                 if not (capsule is watch.capsule and filters is watch.filters and filters[0] is watch.first
-                        and warnings._showwarnmsg_impl is watch.show) and not floating.unchanged(capsule):
+                        and _warnings._showwarnmsg_impl is watch.show) and not floating.unchanged(capsule):
                     n.depth = AT_ONCE
                 frame = _getframe(up)
                 n.op = op
@@ -210,6 +213,9 @@ class _References:
     """The reference counts by which `_general` knows an operand that has no name: NumPy writes into such."""
 
     __slots__ = ("left", "right", "seen")
+    left: int
+    right: int
+    seen: list[tuple[int, int]] | None
 
 
 _unnamed = _References()
@@ -267,7 +273,7 @@ def _declines(value: Any) -> bool:
     return getattr(value, "__array_priority__", -1.0) > 0 and not hasattr(kind, "__array__")
 
 
-# ---- scalar arithmetic --------------------------------------------------------------------------------------------------
+# ---- scalar arithmetic -----------------------------------------------------------------------------------------------
 
 _scalar_dtypes: dict[Any, Any] = {}
 
@@ -331,7 +337,7 @@ def _scalar_binary(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any], sw
     return method
 
 
-# ---- power ------------------------------------------------------------------------------------------------------------
+# ---- power -----------------------------------------------------------------------------------------------------------
 
 _SPECIAL_POWERS = {(int, 2): np.square, (int, -1): np.reciprocal, (float, 0.5): np.sqrt}
 _KNOWN_POWERS = np.lib.NumpyVersion(np.__version__) >= "2.3.0"
@@ -380,7 +386,7 @@ def _fast_power(a: Any, b: Any) -> UfuncRecord | None:
     return None if special is None else record_of(special)
 
 
-# ---- the methods ----------------------------------------------------------------------------------------------------------
+# ---- the methods -----------------------------------------------------------------------------------------------------
 
 def _scalar_unary(name: str, fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def method(self: Any) -> Any:
@@ -420,7 +426,7 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
     def method(self: Any, other: Any) -> Any:
         a = self._value
         if a.__class__ is Node and self._state is None and a.strides is None and a.shape and a.dtype.kind != "c":
-            kind = type(other)
+            kind: Any = type(other)
             b = other
             depth = 0
             large = not a.depth and a.buffer.nbytes >= _LARGE

@@ -1,7 +1,8 @@
 """Reductions: methods (``t.sum(axis=0)``), `ufunc.reduce` and `ufunc.accumulate`. One NumPy call each, pending.
 
 Dtype and errors come from NumPy, asked with an array of the same rank and one element; shape and strides from
-`ir.layout`. What depends on values or has no layout rule (``where=``, ``initial=``, ``out=``, no elements) runs at once.
+`ir.layout`. What depends on values or has no layout rule (``where=``, ``initial=``, ``out=``, no elements) runs at
+once.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class Reduction:
         return layout.reduction(*sizes, rule.axes, keepdims)
 
 
-_HASHABLE = (int, float, complex, bool, type(None), type, np.dtype, str, tuple, np.generic)
+_HASHABLE: tuple[Any, ...] = (int, float, complex, bool, type(None), type, np.dtype, str, tuple, np.generic)
 
 
 def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ...] | None:
@@ -208,7 +209,7 @@ METHODS = {name: Reduction(name, getattr(_ndarray, name), _RULES.get(name, "redu
 for _name, _reduction in METHODS.items():
     setattr(Tensor, _name, _reduction_method(_name, _reduction))
 
-_UFUNC_PARAMETERS = {
+_UFUNC_PARAMETERS: dict[str, dict[str, Any]] = {
     "reduce": {"axis": 0, "dtype": None, "out": None, "keepdims": False, "initial": _NO, "where": True},
     "accumulate": {"axis": 0, "dtype": None, "out": None},
 }

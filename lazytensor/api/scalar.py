@@ -42,8 +42,8 @@ class Scalar:
     def __new__(cls, value: Any = 0) -> Any:
         return cls._scalar_type(value)
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
         return self._node.dtype.type
 
     def __getattr__(self, name: str) -> Any:

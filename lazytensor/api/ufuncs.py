@@ -37,7 +37,7 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
         options = {k: v for k, v in options.items() if v is not None and (k, v) != ("subok", True)}
     if ufunc.signature is not None:
         if ufunc is np.matmul and out is None and not options:
-            return matmul(*args, frame)
+            return matmul(*args, frame=frame)
         return _on_real(ufunc, args, out, where, options)
     if len(args) != ufunc.nin or ufunc.nout != 1 or not options.keys() <= _LAZY_OPTIONS:
         return _on_real(ufunc, args, out, where, options)
@@ -177,7 +177,7 @@ _quick: dict[Any, Any] = {}
 def _quick_of(real: Any) -> Any:
     """The method, like an operator's, that does a ufunc's plain calls; None if there is none."""
     if real not in _quick:
-        make = {1: unary_method, 2: binary_method}.get(real.nin, _no_quick)
+        make: Any = {1: unary_method, 2: binary_method}.get(real.nin, _no_quick)
         _quick[real] = make(real.__name__, real, real) if real.nout == 1 and real.signature is None else None
     return _quick[real]
 

@@ -127,64 +127,76 @@ class _Views(dict[int, tuple[Any, ...]]):
         return _NO_VIEWS
 
 
+_NONE = _Views()
+
+
 @lru_cache(4096)
 def _order_of(strides: tuple[int, ...] | None) -> tuple[int, ...] | None:
     """The class of a layout: which axis lies inside which; None for C order."""
     return None if strides is None else tuple(sorted(range(len(strides)), key=strides.__getitem__))
 
 
-class _Operands:
-    """Numbers what captured nodes read: `number` knows nodes and leaves, `uses` counts the references to each."""
+_NEVER_ALONE = -(1 << 60)
+
+
+class _Reads:
+    """What captured nodes read: `number` knows nodes and leaves, `uses` counts references, `kinds` describes leaves and
+    views in the order in which they are met; `through` lists views, `seen` counts how often each is an operand."""
 
     __slots__ = ("number", "uses", "leaves", "kinds", "seen", "through")
-
-    def __init__(self, number: dict[Any, int], uses: list[int], leaves: list[Any], kinds: list[Any]) -> None:
-        self.number, self.uses, self.leaves, self.kinds = number, uses, leaves, kinds
-        self.seen: dict[Node, int] = {}
-        self.through: list[tuple[int, int, Node]] = []
-
-    def place(self, operand: Any, node: int, position: int) -> int:
-        """The number of an operand that is no captured node nor known leaf: a new leaf, or what is read by a view."""
-        kind = type(operand)
-        if kind is not Node:
-            self.kinds.append(kind if kind in _NUMBERS else operand.dtype)
-            self.leaves.append(operand)
-            self.uses.append(_NEVER_ALONE)
-            return len(self.uses) - 1
-        counted = True
-        if operand.op is _VIEW and operand.buffer is None:
-            self.through.append((node, position, operand))
-            self.kinds.append(((node, position), operand.dtype, operand.shape, operand.strides))
-            counted = operand not in self.seen
-            self.seen[operand] = self.seen.get(operand, 0) + 1
-            operand = operand.a
-        at = self.number.get(operand)
-        if at is None:
-            at = self.number[operand] = len(self.uses)
-            self.leaves.append(operand)
-            self.uses.append(0)
-            self.kinds.append((None, operand.dtype, operand.shape, operand.strides))
-        self.uses[at] += counted
-        return at
+    number: dict[Any, int]
+    uses: list[int]
+    leaves: list[Any]
+    kinds: list[Any]
+    seen: dict[Node, int]
+    through: list[tuple[int, int, Node]]
 
 
-_NEVER_ALONE = -(1 << 60)
+def _place(operand: Any, node: int, position: int, found: _Reads) -> int:
+    """The number of an operand that is no captured node nor known leaf: a new leaf, or what is read by a view."""
+    kind = type(operand)
+    uses = found.uses
+    if kind is not Node:
+        found.kinds.append(kind if kind in _NUMBERS else operand.dtype)
+        found.leaves.append(operand)
+        uses.append(_NEVER_ALONE)
+        return len(uses) - 1
+    if operand.op is _VIEW and operand.buffer is None:
+        found.through.append((node, position, operand))
+        found.kinds.append(((node, position), operand.dtype, operand.shape, operand.strides))
+        again = operand in found.seen
+        found.seen[operand] = found.seen.get(operand, 0) + 1
+        operand = operand.a
+        at = found.number.get(operand)
+        if at is not None:
+            uses[at] += not again
+            return at
+    at = found.number[operand] = len(uses)
+    found.leaves.append(operand)
+    uses.append(1)
+    found.kinds.append((None, operand.dtype, operand.shape, operand.strides))
+    return at
 
 
 def capture(nodes: list[Node]) -> Graph:
     """Numbers the pending `nodes` (in program order) and their leaves, and describes their structure."""
     count = len(nodes)
-    number: dict[Any, int] = dict(zip(nodes, range(count), strict=True))
-    uses, leaves, kinds, reads, exact = [0] * count, [], [], [], []
-    operands = _Operands(number, uses, leaves, kinds)
-    known, place = number.get, operands.place
+    found = _Reads()
+    found.number = number = dict(zip(nodes, range(count)))  # noqa: B905  strict costs
+    found.uses = uses = [0] * count
+    found.leaves = leaves = []
+    found.kinds = kinds = []
+    found.seen, found.through = {}, []
+    known = number.get
+    reads: list[tuple[int, ...]] = []
+    exact = []
     for i, node in enumerate(nodes):
         op, attrs, a, b = node.op, node.attrs, node.a, node.b
         exact.append((op, node.dtype, node.shape, node.strides,
                       attrs if attrs is None or op.kind != "mutate" else None))
         at = known(a)
         if at is None:
-            at = place(a, i, 0)
+            at = _place(a, i, 0, found)
         else:
             uses[at] += 1
         if b is None:
@@ -199,50 +211,43 @@ def capture(nodes: list[Node]) -> Graph:
             leaves.append(b)
             uses.append(_NEVER_ALONE)
         else:
-            second = place(b, i, 1)
-        reads.append((at, second) if not node.rest else (at, second, *_further(operands, node, i)))
+            second = _place(b, i, 1, found)
+        reads.append((at, second) if not node.rest else (at, second, *_further(found, node, i)))
     node = a = b = op = attrs = None  # type: ignore[assignment]
-    held = _held(operands, [*nodes, *leaves], count)
+    alone = _known.item
+    held = [getrefcount(x) - n > alone for x, n in zip([*nodes, *leaves], uses)]  # noqa: B905
     graph = Graph()
     graph.nodes, graph.leaves, graph.reads = nodes, leaves, reads
-    graph.views = _views_of(operands, reads)
+    graph.views = _views_of(found, reads, held) if found.through else _NONE
     graph.kept, graph.spare = held[:count], [not x for x in held[count:]]
     graph.exact = tuple(exact), tuple(reads), tuple(kinds), tuple(held)
     return graph
 
 
-def _further(operands: _Operands, node: Node, i: int) -> list[int]:
+def _further(found: _Reads, node: Node, i: int) -> list[int]:
     """The numbers of the third operand and those after it."""
     numbers = []
     for k, operand in enumerate(node.rest, 2):
-        at = operands.number.get(operand) if type(operand) is Node else None
+        at = found.number.get(operand) if type(operand) is Node else None
         if at is None:
-            at = operands.place(operand, i, k)
+            at = _place(operand, i, k, found)
         else:
-            operands.uses[at] += 1
+            found.uses[at] += 1
         numbers.append(at)
     return numbers
 
 
-def _views_of(operands: _Operands, reads: list[tuple[int, ...]]) -> _Views:
+def _views_of(found: _Reads, reads: list[tuple[int, ...]], held: list[bool]) -> _Views:
+    """The views by node and operand. What work outside the graph reads through one of them is held."""
+    for view in found.seen:
+        if getrefcount(view) - found.seen[view] > _known.view:
+            held[found.number[view.a]] = True
     views = _Views()
-    for i, k, view in operands.through:
+    for i, k, view in found.through:
         row = list(views.get(i) or [None] * len(reads[i]))
         row[k] = view
         views[i] = tuple(row)
     return views
-
-
-def _held(operands: _Operands, items: list[Any], count: int) -> list[bool]:
-    """For each node and leaf, whether more refers to it than the captured nodes that read it, as reference counts tell.
-
-    A view that work outside the graph reads through counts as a reference to what it views.
-    """
-    held = [getrefcount(x) - n > _known.item for x, n in zip(items, operands.uses, strict=True)]
-    for view in operands.seen:
-        if getrefcount(view) - operands.seen[view] > _known.view:
-            held[operands.number[view.a]] = True
-    return held
 
 
 class _Known:

@@ -44,7 +44,7 @@ class UfuncRecord:
     def __init__(self, ufunc: np.ufunc) -> None:
         self.ufunc = ufunc
         self.op = _operation(ufunc)
-        self.fast: dict[Any, dict[Any, Any]] = {}
+        self.fast: dict[Any, Any] = {}
         self.known: dict[Any, Resolved] = {}
 
     def resolve(self, kinds: tuple[Kind, ...], dtype: Any = None, casting: str = "same_kind",
@@ -63,7 +63,7 @@ class UfuncRecord:
             found = self.known[key] = self._ask(kinds, dtype, casting, signature, out)
         return found
 
-    def _ask(self, kinds: tuple[Kind, ...], dtype: Any, casting: str, signature: Any, out: Any) -> Resolved:
+    def _ask(self, kinds: tuple[Kind, ...], dtype: Any, casting: Any, signature: Any, out: Any) -> Resolved:
         ufunc = self.ufunc
         kinds = tuple([_BOOL if kind is bool else kind for kind in kinds])
         wanted = signature

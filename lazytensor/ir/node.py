@@ -1,4 +1,4 @@
-"""The node: one immutable value of a program, computed or not yet. Everything that the compiler sees is made of these."""
+"""The node: one immutable value of a program, computed or not yet. All that the compiler sees is made of these."""
 
 from __future__ import annotations
 

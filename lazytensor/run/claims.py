@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from _thread import allocate_lock, get_ident
 from typing import Any
 
 from ..ir.capture import Busy, claimed
@@ -16,9 +17,9 @@ class Run:
     __slots__ = ("gate", "owner")
 
     def __init__(self) -> None:
-        self.gate = threading.Lock()
+        self.gate = allocate_lock()
         self.gate.acquire()
-        self.owner = threading.get_ident()
+        self.owner = get_ident()
 
 
 _lock = threading.Lock()

@@ -39,11 +39,11 @@ class _State:
     __slots__ = ("capsule", "lazy", "running")
 
     def __init__(self, capsule: Any) -> None:
-        modes = _modes()
+        modes: Any = _modes()
         self.capsule = capsule
         self.lazy = all(modes[kind] in PENDING_MODES for kind in KINDS)
-        self.running = _capsule(**{kind: "call" if modes[kind] == "warn" else modes[kind] for kind in KINDS},
-                                call=_note) if self.lazy else capsule
+        noting: Any = {kind: "call" if modes[kind] == "warn" else modes[kind] for kind in KINDS}
+        self.running = _capsule(**noting, call=_note) if self.lazy else capsule
 
 
 _states: dict[int, _State] = {}
@@ -65,6 +65,10 @@ class _Watch:
     """
 
     __slots__ = ("capsule", "filters", "first", "count", "show")
+    capsule: Any
+    filters: Any
+    first: Any
+    show: Any
 
     def __init__(self) -> None:
         self.capsule = self.filters = self.first = self.show = None

@@ -82,6 +82,9 @@ class _Known:
     """How many references the functions here hold themselves: of an old value, of an operand, of a buffer."""
 
     __slots__ = ("old", "operand", "buffer")
+    old: int
+    operand: int
+    buffer: int
 
 
 _known = _Known()

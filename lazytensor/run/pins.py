@@ -1,8 +1,8 @@
 """Bounds the memory that only pending work keeps alive.
 
 A pending sum of a 100 MB array that nobody else holds pins 100 MB for 8 bytes. Each pending node that reads a large
-realized operand is noted here, weakly. When more was noted than a part of the budget, the bytes pinned are counted: leaves
-held by nothing but pending nodes. One result as large as the largest is granted, since running would need that.
+realized operand is noted here, weakly. When more was noted than a part of the budget, the bytes pinned are counted:
+leaves held by nothing but pending nodes. One result as large as the largest is granted, since running would need that.
 """
 
 from __future__ import annotations

@@ -237,7 +237,7 @@ def _forget(record: Record, node: Node, graph: Graph) -> None:
     """What a node held besides its first two operands; and the operands of those that it stands for."""
     node.rest = ()
     if record.viewed:
-        graph.views[record.node] = ()
+        graph.views.pop(record.node, None)
     if record.twins:
         _forget_operands(record.twins, graph)
 
@@ -247,7 +247,7 @@ def _forget_operands(numbers: tuple[int, ...], graph: Graph) -> None:
         node = graph.nodes[number]
         node.a = node.b = None
         node.rest = ()
-        graph.views[number] = ()
+        graph.views.pop(number, None)
 
 
 # ---- what was taken for granted --------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def verify(*tensors: Any) -> None:
 def node_of(t: Any) -> Node:
     """The node that computing a Tensor or lazy scalar computes."""
     if hasattr(type(t), "_node"):
-        return t._node  # type: ignore[no-any-return]
+        return t._node
     v = t._value
     return v if type(v) is Node else v.root._value
 

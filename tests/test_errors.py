@@ -1,0 +1,587 @@
+"""Failures: raised where NumPy raises, explained when they come later, and nothing but right values afterwards."""
+
+import pathlib
+import re
+import subprocess
+import sys
+import textwrap
+import warnings
+
+import numpy as real
+import pytest
+
+import lazytensor
+from lazytensor.errors import LostValueError, SettingError
+from lazytensor.ir.dtypes import record_of
+from tests.helpers import assert_same, check_same, counting_hook, module_under_test
+
+HERE = pathlib.Path(__file__).name
+SIDE = 160
+"""An array of this many rows and columns is large enough to be written over."""
+
+
+class Failing:
+    """Stands in for an operation's function: fails at the call of that number, and only then."""
+
+    def __init__(self, op, error, at=0):
+        self.op, self.fn, self.error, self.left = op, op.fn, error, at
+
+    def __enter__(self):
+        self.op.fn = self
+        return self
+
+    def __exit__(self, *exc):
+        self.op.fn = self.fn
+
+    def __call__(self, *args, **kwargs):
+        self.left -= 1
+        if self.left == -1:
+            if "out" in kwargs:
+                kwargs["out"][...] = 99  # it had begun to write
+            raise self.error
+        return self.fn(*args, **kwargs)
+
+
+def line_of(marker):
+    """The number of the line of this file that ends with a comment."""
+    lines = pathlib.Path(__file__).read_text().splitlines()
+    number, = [i for i, line in enumerate(lines, 1) if line.endswith(f"# {marker}")]
+    return number
+
+
+# ---------------------------------------------------------------- notes
+
+
+def one(np):
+    return np.exp(np.arange(6.0).reshape(2, 3)[:, 1:] + 1)  # one operation fails
+
+
+def planned(np):
+    x = np.arange(6.0).reshape(2, 3)
+    y = np.exp(x + 1)  # an operation of a plan fails
+    return y * 2 + x
+
+
+def written(np):
+    y = np.ones((SIDE, SIDE))
+    np.exp(y, out=y)  # a write fails
+    return y - 1
+
+
+@pytest.mark.parametrize("error", [MemoryError("no more"), KeyboardInterrupt(), FloatingPointError("odd")])
+@pytest.mark.parametrize("program, marker, operand", [
+    (one, "one operation fails", "float64[2, 2]"), (planned, "an operation of a plan fails", "float64[2, 3]"),
+    (written, "a write fails", f"float64[{SIDE}, {SIDE}]")])
+def test_failure_while_running_names_operation_operands_and_line(program, marker, operand, error):
+    np = module_under_test()
+    for _ in range(3):  # at first operation by operation, then by a plan
+        result = program(np)
+        with Failing(record_of(real.exp).op, type(error)(*error.args)), pytest.raises(type(error)) as caught:
+            result.realize()
+        note, = caught.value.__notes__
+        assert f"exp({operand})" in note
+        assert f"{HERE}, line {line_of(marker)}, in {program.__name__}" in note
+        program(np).realize()
+
+
+def test_note_is_printed_in_the_traceback(tmp_path):
+    script = """
+        import lazytensor as np
+        from lazytensor.ir.dtypes import record_of
+        import numpy
+        x = np.arange(3.0)
+        y = np.exp(x, dtype='f4')
+        def fail(*args, **kwargs): raise MemoryError('no more')
+        record_of(numpy.exp).op.fn = fail
+        print(y)
+    """
+    path, out = run(script, tmp_path)
+    assert "MemoryError: no more\nlazytensor was running exp(float64[3])" in out.stderr
+    assert f"{path}, line 6, in <module>" in out.stderr
+    assert re.search(r'script\.py", line 9, in <module>\n\s+print\(y\)', out.stderr)
+
+
+# ---------------------------------------------------------------- after a failure
+
+
+def chain(np):
+    x = np.ones((SIDE, SIDE)) * 2
+    y = np.exp(x) + x
+    return [x, y, np.exp(y - 20) * 3]
+
+
+def updates(np):
+    x = np.ones((SIDE, SIDE))
+    reader = x * 3
+    for _ in range(3):
+        np.exp(x, out=x)
+        x -= 1
+    return [x, reader, x.sum()]
+
+
+def slices(np):
+    x = np.arange(float(SIDE * SIDE)).reshape(SIDE, SIDE) / (SIDE * SIDE)
+    x[1:] = np.exp(x[:-1])
+    total = x.sum(axis=0)
+    x[:, 0] = np.exp(x[:, 1])
+    return [x, total, x.T @ x]
+
+
+def temporaries(np):
+    x = np.linspace(0, 1, SIDE * SIDE).reshape(SIDE, SIDE)
+    return [np.exp(np.exp(np.exp(x) / 9) / 9) + np.exp(-x)]
+
+
+def through_views(np):
+    x = np.zeros((SIDE, SIDE))
+    y = x[::2]
+    y += np.exp(x[1::2])
+    x[:, 1] *= np.exp(y[0, 0] * 0) * 2
+    return [y, x, y + 1]
+
+
+def shared(np):
+    host = real.ones((SIDE, SIDE))
+    x = np.array(host)
+    y = np.exp(x) - host
+    x += y
+    return [x, y, x - 1]
+
+
+AFTER = (chain, updates, slices, temporaries, through_views, shared)
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("program", AFTER, ids=lambda program: program.__name__)
+def test_after_a_failure_values_are_right_or_lost_never_garbage(program, together, at, error):
+    np = module_under_test()
+    expected = program(real)
+    for _ in range(3):  # at first operation by operation, then by a plan
+        lost = recovered = 0
+        raised = None
+        try:
+            with Failing(record_of(real.exp).op, error("in the middle"), at):
+                results = program(np)
+                if together:
+                    np.realize(*results)
+                for result in results:
+                    np.realize(result)
+        except error as caught:
+            raised = caught
+            if "results" not in locals():
+                return  # something had to run when it was written: the program saw the error there
+        for value, result in zip(expected, results):
+            try:
+                np.realize(result)
+            except (LostValueError, error) as lost_value:
+                assert raised is not None and raised in causes(lost_value)
+                lost += 1
+            else:
+                assert_same(value, result)
+                recovered += 1
+        if raised is None:
+            assert lost == 0
+        elif program is temporaries or program is chain:
+            assert lost == 0, "nothing that was asked for had been written over"
+        assert lost + recovered == len(expected)
+        for result in results:  # and again: what is lost stays lost
+            try:
+                np.realize(result)
+            except (LostValueError, error):
+                lost -= 1
+        assert lost == 0
+
+
+def causes(error):
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def test_lost_value_says_what_it_was_and_why():
+    np = module_under_test()
+    x = np.ones((SIDE, SIDE)) + 1
+    with Failing(record_of(real.exp).op, MemoryError("no more")):
+        x += 1
+        np.exp(x, out=x)
+        with pytest.raises(MemoryError) as first:
+            np.realize(x)
+    try:
+        x.realize()
+    except (LostValueError, MemoryError) as error:
+        assert first.value in causes(error)
+    else:
+        assert_same(real.exp(real.full((SIDE, SIDE), 3.0)), x)
+    y = np.arange(3.0) + 1
+    assert_same(real.arange(3.0) + 1, y)
+
+
+def test_failing_finalizer_of_memory_is_not_ours():
+    np = module_under_test()
+    with counting_hook() as executed:
+        x = np.arange(4.0) + 1
+        del x
+    assert executed == []
+
+
+# ---------------------------------------------------------------- at the line
+
+
+def divided_in_try(np):
+    x = np.arange(-2.0, 3.0)
+    log = []
+    for kind in ("divide", "invalid", "over", "under"):
+        with np.errstate(all="ignore", **{kind: "raise"}):
+            for operation in (lambda: 1 / x, lambda: np.sqrt(x), lambda: np.exp(x * 1000), lambda: 1e-300 * x * 1e-300,
+                              lambda: x / x, lambda: (x * 1e308).sum(), lambda: np.log(x), lambda: x.mean() / x[2]):
+                try:
+                    log.append(operation())
+                except FloatingPointError as error:
+                    log.append(str(error))
+    return log
+
+
+def nested_blocks(np):
+    x = np.zeros(3)
+    log = []
+    try:
+        with np.errstate(divide="raise"):
+            y = x + 1
+            with np.errstate(divide="ignore"):
+                z = y / x
+            w = y / (x + 1)
+            y / x
+    except FloatingPointError:
+        log.append("outer")
+    return log, y, z, w
+
+
+def in_place_before_the_error(np):
+    x = np.arange(4.0)
+    y = x[1:]
+    try:
+        with np.errstate(all="raise"):
+            y += 1
+            y /= x[0:3]
+    except FloatingPointError:
+        pass
+    x *= 2
+    return x, y
+
+
+def half_done(np):
+    x, total = np.zeros((3, 2)), np.zeros(2)
+    for i, row in enumerate(([1, 2], [3, 4], [5, 6, 7])):
+        total += i
+        try:
+            x[i] = row
+        except ValueError:
+            total -= 100
+    return x, total
+
+
+def wrong_in_a_call(np):
+    def inner(a):
+        return a @ a
+
+    log = []
+    for wrong in (lambda a: a + np.ones(9), inner, lambda a: a.reshape(7), lambda a: np.concatenate([a, 1]),
+                  lambda a: a[10], lambda a: np.stack([a, a[0]]), lambda a: a.sum(axis=5), lambda a: np.linalg.inv(a),
+                  lambda a: np.nothing, lambda a: a.nothing, lambda a: a.astype("nothing"), lambda a: np.zeros(-1),
+                  lambda a: np.array([[1], [2, 3]]), lambda a: int(a), lambda a: np.linalg.solve(a @ a.T * 0, a)):
+        try:
+            log.append(wrong(np.ones((2, 3)) * 2))
+        except Exception as error:
+            log.append((type(error).__name__, type(error).__mro__[1].__name__))
+    return log
+
+
+def unhandled(np):
+    x = np.arange(3.0)
+    y = x * 2
+    x[0] = 7
+    np.concatenate([x, y])[np.array([0, 9])]
+    return x
+
+
+def singular(np):
+    a = np.ones((2, 2))
+    b = a * 0
+    c = b + 1
+    np.linalg.inv(b)
+    return c
+
+
+def integer_power(np):
+    n = np.arange(3) + 1
+    m = n - 2
+    n ** m
+    return n
+
+
+@pytest.mark.parametrize("program", [divided_in_try, nested_blocks, in_place_before_the_error, half_done, wrong_in_a_call,
+                                     unhandled, singular, integer_power], ids=lambda program: program.__name__)
+def test_errors_come_at_the_line_at_which_numpy_raises_them(program):
+    check_same(program)
+
+
+MODES = ("ignore", "warn", "raise", "call", "print", "log")
+
+
+class Log:
+    def __init__(self):
+        self.lines = []
+
+    def write(self, text):
+        self.lines.append(text)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["divide", "over", "under", "invalid"])
+def test_every_mode_of_every_kind_does_what_numpy_does(kind, mode, capsys):
+    operations = (lambda np, x: 1 / (x * 0), lambda np, x: np.exp(x * 999), lambda np, x: x * 1e-300 * 1e-300,
+                  lambda np, x: np.sqrt(-x), lambda np, x: (x * 0) / 0, lambda np, x: x.__itruediv__(0), lambda np, x: x.sum() / 0,
+                  lambda np, x: np.array([127], "i1").max() * np.int8(2), lambda np, x: (x / 0).astype(int) * 0,
+                  lambda np, x: (x.astype("f2") * 60000).mean(), lambda np, x: np.var(x * 1e200), lambda np, x: x // 0)
+
+    def program(np, number):
+        seen, log = [], Log()
+        call = log if mode == "log" else lambda error, flag: seen.append((error, flag))
+        before = np.geterr()
+        x = np.arange(1.0, 4.0) + 1
+        with np.errstate(all="ignore", **{kind: mode}, call=call):
+            try:
+                result = operations[number](np, x)
+            except FloatingPointError as error:
+                result = str(error)
+        return result, seen, log.lines, np.geterr() == before, capsys.readouterr().out
+
+    for number in range(len(operations)):
+        check_same(program, number)
+
+
+def test_setting_the_state_for_good_holds_for_what_is_written_later():
+    def program(np):
+        old = np.seterr(divide="raise")
+        x, log = np.zeros(2), []
+        try:
+            for mode in ("raise", "ignore", "raise"):
+                np.seterr(divide=mode)
+                try:
+                    log.append(1 / x)
+                except FloatingPointError as error:
+                    log.append(str(error))
+        finally:
+            np.seterr(**old)
+        return log, np.geterr(), np.geterrcall() is None
+
+    check_same(program)
+
+
+# ---------------------------------------------------------------- warnings
+
+
+def run(script, tmp_path, *options):
+    """Runs a script in a fresh process; its path and the outcome."""
+    path = tmp_path / "script.py"
+    path.write_text(textwrap.dedent(script).lstrip("\n"))
+    root = str(pathlib.Path(lazytensor.__file__).parent.parent)
+    return path, subprocess.run([sys.executable, *options, str(path)], capture_output=True, text=True, cwd=root,
+                                env={"PYTHONPATH": root}, timeout=60)
+
+
+def warned(script, tmp_path, module, *options):
+    """The warnings that a script gives on a module: sorted texts of file, line, category and message."""
+    path, out = run(f"import {module} as np\n" + textwrap.dedent(script), tmp_path, *options)
+    assert out.returncode == 0, out.stderr
+    return sorted(re.findall(rf"^{re.escape(str(path))}:.*Warning: .*$", out.stderr, re.M)), out
+
+
+SCRIPTS = {
+    "each once": """
+        x = np.arange(3.0) - 1
+        y = 1 / x
+        z = np.log(x)
+        print((y + z).tolist())
+        print((1 / (x * 0)).tolist())
+    """,
+    "once for a line in a loop": """
+        total = np.zeros(2)
+        for i in range(5):
+            total += np.ones(2) / np.zeros(2)
+            total = np.sqrt(-total - i) + np.log(total * 0)
+        print(total.tolist())
+    """,
+    "in functions": """
+        def half(a, b):
+            return a / (2 * b)
+        def twice(a):
+            return half(a, a) * 2
+        x = np.array([0.0, 1.0])
+        print(twice(x).tolist(), half(x, x - 1).sum(), [half(r, 0) for r in x.reshape(2, 1)])
+    """,
+    "two kinds at one line": """
+        x = np.array([-1.0, 0.0, 800.0])
+        print(np.log(x).tolist(), np.exp(x).tolist(), (x / 0).tolist())
+    """,
+    "over several lines": """
+        x = np.array([0.0, 2.0])
+        y = (x
+             + 1 / x
+             + np.log(
+                 x))
+        print(y.tolist())
+    """,
+    "reductions and statistics": """
+        x = np.array([1e308, 1e308, np.inf])
+        print(x.sum(), x.mean(), x.var(), (x - x).max(), x.std(), (x * 10).prod(), x.cumsum().tolist(), x[:0].mean())
+        print(np.add.reduce(x), np.multiply.accumulate(x).tolist(), (x @ -x), np.dot(x, x))
+    """,
+    "scalars": """
+        a, b = np.array([1.0]).sum(), np.array([0.0]).sum()
+        print(a / b, b / b, np.array([127], 'i1').max() + np.int8(1))
+        print(a * 1e308 * 10 - np.float64(1e308) * 10)
+        n = np.array([2**62]).max()
+        print(n * n)
+        print(-np.array([-128], 'i1').min())
+    """,
+    "writes": """
+        x = np.zeros(3)
+        x /= x
+        x[1:] = np.array([1.0, 0.0]) / 0
+        x[0] *= np.inf
+        x[:2] -= np.inf
+        np.divide(1, x, out=x)
+        np.log(x - 5, out=x, where=x < 1)
+        print(x.tolist())
+    """,
+    "casts": """
+        x = np.array([1e300, 3e38, np.nan])
+        print(x.astype('f4').tolist())
+        y = np.zeros(3, 'f4')
+        y[:] = x
+        y += x
+        print(y.tolist(), np.array([1e10]).astype('f2'))
+    """,
+    "views and products": """
+        x = (np.arange(6.0) - 2).reshape(2, 3)
+        print((1 / x.T).tolist(), np.log(x[:, ::-1]).tolist(), (x @ (x.T * np.inf)).tolist())
+        print(np.sqrt(x[0]).tolist(), (x[::-1] / x).tolist())
+    """,
+    "integer division": """
+        n = np.arange(3)
+        print((n // 0).tolist(), (n % (n - n)).tolist(), (n / n).tolist(), (n // n).tolist())
+    """,
+    "states": """
+        x = np.zeros(2)
+        with np.errstate(divide='ignore'):
+            y = 1 / x
+        with np.errstate(all='warn'):
+            z = 1 / x - 1 / x
+            w = np.exp(x + 1e4) * 1e-200 * 1e-200
+        print(y.tolist(), z.tolist(), w.tolist())
+    """,
+}
+
+
+@pytest.mark.parametrize("options", [("-W", "default"), ("-W", "always"), ()], ids=" ".join)
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_warnings_are_numpys_at_numpys_lines(name, options, tmp_path):
+    expected, numpys = warned(SCRIPTS[name], tmp_path, "numpy", *options)
+    actual, ours = warned(SCRIPTS[name], tmp_path, "lazytensor", *options)
+    assert actual == expected
+    assert ours.stdout == numpys.stdout
+
+
+def test_warnings_as_errors_for_the_whole_process_come_at_the_line(tmp_path):
+    script = """
+        x = np.zeros(2)
+        try:
+            y = 1 / x
+            print('not here')
+        except RuntimeWarning as warning:
+            print(warning)
+        print((x + 1).tolist())
+    """
+    for module in ("numpy", "lazytensor"):
+        _, out = warned(script, tmp_path, module, "-W", "error::RuntimeWarning")
+        assert out.stdout == "divide by zero encountered in divide\n[1.0, 1.0]\n"
+
+
+def test_values_never_used_give_no_warning(tmp_path):
+    assert warned("x = 1 / np.zeros(3)\ndel x\n", tmp_path, "lazytensor")[0] == []
+
+
+def test_recorded_warnings_are_numpys():
+    def program(np):
+        x = np.zeros(2)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            y = 1 / x
+            first = len(seen)
+            z = np.log(x) + np.sqrt(x - 1)
+            x[...] = 1 / (x * 0)
+        return y, z, first, [(str(w.message), w.category, pathlib.Path(w.filename).name, w.lineno) for w in seen]
+
+    check_same(program)
+
+
+# ---------------------------------------------------------------- names and settings
+
+
+@pytest.mark.parametrize("name, meant", [("arrange", "arange"), ("sumn", "sum"), ("linspce", "linspace"), ("ndaray", "ndarray")])
+def test_unknown_names_come_with_a_suggestion(name, meant):
+    np = module_under_test()
+    with pytest.raises(AttributeError, match=f"module 'lazytensor' has no attribute '{name}'.*Did you mean: '{meant}'"):
+        getattr(np, name)
+    assert not hasattr(np, name)
+
+
+def test_names_like_nothing_have_no_suggestion():
+    with pytest.raises(AttributeError, match="has no attribute 'qqqqqq'$"):
+        _ = module_under_test().qqqqqq
+    with pytest.raises(ImportError, match="cannot import name 'qqqqqq'"):
+        exec("from lazytensor import qqqqqq")
+    with pytest.raises(AttributeError, match="lazytensor.linalg.*no attribute 'qqqqqq'"):
+        _ = module_under_test().linalg.qqqqqq
+
+
+@pytest.mark.parametrize("values, says", [
+    ({"depht": 3}, ("'depht'", "did you mean 'depth'?", "pinned", "pool")), ({"depth": 0}, ("'depth'", "0", "at least 1", "None")),
+    ({"depth": 2.5}, ("'depth'", "2.5")), ({"depth": True}, ("'depth'", "True")), ({"debug": 1}, ("'debug'", "True or False")),
+    ({"engine": "cuda"}, ("'engine'", "'cuda'", "'numpy'")), ({"pinned": -1}, ("'pinned'", "-1", "bytes")),
+    ({"pool": "1 GB"}, ("'pool'", "'1 GB'", "bytes")), ({"nothing": 1}, ("'nothing'", "Settings: "))])
+def test_mistakes_in_settings_name_the_setting_and_what_it_takes(values, says):
+    np = module_under_test()
+    before = np.config.settings()
+    with pytest.raises(SettingError) as caught:
+        np.config(plans=7, **values)
+    assert all(text in str(caught.value) for text in says)
+    assert isinstance(caught.value, ValueError)
+    assert np.config.settings() == before
+
+
+def test_settings_in_a_with_statement_are_put_back():
+    np = module_under_test()
+    before = np.config.settings()
+    with np.config(depth=3, pool=None):
+        assert np.config.settings() == {**before, "depth": 3, "pool": None}
+        with pytest.raises(KeyError), np.config(depth=5, debug=True):
+            assert np.config.settings()["depth"] == 5
+            raise KeyError
+        assert np.config.settings()["depth"] == 3 and not np.config.settings()["debug"]
+    assert np.config.settings() == before
+    change = np.config(depth=9)
+    assert np.config.settings()["depth"] == 9
+    np.config(**{name: before[name] for name in ("depth",)})
+    del change
+    assert np.config.settings() == before
+
+
+@pytest.mark.parametrize("variable, value", [("LAZYTENSOR_DEBUG", "yes"), ("LAZYTENSOR_ENGINE", "fast")])
+def test_mistakes_in_the_environment_are_told_at_import(variable, value, monkeypatch):
+    monkeypatch.setenv(variable, value)
+    out = subprocess.run([sys.executable, "-c", "import lazytensor"], capture_output=True, text=True)
+    assert out.returncode == 1 and "SettingError" in out.stderr and repr(value) in out.stderr
