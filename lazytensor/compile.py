@@ -3,8 +3,8 @@
     capture -> key -> [plan cache] -> dag -> optimise -> order -> liveness -> lower -> run
 
 `realize` is the way through. A structure seen for the first time with little work behind it runs operation by
-operation, in program order; seen again, or large at first, it is planned (`lower.make_program` names the stages) and the
-plan is kept.
+operation, in program order; seen again, or large at first, it is planned (`lower.make_program` names the stages) and
+the plan is kept.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Entry:
 
 
 def cache_info() -> dict[str, int]:
-    """Counts since the process began: runs, runs without a plan, cache hits, plans made, nodes run; entries kept now."""
+    """Counts since the process began: runs, runs without a plan, cache hits, plans made, nodes run; entries kept."""
     return {**_counts, "entries": len(_cache)}
 
 

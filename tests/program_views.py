@@ -99,7 +99,7 @@ def viewed_by_function(scene):
         "np.lib.stride_tricks.sliding_window_view({0}, 2, axis=-1)", "np.fliplr({0})", "np.atleast_1d({0})",
         "np.asarray({0}).T",
     ))  # fmt: skip
-    too_much = x.ndim > 4 or ("np.diag(" in source and x.size > 300)
+    too_much = x.ndim > 4 or (source[:7] in ("np.diag", "np.triu") and x.size > 300)
     return None if too_much else f"{scene.target()} = {source.format(name)}"
 
 

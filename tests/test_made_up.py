@@ -91,7 +91,8 @@ def test_made_up_ufunc_is_numpys_to_a_program(name):
 
 @pytest.mark.parametrize("write", [
     lambda x: TRIPLE(x), lambda x: BLEND(x, x), lambda x: FUSED(x, 2, x[0]), lambda x: BLEND(x, x, out=x),
-    lambda x: BLEND.reduce(x), lambda x: BLEND.outer(x[0], x[0]), lambda x: TRIPLE(x.T), lambda x: x.sum() * TRIPLE(x[0]),
+    lambda x: BLEND.reduce(x), lambda x: BLEND.outer(x[0], x[0]), lambda x: TRIPLE(x.T),
+    lambda x: x.sum() * TRIPLE(x[0]),
 ])
 def test_made_up_ufunc_stays_pending(write):
     x = module_under_test().arange(12.0).reshape(3, 4) + 1

@@ -154,7 +154,7 @@ def set_writeable(t: Any, value: bool) -> None:
             raise ValueError("cannot set WRITEABLE flag to True of this array")
         v.writeable = value
         return
-    if value and not is_writeable(t):
+    if value and t._state is not None:
         run(t).flags.writeable = True
     state_of(t).writeable = value
 
@@ -202,7 +202,8 @@ def _set_geometry(self: Any, probe: Any, dtype: Any) -> None:
     if v.__class__ is View:
         v.steps = steps_of(self) + steps
         v.shape, v.dtype, v.strides = shape, dtype, strides
-        v.of, v.given = v.root._value.shape, v.root._value.dtype
+        node = v.root._value
+        v.of, v.laid, v.given = node.shape, node.strides, node.dtype
         return
     while True:
         run(self)

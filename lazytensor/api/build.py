@@ -28,7 +28,7 @@ _LARGE = pins.LARGE
 NUMBERS = frozenset((bool, int, float, complex))
 _OURS = ("lazytensor.api", "lazytensor")
 SNAPSHOT = 4096
-"""A real array of at most this many bytes is copied when it becomes an operand; with a larger one the operation runs."""
+"""A real array of at most this many bytes is copied when it becomes an operand; a larger one makes the call run."""
 
 
 class NotArray(Exception):

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .fallback import Loans, fallback, relative_view
+from .fallback import Loans, fallback
 from .handle import Tensor, apply_steps, export, geometry, peek
+from .relative import relative_view
 from .scalar import Scalar
 
 _real_array = np.array

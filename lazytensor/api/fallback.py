@@ -24,6 +24,7 @@ from numpy.lib.array_utils import byte_bounds
 from ..compile import realize
 from ..ir.layout import offset_of
 from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, wrap
+from .relative import relative_view
 from .scalar import Scalar
 from .scalar import value_of as scalar_value
 
@@ -174,33 +175,6 @@ def _containing(value: Any) -> Callable[[Any], bool]:
         first, last = byte_bounds(pair[1])
         return first <= low and high <= last
     return contains
-
-
-class _Memory:
-    """A place in an array's memory, for `numpy.asarray`; keeps the array alive."""
-
-    __slots__ = ("__array_interface__", "base")
-
-    def __init__(self, array: Any, offset: int, shape: Any, strides: Any, dtype: Any) -> None:
-        address, read_only = array.__array_interface__["data"]
-        self.base = array
-        self.__array_interface__ = {"version": 3, "shape": shape, "strides": strides,
-                                    "typestr": f"|V{dtype.itemsize}", "data": (address + offset, read_only)}
-
-
-def relative_view(array: Any, offset: int, shape: Any, strides: Any, dtype: Any) -> Any:
-    """A view of any geometry, whose first element lies `offset` bytes from that of `array`. A step of a view.
-
-    >>> relative_view(np.arange(6.0), 8, (2, 2), (16, 8), np.dtype(float))
-    array([[1., 2.],
-           [3., 4.]])
-    """
-    if array.flags.c_contiguous and array.size and dtype.itemsize:
-        try:
-            return _ndarray(shape, dtype, array.reshape(-1).view(np.uint8), offset, strides)
-        except (TypeError, ValueError):
-            pass  # beyond the array, as `as_strided` allows
-    return np.asarray(_Memory(array, offset, shape, strides, dtype)).view(dtype)
 
 
 def unseen(function: Any) -> Any:

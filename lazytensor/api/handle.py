@@ -24,6 +24,7 @@ from ..ir.node import AT_ONCE, Node, leaf, make, new
 from ..ir.operation import Operation
 from ..run import pool
 from ..run.interpreter import apply_view
+from .relative import relative_view
 from .scalar import Scalar
 from .scalar import value_of as scalar_value
 
@@ -35,11 +36,11 @@ _generic = np.generic
 class View:
     """A view: steps from its root's value to its own, and the geometry that they give.
 
-    `of` and `given` are the root's shape and dtype when the view was made: if the root has been given others since
-    (``a.shape = ...``), the root's value is put back into the old ones first. A `locked` view cannot be made writeable.
+    `of`, `laid` and `given` are the root's shape, strides and dtype when the view was made: if the root has been given
+    others since (``a.shape = ...``), its memory is seen as it was first. A `locked` view cannot be made writeable.
     """
 
-    __slots__ = ("root", "steps", "shape", "dtype", "strides", "writeable", "locked", "of", "given")
+    __slots__ = ("root", "steps", "shape", "dtype", "strides", "writeable", "locked", "of", "laid", "given")
     root: Tensor
     steps: tuple[Any, ...]
     shape: tuple[int, ...]
@@ -47,8 +48,9 @@ class View:
     strides: tuple[int, ...] | None
     writeable: bool
     locked: bool
-    of: Any
-    given: Any
+    of: tuple[int, ...]
+    laid: tuple[int, ...] | None
+    given: np.dtype[Any]
 
 
 class State:
@@ -140,12 +142,12 @@ def view_tensor(root: Tensor, steps: tuple[Any, ...], geometry: Any, writeable: 
     v.steps = steps
     v.shape = shape = geometry.shape
     v.dtype = geometry.dtype
-    v.given = root._value.dtype
     v.strides = None if geometry.flags.c_contiguous and 1 not in shape and 0 not in shape else canonical(
         geometry.strides, shape, v.dtype.itemsize)
     v.writeable = writeable
     v.locked = False
-    v.of = root._value.shape
+    node = root._value
+    v.of, v.laid, v.given = node.shape, node.strides, node.dtype
     t = new(Tensor)
     t._value = v
     t._state = None
@@ -180,7 +182,8 @@ def _steps_from(v: View, shape: tuple[int, ...], dtype: Any) -> tuple[Any, ...]:
     """The steps of a view whose root may have another shape or dtype by now than when the view was made."""
     if v.of == shape and v.given == dtype:
         return v.steps
-    return ((_ndarray.reshape, (-1,)), (_ndarray.view, (v.given,)), (_ndarray.reshape, (v.of,)), *v.steps)
+    laid = c_strides(v.of, v.given.itemsize) if v.laid is None else v.laid
+    return ((relative_view, (0, v.of, laid, v.given)), *v.steps)
 
 
 def steps_of(t: Tensor) -> tuple[Any, ...]:

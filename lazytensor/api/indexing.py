@@ -356,7 +356,7 @@ def length(self: Any) -> int:
     return int(shape[0])
 
 
-_METHODS: dict[str, Callable[..., Any]] = {
+_METHODS: dict[str, Any] = {
     "__getitem__": getitem, "__setitem__": setitem, "__delitem__": delitem, "__iter__": iterate,
     "__contains__": contains, "__len__": length,
 }

@@ -94,7 +94,7 @@ def _imatmul_method(self: Any, other: Any) -> Any:
     return self
 
 
-_METHODS: dict[str, Callable[..., Any]] = {
+_METHODS: dict[str, Any] = {
     "__matmul__": _matmul_method, "__rmatmul__": _rmatmul_method, "__imatmul__": _imatmul_method, "dot": dot,
 }
 for _name, _method in _METHODS.items():

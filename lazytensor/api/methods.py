@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import opcode
 import sys
 from collections.abc import Callable
 from types import GenericAlias
@@ -309,6 +310,23 @@ def _from_value(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
     return method
 
 
+def _number(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """``int(t)`` and the like. An array with axes is no number: the error is another where a real array's element was
+    to be set, for NumPy then says so itself of arrays that it knows."""
+    def method(self: Any) -> Any:
+        if self._value.shape:
+            code = sys._getframe(1).f_code
+            if code.co_code[sys._getframe(1).f_lasti] == _STORE_SUBSCR:
+                raise ValueError("setting an array element with a sequence.")
+        return fn(peek(self))
+
+    method.__name__ = method.__qualname__ = name
+    return method
+
+
+_STORE_SUBSCR = opcode.opmap["STORE_SUBSCR"]
+
+
 def rebuilt(array: Any) -> Any:
     """What unpickling calls: a Tensor over the array."""
     return wrap(array)
@@ -343,8 +361,9 @@ def _attach() -> None:
            "__copy__": lambda self: copy(self, "K")}
     for name, fn in own.items():
         setattr(Tensor, name, fn)
-    for name in ("__repr__", "__str__", "__bool__", "__int__", "__float__", "__complex__", "__index__",
-                 "__format__"):
+    for name in ("__int__", "__float__", "__complex__"):
+        setattr(Tensor, name, _number(getattr(_ndarray, name), name))
+    for name in ("__repr__", "__str__", "__bool__", "__index__", "__format__"):
         setattr(Tensor, name, _from_value(getattr(_ndarray, name), name))
     Tensor.__class_getitem__ = classmethod(GenericAlias)  # type: ignore[attr-defined]
     Tensor.__hash__ = None  # type: ignore[assignment]

@@ -311,6 +311,13 @@ def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
     return scalar(record(op, inputs, None, (), dtype, None, users_frame()))
 
 
+SCALAR_OPERATORS: dict[Any, Callable[..., Any]] = {
+    **{ufunc: getattr(operator, f"{name}_" if name in ("and", "or") else name) for name, ufunc in BINARY.items()},
+    **{ufunc: getattr(operator, name) for name, ufunc in COMPARISONS.items()}, np.power: operator.pow,
+}
+"""The operator by which NumPy's scalars do what the ufunc does with arrays."""
+
+
 def _fits_all(number: int, values: tuple[Any, ...]) -> bool:
     """Whether a Python int certainly fits the dtype of every other operand."""
     kinds = {v.dtype.kind for v in values if type(v) not in NUMBERS}

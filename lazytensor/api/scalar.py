@@ -36,8 +36,6 @@ class Scalar:
     __slots__ = ("_node", "__weakref__")
     _node: Node
     _scalar_type: Any = None
-    __array_priority__ = 1000.0
-    """NumPy's scalars and arrays leave operators to this class: between scalars, arithmetic is not a ufunc's."""
 
     def __new__(cls, value: Any = 0) -> Any:
         return cls._scalar_type(value)

@@ -12,7 +12,7 @@ from .build import NotArray, elementwise, handle, is_pending, is_scalar_like, op
 from .handle import Tensor, export, unwrapped, wrap_all
 from .inplace import looked_at, write_ufunc
 from .matrix import matmul
-from .operators import binary_method, unary_method
+from .operators import SCALAR_OPERATORS, binary_method, scalar_operation, unary_method
 from .reductions import reduce_ufunc
 from .scalar import Scalar
 
@@ -36,8 +36,8 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
             out = out[0] if len(out) == 1 else out
         options = {k: v for k, v in options.items() if v is not None and (k, v) != ("subok", True)}
     if ufunc.signature is not None:
-        if ufunc is np.matmul and out is None and not options:
-            return matmul(*args, frame=frame)
+        if ufunc is np.matmul and len(args) == 2 and out is None and not options:
+            return matmul(*args, frame)
         return _on_real(ufunc, args, out, where, options)
     if len(args) != ufunc.nin or ufunc.nout != 1 or not options.keys() <= _LAZY_OPTIONS:
         return _on_real(ufunc, args, out, where, options)
@@ -192,6 +192,11 @@ def array_ufunc(self: Any, real: Any, name: str, *inputs: Any, **kwargs: Any) ->
         quick = _quick_of(real)
         if quick is not None:
             return quick(*inputs, 2)
+    if not kwargs and name == "__call__" and issubclass(type(self), Scalar) and real in SCALAR_OPERATORS and (
+            any(type(x) is not Tensor and issubclass(type(x), np.generic) for x in inputs)) and all(
+            is_scalar_like(x) for x in inputs):
+        # A NumPy scalar's operator asks, which does scalar arithmetic (or, less likely, a call of NumPy's ufunc).
+        return scalar_operation(SCALAR_OPERATORS[real], *inputs)
     out = kwargs.get("out", ())
     for value in (*inputs, *(out if type(out) is tuple else (out,))):
         kind = type(value)
@@ -211,3 +216,4 @@ def _unwrapped_out(value: Any) -> Any:
 
 
 Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
+Scalar.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
 """Memory: buffers that are reused instead of returned to the system, and the question who else holds a buffer.
 
 Fresh pages cost as much as arithmetic, so memory of freed arrays is kept. The pool holds a reference to each block that
-it ever gave out; a block that nobody else refers to is free. Nothing has to be given back, and what a view, a memoryview
-or another library still holds is never handed out twice.
+it ever gave out; a block that nobody else refers to is free. Nothing has to be given back, and what a view, a
+memoryview or another library still holds is never handed out twice.
 """
 
 from __future__ import annotations
@@ -99,15 +99,17 @@ def info() -> dict[str, int]:
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...] | None = None) -> Any:
     """An uninitialised array with those strides in bytes (None: C order), from the pool if it is large."""
     size = prod(shape) * dtype.itemsize
-    if size < SMALL:
+    if size < SMALL or dtype.hasobject:  # memory for objects must be cleared first
         return _empty(shape, dtype) if strides is None else _ndarray(shape, dtype, None, 0, strides)
     return _ndarray(shape, dtype, _take(size), 0, strides)
 
 
 def empty_like(array: np.ndarray[Any, Any]) -> Any:
     """An uninitialised array of the same shape and dtype, its axes in the same order in memory."""
-    if array.nbytes < SMALL or array.flags.c_contiguous:
-        return empty(array.shape, array.dtype) if array.flags.c_contiguous else np.empty_like(array)
+    if array.nbytes < SMALL or array.dtype.hasobject:
+        return np.empty_like(array)
+    if array.flags.c_contiguous:
+        return empty(array.shape, array.dtype)
     return empty(array.shape, array.dtype, array.strides) if is_dense(array) else np.empty_like(array)
 
 

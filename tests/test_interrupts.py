@@ -1,0 +1,164 @@
+"""Ctrl-C at every place where Python can let it in: afterwards values are right or their loss is told, never garbage.
+
+CPython raises KeyboardInterrupt when a function is entered and when a loop goes round. A trace function does so here at
+the n-th such place inside the package, for every n.
+"""
+
+import itertools
+import pathlib
+import sys
+import threading
+
+import numpy as real
+import pytest
+
+import lazytensor
+from lazytensor import compile as pipeline
+from lazytensor.errors import LostValueError
+from tests.helpers import module_under_test, same_bits
+
+PACKAGE = str(pathlib.Path(lazytensor.__file__).parent)
+SIDE = 160
+"""An array of this many rows and columns is large enough to be written over."""
+
+
+class Interrupt:
+    """Raises KeyboardInterrupt at one of the places, by its number."""
+
+    def __init__(self, at):
+        self.left = at
+
+    def __enter__(self):
+        sys.settrace(self.entered)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        sys.settrace(None)
+        return kind is KeyboardInterrupt
+
+    @property
+    def raised(self):
+        return self.left < 0
+
+    def place(self):
+        self.left -= 1
+        if self.left == -1:
+            raise KeyboardInterrupt
+
+    def entered(self, frame, event, arg):
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        self.place()
+        last = frame.f_lineno
+
+        def inside(frame, event, arg):
+            nonlocal last
+            if event == "line":
+                again, last = frame.f_lineno <= last, frame.f_lineno
+                if again:
+                    self.place()
+            return inside
+
+        return inside
+
+
+def small(np):
+    x = np.arange(6.0)
+    y = x * 2 + 1
+    x[1:] = x[:-1]
+    y += x
+    return [x, y, (x * y).sum(), y[::2] - 1]
+
+
+def large(np):
+    x = np.ones((SIDE, SIDE)) + 1
+    y = np.exp(x) * 2
+    y -= x
+    x[::2] = y[::2] / 3
+    total = x.sum(axis=0)
+    x *= 2
+    return [y, x, total, x.T + 1]
+
+
+def twins(np):
+    x = np.linspace(0, 1, SIDE * SIDE).reshape(SIDE, SIDE)
+    return [np.sqrt(x) + np.sqrt(x), np.negative(-x), np.where(x > 0.5, x, 0) @ x, abs(abs(x - 1))]
+
+
+def seen(result):
+    """The value, or None if its loss is told."""
+    try:
+        return real.asarray(result)
+    except (LostValueError, KeyboardInterrupt):
+        return None
+
+
+@pytest.mark.parametrize("planned", [False, True])
+@pytest.mark.parametrize("program", [small, large, twins], ids=lambda program: program.__name__)
+def test_interrupted_while_running(program, planned):
+    np = module_under_test()
+    expected = [real.asarray(value) for value in program(real)]
+    pipeline.clear_cache()
+    for _ in range(2 * planned):
+        np.realize(*program(np))
+    for at in itertools.count():
+        if not planned:
+            pipeline.clear_cache()
+        results = program(np)
+        with Interrupt(at) as interrupt:
+            np.realize(*results)
+        if not interrupt.raised:
+            break
+        for value, result in zip(expected, results):
+            got = seen(result)
+            assert got is None or same_bits(value, got), f"garbage after an interrupt at place {at}"
+    assert at > 20
+
+
+@pytest.mark.parametrize("program", [small, large], ids=lambda program: program.__name__)
+def test_interrupted_while_writing(program):
+    """What was written before the interrupt is there; a statement is done or not done."""
+    np = module_under_test()
+    expected = [real.asarray(value) for value in program(real)]
+    for at in itertools.count():
+        interrupt = Interrupt(at)
+        with interrupt:
+            program(np)
+        if not interrupt.raised:
+            break
+        assert all(same_bits(value, real.asarray(result)) for value, result in zip(expected, program(np)))
+    assert at > 20
+
+
+def test_in_place_statement_is_done_or_not_done():
+    np = module_under_test()
+    for at in itertools.count():
+        x = np.arange(4.0) + 1
+        y = x[1:]
+        with Interrupt(at) as interrupt:
+            x += 10
+            y *= 2
+            x[0] = y[1]
+        states = ([1, 2, 3, 4], [11, 12, 13, 14], [11, 24, 26, 28], [26, 24, 26, 28])
+        assert x.tolist() in [list(map(float, state)) for state in states]
+        assert y.tolist() == x.tolist()[1:]
+        if not interrupt.raised:
+            break
+    assert at > 5 and x.tolist() == [26, 24, 26, 28]
+
+
+@pytest.mark.parametrize("at", range(0, 120, 3))
+def test_other_threads_are_not_left_waiting(at):
+    np = module_under_test()
+    x = np.arange(6.0)
+    results = [x * 2 + 1, (x - 1).sum(), x[1:] * x[:-1]]
+    with Interrupt(at):
+        np.realize(*results)
+    values = []
+    thread = threading.Thread(target=lambda: values.extend(seen(result) for result in results), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive(), "waits for a run that has ended"
+    expected = real.arange(6.0) * 2 + 1, real.asarray(9.0), real.arange(1.0, 6.0) * real.arange(5.0)
+    assert len(values) == 3
+    assert all(got is None or same_bits(value, got) for value, got in zip(expected, values))

@@ -1,0 +1,251 @@
+"""Floating-point errors and warnings: NumPy's modes, messages and lines, each as often as NumPy gives it.
+
+The scripts run in fresh processes: a recorder of warnings makes operations run at once, and is not what is tested.
+"""
+
+import functools
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+import warnings
+
+import pytest
+
+import lazytensor
+from tests.helpers import check_same
+
+ROOT = str(pathlib.Path(lazytensor.__file__).parent.parent)
+
+
+MODES = ("ignore", "warn", "raise", "call", "print", "log")
+
+
+class Log:
+    def __init__(self):
+        self.lines = []
+
+    def write(self, text):
+        self.lines.append(text)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["divide", "over", "under", "invalid"])
+def test_every_mode_of_every_kind_does_what_numpy_does(kind, mode, capsys):
+    operations = (lambda np, x: 1 / (x * 0), lambda np, x: np.exp(x * 999), lambda np, x: x * 1e-300 * 1e-300,
+                  lambda np, x: np.sqrt(-x), lambda np, x: (x * 0) / 0, lambda np, x: x.__itruediv__(0),
+                  lambda np, x: x.sum() / 0,
+                  lambda np, x: np.array([127], "i1").max() * np.int8(2), lambda np, x: (x / 0).astype(int) * 0,
+                  lambda np, x: (x.astype("f2") * 60000).mean(), lambda np, x: np.var(x * 1e200), lambda np, x: x // 0)
+
+    def program(np, number):
+        seen, log = [], Log()
+        call = log if mode == "log" else lambda error, flag: seen.append((error, flag))
+        before = np.geterr()
+        x = np.arange(1.0, 4.0) + 1
+        with np.errstate(all="ignore", **{kind: mode}, call=call):
+            try:
+                result = operations[number](np, x)
+            except FloatingPointError as error:
+                result = str(error)
+        return result, seen, log.lines, np.geterr() == before, capsys.readouterr().out
+
+    for number in range(len(operations)):
+        check_same(program, number)
+
+
+def test_setting_the_state_for_good_holds_for_what_is_written_later():
+    def program(np):
+        old = np.seterr(divide="raise")
+        x, log = np.zeros(2), []
+        try:
+            for mode in ("raise", "ignore", "raise"):
+                np.seterr(divide=mode)
+                try:
+                    log.append(1 / x)
+                except FloatingPointError as error:
+                    log.append(str(error))
+        finally:
+            np.seterr(**old)
+        return log, np.geterr(), np.geterrcall() is None
+
+    check_same(program)
+
+
+# ---------------------------------------------------------------- warnings
+
+
+SCRIPTS = {
+    "each once": """
+        x = np.arange(3.0) - 1
+        y = 1 / x
+        z = np.log(x)
+        print((y + z).tolist())
+        print((1 / (x * 0)).tolist())
+    """,
+    "once for a line in a loop": """
+        total = np.zeros(2)
+        for i in range(5):
+            total += np.ones(2) / np.zeros(2)
+            total = np.sqrt(-total - i) + np.log(total * 0)
+        print(total.tolist())
+    """,
+    "in functions": """
+        def half(a, b):
+            return a / (2 * b)
+        def twice(a):
+            return half(a, a) * 2
+        x = np.array([0.0, 1.0])
+        print(twice(x).tolist(), half(x, x - 1).sum(), [half(r, 0) for r in x.reshape(2, 1)])
+    """,
+    "two kinds at one line": """
+        x = np.array([-1.0, 0.0, 800.0])
+        print(np.log(x).tolist(), np.exp(x).tolist(), (x / 0).tolist())
+    """,
+    "over several lines": """
+        x = np.array([0.0, 2.0])
+        y = (x
+             + 1 / x
+             + np.log(
+                 x))
+        print(y.tolist())
+    """,
+    "reductions and statistics": """
+        x = np.array([1e308, 1e308, np.inf])
+        print((x - x).max(), (x * 10).prod(), x.cumsum().tolist())
+        print(np.add.reduce(x), np.multiply.accumulate(x).tolist(), (x @ -x), np.dot(x, x))
+    """,
+    "scalars": """
+        a, b = np.array([1.0]).sum(), np.array([0.0]).sum()
+        print(a / b, b / b, np.array([127], 'i1').max() + np.int8(1))
+        print(a * 1e308 * 10 - np.float64(1e308) * 10)
+        n = np.array([2**62]).max()
+        print(n * n)
+        print(-np.array([-128], 'i1').min())
+    """,
+    "writes": """
+        x = np.zeros(3)
+        x /= x
+        x[1:] = np.array([1.0, 0.0]) / 0
+        x[0] *= np.inf
+        x[:2] -= np.inf
+        np.divide(1, x, out=x)
+        np.log(x - 5, out=x, where=x < 1)
+        print(x.tolist())
+    """,
+    "casts": """
+        x = np.array([1e300, 3e38, np.nan])
+        print(x.astype('f4').tolist())
+        y = np.zeros(3, 'f4')
+        y[:] = x
+        y += x
+        print(y.tolist(), np.array([1e10]).astype('f2'))
+    """,
+    "views and products": """
+        x = (np.arange(6.0) - 2).reshape(2, 3)
+        print((1 / x.T).tolist(), np.log(x[:, ::-1]).tolist(), (x @ (x.T * np.inf)).tolist())
+        print(np.sqrt(x[0]).tolist(), (x[::-1] / x).tolist())
+    """,
+    "integer division": """
+        n = np.arange(3)
+        print((n // 0).tolist(), (n % (n - n)).tolist(), (n / n).tolist(), (n // n).tolist())
+    """,
+    "what runs when written": """
+        host = np.zeros(3)
+        x = np.asarray(host)
+        window = np.frombuffer(x)
+        x /= 0
+        x[...] = 1e300
+        x *= 1e300
+        np.sqrt(x - np.inf - 1, out=x)
+        print(divmod(np.ones(2), 0), np.divmod(np.ones(2), 0))
+        print(np.array(1.0) / 0, np.sqrt([-1.0]), np.frexp(x))
+        print(np.array([1e300]).astype('f4'), np.array([1 + 1j]).astype(float))
+        x = np.arange(3.0)
+        print(x[:0].mean())
+        print(x[:1].var(ddof=1))
+        print(x[x > 5].mean())
+        print(x.std(ddof=3), np.float64(3) / x[0])
+    """,
+    "absolute": """
+        print(abs(np.array([-128], 'i1').max()))
+    """,
+    "states": """
+        x = np.zeros(2)
+        with np.errstate(divide='ignore'):
+            y = 1 / x
+        with np.errstate(all='warn'):
+            z = 1 / x - 1 / x
+            w = np.exp(x + 1e4) * 1e-200 * 1e-200
+        print(y.tolist(), z.tolist(), w.tolist())
+    """,
+}
+
+
+
+def run(script, *options):
+    """Runs a script in a fresh process; what it wrote, its path left out."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "script.py")
+        path.write_text(script)
+        out = subprocess.run([sys.executable, *options, str(path)], capture_output=True, text=True, timeout=60,
+                             env={"PYTHONPATH": ROOT})
+        assert out.returncode == 0, out.stderr
+        return out.stdout, out.stderr.replace(str(path), "script.py")
+
+
+@functools.cache
+def told(module, options):
+    """What each of `SCRIPTS` printed, and its warnings as sorted (line, text): all run in one process."""
+    source, ends = f"import {module} as np\n", []
+    for script in SCRIPTS.values():
+        source += textwrap.dedent(script).lstrip("\n") + "print('---')\n"
+        ends.append(source.count("\n"))
+    out, err = run(source, *options)
+    warned = [(int(line), text) for line, text in re.findall(r"^script\.py:(\d+): \w*Warning: (.*)$", err, re.M)]
+    starts = [0, *ends]
+    return {name: (text, sorted((line - start, what) for line, what in warned if start < line <= end))
+            for name, text, start, end in zip(SCRIPTS, out.split("---\n"), starts, ends)}
+
+
+@pytest.mark.parametrize("options", [("-W", "default"), ("-W", "always"), ()], ids=" ".join)
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_warnings_are_numpys_at_numpys_lines(name, options):
+    assert told("lazytensor", options)[name] == told("numpy", options)[name]
+    if name != "states":
+        assert told("numpy", options)[name][1], "there is nothing to compare"
+
+
+def test_warnings_as_errors_for_the_whole_process_come_at_the_line():
+    script = """
+x = np.zeros(2)
+try:
+    y = 1 / x
+    print('not here')
+except RuntimeWarning as warning:
+    print(warning)
+print((x + 1).tolist())
+"""
+    for module in ("numpy", "lazytensor"):
+        out, _ = run(f"import {module} as np\n{script}", "-W", "error::RuntimeWarning")
+        assert out == "divide by zero encountered in divide\n[1.0, 1.0]\n"
+
+
+def test_values_never_used_give_no_warning():
+    assert run("import lazytensor as np\nx = 1 / np.zeros(3)\ndel x\n", "-W", "always") == ("", "")
+
+
+def test_recorded_warnings_are_numpys():
+    def program(np):
+        x = np.zeros(2)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            y = 1 / x
+            first = len(seen)
+            z = np.log(x) + np.sqrt(x - 1)
+            x[...] = 1 / (x * 0)
+        return y, z, first, [(str(w.message), w.category, pathlib.Path(w.filename).name, w.lineno) for w in seen]
+
+    check_same(program)
