@@ -19,11 +19,14 @@ from . import errors as errors
 from .api import namespace as _namespace
 from .api.fallback import realize_all as _realize_all
 from .api.handle import Tensor as Tensor
+from .api.scalar import Scalar
 from .config import config as config
 from .run.pool import trim as trim
+from .release import VERSION
 
 globals().update(_namespace.names())
 _namespace.install()
+lazytensor_version = VERSION
 __all__ = list(_public)
 
 
@@ -45,7 +48,7 @@ def _explain(self: Any) -> str:
     return str(__getattr__("explain")(self))
 
 
-Tensor.explain = _explain  # type: ignore[attr-defined]
+Tensor.explain = Scalar.explain = _explain  # type: ignore[attr-defined]
 _ROOMS = {"explain": "lazytensor.see.explain", "verify": "lazytensor.see.verify"}
 
 

@@ -2,13 +2,14 @@
 
     capture -> key -> [plan cache] -> dag -> optimise -> order -> liveness -> lower -> run
 
-`realize` is the way through. A structure seen for the first time with little work behind it runs operation by
-operation, in program order; seen again, or large at first, it is planned (`lower.make_program` names the stages) and
-the plan is kept.
+`realize` is the way through. A structure with little work behind it runs operation by operation, in program order,
+until it has come up so often that a plan pays (``config(plan_after=)``: a plan costs some 170 us an operation and saves
+one or two each time); large work is planned at once. `lower.make_program` names the stages; the plan is kept.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from itertools import count
 from typing import Any
@@ -33,10 +34,11 @@ LARGE_WORK = 1 << 28
 class _Entry:
     """What the cache knows about one structure: when it was last used, and its program once there is one."""
 
-    __slots__ = ("used", "program")
+    __slots__ = ("used", "seen", "program")
 
     def __init__(self) -> None:
         self.used = _clock()
+        self.seen = 0
         self.program: Program | None = None
 
 
@@ -78,13 +80,12 @@ def _planned(nodes: list[Node]) -> tuple[Program, Graph] | None:
     graph = capture(nodes)
     entry = _exact.get(graph.exact)
     if entry is None:
-        key = graph.key
-        entry = _cache.get(key)
-        new = entry is None
-        entry = _remember(key, graph.exact)
-        if new and _bytes_written(graph) < LARGE_WORK:
-            return None
+        entry = _remember(graph.key, graph.exact)
     if entry.program is None:
+        entry.seen += 1
+        entry.used = _clock()
+        if entry.seen <= current.plan_after and _bytes_written(graph) < LARGE_WORK:
+            return None
         entry.program = make_program(graph)
         _counts["plans"] += 1
     else:
@@ -108,6 +109,15 @@ def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Entry:
             _exact.clear()
         entry = _exact[exact] = _cache.setdefault(key, _Entry())
         return entry
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def cache_info() -> dict[str, int]:

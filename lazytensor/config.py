@@ -51,6 +51,8 @@ TABLE: dict[str, Setting] = {
                     "freed buffers kept for reuse"),
     "plans": Setting(512, "an int of at least 1, or None for no limit", _is_limit,
                      "plans kept, the least recently used dropped first"),
+    "plan_after": Setting(32, "an int of at least 1", lambda v: type(v) is int and v >= 1,
+                          "a structure is planned when it comes up after having run this often (at once if it is large)"),
     "plan_nodes": Setting(4096, "an int of at least 1, or None for no limit", _is_limit,
                           "a graph with more nodes runs operation by operation, unplanned"),
     "debug": Setting(False, "True or False", _is_bool,
@@ -67,6 +69,7 @@ class _Current:
     pinned: int
     pool: int
     plans: int
+    plan_after: int
     plan_nodes: int
     debug: bool
 
@@ -85,8 +88,8 @@ def _shown(value: Any) -> Any:
 def _checked(name: str, value: Any) -> Any:
     if name not in TABLE:
         near = difflib.get_close_matches(name, TABLE, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise SettingError(f"no setting is called {name!r}{hint} Settings: {', '.join(TABLE)}")
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise SettingError(f"no setting is called {name!r}{hint} The settings are {', '.join(TABLE)}")
     if not TABLE[name].accepts(value):
         raise SettingError(f"setting {name!r} cannot be {value!r}: it takes {TABLE[name].legal}")
     return value
@@ -133,11 +136,21 @@ class Config:
     ...     pass
     """
 
-    def __call__(self, **values: Any) -> _Change:
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise SettingError(f"settings are changed by a call: lazytensor.config({name}={value!r})")
+
+    def __call__(self, *names: str, **values: Any) -> _Change:
+        if names:
+            raise SettingError(f"settings are given by keyword: lazytensor.config({names[0]}=...)")
         checked = {name: _stored(_checked(name, value)) for name, value in values.items()}
         before = {name: getattr(current, name) for name in checked}
         _apply(checked)
         return _Change(before)
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<lazytensor.config: {', '.join(f'{k}={v!r}' for k, v in self.settings().items())}>"
 
     @staticmethod
     def settings() -> dict[str, Any]:

@@ -17,3 +17,4 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     helpers.MODULE = config.getoption("--module", default="lazytensor")
+    helpers.plan_soon(helpers.module_under_test())

@@ -18,6 +18,7 @@ import sys
 import time
 
 from tests import program_threads, programs
+from tests.helpers import plan_soon
 
 PATIENCE = 120  # seconds that a program (and the shrinking of it) may take before its worker counts as hung
 THREADED_SEED = 10_000_000  # threaded programs take their seeds from here on
@@ -45,6 +46,7 @@ def work(connection, module_name, threads):
     """A worker: take (kind, seed) from the connection, answer what differs, until told None."""
     faulthandler.enable()  # a crash says where
     module = importlib.import_module(module_name)
+    plan_soon(module)
     seen = set()
     while (task := connection.recv()) is not None:
         found, count = tried(*task, module, threads)

@@ -6,6 +6,7 @@ The hot paths of `operators` write the common case out; everything else comes th
 from __future__ import annotations
 
 import sys
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,12 @@ from ..ir.node import AT_ONCE, Node, leaf, make
 from ..ir.operation import Operation
 from ..run import pins
 from ..run.floating import in_force, unchanged
-from .handle import Tensor, View, read, tensor
+from .handle import Tensor, View, export, read, tensor
 from .scalar import Scalar, scalar
 
 _generic = np.generic
 _ndarray = np.ndarray
-_LARGE = pins.LARGE
+_LARGE, _SMALL = pins.LARGE, pins.SMALL
 NUMBERS = frozenset((bool, int, float, complex))
 _OURS = ("lazytensor.api", "lazytensor")
 SNAPSHOT = 4096
@@ -41,6 +42,49 @@ def users_frame() -> Any:
     while frame is not None and frame.f_globals.get("__name__", "").startswith("lazytensor."):
         frame = frame.f_back  # type: ignore[assignment]
     return frame
+
+
+NOT_AN_ARRAY = "object __array__ method not producing an array"
+"""NumPy's error for an object whose `__array__` gives a Tensor, which such a class in a user's program does."""
+
+
+def made_real(value: Any) -> Any:
+    """An operand of another class as the real array that its `__array__` stands for, if that gives a Tensor."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return kind([made_real(x) for x in value])
+    if kind in NUMBERS or kind is Tensor or issubclass(kind, (_ndarray, _generic, Scalar)) or isinstance(value, type):
+        return value
+    make = getattr(kind, "__array__", None)
+    array = value if make is None else make(value)
+    return export(array) if type(array) is Tensor else value
+
+
+_CALL = (lambda fn, args, kwargs: fn(*args, **kwargs)).__code__
+_calls: dict[tuple[str, int], Any] = {}
+
+
+def at_line(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
+    """``fn(*args, **kwargs)`` from a frame that says it is the user's line, for NumPy's warnings to point there."""
+    frame = users_frame()
+    if frame is None:
+        return fn(*args, **(kwargs or {}))
+    try:
+        return _call_at(frame, fn, args, kwargs)
+    except ValueError as error:
+        if str(error) != NOT_AN_ARRAY:
+            raise
+    return _call_at(frame, fn, tuple([made_real(x) for x in args]), kwargs)
+
+
+def _call_at(frame: Any, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
+    key = frame.f_code.co_filename, frame.f_lineno
+    code = _calls.get(key)
+    if code is None:
+        if len(_calls) > 4096:
+            _calls.clear()
+        code = _calls[key] = _CALL.replace(co_filename=key[0], co_firstlineno=key[1], co_name=frame.f_code.co_name)
+    return FunctionType(code, frame.f_globals)(fn, args, kwargs or {})
 
 
 def operand(value: Any) -> Any:
@@ -114,13 +158,15 @@ def bound(node: Node) -> None:
             continue
         if x.depth:
             size = x.nbytes
-            if size >= _LARGE and size > node.nbytes:
+            if size >= _SMALL and size > node.nbytes:
                 pinned += size
-        else:
-            base = x.a if x.buffer is None else x
-            buffer = None if base is None else base.buffer  # None if another thread has run the node by now
-            if type(buffer) is _ndarray and buffer.nbytes >= _LARGE:
-                pinned += buffer.nbytes
+            continue
+        base = x.a if x.buffer is None else x
+        buffer = None if base is None else base.buffer  # None if another thread has run the node by now
+        if type(buffer) is _ndarray:
+            size = buffer.nbytes
+            if size >= _LARGE or size >= _SMALL and size > 4 * node.nbytes:
+                pinned += size
     if pinned:
         many = pins.note(node, pinned)
         if many:

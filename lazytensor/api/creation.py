@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .build import NOT_AN_ARRAY, made_real
 from .fallback import Loans, fallback
 from .handle import Tensor, apply_steps, export, geometry, peek
 from .relative import relative_view
@@ -88,7 +89,12 @@ def _on_real(fn: Callable[..., Any], given: Any, dtype: Any, *order: Any, like: 
     loans = Loans(peek)
     if like is not None:
         options["like"] = loans.lend(like)
-    return loans.returned(fn(loans.lend(given), dtype, *order, **options))
+    try:
+        return loans.returned(fn(loans.lend(given), dtype, *order, **options))
+    except ValueError as error:
+        if str(error) != NOT_AN_ARRAY:
+            raise
+    return loans.returned(fn(loans.lend(made_real(given)), dtype, *order, **options))
 
 
 @functools.wraps(np.array)

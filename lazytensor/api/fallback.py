@@ -23,6 +23,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from ..compile import realize
 from ..ir.layout import offset_of
+from .build import NOT_AN_ARRAY, made_real
 from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, wrap
 from .relative import relative_view
 from .scalar import Scalar
@@ -200,7 +201,12 @@ def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
         loans.owners.update((id(x), x) for x in (*args, kwargs.get("out")) if type(x) is _ndarray)
     real = [loans.lend(x) for x in args]
     options = {k: loans.lend(v) for k, v in kwargs.items()} if kwargs else kwargs
-    return loans.returned(fn(*real, **options))
+    try:
+        return loans.returned(fn(*real, **options))
+    except ValueError as error:
+        if str(error) != NOT_AN_ARRAY:
+            raise
+    return loans.returned(fn(*map(made_real, real), **options))
 
 
 def _writing_place(fn: Any) -> int:

@@ -29,6 +29,8 @@ from .scalar import Scalar
 from .scalar import value_of as scalar_value
 
 _VIEW = Operation.VIEW
+_WRITEABLE = 1024
+"""The bit of `flags.num`; asking for `flags.writeable` of some arrays warns."""
 _ndarray: Any = np.ndarray
 _generic = np.generic
 
@@ -76,9 +78,18 @@ class _ArrayType(type):
 
     def __new__(mcls, name: str, bases: tuple[type, ...], scope: dict[str, Any], **options: Any) -> Any:
         if any(type(base) is mcls for base in bases):
-            eager = tuple(_ndarray if type(base) is mcls else base for base in bases)
+            eager = tuple(_Eager if type(base) is mcls else base for base in bases)
             return type(_ndarray)(name, eager, scope, **options)
         return super().__new__(mcls, name, bases, scope, **options)
+
+
+class _Eager(_ndarray):
+    """What a subclass of `lazytensor.ndarray` is one of: NumPy's array, to which that class is NumPy's own."""
+
+    def view(self, *args: Any, **kwargs: Any) -> Any:
+        """As `numpy.ndarray.view`, where `lazytensor.ndarray` means NumPy's."""
+        return super().view(*[_ndarray if a is Tensor else a for a in args],
+                            **{k: _ndarray if a is Tensor else a for k, a in kwargs.items()})
 
 
 class Tensor(metaclass=_ArrayType):
@@ -337,12 +348,12 @@ def wrap(value: Any, holders: int = 0) -> Any:
     t = new(Tensor)
     t._value = node
     base = value.base
-    if base is None and getrefcount(value) <= _known.fresh + holders and value.flags.writeable:
+    if base is None and getrefcount(value) <= _known.fresh + holders and value.flags.num & _WRITEABLE:
         t._state = None
         return t
     state = t._state = State()
     state.memory = value
-    state.writeable = value.flags.writeable
+    state.writeable = bool(value.flags.num & _WRITEABLE)
     if base is not None and (type(base) is not _ndarray or base.base is not None):
         state.pinned = True
     elif not dense(value.shape, value.strides, value.dtype.itemsize):
@@ -373,11 +384,6 @@ def unwrapped(value: Any) -> Any:
     if issubclass(type(value), Scalar):
         return scalar_value(value)
     return value
-
-
-def of_number(value: Any, dtype: Any = None) -> Tensor:
-    """A Tensor of its own memory with the value of a number or nested sequence."""
-    return wrap(np.array(value, dtype))
 
 
 def c_layout(t: Any) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from ..ir.layout import shadow
 from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
 from ..run.floating import in_force, unchanged
-from .build import NUMBERS, NotArray, bound, handle, operand, record, stand_in
+from .build import NUMBERS, NotArray, at_line, bound, handle, operand, record, stand_in
 from .handle import (
     Tensor,
     alone,
@@ -231,7 +231,7 @@ def _general_setitem(self: Any, index: Any, value: Any) -> None:
         done = False
     if not done:
         real = export(self)
-        real[_real(index)] = looked_at(value)
+        at_line(operator.setitem, (real, _real(index), looked_at(value)))
 
 
 def _is_itself(self: Any, index: Any, value: Any) -> bool:

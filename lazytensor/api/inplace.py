@@ -17,7 +17,7 @@ from ..ir.layout import dense
 from ..ir.node import AT_ONCE, Node, make
 from ..ir.operation import Operation, register
 from ..run import floating
-from .build import bound, operand, resolved, shape_of, stand_in
+from .build import at_line, bound, operand, resolved, shape_of, stand_in
 from .handle import Tensor, export, is_shared, is_writeable, lock_of, peek, root_of, steps_of
 from .scalar import Scalar, value_of
 
@@ -147,7 +147,7 @@ def _at_once(ufunc: Any, target: Tensor, values: tuple[Any, ...], where: Any, op
     keywords = {k: v for k, v in options.items() if v is not None}
     if where is not True:
         keywords["where"] = looked_at(where)
-    ufunc(*[looked_at(v) for v in values], out=real, **keywords)
+    at_line(ufunc, tuple([looked_at(v) for v in values]), {**keywords, "out": real})
 
 
 def change(op: Operation, target: Tensor, values: tuple[Any, ...], extra: tuple[Any, ...], frame: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import opcode
 import sys
 from collections.abc import Callable
+from math import prod
 from types import GenericAlias
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..ir import layout
 from ..ir.dtypes import NUMERIC, record_of
 from ..ir.node import Node
 from ..ir.operation import register
-from .build import NotArray, elementwise, handle, operand, record
+from .build import NotArray, at_line, elementwise, handle, operand, record
 from .handle import Tensor, apply_steps, export, geometry, peek, read, tensor, wrap, wrap_all
 from .inplace import change, looked_at
 from .reductions import at_once
@@ -165,7 +166,7 @@ def astype(self: Any, dtype: Any, order: str = "K", casting: Any = "unsafe", sub
     numbers = v.dtype.char in NUMERIC and wanted.char in NUMERIC
     if not numbers or (v.dtype.kind == "c" and wanted.kind not in "cb") or casting not in _CASTINGS or (
             order not in ("C", "F", "A", "K")):
-        return wrap(peek(self).astype(dtype, order, casting, subok))
+        return wrap(at_line(peek(self).astype, (dtype, order, casting, subok)))
     if casting != "unsafe" and not np.can_cast(v.dtype, wanted, casting):
         np.empty(0, v.dtype).astype(wanted, casting=casting)
     strides = layout.like(v.shape, v.strides, v.dtype.itemsize, wanted.itemsize, order)
@@ -267,6 +268,10 @@ def _reading_method(name: str) -> Callable[..., Any]:
 
 def resize(self: Any, *new_shape: Any, refcheck: bool = True) -> None:
     """As `numpy.ndarray.resize`; whether others refer to the array is not checked."""
+    shape = new_shape[0] if len(new_shape) == 1 and not isinstance(new_shape[0], int) else new_shape
+    if prod(shape) == self.size:
+        self.shape = shape
+        return
     if self.base is not None:
         raise ValueError("cannot resize this array: it does not own its data")
     real = peek(self).copy()

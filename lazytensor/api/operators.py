@@ -25,6 +25,7 @@ from ..run.floating import in_force, unchanged, watch
 from .build import (
     NUMBERS,
     NotArray,
+    at_line,
     bound,
     elementwise,
     handle,
@@ -54,7 +55,6 @@ BINARY: dict[str, np.ufunc] = {
 COMPARISONS: dict[str, np.ufunc] = {
     "lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal, "gt": np.greater, "ge": np.greater_equal,
 }
-SWAPPED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
 UNARY: dict[str, np.ufunc] = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
 
 
@@ -255,7 +255,7 @@ def on_real(fn: Callable[..., Any], *operands: Any) -> Any:
     if type(fn) is not np.ufunc and any(_declines(x) for x in operands):
         return NotImplemented
     lend = looked_at if all(_is_known(type(x)) for x in operands) else unwrapped
-    return wrap_all(fn(*[lend(x) for x in operands]))
+    return wrap_all(at_line(fn, tuple([lend(x) for x in operands])))
 
 
 def _is_known(kind: type) -> bool:
@@ -299,14 +299,14 @@ def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
     """NumPy's scalar arithmetic (it is not array arithmetic) on lazy and real scalars."""
     pending = [v for v in values if issubclass(type(v), Scalar) and v._node.buffer is None]
     if not pending or not all(type(v) is not int or _fits_all(v, values) for v in values):
-        return fn(*[value_of(v) if issubclass(type(v), Scalar) else v for v in values])
+        return at_line(fn, tuple([value_of(v) if issubclass(type(v), Scalar) else v for v in values]))
     inputs = tuple([v._node if issubclass(type(v), Scalar) else v for v in values])
     try:
         dtype = _scalar_result(fn, tuple([kind_of(x) for x in inputs]))
     except (TypeError, OverflowError, ValueError):
         dtype = None
     if dtype is None:
-        return fn(*[value_of(v) if issubclass(type(v), Scalar) else v for v in values])
+        return at_line(fn, tuple([value_of(v) if issubclass(type(v), Scalar) else v for v in values]))
     op = register(fn.__name__, "scalar", fn, label=f"scalar {_SCALAR_LABEL.get(fn.__name__, fn.__name__)}")
     return scalar(record(op, inputs, None, (), dtype, None, users_frame()))
 
@@ -326,7 +326,7 @@ def _fits_all(number: int, values: tuple[Any, ...]) -> bool:
 
 
 _SCALAR_LABEL = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
-                 "mod": "remainder", "pow": "power", "neg": "negative", "lshift": "left_shift"}
+                 "mod": "remainder", "pow": "power", "neg": "negative", "abs": "absolute", "lshift": "left_shift"}
 
 
 def _scalar_binary(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any], swapped: bool) -> Any:
@@ -457,7 +457,7 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
             write_ufunc(record_, self, (self, other), _getframe(1))
         except NotArray:
             real = export(self)
-            fn(real, unwrapped(other))
+            at_line(fn, (real, unwrapped(other)))
         return self
 
     method.__name__ = method.__qualname__ = f"__i{name}__"

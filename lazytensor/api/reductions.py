@@ -18,7 +18,7 @@ from ..ir import layout
 from ..ir.dtypes import NUMERIC
 from ..ir.node import Node
 from ..ir.operation import Operation, register
-from .build import record
+from .build import at_line, record
 from .handle import Tensor, read, tensor, unwrapped, wrap_all
 from .inplace import looked_at
 from .scalar import Scalar, scalar
@@ -55,7 +55,7 @@ class Reduction:
         key = (dtype, dtype.num, ndim, arguments)
         found = self.known.get(key)
         if found is None:
-            options = dict(arguments)
+            options = {k: v for k, v in arguments if k != "ddof"}
             with np.errstate(all="ignore"):
                 sample = self.fn(np.ones((1,) * ndim, dtype), **options)
             axis = options.get("axis", 0 if "." in self.name else None)
@@ -175,7 +175,7 @@ def at_once(real: Callable[..., Any], t: Any, args: tuple[Any, ...], kwargs: dic
     """NumPy's own method on real memory; gives the `out` that it was given."""
     options = {k: looked_at(v) if k != "out" else unwrapped(v) for k, v in kwargs.items()}
     outs = [v for v in (*args, kwargs.get("out")) if type(v) is Tensor]
-    result = real(looked_at(t), *[unwrapped(a) for a in args], **options)
+    result = at_line(real, (looked_at(t), *[unwrapped(a) for a in args]), options)
     for out in outs:
         if type(result) is _ndarray and any(v is out for v in (*args, kwargs.get("out"))):
             return out

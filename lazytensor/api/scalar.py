@@ -19,7 +19,16 @@ from ..ir.node import Node, new
 _generic = np.generic
 
 
-class Scalar:
+class _ScalarType(type):
+    """The type of lazy scalars' classes: as a dtype, such a class is that of its NumPy scalars."""
+
+    @property
+    def dtype(cls) -> Any:
+        """What ``numpy.dtype(type(s))`` is."""
+        return np.dtype(cls._scalar_type)  # type: ignore[attr-defined]
+
+
+class Scalar(metaclass=_ScalarType):
     """A NumPy scalar whose value is computed when it is needed.
 
     Its ``__class__`` is the NumPy scalar type, so that ``isinstance(s, numpy.floating)`` holds. Everything that NumPy's
@@ -48,10 +57,6 @@ class Scalar:
         if name in _ADDRESSES and not spelled_out(name, sys._getframe(1).f_code):
             raise AttributeError(name)
         return getattr(value_of(self), name)
-
-    def item_(self) -> Any:
-        """NumPy's own scalar."""
-        return value_of(self)
 
     def realize(self) -> Scalar:
         """Computes the value now; gives the scalar itself."""
@@ -173,7 +178,7 @@ def class_for(dtype: np.dtype[Any]) -> Any:
     kind = dtype.type
     found = _classes.get(kind)
     if found is None:
-        found = _classes[kind] = type(kind.__name__, (Scalar,), {
+        found = _classes[kind] = _ScalarType(kind.__name__, (Scalar,), {
             "__slots__": (), "_scalar_type": kind, "__module__": "lazytensor", "__doc__": Scalar.__doc__})
     return found
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.dtypes import record_of
-from .build import NotArray, elementwise, handle, is_pending, is_scalar_like, operand
+from ..ir.dtypes import only_objects, record_of
+from .build import NotArray, at_line, elementwise, handle, is_pending, is_scalar_like, operand
 from .handle import Tensor, export, unwrapped, wrap_all
 from .inplace import looked_at, write_ufunc
 from .matrix import matmul
@@ -39,7 +39,7 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
         if ufunc is np.matmul and len(args) == 2 and out is None and not options:
             return matmul(*args, frame)
         return _on_real(ufunc, args, out, where, options)
-    if len(args) != ufunc.nin or ufunc.nout != 1 or not options.keys() <= _LAZY_OPTIONS:
+    if len(args) != ufunc.nin or ufunc.nout != 1 or only_objects(ufunc) or not options.keys() <= _LAZY_OPTIONS:
         return _on_real(ufunc, args, out, where, options)
     try:
         if type(out) is Tensor:
@@ -69,7 +69,7 @@ def _on_real(ufunc: Any, args: tuple[Any, ...], out: Any, where: Any, options: d
         keywords["where"] = looked_at(where)
     if out is not None:
         keywords["out"] = tuple([unwrapped(o) for o in out]) if type(out) is tuple else unwrapped(out)
-    result = ufunc(*[looked_at(x) for x in args], **keywords)
+    result = at_line(ufunc, tuple([looked_at(x) for x in args]), keywords)
     if out is None:
         return wrap_all(result)
     given = out if type(out) is tuple else (out,)
@@ -177,6 +177,8 @@ _quick: dict[Any, Any] = {}
 def _quick_of(real: Any) -> Any:
     """The method, like an operator's, that does a ufunc's plain calls; None if there is none."""
     if real not in _quick:
+        if only_objects(real):
+            return None
         make: Any = {1: unary_method, 2: binary_method}.get(real.nin, _no_quick)
         _quick[real] = make(real.__name__, real, real) if real.nout == 1 and real.signature is None else None
     return _quick[real]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from lazytensor.command.info import info, version
+from lazytensor.command.info import info
+from lazytensor.release import VERSION
 from lazytensor.command.run import run
 
 COMMANDS = {"run": run, "info": info}
@@ -21,7 +22,7 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m lazytensor", epilog="`python -m lazytensor COMMAND --help` says more of each."
     )
-    parser.add_argument("--version", action="version", version=version("lazytensor"))
+    parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", add_help=False, help="run an unmodified NumPy script, served by lazytensor")
     commands.add_parser("info", add_help=False, help="versions and settings")

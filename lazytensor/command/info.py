@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator, Sequence
 
 from lazytensor.config import settings
+from lazytensor.release import VERSION
 
 
 def version(package: str) -> str:
@@ -26,6 +27,9 @@ def lines() -> Iterator[str]:
     """A line a version, then a line a setting."""
     rows = {name: version(name) for name in ("lazytensor", "numpy", "networkx", "llvmlite")}
     rows = {"python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"} | rows
+    rows["lazytensor"] = VERSION
+    rows["threads"] = "one at a time for each thread that asks; BLAS as NumPy has it set up"
+    rows["cache"] = "plans, in memory"
     rows |= {name: str(value) for name, value in settings().items()}
     width = max(map(len, rows)) + 2
     return (f"{name:{width}}{value}" for name, value in rows.items())

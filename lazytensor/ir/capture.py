@@ -50,7 +50,7 @@ def claimed(targets: list[Node], run: Any) -> list[Node]:
         claim = node.claim
         if claim is run or node.buffer is not None:
             continue
-        if claim is not None:
+        if claim is not None and not getattr(claim, "ended", False):
             for other in found:
                 other.claim = None
             raise claim if isinstance(claim, BaseException) else Busy(claim)

@@ -103,6 +103,11 @@ def record_of(ufunc: np.ufunc) -> UfuncRecord:
     return record
 
 
+def only_objects(ufunc: Any) -> bool:
+    """Whether a ufunc is a Python function in disguise (`frompyfunc`): nothing is remembered of such."""
+    return ufunc not in _records and set(ufunc.types) <= {f"{'O' * ufunc.nin}->{'O' * ufunc.nout}"}
+
+
 _LAWS: dict[Any, tuple[str, ...]] = {
     np.negative: ("involution",), np.conjugate: ("involution",), np.invert: ("involution",),
     np.logical_not: ("involution",), np.absolute: ("idempotent",), np.fabs: ("idempotent",),

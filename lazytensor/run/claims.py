@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from _thread import allocate_lock, get_ident
 from typing import Any
@@ -14,9 +15,10 @@ from ..ir.node import Node
 class Run:
     """One run in progress. `gate` is held until it ends; whoever needs its nodes waits there."""
 
-    __slots__ = ("gate", "owner")
+    __slots__ = ("gate", "owner", "ended")
 
     def __init__(self) -> None:
+        self.ended = False
         self.gate = allocate_lock()
         self.gate.acquire()
         self.owner = get_ident()
@@ -42,11 +44,29 @@ def claim(targets: list[Node]) -> tuple[Run, list[Node]]:
                 if nodes:
                     _active.add(run)
                 return run, nodes
+        if not _is_running(other):
+            other.ended = True
+            continue
         if other.owner == run.owner:
             raise RuntimeError("a value is needed while the same thread is computing it: code that NumPy calls during "
                                "a run (a signal handler, a finalizer) used a pending Tensor; realize it beforehand")
-        with other.gate:
-            continue
+        if other.gate.acquire(timeout=1.0):  # then it is looked at again: an interrupt may have ended it
+            other.gate.release()
+
+
+def _is_running(run: Run) -> bool:
+    """Whether the run's thread is still at it. Ctrl-C may come between any two steps of Python, also just before a run
+    is released; then no frame of its thread has it any more."""
+    frame = sys._current_frames().get(run.owner)
+    while frame is not None:
+        if (frame.f_globals.get("__name__") in _RUNNERS and frame.f_code is not _is_running.__code__
+                and frame.f_locals.get("run") is run):
+            return True
+        frame = frame.f_back
+    return False
+
+
+_RUNNERS = ("lazytensor.compile", "lazytensor.run.claims")
 
 
 def release(run: Run, unfinished: list[Any]) -> None:

@@ -7,7 +7,6 @@ capsule in force when it was written. Pending nodes have modes 'warn' and 'ignor
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
 import warnings
@@ -153,16 +152,6 @@ def _slow_running(capsule: Any) -> Any:
 
 
 enter, leave = _put, _back
-
-
-@contextlib.contextmanager
-def as_written(capsule: Any) -> Any:
-    """Runs a block under a node's own error state, so that NumPy itself warns."""
-    token = _put(capsule)
-    try:
-        yield
-    finally:
-        _back(token)
 
 
 def line_of(code: CodeType | None, lasti: int) -> int:

@@ -18,7 +18,10 @@ from ..ir.node import Node
 from ..ir.operation import Operation
 
 LARGE = 1 << 20
-"""Operands smaller than this many bytes are not counted."""
+"""Operands smaller than this many bytes are not counted,"""
+
+SMALL = 1 << 12
+"""nor those smaller than this of a result that is much smaller still."""
 
 _VIEW = Operation.VIEW
 _lock = threading.Lock()

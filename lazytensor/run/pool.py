@@ -7,6 +7,7 @@ memoryview or another library still holds is never handed out twice.
 
 from __future__ import annotations
 
+import os
 import threading
 from math import prod
 from sys import getrefcount
@@ -136,6 +137,15 @@ def sole(array: Any, references: int) -> bool:
         return False
     # Its base is held by the array, the local name and the call; by the pool's list too if it is a block of the pool.
     return getrefcount(base) == (4 if id(base) in _ids else 3) and base.base is None
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def is_block(array: Any) -> bool:

@@ -56,7 +56,16 @@ def verify(*tensors: Any) -> None:
 
 
 def node_of(t: Any) -> Node:
-    """The node that computing a Tensor or lazy scalar computes."""
+    """The node that computing a Tensor or lazy scalar computes.
+
+    Raises
+    ------
+    TypeError
+        For anything else.
+    """
+    if not (hasattr(type(t), "_node") or hasattr(type(t), "_value")):
+        raise TypeError(f"a Tensor or a lazy scalar is wanted, not {type(t).__module__}.{type(t).__qualname__}; "
+                        "lazytensor.asarray makes a Tensor of an array")
     if hasattr(type(t), "_node"):
         return t._node
     v = t._value
