@@ -54,6 +54,7 @@ def realize(targets: list[Node]) -> None:
 
     Floating-point warnings are given after the run, at the lines that wrote the operations.
     """
+    state = floating.in_force()
     run, nodes = claims.claim(targets)
     if not nodes:
         return
@@ -62,6 +63,8 @@ def realize(targets: list[Node]) -> None:
         errors = _directly(nodes) if found is None else run_program(*found)
     finally:
         claims.release(run, nodes)
+        if floating.in_force() is not state:  # an interrupt came before it was put back
+            floating.enter(state)
     if errors:
         floating.warn(errors)
 

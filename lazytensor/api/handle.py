@@ -12,6 +12,7 @@ other files of this folder.
 
 from __future__ import annotations
 
+import os
 import threading
 from sys import getrefcount
 from typing import Any
@@ -132,9 +133,7 @@ def _renew_locks() -> None:
     _LOCKS[:] = [threading.Lock() for _ in range(64)]
 
 
-if hasattr(threading, "_register_atfork"):
-    import os
-
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_locks)
 
 
