@@ -21,8 +21,8 @@ from .api.fallback import realize_all as _realize_all
 from .api.handle import Tensor as Tensor
 from .api.scalar import Scalar
 from .config import config as config
-from .run.pool import trim as trim
 from .release import VERSION
+from .run.pool import trim as trim
 
 globals().update(_namespace.names())
 _namespace.install()

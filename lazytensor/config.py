@@ -52,7 +52,7 @@ TABLE: dict[str, Setting] = {
     "plans": Setting(512, "an int of at least 1, or None for no limit", _is_limit,
                      "plans kept, the least recently used dropped first"),
     "plan_after": Setting(32, "an int of at least 1", lambda v: type(v) is int and v >= 1,
-                          "a structure is planned when it comes up after having run this often (at once if it is large)"),
+                          "a structure is planned when it has run this often (at once if it is large)"),
     "plan_nodes": Setting(4096, "an int of at least 1, or None for no limit", _is_limit,
                           "a graph with more nodes runs operation by operation, unplanned"),
     "debug": Setting(False, "True or False", _is_bool,

@@ -366,7 +366,7 @@ def test_names_like_nothing_have_no_suggestion():
     ({"depth": 0}, ("'depth'", "0", "at least 1", "None")), ({"depth": 2.5}, ("'depth'", "2.5")),
     ({"depth": True}, ("'depth'", "True")), ({"debug": 1}, ("'debug'", "True or False")),
     ({"engine": "cuda"}, ("'engine'", "'cuda'", "'numpy'")), ({"pinned": -1}, ("'pinned'", "-1", "bytes")),
-    ({"pool": "1 GB"}, ("'pool'", "'1 GB'", "bytes")), ({"nothing": 1}, ("'nothing'", "Settings: "))])
+    ({"pool": "1 GB"}, ("'pool'", "'1 GB'", "bytes")), ({"nothing": 1}, ("'nothing'", "The settings are "))])
 def test_mistakes_in_settings_name_the_setting_and_what_it_takes(values, says):
     np = module_under_test()
     before = np.config.settings()

@@ -19,7 +19,7 @@ from ..ir.layout import elementwise as layout_of
 from ..ir.node import AT_ONCE, Node, leaf, make
 from ..ir.operation import Operation
 from ..run import pins
-from ..run.floating import in_force, unchanged
+from ..run.floating import foreign_may_wait, in_force, unchanged
 from .handle import Tensor, View, export, read, tensor
 from .scalar import Scalar, scalar
 
@@ -244,7 +244,8 @@ def elementwise(record_: UfuncRecord, inputs: tuple[Any, ...], frame: Any, attrs
                                                           for x in inputs)):
         raise NotArray  # nothing to wait for: NumPy's own scalar
     strides = strides_for(shape, dtype.itemsize, inputs) if like is ... else like
-    return record(record_.op, inputs, attrs, shape, dtype, strides, frame, found.lazy or lazy)
+    return record(record_.op, inputs, attrs, shape, dtype, strides, frame,
+                  (found.lazy or lazy) and (not record_.foreign or foreign_may_wait()))
 
 
 def stand_in(x: Any) -> Any:

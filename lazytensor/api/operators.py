@@ -60,7 +60,9 @@ UNARY: dict[str, np.ufunc] = {"neg": np.negative, "pos": np.positive, "abs": np.
 
 def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
     """Remembers a result dtype for the hot path, if the operation may wait whatever the values."""
-    if type(a) is not Node or a.dtype.char not in NUMERIC or not record_.resolve((a.dtype, kind_of(b))).lazy:
+    if type(a) is not Node or record_.foreign or a.dtype.char not in NUMERIC:
+        return
+    if not record_.resolve((a.dtype, kind_of(b))).lazy:
         return
     kind: Any
     if type(b) is int:
@@ -186,7 +188,7 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
             n = elementwise(record_, (a,), _getframe(up))
         except NotArray:
             return on_real(fn, self)
-        if type(a) is Node and a.dtype.char in NUMERIC and record_.resolve((a.dtype,)).lazy:
+        if type(a) is Node and not record_.foreign and a.dtype.char in NUMERIC and record_.resolve((a.dtype,)).lazy:
             fast[a.dtype.num] = n.dtype
         return handle(n)
 

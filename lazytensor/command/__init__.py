@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from lazytensor.command.info import info
-from lazytensor.release import VERSION
 from lazytensor.command.run import run
+from lazytensor.release import VERSION
 
 COMMANDS = {"run": run, "info": info}
 

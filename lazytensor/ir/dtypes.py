@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy._core import umath as _umath
 
 from .operation import Operation, register
 
@@ -39,11 +40,12 @@ class UfuncRecord:
     operand's ``dtype.num`` and the second's, or float, complex, bool, int (from 0 to 127), `NEGATIVE` (-128 to -1).
     """
 
-    __slots__ = ("ufunc", "op", "fast", "known", "outer")
+    __slots__ = ("ufunc", "op", "fast", "known", "foreign")
 
     def __init__(self, ufunc: np.ufunc) -> None:
         self.ufunc = ufunc
         self.op = _operation(ufunc)
+        self.foreign = all(getattr(home, ufunc.__name__, None) is not ufunc for home in (np, _umath))
         self.fast: dict[Any, Any] = {}
         self.known: dict[Any, Resolved] = {}
 

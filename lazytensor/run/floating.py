@@ -119,6 +119,13 @@ def unchanged(capsule: Any) -> bool:
                 and getattr(warnings, "_showwarnmsg_impl", None) is watch.show) or may_wait()
 
 
+def foreign_may_wait() -> bool:
+    """Whether another library's ufunc may stay pending: SciPy's special functions have an error state of their own."""
+    special: Any = sys.modules.get("scipy.special")
+    return special is None or all(
+        mode == "ignore" for kind, mode in special.geterr().items() if kind != "memory")
+
+
 class Noted(threading.local):
     """The floating-point errors of the run in this thread: (node, 'divide by zero') pairs, in order."""
 

@@ -63,7 +63,8 @@ def _step_lines(plan: Plan, graph: Graph) -> list[str]:
     for step in plan.steps:
         node = graph.nodes[step.node]
         operands = [_operand(number, viewed, names, plan, graph) for number, viewed in zip(step.reads, step.viewed)]
-        name = f"same as {operands[0]}" if step.op is SAME else f"{step.op.label or step.op.name}({', '.join(operands)})"
+        called = step.op.label or step.op.name
+        name = f"same as {operands[0]}" if step.op is SAME else f"{called}({', '.join(operands)})"
         array = f"{node.dtype}{list(node.shape)}"
         rows.append((names[step.node], name, array, _memory(step, node, names), floating.place(node)))
     widths = [max(len(row[k]) for row in rows) for k in range(4)]
