@@ -21,7 +21,9 @@ What a program may not contain, since NumPy itself does not define it or contrad
 | shape, dtype and flags set on an array that| in NumPy's world that alias is the same object, elsewhere it cannot |
 | `asarray` returned as it was               | be                                                                  |
 | a Tensor or lazy scalar put into one       | NumPy takes it as a number there (`__int__`), not as an array: a    |
-| element of a real ndarray                  | documented difference                                               |
+| element of a real ndarray; a lazy scalar   | documented difference                                               |
+| put into a part of one                     |                                                                     |
+| `flags.writeable = True` where it is       | NumPy looks at a real array's base, a memoryview of the Tensor      |
 | `1j == s` for a lazy float64               | Python's complex compares itself with floats: a documented one too  |
 
 Everything else counts: values, sign of zero, dtype, shape, layout, kind, exceptions' types, effects, sharing.
@@ -38,7 +40,9 @@ from tests import program_create, program_errors, program_math, program_views, p
 from tests.helpers import difference
 from tests.program_core import KINDS, Program, Reference, Scene, Step, World
 
-FOREIGN_ELEMENT = re.compile(r"r\d+\[[-\d, ()]*\] ?\S?\S?= .*\b(np\.|[as]\d)")
+FOREIGN_ELEMENT = re.compile(r"r\d+\[[^:]*(?<!\.\.\.)\] ?\S?\S?= .*\b(np\.|[as]\d)")
+FOREIGN_PART = re.compile(r"(?:.*; )?r\d+\[.*\] = ([as]\d+)$")
+WRITEABLE_AGAIN = re.compile(r"([ar]\d+)\.flags\.writeable = True$")
 COMPLEX_COMPARED = re.compile(r"(1j|2-0\.5j|complex\(-0\.0, inf\))\)? [=!]= ")
 MODES = ("every", "end", "random")  # when the two worlds are compared
 FAMILIES = (program_create, program_math, program_views, program_writes, program_errors)  # importing registers kinds
@@ -96,7 +100,7 @@ def _made(kind, scene, mode):
 def _append(scene, steps, step):
     """Execute a step in the scene and keep it; False when the program has to end before it."""
     world = scene.world
-    if FOREIGN_ELEMENT.match(step.source) or COMPLEX_COMPARED.search(step.source) or not world.admits(step):
+    if _is_documented(step.source, world) or not world.admits(step):
         return True  # not made: what it would do is undefined
     world.execute(step)
     if world.undefined:
@@ -109,6 +113,16 @@ def _append(scene, steps, step):
         steps.append(Step("del " + ", ".join(crowd)))
         world.execute(steps[-1])
     return True
+
+
+def _is_documented(source, world):
+    """Whether a step is of those that the table above leaves out as documented differences."""
+    part, again = FOREIGN_PART.match(source), WRITEABLE_AGAIN.match(source)
+    if FOREIGN_ELEMENT.match(source) or COMPLEX_COMPARED.search(source):
+        return True
+    if part:
+        return isinstance(world.names.get(part.group(1)), real.generic)
+    return bool(again) and world.names[again.group(1)].flags.writeable
 
 
 def _append_probes(scene, steps):

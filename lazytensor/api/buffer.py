@@ -20,12 +20,11 @@ in, and for `__array__` if there is none: all other dtypes refuse."""
 
 
 def _memory(t: Any) -> Any:
-    if issubclass(type(t), Scalar):
-        return scalar_value(t)
-    dtype = t._value.dtype
+    lazy_scalar = issubclass(type(t), Scalar)
+    dtype = t._node.dtype if lazy_scalar else t._value.dtype
     if dtype.char not in EXACT:
         raise TypeError(f"memoryview: a Tensor of dtype {dtype} has no buffer; use memoryview(t.numpy())")
-    return export(t)
+    return scalar_value(t) if lazy_scalar else export(t)
 
 
 def _python_buffer(self: Any, flags: int, /) -> memoryview:

@@ -197,7 +197,8 @@ def resolved(record_: UfuncRecord, inputs: tuple[Any, ...], **options: Any) -> A
         found = record_.resolve(kinds, **options)
     except TypeError:
         raise NotArray from None
-    if any(d.hasobject for d in found.outputs):
+    if not found.lazy and any(d.hasobject or d.kind == "V" for d in (*found.loop, *map(kind_of, inputs))
+                              if not isinstance(d, type)):
         raise NotArray
     for x, d in zip(inputs, found.loop, strict=False):
         if type(x) is int and d.kind in "iu" and not -128 <= x <= 127 or type(x) is int and x < 0 and d.kind == "u":
