@@ -127,18 +127,18 @@ def foreign_may_wait() -> bool:
 
 
 class Noted(threading.local):
-    """The floating-point errors of the run in this thread: (node, 'divide by zero') pairs, in order."""
+    """`run` is the floating-point state of the run in this thread (`interpreter.Floating`): its node, its errors."""
 
-    node: Any = None
-    errors: list[tuple[Any, str]] | None = None
+    run: Any = None
 
 
 noted = Noted()
 
 
 def _note(error: str, _flag: int) -> None:
-    if noted.errors is not None:
-        noted.errors.append((noted.node, error))
+    run = noted.run
+    if run is not None:
+        run.errors.append((run.node, error))
 
 
 _running: dict[int, tuple[Any, Any]] = {}

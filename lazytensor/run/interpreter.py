@@ -143,8 +143,20 @@ def execute(node: Node) -> None:
         value = mutate(node)
     else:
         out = _spare_operand(node)
-        value = compute(node, [value_of(x) for x in node.inputs], out)
+        try:
+            value = compute(node, [value_of(x) for x in node.inputs], out)
+        except BaseException as error:
+            if out is not None:  # it may have been written over in part: whoever needs it gets the failure
+                _lose(node, out, error)
+            raise
     settle(node, value)
+
+
+def _lose(node: Node, memory: Any, error: BaseException) -> None:
+    """Marks the operand whose memory a failing node was writing over."""
+    for operand in (node.a, node.b):
+        if type(operand) is Node and operand.buffer is memory:
+            operand.buffer, operand.claim = None, error
 
 
 def _spare_operand(node: Node) -> Any:
@@ -180,12 +192,13 @@ class Floating:
     A context manager; at the end of a run `errors` holds what to warn of.
     """
 
-    __slots__ = ("errors", "capsule", "own", "token", "outer")
+    __slots__ = ("errors", "node", "capsule", "own", "token", "outer")
 
     def __enter__(self) -> Floating:
-        self.outer = floating.noted.node, floating.noted.errors
+        self.outer = floating.noted.run
         self.errors: list[tuple[Any, str]] = []
-        floating.noted.errors = self.errors
+        self.node: Any = None
+        floating.noted.run = self
         self.capsule: Any = None
         self.own = False
         self.token: Any = None
@@ -193,7 +206,7 @@ class Floating:
 
     def at(self, node: Node) -> None:
         """The node runs next."""
-        floating.noted.node = node
+        self.node = node
         wanted = node.errstate
         own = node.op.label is None
         if (wanted is not self.capsule or own is not self.own) and wanted is not None:
@@ -205,7 +218,7 @@ class Floating:
     def __exit__(self, *exc: object) -> None:
         if self.token is not None:
             floating.leave(self.token)
-        floating.noted.node, floating.noted.errors = self.outer
+        floating.noted.run = self.outer
 
 
 def run_directly(nodes: list[Node | None]) -> list[tuple[Any, str]]:

@@ -19,7 +19,7 @@ from ..ir.dag import exactly
 from ..ir.node import Node, leaf, make, settle
 from ..ir.operation import Operation
 from ..lower.table import DIRECT1, DIRECT2, GENERAL, MAP1, MAP2, Program, Record
-from . import floating, pool
+from . import pool
 from .interpreter import Floating, apply_view, compute, explained, on_execute, value_of
 
 _VIEW = Operation.VIEW
@@ -53,7 +53,7 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
 def _run_rows(program: Program, graph: Graph, values: list[Any], state: Floating) -> None:
     """The loop over the records. A result goes straight into its slot: a name would count as a holder of its memory."""
     nodes, leaves, count = graph.nodes, graph.leaves, program.leaves
-    hooks, noted, debug = on_execute, floating.noted, current.debug
+    hooks, debug = on_execute, current.debug
     node = capsule = None
     done = -1
     try:
@@ -64,7 +64,7 @@ def _run_rows(program: Program, graph: Graph, values: list[Any], state: Floating
             if node.errstate is not capsule or switch:
                 capsule = _enter(state, node, switch)
             else:
-                noted.node = node
+                state.node = node
             if hooks:
                 _tell(node)
             if code == MAP2 and values[gauge].nbytes < limit:
