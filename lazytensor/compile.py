@@ -55,13 +55,14 @@ def realize(targets: list[Node]) -> None:
     Floating-point warnings are given after the run, at the lines that wrote the operations.
     """
     state = floating.in_force()
-    run, nodes = claims.claim(targets)
-    if not nodes:
-        return
+    run, nodes, errors = claims.Run(), [], []  # type: ignore[var-annotated]
     try:
-        found = _planned(nodes)
-        errors = _directly(nodes) if found is None else run_program(*found)
+        nodes = claims.claim(run, targets)
+        if nodes:
+            found = _planned(nodes)
+            errors = _directly(nodes) if found is None else run_program(*found)
     finally:
+        run.ended = True  # a plain store: no interrupt can come before it
         claims.release(run, nodes)
         if floating.in_force() is not state:  # an interrupt came before it was put back
             floating.enter(state)

@@ -48,9 +48,10 @@ def claimed(targets: list[Node], run: Any) -> list[Node]:
     while stack:
         node = stack.pop()
         claim = node.claim
+        free = claim is None or getattr(claim, "ended", False)
         if claim is run or node.buffer is not None:
             continue
-        if claim is not None and not getattr(claim, "ended", False):
+        if not free:
             for other in found:
                 other.claim = None
             raise claim if isinstance(claim, BaseException) else Busy(claim)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from _thread import allocate_lock, get_ident
 from typing import Any
@@ -28,12 +27,11 @@ _lock = threading.Lock()
 _active: set[Run] = set()
 
 
-def claim(targets: list[Node]) -> tuple[Run, list[Node]]:
+def claim(run: Run, targets: list[Node]) -> list[Node]:
     """Claims the pending nodes that the targets need, waiting for runs that compute some of them.
 
-    Returns the run and its nodes in program order. End it with `release`.
+    Returns the nodes in program order. However it ends, set ``run.ended`` and call `release`.
     """
-    run = Run()
     while True:
         with _lock:
             try:
@@ -43,30 +41,12 @@ def claim(targets: list[Node]) -> tuple[Run, list[Node]]:
             else:
                 if nodes:
                     _active.add(run)
-                return run, nodes
-        if not _is_running(other):
-            other.ended = True
-            continue
-        if other.owner == run.owner:
+                return nodes
+        if other.owner == run.owner and not other.ended:
             raise RuntimeError("a value is needed while the same thread is computing it: code that NumPy calls during "
                                "a run (a signal handler, a finalizer) used a pending Tensor; realize it beforehand")
-        if other.gate.acquire(timeout=1.0):  # then it is looked at again: an interrupt may have ended it
+        if other.gate.acquire(timeout=0.5):  # else look again: an interrupt may have come before the gate was opened
             other.gate.release()
-
-
-def _is_running(run: Run) -> bool:
-    """Whether the run's thread is still at it. Ctrl-C may come between any two steps of Python, also just before a run
-    is released; then no frame of its thread has it any more."""
-    frame = sys._current_frames().get(run.owner)
-    while frame is not None:
-        if (frame.f_globals.get("__name__") in _RUNNERS and frame.f_code is not _is_running.__code__
-                and frame.f_locals.get("run") is run):
-            return True
-        frame = frame.f_back
-    return False
-
-
-_RUNNERS = ("lazytensor.compile", "lazytensor.run.claims")
 
 
 def release(run: Run, unfinished: list[Any]) -> None:

@@ -126,8 +126,9 @@ def mutate(node: Node) -> Any:
     values = [memory, *[_rebased(x, old, memory) for x in inputs[1:]]]
     if memory is not old.buffer:
         return compute(node, values)
+    lost = LostValueError("its memory was given to the write that followed")
     old.buffer = None
-    old.claim = LostValueError("its memory was given to the write that followed")
+    old.claim = lost
     try:
         return compute(node, values)
     except BaseException as error:
@@ -140,16 +141,15 @@ def execute(node: Node) -> None:
     for hook in on_execute:
         hook(node)
     if node.op.kind == "mutate":
-        value = mutate(node)
+        settle(node, mutate(node))
     else:
         out = _spare_operand(node)
         try:
-            value = compute(node, [value_of(x) for x in node.inputs], out)
+            settle(node, compute(node, [value_of(x) for x in node.inputs], out))
         except BaseException as error:
             if out is not None:  # it may have been written over in part: whoever needs it gets the failure
                 _lose(node, out, error)
             raise
-    settle(node, value)
 
 
 def _lose(node: Node, memory: Any, error: BaseException) -> None:
