@@ -21,7 +21,7 @@ import numpy as np
 
 from ..compile import realize
 from ..ir.layout import c_strides, canonical, dense, shadow
-from ..ir.node import AT_ONCE, Node, leaf, make, new
+from ..ir.node import AT_ONCE, Node, leaf, new
 from ..ir.operation import Operation
 from ..run import pool
 from ..run.interpreter import apply_view
@@ -421,10 +421,3 @@ def _calibrate() -> None:
 
 
 _calibrate()
-
-
-def mutated(root: Tensor, op: Operation, operands: tuple[Any, ...], attrs: Any, errstate: Any, depth: int,
-            frame: Any) -> Node:
-    """The node of a root's next value after a write."""
-    old = root._value
-    return make(op, (old, *operands), attrs, old.shape, old.dtype, old.strides, errstate, depth, frame)

@@ -15,7 +15,7 @@ from ..ir.layout import shadow
 from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
 from ..run.floating import in_force, unchanged
-from .build import NUMBERS, NotArray, at_line, bound, handle, operand, record, stand_in
+from .build import NUMBERS, NotArray, at_line, bound, handle, is_pending, operand, record, stand_in
 from .handle import (
     Tensor,
     alone,
@@ -134,7 +134,7 @@ def _general_getitem(self: Any, index: Any) -> Any:
 
 def _advanced(self: Any, index: Any) -> Any:
     """Index arrays are looked at now, so that a bad index raises here; what they pick from may stay pending."""
-    if v_is_pending(self) and type(index) in (Tensor, list, _ndarray):
+    if is_pending(self) and type(index) in (Tensor, list, _ndarray):
         try:
             chosen = operand(index)
         except NotArray:
@@ -148,11 +148,6 @@ def _advanced(self: Any, index: Any) -> Any:
                           _getframe(3))
             return handle(node) if shape else wrap(peek(self)[picked])
     return wrap(peek(self)[_real(index)])
-
-
-def v_is_pending(t: Any) -> bool:
-    """Whether the Tensor's root has yet to be computed."""
-    return root_of(t)._value.buffer is None
 
 
 def _real(index: Any) -> Any:
