@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, gt
 from sys import getrefcount
 from typing import Any
 
@@ -45,30 +46,31 @@ def claimed(targets: list[Node], run: Any) -> list[Node]:
     """
     found: list[Node] = []
     stack: list[Any] = [t.a if t.op is _VIEW and t.buffer is None else t for t in targets]
+    chains = 0
     while stack:
         node = stack.pop()
-        claim = node.claim
-        free = claim is None or getattr(claim, "ended", False)
-        if claim is run or node.buffer is not None:
-            continue
-        if not free:
-            for other in found:
-                other.claim = None
-            raise claim if isinstance(claim, BaseException) else Busy(claim)
-        if node.op is _VIEW:
-            stack.append(node.a)
-            continue
-        node.claim = run
-        found.append(node)
-        operand = node.a
-        if type(operand) is Node and operand.buffer is None:
-            stack.append(operand)
-        operand = node.b
-        if type(operand) is Node and operand.buffer is None:
-            stack.append(operand)
-        if node.rest:
-            stack += [x for x in node.rest if type(x) is Node]
-    found.sort(key=_program_order)
+        chains += 1
+        while type(node) is Node:  # along the first operands
+            claim = node.claim
+            if node.buffer is not None or claim is run:
+                break
+            if claim is not None and not getattr(claim, "ended", False):
+                for other in found:
+                    other.claim = None
+                raise claim if isinstance(claim, BaseException) else Busy(claim)
+            if node.op is not _VIEW:
+                node.claim = run
+                found.append(node)
+                operand = node.b
+                if type(operand) is Node and operand.buffer is None:
+                    stack.append(operand)
+                if node.rest:
+                    stack += node.rest
+            node = node.a
+    if chains == 1:
+        found.reverse()
+    else:
+        found.sort(key=_program_order)
     return found
 
 
@@ -81,7 +83,7 @@ class Graph:
         The pending nodes in program order; node i has number i.
     leaves : list
         Realized nodes, Python numbers and NumPy scalars that they read; leaf j has number ``len(nodes) + j``.
-    reads : list of list of int
+    reads : list of tuple of int
         For each node its operands' numbers; what is read through a view has the number of what is viewed.
     views : mapping of int to tuple
         By a node's number, per operand, None or the view node through which it reads.
@@ -91,30 +93,45 @@ class Graph:
         For each leaf, whether only the captured nodes hold it, so that its memory may be reused after its last use.
     exact : tuple
         The structure with the sizes: what two graphs have in common that differ only in numbers, offsets and places.
+        A record for each node (operation, dtype, shape, strides, attributes, then what it reads), one after the other
+        in one flat tuple (a tuple for each would take longer); then what the leaves and views are; then `kept`.
     """
 
-    __slots__ = ("nodes", "leaves", "reads", "views", "kept", "spare", "exact")
+    __slots__ = ("nodes", "leaves", "views", "kept", "spare", "exact")
     nodes: list[Node]
     leaves: list[Any]
-    reads: list[tuple[int, ...]]
     views: dict[int, tuple[Any, ...]]
     kept: list[bool]
     spare: list[bool]
     exact: tuple[Any, ...]
 
+    def _records(self) -> Iterator[tuple[Any, ...]]:
+        """The records of `exact`, one by one: five entries and at least one number."""
+        flat, start = self.exact[0], 0
+        while start < len(flat):
+            end = start + 6
+            while end < len(flat) and type(flat[end]) is int:
+                end += 1
+            yield flat[start:end]
+            start = end
+
+    @property
+    def reads(self) -> list[tuple[int, ...]]:
+        return [record[5:] for record in self._records()]
+
     @property
     def key(self) -> tuple[Any, ...]:
         """The structure alone: `exact` with classes of shapes (which lengths are 1, which are equal) and of layouts
         (which axis lies inside which) in place of lengths and strides."""
-        nodes, reads, kinds, kept = self.exact
         lengths: dict[int, int] = {0: 0, 1: 1}
 
         def classes(shape: tuple[int, ...]) -> tuple[int, ...]:
             return tuple([lengths.setdefault(n, len(lengths)) for n in shape])
-        return (tuple([(op, dtype, classes(shape), _order_of(strides), attrs)
-                       for op, dtype, shape, strides, attrs in nodes]),
-                reads, tuple([(*kind[:2], classes(kind[2]), _order_of(kind[3])) if type(kind) is tuple else kind
-                              for kind in kinds]), kept)
+        _, kinds, kept = self.exact
+        return (tuple([(op, dtype, classes(shape), _order_of(strides), *further)
+                       for op, dtype, shape, strides, *further in self._records()]),
+                tuple([(*kind[:2], classes(kind[2]), _order_of(kind[3])) if type(kind) is tuple else kind
+                       for kind in kinds]), kept)
 
 
 _NUMBERS = frozenset((bool, int, float, complex))
@@ -137,12 +154,13 @@ def _order_of(strides: tuple[int, ...] | None) -> tuple[int, ...] | None:
     return None if strides is None else tuple(sorted(range(len(strides)), key=strides.__getitem__))
 
 
-_NEVER_ALONE = -(1 << 60)
+_NEVER_ALONE = -1
 
 
 class _Reads:
-    """What captured nodes read: `number` knows nodes and leaves, `uses` counts references, `kinds` describes leaves and
-    views in the order in which they are met; `through` lists views, `seen` counts how often each is an operand."""
+    """What captured nodes read: `number` knows nodes and leaves, `uses` counts the references of capture's own making,
+    `kinds` describes leaves and views in the order in which they are met; `through` lists views, `seen` counts how
+    often each is an operand."""
 
     __slots__ = ("number", "uses", "leaves", "kinds", "seen", "through")
     number: dict[Any, int]
@@ -174,7 +192,7 @@ def _place(operand: Any, node: int, position: int, found: _Reads) -> int:
             return at
     at = found.number[operand] = len(uses)
     found.leaves.append(operand)
-    uses.append(1)
+    uses.append(_known.item + 1)
     found.kinds.append((None, operand.dtype, operand.shape, operand.strides))
     return at
 
@@ -184,44 +202,44 @@ def capture(nodes: list[Node]) -> Graph:
     count = len(nodes)
     found = _Reads()
     found.number = number = dict(zip(nodes, range(count)))  # noqa: B905  strict costs
-    found.uses = uses = [0] * count
+    found.uses = uses = [_known.item] * count
     found.leaves = leaves = []
     found.kinds = kinds = []
     found.seen, found.through = {}, []
     known = number.get
-    reads: list[tuple[int, ...]] = []
-    exact = []
+    exact: list[Any] = []
     for i, node in enumerate(nodes):
         op, attrs, a, b = node.op, node.attrs, node.a, node.b
-        exact.append((op, node.dtype, node.shape, node.strides,
-                      attrs if attrs is None or op.kind != "mutate" else None))
-        at = known(a)
+        at = known(a) if type(a) is Node else None
         if at is None:
             at = _place(a, i, 0, found)
         else:
             uses[at] += 1
+        exact += (op, node.dtype, node.shape, node.strides,
+                  attrs if attrs is None or op.kind != "mutate" else None, at)
         if b is None:
-            reads.append((at,))
             continue
-        second = known(b)
-        if second is not None:
-            uses[second] += 1
-        elif type(b) in _NUMBERS:
-            second = len(uses)
+        if type(b) in _NUMBERS:
+            at = len(uses)
             kinds.append(type(b))
             leaves.append(b)
             uses.append(_NEVER_ALONE)
         else:
-            second = _place(b, i, 1, found)
-        reads.append((at, second) if not node.rest else (at, second, *_further(found, node, i)))
+            at = known(b) if type(b) is Node else None
+            if at is None:
+                at = _place(b, i, 1, found)
+            else:
+                uses[at] += 1
+        exact.append(at)
+        if node.rest:
+            exact += _further(found, node, i)
     node = a = b = op = attrs = None  # type: ignore[assignment]
-    alone = _known.item
-    held = [getrefcount(x) - n > alone for x, n in zip([*nodes, *leaves], uses)]  # noqa: B905
+    held = list(map(gt, map(getrefcount, [*nodes, *leaves]), uses))
     graph = Graph()
-    graph.nodes, graph.leaves, graph.reads = nodes, leaves, reads
-    graph.views = _views_of(found, reads, held) if found.through else _NONE
+    graph.nodes, graph.leaves = nodes, leaves
+    graph.views = _views_of(found, nodes, held) if found.through else _NONE
     graph.kept, graph.spare = held[:count], [not x for x in held[count:]]
-    graph.exact = tuple(exact), tuple(reads), tuple(kinds), tuple(held)
+    graph.exact = tuple(exact), tuple(kinds), tuple(held)
     return graph
 
 
@@ -238,14 +256,14 @@ def _further(found: _Reads, node: Node, i: int) -> list[int]:
     return numbers
 
 
-def _views_of(found: _Reads, reads: list[tuple[int, ...]], held: list[bool]) -> _Views:
+def _views_of(found: _Reads, nodes: list[Node], held: list[bool]) -> _Views:
     """The views by node and operand. What work outside the graph reads through one of them is held."""
     for view in found.seen:
         if getrefcount(view) - found.seen[view] > _known.view:
             held[found.number[view.a]] = True
     views = _Views()
     for i, k, view in found.through:
-        row = list(views.get(i) or [None] * len(reads[i]))
+        row = list(views.get(i) or [None] * len(nodes[i].inputs))
         row[k] = view
         views[i] = tuple(row)
     return views
