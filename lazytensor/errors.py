@@ -25,6 +25,16 @@ class LostValueError(RuntimeError):
     """
 
 
+def loss(error: BaseException) -> BaseException:
+    """What reading a value raises whose memory a run was writing over when `error` ended that run: the error itself,
+    or, for an interrupt, which means nothing to a later reader, a LostValueError."""
+    if isinstance(error, Exception):
+        return error
+    lost = LostValueError(f"its memory was being written over when {type(error).__name__} ended the run")
+    lost.__cause__ = error
+    return lost
+
+
 class VerificationError(AssertionError):
     """`lazytensor.verify` found a node whose value differs from what NumPy gives for it: a bug in lazytensor.
 

@@ -10,7 +10,7 @@ import ctypes
 import sys
 from typing import Any
 
-from .handle import Tensor, export
+from .handle import Tensor, export, swallowed
 from .scalar import Scalar
 from .scalar import value_of as scalar_value
 
@@ -29,7 +29,11 @@ def _memory(t: Any) -> Any:
 
 def _python_buffer(self: Any, flags: int, /) -> memoryview:
     """`__buffer__` of Python 3.12 and newer."""
-    return memoryview(_memory(self))
+    try:
+        return memoryview(_memory(self))
+    except KeyboardInterrupt as error:
+        swallowed.interrupt = error
+        raise
 
 
 _AS_BUFFER = 160
@@ -43,7 +47,9 @@ _get_buffer.argtypes = [ctypes.py_object, ctypes.c_void_p, ctypes.c_int]
 def _slot(self: Any, view: Any, flags: int) -> int:
     try:
         _get_buffer(_memory(self), view, flags)
-    except BaseException:  # noqa: BLE001  nothing can be raised through C from here
+    except BaseException as error:  # noqa: BLE001  nothing can be raised through C from here
+        if isinstance(error, KeyboardInterrupt):
+            swallowed.interrupt = error
         return -1
     return 0
 

@@ -321,6 +321,15 @@ def alone(node: Node, buffer: Any) -> bool:
     return getrefcount(node) <= _known.node and pool.sole(buffer, _known.buffer)
 
 
+class Swallowed(threading.local):
+    """An interrupt raised while NumPy asked for a buffer: NumPy drops it and asks for `__array__`, which raises it."""
+
+    interrupt: BaseException | None = None
+
+
+swallowed = Swallowed()
+
+
 def export(t: Tensor) -> Any:
     """A real ndarray over the Tensor's memory: what is written to either is seen by the other."""
     v = t._value

@@ -17,7 +17,7 @@ from ..ir.dtypes import NUMERIC, record_of
 from ..ir.node import Node
 from ..ir.operation import register
 from .build import NotArray, at_line, elementwise, handle, operand, record
-from .handle import Tensor, apply_steps, export, geometry, peek, read, tensor, wrap, wrap_all
+from .handle import Tensor, apply_steps, export, geometry, peek, read, swallowed, tensor, wrap, wrap_all
 from .inplace import change, looked_at
 from .reductions import at_once
 
@@ -302,6 +302,9 @@ def numpy_method(self: Any) -> Any:
 
 def array_method(self: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     """`__array__`: the same memory as a real array, or a copy if `dtype` or `copy` asks for one."""
+    if swallowed.interrupt is not None:
+        interrupt, swallowed.interrupt = swallowed.interrupt, None
+        raise interrupt
     if copy or (dtype is not None and np.dtype(dtype) != self._value.dtype):
         return np.array(peek(self), dtype=dtype, copy=True if copy is None else copy)
     return export(self)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LostValueError
+from ..errors import LostValueError, loss
 from ..ir.node import Node, leaf, make, settle
 from ..ir.operation import Operation
 from . import floating, pool
@@ -62,9 +62,7 @@ def compute(node: Node, values: list[Any], out: Any = None) -> Any:
             if not node.shape and node.attrs is None:
                 return fn(*values)
             out = pool.empty(node.shape, node.dtype, node.strides)
-        if node.attrs is None:
-            return fn(*values, out=out)
-        return fn(*values, out=out, **dict(node.attrs))
+        return written(out, fn, values, {"out": out} if node.attrs is None else {"out": out, **dict(node.attrs)})
     if kind == "call":
         return fn(*values) if node.attrs is None else fn(*values, **dict(node.attrs))
     if kind == "scalar":
@@ -74,8 +72,24 @@ def compute(node: Node, values: list[Any], out: Any = None) -> Any:
     view = apply_view(steps, target)
     if not view.flags.writeable:  # NumPy makes some views read-only; the program has made this one writeable
         view.flags.writeable = True
-    fn(view, *values[1:], *extra)
-    return target
+    return written(target, fn, (view, *values[1:], *extra), {})
+
+
+def written(memory: Any, fn: Any, args: Any, options: dict[str, Any]) -> Any:
+    """Calls what writes to `memory`, and returns the memory.
+
+    Ctrl-C during the call is raised by Python when the call has ended, which the traceback shows: this function is its
+    last line. The memory is written then, so the run goes on to the end of this step, where `Floating.interrupt` is
+    raised: nothing is lost.
+    """
+    try:
+        fn(*args, **options)
+    except KeyboardInterrupt as error:
+        place, run = error.__traceback__, floating.noted.run
+        if run is None or place is None or place.tb_next is not None:
+            raise
+        run.interrupt = error
+    return memory
 
 
 class _Known:
@@ -132,7 +146,7 @@ def mutate(node: Node) -> Any:
     try:
         return compute(node, values)
     except BaseException as error:
-        old.claim = error
+        old.claim = loss(error)
         raise
 
 
@@ -156,7 +170,7 @@ def _lose(node: Node, memory: Any, error: BaseException) -> None:
     """Marks the operand whose memory a failing node was writing over."""
     for operand in (node.a, node.b):
         if type(operand) is Node and operand.buffer is memory:
-            operand.buffer, operand.claim = None, error
+            operand.buffer, operand.claim = None, loss(error)
 
 
 def _spare_operand(node: Node) -> Any:
@@ -189,13 +203,15 @@ def explained(error: BaseException, node: Node) -> BaseException:
 class Floating:
     """The floating-point state of one run: enters each node's error state, collects what was raised.
 
-    A context manager; at the end of a run `errors` holds what to warn of.
+    A context manager; at the end of a run `errors` holds what to warn of. `interrupt` is to be raised when the step
+    in hand is done.
     """
 
-    __slots__ = ("errors", "node", "capsule", "own", "token", "outer")
+    __slots__ = ("errors", "node", "capsule", "own", "token", "outer", "interrupt")
 
     def __enter__(self) -> Floating:
         self.outer = floating.noted.run
+        self.interrupt: BaseException | None = None
         self.errors: list[tuple[Any, str]] = []
         self.node: Any = None
         floating.noted.run = self
@@ -236,8 +252,9 @@ def run_directly(nodes: list[Node | None]) -> list[tuple[Any, str]]:
                 nodes[i] = node
                 explained(error, node)
                 raise
+            if state.interrupt is not None:
+                raise state.interrupt
         return state.errors
-
 
 
 def _trial(op: Operation, count: int) -> tuple[Node, int]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..config import current
-from ..errors import CheckError, LostValueError
+from ..errors import CheckError, LostValueError, loss
 from ..ir.capture import Graph
 from ..ir.dag import exactly
 from ..ir.node import Node, leaf, make, settle
@@ -92,6 +92,8 @@ def _run_rows(program: Program, graph: Graph, values: list[Any], state: Floating
                 values[slot] = None
                 if slot < count:
                     leaves[slot] = None
+            if state.interrupt is not None:
+                raise state.interrupt
     except BaseException as error:
         _rescue(program, graph, values, done, error)
         raise (error if node is None else explained(error, node)) from None
@@ -304,14 +306,14 @@ def _rescue(program: Program, graph: Graph, values: list[Any], done: int, error:
     for slot, item in enumerate(graph.leaves):
         if type(item) is Node and item.buffer is None and item.claim is _TAKEN:
             item.buffer = values[slot]  # None if the failing step had begun to write there
-            item.claim = error if item.buffer is None else None
+            item.claim = loss(error) if item.buffer is None else None
     values.clear()
 
 
 def _keep(node: Node, value: Any, error: BaseException) -> None:
     if node.buffer is None:
         if value is None:
-            node.claim = error
+            node.claim = loss(error)
         else:
             settle(node, value)
 

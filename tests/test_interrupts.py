@@ -1,0 +1,244 @@
+"""Ctrl-C at every place where Python can let it in: afterwards values are right or their loss is told, never garbage.
+
+CPython raises KeyboardInterrupt when a function is entered, when a loop goes round and when a function in C returns. A
+trace function does so here at the n-th such place inside the package, for every n.
+"""
+
+import dis
+import itertools
+import pathlib
+import pickle
+import subprocess
+import sys
+import threading
+
+import numpy as real
+import pytest
+
+import lazytensor
+from lazytensor import compile as pipeline
+from lazytensor.errors import LostValueError
+from lazytensor.ir.dtypes import record_of
+from tests.helpers import module_under_test, same_bits
+
+PACKAGE = str(pathlib.Path(lazytensor.__file__).parent)
+SIDE = 160
+"""An array of this many rows and columns is large enough to be written over."""
+
+
+class Interrupt:
+    """Raises KeyboardInterrupt at one of the places, by its number."""
+
+    def __init__(self, at):
+        self.left = at
+        self.calls = 0
+
+    def __enter__(self):
+        sys.settrace(self.entered)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        sys.settrace(None)
+        return kind is KeyboardInterrupt
+
+    @property
+    def raised(self):
+        return self.left < 0
+
+    def place(self):
+        self.left -= 1
+        if self.left == -1:
+            raise KeyboardInterrupt
+
+    def entered(self, frame, event, arg):
+        self.calls += 1
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        self.place()
+        names, code = dis.opname, frame.f_code.co_code
+        before, calls = "", 0
+        frame.f_trace_opcodes = True
+
+        def inside(frame, event, arg):
+            nonlocal before, calls
+            if event == "opcode":
+                now = names[code[frame.f_lasti]]
+                if "JUMP_BACKWARD" in now or before.startswith("CALL") and calls == self.calls:
+                    self.place()
+                before, calls = now, self.calls
+            return inside
+
+        return inside
+
+
+@pytest.fixture(autouse=True)
+def error_state():
+    """What one failure leaves behind is not the next test's."""
+    state = real.geterr()
+    yield
+    real.seterr(**state)
+    real.seterrcall(None)
+
+
+def small(np):
+    x = np.arange(6.0)
+    y = x * 2 + 1
+    x[1:] = x[:-1]
+    y += x
+    return [x, y, (x * y).sum(), y[::2] - 1]
+
+
+def large(np):
+    x = np.ones((SIDE, SIDE)) + 1
+    y = np.exp(x) * 2
+    y -= x
+    x[::2] = y[::2] / 3
+    total = x.sum(axis=0)
+    x *= 2
+    return [y, x, total, x.T + 1]
+
+
+def twins(np):
+    x = np.linspace(0, 1, SIDE * SIDE).reshape(SIDE, SIDE)
+    return [np.sqrt(x) + np.sqrt(x), np.negative(-x), np.where(x > 0.5, x, 0) @ x, abs(abs(x - 1))]
+
+
+def seen(result):
+    """The value, or None if its loss is told."""
+    try:
+        return real.asarray(result)
+    except LostValueError:
+        return None
+
+
+@pytest.mark.parametrize("planned", [False, True])
+@pytest.mark.parametrize("program", [small, large, twins], ids=lambda program: program.__name__)
+def test_interrupted_while_running(program, planned):
+    np = module_under_test()
+    expected, state = [real.asarray(value) for value in program(real)], np.geterr()
+    pipeline.clear_cache()
+    for _ in range(2 * planned):
+        np.realize(*program(np))
+    for at in itertools.count():
+        if not planned:
+            pipeline.clear_cache()
+        results = program(np)
+        with Interrupt(at) as interrupt:
+            np.realize(*results)
+        if not interrupt.raised:
+            break
+        assert np.geterr() == state, "NumPy's error state is not put back"
+        for value, result in zip(expected, results):
+            got = seen(result)
+            assert got is None or same_bits(value, got), f"garbage after an interrupt at place {at}"
+    assert at > 20
+
+
+@pytest.mark.parametrize("program", [small, large], ids=lambda program: program.__name__)
+def test_interrupted_while_writing(program):
+    """An interrupted program leaves nothing behind that changes the next."""
+    np = module_under_test()
+    expected = [real.asarray(value) for value in program(real)]
+    for at in itertools.count():
+        interrupt = Interrupt(at)
+        with interrupt:
+            program(np)
+        if not interrupt.raised:
+            break
+        assert all(same_bits(value, real.asarray(result)) for value, result in zip(expected, program(np)))
+    assert at > 20
+
+
+def test_in_place_statement_is_done_or_not_done():
+    np = module_under_test()
+    lost = 0
+    for at in itertools.count():
+        x = np.arange(4.0) + 1
+        y = x[1:]
+        with Interrupt(at) as interrupt:
+            x += 10
+            y *= 2
+            x[0] = y[1]
+        states = ([1, 2, 3, 4], [11, 12, 13, 14], [11, 24, 26, 28], [26, 24, 26, 28])
+        values = seen(x)
+        if values is None:
+            lost += 1
+        else:
+            assert values.tolist() in [list(map(float, state)) for state in states]
+            assert y.tolist() == values.tolist()[1:]
+        if not interrupt.raised:
+            break
+    assert at > 5 and x.tolist() == [26, 24, 26, 28]
+    assert lost < at / 4, "what was not yet being written over is kept"
+
+
+LOOP = """
+import signal, threading, time, os
+import numpy, lazytensor as np
+
+x = np.zeros(3_000_000)
+def interrupt():
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    while True:
+        x += 1
+        x.realize()
+except KeyboardInterrupt:
+    values = numpy.asarray(x)
+    assert values[0] > 0 and (values == values[0]).all(), values
+    x += 1
+    assert (numpy.asarray(x) == values).all()  # one memory
+    print("kept")
+"""
+
+
+def test_an_interrupted_loop_keeps_its_array():
+    """Ctrl-C during NumPy's own call on the array: Python raises it when the call has ended, and nothing is lost."""
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", LOOP], capture_output=True, text=True, timeout=50)
+        assert done.stdout == "kept\n", done.stderr
+
+
+@pytest.mark.parametrize("at", range(0, 120, 10))
+def test_other_threads_are_not_left_waiting(at):
+    np = module_under_test()
+    x = np.arange(6.0)
+    results = [x * 2 + 1, (x - 1).sum(), x[1:] * x[:-1]]
+    with Interrupt(at):
+        np.realize(*results)
+    values = []
+    thread = threading.Thread(target=lambda: values.extend(seen(result) for result in results), daemon=True)
+    thread.start()
+    thread.join(3)
+    assert not thread.is_alive(), "waits for a run that has ended"
+    expected = real.arange(6.0) * 2 + 1, real.asarray(9.0), real.arange(1.0, 6.0) * real.arange(5.0)
+    assert len(values) == 3
+    assert all(got is None or same_bits(value, got) for value, got in zip(expected, values))
+
+
+OLD = sys.version_info < (3, 12)
+"""Before Python 3.12 a class has no way to raise what stops a buffer from being made."""
+
+
+@pytest.mark.parametrize("take", [real.asarray, real.array, *[memoryview] * (not OLD), bytes, list, repr,
+                                  pickle.dumps, real.from_dlpack,
+                                  lambda t: t.numpy(), lambda t: t.tolist(), lambda t: float(t.sum())])
+def test_interrupt_passes_whoever_takes_the_value(take, monkeypatch):
+    np = module_under_test()
+    op, interrupts = record_of(real.exp).op, [KeyboardInterrupt]
+    fn = op.fn
+
+    def interrupted(*args, **kwargs):
+        if interrupts:
+            raise interrupts.pop()
+        return fn(*args, **kwargs)
+
+    pipeline.clear_cache()
+    y = np.exp(np.arange(3.0)) + 1
+    monkeypatch.setattr(op, "fn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        real.asarray(take(y))
+    assert same_bits(real.exp(real.arange(3.0)) + 1, real.asarray(y))
+    pipeline.clear_cache()
