@@ -45,7 +45,7 @@ class _Entry:
 _clock = count().__next__
 _cache: dict[tuple[Any, ...], _Entry] = {}
 _exact: dict[tuple[Any, ...], _Entry] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
 _counts = {"runs": 0, "direct": 0, "hits": 0, "plans": 0, "nodes": 0}
 
 
@@ -117,7 +117,7 @@ def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Entry:
 
 def _renew_lock() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

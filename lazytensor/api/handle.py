@@ -121,7 +121,7 @@ class Tensor(metaclass=_ArrayType):
 Tensor.__name__ = Tensor.__qualname__ = "ndarray"
 Tensor.__module__ = "lazytensor"
 
-_LOCKS = [threading.Lock() for _ in range(64)]
+_LOCKS = [threading.RLock() for _ in range(64)]
 
 
 def lock_of(root: Tensor) -> Any:
@@ -130,7 +130,7 @@ def lock_of(root: Tensor) -> Any:
 
 
 def _renew_locks() -> None:
-    _LOCKS[:] = [threading.Lock() for _ in range(64)]
+    _LOCKS[:] = [threading.RLock() for _ in range(64)]
 
 
 if hasattr(os, "register_at_fork"):

@@ -23,7 +23,7 @@ class Run:
         self.owner = get_ident()
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _active: set[Run] = set()
 
 
@@ -73,7 +73,7 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _active.clear()
 
 

@@ -24,7 +24,7 @@ SMALL = 1 << 12
 """nor those smaller than this of a result that is much smaller still."""
 
 _VIEW = Operation.VIEW
-_lock = threading.Lock()
+_lock = threading.RLock()
 _noted: list[weakref.ref[Node]] = []
 _since = 0
 
@@ -86,7 +86,7 @@ _calibrate()
 
 def _after_fork() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -22,7 +22,8 @@ SMALL = 1 << 18
 
 _blocks: dict[int, list[np.ndarray[Any, Any]]] = {}
 _ids: set[int] = set()
-_lock = threading.Lock()
+_lock = threading.RLock()
+_busy = False
 _counts = {"made": 0, "reused": 0, "held": 0}
 _bytes, _ndarray, _empty = np.dtype(np.uint8), np.ndarray, np.empty
 
@@ -40,20 +41,35 @@ _FREE, _ONE_ARRAY = _probe()
 
 def _take(size: int) -> Any:
     """A free block of that many bytes, or a new one."""
+    global _busy
     with _lock:
-        blocks = _blocks.get(size)
-        if blocks is not None:
-            for i in range(len(blocks)):
-                if getrefcount(blocks[i]) == _FREE:
-                    _counts["reused"] += 1
-                    return blocks[i]
-        _make_room(size)
-        block = _empty(size, _bytes)
-        _blocks.setdefault(size, []).append(block)
-        _ids.add(id(block))
-        _counts["made"] += 1
-        _counts["held"] += size
-        return block
+        if _busy:  # asked from within: by a finalizer that the garbage collector called, or a signal's handler
+            return _empty(size, _bytes)
+        _busy = True
+        try:
+            block = _found(size)
+            return _made(size) if block is None else block
+        finally:
+            _busy = False
+
+
+def _found(size: int) -> Any:
+    blocks = _blocks.get(size, ())
+    for i in range(len(blocks)):
+        if getrefcount(blocks[i]) == _FREE:
+            _counts["reused"] += 1
+            return blocks[i]
+    return None
+
+
+def _made(size: int) -> Any:
+    _make_room(size)
+    block = _empty(size, _bytes)
+    _blocks.setdefault(size, []).append(block)
+    _ids.add(id(block))
+    _counts["made"] += 1
+    _counts["held"] += size
+    return block
 
 
 def _drop_free(keep: int) -> None:
@@ -88,8 +104,14 @@ def trim() -> None:
     >>> import lazytensor as lt
     >>> lt.trim()
     """
+    global _busy
     with _lock:
-        _drop_free(0)
+        if not _busy:
+            _busy = True
+            try:
+                _drop_free(0)
+            finally:
+                _busy = False
 
 
 def info() -> dict[str, int]:
@@ -140,8 +162,8 @@ def sole(array: Any, references: int) -> bool:
 
 
 def _renew_lock() -> None:
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _busy
+    _lock, _busy = threading.RLock(), False
 
 
 if hasattr(os, "register_at_fork"):
