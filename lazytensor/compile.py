@@ -31,6 +31,16 @@ LARGE_WORK = 1 << 28
 """A new structure that writes at least this many bytes is planned at once."""
 
 
+class _Sized:
+    """What the cache knows about one structure with its sizes: its entry, and the kernels bound to them."""
+
+    __slots__ = ("entry", "bound")
+
+    def __init__(self, entry: _Entry) -> None:
+        self.entry = entry
+        self.bound: dict[Any, Any] = {}
+
+
 class _Entry:
     """What the cache knows about one structure: when it was last used, and its program once there is one."""
 
@@ -44,7 +54,7 @@ class _Entry:
 
 _clock = count().__next__
 _cache: dict[tuple[Any, ...], _Entry] = {}
-_exact: dict[tuple[Any, ...], _Entry] = {}
+_exact: dict[tuple[Any, ...], _Sized] = {}
 _lock = threading.RLock()
 _counts = {"runs": 0, "direct": 0, "hits": 0, "plans": 0, "nodes": 0}
 
@@ -82,9 +92,11 @@ def _planned(nodes: list[Node]) -> tuple[Program, Graph] | None:
     if len(nodes) < 2 or len(nodes) > current.plan_nodes:
         return None
     graph = capture(nodes)
-    entry = _exact.get(graph.exact)
-    if entry is None:
-        entry = _remember(graph.key, graph.exact)
+    sized = _exact.get(graph.exact)
+    if sized is None:
+        sized = _remember(graph.key, graph.exact)
+    graph.bound = sized.bound
+    entry = sized.entry
     if entry.program is None:
         entry.seen += 1
         entry.used = _clock()
@@ -102,7 +114,7 @@ def _bytes_written(graph: Graph) -> int:
     return sum(node.nbytes for node in graph.nodes)
 
 
-def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Entry:
+def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Sized:
     """The entry of a key, found by the exact structure next time; the least used eighth goes when the cache is full."""
     with _lock:
         if len(_cache) >= current.plans:
@@ -111,8 +123,8 @@ def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Entry:
             _exact.clear()
         if len(_exact) >= EXACT:
             _exact.clear()
-        entry = _exact[exact] = _cache.setdefault(key, _Entry())
-        return entry
+        sized = _exact[exact] = _Sized(_cache.setdefault(key, _Entry()))
+        return sized
 
 
 def _renew_lock() -> None:

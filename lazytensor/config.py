@@ -42,7 +42,8 @@ def _is_bool(value: Any) -> bool:
 
 
 TABLE: dict[str, Setting] = {
-    "engine": Setting("numpy", "'numpy'", lambda v: v == "numpy", "what runs a program"),
+    "engine": Setting("llvm", "'llvm' or 'numpy'", lambda v: v in ("llvm", "numpy"),
+                      "what runs a program: compiled kernels, or NumPy's own calls alone"),
     "depth": Setting(512, "an int of at least 1, or None for no limit", _is_limit,
                      "a pending result with a longer chain behind it is run"),
     "pinned": Setting(256 << 20, "bytes as an int of at least 0, or None for no limit", _is_bytes,
@@ -53,8 +54,12 @@ TABLE: dict[str, Setting] = {
                      "plans kept, the least recently used dropped first"),
     "plan_after": Setting(32, "an int of at least 1", lambda v: type(v) is int and v >= 1,
                           "a structure is planned when it has run this often (at once if it is large)"),
+    "compile_after": Setting(4000, "microseconds as an int of at least 0", lambda v: type(v) is int and v >= 0,
+                             "a kernel is compiled when the operations in its place have worked this long"),
     "plan_nodes": Setting(4096, "an int of at least 1, or None for no limit", _is_limit,
                           "a graph with more nodes runs operation by operation, unplanned"),
+    "threads": Setting(None, "an int of at least 1, or None for as many as there are cores", _is_limit,
+                       "threads that one kernel may use; the threads of BLAS are its own"),
     "debug": Setting(False, "True or False", _is_bool,
                      "check every graph, plan, table and result (slow)"),
 }
@@ -70,7 +75,9 @@ class _Current:
     pool: int
     plans: int
     plan_after: int
+    compile_after: int
     plan_nodes: int
+    threads: int
     debug: bool
 
 
@@ -165,7 +172,7 @@ def _from_environment() -> None:
     if debug not in ("", "0", "1"):
         raise SettingError(f"LAZYTENSOR_DEBUG cannot be {debug!r}: it takes 0 or 1")
     current.debug = debug == "1"
-    current.engine = _checked("engine", os.environ.get("LAZYTENSOR_ENGINE", "numpy"))
+    current.engine = _checked("engine", os.environ.get("LAZYTENSOR_ENGINE", "llvm"))
 
 
 settings = Config.settings

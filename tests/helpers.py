@@ -18,7 +18,7 @@ MODULE = "lazytensor"  # what is tested; `pytest --module numpy` must find no di
 def plan_soon(module):
     """Have structures planned when they come up a second time, so that short tests run both ways of running."""
     if hasattr(module, "config"):
-        module.config(plan_after=1)
+        module.config(plan_after=1, compile_after=0)
 
 
 def module_under_test():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from lazytensor.config import config
+from lazytensor.config import config, current
 from lazytensor.errors import CheckError, LostValueError
 from lazytensor.ir.capture import pending
 from lazytensor.ir.node import leaf
@@ -136,7 +136,8 @@ def test_failure_within_a_write_loses_no_more_than_it_must(program, at):
     graphs.same_values(expected, nodes, done)
 
 
-def test_chain_takes_the_memory_of_what_dies():
+def test_chain_takes_the_memory_of_what_dies(monkeypatch):
+    monkeypatch.setattr(current, "engine", "numpy")
     pool.trim()
     made = pool.info()["made"]
     x = leaf(large(), None)

@@ -95,15 +95,18 @@ class Graph:
         The structure with the sizes: what two graphs have in common that differ only in numbers, offsets and places.
         A record for each node (operation, dtype, shape, strides, attributes, then what it reads), one after the other
         in one flat tuple (a tuple for each would take longer); then what the leaves and views are; then `kept`.
+    bound : dict
+        What was found out for this exact structure by earlier runs: kernels bound to its shapes and strides.
     """
 
-    __slots__ = ("nodes", "leaves", "views", "kept", "spare", "exact")
+    __slots__ = ("nodes", "leaves", "views", "kept", "spare", "exact", "bound")
     nodes: list[Node]
     leaves: list[Any]
     views: dict[int, tuple[Any, ...]]
     kept: list[bool]
     spare: list[bool]
     exact: tuple[Any, ...]
+    bound: dict[Any, Any]
 
     def _records(self) -> Iterator[tuple[Any, ...]]:
         """The records of `exact`, one by one: five entries and at least one number."""
@@ -236,7 +239,7 @@ def capture(nodes: list[Node]) -> Graph:
     node = a = b = op = attrs = None  # type: ignore[assignment]
     held = list(map(gt, map(getrefcount, [*nodes, *leaves]), uses))
     graph = Graph()
-    graph.nodes, graph.leaves = nodes, leaves
+    graph.nodes, graph.leaves, graph.bound = nodes, leaves, {}
     graph.views = _views_of(found, nodes, held) if found.through else _NONE
     graph.kept, graph.spare = held[:count], [not x for x in held[count:]]
     graph.exact = tuple(exact), tuple(kinds), tuple(held)

@@ -40,17 +40,21 @@ class Operation:
     laws : tuple of str
         Algebraic properties that keep bits, by the names that `lazytensor.optimise` uses: 'involution'
         (``f(f(x)) == x``), 'idempotent' (``f(f(x)) == f(x)``).
+    step : str
+        What a kernel does for it where `fn` is no ufunc: 'cast' (to the result's dtype), 'where' (chooses the second
+        operand's or the third's element), 'store' (writes the second operand into the part of the first that ``extra``
+        indexes, and reads nothing of it); "" if it has no place in a kernel.
     """
 
-    __slots__ = ("name", "kind", "fn", "label", "laws")
+    __slots__ = ("name", "kind", "fn", "label", "laws", "step")
     LEAF: ClassVar[Operation]
     VIEW: ClassVar[Operation]
 
     def __init__(self, name: str, kind: str, fn: Callable[..., Any] | None, *,
-                 label: str | None = "", laws: tuple[str, ...] = ()) -> None:
+                 label: str | None = "", laws: tuple[str, ...] = (), step: str = "") -> None:
         if kind not in KINDS:
             raise ValueError(f"operation {name!r}: kind {kind!r} is none of {', '.join(KINDS)}")
-        self.name, self.kind, self.fn, self.laws = name, kind, fn, laws
+        self.name, self.kind, self.fn, self.laws, self.step = name, kind, fn, laws, step
         self.label = name if label == "" else label
 
     def __repr__(self) -> str:

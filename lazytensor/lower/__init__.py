@@ -7,20 +7,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..config import current
 from ..ir import check as dag_check
 from ..ir.capture import Graph
 from ..ir.dag import Dag, build
 from ..optimise import PASSES
 from ..schedule import check as plan_check
+from ..schedule.fuse import fuse
 from ..schedule.liveness import liveness
 from ..schedule.memory import memory
-from ..schedule.order import order
+from ..schedule.order import dependences, order
 from ..schedule.plan import Plan
+from . import fused
 from .table import Program, table
 
 __all__ = ["STAGES", "Program", "make_program"]
 
-STAGES: tuple[str, ...] = ("dag", *(name for name, _ in PASSES), "order", "liveness", "memory", "table")
+STAGES: tuple[str, ...] = ("dag", *(name for name, _ in PASSES), "fuse", "order", "liveness", "memory",
+                           "table")
 """The names of the stages, each of which `make_program` can stop at."""
 
 
@@ -50,7 +54,12 @@ def make_program(graph: Graph, stop_at: str = "table", rewrite: bool = True) -> 
 
 
 def _scheduled(dag: Dag, graph: Graph, stop_at: str) -> Any:
-    ordered = order(dag)
+    before = dependences(dag)
+    kernels = fused.Kernels(dag, graph) if current.engine == "llvm" and fused.available() else None
+    groups = fuse(dag, before, kernels or fused.NoKernels())
+    if stop_at == "fuse":
+        return groups
+    ordered = order(dag, groups, before)
     if stop_at == "order":
         return ordered
     live = liveness(ordered)
@@ -59,7 +68,7 @@ def _scheduled(dag: Dag, graph: Graph, stop_at: str) -> Any:
     plan: Plan = plan_check.check(memory(live), dag)
     if stop_at == "memory":
         return plan
-    program = table(plan, len(graph.leaves))
+    program = table(plan, len(graph.leaves), kernels.kernels(plan) if kernels else {})
     if program.guarded:
         program.otherwise = make_program(graph, rewrite=False)
     return program

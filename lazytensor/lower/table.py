@@ -16,14 +16,17 @@ from ..ir.dag import SAME, Value
 from ..ir.text import operation_text
 from ..schedule.memory import IN_PLACE_BYTES
 from ..schedule.plan import Plan, Step
+from .fused import Fused
+from .kernel import NUMBER
 
-DIRECT1, DIRECT2, MAP1, MAP2, GENERAL = range(5)
-CODES = ("direct1", "direct2", "map1", "map2", "general")
+DIRECT1, DIRECT2, MAP1, MAP2, GENERAL, KERNEL = range(6)
+CODES = ("direct1", "direct2", "map1", "map2", "general", "kernel")
 """How a record is called.
 
 ``direct``: ``fn(a)`` or ``fn(a, b)``, on scalars. ``map``: the same for arrays whose result is C-ordered and has the
 class of shape of the operand in slot `gauge`; where that has `limit` bytes or more, as ``general``. ``general``:
-whatever the operation's kind says, with views, attributes and memory to take."""
+whatever the operation's kind says, with views, attributes and memory to take. ``kernel``: a row that comes before those
+of the operations in whose place it may run; if it does, they are skipped."""
 
 
 class Record(NamedTuple):
@@ -75,6 +78,72 @@ class Record(NamedTuple):
     name: str
 
 
+class KernelRecord:
+    """A kernel in the place of `span` records.
+
+    Attributes
+    ----------
+    fused : Fused
+    span : int
+        How many records it stands for; the last of them is at position `last`.
+    reads : tuple of (int, int, int)
+        For each input of the kernel its slot, and the operation and position through whose view it is read.
+    outputs : tuple of (int, Record or None)
+        For each output the operation, and the record of one that writes to a part of an array.
+    stores : bool
+        Whether there are such.
+    results : tuple of (int, int)
+        The outputs that are kept: operation and index.
+    live : tuple of (int, int)
+        The outputs that later records read: slot and index.
+    empties : tuple of int
+        Slots that hold nothing afterwards.
+    general : tuple of Record
+        The records among those replaced that hold more than two operands, views or twins.
+    credit : float
+        Nanoseconds of work that it could have saved; it is compiled when they pay for that.
+    wait : int
+        How many runs to pass by, because the last ones raised floating-point flags.
+    """
+
+    __slots__ = ("fused", "span", "last", "reads", "outputs", "results", "live", "empties", "general", "credit",
+                 "wait", "penalty", "arrays", "numbers", "stores")
+
+    def __init__(self, fused: Fused, records: tuple[Record, ...], slot: dict[int, int]) -> None:
+        self.fused = fused
+        self.span = len(records)
+        self.last = 0
+        self.reads = tuple((slot[n], member, k) for n, member, k in fused.reads)
+        place = {record.node: record.out for record in records}
+        stores = {record.node: record for record in records if record.kind == "mutate"}
+        self.outputs = tuple((n, stores.get(n)) for n in fused.writes)
+        self.stores = bool(stores)
+        empties = {s for record in records for s in (*record.empties, record.out)}
+        index = {n: i for i, n in enumerate(fused.writes)}
+        kept = {record.node for record in records if record.kept}
+        self.results = tuple((n, i) for n, i in index.items() if n in kept)
+        self.live = tuple((place[n], i) for n, i in index.items() if _outlives(n, place[n], records))
+        self.empties = tuple(sorted(empties - {s for s, _ in self.live}))
+        self.general = tuple(r for r in records if r.code == GENERAL)
+        self.credit = 0.0
+        self.wait = self.penalty = 0
+        self.arrays = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind != NUMBER)
+        self.numbers = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind == NUMBER)
+
+
+def _outlives(node: int, slot: int, records: tuple[Record, ...]) -> bool:
+    """Whether a result is still in its slot after the last of the records."""
+    mine = False
+    for record in records:
+        if record.node == node:
+            mine = True
+        elif record.out == slot:
+            mine = False
+        if slot in record.empties and mine:
+            mine = False
+    return mine
+
+
 class Program:
     """A table and what it takes for granted.
 
@@ -103,9 +172,9 @@ class Program:
     """
 
     __slots__ = ("records", "rows", "leaves", "slots", "spare_slots", "same", "alike", "laid_alike", "guarded",
-                 "in_program_order", "needless", "otherwise", "plan")
+                 "in_program_order", "needless", "otherwise", "plan", "kernels")
 
-    def __init__(self, plan: Plan, leaves: int) -> None:
+    def __init__(self, plan: Plan, leaves: int, fused: dict[int, Fused]) -> None:
         self.plan = plan
         self.leaves = leaves
         self.slots = plan.slots - plan.first_slot + leaves
@@ -115,17 +184,33 @@ class Program:
         self.guarded = bool(plan.alike or plan.laid_alike)
         self.otherwise: Program | None = None
         self.records = _records(plan, leaves)
-        self.rows = tuple(_row(i, record) for i, record in enumerate(self.records))
+        self.kernels: dict[int, KernelRecord] = {}
+        self.rows = self._rows(fused)
         numbers = [record.node for record in self.records]
         self.in_program_order = numbers == sorted(numbers)
+
+    def _rows(self, fused: dict[int, Fused]) -> tuple[Any, ...]:
+        slot = {self.plan.captured + j: j for j in range(self.leaves)}
+        rows: list[Any] = []
+        for i, record in enumerate(self.records):
+            made = fused.get(record.node)
+            if made is not None:
+                records = self.records[i:i + len(made.members)]
+                assert {r.node for r in records} == set(made.members)
+                kernel = self.kernels[i] = KernelRecord(made, records, slot)
+                kernel.last = i + kernel.span - 1
+                rows.append((i, KERNEL, None, record.node, -1, -1, -1, -1, 0, False, (), record.switch, kernel))
+            rows.append(_row(i, record))
+            slot[record.node] = record.out
+        return tuple(rows)
 
     def __str__(self) -> str:
         return program_text(self)
 
 
-def table(plan: Plan, leaves: int) -> Program:
-    """The table of a plan for graphs with that many leaves."""
-    return Program(plan, leaves)
+def table(plan: Plan, leaves: int, fused: dict[int, Fused] | None = None) -> Program:
+    """The table of a plan for graphs with that many leaves, with kernels by the first operation that each replaces."""
+    return Program(plan, leaves, fused or {})
 
 
 def _records(plan: Plan, leaves: int) -> tuple[Record, ...]:
@@ -190,7 +275,10 @@ def _row(position: int, record: Record) -> tuple[Any, ...]:
 def program_text(program: Program) -> str:
     """The table as text, a line a record."""
     lines = [f"table of {len(program.records)} records, {program.leaves} leaves, {program.slots} slots"]
-    for record in program.records:
+    for i, record in enumerate(program.records):
+        if i in program.kernels:
+            lines.append(f"  kernel in the place of {program.kernels[i].span}:")
+            lines += [f"    {line}" for line in str(program.kernels[i].fused.kernel).splitlines()]
         words = [f"{CODES[record.code]:8} {record.name}", f"node {record.node}",
                  f"from {' '.join(map(str, record.operands)) or '-'}", f"to {record.out}"]
         if record.viewed:

@@ -7,6 +7,7 @@ capsule in force when it was written. Pending nodes have modes 'warn' and 'ignor
 
 from __future__ import annotations
 
+import bisect
 import sys
 import threading
 import warnings
@@ -15,6 +16,8 @@ from types import CodeType
 from typing import Any
 
 import numpy as np
+
+from ..ir.node import tick
 
 try:
     from numpy._core import umath as _umath
@@ -32,15 +35,21 @@ KINDS = ("divide", "over", "under", "invalid")
 PENDING_MODES = {"warn", "ignore"}
 
 
-class _State:
-    """What was found out about one capsule: may operations stay pending, and the capsule to run them under."""
+MXCSR = {"invalid": 1, "divide": 4, "over": 8, "under": 16}
+"""The flags that kernels give back."""
 
-    __slots__ = ("capsule", "lazy", "running")
+
+class _State:
+    """What was found out about one capsule: may operations stay pending, the capsule to run them under, and the flags
+    that matter."""
+
+    __slots__ = ("capsule", "lazy", "running", "mask")
 
     def __init__(self, capsule: Any) -> None:
         modes: Any = _modes()
         self.capsule = capsule
         self.lazy = all(modes[kind] in PENDING_MODES for kind in KINDS)
+        self.mask = sum(bit for kind, bit in MXCSR.items() if modes[kind] != "ignore")
         noting: Any = {kind: "call" if modes[kind] == "warn" else modes[kind] for kind in KINDS}
         self.running = _capsule(**noting, call=_note) if self.lazy else capsule
 
@@ -60,21 +69,48 @@ def _state_in_force(capsule: Any) -> _State:
 class _Watch:
     """What an operation compares to know that nothing has changed since the last look: error state and warning filters.
 
-    `capsule` is the last error state seen to be lazy, `filters`, `first` and `show` what `warnings` held then.
+    `capsule` is the last error state seen to be lazy, `filters` a copy of the filters that `warnings` held then (to
+    compare equal lists takes no longer than to compare two of their parts), `show` its function that shows a warning.
     """
 
-    __slots__ = ("capsule", "filters", "first", "count", "show")
+    __slots__ = ("capsule", "filters", "show")
     capsule: Any
-    filters: Any
-    first: Any
+    filters: list[Any] | None
     show: Any
 
     def __init__(self) -> None:
-        self.capsule = self.filters = self.first = self.show = None
-        self.count = -1
+        self.capsule = self.filters = self.show = None
 
 
 watch = _Watch()
+
+
+class _Past:
+    """Which warning filters were in force when: those of an entry from its number in program order on."""
+
+    __slots__ = ("entries",)
+    LIMIT = 1024
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[int, list[Any]]] = []
+
+    def note(self, filters: list[Any]) -> None:
+        """The filters in force for what is written from now on."""
+        entries = self.entries
+        if entries and entries[-1][1] == filters:
+            return
+        if len(entries) >= self.LIMIT:
+            entries = self.entries = entries[self.LIMIT // 2:]  # another thread may be looking at the old list
+        entries.append((tick(), filters))
+
+    def at(self, seq: int) -> list[Any] | None:
+        """The filters that were in force when a node was written; None if that is not known any more."""
+        entries = self.entries
+        place = bisect.bisect(entries, seq, key=lambda entry: entry[0]) - 1
+        return entries[place][1] if place >= 0 else None
+
+
+_past = _Past()
 _plain_show = getattr(warnings, "_showwarnmsg_impl", None)
 _plain_showwarning = warnings.showwarning
 
@@ -102,11 +138,12 @@ def may_wait() -> bool:
     Slow; the hot paths compare with `watch` first, which this brings up to date.
     """
     capsule = in_force()
+    filters = list(warnings.filters)
+    _past.note(filters)
     if not _state_in_force(capsule).lazy or _recorded() or _would_raise():
         watch.capsule = None
         return False
-    filters: Any = warnings.filters
-    watch.filters, watch.first = filters, filters[0] if filters else None
+    watch.filters = filters
     watch.show = getattr(warnings, "_showwarnmsg_impl", None)
     watch.capsule = capsule
     return True
@@ -114,8 +151,7 @@ def may_wait() -> bool:
 
 def unchanged(capsule: Any) -> bool:
     """`may_wait`, quickly. The hot paths write this out."""
-    filters: Any = warnings.filters
-    return bool(capsule is watch.capsule and filters is watch.filters and filters and filters[0] is watch.first
+    return bool(capsule is watch.capsule and warnings.filters == watch.filters
                 and getattr(warnings, "_showwarnmsg_impl", None) is watch.show) or may_wait()
 
 
@@ -150,6 +186,29 @@ def running(capsule: Any) -> Any:
     return state.running if state is not None and state.capsule is capsule else _slow_running(capsule)
 
 
+def mask(capsule: Any) -> int:
+    """The flags (`MXCSR`) that a node written under `capsule` warns of."""
+    state = _states.get(id(capsule))
+    if state is None or state.capsule is not capsule:
+        _slow_running(capsule)
+        state = _states[id(capsule)]
+    return state.mask
+
+
+def own_state(node: Any) -> Any:
+    """The capsule under which a node runs that gives its warnings itself: a silent one if nobody was to see them."""
+    then = _past.at(node.seq)
+    if then is None or then == warnings.filters:
+        return node.errstate
+    for action, text, category, name, number in then:
+        if text is None and name is None and not number and issubclass(RuntimeWarning, category):
+            return _SILENT if action == "ignore" else node.errstate
+    return node.errstate
+
+
+_SILENT = _capsule(all="ignore")
+
+
 def _slow_running(capsule: Any) -> Any:
     token = _put(capsule)
     try:
@@ -182,18 +241,41 @@ def _globals_of(filename: str) -> dict[str, Any]:
     for module in list(sys.modules.values()):
         if getattr(module, "__file__", None) == filename:
             return module.__dict__
+    main = sys.modules.get("__main__")
+    if main is not None and not hasattr(main, "__file__"):  # ``python -c``, a session, a notebook
+        return main.__dict__
     return _elsewhere.setdefault(filename, {"__name__": filename.removesuffix(".py") or "<unknown>"})
 
 
 _elsewhere: dict[str, dict[str, Any]] = {}
 
 
+def _action(filters: list[Any], message: str, module: str, line: int) -> str:
+    """What filters do with a RuntimeWarning."""
+    for action, text, category, name, number in filters:
+        if ((text is None or _matches(text, message)) and issubclass(RuntimeWarning, category)
+                and (name is None or _matches(name, module)) and number in (0, line)):
+            return str(action)
+    return str(getattr(warnings, "defaultaction", "default"))
+
+
+def _matches(pattern: Any, text: str) -> bool:
+    return pattern == text if isinstance(pattern, str) else bool(pattern.match(text))
+
+
 def warn(errors: list[tuple[Any, str]]) -> None:
-    """Gives NumPy's RuntimeWarning for each noted error, once for a node and kind, at the line that wrote the node."""
+    """Gives NumPy's RuntimeWarning for each noted error, once for a node and kind, at the line that wrote the node.
+
+    None is given where the filters ignored it when the node was written.
+    """
     for node, error in dict.fromkeys(errors):
         code = node.code
         filename = code.co_filename if code is not None else "<lazytensor>"
         scope = _globals_of(filename)
-        warnings.warn_explicit(f"{error} encountered in {node.op.label}", RuntimeWarning, filename,
-                               max(1, line_of(code, node.lasti)), scope.get("__name__"),
-                               scope.setdefault("__warningregistry__", {}), scope)
+        message, module = f"{error} encountered in {node.op.label}", scope.get("__name__") or "<unknown>"
+        line = max(1, line_of(code, node.lasti))
+        then = _past.at(node.seq)
+        if then is not None and _action(then, message, module, line) == "ignore":
+            continue
+        warnings.warn_explicit(message, RuntimeWarning, filename, line, scope.get("__name__"),
+                               scope.setdefault("__warningregistry__", {}), scope if "__file__" in scope else None)

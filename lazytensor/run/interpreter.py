@@ -223,8 +223,8 @@ class Floating:
     def at(self, node: Node) -> None:
         """The node runs next."""
         self.node = node
-        wanted = node.errstate
         own = node.op.label is None
+        wanted = floating.own_state(node) if own else node.errstate
         if (wanted is not self.capsule or own is not self.own) and wanted is not None:
             if self.token is not None:
                 floating.leave(self.token)

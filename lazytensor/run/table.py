@@ -7,23 +7,23 @@ value that the failing step was writing over is lost, and whoever needs it gets 
 
 from __future__ import annotations
 
-from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
 from ..config import current
-from ..errors import CheckError, LostValueError, loss
+from ..errors import CheckError, loss
 from ..ir.capture import Graph
 from ..ir.dag import exactly
-from ..ir.node import Node, leaf, make, settle
+from ..ir.node import Node, settle
 from ..ir.operation import Operation
-from ..lower.table import DIRECT1, DIRECT2, GENERAL, MAP1, MAP2, Program, Record
+from ..lower.table import DIRECT1, DIRECT2, GENERAL, KERNEL, MAP1, MAP2, KernelRecord, Program, Record
 from . import pool
 from .interpreter import Floating, apply_view, compute, explained, on_execute, value_of
+from .kernels import run_kernel
+from .taking import TAKEN, copied, take
 
 _VIEW = Operation.VIEW
-_TAKEN = LostValueError("its memory was given to the operation that followed")
 
 
 def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
@@ -59,8 +59,16 @@ def _run_rows(program: Program, graph: Graph, values: list[Any], state: Floating
     try:
         if program.needless:
             _forget_operands(program.needless, graph)
-        for position, code, fn, number, a, b, out, gauge, limit, kept, empties, switch, record in program.rows:
+        rows = iter(program.rows)
+        for position, code, fn, number, a, b, out, gauge, limit, kept, empties, switch, record in rows:
             node = nodes[number]
+            if code == KERNEL:
+                if not hooks and not debug and run_kernel(record, graph, values):
+                    done = _settle(record, graph, values, count)
+                    for _ in range(record.span):
+                        next(rows)
+                capsule = None if switch else capsule
+                continue
             if node.errstate is not capsule or switch:
                 capsule = _enter(state, node, switch)
             else:
@@ -97,6 +105,31 @@ def _run_rows(program: Program, graph: Graph, values: list[Any], state: Floating
     except BaseException as error:
         _rescue(program, graph, values, done, error)
         raise (error if node is None else explained(error, node)) from None
+
+
+def _settle(record: KernelRecord, graph: Graph, values: list[Any], count: int) -> int:
+    """After a kernel: results to those who hold them, operands forgotten. Gives the position that is done.
+
+    The arrays made are the last of `values`.
+    """
+    made, nodes, leaves = values.pop(), graph.nodes, graph.leaves
+    for number, index in record.results:
+        node = nodes[number]
+        node.buffer = made[index]
+        node.attrs = node.claim = None
+        node.depth = 0
+    for number in record.fused.members:
+        node = nodes[number]
+        node.a = node.b = None
+    for replaced in record.general:
+        _forget(replaced, nodes[replaced.node], graph)
+    for slot in record.empties:
+        values[slot] = None
+        if slot < count:
+            leaves[slot] = None
+    for slot, index in record.live:
+        values[slot] = made[index]
+    return record.last
 
 
 def _enter(state: Floating, node: Node, switch: bool) -> Any:
@@ -156,22 +189,13 @@ def _mutated(record: Record, node: Node, graph: Graph, values: list[Any]) -> Any
             and take(slot, record, graph, values)):
         memory, values[slot] = values[slot], None
     else:
-        memory = _copy(values[slot])
+        memory = copied(values[slot])
     operands = [memory]
     for k, s in enumerate(record.operands):
         if k:
             value, view = memory if s == slot else values[s], views[k]
             operands.append(value if view is None else apply_view(view.attrs, value))
     return compute(node, operands)
-
-
-def _copy(old: Any) -> Any:
-    """A writable copy, its axes in the same order in memory."""
-    if not isinstance(old, np.ndarray):
-        return np.array(old)
-    memory = pool.empty_like(old)
-    np.copyto(memory, old)
-    return memory
 
 
 def _moved_or_copied(record: Record, node: Node, graph: Graph, values: list[Any]) -> Any:
@@ -195,44 +219,6 @@ def _fits(values: list[Any], slot: int, node: Node) -> bool:
         return False
     flags = array.flags
     return bool(flags.behaved and (flags.c_contiguous if node.strides is None else array.strides == node.strides))
-
-
-class _Known:
-    """How many references are held here, without anybody else: to a leaf, to its buffer, to a result's."""
-
-    __slots__ = ("leaf", "leaf_buffer", "buffer")
-    leaf: int
-    leaf_buffer: int
-    buffer: int
-
-
-_known = _Known()
-
-
-def take(slot: int, record: Record, graph: Graph, values: list[Any]) -> bool:
-    """Whether this run alone holds the memory in a slot; if it is a leaf's, the leaf has no value any more.
-
-    `record` is the one that will write there: its nodes' own references to the leaf do not count.
-    """
-    if slot >= len(graph.leaves):
-        return pool.sole(values[slot], _known.buffer)
-    if (getrefcount(graph.leaves[slot]) > _known.leaf + _references(record, graph, graph.leaves[slot])
-            or not pool.sole(values[slot], _known.leaf_buffer)):
-        return False
-    graph.leaves[slot].buffer = None
-    graph.leaves[slot].claim = _TAKEN
-    return True
-
-
-def _references(record: Record, graph: Graph, operand: Node) -> int:
-    """How often a record's node and its twins refer to another node, each view once."""
-    direct, through = 0, set()
-    for number in (record.node, *record.twins):
-        for x in graph.nodes[number].inputs:
-            direct += x is operand
-            if type(x) is Node and x.op is _VIEW and x.a is operand:
-                through.add(id(x))
-    return direct + len(through)
 
 
 def _forget(record: Record, node: Node, graph: Graph) -> None:
@@ -302,9 +288,9 @@ def _rescue(program: Program, graph: Graph, values: list[Any], done: int, error:
         node = nodes[number]
         if node.buffer is None and (other >= len(nodes) or other in owner.values()):
             value = values[other - len(nodes)] if other >= len(nodes) else nodes[other].buffer
-            _keep(node, _copy(value) if isinstance(value, np.ndarray) else value, error)
+            _keep(node, copied(value) if isinstance(value, np.ndarray) else value, error)
     for slot, item in enumerate(graph.leaves):
-        if type(item) is Node and item.buffer is None and item.claim is _TAKEN:
+        if type(item) is Node and item.buffer is None and item.claim is TAKEN:
             item.buffer = values[slot]  # None if the failing step had begun to write there
             item.claim = loss(error) if item.buffer is None else None
     values.clear()
@@ -316,38 +302,3 @@ def _keep(node: Node, value: Any, error: BaseException) -> None:
             node.claim = loss(error)
         else:
             settle(node, value)
-
-
-# ---- what is held here -----------------------------------------------------------------------------------------------
-
-
-_TRIAL = Record(GENERAL, None, 0, (), 0, 0, (), 0, 0, False, (), (), False, "", "")
-
-
-def _trial(of_leaf: bool) -> bool:
-    graph = Graph()
-    held = leaf(np.zeros(pool.SMALL, np.uint8), None)
-    node = make(Operation.VIEW, (held,), None, held.shape, held.dtype, None, None, 0)
-    graph.nodes = [node]
-    graph.leaves = [held] if of_leaf else []
-    values = [held.buffer]
-    if not of_leaf:
-        held.buffer = None
-    del held
-    return take(0, _TRIAL, graph, values)
-
-
-def _calibrate() -> None:
-    """Python versions differ in the references that a call holds; they are measured, not assumed."""
-    for name, of_leaf in (("buffer", False), ("leaf_buffer", True), ("leaf", True)):
-        _known.leaf = _known.leaf if name == "leaf_buffer" else 64
-        for guess in range(1, 64):
-            setattr(_known, name, guess)
-            if _trial(of_leaf):
-                break
-        else:
-            raise ImportError("lazytensor cannot tell who holds a buffer on this Python: sys.getrefcount is not exact")
-
-
-_known.leaf = _known.leaf_buffer = _known.buffer = 64
-_calibrate()

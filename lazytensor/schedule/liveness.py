@@ -10,7 +10,7 @@ def liveness(ordered: Ordered) -> Live:
 
     What is kept, what others hold and numbers are needed for ever; a result that nobody reads ends where it begins.
     """
-    dag, numbers = ordered
+    dag, numbers, groups = ordered
     last: dict[int, int] = {}
     for position, number in enumerate(numbers):
         last[number] = position
@@ -19,4 +19,4 @@ def liveness(ordered: Ordered) -> Live:
     for number, value in dag.values():
         if value.kept or value.shape is None or (number >= dag.count and not value.spare):
             last[number] = NEVER
-    return Live(dag, numbers, last)
+    return Live(dag, numbers, last, groups)

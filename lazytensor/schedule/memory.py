@@ -8,6 +8,7 @@ from math import prod
 from ..ir.capture import Graph
 from ..ir.dag import SAME, Dag, Operand, Value
 from ..ir.node import Node
+from .fuse import Group
 from .plan import Live, Plan, Step
 
 IN_PLACE_BYTES = 1 << 18
@@ -30,7 +31,7 @@ def memory(live: Live) -> Plan:
                           tuple(twins.get(position, ())), slots.place(number, over, frees)))
     leaves = {number: dag.value(number) for number in dag.leaves()}
     return Plan(tuple(steps), dag.count, leaves, slots.count, slots.first, tuple(twins.get(-1, ())), dict(dag.same),
-                dag.alike, dag.laid_alike)
+                dag.alike, dag.laid_alike, live.groups)
 
 
 def _twins(live: Live) -> dict[int, list[int]]:
@@ -100,14 +101,30 @@ def overwritable(dag: Dag, value: Value, operands: list[Operand], frees: Iterabl
     return -1
 
 
-def peak(steps: Iterable[Step], size: Callable[[int], int]) -> int:
+def peak(steps: Iterable[Step], size: Callable[[int], int], groups: Iterable[Group] = ()) -> int:
     """The most bytes that the arrays made by the steps take at a time, `size` giving those of each node.
 
-    Arrays that were there before do not count, and still do not when a step's result takes their memory.
+    Arrays that were there before do not count, and still do not when a step's result takes their memory. A group makes
+    what is needed after it, beside all that it reads.
     """
     held: dict[int, int] = {}
     now = most = 0
+    home = {number: group.members for group in groups if len(group.members) > 1 for number in group.members}
+    unit: list[Step] = []
     for step in steps:
+        if step.node in home:
+            unit.append(step)
+            if len(unit) < len(home[step.node]):
+                continue
+            freed = {number for s in unit for number in s.frees}
+            for s in unit:
+                if s.node not in freed:
+                    held[s.node] = size(s.node)
+                    now += held[s.node]
+            most = max(most, now)
+            now -= sum(held.pop(number, 0) for number in freed)
+            unit = []
+            continue
         nbytes = size(step.node)
         moved = step.over >= 0 and (step.op.kind != "elementwise" or nbytes >= IN_PLACE_BYTES)
         held[step.node] = held.get(step.over, 0) if moved else nbytes
@@ -125,7 +142,7 @@ def predicted_peak(plan: Plan, graph: Graph) -> int:
 
     Outputs count; the leaves do not, nor what NumPy uses inside one call.
     """
-    return peak(plan.steps, lambda number: nbytes_of(graph.nodes[number]))
+    return peak(plan.steps, lambda number: nbytes_of(graph.nodes[number]), plan.groups)
 
 
 def nbytes_of(node: Node) -> int:

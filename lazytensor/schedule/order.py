@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from math import prod
 
 from ..ir.dag import Dag, Value
+from .fuse import Before, Group
 from .liveness import liveness
 from .memory import memory, peak
 from .plan import Ordered
@@ -27,23 +28,44 @@ def weight(value: Value) -> int:
     return prod(n if n < 2 else LENGTH for n in value.shape) * int(value.dtype.itemsize)
 
 
-def order(dag: Dag) -> Ordered:
-    """The operations in the order in which they run."""
-    before = _dependences(dag)
+def order(dag: Dag, groups: list[Group] | None = None, before: Before | None = None) -> Ordered:
+    """The operations in the order in which they run; those of a group one after the other."""
+    before = dependences(dag) if before is None else before
     candidates = [tuple(dag.operations()), _depth_first(dag, before)]
     if len(before) <= GREEDY_NODES:
         candidates.append(_greedy(dag, before))
     weights = {number: weight(value) for number, value in dag.values()}
+    together = tuple(group.members for group in groups or () if len(group.members) > 1)
+    if together:
+        candidates = [_gathered(numbers, together, before) for numbers in candidates]
 
     def cost(numbers: tuple[int, ...]) -> tuple[int, int]:
         steps = memory(liveness(Ordered(dag, numbers))).steps
         copied = sum(weights[step.node] for step in steps if step.op.kind == "mutate" and step.over < 0)
-        return peak(steps, weights.__getitem__), copied
+        return peak(steps, weights.__getitem__, groups or ()), copied
 
-    return Ordered(dag, min(dict.fromkeys(candidates), key=cost))
+    return Ordered(dag, min(dict.fromkeys(candidates), key=cost), tuple(groups or ()))
 
 
-def _dependences(dag: Dag) -> dict[int, list[int]]:
+def _gathered(numbers: tuple[int, ...], together: tuple[tuple[int, ...], ...], before: Before) -> tuple[int, ...]:
+    """The order with the members of each group next to each other: a group runs when all that it needs is there."""
+    home = {number: group for group in together for number in group}
+    done: dict[int, None] = {}
+    for wanted in numbers:
+        stack = [wanted]
+        while stack:
+            group = home.get(stack[-1], (stack[-1],))
+            waiting = [n for m in group for n in before[m] if n not in done and n not in group]
+            if group[0] in done or not waiting:
+                stack.pop()
+                if group[0] not in done:
+                    done.update(dict.fromkeys(group))
+            else:
+                stack += waiting
+    return tuple(done)
+
+
+def dependences(dag: Dag) -> Before:
     """For each operation those that come before it: its operands; before a mutating one, the readers of the old value,
     so that it can be done in place; before one on Python objects, the one before it in the program, whose code may
     have effects."""

@@ -7,16 +7,18 @@ from typing import Any, NamedTuple
 from ..ir.dag import Dag, Value
 from ..ir.operation import Operation
 from ..ir.text import dtype_text, operation_text, shape_text
+from .fuse import Group
 
 NEVER = 1 << 60
 """The last use of what outlives the run."""
 
 
 class Ordered(NamedTuple):
-    """A dag and the order in which its operations run."""
+    """A dag, the order in which its operations run, and which of them may run together."""
 
     dag: Dag
     numbers: tuple[int, ...]
+    groups: tuple[Group, ...] = ()
 
 
 class Live(NamedTuple):
@@ -25,6 +27,7 @@ class Live(NamedTuple):
     dag: Dag
     numbers: tuple[int, ...]
     last: dict[int, int]
+    groups: tuple[Group, ...] = ()
 
 
 class Step(NamedTuple):
@@ -81,6 +84,8 @@ class Plan(NamedTuple):
         Operations that do not run and never need their operands.
     same, alike, laid_alike
         What was rewritten and what was taken for granted, as in `ir.dag.Dag`.
+    groups : tuple of Group
+        The operations that may run together; those of a group are next to each other.
     """
 
     steps: tuple[Step, ...]
@@ -92,6 +97,7 @@ class Plan(NamedTuple):
     same: dict[int, int]
     alike: tuple[tuple[int, int], ...]
     laid_alike: tuple[tuple[int, int], ...]
+    groups: tuple[Group, ...] = ()
 
     def __str__(self) -> str:
         return plan_text(self)

@@ -1,0 +1,708 @@
+"""From a kernel to LLVM text, for one class of layouts.
+
+The code of a kernel is a loop nest: rows (the outer axes, any number, sizes and strides known at run time) of elements
+along the innermost axis. Along that, each array is contiguous, the same element again, or strided; that is all the text
+depends on, so one compiled kernel serves every shape. Elements go through vectors with a scalar tail; what NumPy's own
+loops compute is called for a tile at a time, from and to small buffers.
+
+A run hands over two blocks of memory: the arrays' addresses, and numbers (`Layout` says where each is).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .fidelity import clears_flags
+from .inline import FORMS, Code, cast, element, splat, stored, vector
+from .kernel import NUMBER, Kernel, Step
+from .loops import strided_loop
+
+CONTIGUOUS, REPEATED, STRIDED = "crs"
+"""How an array runs along the innermost axis."""
+
+MOST_AXES = 8
+TILE = 512
+_VECTOR_BYTES = 64
+_PAD = 192
+"""Tile buffers are set apart by this many bytes, so that they do not fall on the same places of the cache."""
+
+
+class Layout(NamedTuple):
+    """Where the numbers are in the block, in words of 8 bytes: how many outer axes, their sizes from the outermost in,
+    then for each array its stride along the innermost axis and along the outer ones, then the NUMBER inputs, two words
+    each."""
+
+    arrays: int
+
+    def stride(self, array: int) -> int:
+        return 1 + MOST_AXES + array * (MOST_AXES + 1)
+
+    def number(self, index: int) -> int:
+        return self.stride(self.arrays) + 2 * index
+
+    def words(self, numbers: int) -> int:
+        return self.number(numbers)
+
+
+def row_bytes(kernel: Kernel) -> int:
+    """The bytes for each element of a row that a kernel keeps while it works on the row."""
+    return sum(np.dtype(kernel.char(value)).itemsize for _, saves, _ in _passes(kernel, kernel.rowwise())
+               for value in saves)
+
+
+class Text(NamedTuple):
+    """The text of a kernel's module, and the addresses that it imports."""
+
+    text: str
+    imports: dict[str, int]
+
+
+def emit(kernel: Kernel, layouts: str, rows: bool) -> Text:
+    """The module of a kernel whose arrays (inputs, then outputs) have these layouts along the innermost axis.
+
+    It exports ``i32 kernel(ptr data, ptr block, i64 row0, i64 row1, i64 start, i64 stop)``, which computes the elements
+    from `start` to `stop` of each of these rows and gives the floating-point flags that were raised. Without `rows`
+    there is one row.
+    """
+    return _Emitter(kernel, layouts, rows).module()
+
+
+class _Emitter:
+    def __init__(self, kernel: Kernel, layouts: str, rows: bool) -> None:
+        self.kernel, self.layouts, self.rows = kernel, layouts, rows
+        self.code = Code()
+        self.imports: dict[str, int] = {}
+        self.inputs = len(kernel.inputs)
+        self.array_of: dict[int, int] = {}
+        for i, source in enumerate(kernel.inputs):
+            if source.kind != NUMBER:
+                self.array_of[i] = len(self.array_of)
+        self.first_output = len(self.array_of)
+        self.arrays = self.first_output + len(kernel.outputs)
+        self.layout = Layout(self.arrays)
+        chars = [kernel.char(n) for n in range(self.inputs + len(kernel.steps))]
+        self.chars = chars
+        widest = max((np.dtype(c).itemsize for c in chars), default=8)
+        self.lanes = _VECTOR_BYTES // max(widest, 2)
+        self.buffers: dict[int, str] = {}
+        self.tile_buffers: dict[int, str] = {}
+        self.direct: dict[int, int] = {}
+        self.rowwise = kernel.rowwise() if kernel.reduces else frozenset()
+        self.elements = [n for n in range(self.inputs, self.inputs + len(kernel.steps)) if n not in self.rowwise]
+        self.row_values: dict[int, str] = {}
+        self.saved: dict[int, str] = {}
+        self.outputs_done: set[int] = set()
+        self.sums: set[str] = set()
+
+    # ---- the frame ---------------------------------------------------------------------------------------------------
+
+    def module(self) -> Text:
+        code = self.code
+        self.number_values = {}
+        count = 0
+        for i, source in enumerate(self.kernel.inputs):
+            if source.kind == NUMBER:
+                kind = stored(source.char)
+                value = code.let(f"load {kind}, ptr {self.word(self.layout.number(count))}")
+                if source.char == "?":
+                    value = code.let(f"icmp ne i8 {value}, 0")
+                self.number_values[i] = value
+                count += 1
+        self.data = [code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
+                     for k in range(self.arrays)]
+        self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
+        self.passes = self.with_memory() if self.kernel.reduces else []
+        self.flags = _Flags(code)
+        self.flags.clear()
+        if self.rows:
+            self.odometer()
+        else:
+            self.row([*self.data])
+        code.add(f"ret i32 {self.flags.read()}")
+        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
+        sums = "".join(SUM.replace("KIND", stored(c)).replace("CHAR", c).replace("SIZE", str(np.dtype(c).itemsize))
+                       for c in sorted(self.sums))
+        return Text("\n".join(code.declared) + "\n" + sums + body, self.imports)
+
+    def with_memory(self) -> list[tuple[list[int], dict[int, str], list[int]]]:
+        """The passes, with memory for what is kept of a whole row: its place in the output if it has one there."""
+        code = self.code
+        passes = []
+        for steps, saves, rows in _passes(self.kernel, self.rowwise):
+            memory = {}
+            for value in saves:
+                if self.contiguous_output(value) >= 0:
+                    memory[value] = ""
+                    continue
+                size = code.let(f"mul i64 %stop, {np.dtype(self.chars[value]).itemsize}")
+                memory[value] = code.let(f"alloca i8, i64 {code.let(f'add i64 {size}, {_PAD}')}, align 64")
+            passes.append((steps, memory, rows))
+        return passes
+
+    def contiguous_output(self, value: int) -> int:
+        """The array of an output that lies without gaps in each row, or -1."""
+        if value in self.kernel.outputs:
+            array = self.first_output + self.kernel.outputs.index(value)
+            return array if self.layouts[array] == CONTIGUOUS else -1
+        return -1
+
+    def word(self, index: int) -> str:
+        return self.code.let(f"getelementptr i64, ptr %block, i64 {index}")
+
+    def load_word(self, index: int) -> str:
+        return self.code.let(f"load i64, ptr {self.word(index)}")
+
+    def odometer(self) -> None:
+        """Rows from %row0 to %row1; the arrays' offsets follow the outer axes like the wheels of a counter."""
+        code, layout = self.code, self.layout
+        axes = self.load_word(0)
+        places = code.alloca(f"[{MOST_AXES} x i64]")
+        offsets = [code.alloca("i64", 8) for _ in range(self.arrays)]
+        rest = code.alloca("i64", 8)
+        for offset in offsets:
+            code.add(f"store i64 0, ptr {offset}")
+        code.add(f"store i64 %row0, ptr {rest}")
+
+        def locate(k: str) -> None:
+            axis = code.let(f"sub i64 {code.let(f'sub i64 {axes}, 1')}, {k}")
+            size = self.at(axis, 1)
+            row = code.let(f"load i64, ptr {rest}")
+            place = code.let(f"srem i64 {row}, {size}")
+            code.add(f"store i64 {code.let(f'sdiv i64 {row}, {size}')}, ptr {rest}")
+            code.add(f"store i64 {place}, ptr {code.let(f'getelementptr i64, ptr {places}, i64 {axis}')}")
+            for array, offset in enumerate(offsets):
+                self.bump(offset, code.let(f"mul i64 {place}, {self.at(axis, layout.stride(array) + 1)}"))
+        code.loop("0", axes, 1, locate)
+
+        def one(_: str) -> None:
+            self.row([code.let(f"getelementptr i8, ptr {base}, i64 {code.let(f'load i64, ptr {offset}')}")
+                      for base, offset in zip(self.data, offsets, strict=True)])
+            self.advance(axes, places, offsets)
+        code.loop("%row0", "%row1", 1, one)
+
+    def advance(self, axes: str, places: str, offsets: list[str]) -> None:
+        """The next row: the innermost of the outer axes first, carrying over."""
+        code, layout = self.code, self.layout
+        start = code.let(f"sub i64 {axes}, 1")
+        before, head, turn, carry, done = (code.fresh(x) for x in ("before", "wheel", "turn", "carry", "next"))
+        axis, outer = code.fresh("%axis"), code.fresh("%outer")
+        code.add(f"br label %{before}")
+        code.label(before)
+        code.add(f"br label %{head}")
+        code.label(head)
+        code.add(f"{axis} = phi i64 [{start}, %{before}], [{outer}, %{carry}]")
+        inside = code.let(f"icmp sge i64 {axis}, 0")
+        code.add(f"br i1 {inside}, label %{turn}, label %{done}")
+        code.label(turn)
+        place_at = code.let(f"getelementptr i64, ptr {places}, i64 {axis}")
+        place = code.let(f"add i64 {code.let(f'load i64, ptr {place_at}')}, 1")
+        size = self.at(axis, 1)
+        strides = [self.at(axis, layout.stride(k) + 1) for k in range(self.arrays)]
+        for offset, stride in zip(offsets, strides, strict=True):
+            self.bump(offset, stride)
+        code.add(f"store i64 {place}, ptr {place_at}")
+        full = code.let(f"icmp eq i64 {place}, {size}")
+        code.add(f"br i1 {full}, label %{carry}, label %{done}")
+        code.label(carry)
+        code.add(f"store i64 0, ptr {place_at}")
+        for offset, stride in zip(offsets, strides, strict=True):
+            self.bump(offset, code.let(f"sub i64 0, {code.let(f'mul i64 {stride}, {size}')}"))
+        code.add(f"{outer} = sub i64 {axis}, 1")
+        code.add(f"br label %{head}")
+        code.label(done)
+
+    def at(self, axis: str, first: int) -> str:
+        index = self.code.let(f"add i64 {axis}, {first}")
+        return self.code.let(f"load i64, ptr {self.code.let(f'getelementptr i64, ptr %block, i64 {index}')}")
+
+    def bump(self, place: str, by: str) -> None:
+        old = self.code.let(f"load i64, ptr {place}")
+        self.code.add(f"store i64 {self.code.let(f'add i64 {old}, {by}')}, ptr {place}")
+
+    # ---- a row -------------------------------------------------------------------------------------------------------
+
+    def row(self, pointers: list[str]) -> None:
+        """One row: in one pass, or where values of the whole row are needed, in as many as it takes."""
+        self.pointers = pointers
+        if not self.kernel.reduces:
+            self.one_pass(self.elements, {})
+            return
+        self.row_values = {}
+        for value in sorted(self.rowwise):
+            if value < self.inputs:
+                self.row_values[value] = self.load_row(self.array_of[value], value)
+        for steps, saved, rows in self.passes:
+            if steps:
+                self.one_pass(steps, {value: place or self.pointers[self.contiguous_output(value)]
+                                      for value, place in saved.items()})
+            for value in rows:
+                self.row_value(value)
+        for array, value in enumerate(self.kernel.outputs, self.first_output):
+            if value in self.rowwise:
+                self.store(value, self.row_values[value], self.pointers[array], "0", 1)
+
+    def load_row(self, array: int, value: int) -> str:
+        char = self.chars[value]
+        x = self.code.let(f"load {stored(char)}, ptr {self.pointers[array]}, align {np.dtype(char).itemsize}")
+        return self.code.let(f"icmp ne i8 {x}, 0") if char == "?" else x
+
+    def row_value(self, value: int) -> None:
+        """What a row has one of: a reduction of its elements, or arithmetic on such."""
+        code, step = self.code, self.step(value)
+        if step.name == "reduce":
+            self.row_values[value] = self.reduced(step)
+        elif step.name == "per":
+            self.row_values[value] = self.divided(step)
+        elif step.name == "call":
+            char = step.char
+            places = []
+            for n in step.operands:
+                place = code.alloca(stored(self.chars[n]), 16)
+                self.store(n, self.uniform(n), place, "0", 1)
+                places.append((place, 0))
+            result = code.alloca(stored(char), 16)
+            self.called(step, [*places, (result, 0)], "1")
+            self.row_values[value] = code.let(f"load {stored(char)}, ptr {result}")
+        else:
+            self.row_values[value] = self.compute(step, [self.uniform(n) for n in step.operands], 1)
+
+    def uniform(self, value: int) -> str:
+        return self.number_values[value] if value in self.number_values else self.row_values[value]
+
+    def reduced(self, step: Step) -> str:
+        """The reduction of a row that lies in memory: NumPy's own tree for sums, else NumPy's own loop."""
+        code, char = self.code, step.char
+        kind, operand = stored(char), step.operands[0]
+        source = self.saved.get(operand) or self.pointers[self.array_of[operand]]
+        ufunc, dtypes = step.loop
+        if ufunc is np.add and char in "fd":
+            self.sums.add(char)
+            total = code.let(f"call {kind} @sum_{char}(ptr {source}, i64 %stop)")
+            return code.let(f"fadd {kind} {total}, 0.0")
+        size = np.dtype(char).itemsize
+        place = code.alloca(kind, 16)
+        first = code.let(f"load {kind}, ptr {source}, align {size}")
+        code.add(f"store {kind} {first}, ptr {place}")
+        following = code.let(f"getelementptr {kind}, ptr {source}, i64 1")
+        self.called(step, [(place, 0), (following, size), (place, 0)], code.let("sub i64 %stop, 1"))
+        return code.let(f"load {kind}, ptr {place}")
+
+    def divided(self, step: Step) -> str:
+        """A sum by the number of elements, in double precision whatever its own."""
+        code, (total,) = self.code, step.operands
+        count = code.let(f"sitofp i64 {code.let(f'sub i64 %stop, {step.loop}')} to double")
+        x = cast(code, step.char, "d", 1, self.row_values[total])
+        return cast(code, "d", step.char, 1, code.let(f"fdiv double {x}, {count}"))
+
+    def one_pass(self, steps: list[int], saved: dict[int, str]) -> None:
+        """The elements of one row, whole or by tiles; `saved` are those to be kept for the whole row, and where."""
+        code = self.code
+        plan = _phases(self, steps, saved)
+        self.direct, self.buffers = plan.direct, {}
+        written = set(steps)
+        strided = any(self.layouts[array] == STRIDED and value in written
+                      for array, value in enumerate(self.kernel.outputs, self.first_output))
+        if not plan.buffered and not strided and all(kind == "inline" for kind, _ in plan.phases):
+            self.place = "%start"
+            count = code.let("sub i64 %stop, %start")
+            for _, inside in plan.phases:
+                self.inlined(inside, count, plan, saved)
+            self.saved.update(saved)
+            return
+        tile = TILE if len(plan.buffered) <= 4 or self.lanes > 8 else TILE // 2
+        for value in plan.buffered:
+            self.buffers[value] = self.tile_buffer(value, len(self.buffers))
+
+        def one(at: str) -> None:
+            left = code.let(f"sub i64 %stop, {at}")
+            short = code.let(f"icmp slt i64 {left}, {tile}")
+            count = code.let(f"select i1 {short}, i64 {left}, i64 {tile}")
+            self.place = at
+            for value in plan.packed:
+                self.copy(value, count, True)
+            for kind, inside in plan.phases:
+                if kind == "call":
+                    for value in inside:
+                        self.call(value, count, saved)
+                else:
+                    self.inlined(inside, count, plan, saved)
+            for array, value in enumerate(self.kernel.outputs, self.first_output):
+                if self.layouts[array] == STRIDED and value in written:
+                    self.copy(value, count, False, array, saved)
+        code.loop("%start", "%stop", tile, one)
+        self.saved.update(saved)
+
+    def tile_buffer(self, value: int, index: int) -> str:
+        """Memory for a tile of a value; the same in every pass."""
+        if value not in self.tile_buffers:
+            self.tile_buffers[value] = self.code.alloca(
+                f"[{TILE * np.dtype(self.chars[value]).itemsize + _PAD * (1 + index % 4)} x i8]")
+        return self.tile_buffers[value]
+
+    def here(self, array: int) -> str:
+        """Where the tile of an array begins."""
+        if self.layouts[array] == REPEATED:
+            return self.pointers[array]
+        code = self.code
+        if self.layouts[array] == CONTIGUOUS:
+            return code.let(f"getelementptr {stored(self.array_char(array))}, ptr {self.pointers[array]}, "
+                            f"i64 {self.place}")
+        step = code.let(f"mul i64 {self.place}, {self.inner[array]}")
+        return code.let(f"getelementptr i8, ptr {self.pointers[array]}, i64 {step}")
+
+    def saved_here(self, value: int, base: str) -> str:
+        """Where the tile begins in what is kept of a whole row."""
+        return self.code.let(f"getelementptr {stored(self.chars[value])}, ptr {base}, i64 {self.place}")
+
+    def array_char(self, array: int) -> str:
+        if array >= self.first_output:
+            return self.chars[self.kernel.outputs[array - self.first_output]]
+        return next(self.chars[i] for i, k in self.array_of.items() if k == array)
+
+    def copy(self, value: int, count: str, into_buffer: bool, array: int = -1,
+             saved: dict[int, str] | None = None) -> None:
+        """From a strided array to a tile buffer, or back."""
+        code = self.code
+        array = self.array_of[value] if into_buffer else array
+        kind = stored(self.chars[value])
+        base, step = self.here(array), self.inner[array]
+        buffer = self.buffers[value] if value in self.buffers else self.saved_here(value, (saved or {})[value])
+
+        def one(i: str) -> None:
+            far = code.let(f"getelementptr i8, ptr {base}, i64 {code.let(f'mul i64 {i}, {step}')}")
+            near = code.let(f"getelementptr {kind}, ptr {buffer}, i64 {i}")
+            source, target = (far, near) if into_buffer else (near, far)
+            align = np.dtype(self.chars[value]).itemsize
+            x = code.let(f"load {kind}, ptr {source}, align {align}")
+            code.add(f"store {kind} {x}, ptr {target}, align {align}")
+        code.loop("0", count, 1, one)
+
+    def inlined(self, steps: list[int], count: str, plan: _Plan, saved: dict[int, str]) -> None:
+        """The steps on all elements of the tile: vectors, then what is left one by one."""
+        code, lanes = self.code, self.lanes
+        inside = set(steps)
+        needed = sorted({n for value in steps for n in self.step(value).operands} - inside)
+        sources = {n: self.source(n, saved) for n in needed}
+        targets = self.targets(steps, plan, saved)
+
+        def body(width: int) -> Any:
+            def one(i: str) -> None:
+                values: dict[int, str] = {}
+                for n, source in sources.items():
+                    values[n] = self.load(n, source, i, width)
+                for n in steps:
+                    step = self.step(n)
+                    values[n] = self.compute(step, [values[k] for k in step.operands], width)
+                for n, pointer in targets:
+                    self.store(n, values[n], pointer, i, width)
+            return one
+        whole = code.let(f"and i64 {count}, -{lanes}")
+        code.loop("0", whole, lanes, body(lanes))
+        code.loop(whole, count, 1, body(1))
+
+    def targets(self, steps: list[int], plan: _Plan, saved: dict[int, str]) -> list[tuple[int, str]]:
+        """Where the values computed here go: outputs, what is kept of the row, and buffers for what comes after."""
+        found = [(n, self.buffers[n]) for n in steps if n in plan.buffered]
+        found += [(n, self.saved_here(n, saved[n])) for n in steps if n in saved]
+        for array, value in enumerate(self.kernel.outputs, self.first_output):
+            if (self.layouts[array] != STRIDED and value in steps and value not in plan.written_before
+                    and value not in saved):
+                found.append((value, self.here(array)))
+        return found
+
+    def step(self, value: int) -> Step:
+        return self.kernel.steps[value - self.inputs]
+
+    def source(self, value: int, saved: dict[int, str]) -> str:
+        """Where a value is read from, "" for one that is the same everywhere."""
+        if value in self.number_values or value in self.rowwise:
+            return ""
+        if value in self.buffers:
+            return self.buffers[value]
+        if value in saved or value in self.saved:
+            return self.saved_here(value, saved.get(value) or self.saved[value])
+        return self.here(self.direct[value] if value in self.direct else self.array_of[value])
+
+    def load(self, value: int, source: str, i: str, width: int) -> str:
+        code, char = self.code, self.chars[value]
+        if value in self.number_values or value in self.rowwise:
+            return splat(code, self.uniform(value), element(char), width)
+        kind = stored(char)
+        align = np.dtype(char).itemsize
+        if self.layouts[self.array_of.get(value, -1)] == REPEATED and value in self.array_of:
+            x = code.let(f"load {kind}, ptr {source}, align {align}")
+            if char == "?":
+                x = code.let(f"icmp ne i8 {x}, 0")
+            return splat(code, x, element(char), width)
+        v = vector(kind, width)
+        x = code.let(f"load {v}, ptr {code.let(f'getelementptr {kind}, ptr {source}, i64 {i}')}, align {align}")
+        if char == "?":
+            x = code.let(f"icmp ne {v} {x}, {'zeroinitializer' if width > 1 else '0'}")
+        return x
+
+    def store(self, value: int, x: str, pointer: str, i: str, width: int) -> None:
+        code, char = self.code, self.chars[value]
+        kind = stored(char)
+        v = vector(kind, width)
+        if char == "?":
+            x = code.let(f"zext {vector('i1', width)} {x} to {v}")
+        place = code.let(f"getelementptr {kind}, ptr {pointer}, i64 {i}")
+        code.add(f"store {v} {x}, ptr {place}, align {np.dtype(char).itemsize}")
+
+    def compute(self, step: Step, operands: list[str], width: int) -> str:
+        code = self.code
+        chars = [self.chars[n] for n in step.operands]
+        if step.name == "cast":
+            return cast(code, chars[0], step.char, width, operands[0])
+        if step.name == "where":
+            kind = vector(element(step.char), width)
+            return code.let(f"select {vector('i1', width)} {operands[0]}, {kind} {operands[1]}, {kind} {operands[2]}")
+        return FORMS[step.name].emit(code, chars[0], width, tuple(operands))
+
+    def call(self, value: int, count: str, saved: dict[int, str]) -> None:
+        """NumPy's loop on a tile."""
+        step = self.step(value)
+        places = [self.call_operand(n, saved) for n in step.operands]
+        size = np.dtype(self.chars[value]).itemsize
+        if value in saved:
+            result = self.saved_here(value, saved[value])
+        else:
+            result = self.here(self.direct[value]) if value in self.direct else self.buffers[value]
+        self.called(step, [*places, (result, size)], count)
+
+    def called(self, step: Step, places: list[tuple[str, int]], count: str) -> None:
+        """A call of NumPy's loop of a step, on memory at these places with these strides."""
+        code = self.code
+        ufunc, dtypes = step.loop
+        loop = strided_loop(ufunc, dtypes)
+        assert loop is not None
+        for part, address in (("loop", loop.loop), ("context", loop.context), ("auxdata", loop.auxdata)):
+            self.imports[f"{part}_{loop.symbol}"] = address or 0
+        code.declare(f"declare i32 @loop_{loop.symbol}(ptr, ptr, ptr, ptr, ptr)")
+        code.declare(f"@context_{loop.symbol} = external global i8")
+        code.declare(f"@auxdata_{loop.symbol} = external global i8")
+        auxdata = f"@auxdata_{loop.symbol}" if loop.auxdata else "null"
+        if clears_flags(ufunc, dtypes):
+            self.flags.note()
+        data, strides = code.alloca(f"[{len(places)} x ptr]"), code.alloca(f"[{len(places)} x i64]")
+        size = code.alloca("i64", 8)
+        for k, (pointer, stride) in enumerate(places):
+            code.add(f"store ptr {pointer}, ptr {code.let(f'getelementptr ptr, ptr {data}, i64 {k}')}")
+            code.add(f"store i64 {stride}, ptr {code.let(f'getelementptr i64, ptr {strides}, i64 {k}')}")
+        code.add(f"store i64 {count}, ptr {size}")
+        code.let(f"call i32 @loop_{loop.symbol}(ptr @context_{loop.symbol}, ptr {data}, ptr {size}, ptr {strides}, "
+                 f"ptr {auxdata})")
+
+    def call_operand(self, value: int, saved: dict[int, str]) -> tuple[str, int]:
+        code, char = self.code, self.chars[value]
+        size = np.dtype(char).itemsize
+        if value in self.number_values or value in self.rowwise:
+            place = code.alloca(stored(char), 16)
+            self.store(value, self.uniform(value), place, "0", 1)
+            return place, 0
+        if value in self.array_of and self.layouts[self.array_of[value]] == REPEATED:
+            return self.here(self.array_of[value]), 0
+        return self.source(value, saved), size
+
+
+class _Plan(NamedTuple):
+    """How the steps of a pass are cut into phases: ``("inline", steps)`` in one loop, ``("call", steps)`` one by one.
+
+    `buffered` are the values kept in tile buffers, `packed` those of them that are strided inputs; `direct` are results
+    of calls that go straight to a contiguous output, by the number of its array; `written_before` are outputs that an
+    earlier pass has written.
+    """
+
+    phases: list[tuple[str, list[int]]]
+    buffered: list[int]
+    packed: list[int]
+    direct: dict[int, int]
+    written_before: frozenset[int]
+
+
+def _phases(emitter: _Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
+    """Calls as early as they can be made, everything else between them in as few loops as possible."""
+    kernel, layouts, array_of = emitter.kernel, emitter.layouts, emitter.array_of
+    inputs = len(kernel.inputs)
+    inside = set(steps)
+    needed = {n for m in steps for n in kernel.steps[m - inputs].operands} - inside
+    packed = [i for i in sorted(needed) if i in array_of and layouts[array_of[i]] == STRIDED]
+    done = needed
+    waiting = list(steps)
+    phases: list[tuple[str, list[int]]] = []
+    while waiting:
+        calls = [n for n in waiting if kernel.steps[n - inputs].name == "call"
+                 and done.issuperset(kernel.steps[n - inputs].operands)]
+        if calls:
+            phases.append(("call", calls))
+            done.update(calls)
+        else:
+            here: list[int] = []
+            for n in waiting:
+                if kernel.steps[n - inputs].name != "call" and done.issuperset(kernel.steps[n - inputs].operands):
+                    here.append(n)
+                    done.add(n)
+            phases.append(("inline", here))
+        waiting = [n for n in waiting if n not in done]
+    first_output = len(array_of)
+    phase_of = {n: k for k, (_, group) in enumerate(phases) for n in group}
+    before = frozenset(emitter.outputs_done)
+    emitter.outputs_done |= inside
+    buffered, direct = list(packed), {}
+    for n, k in phase_of.items():
+        if n in saved:
+            continue
+        array = first_output + kernel.outputs.index(n) if n in kernel.outputs and n not in before else -1
+        if phases[k][0] == "call" and array >= 0 and layouts[array] == CONTIGUOUS:
+            direct[n] = array
+        elif (phases[k][0] == "call" or (array >= 0 and layouts[array] == STRIDED)
+              or any(n in kernel.steps[m - inputs].operands for m in phase_of if phase_of[m] != k)):
+            buffered.append(n)
+    return _Plan(phases, buffered, packed, direct, before)
+
+
+def _passes(kernel: Kernel, rowwise: frozenset[int]) -> list[tuple[list[int], list[int], list[int]]]:
+    """The passes over a row: the steps on elements that each computes, those kept for later, and then what the row has
+    one of. Cheap steps are computed again where a later pass needs them, others are kept."""
+    inputs = len(kernel.inputs)
+    first: dict[int, int] = {}
+    for n, step in enumerate(kernel.steps, inputs):
+        before = [first.get(k, 0) + (k in rowwise and n not in rowwise and k >= inputs) for k in step.operands]
+        first[n] = max(before, default=0)
+    elements = [n for n in first if n not in rowwise]
+    last = max(first.values(), default=0)
+    passes: list[tuple[list[int], list[int], list[int]]] = []
+    kept: set[int] = set()
+    wanted_in = {p: {k for n, step in enumerate(kernel.steps, inputs) if step.name == "reduce" and first[n] == p
+                     for k in step.operands if k >= inputs} | {
+        n for n in kernel.outputs if n not in rowwise and first[n] == p} for p in range(last + 1)}
+    for p in range(last + 1):
+        steps: set[int] = set()
+        stack = sorted(wanted_in[p])
+        while stack:
+            n = stack.pop()
+            if n < inputs or n in rowwise or n in steps or n in kept:
+                continue
+            steps.add(n)
+            stack += kernel.steps[n - inputs].operands
+        saves = {k for n, step in enumerate(kernel.steps, inputs) if step.name == "reduce" and first[n] == p
+                 for k in step.operands if k >= inputs}
+        later = {k for q in range(p + 1, last + 1) for k in _behind(kernel, wanted_in[q], rowwise)}
+        saves |= {n for n in steps if n in later and _dear(kernel, n)}
+        saves &= steps
+        kept |= saves
+        rows = [n for n in sorted(rowwise) if n >= inputs and first[n] == p]
+        passes.append((sorted(steps), sorted(saves), rows))
+    assert set(elements) >= {n for s, _, _ in passes for n in s}
+    return passes
+
+
+def _behind(kernel: Kernel, values: set[int], rowwise: frozenset[int]) -> set[int]:
+    """The elements' values that these are computed from."""
+    inputs, found, stack = len(kernel.inputs), set(), list(values)
+    while stack:
+        n = stack.pop()
+        if n >= inputs and n not in found and n not in rowwise:
+            found.add(n)
+            stack += kernel.steps[n - inputs].operands
+    return found
+
+
+def _dear(kernel: Kernel, value: int) -> bool:
+    """Whether a step is better kept than computed again."""
+    name = kernel.steps[value - len(kernel.inputs)].name
+    return name == "call" or (name in FORMS and FORMS[name].cost > 1)
+
+
+SUM = """
+define internal KIND @sum_CHAR(ptr %x, i64 %n) {
+entry:
+  %tiny = icmp slt i64 %n, 8
+  br i1 %tiny, label %few, label %many
+many:
+  %large = icmp sgt i64 %n, 128
+  br i1 %large, label %split, label %block
+split:
+  %half0 = lshr i64 %n, 1
+  %half = and i64 %half0, -8
+  %rest = sub i64 %n, %half
+  %right = getelementptr KIND, ptr %x, i64 %half
+  %a = call KIND @sum_CHAR(ptr %x, i64 %half)
+  %b = call KIND @sum_CHAR(ptr %right, i64 %rest)
+  %ab = fadd KIND %a, %b
+  ret KIND %ab
+block:
+  %whole = and i64 %n, -8
+  %first = load <8 x KIND>, ptr %x, align SIZE
+  br label %head
+head:
+  %i = phi i64 [8, %block], [%i1, %body]
+  %r = phi <8 x KIND> [%first, %block], [%r1, %body]
+  %more = icmp slt i64 %i, %whole
+  br i1 %more, label %body, label %fold
+body:
+  %p = getelementptr KIND, ptr %x, i64 %i
+  %v = load <8 x KIND>, ptr %p, align SIZE
+  %r1 = fadd <8 x KIND> %r, %v
+  %i1 = add i64 %i, 8
+  br label %head
+fold:
+  %e8 = shufflevector <8 x KIND> %r, <8 x KIND> poison, <4 x i32> <i32 0, i32 2, i32 4, i32 6>
+  %o8 = shufflevector <8 x KIND> %r, <8 x KIND> poison, <4 x i32> <i32 1, i32 3, i32 5, i32 7>
+  %s4 = fadd <4 x KIND> %e8, %o8
+  %e4 = shufflevector <4 x KIND> %s4, <4 x KIND> poison, <2 x i32> <i32 0, i32 2>
+  %o4 = shufflevector <4 x KIND> %s4, <4 x KIND> poison, <2 x i32> <i32 1, i32 3>
+  %s2 = fadd <2 x KIND> %e4, %o4
+  %e2 = extractelement <2 x KIND> %s2, i32 0
+  %o2 = extractelement <2 x KIND> %s2, i32 1
+  %s1 = fadd KIND %e2, %o2
+  br label %tail
+few:
+  br label %tail
+tail:
+  %j = phi i64 [0, %few], [%whole, %fold], [%j1, %add]
+  %t = phi KIND [-0.0, %few], [%s1, %fold], [%t1, %add]
+  %left = icmp slt i64 %j, %n
+  br i1 %left, label %add, label %done
+add:
+  %q = getelementptr KIND, ptr %x, i64 %j
+  %y = load KIND, ptr %q, align SIZE
+  %t1 = fadd KIND %t, %y
+  %j1 = add i64 %j, 1
+  br label %tail
+done:
+  ret KIND %t
+}
+"""
+"""NumPy's pairwise sum of n contiguous elements (`pairwise_sum` in its loops): halves that are multiples of 8 down to
+blocks of 128, in which 8 accumulators run side by side."""
+
+
+class _Flags:
+    """The floating-point status: cleared at the start, noted before what clears it, read at the end."""
+
+    def __init__(self, code: Code) -> None:
+        self.code = code
+        self.place, self.noted = code.alloca("i32", 8), code.alloca("i32", 8)
+
+    def clear(self) -> None:
+        code = self.code
+        code.declare("declare void @llvm.x86.sse.stmxcsr(ptr)")
+        code.declare("declare void @llvm.x86.sse.ldmxcsr(ptr)")
+        code.add(f"call void @llvm.x86.sse.stmxcsr(ptr {self.place})")
+        state = code.let(f"load i32, ptr {self.place}")
+        code.add(f"store i32 {code.let(f'and i32 {state}, -64')}, ptr {self.place}")
+        code.add(f"call void @llvm.x86.sse.ldmxcsr(ptr {self.place})")
+        code.add(f"store i32 0, ptr {self.noted}")
+
+    def note(self) -> None:
+        """Keeps what has been raised so far."""
+        self.code.add(f"store i32 {self.read()}, ptr {self.noted}")
+
+    def read(self) -> str:
+        code = self.code
+        code.add(f"call void @llvm.x86.sse.stmxcsr(ptr {self.place})")
+        state = code.let(f"load i32, ptr {self.place}")
+        return code.let(f"or i32 {code.let(f'load i32, ptr {self.noted}')}, {code.let(f'and i32 {state}, 63')}")

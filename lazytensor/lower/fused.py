@@ -1,0 +1,355 @@
+"""From a group of operations to a kernel, and where its operands and results are in the table."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ir.capture import Graph
+from ..ir.dag import Dag, Value
+from ..ir.dtypes import record_of
+from ..schedule.fuse import Group, Role
+from ..schedule.plan import Plan
+from . import fidelity, loops, native
+from .inline import form_of, may_cast
+from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
+
+_PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
+_CHARS = frozenset("?bhilqBHILQfd")
+_REDUCTIONS: dict[str, Any] = {"sum": np.add, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
+                               "min": np.minimum}
+"""What reductions of floats are made of; of integers `max` and `min` are the same."""
+
+
+class Fused(NamedTuple):
+    """A kernel in the place of operations.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    members : tuple of int
+        The operations, in program order.
+    reads : tuple of (int, int, int)
+        For each input: the number of what is read, and the operation and position by which it is (for its view).
+    writes : tuple of int
+        The operations whose results are the outputs.
+    space : tuple of (int, int)
+        An operation, and -1 if its shape is that of the elements computed, or the position of an operand that has it.
+    rows : int
+        How many of the space's last axes are a row; 0 if rows do not matter.
+    row_reads, row_writes : frozenset of int
+        The inputs and outputs that have one element a row.
+    """
+
+    kernel: Kernel
+    members: tuple[int, ...]
+    reads: tuple[tuple[int, int, int], ...]
+    writes: tuple[int, ...]
+    space: tuple[int, int]
+    rows: int
+    row_reads: frozenset[int]
+    row_writes: frozenset[int]
+
+
+def available() -> bool:
+    """Whether kernels can be made and run here."""
+    return native.available()
+
+
+class NoKernels:
+    """The roles where there is no engine for kernels."""
+
+    def role(self, number: int) -> Role:
+        return Role("no kernels")
+
+
+class _Way(NamedTuple):
+    """How an operation is done: its step, the dtypes that its operands are cast to, that of the result; and for calls
+    and reductions the loop."""
+
+    name: str
+    chars: tuple[str, ...]
+    result: str
+    loop: Any
+    rows: int = 0
+
+
+class Kernels:
+    """The roles of the operations of a dag, and the kernels of groups of them."""
+
+    def __init__(self, dag: Dag, graph: Graph) -> None:
+        self.dag, self.graph = dag, graph
+        self.ways: dict[int, _Way | str] = {}
+
+    def role(self, number: int) -> Role:
+        way = self.way(number)
+        if isinstance(way, str):
+            return Role(way)
+        return Role("", "store" if way.name == "store" else "reduce" if way.rows else "map", way.rows)
+
+    def way(self, number: int) -> _Way | str:
+        """How an operation is done in a kernel, or why it is not."""
+        found = self.ways.get(number)
+        if found is None:
+            found = self.ways[number] = self._way(number)
+        return found
+
+    def _way(self, number: int) -> _Way | str:
+        dag = self.dag
+        value, operands = dag.value(number), dag.operands(number)
+        result = _char(value.dtype)
+        if result is None:
+            return f"no kernel takes {value.dtype}"
+        if value.op.step == "store":
+            return self._store(number)
+        kinds = [_kind(dag, n, view) for n, view in operands]
+        if any(kind is None for kind in kinds):
+            return "an operand's dtype is none that kernels take"
+        if value.op.name in _REDUCTIONS and value.op.kind == "call":
+            return self._reduction(number, kinds[0], result)
+        if not value.shape and not any(dag.value(n).shape == () and dag.value(n).kind == "call" for n, _ in operands):
+            return "a scalar"
+        return _map(dag, number, kinds, result) or f"{value.op.name} has no kernel form"
+
+    def _store(self, number: int) -> _Way | str:
+        dag = self.dag
+        value, operands = dag.value(number), dag.operands(number)
+        if len(operands) != 2:
+            return "it stores at places that arrays give"
+        (root, through), (stored, view) = operands
+        source, target = _char(dag.value(stored).dtype), _char(value.dtype)
+        if (through is not None or view is not None or stored >= dag.count or stored == root or not source
+                or not dag.value(stored).shape or not may_cast(source, str(target))):
+            return "what it stores is there already"
+        return _Way("store", (str(target), str(target)), str(target), None)
+
+    def _reduction(self, number: int, kind: Any, result: str) -> _Way | str:
+        """Sums and the like of rows: the last axes of an array in C order, or of what is computed in that order."""
+        value = self.dag.value(number)
+        (operand, view), = self.dag.operands(number)
+        source = self.dag.value(operand)
+        given = dict(self.graph.nodes[number].attrs or ())
+        name = value.op.name
+        if isinstance(kind, type) or view is not None or source.layout is not None or value.layout is not None:
+            return "it reduces what is not in C order"
+        ok = kind.char in "fd" or (name in ("max", "min") and kind.char in _CHARS - {"?"})
+        if not ok or kind.char != result or given.keys() - {"axis", "keepdims", "ddof"} or not source.shape:
+            return f"{name} of {kind} is left to NumPy"
+        ndim = len(source.shape)
+        axis = given.get("axis")
+        axes = tuple(range(ndim)) if axis is None else tuple(sorted(
+            int(i) % ndim for i in (axis if isinstance(axis, tuple) else (axis,))))
+        if not axes or axes != tuple(range(ndim - len(axes), ndim)):
+            return "it reduces other axes than the last"
+        ufunc = _REDUCTIONS[name]
+        dtypes = (kind,) * 3
+        if name in ("max", "min") and loops.strided_loop(ufunc, dtypes) is None:
+            return "NumPy does not give its loop"
+        return _Way(name, (result,), result, (ufunc, dtypes, int(given.get("ddof", 0))), len(axes))
+
+    def kernels(self, plan: Plan) -> dict[int, Fused]:
+        """The kernels of a plan, by the first operation of each group."""
+        found = {}
+        for group in plan.groups:
+            members = set(group.members)
+            wanted = {n for n in members if self.dag.value(n).kept or not members.issuperset(self.dag.users(n))}
+            if wanted and self.pays(group):
+                found[group.members[0]] = _Maker(self, group).make(wanted)
+        return found
+
+    def pays(self, group: Group) -> bool:
+        """Whether a kernel is better than NumPy's own calls: it saves passes over memory, or calls what threads can
+        share."""
+        ways = [self.way(n) for n in group.members]
+        if any(isinstance(way, str) for way in ways) or all(way.name == "store" for way in ways):  # type: ignore[union-attr]
+            return False
+        if all(n in group.rows for n in group.members):
+            return any(way.name in ("var", "std") for way in ways) or sum(  # type: ignore[union-attr]
+                way.rows > 0 for way in ways) > 1  # type: ignore[union-attr]
+        return len(ways) > 1 or ways[0].name == "call"  # type: ignore[union-attr]
+
+
+def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
+    """An operation on elements."""
+    value, operands = dag.value(number), dag.operands(number)
+    op = value.op
+    if op.step == "cast":
+        source = kinds[0]
+        ok = not isinstance(source, type) and may_cast(source.char, result)
+        return _Way("cast", (source.char,), result, None) if ok else None
+    if op.step == "where":
+        given = [result if isinstance(k, type) else str(k.char) for k in kinds]
+        ok = kinds[0] is not bool and given[0] == "?" and all(may_cast(c, result) for c in given[1:])
+        return _Way("where", ("?", result, result), result, None) if ok else None
+    if op.kind not in ("elementwise", "scalar") or value.attrs or not isinstance(op.fn, np.ufunc):
+        return None
+    try:
+        loop = record_of(op.fn).resolve(tuple(kinds)).loop
+    except (TypeError, OverflowError):
+        return None
+    chars: tuple[str, ...] = tuple([str(d.char) for d in loop])
+    if chars[-1] != result or not all(
+            isinstance(k, type) or may_cast(k.char, c) for k, c in zip(kinds, chars[:-1], strict=True)):
+        return None
+    if form_of(op.fn, chars) is not None:
+        return _Way(op.fn.__name__, chars[:-1], result, None)
+    return _called(dag, op.fn, loop, operands, kinds, chars)
+
+
+def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], chars: tuple[str, ...]) -> _Way | None:
+    """NumPy's own loop on tiles: where it gives the same bits, which takes operands laid out like the result."""
+    if not set(chars) <= _CHARS:
+        return None
+    numbers = [k for k, (n, _) in enumerate(operands) if dag.value(n).shape in (None, ())]
+    arrays = [(n, view) for k, (n, view) in enumerate(operands) if k not in numbers]
+    if not arrays or any(view is not None for _, view in arrays) or any(
+            not isinstance(k, type) and k.char != c for k, c in zip(kinds, chars[:-1], strict=True)):
+        return None
+    first = dag.value(arrays[0][0])
+    if any((dag.value(n).shape, dag.value(n).layout) != (first.shape, first.layout) for n, _ in arrays):
+        return None
+    if numbers:
+        ok = len(numbers) == 1 and len(operands) == 2 and fidelity.certified_scalar(ufunc, loop, numbers[0], False)
+    else:
+        ok = fidelity.certified(ufunc, loop, False)
+    return _Way("call", chars[:-1], chars[-1], (ufunc, tuple(loop))) if ok else None
+
+
+def _kind(dag: Dag, number: int, view: Any) -> Any:
+    """The dtype of an operand, or the type of a Python number; None for what kernels do not know."""
+    value = dag.value(number)
+    if view is not None:
+        return view.dtype if _char(view.dtype) else None
+    if isinstance(value.dtype, str):
+        return _PYTHON.get(value.dtype) if value.dtype != "complex" else None
+    return value.dtype if _char(value.dtype) else None
+
+
+def _char(dtype: Any) -> str | None:
+    return dtype.char if isinstance(dtype, np.dtype) and dtype.isnative and dtype.char in _CHARS else None
+
+
+class _Maker:
+    """Makes the kernel of one group."""
+
+    def __init__(self, kernels: Kernels, group: Group) -> None:
+        self.dag, self.group = kernels.dag, group
+        self.ways: dict[int, Any] = {number: kernels.way(number) for number in group.members}
+        self.inputs: list[Input] = []
+        self.reads: list[tuple[int, int, int]] = []
+        self.known: dict[Any, int] = {}
+        self.steps: list[Step] = []
+        self.values: dict[int, int] = {}
+        self.cast: dict[tuple[int, str], int] = {}
+        self.rows = set(group.rows)
+        self.count = 0
+
+    def make(self, wanted: set[int]) -> Fused:
+        members, ways = self.group.members, self.ways
+        for number in members:
+            for k, operand in self.operands(number):
+                if operand.number not in ways:
+                    self.read(number, k, operand.number, operand.view)
+        self.count = len(self.inputs)
+        for number in members:
+            way = ways[number]
+            operands = [self.converted(
+                self.values[operand.number] if operand.number in ways else self.known[
+                    self.key(number, k, operand.number, operand.view)], way.chars[k])
+                for k, operand in self.operands(number)]
+            self.values[number] = self.done(way, operands)
+        writes = tuple(number for number in members if number in wanted)
+        outputs: list[int] = []
+        for number in writes:
+            value = self.values[number]
+            if value in outputs:  # two results of one value: each has memory of its own
+                value = self.add(Step("cast", self.char(value), (value,)))
+            outputs.append(value)
+        kernel = Kernel(tuple(self.inputs), tuple(self.steps), tuple(outputs))
+        return Fused(kernel, members, tuple(self.reads), writes, self.space(), max(way.rows for way in ways.values()),
+                     frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
+                     frozenset(i for i, number in enumerate(writes) if number in self.rows))
+
+    def operands(self, number: int) -> Any:
+        """The operands that a kernel reads: not the array into which a store writes."""
+        found = list(enumerate(self.dag.operands(number)))
+        return found[1:] if self.ways[number].name == "store" else found
+
+    def done(self, way: _Way, operands: list[int]) -> int:
+        """The value of an operation."""
+        if way.rows:
+            return self.reduced(way, operands[0])
+        if way.name not in ("cast", "store"):
+            return self.add(Step(way.name, way.result, tuple(operands), way.loop))
+        value = self.converted(operands[0], way.result)
+        if value < self.count:  # an input as it is: a step of its own, to be written
+            value = self.add(Step("cast", way.result, (operands[0],)))
+        return value
+
+    def reduced(self, way: _Way, x: int) -> int:
+        """A reduction: `mean`, `var` and `std` in the steps that NumPy does them in."""
+        ufunc, dtypes, ddof = way.loop
+        char = way.result
+
+        def reduce(value: int) -> int:
+            return self.add(Step("reduce", char, (value,), (ufunc, dtypes)))
+
+        def per(value: int, less: int) -> int:
+            return self.add(Step("per", char, (value,), less))
+        if way.name in ("sum", "max", "min"):
+            return reduce(x)
+        mean = per(reduce(x), 0)
+        if way.name == "mean":
+            return mean
+        difference = self.add(Step("subtract", char, (x, mean)))
+        variance = per(reduce(self.add(Step("multiply", char, (difference, difference)))), ddof)
+        return variance if way.name == "var" else self.add(Step("sqrt", char, (variance,)))
+
+    def space(self) -> tuple[int, int]:
+        for number in self.group.members:
+            if number not in self.rows and self.ways[number].name != "store":
+                return number, -1
+        number = next(n for n in self.group.members if self.ways[n].rows)
+        return number, 0
+
+    def key(self, number: int, position: int, operand: int, view: Any) -> Any:
+        """What is one input: an operand; through views it is another each time, for graphs of one key differ in which
+        views are the same."""
+        if view is not None:
+            return number, position
+        char = self.ways[number].chars[position]
+        return operand, char if _is_number(self.dag.value(operand), view) else "", number in self.rows and not (
+            self.ways[number].rows)
+
+    def read(self, number: int, position: int, operand: int, view: Any) -> None:
+        key = self.key(number, position, operand, view)
+        if key in self.known:
+            return
+        value = self.dag.value(operand)
+        self.known[key] = len(self.inputs)
+        if _is_number(value, view):
+            self.inputs.append(Input(NUMBER, self.ways[number].chars[position]))
+        else:
+            kind = ROW if number in self.rows and not self.ways[number].rows else ARRAY
+            self.inputs.append(Input(kind, (view.dtype if view is not None else value.dtype).char))
+        self.reads.append((operand, number, position))
+
+    def char(self, value: int) -> str:
+        return self.inputs[value].char if value < self.count else self.steps[value - self.count].char
+
+    def converted(self, value: int, char: str) -> int:
+        if self.char(value) == char:
+            return value
+        found = self.cast.get((value, char))
+        if found is None:
+            found = self.cast[value, char] = self.add(Step("cast", char, (value,)))
+        return found
+
+    def add(self, step: Step) -> int:
+        self.steps.append(step)
+        return self.count + len(self.steps) - 1
+
+
+def _is_number(value: Value, view: Any) -> bool:
+    return view is None and value.shape in (None, ())

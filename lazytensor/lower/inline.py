@@ -1,0 +1,347 @@
+"""The operations that kernels write out: those whose result IEEE 754 or two's complement fixes to the bit.
+
+A form gives the LLVM text of one operation on vectors. Whether NumPy's own loop gives the same bits is stated here and
+asserted by tests/test_inline.py on special values: signed zeros, NaN, infinities, subnormals, the ends of integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FLOATS, SIGNED, UNSIGNED = "fd", "bhilq", "BHILQ"
+INTEGERS = SIGNED + UNSIGNED
+NUMBERS = INTEGERS + FLOATS
+_BITS = {char: np.dtype(char).itemsize * 8 for char in INTEGERS + FLOATS}
+
+
+def element(char: str) -> str:
+    """The LLVM type of an element in a register; a bool is one bit there and a byte in memory."""
+    return "i1" if char == "?" else {"f": "float", "d": "double"}.get(char) or f"i{_BITS[char]}"
+
+
+def stored(char: str) -> str:
+    """The LLVM type of an element in memory."""
+    return "i8" if char == "?" else element(char)
+
+
+def vector(char_type: str, lanes: int) -> str:
+    """The type of that many elements."""
+    return char_type if lanes == 1 else f"<{lanes} x {char_type}>"
+
+
+class Code:
+    """LLVM text under construction: lines, fresh names, declarations of what is external."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.entry: list[str] = []
+        self.declared: dict[str, None] = {}
+        self.count = 0
+
+    def fresh(self, stem: str) -> str:
+        self.count += 1
+        return f"{stem}{self.count}"
+
+    def add(self, line: str) -> None:
+        self.lines.append("  " + line)
+
+    def let(self, text: str, stem: str = "%t") -> str:
+        """A new value."""
+        name = self.fresh(stem)
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def label(self, name: str) -> None:
+        self.lines.append(f"{name}:")
+
+    def declare(self, line: str) -> None:
+        self.declared[line] = None
+
+    def alloca(self, kind: str, align: int = 64) -> str:
+        """Memory of the function's own, made at its entry."""
+        name = self.fresh("%a")
+        self.entry.append(f"  {name} = alloca {kind}, align {align}")
+        return name
+
+    def loop(self, start: str, stop: str, step: Any, body: Callable[[str], None]) -> None:
+        """``for i in range(start, stop, step): body(i)``."""
+        before, head, inside, after = (self.fresh(x) for x in ("before", "head", "body", "after"))
+        i, following = self.fresh("%i"), self.fresh("%j")
+        latch = self.fresh("latch")
+        self.add(f"br label %{before}")
+        self.label(before)
+        self.add(f"br label %{head}")
+        self.label(head)
+        self.add(f"{i} = phi i64 [{start}, %{before}], [{following}, %{latch}]")
+        more = self.let(f"icmp slt i64 {i}, {stop}")
+        self.add(f"br i1 {more}, label %{inside}, label %{after}")
+        self.label(inside)
+        body(i)
+        self.add(f"br label %{latch}")
+        self.label(latch)
+        self.add(f"{following} = add nsw i64 {i}, {step}")
+        self.add(f"br label %{head}")
+        self.label(after)
+
+    def when(self, condition: str, body: Callable[[], None]) -> None:
+        """``if condition: body()``."""
+        inside, after = self.fresh("then"), self.fresh("end")
+        self.add(f"br i1 {condition}, label %{inside}, label %{after}")
+        self.label(inside)
+        body()
+        self.add(f"br label %{after}")
+        self.label(after)
+
+    def function(self, signature: str) -> str:
+        """The text of the function, its declarations not included."""
+        return f"define {signature} {{\nentry:\n" + "\n".join(self.entry + self.lines) + "\n}\n"
+
+
+def splat(code: Code, value: str, kind: str, lanes: int) -> str:
+    """A vector of one value."""
+    if lanes == 1:
+        return value
+    v = vector(kind, lanes)
+    one = code.let(f"insertelement {v} poison, {kind} {value}, i32 0")
+    return code.let(f"shufflevector {v} {one}, {v} poison, <{lanes} x i32> zeroinitializer")
+
+
+def constant(kind: str, text: str, lanes: int) -> str:
+    """A constant vector of one value."""
+    return text if lanes == 1 else f"<{', '.join([f'{kind} {text}'] * lanes)}>"
+
+
+Emit = Callable[[Code, str, int, tuple[str, ...]], str]
+"""(code, dtype character of the operands, lanes, operands) -> value"""
+
+
+class Form(NamedTuple):
+    """An inlined operation: the characters of the operands' dtype that it takes, that of the result ("" for the same),
+    and its text; `cheap` is what it costs against an addition."""
+
+    chars: str
+    result: str
+    emit: Emit
+    cost: int = 1
+
+
+def _plain(floats: str, integers: str) -> Emit:
+    def emit(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+        op = floats if char in FLOATS else integers
+        return code.let(f"{op} {vector(element(char), lanes)} {', '.join(operands)}")
+    return emit
+
+
+def _intrinsic(name: str) -> Emit:
+    def emit(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+        kind = vector(element(char), lanes)
+        suffix = ("" if lanes == 1 else f"v{lanes}") + (f"f{_BITS[char]}" if char in FLOATS else f"i{_BITS[char]}")
+        code.declare(f"declare {kind} @llvm.{name}.{suffix}({', '.join([kind] * len(operands))})")
+        return code.let(f"call {kind} @llvm.{name}.{suffix}({', '.join(f'{kind} {x}' for x in operands)})")
+    return emit
+
+
+def _compare(floats: str, word: str, signed: bool = True) -> Emit:
+    def emit(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+        kind = vector(element(char), lanes)
+        if char in FLOATS:
+            return code.let(f"fcmp {floats} {kind} {operands[0]}, {operands[1]}")
+        sign = "" if not signed else "s" if char in SIGNED else "u"
+        return code.let(f"icmp {sign}{word} {kind} {operands[0]}, {operands[1]}")
+    return emit
+
+
+def _truth(code: Code, char: str, lanes: int, x: str) -> str:
+    """Whether x is not zero (a NaN is not)."""
+    if char == "?":
+        return x
+    kind = vector(element(char), lanes)
+    if char in FLOATS:
+        return code.let(f"fcmp une {kind} {x}, zeroinitializer" if lanes > 1 else f"fcmp une {kind} {x}, 0.0")
+    return code.let(f"icmp ne {kind} {x}, {'zeroinitializer' if lanes > 1 else '0'}")
+
+
+def _logical(word: str) -> Emit:
+    def emit(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+        truths = [_truth(code, char, lanes, x) for x in operands]
+        return code.let(f"{word} {vector('i1', lanes)} {', '.join(truths)}")
+    return emit
+
+
+def _ones(kind: str, lanes: int) -> str:
+    return constant(kind, "true" if kind == "i1" else "-1", lanes)
+
+
+def _not(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+    kind = element(char)
+    return code.let(f"xor {vector(kind, lanes)} {operands[0]}, {_ones(kind, lanes)}")
+
+
+def _logical_not(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+    return _not(code, "?", lanes, (_truth(code, char, lanes, operands[0]),))
+
+
+def _negative(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+    kind = vector(element(char), lanes)
+    if char in FLOATS:
+        return code.let(f"fneg {kind} {operands[0]}")
+    return code.let(f"sub {kind} {'zeroinitializer' if lanes > 1 else '0'}, {operands[0]}")
+
+
+def _absolute(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+    if char in FLOATS:
+        return _intrinsic("fabs")(code, char, lanes, operands)
+    if char in UNSIGNED:
+        return operands[0]
+    kind = vector(element(char), lanes)
+    below = code.let(f"icmp slt {kind} {operands[0]}, {'zeroinitializer' if lanes > 1 else '0'}")
+    minus = _negative(code, char, lanes, operands)
+    return code.let(f"select {vector('i1', lanes)} {below}, {kind} {minus}, {kind} {operands[0]}")
+
+
+def _square(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+    return _plain("fmul", "mul")(code, char, lanes, operands * 2)
+
+
+def _reciprocal(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+    kind = element(char)
+    return code.let(f"fdiv {vector(kind, lanes)} {constant(kind, '1.0', lanes)}, {operands[0]}")
+
+
+def _positive(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+    return operands[0]
+
+
+def _extreme(floats: str, word: str) -> Emit:
+    """Of two equal values the second, of a NaN and a value the NaN: NumPy's `maximum` and `minimum`."""
+    def emit(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+        kind, bits = vector(element(char), lanes), vector("i1", lanes)
+        a, b = operands
+        first = _compare(floats, word)(code, char, lanes, operands)
+        if char in FLOATS:
+            first = code.let(f"or {bits} {first}, {code.let(f'fcmp uno {kind} {a}, {a}')}")
+        return code.let(f"select {bits} {first}, {kind} {a}, {kind} {b}")
+    return emit
+
+
+def _test(text: Callable[[Code, str, str, int, str], str]) -> Emit:
+    def emit(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+        return text(code, vector(element(char), lanes), element(char), lanes, operands[0])
+    return emit
+
+
+def _is_finite(word: str) -> Callable[[Code, str, str, int, str], str]:
+    """By the bits, so that no flag is raised: the exponent against its largest value."""
+    def text(code: Code, kind: str, scalar: str, lanes: int, x: str) -> str:
+        bits, largest = ("i32", 0x7F800000) if scalar == "float" else ("i64", 0x7FF0000000000000)
+        ints = vector(bits, lanes)
+        n = code.let(f"bitcast {kind} {x} to {ints}")
+        magnitude = code.let(f"and {ints} {n}, {constant(bits, str(2 ** (int(bits[1:]) - 1) - 1), lanes)}")
+        return code.let(f"icmp {word} {ints} {magnitude}, {constant(bits, str(largest), lanes)}")
+    return text
+
+
+def _signbit(code: Code, kind: str, scalar: str, lanes: int, x: str) -> str:
+    bits = "i32" if scalar == "float" else "i64"
+    n = code.let(f"bitcast {kind} {x} to {vector(bits, lanes)}")
+    return code.let(f"icmp slt {vector(bits, lanes)} {n}, {'zeroinitializer' if lanes > 1 else '0'}")
+
+
+FORMS: dict[str, Form] = {
+    "add": Form(NUMBERS, "", _plain("fadd", "add")),
+    "subtract": Form(NUMBERS, "", _plain("fsub", "sub")),
+    "multiply": Form(NUMBERS, "", _plain("fmul", "mul")),
+    "divide": Form(FLOATS, "", _plain("fdiv", ""), 4),
+    "negative": Form(NUMBERS, "", _negative),
+    "positive": Form(NUMBERS, "", _positive),
+    "absolute": Form(NUMBERS + "?", "", lambda code, char, lanes, operands: (
+        operands[0] if char == "?" else _absolute(code, char, lanes, operands))),
+    "fabs": Form(FLOATS, "", _absolute),
+    "square": Form(NUMBERS, "", _square),
+    "reciprocal": Form(FLOATS, "", _reciprocal, 4),
+    "sqrt": Form(FLOATS, "", _intrinsic("sqrt"), 4),
+    "floor": Form(FLOATS, "", _intrinsic("floor")),
+    "ceil": Form(FLOATS, "", _intrinsic("ceil")),
+    "trunc": Form(FLOATS, "", _intrinsic("trunc")),
+    "rint": Form(FLOATS, "", _intrinsic("rint")),
+    "copysign": Form(FLOATS, "", _intrinsic("copysign")),
+    "maximum": Form(NUMBERS, "", _extreme("ogt", "gt")),
+    "minimum": Form(NUMBERS, "", _extreme("olt", "lt")),
+    "equal": Form(NUMBERS, "?", _compare("oeq", "eq", False)),
+    "not_equal": Form(NUMBERS, "?", _compare("une", "ne", False)),
+    "less": Form(NUMBERS, "?", _compare("olt", "lt")),
+    "less_equal": Form(NUMBERS, "?", _compare("ole", "le")),
+    "greater": Form(NUMBERS, "?", _compare("ogt", "gt")),
+    "greater_equal": Form(NUMBERS, "?", _compare("oge", "ge")),
+    "logical_and": Form(NUMBERS + "?", "?", _logical("and")),
+    "logical_or": Form(NUMBERS + "?", "?", _logical("or")),
+    "logical_xor": Form(NUMBERS + "?", "?", _logical("xor")),
+    "logical_not": Form(NUMBERS + "?", "?", _logical_not),
+    "bitwise_and": Form(INTEGERS + "?", "", lambda code, char, lanes, operands: code.let(
+        f"and {vector(element(char), lanes)} {', '.join(operands)}")),
+    "bitwise_or": Form(INTEGERS + "?", "", lambda code, char, lanes, operands: code.let(
+        f"or {vector(element(char), lanes)} {', '.join(operands)}")),
+    "bitwise_xor": Form(INTEGERS + "?", "", lambda code, char, lanes, operands: code.let(
+        f"xor {vector(element(char), lanes)} {', '.join(operands)}")),
+    "invert": Form(INTEGERS + "?", "", _not),
+    "isnan": Form(FLOATS, "?", _test(_is_finite("ugt"))),
+    "isinf": Form(FLOATS, "?", _test(_is_finite("eq"))),
+    "isfinite": Form(FLOATS, "?", _test(_is_finite("ult"))),
+    "signbit": Form(FLOATS, "?", _test(_signbit)),
+}
+"""By the ufunc's name."""
+
+
+@cache
+def _probed() -> frozenset[str]:
+    """Forms that depend on the CPU, of which this one is not as stated: which of two zeros `maximum` gives."""
+    wrong = set()
+    for name in ("maximum", "minimum"):
+        for char in FLOATS:
+            x, one = np.zeros(67, char), np.dtype(char).type(0)
+            for a, b in ((x, -x), (-x, x), (x, -one), (-x, one), (-one, x), (one, -x)):
+                if not np.array_equal(np.signbit(getattr(np, name)(a, b)), np.broadcast_to(np.signbit(b), 67)):
+                    wrong.add(name)
+    return frozenset(wrong)
+
+
+def form_of(ufunc: Any, chars: tuple[str, ...]) -> Form | None:
+    """The form of a ufunc for a loop with these dtype characters (operands and result), or None."""
+    name: str = ufunc.__name__
+    form = FORMS.get(name)
+    if form is None or getattr(np, name, None) is not ufunc or len(set(chars[:-1])) != 1:
+        return None
+    char = chars[0]
+    if char not in form.chars or chars[-1] != (form.result or char) or name in _probed():
+        return None
+    return form
+
+
+def may_cast(source: str, target: str) -> bool:
+    """Whether a cast is exact to the bit on every CPU: not a float to an integer, whose result may be out of range."""
+    if source == target:
+        return True
+    known = NUMBERS + "?"
+    return source in known and target in known and (source not in FLOATS or target in FLOATS + "?")
+
+
+def cast(code: Code, source: str, target: str, lanes: int, x: str) -> str:
+    """The text of a cast for which `may_cast`."""
+    if source == target or element(source) == element(target):
+        return x
+    if target == "?":
+        return _truth(code, source, lanes, x)
+    a, b = vector(element(source), lanes), vector(element(target), lanes)
+    if source in FLOATS:
+        word = "fpext" if source == "f" else "fptrunc"
+    elif target in FLOATS:
+        word = "sitofp" if source in SIGNED else "uitofp"
+    elif source == "?" or _BITS[source] < _BITS[target]:
+        word = "sext" if source in SIGNED else "zext"
+    else:
+        word = "trunc"
+    return code.let(f"{word} {a} {x} to {b}")

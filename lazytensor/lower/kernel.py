@@ -1,0 +1,102 @@
+"""The kernel: what one pass over memory computes, for any device. A list of steps on the elements of tiles.
+
+A kernel names values by number: first its inputs, then its steps, in order. It knows dtypes and nothing of shapes and
+strides: those come with each run, and `lower.emit` makes code for the classes of them that turn up.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+ARRAY, NUMBER, ROW = "array", "number", "row"
+
+
+class Input(NamedTuple):
+    """What a kernel reads: an array, broadcast to the kernel's space, a number that is the same for all elements, or an
+    array that has one element for each row.
+
+    Attributes
+    ----------
+    kind : str
+        `ARRAY`, `NUMBER` or `ROW`.
+    char : str
+        The dtype's character. A number is converted to it before the run.
+    """
+
+    kind: str
+    char: str
+
+
+class Step(NamedTuple):
+    """One operation on every element.
+
+    Attributes
+    ----------
+    name : str
+        The inlined operation (a key of `lower.inline.FORMS`), 'cast', 'where', 'call'; 'reduce', which makes one value
+        of each row; or 'per', which divides such a sum by the row's length as NumPy's `mean` does.
+    char : str
+        The dtype's character of the result.
+    operands : tuple of int
+        The numbers of the values that it takes; they have the dtypes that the operation wants.
+    loop : tuple or None
+        For 'call': the ufunc and the dtypes of its loop. For 'reduce': the same of the ufunc that reduces. For 'per':
+        what is subtracted from the length (``ddof``).
+    """
+
+    name: str
+    char: str
+    operands: tuple[int, ...]
+    loop: Any = None
+
+
+class Kernel(NamedTuple):
+    """A kernel: inputs, steps, and the numbers of the values that are written to memory.
+
+    Attributes
+    ----------
+    inputs : tuple of Input
+    steps : tuple of Step
+    outputs : tuple of int
+    """
+
+    inputs: tuple[Input, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+
+    def char(self, value: int) -> str:
+        """The dtype's character of a value."""
+        count = len(self.inputs)
+        return self.inputs[value].char if value < count else self.steps[value - count].char
+
+    @property
+    def reduces(self) -> bool:
+        """Whether it makes something of whole rows."""
+        return any(step.name == "reduce" for step in self.steps)
+
+    def rowwise(self) -> frozenset[int]:
+        """The values of which each row has one."""
+        count = len(self.inputs)
+        found = {i for i, source in enumerate(self.inputs) if source.kind == ROW}
+        numbers = {i for i, source in enumerate(self.inputs) if source.kind == NUMBER}
+        for i, step in enumerate(self.steps, count):
+            if step.name == "reduce" or (found | numbers).issuperset(step.operands):
+                found.add(i)
+        return frozenset(found)
+
+    def __str__(self) -> str:
+        return kernel_text(self)
+
+
+def _loop_text(step: Step) -> str:
+    return str(step.loop) if step.name == "per" else str(step.loop[0].__name__)
+
+
+def kernel_text(kernel: Kernel) -> str:
+    """A kernel as text, a line a value."""
+    lines = [f"%{i} = {kind} {char}" for i, (kind, char) in enumerate(kernel.inputs)]
+    for i, step in enumerate(kernel.steps, len(kernel.inputs)):
+        name = step.name if step.loop is None else f"{step.name} {_loop_text(step)}"
+        lines.append(f"%{i} = {name} {step.char} {' '.join(f'%{n}' for n in step.operands)}")
+    lines.append("write " + " ".join(f"%{n}" for n in kernel.outputs))
+    return "\n".join(lines) + "\n"

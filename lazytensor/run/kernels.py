@@ -1,0 +1,139 @@
+"""Runs the kernel of a group in the place of its operations, or says that they must run one by one.
+
+They must where the kernel has not paid for its compilation yet, where memory is not laid out as it needs, and where a
+floating-point flag was raised that somebody is to be warned of: then they run again, each under its own error state,
+and give the same values and the warnings. No kernel writes over what it reads, so they can.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..config import current
+from ..ir.capture import Graph
+from ..lower.table import KernelRecord, Record
+from . import floating, launch, pool
+from .interpreter import apply_view
+from .taking import copied, take
+
+_CALL_NS = 400.0
+_ELEMENT_NS = 0.4
+"""What NumPy takes for one operation: for the call, and for an element."""
+_PATIENCE = 1 << 10
+
+
+def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
+    """Runs it and puts the arrays that it made at the end of `values`; False if the operations must run instead."""
+    if record.wait:
+        record.wait -= 1
+        return False
+    if record.stores:
+        return _run_storing(record, graph, values)
+    bound = graph.bound.get(record)
+    if bound is None:
+        bound = _bind(record, graph, values, record)
+    if bound is None or bound is _REFUSED:
+        return False
+    made = [pool.empty(n.shape, n.dtype, n.strides) for n in [graph.nodes[number] for number, _ in record.outputs]]
+    return _launched(bound, record, graph, values, _inputs(record, graph, values) + made, made)
+
+
+def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
+    """The same where results go into parts of arrays that are there."""
+    if not _pays(record, graph):
+        return False
+    made, targets = [], []
+    for number, store in record.outputs:
+        node = graph.nodes[number]
+        if store is None:
+            made.append(pool.empty(node.shape, node.dtype, node.strides))
+            targets.append(made[-1])
+        else:
+            made.append(_memory(store, graph, values))
+            steps, (index,) = node.attrs
+            targets.append(apply_view(steps, made[-1])[index])
+    key = (record, *[(t.shape, t.strides) for t, (_, store) in zip(targets, record.outputs, strict=True) if store])
+    bound = graph.bound.get(key)
+    if bound is None:
+        bound = _bind(record, graph, values, key, targets)
+    return bound is not _REFUSED and _launched(bound, record, graph, values, _inputs(record, graph, values) + targets,
+                                               made)
+
+
+def _memory(store: Record, graph: Graph, values: list[Any]) -> Any:
+    """The array that a store writes into: the old one if nobody else needs it, else a copy; in its slot from now on."""
+    slot = store.operands[0]
+    if not (store.over == slot and type(values[slot]) is np.ndarray and values[slot].flags.writeable
+            and take(slot, store, graph, values)):
+        return copied(values[slot])
+    return values[slot]
+
+
+def _inputs(record: KernelRecord, graph: Graph, values: list[Any]) -> list[Any]:
+    views, arrays = graph.views, []
+    for i in record.arrays:
+        slot, member, k = record.reads[i]
+        array = values[slot]
+        view = views[member][k]
+        arrays.append(array if view is None else apply_view(view.attrs, array))
+    return arrays
+
+
+def _launched(bound: launch.Launch, record: KernelRecord, graph: Graph, values: list[Any], arrays: list[Any],
+              made: list[Any]) -> bool:
+    flags = launch.run(bound, arrays, [values[record.reads[i][0]] for i in record.numbers])
+    if flags and (flags < 0 or any(flags & floating.mask(graph.nodes[n].errstate) for n in record.fused.members)):
+        record.penalty = min(2 * record.penalty + 1, _PATIENCE)
+        record.wait = record.penalty
+        return False
+    record.penalty = 0
+    if record.fused.row_writes:
+        made = [array[()] if not array.shape else array for array in made]  # NumPy's scalars
+    values.append(made)
+    return True
+
+
+class _Refused(launch.Launch):
+    """In the place of a launch: these shapes are not for the kernel."""
+
+    __slots__ = ()
+
+
+_REFUSED = _Refused(np.zeros(1, np.int64), (), 0)
+
+
+def _pays(record: KernelRecord, graph: Graph) -> bool:
+    """Whether the operations have worked long enough by now."""
+    space = _space(record, graph)
+    record.credit += len(record.fused.kernel.steps) * (_CALL_NS + _ELEMENT_NS * prod(space))
+    return record.credit >= current.compile_after * 1e3
+
+
+def _space(record: KernelRecord, graph: Graph) -> tuple[int, ...]:
+    """The shape of the elements computed."""
+    number, position = record.fused.space
+    node = graph.nodes[number]
+    shape: tuple[int, ...] = node.shape if position < 0 else node.inputs[position].shape
+    return shape
+
+
+def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targets: list[Any] | None = None) -> Any:
+    """The kernel for these shapes and strides, once it pays."""
+    if targets is None:
+        if not _pays(record, graph):
+            return None
+        nodes = [graph.nodes[number] for number, _ in record.outputs]
+        targets = [pool.empty(node.shape, node.dtype, node.strides) for node in nodes]
+    fused, space = record.fused, _space(record, graph)
+    arrays = _inputs(record, graph, values) + targets
+    inputs = len(arrays) - len(targets)
+    found = None
+    if all(isinstance(a, np.ndarray) for a in arrays) and all(
+            t.shape == space or i in fused.row_writes for i, t in enumerate(targets)):
+        by_row = {record.arrays.index(i) for i in fused.row_reads} | {inputs + i for i in fused.row_writes}
+        found = launch.bind(fused.kernel, space, arrays, fused.rows, frozenset(by_row))
+    graph.bound[key] = found or _REFUSED
+    return graph.bound[key]

@@ -1,0 +1,328 @@
+"""Runs a kernel on arrays: code for their layouts, a block of numbers that describes them, one native call.
+
+`bind` looks at shapes and strides once and gives a `Launch`; calling that with arrays of the same shapes and strides at
+other addresses is one call of a builtin, which reads the addresses itself, splits the work among the workers and gives
+the floating-point flags that were raised.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..lower import native
+from ..lower.emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Layout, emit, row_bytes
+from ..lower.kernel import NUMBER, Kernel
+from . import workers
+
+_KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
+MOST_ARRAYS = 60
+_HEADER = _MASKS + MOST_ARRAYS
+"""The words before the kernel's own block: its address, how many rows, their length, how many chunks, how many rows
+(or elements of the only row) each has, the address of the workers' entry or 0, whether the GIL is released, and for
+each array the bits that its address must not have."""
+
+REFUSED = -1
+"""Instead of flags: nothing was done, an array is not aligned or a number does not fit."""
+
+_TEXT = """
+declare ptr @PyLong_AsVoidPtr(ptr)
+declare ptr @PyLong_FromLong(i64)
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+
+define void @chunk(ptr %job, i64 %number) {
+  %header_at = getelementptr ptr, ptr %job, i64 1
+  %flags_at = getelementptr ptr, ptr %job, i64 2
+  %data = load ptr, ptr %job
+  %header = load ptr, ptr %header_at
+  %kernel = load ptr, ptr %header
+  %rows_at = getelementptr i64, ptr %header, i64 1
+  %rows = load i64, ptr %rows_at
+  %length_at = getelementptr i64, ptr %header, i64 2
+  %length = load i64, ptr %length_at
+  %part_at = getelementptr i64, ptr %header, i64 4
+  %part = load i64, ptr %part_at
+  %block = getelementptr i64, ptr %header, i64 67
+  %first = mul i64 %number, %part
+  %beyond = add i64 %first, %part
+  %many = icmp sgt i64 %rows, 1
+  %total = select i1 %many, i64 %rows, i64 %length
+  %less = icmp slt i64 %beyond, %total
+  %last = select i1 %less, i64 %beyond, i64 %total
+  %row0 = select i1 %many, i64 %first, i64 0
+  %row1 = select i1 %many, i64 %last, i64 1
+  %start = select i1 %many, i64 0, i64 %first
+  %stop = select i1 %many, i64 %length, i64 %last
+  %flags = call i32 %kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)
+  %old = atomicrmw or ptr %flags_at, i32 %flags monotonic
+  ret void
+}
+
+define ptr @launch(ptr %self, ptr %args, i64 %count) {
+entry:
+  %data = alloca [64 x ptr], align 16
+  %job = alloca [3 x ptr], align 16
+  %number = load ptr, ptr %args
+  %header = call ptr @PyLong_AsVoidPtr(ptr %number)
+  %masks = getelementptr i64, ptr %header, i64 7
+  br label %gather
+gather:
+  %i = phi i64 [1, %entry], [%j, %gather]
+  %bits = phi i64 [0, %entry], [%more, %gather]
+  %arg_at = getelementptr ptr, ptr %args, i64 %i
+  %array = load ptr, ptr %arg_at
+  %address_at = getelementptr i8, ptr %array, i64 16
+  %address = load ptr, ptr %address_at
+  %k = sub i64 %i, 1
+  %data_at = getelementptr ptr, ptr %data, i64 %k
+  store ptr %address, ptr %data_at
+  %integer = ptrtoint ptr %address to i64
+  %mask_at = getelementptr i64, ptr %masks, i64 %k
+  %mask = load i64, ptr %mask_at
+  %odd = and i64 %integer, %mask
+  %more = or i64 %bits, %odd
+  %j = add i64 %i, 1
+  %again = icmp slt i64 %j, %count
+  br i1 %again, label %gather, label %check
+check:
+  %aligned = icmp eq i64 %more, 0
+  br i1 %aligned, label %run, label %refuse
+refuse:
+  %no = call ptr @PyLong_FromLong(i64 -1)
+  ret ptr %no
+run:
+  store ptr %data, ptr %job
+  %header_at = getelementptr ptr, ptr %job, i64 1
+  store ptr %header, ptr %header_at
+  %flags_at = getelementptr ptr, ptr %job, i64 2
+  store i64 0, ptr %flags_at
+  %nogil_at = getelementptr i64, ptr %header, i64 6
+  %nogil = load i64, ptr %nogil_at
+  %release = icmp ne i64 %nogil, 0
+  br i1 %release, label %free, label %small
+small:
+  call void @chunk(ptr %job, i64 0)
+  br label %done
+free:
+  %state = call ptr @PyEval_SaveThread()
+  %chunks_at = getelementptr i64, ptr %header, i64 3
+  %chunks = load i64, ptr %chunks_at
+  %parallel_at = getelementptr i64, ptr %header, i64 5
+  %parallel = load ptr, ptr %parallel_at
+  %one = icmp eq i64 %chunks, 1
+  br i1 %one, label %alone, label %together
+alone:
+  call void @chunk(ptr %job, i64 0)
+  br label %back
+together:
+  call void %parallel(ptr @chunk, ptr %job, i64 %chunks)
+  br label %back
+back:
+  call void @PyEval_RestoreThread(ptr %state)
+  br label %done
+done:
+  %raised = load i64, ptr %flags_at
+  %result = call ptr @PyLong_FromLong(i64 %raised)
+  ret ptr %result
+}
+"""
+
+SMALL_WORK = 1 << 13
+"""Below this many elements times steps the GIL is kept and one thread does it all."""
+PARALLEL_WORK = 1 << 17
+"""From this many elements times steps on the workers help."""
+PART = 1 << 15
+"""About how many elements a chunk has, at least."""
+
+LEAST_ROW = 16
+"""Rows that are shorter cost more than their elements."""
+MOST_ROW = 1 << 20
+"""Bytes that a kernel may keep of a row."""
+
+_lock = threading.Lock()
+_launch: Any = None
+_code: dict[tuple[Kernel, str, bool], int] = {}
+
+
+def launcher() -> Any:
+    """The builtin ``launch(header address, *arrays) -> flags``, or REFUSED."""
+    global _launch
+    if _launch is None:
+        with _lock:
+            if _launch is None:
+                _launch = native.builtin("launch", native.load(_TEXT, ("launch",), {})["launch"])
+    return _launch
+
+
+def code(kernel: Kernel, layouts: str, rows: bool) -> int:
+    """The address of a kernel's code for a class of layouts, compiled when first asked for."""
+    key = kernel, layouts, rows
+    found = _code.get(key)
+    if found is None:
+        text = emit(kernel, layouts, rows)
+        found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
+    return found
+
+
+class Launch:
+    """A kernel bound to shapes and strides: a header and block in memory of its own."""
+
+    __slots__ = ("address", "block", "numbers", "work")
+
+    def __init__(self, block: np.ndarray[Any, Any], numbers: tuple[tuple[int, np.dtype[Any]], ...], work: int) -> None:
+        self.block, self.numbers, self.work = block, numbers, work
+        self.address = block.ctypes.data
+
+
+def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: int = 0,
+         by_row: frozenset[int] = frozenset()) -> Launch | None:
+    """A launch for arrays of these shapes and strides (inputs that are arrays, then outputs), or None.
+
+    `rows` is how many of the last axes of the space are a row, for kernels that reduce rows; `by_row` are the arrays
+    with one element a row. None means that a kernel is not the way: too many axes or arrays, no elements, rows that are
+    too short or too long for it.
+    """
+    if not prod(shape) or len(arrays) > MOST_ARRAYS:
+        return None
+    along = [_along(shape, a, rows if k in by_row else 0) for k, a in enumerate(arrays)]
+    if kernel.reduces:
+        found = _in_rows(shape, along, rows)
+        if found is None or not LEAST_ROW <= found[0][-1] <= MOST_ROW // max(1, row_bytes(kernel)):
+            return None
+        sizes, strides = found
+    else:
+        sizes, strides = coalesced(shape, along)
+    if len(sizes) - 1 > MOST_AXES:
+        return None
+    length = sizes[-1]
+    layouts = "".join(_class(s[-1], a.itemsize, length) for s, a in zip(strides, arrays, strict=True))
+    if kernel.reduces and not _reduces_contiguous(kernel, layouts):
+        return None
+    outer = sizes[:-1]
+    count = prod(outer)
+    layout = Layout(len(arrays))
+    numbers = [i for i in kernel.inputs if i.kind == NUMBER]
+    block = np.zeros(_HEADER + layout.words(len(numbers)), np.int64)
+    words = block[_HEADER:]
+    words[0] = len(outer)
+    words[1:1 + len(outer)] = outer
+    for k, s in enumerate(strides):
+        at = layout.stride(k)
+        words[at] = s[-1]
+        words[at + 1:at + 1 + len(outer)] = s[:-1]
+    work = count * length * (len(kernel.steps) + 8 * sum(step.name == "call" for step in kernel.steps))
+    block[_KERNEL] = code(kernel, layouts, bool(outer))
+    block[_ROWS], block[_LENGTH] = count, length
+    block[_NOGIL] = work >= SMALL_WORK
+    _split(block, count, length, 0 if kernel.reduces and count == 1 else work)
+    block[_MASKS:_MASKS + len(arrays)] = [a.dtype.alignment - 1 for a in arrays]
+    places = tuple((_HEADER + layout.number(i), np.dtype(n.char)) for i, n in enumerate(numbers))
+    return Launch(block, places, work)
+
+
+def _split(block: Any, rows: int, length: int, work: int) -> None:
+    """Into how many chunks."""
+    total = rows if rows > 1 else length
+    threads = threads_in_use()
+    if work < PARALLEL_WORK or threads == 1:
+        block[_CHUNKS], block[_PART] = 1, total
+        return
+    part = max(1, PART // length) if rows > 1 else PART
+    chunks = max(2 * threads, min(-(-total // part), 16 * threads))
+    part = -(-total // chunks)
+    if rows == 1:
+        part = -(-part // 512) * 512
+    block[_CHUNKS], block[_PART] = -(-total // part), part
+    block[_PARALLEL] = workers.entry(threads)
+
+
+def threads_in_use() -> int:
+    """How many threads kernels use."""
+    return workers.count()
+
+
+def _reduces_contiguous(kernel: Kernel, layouts: str) -> bool:
+    """Whether the inputs that are reduced as they are lie in memory without gaps."""
+    arrays = [i for i, source in enumerate(kernel.inputs) if source.kind != NUMBER]
+    return all(layouts[arrays.index(n)] == CONTIGUOUS for step in kernel.steps if step.name == "reduce"
+               for n in step.operands if n < len(kernel.inputs))
+
+
+def _in_rows(shape: tuple[int, ...], strides: list[tuple[int, ...]], rows: int) -> Any:
+    """The space as rows: its last axes as one, the others in C order with as few axes as possible. None if they do not
+    become one."""
+    first = len(shape) - rows
+    inner_sizes, inner = _merged(shape[first:], [s[first:] for s in strides])
+    if len(inner_sizes) != 1:
+        return None
+    sizes, outer = _merged(shape[:first], [s[:first] for s in strides])
+    if len(sizes) == 1 and sizes[0] == 1:
+        sizes, outer = [], [()] * len(strides)
+    return [*sizes, *inner_sizes], [(*a, *b) for a, b in zip(outer, inner, strict=True)]
+
+
+def _along(shape: tuple[int, ...], array: Any, rows: int) -> tuple[int, ...]:
+    """The strides of an array along the axes of the space, 0 where it is broadcast or one long.
+
+    An array with one element a row has no axes for the last `rows`, or has them with length 1.
+    """
+    own = tuple(0 if n == 1 else s for n, s in zip(array.shape, array.strides, strict=True))
+    if rows and len(own) == len(shape) - rows:
+        own += (0,) * rows
+    return (0,) * (len(shape) - len(own)) + own
+
+
+def coalesced(shape: tuple[int, ...], strides: Sequence[tuple[int, ...]]) -> tuple[list[int], list[tuple[int, ...]]]:
+    """The space with as few axes as possible, in the order in which the last array (an output) lies in memory.
+
+    Returns sizes and, for each array, strides, outermost first; there is always one axis at least.
+    """
+    axes = sorted(range(len(shape)), key=lambda i: -abs(strides[-1][i]))
+    return _merged([shape[i] for i in axes], [tuple(s[i] for i in axes) for s in strides])
+
+
+def _merged(shape: Sequence[int], strides: Sequence[tuple[int, ...]]) -> tuple[list[int], list[tuple[int, ...]]]:
+    """The same axes in the same order, neighbours as one where all arrays run through them with one stride."""
+    axes = [i for i in range(len(shape)) if shape[i] != 1]
+    sizes: list[int] = []
+    steps: list[list[int]] = []
+    for i in axes:
+        here = [s[i] for s in strides]
+        if sizes and all(old == new * shape[i] for old, new in zip(steps[-1], here, strict=True)):
+            sizes[-1] *= shape[i]
+            steps[-1] = here
+        else:
+            sizes.append(shape[i])
+            steps.append(here)
+    if not sizes:
+        sizes, steps = [1], [[0] * len(strides)]
+    return sizes, [tuple(step[k] for step in steps) for k in range(len(strides))]
+
+
+def _class(stride: int, itemsize: int, length: int) -> str:
+    if length == 1:
+        return CONTIGUOUS
+    return CONTIGUOUS if stride == itemsize else REPEATED if stride == 0 else STRIDED
+
+
+def run(launch: Launch, arrays: Sequence[Any], numbers: Sequence[Any]) -> int:
+    """Runs it; gives the floating-point flags raised (the bits of MXCSR), or REFUSED.
+
+    The numbers are converted to what the kernel reads.
+    """
+    address = launch.address
+    if numbers:
+        block = launch.block.copy()
+        memory = block.view(np.uint8)
+        for (place, dtype), number in zip(launch.numbers, numbers, strict=True):
+            try:
+                memory[place * 8:place * 8 + dtype.itemsize].view(dtype)[0] = number
+            except OverflowError:  # a Python int, which `where` takes modulo the dtype's range
+                return REFUSED
+        address = block.ctypes.data
+    return int(launcher()(address, *arrays))

@@ -1,0 +1,214 @@
+"""Which operations become one kernel, and why not more.
+
+Groups grow in program order: an operation joins the groups of the operations whose results it reads, if all of them
+work on one space (the same class of shape, laid out in the same order) and the groups stay free of cycles. Nothing is
+computed twice. What a group gives to others is written once; what it uses itself stays in registers and small buffers.
+
+A group may reduce the rows of its space (its last axes), each group in one way: sums and the like are values of a whole
+row, which further operations of the group may read, for each row or for each of its elements.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from ..ir.dag import Dag
+
+MOST_STEPS = 48
+"""A kernel of more steps gains nothing, and its registers run out."""
+MOST_ARRAYS = 24
+
+
+class Group(NamedTuple):
+    """Operations that run together, in program order.
+
+    Attributes
+    ----------
+    members : tuple of int
+    reasons : tuple of str
+        Why the group ends where it does: a line for each operation that could have joined and did not.
+    rows : tuple of int
+        The members of which each row of the space has one element.
+    """
+
+    members: tuple[int, ...]
+    reasons: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
+
+
+Before = dict[int, list[int]]
+"""For each operation those that run before it."""
+
+
+class Role(NamedTuple):
+    """What an operation would be in a kernel.
+
+    Attributes
+    ----------
+    refusal : str
+        Why it cannot be part of one, or "".
+    kind : str
+        'map', 'store' or 'reduce'.
+    rows : int
+        For 'reduce': how many axes it reduces, the last ones.
+    """
+
+    refusal: str
+    kind: str = "map"
+    rows: int = 0
+
+
+class Roles(Protocol):
+    """Says what the operations of a dag would be in a kernel."""
+
+    def role(self, number: int) -> Role:
+        """Of one operation."""
+        ...
+
+
+def fuse(dag: Dag, before: Before, roles: Roles) -> list[Group]:
+    """Every operation in one group, the groups in an order in which they can run."""
+    maker = _Groups(dag, before, roles)
+    for number in dag.operations():
+        maker.place(number)
+    return maker.finish()
+
+
+class _Space(NamedTuple):
+    """What a group works on: the class of shape, the layout, and how many of the last axes are its rows, if any."""
+
+    shape: Any
+    layout: Any
+    rows: int
+
+
+class _Groups:
+    def __init__(self, dag: Dag, before: Before, roles: Roles) -> None:
+        self.dag, self.before, self.roles = dag, before, roles
+        self.home = {number: number for number in before}
+        self.members = {number: [number] for number in before}
+        self.reasons: dict[int, list[str]] = {number: [] for number in before}
+        self.space: dict[int, _Space | None] = dict.fromkeys(before)
+        self.row_values: set[int] = set()
+        self.reducing: dict[tuple[int, _Space], int] = {}
+
+    def place(self, number: int) -> None:
+        """Puts an operation into a group: of its own, or that of what it reads."""
+        role = self.roles.role(number)
+        value, operands = self.dag.value(number), self.dag.operands(number)
+        if role.refusal:
+            for operand, _ in operands:
+                if self.space.get(self.home.get(operand, -1)) is not None:
+                    self.reasons[self.home[operand]].append(f"%{number}: {role.refusal}")
+            return
+        if role.kind == "reduce":
+            self.place_reduction(number, role)
+            return
+        stored = role.kind == "store"
+        source = self.dag.value(operands[1].number) if stored else value
+        if not stored and self.is_row_value(number, operands):
+            self.row_values.add(number)
+            home = self.home[next(n for n, _ in operands if n in self.row_values)]
+            self.space[number] = self.space[home]
+        else:
+            self.space[number] = _Space(source.shape, source.layout, 0)
+        for k, (operand, view) in enumerate(operands):
+            other = self.home.get(operand)
+            if other is None or other == self.home[number]:
+                continue
+            reason = ("its operand is no part of a kernel" if self.space[other] is None else "") or (
+                "it reads a view of the result" if view is not None else "") or (
+                "it writes over the result" if stored and not k else "") or (
+                self.mismatch(operand, number)) or self.obstacle(other, self.home[number])
+            if reason:
+                self.reasons[other].append(f"%{number}: {reason}")
+            else:
+                self.merge(other, self.home[number])
+        if number in self.row_values and self.home[number] == number and len(self.members[number]) == 1:
+            self.row_values.discard(number)
+            self.space[number] = _Space(value.shape, value.layout, 0)
+
+    def place_reduction(self, number: int, role: Role) -> None:
+        (operand, view), *_ = self.dag.operands(number)
+        source = self.dag.value(operand)
+        space = _Space(source.shape, source.layout, role.rows)
+        self.space[number] = space
+        self.row_values.add(number)
+        other = self.home.get(operand)
+        if view is None and other is not None and self.space[other] is not None and operand not in self.row_values:
+            reason = self.mismatch(operand, number) or self.obstacle(other, number)
+            if reason:
+                self.reasons[other].append(f"%{number}: {reason}")
+            else:
+                self.merge(other, number)
+        elif view is None and (operand, space) in self.reducing:
+            twin = self.home[self.reducing[operand, space]]
+            if not self.obstacle(twin, number):
+                self.merge(twin, number)
+        self.reducing.setdefault((operand, space), number)
+
+    def is_row_value(self, number: int, operands: list[Any]) -> bool:
+        """Whether an operation computes something of rows: all that it reads of groups is such, of one shape."""
+        value = self.dag.value(number)
+        rows = [n for n, view in operands if n in self.row_values and view is None]
+        return bool(rows) and all(self.dag.value(n).shape == value.shape for n in rows) and all(
+            n in rows or self.dag.value(n).shape in (None, (), value.shape) for n, _ in operands) and all(
+            view is None for _, view in operands) and (
+            self.space[self.home[rows[0]]].shape != value.shape)  # type: ignore[union-attr]
+
+    def mismatch(self, operand: int, number: int) -> str:
+        """Why the space of an operation is not that of the group whose result it reads."""
+        mine, theirs = self.space[self.home[number]], self.space[self.home[operand]]
+        assert mine is not None and theirs is not None
+        if mine.shape != theirs.shape:
+            return "another shape"
+        if mine.layout != theirs.layout:
+            return "another layout"
+        if mine.rows and theirs.rows and mine.rows != theirs.rows:
+            return "it reduces other axes"
+        if operand in self.row_values and number not in self.row_values:
+            shape = self.dag.value(operand).shape
+            if shape and len(shape) != len(theirs.shape):
+                return "it needs the rows as an axis"
+        elif operand not in self.row_values and self.dag.value(operand).shape != mine.shape:
+            return "another shape"
+        return ""
+
+    def obstacle(self, one: int, other: int) -> str:
+        """Why two groups cannot be one."""
+        both = self.members[one] + self.members[other]
+        if len(both) > MOST_STEPS:
+            return f"more than {MOST_STEPS} steps"
+        inside = set(both)
+        reads = {n for m in both for n, _ in self.dag.operands(m) if n not in inside}
+        if len(reads) > MOST_ARRAYS:
+            return f"more than {MOST_ARRAYS} operands"
+        if any(n in inside and view is not None for m in both for n, view in self.dag.operands(m)):
+            return "it reads a view of the result"
+        written = [self.dag.operands(m)[0].number for m in both if self.dag.value(m).op.step == "store"]
+        if written and (len(set(written)) < len(written) or any(
+                n in written for m in both for n, _ in self.dag.operands(m)[self.dag.value(m).op.step == "store":])):
+            return "it reads what is written over"
+        stack = [n for m in both for n in self.before[m] if n not in inside]
+        seen: set[int] = set()
+        while stack:
+            home = self.home[stack.pop()]
+            if home in (one, other):
+                return "what it also reads needs the result"
+            if home not in seen:
+                seen.add(home)
+                stack += [n for m in self.members[home] for n in self.before[m]]
+        return ""
+
+    def merge(self, one: int, other: int) -> None:
+        mine, theirs = self.space[one], self.space[other]
+        assert mine is not None and theirs is not None
+        self.members[one] = sorted(self.members[one] + self.members.pop(other))
+        self.reasons[one] += self.reasons.pop(other)
+        self.space[one] = mine._replace(rows=mine.rows or theirs.rows)
+        for number in self.members[one]:
+            self.home[number] = one
+
+    def finish(self) -> list[Group]:
+        return [Group(tuple(members), tuple(self.reasons[home]), tuple(n for n in members if n in self.row_values))
+                for home, members in sorted(self.members.items())]

@@ -1,0 +1,263 @@
+"""Whole programs through kernels: NumPy's bits, errors and warnings, and that kernels are what runs."""
+
+import subprocess
+import sys
+import warnings
+
+import numpy as real
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lazytensor.lower import fused
+from lazytensor.run import kernels
+
+from .helpers import module_under_test, plan_soon, same_bits
+
+pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
+
+
+@pytest.fixture(autouse=True)
+def at_once():
+    np = module_under_test()
+    plan_soon(np)
+    with np.config(engine="llvm"):
+        yield
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Counts the kernels that ran."""
+    count, run = [], kernels._launched
+
+    def counting(*args):
+        done = run(*args)
+        count.append(done)
+        return done
+    monkeypatch.setattr(kernels, "_launched", counting)
+    return count
+
+
+def chain(np, x, y):
+    return (x * y + x - 0.5 * y) * x + y
+
+
+def transcendental(np, x, y):
+    return np.sqrt(np.exp(x) + np.sin(y) ** 2) * np.tanh(x)
+
+
+def masks(np, x, y):
+    return np.where((x > 0) & ~(y < 0.3), x - y, np.maximum(x, y)), abs(x) >= y
+
+
+def casts(np, x, y):
+    i = (x > 0).astype("i4") + 3
+    return i * x, (i.astype("f8") / 2 + y).astype("f4"), i // 1
+
+
+def softmax(np, x, y):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def standardise(np, x, y):
+    return (x - x.mean(-1, keepdims=True)) / x.std(-1, keepdims=True)
+
+
+def layernorm(np, x, y):
+    m, v = x.mean(-1, keepdims=True), x.var(-1, keepdims=True, ddof=1)
+    return (x - m) / np.sqrt(v + 1e-5) * y[..., :1] + y
+
+
+def statistics(np, x, y):
+    return x.sum(-1), x.mean(-1), x.var(-1), x.min(-1), x.max(-1), x.std(-1)
+
+
+def whole(np, x, y):
+    z = x * 2 + y
+    return (z - z.mean()) / z.std(), z.sum(), z.max() - z.min()
+
+
+def log_sum_exp(np, x, y):
+    m = x.max(-1, keepdims=True)
+    return m + np.log(np.exp(x - m).sum(-1, keepdims=True))
+
+
+def sums_of_products(np, x, y):
+    return (x * y).sum(-1), (x * x + y).sum(), (x + y).sum(axis=(-2, -1)), (x * y).mean(-1)
+
+
+PROGRAMS = [chain, transcendental, masks, casts, softmax, standardise, layernorm, statistics, whole, log_sum_exp,
+            sums_of_products]
+SHAPES = [(3, 17), (1, 5), (40, 130), (2, 5, 257), (2, 9000), (5, 1025)]
+
+
+def outputs(result):
+    return result if type(result) is tuple else (result,)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+def test_programs(program, dtype, launched):
+    np = module_under_test()
+    rng = real.random.default_rng(3)
+    for shape in SHAPES:
+        x, y = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+        expected = outputs(program(real, x, y))
+        a, b = np.array(x), np.array(y)
+        for _ in range(3):
+            got = outputs(program(np, a, b))
+            np.realize(*got)
+            for e, g in zip(expected, got, strict=True):
+                assert same_bits(real.asarray(e), real.asarray(g)), (program.__name__, shape)
+                assert real.asarray(e).strides == getattr(g, "strides", ())
+    assert any(launched)
+
+
+LAYOUTS = [lambda a: a, lambda a: a.T.copy().T, lambda a: a[::-1], lambda a: a[:, ::-1], lambda a: a[::2, ::2],
+           lambda a: a[:1], lambda a: a[:, :1]]
+UNARY = ["negative", "sqrt", "exp", "tanh", "square", "abs", "floor", "log1p", "cos"]
+BINARY = ["add", "subtract", "multiply", "divide", "maximum", "minimum", "hypot", "arctan2", "copysign"]
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_random_programs(data):
+    """Maps and reductions of arrays of many layouts, dtypes and special values."""
+    np = module_under_test()
+    rng = real.random.default_rng(data.draw(st.integers(0, 1000)))
+    rows, columns = data.draw(st.sampled_from([(2, 3), (7, 33), (4, 600), (1, 40), (30, 16)]))
+    base = [rng.normal(size=(2 * rows, 2 * columns)).astype(data.draw(st.sampled_from("fd"))) for _ in range(3)]
+    for a in base:
+        special = data.draw(st.sampled_from([0.0, -0.0, real.inf, real.nan, 1e30]))
+        a.flat[data.draw(st.integers(0, a.size - 1))] = special
+    layouts = [data.draw(st.sampled_from(LAYOUTS)) for _ in base]
+    plan = []
+    for _ in range(data.draw(st.integers(2, 9))):
+        kind = data.draw(st.sampled_from(["u", "b", "b", "n", "r", "w"]))
+        plan.append((kind, data.draw(st.sampled_from({"u": UNARY, "r": ["sum", "mean", "max", "min", "std"]}.get(
+            kind, BINARY))), data.draw(st.integers(0, 9)), data.draw(st.integers(0, 9)), data.draw(
+                st.sampled_from([0.5, -2.0, 3.0]))))
+
+    def program(np, arrays):
+        values = [layout(a) for layout, a in zip(layouts, arrays, strict=True)]
+        target = (rows * 2, columns * 2)
+        values = [v if v.shape == target or 1 in v.shape else v[:, :] for v in values]
+        for kind, name, i, j, number in plan:
+            a, b = values[i % len(values)], values[j % len(values)]
+            if kind == "u":
+                values.append(getattr(np, name)(a))
+            elif kind == "r":
+                values.append(getattr(a, name)(axis=-1, keepdims=True))
+            elif kind == "n":
+                values.append(getattr(np, name)(a, number))
+            elif all(m in (n, 1) or n == 1 for m, n in zip(a.shape, b.shape, strict=True)):
+                values.append(np.where(a > b, a, b) if kind == "w" else getattr(np, name)(a, b))
+        return values[3:]
+
+    with real.errstate(all="ignore"):
+        expected = program(real, base)
+        arrays = [np.array(a) for a in base]
+        for _ in range(3):
+            got = program(np, arrays)
+            if data.draw(st.booleans()):
+                got[:-1] = [None] * (len(got) - 1)
+            np.realize(*[g for g in got if g is not None])
+            for e, g in zip(expected, got, strict=True):
+                if g is not None:
+                    assert same_bits(e, real.asarray(g)), plan
+                    assert e.strides == g.strides
+
+
+def jacobi(np, a, b, steps):
+    for _ in range(steps):
+        b[1:-1, 1:-1] = 0.2 * (a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1])
+        a, b = b, a
+    return a, b
+
+
+@pytest.mark.parametrize("n", [5, 40, 300])
+def test_stencil_writes_into_its_array(n, launched):
+    np = module_under_test()
+    start = real.random.default_rng(0).random((n, n))
+    expected = jacobi(real, start.copy(), start.copy(), 7)
+    for _ in range(3):
+        got = jacobi(np, np.array(start), np.array(start), 7)
+        np.realize(*got)
+        for e, g in zip(expected, got, strict=True):
+            assert same_bits(e, real.asarray(g))
+    assert any(launched)
+
+
+def test_a_reader_of_the_old_value_keeps_it():
+    np = module_under_test()
+    for _ in range(4):
+        x, y = np.arange(200_000.0), np.ones(200_000)
+        before = x + 1
+        x[1:] = y[1:] * 3 - y[:-1]
+        after = x + 1
+        np.realize(before, after)
+        assert same_bits(real.arange(200_000.0) + 1, real.asarray(before))
+        assert real.asarray(after)[:3].tolist() == [1.0, 3.0, 3.0]
+
+
+def test_warnings_are_those_of_numpy():
+    np = module_under_test()
+
+    def program(np):
+        x = np.array([1.0, 0.0, -1.0] * 50)
+        y = x + 1
+        return (1 / x - real.inf) * (y / y), np.sqrt(x) + np.log(x)
+
+    def given(np):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            list(map(real.asarray, program(np)))
+        return sorted(str(w.message) for w in found)
+
+    assert given(np) == given(real)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(4):
+            results = program(np)
+            for r, e in zip(results, program_quietly(program), strict=True):
+                assert same_bits(e, real.asarray(r))
+
+
+def test_a_kernel_that_warns_says_where_and_of_what():
+    script = ("import numpy, warnings, lazytensor as np; np.config(plan_after=1, compile_after=0)\n"
+              "for k in range(3):\n"
+              "    warnings.simplefilter('always')\n"
+              "    x = np.array([1.0, 0.0, -1.0] * 50)\n"
+              "    y = x + 1\n"
+              "    z = y * (1 / x)\n"
+              "    numpy.asarray(z)\n")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.count("divide by zero encountered in divide") == 3
+    assert done.stderr.count("<string>:6: RuntimeWarning") == 3
+
+
+def program_quietly(program):
+    with real.errstate(all="ignore"):
+        return program(real)
+
+
+def test_flags_that_nobody_asks_for_cost_nothing(launched):
+    np = module_under_test()
+    x = np.array([1.0, 0.0, -1.0] * 50)
+    with np.errstate(all="ignore"):
+        for _ in range(5):
+            y = np.log(1 / x) * 2
+            y.realize()
+    assert launched[-3:] == [True] * 3
+    with real.errstate(all="ignore"):
+        assert same_bits(real.log(1 / real.asarray(x)) * 2, real.asarray(y))
+
+
+def test_numpy_engine_runs_no_kernels(launched):
+    np = module_under_test()
+    with np.config(engine="numpy"):
+        for _ in range(4):
+            x = np.arange(5000.0)
+            (x * 2 + np.exp(-x)).realize()
+    assert launched == []
