@@ -2,14 +2,15 @@
 
     capture -> key -> [plan cache] -> dag -> optimise -> order -> liveness -> lower -> run
 
-`realize` is the way through. A structure with little work behind it runs operation by operation, in program order,
-until it has come up so often that a plan pays (``config(plan_after=)``: a plan costs some 170 us an operation and saves
-one or two each time); large work is planned at once. `lower.make_program` names the stages; the plan is kept.
+`realize` is the way through. A structure runs operation by operation, in program order, until it has come up so often
+(``config(plan_after=)``) or has taken so much time that a plan pays: a plan costs some 170 us an operation and saves one
+or two each time, and passes over memory. `lower.make_program` names the stages; the plan is kept.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from itertools import count
 from typing import Any
@@ -27,8 +28,14 @@ __all__ = ["cache_info", "capture", "clear_cache", "pending", "realize"]
 EXACT = 4096
 """Structures with their sizes that are remembered, so that a loop over arrays of one size finds its plan at once."""
 
-LARGE_WORK = 1 << 28
-"""A new structure that writes at least this many bytes is planned at once."""
+BYTE_NS = 0.25
+"""What an operation takes for each byte that it writes, in nanoseconds."""
+PLAN_NS = 2e5
+"""What a plan costs for each operation,"""
+IMPORT_NS = 4e8
+"""and the first one besides, for networkx and llvmlite have to be imported."""
+LARGE = 1 << 20
+"""A single operation is planned if it writes this many bytes: workers may help with it."""
 
 
 class _Sized:
@@ -44,11 +51,12 @@ class _Sized:
 class _Entry:
     """What the cache knows about one structure: when it was last used, and its program once there is one."""
 
-    __slots__ = ("used", "seen", "program")
+    __slots__ = ("used", "seen", "spent", "program")
 
     def __init__(self) -> None:
         self.used = _clock()
         self.seen = 0
+        self.spent = 0.0
         self.program: Program | None = None
 
 
@@ -89,7 +97,7 @@ def _planned(nodes: list[Node]) -> tuple[Program, Graph] | None:
     """The program for these nodes and the graph to run it on, or None if they are to run one by one."""
     _counts["runs"] += 1
     _counts["nodes"] += len(nodes)
-    if len(nodes) < 2 or len(nodes) > current.plan_nodes:
+    if (len(nodes) < 2 and nodes[0].nbytes < LARGE) or len(nodes) > current.plan_nodes:
         return None
     graph = capture(nodes)
     sized = _exact.get(graph.exact)
@@ -100,7 +108,9 @@ def _planned(nodes: list[Node]) -> tuple[Program, Graph] | None:
     if entry.program is None:
         entry.seen += 1
         entry.used = _clock()
-        if entry.seen <= current.plan_after and _bytes_written(graph) < LARGE_WORK:
+        entry.spent += BYTE_NS * sum(node.nbytes for node in nodes)
+        if entry.seen <= current.plan_after and entry.spent < (
+                PLAN_NS * len(nodes) + (0 if "networkx" in sys.modules else IMPORT_NS)):
             return None
         entry.program = make_program(graph)
         _counts["plans"] += 1
@@ -108,10 +118,6 @@ def _planned(nodes: list[Node]) -> tuple[Program, Graph] | None:
         _counts["hits"] += 1
     entry.used = _clock()
     return entry.program, graph
-
-
-def _bytes_written(graph: Graph) -> int:
-    return sum(node.nbytes for node in graph.nodes)
 
 
 def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Sized:

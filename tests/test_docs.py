@@ -1,5 +1,6 @@
 """The pages of docs/ say what the code says: every setting with its default, every link with its file."""
 
+import doctest
 import pathlib
 import re
 
@@ -38,3 +39,18 @@ def test_files_and_folders_named_by_the_architecture_exist():
     assert len(set(named)) > 20
     for name in named:
         assert (PACKAGE / name).exists(), name
+
+
+def test_examples_for_those_who_come_from_numpy_run():
+    text = (DOCS / "coming_from_numpy.md").read_text()
+    blocks = "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+    test = doctest.DocTestParser().get_doctest(blocks, {}, "coming_from_numpy", None, 0)
+    said = []
+    doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL).run(test, out=said.append)
+    assert not said, "".join(said)
+    assert len(test.examples) > 20
+
+
+def test_the_table_of_differences_is_whole():
+    rows = [line for line in _lines("differences.md") if line[0] == "|"]
+    assert len(rows) > 25 and all(row.count("|") == 5 for row in rows)

@@ -309,3 +309,15 @@ def test_generators_are_numpys_and_draw_tensors():
     ours = lazytensor.random.rand(3)
     numpy.random.seed(4)
     assert_same(numpy.random.rand(3), ours)
+
+
+@pytest.mark.parametrize("name", ["squeeze", "swapaxes", "atleast_1d", "atleast_2d", "atleast_3d", "diagonal", "hsplit",
+                                  "ones_like", "zeros_like", "expand_dims", "size", "shape", "ndim"])  # fmt: skip
+def test_functions_of_masked_arrays_look_at_elements_unlike_their_namesakes(name):
+    def program(np):
+        pending = np.arange(6.0).reshape(2, 3) * 2 + 1
+        result = getattr(np.ma, name)(pending, *{"swapaxes": (0, 1), "hsplit": (3,), "expand_dims": (0,)}.get(name, ()))
+        parts = result if isinstance(result, list) else [result]
+        return [x if isinstance(x, (int, tuple)) else (type(x).__name__ == "MaskedArray", x.tolist()) for x in parts]
+
+    check_same(program)

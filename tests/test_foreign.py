@@ -4,6 +4,7 @@ import copy
 import gc
 import io
 import pickle
+import warnings
 import weakref
 
 import numpy as real
@@ -203,3 +204,22 @@ def test_weak_references_and_lifetime():
     gc.collect()
     assert gone() is None
     assert_same(real.arange(5.0) * 2, out)
+
+
+def test_class_of_an_array():
+    np = module_under_test()
+    t = np.arange(3) * 2
+    assert t.__class__ is np.ndarray is type(t) and not isinstance(t, (int, float, str, list))
+    exec_as = {"__name__": "einops._backends", "numpy": real, "t": t}
+    for name in ("is_appropriate_type", "other"):
+        exec(f"def {name}(): return isinstance(t, numpy.ndarray)", exec_as)
+    assert exec_as["is_appropriate_type"]() and exec_as["other"]() is isinstance(t, real.ndarray)
+
+
+def test_broadcast_arrays_give_no_warning():
+    def program(np):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return [x + 1 for x in np.broadcast_arrays(np.arange(3), np.ones((2, 1)))]
+
+    check_same(program)
