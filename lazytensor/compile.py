@@ -34,8 +34,6 @@ PLAN_NS = 2e5
 """What a plan costs for each operation,"""
 IMPORT_NS = 4e8
 """and the first one besides, for networkx and llvmlite have to be imported."""
-LARGE = 1 << 20
-"""A single operation is planned if it writes this many bytes: workers may help with it."""
 
 
 class _Sized:
@@ -97,7 +95,7 @@ def _planned(nodes: list[Node]) -> tuple[Program, Graph] | None:
     """The program for these nodes and the graph to run it on, or None if they are to run one by one."""
     _counts["runs"] += 1
     _counts["nodes"] += len(nodes)
-    if (len(nodes) < 2 and nodes[0].nbytes < LARGE) or len(nodes) > current.plan_nodes:
+    if len(nodes) < 2 or len(nodes) > current.plan_nodes:
         return None
     graph = capture(nodes)
     sized = _exact.get(graph.exact)
