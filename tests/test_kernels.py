@@ -114,6 +114,45 @@ def test_programs(program, dtype, launched):
     assert any(launched)
 
 
+def whole_statistics(np, x, y):
+    return x.sum(), x.mean(), x.var(ddof=1), x.min(), x.max(), (x * y).sum(), np.exp(x).mean()
+
+
+def whole_standardised(np, x, y):
+    return (x - x.mean()) / x.std() + y, np.sqrt(((x - y) ** 2).sum())
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("program", [whole_statistics, whole_standardised], ids=lambda p: p.__name__)
+@pytest.mark.parametrize("shape", [(65536,), (65537,), (100_003,), (300, 1111), (1_000_001,)])
+def test_long_rows(program, dtype, shape, launched):
+    """One row that the workers share, with NumPy's tree."""
+    np = module_under_test()
+    rng = real.random.default_rng(3)
+    x, y = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+    expected = program(real, x, y)
+    a, b = np.array(x), np.array(y)
+    for threads in (1, 2, 3):
+        with np.config(threads=threads):
+            got = program(np, a, b)
+            np.realize(*got)
+            for e, g in zip(expected, got, strict=True):
+                assert same_bits(real.asarray(e), real.asarray(g))
+    assert any(launched)
+
+
+def test_the_sign_of_a_zero_maximum_is_numpys():
+    np = module_under_test()
+    x = real.where(real.arange(100_000) % 3 == 0, 0.0, -0.0)
+    for array in (x, -x, real.abs(x) * -1):
+        a = np.array(array)
+        for _ in range(3):
+            m, s = a.max(), a.sum()
+            np.realize(m, s)
+            assert same_bits(real.asarray(array.max()), real.asarray(m))
+            assert same_bits(real.asarray(array.sum()), real.asarray(s))
+
+
 LAYOUTS = [lambda a: a, lambda a: a.T.copy().T, lambda a: a[::-1], lambda a: a[:, ::-1], lambda a: a[::2, ::2],
            lambda a: a[:1], lambda a: a[:, :1]]
 UNARY = ["negative", "sqrt", "exp", "tanh", "square", "abs", "floor", "log1p", "cos"]

@@ -10,6 +10,7 @@ A run hands over two blocks of memory: the arrays' addresses, and numbers (`Layo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +49,7 @@ class Layout(NamedTuple):
 
 def row_bytes(kernel: Kernel) -> int:
     """The bytes for each element of a row that a kernel keeps while it works on the row."""
-    return sum(np.dtype(kernel.char(value)).itemsize for _, saves, _ in _passes(kernel, kernel.rowwise())
+    return sum(np.dtype(kernel.char(value)).itemsize for _, saves, _ in passes_of(kernel, kernel.rowwise())
                for value in saves)
 
 
@@ -66,10 +67,10 @@ def emit(kernel: Kernel, layouts: str, rows: bool) -> Text:
     from `start` to `stop` of each of these rows and gives the floating-point flags that were raised. Without `rows`
     there is one row.
     """
-    return _Emitter(kernel, layouts, rows).module()
+    return Emitter(kernel, layouts, rows).module()
 
 
-class _Emitter:
+class Emitter:
     def __init__(self, kernel: Kernel, layouts: str, rows: bool) -> None:
         self.kernel, self.layouts, self.rows = kernel, layouts, rows
         self.code = Code()
@@ -95,26 +96,18 @@ class _Emitter:
         self.saved: dict[int, str] = {}
         self.outputs_done: set[int] = set()
         self.sums: set[str] = set()
+        self.number_values: dict[int, str] = {}
 
     # ---- the frame ---------------------------------------------------------------------------------------------------
 
     def module(self) -> Text:
         code = self.code
-        self.number_values = {}
-        count = 0
-        for i, source in enumerate(self.kernel.inputs):
-            if source.kind == NUMBER:
-                kind = stored(source.char)
-                value = code.let(f"load {kind}, ptr {self.word(self.layout.number(count))}")
-                if source.char == "?":
-                    value = code.let(f"icmp ne i8 {value}, 0")
-                self.number_values[i] = value
-                count += 1
+        self.number_values = self.load_numbers()
         self.data = [code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
                      for k in range(self.arrays)]
         self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
         self.passes = self.with_memory() if self.kernel.reduces else []
-        self.flags = _Flags(code)
+        self.flags = Flags(code)
         self.flags.clear()
         if self.rows:
             self.odometer()
@@ -122,15 +115,24 @@ class _Emitter:
             self.row([*self.data])
         code.add(f"ret i32 {self.flags.read()}")
         body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
-        sums = "".join(SUM.replace("KIND", stored(c)).replace("CHAR", c).replace("SIZE", str(np.dtype(c).itemsize))
-                       for c in sorted(self.sums))
-        return Text("\n".join(code.declared) + "\n" + sums + body, self.imports)
+        return Text("\n".join(code.declared) + "\n" + sum_texts(self.sums) + body, self.imports)
+
+    def load_numbers(self) -> dict[int, str]:
+        """The numbers among the inputs."""
+        code = self.code
+        values: dict[int, str] = {}
+        for i, source in enumerate(self.kernel.inputs):
+            if source.kind == NUMBER:
+                kind = stored(source.char)
+                value = code.let(f"load {kind}, ptr {self.word(self.layout.number(len(values)))}")
+                values[i] = code.let(f"icmp ne i8 {value}, 0") if source.char == "?" else value
+        return values
 
     def with_memory(self) -> list[tuple[list[int], dict[int, str], list[int]]]:
         """The passes, with memory for what is kept of a whole row: its place in the output if it has one there."""
         code = self.code
         passes = []
-        for steps, saves, rows in _passes(self.kernel, self.rowwise):
+        for steps, saves, rows in passes_of(self.kernel, self.rowwise):
             memory = {}
             for value in saves:
                 if self.contiguous_output(value) >= 0:
@@ -522,7 +524,7 @@ class _Plan(NamedTuple):
     written_before: frozenset[int]
 
 
-def _phases(emitter: _Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
+def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
     """Calls as early as they can be made, everything else between them in as few loops as possible."""
     kernel, layouts, array_of = emitter.kernel, emitter.layouts, emitter.array_of
     inputs = len(kernel.inputs)
@@ -563,7 +565,7 @@ def _phases(emitter: _Emitter, steps: list[int], saved: dict[int, str]) -> _Plan
     return _Plan(phases, buffered, packed, direct, before)
 
 
-def _passes(kernel: Kernel, rowwise: frozenset[int]) -> list[tuple[list[int], list[int], list[int]]]:
+def passes_of(kernel: Kernel, rowwise: frozenset[int]) -> list[tuple[list[int], list[int], list[int]]]:
     """The passes over a row: the steps on elements that each computes, those kept for later, and then what the row has
     one of. Cheap steps are computed again where a later pass needs them, others are kept."""
     inputs = len(kernel.inputs)
@@ -590,7 +592,7 @@ def _passes(kernel: Kernel, rowwise: frozenset[int]) -> list[tuple[list[int], li
         saves = {k for n, step in enumerate(kernel.steps, inputs) if step.name == "reduce" and first[n] == p
                  for k in step.operands if k >= inputs}
         later = {k for q in range(p + 1, last + 1) for k in _behind(kernel, wanted_in[q], rowwise)}
-        saves |= {n for n in steps if n in later and _dear(kernel, n)}
+        saves |= {n for n in steps if n in later and dear(kernel, n)}
         saves &= steps
         kept |= saves
         rows = [n for n in sorted(rowwise) if n >= inputs and first[n] == p]
@@ -610,7 +612,7 @@ def _behind(kernel: Kernel, values: set[int], rowwise: frozenset[int]) -> set[in
     return found
 
 
-def _dear(kernel: Kernel, value: int) -> bool:
+def dear(kernel: Kernel, value: int) -> bool:
     """Whether a step is better kept than computed again."""
     name = kernel.steps[value - len(kernel.inputs)].name
     return name == "call" or (name in FORMS and FORMS[name].cost > 1)
@@ -680,7 +682,13 @@ done:
 blocks of 128, in which 8 accumulators run side by side."""
 
 
-class _Flags:
+def sum_texts(chars: Iterable[str]) -> str:
+    """The functions that sum elements of these dtypes."""
+    return "".join(SUM.replace("KIND", stored(c)).replace("CHAR", c).replace("SIZE", str(np.dtype(c).itemsize))
+                   for c in sorted(chars))
+
+
+class Flags:
     """The floating-point status: cleared at the start, noted before what clears it, read at the end."""
 
     def __init__(self, code: Code) -> None:

@@ -82,8 +82,8 @@ def _inputs(record: KernelRecord, graph: Graph, values: list[Any]) -> list[Any]:
     return arrays
 
 
-def _launched(bound: launch.Launch, record: KernelRecord, graph: Graph, values: list[Any], arrays: list[Any],
-              made: list[Any]) -> bool:
+def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph: Graph, values: list[Any],
+              arrays: list[Any], made: list[Any]) -> bool:
     flags = launch.run(bound, arrays, [values[record.reads[i][0]] for i in record.numbers])
     if flags and (flags < 0 or any(flags & floating.mask(graph.nodes[n].errstate) for n in record.fused.members)):
         record.penalty = min(2 * record.penalty + 1, _PATIENCE)

@@ -17,6 +17,7 @@ import numpy as np
 from ..lower import native
 from ..lower.emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Layout, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
+from ..lower.long_rows import AMBIGUOUS, emit_long, possible
 from . import workers
 
 _KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
@@ -139,6 +140,8 @@ PARALLEL_WORK = 1 << 17
 PART = 1 << 15
 """About how many elements a chunk has, at least."""
 
+LONG_ROW = 1 << 16
+"""A single row of this many elements is shared among the workers."""
 LEAST_ROW = 16
 """Rows that are shorter cost more than their elements."""
 MOST_ROW = 1 << 20
@@ -146,7 +149,7 @@ MOST_ROW = 1 << 20
 
 _lock = threading.Lock()
 _launch: Any = None
-_code: dict[tuple[Kernel, str, bool], int] = {}
+_code: dict[Any, Any] = {}
 
 
 def launcher() -> Any:
@@ -166,7 +169,16 @@ def code(kernel: Kernel, layouts: str, rows: bool) -> int:
     if found is None:
         text = emit(kernel, layouts, rows)
         found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
-    return found
+    return int(found)
+
+
+class LongRow:
+    """A kernel bound to one long row: its phases, and how much memory they share."""
+
+    __slots__ = ("phases", "results", "values", "work")
+
+    def __init__(self, phases: list[Launch], results: int, values: int, work: int) -> None:
+        self.phases, self.results, self.values, self.work = phases, results, values, work
 
 
 class Launch:
@@ -180,7 +192,7 @@ class Launch:
 
 
 def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: int = 0,
-         by_row: frozenset[int] = frozenset()) -> Launch | None:
+         by_row: frozenset[int] = frozenset()) -> Launch | LongRow | None:
     """A launch for arrays of these shapes and strides (inputs that are arrays, then outputs), or None.
 
     `rows` is how many of the last axes of the space are a row, for kernels that reduce rows; `by_row` are the arrays
@@ -192,9 +204,11 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
     along = [_along(shape, a, rows if k in by_row else 0) for k, a in enumerate(arrays)]
     if kernel.reduces:
         found = _in_rows(shape, along, rows)
-        if found is None or not LEAST_ROW <= found[0][-1] <= MOST_ROW // max(1, row_bytes(kernel)):
+        if found is None or found[0][-1] < LEAST_ROW:
             return None
         sizes, strides = found
+        if sizes[-1] > MOST_ROW // max(1, row_bytes(kernel)) or (len(sizes) == 1 and sizes[0] >= LONG_ROW):
+            return _bind_long(kernel, sizes, strides, arrays)
     else:
         sizes, strides = coalesced(shape, along)
     if len(sizes) - 1 > MOST_AXES:
@@ -203,7 +217,16 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
     layouts = "".join(_class(s[-1], a.itemsize, length) for s, a in zip(strides, arrays, strict=True))
     if kernel.reduces and not _reduces_contiguous(kernel, layouts):
         return None
-    outer = sizes[:-1]
+    launch = _described(kernel, sizes, strides, arrays)
+    launch.block[_KERNEL] = code(kernel, layouts, len(sizes) > 1)
+    count = prod(sizes[:-1])
+    _split(launch.block, count, length, 0 if kernel.reduces and count == 1 else launch.work)
+    return launch
+
+
+def _described(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> Launch:
+    """A launch whose block describes the arrays; which code runs, and in which chunks, is still to be said."""
+    outer, length = sizes[:-1], sizes[-1]
     count = prod(outer)
     layout = Layout(len(arrays))
     numbers = [i for i in kernel.inputs if i.kind == NUMBER]
@@ -216,13 +239,42 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
         words[at] = s[-1]
         words[at + 1:at + 1 + len(outer)] = s[:-1]
     work = count * length * (len(kernel.steps) + 8 * sum(step.name == "call" for step in kernel.steps))
-    block[_KERNEL] = code(kernel, layouts, bool(outer))
     block[_ROWS], block[_LENGTH] = count, length
     block[_NOGIL] = work >= SMALL_WORK
-    _split(block, count, length, 0 if kernel.reduces and count == 1 else work)
     block[_MASKS:_MASKS + len(arrays)] = [a.dtype.alignment - 1 for a in arrays]
     places = tuple((_HEADER + layout.number(i), np.dtype(n.char)) for i, n in enumerate(numbers))
     return Launch(block, places, work)
+
+
+def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> Any:
+    """The phases for one row that is too long to be kept, or None."""
+    layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
+    if len(sizes) > 1 or not possible(kernel) or not _reduces_contiguous(kernel, layouts):
+        return None
+    text, names = emit_long(kernel, layouts)
+    key = kernel, layouts, None
+    addresses = _code.get(key)
+    if addresses is None:
+        addresses = _code[key] = native.load(text.text, [name for name, _ in names], text.imports)
+    length, depth = sizes[0], 0
+    while depth < 6 and length >> (depth + 1) >= PART:
+        depth += 1
+    phases = []
+    for name, split in names:
+        launch = _described(kernel, sizes, strides, arrays)
+        launch.block[_KERNEL] = addresses[name]
+        if split == "tree":
+            launch.block[_ROWS], launch.block[_HEADER] = 1 << depth, depth
+            launch.block[_CHUNKS], launch.block[_PART] = 1 << depth, 1
+            launch.block[_PARALLEL] = workers.entry(threads_in_use())
+        elif split == "elements":
+            _split(launch.block, 1, length, launch.work)
+        else:
+            launch.block[_HEADER] = depth
+            launch.block[_CHUNKS], launch.block[_PART] = 1, length
+        phases.append(launch)
+    reductions = sum(step.name == "reduce" for step in kernel.steps)
+    return LongRow(phases, reductions << depth, len(kernel.inputs) + len(kernel.steps), phases[0].work)
 
 
 def _split(block: Any, rows: int, length: int, work: int) -> None:
@@ -310,11 +362,20 @@ def _class(stride: int, itemsize: int, length: int) -> str:
     return CONTIGUOUS if stride == itemsize else REPEATED if stride == 0 else STRIDED
 
 
-def run(launch: Launch, arrays: Sequence[Any], numbers: Sequence[Any]) -> int:
+def run(launch: Launch | LongRow, arrays: Sequence[Any], numbers: Sequence[Any]) -> int:
     """Runs it; gives the floating-point flags raised (the bits of MXCSR), or REFUSED.
 
     The numbers are converted to what the kernel reads.
     """
+    if type(launch) is LongRow:
+        shared = [np.empty(launch.results, np.int64), np.empty(launch.values, np.int64)]
+        flags = 0
+        for phase in launch.phases:
+            flags |= run(phase, [*arrays, *shared], numbers)
+            if flags < 0 or flags & AMBIGUOUS:
+                return REFUSED
+        return flags
+    assert type(launch) is Launch
     address = launch.address
     if numbers:
         block = launch.block.copy()

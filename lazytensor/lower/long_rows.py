@@ -1,0 +1,313 @@
+"""The text of kernels that reduce one row too long to be kept: by phases that workers share.
+
+Each pass over the row is a phase. Its sums follow NumPy's tree, which depends on the row's length alone: the row is
+halved (at multiples of 8) a few times, each part is a chunk for a worker, which goes on halving down to leaves that
+fit into small buffers; a short phase then folds the parts' results in the tree's order and computes what the row has
+one of.
+So the result is NumPy's on any number of threads.
+
+`max` and `min` are folded in the same way. That gives NumPy's value, but for the sign of a zero, which depends on the
+order: where the result is zero, the flag `AMBIGUOUS` is raised.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .emit import Emitter, Flags, Text, dear, passes_of, sum_texts
+from .inline import FORMS, stored
+from .kernel import Kernel
+
+LEAF = 1024
+AMBIGUOUS = 64
+
+
+class Phase(NamedTuple):
+    """One call: the exported function's name, and how the work is split: 'tree', 'elements' or 'once'."""
+
+    name: str
+    split: str
+
+
+def possible(kernel: Kernel) -> bool:
+    """Whether nothing dear has to be kept for the whole row, or computed twice."""
+    rowwise = kernel.rowwise()
+    passes = passes_of(kernel, rowwise)
+    inputs = len(kernel.inputs)
+    reduced = {n for step in kernel.steps if step.name == "reduce" for n in step.operands}
+    for p, (_, saves, _) in enumerate(passes):
+        later = {n for steps, _, _ in passes[p + 1:] for m in steps for n in kernel.steps[m - inputs].operands}
+        if any(dear(kernel, n) and n in later for n in saves) or any(n not in reduced for n in saves):
+            return False
+    return True
+
+
+def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
+    """The module of a kernel on one row, and its phases.
+
+    The functions take what `emit.emit`'s take. After the kernel's arrays come two more: the parts' results (8 bytes for
+    each part and reduction of the phase) and the row's values (8 bytes for each value of the kernel). For a 'tree'
+    phase the first word of the block is how often the row is halved, and the rows are the parts.
+    """
+    whole = Emitter(kernel, layouts, False)
+    passes = passes_of(kernel, whole.rowwise)
+    texts: list[str] = []
+    phases: list[Phase] = []
+    declared: dict[str, None] = {}
+    imports: dict[str, int] = {}
+    sums: set[str] = set()
+    done: set[int] = set()
+    for p, (steps, _, rows) in enumerate(passes):
+        reduces = [n for n in rows if kernel.steps[n - len(kernel.inputs)].name == "reduce"]
+        parts: list[_Part] = []
+        if reduces:
+            parts = [_Tree(kernel, layouts, p, steps, reduces, done), _Parts(kernel, layouts, p),
+                     _Fold(kernel, layouts, p, rows, reduces)]
+            phases += [Phase(f"parts{p}", "tree"), Phase(f"fold{p}", "once")]
+        else:
+            if steps:
+                parts.append(_Map(kernel, layouts, p, steps, done))
+                phases.append(Phase(f"map{p}", "elements"))
+            if rows:
+                parts.append(_Fold(kernel, layouts, p, rows, reduces))
+                phases.append(Phase(f"fold{p}", "once"))
+        done |= set(steps)
+        for part in parts:
+            texts.append(part.text())
+            declared.update(part.code.declared)
+            imports.update(part.imports)
+            sums |= part.sums
+    text = "\n".join(declared) + "\n" + sum_texts(sums) + "\n".join(texts)
+    return Text(text, imports), tuple(phases)
+
+
+class _Part(Emitter):
+    """One function of the module."""
+
+    def __init__(self, kernel: Kernel, layouts: str, number: int) -> None:
+        super().__init__(kernel, layouts, False)
+        self.number = number
+
+    def begin(self) -> None:
+        """Addresses, numbers, and what earlier phases found out about the row."""
+        code = self.code
+        self.number_values = self.load_numbers()
+        self.data = [self.address(k) for k in range(self.arrays)]
+        self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
+        self.pointers = self.data
+        values = self.address(self.arrays + 1)
+        for value in sorted(self.rowwise):
+            if value < self.inputs:
+                self.row_values[value] = self.load_row(self.array_of[value], value)
+            else:
+                char = self.chars[value]
+                place = code.let(f"getelementptr i64, ptr {values}, i64 {value}")
+                x = code.let(f"load {stored(char)}, ptr {place}")
+                self.row_values[value] = code.let(f"icmp ne i8 {x}, 0") if char == "?" else x
+
+    def gather(self, flags: str, place: str) -> None:
+        """Adds flags to those in memory."""
+        old = self.code.let(f"load i32, ptr {place}")
+        self.code.add(f"store i32 {self.code.let(f'or i32 {flags}, {old}')}, ptr {place}")
+
+    def address(self, array: int) -> str:
+        return self.code.let(f"load ptr, ptr {self.code.let(f'getelementptr ptr, ptr %data, i64 {array}')}")
+
+    def combine(self, value: int, j: int, left: str, right: str, out: str) -> None:
+        """Two halves' results as one."""
+        char, kind = self.chars[value], stored(self.chars[value])
+        a, b, target = (self.code.let(f"getelementptr i64, ptr {p}, i64 {j}") for p in (left, right, out))
+        x = [self.code.let(f"load {kind}, ptr {p}") for p in (a, b)]
+        name = self.step(value).loop[0].__name__
+        self.code.add(f"store {kind} {FORMS[name].emit(self.code, char, 1, tuple(x))}, ptr {target}")
+
+    def text(self) -> str:
+        """The text of the function."""
+        raise NotImplementedError
+
+    def framed(self, name: str) -> str:
+        """The function with flags cleared at its start and given back at its end; the body has been written."""
+        self.code.add(f"ret i32 {self.flags.read()}")
+        return self.code.function(f"i32 @{name}(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
+
+
+class _Map(_Part):
+    """A pass that reduces nothing: a range of elements."""
+
+    def __init__(self, kernel: Kernel, layouts: str, number: int, steps: list[int], done: set[int]) -> None:
+        super().__init__(kernel, layouts, number)
+        self.steps = steps
+        self.outputs_done = set(done)
+
+    def text(self) -> str:
+        self.flags = Flags(self.code)
+        self.begin()
+        self.flags.clear()
+        self.one_pass(self.steps, {})
+        return self.framed(f"map{self.number}")
+
+
+class _Tree(_Part):
+    """The part of the row from %start on with %n elements, halved down to leaves."""
+
+    def __init__(self, kernel: Kernel, layouts: str, number: int, steps: list[int], reduces: list[int],
+                 done: set[int]) -> None:
+        super().__init__(kernel, layouts, number)
+        self.steps, self.reduces = steps, reduces
+        self.outputs_done = set(done)
+
+    def text(self) -> str:
+        code, name = self.code, f"tree{self.number}"
+        kept = [code.alloca(f"[{len(self.reduces)} x i64]") for _ in range(2)]
+        small, large = code.fresh("small"), code.fresh("large")
+        self.flags = Flags(code)
+        code.add(f"store i32 0, ptr {self.flags.noted}")
+        few = code.let(f"icmp sle i64 %n, {LEAF}")
+        code.add(f"br i1 {few}, label %{small}, label %{large}")
+        code.label(large)
+        half = code.let(f"and i64 {code.let('lshr i64 %n, 1')}, -8")
+        rest, middle = code.let(f"sub i64 %n, {half}"), code.let(f"add i64 %start, {half}")
+        a = code.let(f"call i32 @{name}(ptr %data, ptr %block, i64 %start, i64 {half}, ptr {kept[0]})")
+        b = code.let(f"call i32 @{name}(ptr %data, ptr %block, i64 {middle}, i64 {rest}, ptr {kept[1]})")
+        for j, value in enumerate(self.reduces):
+            self.combine(value, j, kept[0], kept[1], "%out")
+        code.add(f"ret i32 {code.let(f'or i32 {a}, {b}')}")
+        code.label(small)
+        self.begin()
+        code.add("%stop = add i64 %start, %n")
+        inside = set(self.steps)
+        saved = {}
+        for value in self.reduces:
+            operand, = self.step(value).operands
+            if operand in inside and operand not in saved:
+                size = np.dtype(self.chars[operand]).itemsize
+                room = code.alloca(f"[{LEAF * size} x i8]")
+                back = code.let(f"sub i64 0, {code.let(f'mul i64 %start, {size}')}")
+                saved[operand] = code.let(f"getelementptr i8, ptr {room}, i64 {back}")
+        if self.steps:
+            self.one_pass(self.steps, saved)
+        for j, value in enumerate(self.reduces):
+            self.leaf(value, j, saved)
+        code.add(f"ret i32 {code.let(f'load i32, ptr {self.flags.noted}')}")
+        return code.function(f"internal i32 @{name}(ptr %data, ptr %block, i64 %start, i64 %n, ptr %out)")
+
+    def leaf(self, value: int, j: int, saved: dict[int, str]) -> None:
+        code, step = self.code, self.step(value)
+        char, kind, (operand,) = step.char, stored(step.char), step.operands
+        base = saved.get(operand) or self.pointers[self.array_of[operand]]
+        source = code.let(f"getelementptr {kind}, ptr {base}, i64 %start")
+        target = code.let(f"getelementptr i64, ptr %out, i64 {j}")
+        if step.loop[0] is np.add:
+            self.sums.add(char)
+            total = code.let(f"call {kind} @sum_{char}(ptr {source}, i64 %n)")
+        else:
+            place = code.alloca(kind, 16)
+            first = code.let(f"load {kind}, ptr {source}, align {np.dtype(char).itemsize}")
+            code.add(f"store {kind} {first}, ptr {place}")
+            following = code.let(f"getelementptr {kind}, ptr {source}, i64 1")
+            size = np.dtype(char).itemsize
+            self.called(step, [(place, 0), (following, size), (place, 0)], code.let("sub i64 %n, 1"))
+            total = code.let(f"load {kind}, ptr {place}")
+        code.add(f"store {kind} {total}, ptr {target}")
+
+
+class _Parts(_Part):
+    """Parts of the row, by their numbers."""
+
+    def text(self) -> str:
+        code = self.code
+        self.flags = Flags(code)
+        self.flags.clear()
+        results = self.address(self.arrays)
+        depth = self.load_word(0)
+        count = _count(self.kernel, self.number)
+        other = code.alloca("i32", 8)
+        code.add(f"store i32 0, ptr {other}")
+
+        def one(row: str) -> None:
+            at, left = code.alloca("i64", 8), code.alloca("i64", 8)
+            code.add(f"store i64 0, ptr {at}")
+            code.add(f"store i64 %stop, ptr {left}")
+
+            def halve(k: str) -> None:
+                n, start = code.let(f"load i64, ptr {left}"), code.let(f"load i64, ptr {at}")
+                half = code.let(f"and i64 {code.let(f'lshr i64 {n}, 1')}, -8")
+                bit = code.let(f"sub i64 {code.let(f'sub i64 {depth}, 1')}, {k}")
+                right = code.let(f"trunc i64 {code.let(f'lshr i64 {row}, {bit}')} to i1")
+                rest, middle = code.let(f"sub i64 {n}, {half}"), code.let(f"add i64 {start}, {half}")
+                code.add(f"store i64 {code.let(f'select i1 {right}, i64 {rest}, i64 {half}')}, ptr {left}")
+                code.add(f"store i64 {code.let(f'select i1 {right}, i64 {middle}, i64 {start}')}, ptr {at}")
+            code.loop("0", depth, 1, halve)
+            place = code.let(f"getelementptr i64, ptr {results}, i64 {code.let(f'mul i64 {row}, {count}')}")
+            n, start = code.let(f"load i64, ptr {left}"), code.let(f"load i64, ptr {at}")
+            flags = code.let(f"call i32 @tree{self.number}(ptr %data, ptr %block, i64 {start}, i64 {n}, ptr {place})")
+            self.gather(flags, other)
+        code.loop("%row0", "%row1", 1, one)
+        self.flags.note()
+        self.gather(code.let(f"load i32, ptr {other}"), self.flags.noted)
+        return self.framed(f"parts{self.number}")
+
+
+def _count(kernel: Kernel, number: int) -> int:
+    """How many reductions a pass has."""
+    inputs = len(kernel.inputs)
+    rows = passes_of(kernel, kernel.rowwise())[number][2]
+    return sum(kernel.steps[n - inputs].name == "reduce" for n in rows)
+
+
+class _Fold(_Part):
+    """Folds the parts' results and computes the row's values of one pass; writes those that are outputs."""
+
+    def __init__(self, kernel: Kernel, layouts: str, number: int, rows: list[int], reduces: list[int]) -> None:
+        super().__init__(kernel, layouts, number)
+        self.here_rows, self.reduces = rows, reduces
+
+    def text(self) -> str:
+        code = self.code
+        self.flags = Flags(code)
+        self.begin()
+        self.flags.clear()
+        results, values = self.address(self.arrays), self.address(self.arrays + 1)
+        depth = self.load_word(0)
+        count = len(self.reduces)
+        ambiguous = code.alloca("i32", 8)
+        code.add(f"store i32 0, ptr {ambiguous}")
+
+        def level(k: str) -> None:
+            deepest = code.let(f"sub i64 {depth}, 1")
+            width = code.let(f"shl i64 1, {code.let(f'sub i64 {deepest}, {k}')}")
+
+            def pair(i: str) -> None:
+                at = code.let(f"mul i64 {i}, {count}")
+                left = code.let(f"getelementptr i64, ptr {results}, i64 {code.let(f'mul i64 {at}, 2')}")
+                right = code.let(f"getelementptr i64, ptr {left}, i64 {count}")
+                target = code.let(f"getelementptr i64, ptr {results}, i64 {at}")
+                for j, value in enumerate(self.reduces):
+                    self.combine(value, j, left, right, target)
+            code.loop("0", width, 1, pair)
+        if self.reduces:
+            code.loop("0", depth, 1, level)
+        for value in self.here_rows:
+            char, kind = self.chars[value], stored(self.chars[value])
+            if value in self.reduces:
+                place = code.let(f"getelementptr i64, ptr {results}, i64 {self.reduces.index(value)}")
+                x = code.let(f"load {kind}, ptr {place}")
+                if self.step(value).loop[0] is np.add:
+                    x = code.let(f"fadd {kind} {x}, 0.0")
+                elif char in "fd":
+                    zero = code.let(f"zext i1 {code.let(f'fcmp oeq {kind} {x}, 0.0')} to i32")
+                    self.gather(code.let(f"mul i32 {zero}, {AMBIGUOUS}"), ambiguous)
+                self.row_values[value] = x
+            else:
+                self.row_value(value)
+            self.store(value, self.row_values[value], code.let(f"getelementptr i64, ptr {values}, i64 {value}"), "0", 1)
+        for array, value in enumerate(self.kernel.outputs, self.first_output):
+            if value in self.here_rows:
+                self.store(value, self.row_values[value], self.pointers[array], "0", 1)
+        self.gather(self.flags.read(), ambiguous)
+        code.add(f"ret i32 {code.let(f'load i32, ptr {ambiguous}')}")
+        return code.function(f"i32 @fold{self.number}(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, "
+                             "i64 %stop)")
+
