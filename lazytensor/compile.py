@@ -3,8 +3,8 @@
     capture -> key -> [plan cache] -> dag -> optimise -> order -> liveness -> lower -> run
 
 `realize` is the way through. A structure runs operation by operation, in program order, until it has come up so often
-(``config(plan_after=)``) or has taken so much time that a plan pays: a plan costs some 170 us an operation and saves one
-or two each time, and passes over memory. `lower.make_program` names the stages; the plan is kept.
+(``config(plan_after=)``) or has taken so much time that a plan pays: a plan costs some 170 us an operation and saves
+one or two each time, and passes over memory. `lower.make_program` names the stages; the plan is kept.
 """
 
 from __future__ import annotations

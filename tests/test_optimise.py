@@ -143,7 +143,8 @@ def test_stages_are_listed_and_can_be_stopped_at():
     x = vector()
     graph = captured(apply(NEGATIVE, apply(NEGATIVE, x)))
     made = {stage: type(make_program(graph, stage)).__name__ for stage in STAGES}
-    assert made == {"dag": "Dag", **{name: "Dag" for name, _ in PASSES}, "fuse": "list", "order": "Ordered", "liveness": "Live",
+    assert made == {"dag": "Dag", **{name: "Dag" for name, _ in PASSES}, "fuse": "list",
+                    "order": "Ordered", "liveness": "Live",
                     "memory": "Plan", "table": "Program"}
     assert identities(build(graph)) == make_program(graph, "identities")
     with pytest.raises(ValueError, match="no stage is called 'vectorise'"):

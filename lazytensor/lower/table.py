@@ -92,6 +92,12 @@ class KernelRecord:
         For each output the operation, and the record of one that writes to a part of an array.
     stores : bool
         Whether there are such.
+    arrays, numbers : tuple of int
+        Which inputs are arrays, and which are not.
+    slots : tuple of int
+        The slots of those that are arrays.
+    plain : bool
+        Whether none of them is read through a view.
     results : tuple of (int, int)
         The outputs that are kept: operation and index.
     live : tuple of (int, int)
@@ -107,7 +113,7 @@ class KernelRecord:
     """
 
     __slots__ = ("fused", "span", "last", "reads", "outputs", "results", "live", "empties", "general", "credit",
-                 "wait", "penalty", "arrays", "numbers", "stores")
+                 "wait", "penalty", "arrays", "numbers", "stores", "slots", "plain")
 
     def __init__(self, fused: Fused, records: tuple[Record, ...], slot: dict[int, int]) -> None:
         self.fused = fused
@@ -128,6 +134,8 @@ class KernelRecord:
         self.credit = 0.0
         self.wait = self.penalty = 0
         self.arrays = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind != NUMBER)
+        self.slots = tuple(self.reads[i][0] for i in self.arrays)
+        self.plain = not any(any(records[fused.members.index(self.reads[i][1])].viewed) for i in self.arrays)
         self.numbers = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind == NUMBER)
 
 
@@ -169,10 +177,14 @@ class Program:
         What runs where something taken for granted does not hold.
     plan : Plan
         What it was made from, for `explain`.
+    kernels : dict of int to KernelRecord
+        By the position of the first record that each replaces.
+    alone : KernelRecord or None
+        The kernel that replaces all records.
     """
 
     __slots__ = ("records", "rows", "leaves", "slots", "spare_slots", "same", "alike", "laid_alike", "guarded",
-                 "in_program_order", "needless", "otherwise", "plan", "kernels")
+                 "in_program_order", "needless", "otherwise", "plan", "kernels", "alone")
 
     def __init__(self, plan: Plan, leaves: int, fused: dict[int, Fused]) -> None:
         self.plan = plan
@@ -186,6 +198,8 @@ class Program:
         self.records = _records(plan, leaves)
         self.kernels: dict[int, KernelRecord] = {}
         self.rows = self._rows(fused)
+        first = self.kernels.get(0)
+        self.alone = first if first and first.span == len(self.records) and not (self.needless or self.same) else None
         numbers = [record.node for record in self.records]
         self.in_program_order = numbers == sorted(numbers)
 

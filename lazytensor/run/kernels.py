@@ -23,6 +23,9 @@ _CALL_NS = 400.0
 _ELEMENT_NS = 0.4
 """What NumPy takes for one operation: for the call, and for an element."""
 _PATIENCE = 1 << 10
+_SERIOUS = ~(2 | 32)
+"""The flags besides 'denormal' and 'inexact'; with REFUSED, all."""
+_ndarray = np.ndarray
 
 
 def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
@@ -33,12 +36,13 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     if record.stores:
         return _run_storing(record, graph, values)
     bound = graph.bound.get(record)
-    if bound is None:
+    if bound is None or bound.threads != current.threads:
         bound = _bind(record, graph, values, record)
     if bound is None or bound is _REFUSED:
         return False
-    made = [pool.empty(n.shape, n.dtype, n.strides) for n in [graph.nodes[number] for number, _ in record.outputs]]
-    return _launched(bound, record, graph, values, _inputs(record, graph, values) + made, made)
+    made = [pool.empty(*output) if large else _ndarray(*output[:2]) for large, output in bound.outputs]
+    arrays = [values[slot] for slot in record.slots] if record.plain else _inputs(record, graph, values)
+    return _launched(bound, record, graph, values, arrays + made, made)
 
 
 def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
@@ -57,7 +61,7 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
             targets.append(apply_view(steps, made[-1])[index])
     key = (record, *[(t.shape, t.strides) for t, (_, store) in zip(targets, record.outputs, strict=True) if store])
     bound = graph.bound.get(key)
-    if bound is None:
+    if bound is None or bound.threads != current.threads:
         bound = _bind(record, graph, values, key, targets)
     return bound is not _REFUSED and _launched(bound, record, graph, values, _inputs(record, graph, values) + targets,
                                                made)
@@ -84,8 +88,9 @@ def _inputs(record: KernelRecord, graph: Graph, values: list[Any]) -> list[Any]:
 
 def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph: Graph, values: list[Any],
               arrays: list[Any], made: list[Any]) -> bool:
-    flags = launch.run(bound, arrays, [values[record.reads[i][0]] for i in record.numbers])
-    if flags and (flags < 0 or any(flags & floating.mask(graph.nodes[n].errstate) for n in record.fused.members)):
+    flags = launch.run(bound, arrays, [values[record.reads[i][0]] for i in record.numbers] if record.numbers else ())
+    if flags & _SERIOUS and (
+            flags < 0 or any(flags & floating.mask(graph.nodes[n].errstate) for n in record.fused.members)):
         record.penalty = min(2 * record.penalty + 1, _PATIENCE)
         record.wait = record.penalty
         return False
@@ -135,5 +140,11 @@ def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targe
             t.shape == space or i in fused.row_writes for i, t in enumerate(targets)):
         by_row = {record.arrays.index(i) for i in fused.row_reads} | {inputs + i for i in fused.row_writes}
         found = launch.bind(fused.kernel, space, arrays, fused.rows, frozenset(by_row))
-    graph.bound[key] = found or _REFUSED
-    return graph.bound[key]
+    if found is None:
+        found = _REFUSED
+    else:
+        nodes = [graph.nodes[number] for number, _ in record.outputs]
+        found.outputs = [(n.strides is not None or n.nbytes >= pool.SMALL, (n.shape, n.dtype, n.strides))
+                         for n in nodes]
+    graph.bound[key] = found
+    return found

@@ -41,6 +41,8 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
         program = program.otherwise
     values = [x.buffer if type(x) is Node else x for x in graph.leaves]
     values += program.spare_slots
+    if program.alone is not None and not on_execute and not current.debug and _run_alone(program.alone, graph, values):
+        return []
     state = Floating()
     state.__enter__()
     try:
@@ -48,6 +50,19 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
     finally:
         state.__exit__()
     return _reported(state.errors, program, graph) if state.errors else state.errors
+
+
+def _run_alone(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
+    """A program of one kernel and nothing else."""
+    done = run_kernel(record, graph, values)
+    if done:
+        made, count = values.pop(), len(graph.leaves)
+        try:
+            _settle(record, graph, values, count, made)
+        except BaseException:
+            _settle(record, graph, values, count, made)
+            raise
+    return done
 
 
 def _run_rows(program: Program, graph: Graph, values: list[Any], state: Floating) -> None:
@@ -64,7 +79,14 @@ def _run_rows(program: Program, graph: Graph, values: list[Any], state: Floating
             node = nodes[number]
             if code == KERNEL:
                 if not hooks and not debug and run_kernel(record, graph, values):
-                    done = _settle(record, graph, values, count)
+                    made = values.pop()
+                    try:
+                        _settle(record, graph, values, count, made)
+                    except BaseException:  # an interrupt: once more, since half of it is worse than none
+                        _settle(record, graph, values, count, made)
+                        done = record.last
+                        raise
+                    done, made = record.last, None
                     for _ in range(record.span):
                         next(rows)
                 capsule = None if switch else capsule
@@ -107,12 +129,9 @@ def _run_rows(program: Program, graph: Graph, values: list[Any], state: Floating
         raise (error if node is None else explained(error, node)) from None
 
 
-def _settle(record: KernelRecord, graph: Graph, values: list[Any], count: int) -> int:
-    """After a kernel: results to those who hold them, operands forgotten. Gives the position that is done.
-
-    The arrays made are the last of `values`.
-    """
-    made, nodes, leaves = values.pop(), graph.nodes, graph.leaves
+def _settle(record: KernelRecord, graph: Graph, values: list[Any], count: int, made: list[Any]) -> None:
+    """After a kernel: the arrays made to those who hold them, operands forgotten. May be done twice."""
+    nodes, leaves = graph.nodes, graph.leaves
     for number, index in record.results:
         node = nodes[number]
         node.buffer = made[index]
@@ -129,7 +148,6 @@ def _settle(record: KernelRecord, graph: Graph, values: list[Any], count: int) -
             leaves[slot] = None
     for slot, index in record.live:
         values[slot] = made[index]
-    return record.last
 
 
 def _enter(state: Floating, node: Node, switch: bool) -> Any:
