@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from math import prod
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 from ..ir.layout import canonical, view_or_copy
 from ..ir.node import Node, leaf
 from ..run.pool import is_block
+from .build import at_line
 from .handle import (
+    WARNS,
     Tensor,
     View,
     apply_steps,
@@ -27,6 +30,7 @@ from .handle import (
     state_of,
     steps_of,
     wrap,
+    writing_of,
 )
 from .inplace import looked_at
 from .scalar import spelled_out
@@ -34,7 +38,9 @@ from .scalar import spelled_out
 _ndarray = np.ndarray
 
 
-_OWNDATA, _WRITEABLE = 4, 1024
+_OWNDATA, _ALIGNED, _WRITEABLE, _WARN_ON_WRITE = 4, 256, 1024, -(1 << 31)
+_FUTURE = ("future versions will not create a writeable array from broadcast_array. Set the writable flag explicitly "
+           "to avoid this warning.")
 
 
 class Flags:
@@ -48,7 +54,10 @@ class Flags:
     @property
     def writeable(self) -> bool:
         """Whether the array may be written to."""
-        return is_writeable(self._t)
+        writing = writing_of(self._t)
+        if writing is WARNS:
+            at_line(warnings.warn, (_FUTURE, FutureWarning))
+        return bool(writing)
 
     @property
     def owndata(self) -> bool:
@@ -58,8 +67,34 @@ class Flags:
     @property
     def num(self) -> int:
         """The flags as one number, with NumPy's bits."""
-        rest = geometry(self._t).flags.num & ~(_OWNDATA | _WRITEABLE)
-        return int(rest | _OWNDATA * self.owndata | _WRITEABLE * self.writeable)
+        rest = geometry(self._t).flags.num & ~(_OWNDATA | _WRITEABLE | _WARN_ON_WRITE | _ALIGNED)
+        writing = writing_of(self._t)
+        rest |= _ALIGNED * self.aligned
+        return int(rest | _OWNDATA * self.owndata | _WRITEABLE * bool(writing) | _WARN_ON_WRITE * (writing is WARNS))
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the elements lie where the processor wants them; known without running but for views of other dtypes.
+        """
+        v = self._t._value
+        if v.__class__ is View and (v.root._value.buffer is not None or v.dtype != v.root._value.dtype):
+            return bool(peek(self._t).flags.aligned)
+        return bool(geometry(self._t).flags.aligned)
+
+    @property
+    def behaved(self) -> bool:
+        """Whether the array is aligned and may be written to."""
+        return self.aligned and self.writeable
+
+    @property
+    def carray(self) -> bool:
+        """Whether the array is behaved and in C order."""
+        return self.behaved and self.c_contiguous
+
+    @property
+    def farray(self) -> bool:
+        """Whether the array is behaved and in Fortran order, but not in C order."""
+        return self.behaved and self.f_contiguous and not self.c_contiguous
 
     def __getattr__(self, name: str) -> Any:
         return getattr(geometry(self._t).flags, name)
@@ -122,6 +157,9 @@ class FlatIterator:
     def __setitem__(self, index: Any, value: Any) -> None:
         self._real[looked_at(index)] = looked_at(value)
 
+    def __delitem__(self, index: Any) -> None:
+        del self._real[looked_at(index)]
+
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return np.array(self._real, dtype=dtype)
 
@@ -143,7 +181,9 @@ class FlatIterator:
 FlatIterator.__name__ = FlatIterator.__qualname__ = "flatiter"
 FlatIterator.__module__ = "numpy"
 
-_KEYS = {"WRITEABLE": "writeable", "W": "writeable", "OWNDATA": "owndata", "O": "owndata"}
+_KEYS = {"WRITEABLE": "writeable", "W": "writeable", "OWNDATA": "owndata", "O": "owndata", "ALIGNED": "aligned",
+         "A": "aligned", "BEHAVED": "behaved", "B": "behaved", "CARRAY": "carray", "CA": "carray", "FARRAY": "farray",
+         "FA": "farray"}
 
 
 def set_writeable(t: Any, value: bool) -> None:
@@ -224,8 +264,9 @@ def _get_strides(self: Any) -> Any:
 
 def _set_strides(self: Any, strides: Any) -> None:
     real = export(self)
-    real.strides = strides
-    self._value = wrap(real)._value
+    at_line(setattr, (real, "strides", strides))
+    wrapped = wrap(real)
+    self._value, self._state = wrapped._value, wrapped._state
 
 
 def _get_real(self: Any) -> Any:
@@ -304,6 +345,12 @@ def _pinned(self: Any) -> Any:
     return export(self)
 
 
+def _get_ctypes(self: Any) -> Any:
+    """NumPy's object, which keeps this Tensor alive."""
+    real = _pinned(self).ctypes
+    return type(real)(self, real.data)
+
+
 def _address(name: str) -> Any:
     """A property for code that spells its name out. NumPy too would look it up, to take the array in, and pin its
     memory; it gets an AttributeError and goes on to `__array__`."""
@@ -327,7 +374,7 @@ _SIMPLE: dict[str, Any] = {
     "flags": (Flags, None), "base": (_get_base, None), "T": (_get_transposed, None),
     "mT": (_get_matrix_transposed, None), "real": (_get_real, _set_real), "imag": (_get_imag, _set_imag),
     "flat": (lambda t: FlatIterator(export(t).flat), _set_flat), "data": (lambda t: export(t).data, None),
-    "ctypes": (lambda t: _pinned(t).ctypes, None), "device": (lambda t: "cpu", None),
+    "ctypes": (_get_ctypes, None), "device": (lambda t: "cpu", None),
     "__array_interface__": (_address("__array_interface__"), None),
     "__array_struct__": (_address("__array_struct__"), None),
     "__array_priority__": (lambda t: 0.0, None),
@@ -346,11 +393,29 @@ def dlpack_device(self: Any) -> Any:
     return np.empty(0).__dlpack_device__()
 
 
+def _refusal(name: str) -> Any:
+    def refuse(self: Any, value: Any) -> None:
+        raise AttributeError(f"attribute '{name}' of 'numpy.ndarray' objects is not writable")
+    return refuse
+
+
+def sizeof(self: Any) -> int:
+    """As `numpy.ndarray.__sizeof__`: the header, and the memory if it is the array's own. Nothing runs."""
+    return _HEADER + 16 * len(self._value.shape) + (self.nbytes if self.flags.owndata else 0)
+
+
+_HEADER = sys.getsizeof(np.empty(())[...]) - (sys.getsizeof(object.__new__(Tensor)) - object.__sizeof__(
+    object.__new__(Tensor)))
+"""Of an array without axes; `sys.getsizeof` adds what the garbage collector keeps, which NumPy's arrays have not."""
+
+
 def _attach() -> None:
     for name, (get, put) in _SIMPLE.items():
         real = getattr(_ndarray, name, None)
-        setattr(Tensor, name, property(get, put, doc=getattr(real, "__doc__", None)))
-    for name, fn in {"setflags": setflags, "__dlpack__": dlpack, "__dlpack_device__": dlpack_device,
+        doc = getattr(real, "__doc__", None) or f"As `numpy.ndarray.{name}`."
+        setattr(Tensor, name, property(get, put or _refusal(name), doc=doc))
+    for name, fn in {"setflags": setflags, "__sizeof__": sizeof, "__dlpack__": dlpack,
+                     "__dlpack_device__": dlpack_device,
                      "to_device": to_device}.items():
         setattr(Tensor, name, fn)
 

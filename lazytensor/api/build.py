@@ -140,7 +140,7 @@ def record(op: Operation, inputs: tuple[Any, ...], attrs: Any, shape: tuple[int,
         if type(x) is Node and x.depth > depth:
             depth = x.depth
     depth += 1
-    if not lazy or not unchanged(capsule):
+    if not unchanged(capsule) or not lazy:
         depth = AT_ONCE
     node = make(op, inputs, attrs, shape, dtype, strides, capsule, depth, frame)
     bound(node)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .build import NOT_AN_ARRAY, made_real
 from .fallback import Loans, fallback
-from .handle import Tensor, apply_steps, export, geometry, peek
+from .handle import Tensor, apply_steps, export, geometry, peek, wrap
 from .relative import relative_view
 from .scalar import Scalar
 
@@ -32,13 +32,11 @@ def _array_of(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
     if order == "A" and not same:  # NumPy's order then is not that of `astype`
         return _eagerly(t, dtype, order, copy, ndmin)
     if copy is not True and same and _fits(t, order):
-        result = t if dtype is None or np.dtype(dtype).char == v.dtype.char else t.view(np.dtype(dtype))
+        result = t if dtype is None or np.dtype(dtype) is v.dtype else t.view(np.dtype(dtype))
     elif copy is False:
         raise ValueError(_avoidance())
     elif same:
         result = t.copy(_ORDERS[order])
-        if dtype is not None and np.dtype(dtype).char != v.dtype.char:
-            result = result.view(np.dtype(dtype))
     else:
         result = t.astype(dtype, order=_ORDERS[order])
     return result if len(v.shape) >= ndmin else _with_axes(result, ndmin, order)
@@ -89,12 +87,46 @@ def _on_real(fn: Callable[..., Any], given: Any, dtype: Any, *order: Any, like: 
     loans = Loans(peek)
     if like is not None:
         options["like"] = loans.lend(like)
+    lent = loans.lend(given)
     try:
-        return loans.returned(fn(loans.lend(given), dtype, *order, **options))
+        results = [fn(lent, dtype, *order, **options)]  # no name refers to the array, so it is the Tensor's alone
+        if lent is not given and loans.lent and results[0].dtype.kind == "O":
+            return wrap(_of_objects(fn, given, results[0], order, options))
+        return loans.returned(results.pop())
     except ValueError as error:
         if str(error) != NOT_AN_ARRAY:
             raise
-    return loans.returned(fn(loans.lend(made_real(given)), dtype, *order, **options))
+    made = _made(given, options)
+    if made is None:
+        made = made_real(given)
+    return loans.returned(fn(loans.lend(made), dtype, *order, **options))
+
+
+def _of_objects(fn: Callable[..., Any], given: Any, found: Any, order: Any, options: dict[str, Any]) -> Any:
+    """An array of objects, which holds the very objects that it was given, Tensors too."""
+    try:
+        return fn(given, object, *order, **options)
+    except (TypeError, ValueError):  # NumPy tells arrays from other objects that can be made arrays
+        return found
+
+
+def _made(given: Any, options: dict[str, Any]) -> Any:
+    """The Tensor that an object's `__array__` gives, or None. One that was asked for a copy has made it, as NumPy has
+    it: it is not copied again."""
+    make = getattr(type(given), "__array__", None)
+    if make is None or isinstance(given, type):
+        return None
+    copy = getattr(options.get("copy"), "value", options.get("copy"))  # NumPy has an enumeration of the same
+    if copy not in (True, False):
+        made = make(given)
+    else:
+        try:
+            made = make(given, copy=copy)
+        except TypeError:
+            made = make(given)
+        else:
+            options["copy"] = None if copy else False
+    return made if type(made) is Tensor else None
 
 
 @functools.wraps(np.array)

@@ -15,6 +15,8 @@ geometry   shape, strides and dtype over no memory, for functions that give view
 from __future__ import annotations
 
 import functools
+import operator
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,13 +25,15 @@ from numpy.lib.array_utils import byte_bounds
 
 from ..compile import realize
 from ..ir.layout import offset_of
+from . import lazy
 from .build import NOT_AN_ARRAY, made_real
-from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, wrap
+from .handle import WRITEABLE, Tensor, apply_steps, export, geometry, is_writeable, peek, wrap, writeable_of
 from .relative import relative_view
 from .scalar import Scalar
 from .scalar import value_of as scalar_value
 
 _ndarray = np.ndarray
+_getframe = sys._getframe
 _ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None), slice, type, np.dtype, _ndarray))
 
 GIVES = frozenset("""
@@ -53,6 +57,9 @@ SHAPES = frozenset("""
 """.split())
 """Functions that look at no element of their first argument and give no view."""
 
+_DEEPEST, _LONGEST = 64, (1 << 31) - 1
+"""What NumPy takes: of a list nested deeper (it may hold itself), or longer, it says what is wrong."""
+
 WRITING = ("out", "overwrite_input")
 _OUT_OF_C = {"concatenate": 2, "dot": 2, "busday_count": 5, "busday_offset": 5, "is_busday": 4}
 """Where the functions that are written in C take `out`; for others their code says it."""
@@ -61,12 +68,13 @@ _OUT_OF_C = {"concatenate": 2, "dot": 2, "busday_count": 5, "busday_offset": 5, 
 class Loans:
     """The real arrays lent to one call, and the Tensors that they belong to."""
 
-    __slots__ = ("take", "lent", "owners")
+    __slots__ = ("take", "lent", "owners", "depth")
 
     def __init__(self, take: Callable[[Any], Any]) -> None:
         self.take = take
         self.lent: dict[int, tuple[Any, Any]] = {}
         self.owners: dict[int, Any] = {}
+        self.depth = 0
 
     def lend(self, value: Any) -> Any:
         """What NumPy gets for an argument: real arrays for Tensors and NumPy's scalars, in containers too."""
@@ -93,7 +101,7 @@ class Loans:
         if t._value.dtype.hasobject:
             take = export
         array = take(t)
-        if array.flags.writeable and not is_writeable(t):
+        if array.flags.num & WRITEABLE and not is_writeable(t):
             array = array[...]
             array.flags.writeable = False
         self.lent[id(t)] = t, array
@@ -102,11 +110,16 @@ class Loans:
 
     def _sequence(self, value: Any, kind: Any) -> Any:
         """A list or tuple with what is ours replaced; the very same one if nothing is."""
+        if self.depth > _DEEPEST or len(value) > _LONGEST:
+            return value
         kinds = set(map(type, value))
         if kinds <= _ATOMS or not any(map(_concerns, kinds)):
             return value
         realize_all(value)
-        return kind([self.lend(v) for v in value])
+        self.depth += 1
+        lent = [self.lend(v) for v in value]
+        self.depth -= 1
+        return value if all(map(operator.is_, lent, value)) else kind(lent)
 
     def returned(self, value: Any) -> Any:
         """What the user gets for a result."""
@@ -114,7 +127,8 @@ class Loans:
         if kind is _ndarray:
             return self._array(value) if self.owners else wrap(value, 1)
         if kind is list or kind is tuple:
-            return kind([self.returned(v) for v in value])
+            own = [self.returned(v) for v in value]
+            return value if all(x is y for x, y in zip(own, value, strict=True)) else kind(own)
         if kind is dict:
             return {k: self.returned(v) for k, v in value.items()}
         if issubclass(kind, tuple) and hasattr(kind, "_fields"):
@@ -133,8 +147,9 @@ class Loans:
             return wrap(value)
         t, array = sharing[0] if len(sharing) == 1 else next(filter(_containing(value), sharing), sharing[0])
         step = relative_view, (offset_of(value) - offset_of(array), value.shape, value.strides, value.dtype)
-        view = apply_steps(t, (step,), value, value.flags.writeable)
-        view._value.locked = not value.flags.writeable and type(value.base) is not _ndarray
+        writeable = writeable_of(value)
+        view = apply_steps(t, (step,), value, writeable)
+        view._value.locked = not writeable and type(value.base) is not _ndarray
         return view
 
 
@@ -250,8 +265,32 @@ def fallback(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
     return known
 
 
+def is_fallback(function: Any) -> bool:
+    """Whether a function is one that `fallback` has made."""
+    wrapped = getattr(function, "__wrapped__", None)
+    return wrapped is not None and _made.get(wrapped) is getattr(function, "func", function)
+
+
+def _waiting(key: str, fn: Any, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose result is pending where its row of the table says that it may be."""
+    @unseen
+    def function(*args: Any, **kwargs: Any) -> Any:
+        rule = lazy.rule_of(key, fn)
+        result = lazy.NOW if rule is None else rule.pending(args, kwargs, _getframe(1))
+        return otherwise(*args, **kwargs) if result is lazy.NOW else result
+    return function
+
+
+def takes_geometry(fn: Any, name: str) -> bool:
+    """Whether a function of that name looks at no element of its first argument; a namesake in `numpy.ma` does."""
+    return (name in VIEWS or name in SHAPES) and getattr(fn, "__module__", None) in _PLAIN_MODULES
+
+
+_PLAIN_MODULES = ("numpy", "numpy.linalg", "numpy.lib.stride_tricks")
+
+
 def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
-    first = geometry if name in VIEWS or name in SHAPES else None
+    first = geometry if takes_geometry(fn, name) else None
     gives = name in GIVES or (first is None and str(getattr(fn, "__module__", "")).startswith(GIVING_MODULES))
     place = _writing_place(fn)
 
@@ -261,6 +300,12 @@ def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
             return applied(fn, args, kwargs, export)
         return applied(fn, args, kwargs, peek, first)
 
+    key = lazy.key_of(fn)
+    if key in lazy.TABLE:
+        function = _waiting(key, fn, function)
     functools.update_wrapper(function, fn)
+    text = getattr(fn, "__text_signature__", None)
+    if text is not None:
+        function.__text_signature__ = text
     function.__module__ = str(getattr(fn, "__module__", None) or "numpy").replace("numpy", "lazytensor", 1)
     return function

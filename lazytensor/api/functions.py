@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,12 +17,23 @@ from ..ir.dtypes import NUMERIC
 from ..ir.layout import elementwise as layout_of
 from ..ir.node import Node
 from ..ir.operation import register
-from . import matrix, methods
+from . import matrix, methods, puts
 from .build import NUMBERS, NotArray, handle, operand, record, shape_of
 from .fallback import fallback
 from .handle import Tensor
 
 _getframe = sys._getframe
+
+
+def check_arguments(real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raises NumPy's own TypeError if the arguments do not fit the parameters of its function."""
+    try:
+        inspect.signature(real).bind(*args, **kwargs)
+    except TypeError:
+        try:
+            real(*args, **kwargs)
+        except TypeError as error:
+            raise error from None
 
 
 def _by_method(name: str, method: str | None = None, rename: dict[str, str] | None = None) -> Callable[..., Any]:
@@ -35,7 +47,11 @@ def _by_method(name: str, method: str | None = None, rename: dict[str, str] | No
     def function(*args: Any, **kwargs: Any) -> Any:
         if args and type(args[0]) is Tensor:
             options = {renamed.get(k, k): v for k, v in kwargs.items() if v is not np._NoValue} if kwargs else kwargs
-            return own(*args, **options)
+            try:
+                return own(*args, **options)
+            except TypeError:
+                check_arguments(real, args, kwargs)
+                raise
         return otherwise(*args, **kwargs)
     return function
 
@@ -43,6 +59,10 @@ def _by_method(name: str, method: str | None = None, rename: dict[str, str] | No
 def _transpose(a: Any, axes: Any = None) -> Any:
     return a.transpose() if axes is None else a.transpose(*axes) if isinstance(axes, (tuple, list)) else (
         a.transpose(axes))
+
+
+def _reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
+    return a.reshape(shape, order=order) if copy is None else a.reshape(shape, order=order, copy=copy)
 
 
 def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
@@ -60,7 +80,8 @@ def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable
 
 def _clip(a: Any, a_min: Any = np._NoValue, a_max: Any = np._NoValue, out: Any = None, *, min: Any = np._NoValue,
           max: Any = np._NoValue, **kwargs: Any) -> Any:
-    if (a_min is not np._NoValue or a_max is not np._NoValue) and (min is not np._NoValue or max is not np._NoValue):
+    one = a_min is np._NoValue, a_max is np._NoValue
+    if one[0] is not one[1] or not one[0] and (min is not np._NoValue or max is not np._NoValue):
         return np.clip(np.empty(0), a_min, a_max, min=min, max=max)
     low = min if a_min is np._NoValue else a_min
     high = max if a_max is np._NoValue else a_max
@@ -85,12 +106,16 @@ def _on_tensors(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(real)
     def function(*args: Any, **kwargs: Any) -> Any:
         if args and type(args[0]) is Tensor:
-            return own(*args, **kwargs)
+            try:
+                return own(*args, **kwargs)
+            except TypeError:
+                check_arguments(real, args, kwargs)
+                raise
         return otherwise(*args, **kwargs)
     return function
 
 
-_WHERE = register("where", "call", np.where)
+_WHERE = register("where", "call", np.where, step="where")
 _where_on_real = fallback(np.where, "where")
 
 
@@ -124,18 +149,30 @@ def _pending_where(inputs: tuple[Any, ...]) -> Any:
     return handle(record(_WHERE, inputs, None, shape, dtype, strides, _getframe(2)))
 
 
+_diag_of_real = fallback(np.diag, "diag")
+
+
+@functools.wraps(np.diag)
+def _diag(v: Any, k: Any = 0) -> Any:
+    """See `numpy.diag`: the diagonal of a matrix is a view."""
+    if type(v) is Tensor and len(v._value.shape) == 2:
+        return methods.diagonal(v, k)
+    return _diag_of_real(v, k)
+
+
 LAZY: dict[str, Callable[..., Any]] = {
     **{name: _by_method(name) for name in (
-        "sum", "prod", "max", "min", "any", "all", "mean", "argmax", "argmin", "cumsum", "cumprod", "reshape", "ravel",
+        "sum", "prod", "max", "min", "any", "all", "mean", "argmax", "argmin", "cumsum", "cumprod", "ravel",
         "swapaxes", "squeeze", "round")},
     "amax": _by_method("amax", "max"), "amin": _by_method("amin", "min"), "around": _by_method("around", "round"),
-    "transpose": _on_tensors("transpose", _transpose), "copy": _on_tensors("copy", _copy),
+    "reshape": _on_tensors("reshape", _reshape), "transpose": _on_tensors("transpose", _transpose),
+    "copy": _on_tensors("copy", _copy),
     "sort": _on_tensors("sort", _sort), "clip": _on_tensors("clip", _clip),
     "var": _on_tensors("var", _statistic("var")), "std": _on_tensors("std", _statistic("std")),
     "real": _on_tensors("real", lambda val: val.real), "imag": _on_tensors("imag", lambda val: val.imag),
     "diagonal": _by_method("diagonal"), "shape": _on_tensors("shape", lambda a: a.shape),
     "ndim": _on_tensors("ndim", lambda a: a.ndim),
-    "dot": functools.wraps(np.dot)(matrix.dot), "where": where,
+    "dot": functools.wraps(np.dot)(matrix.dot), "where": where, "diag": _diag, **puts.WRITES,
 }
 
 

@@ -13,6 +13,7 @@ other files of this folder.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from sys import getrefcount
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..compile import realize
-from ..ir.layout import c_strides, canonical, dense, shadow
+from ..ir.layout import c_strides, canonical, dense, offset_of, shadow
 from ..ir.node import AT_ONCE, Node, leaf, new
 from ..ir.operation import Operation
 from ..run import pool
@@ -30,8 +31,10 @@ from .scalar import Scalar
 from .scalar import value_of as scalar_value
 
 _VIEW = Operation.VIEW
-_WRITEABLE = 1024
+WRITEABLE = 1024
 """The bit of `flags.num`; asking for `flags.writeable` of some arrays warns."""
+WARNS = 2
+"""What `writeable` is of what `broadcast_arrays` gives: it may be written to, with a warning the first time."""
 _ndarray: Any = np.ndarray
 _generic = np.generic
 
@@ -49,7 +52,7 @@ class View:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     strides: tuple[int, ...] | None
-    writeable: bool
+    writeable: int
     locked: bool
     of: tuple[int, ...]
     laid: tuple[int, ...] | None
@@ -64,11 +67,21 @@ class State:
     def __init__(self) -> None:
         self.memory: Any = None
         self.pinned = False
-        self.writeable = True
+        self.writeable: int = True
+
+
+def signature_of(kind: type) -> Any:
+    """What `inspect.signature` gives for one of NumPy's types; only `inspect` itself asks."""
+    inspect: Any = sys.modules.get("inspect")
+    if inspect is None:
+        raise AttributeError("__signature__")
+    return inspect.signature(kind)
 
 
 class _ArrayType(type):
     """`isinstance` holds for NumPy's own arrays too; a subclass is an eager subclass of NumPy's array."""
+
+    __signature__ = property(lambda cls: signature_of(_ndarray), doc="What `inspect.signature` gives: NumPy's.")
 
     def __instancecheck__(cls, instance: Any) -> bool:
         kind = type(instance)
@@ -93,6 +106,18 @@ class _Eager(_ndarray):
                             **{k: _ndarray if a is Tensor else a for k, a in kwargs.items()})
 
 
+TAKERS: dict[tuple[str, str], Any] = {
+    ("einops._backends", "is_appropriate_type"): _ndarray, ("pandas.core.common", "is_bool_indexer"): _ndarray,
+    ("pandas.core.algorithms", "_ensure_arraylike"): _ndarray, ("pandas.core.algorithms", "factorize"): _ndarray,
+    ("pandas.core.groupby.grouper", "__init__"): _ndarray, ("h5py._hl.selections", "select"): _ndarray,
+    ("h5py._hl.selections", "from_mask"): _ndarray, ("matplotlib.cbook", "_reshape_2D"): _ndarray,
+    ("scipy.sparse.linalg._interface", "aslinearoperator"): _ndarray, ("scipy.sparse._sputils", "isdense"): _ndarray,
+    ("sklearn.model_selection._search", "__init__"): _ndarray, ("xarray.core.variable", "as_compatible_data"): _generic,
+}
+"""Functions of other libraries, after their modules, that ask for a type of NumPy's, and then do with anything like it.
+"""
+
+
 class Tensor(metaclass=_ArrayType):
     """An N-dimensional array whose values are computed when they are needed; to a program it is `numpy.ndarray`.
 
@@ -111,6 +136,12 @@ class Tensor(metaclass=_ArrayType):
     __slots__ = ("_value", "_state", "__weakref__")
     _value: Any
     _state: State | None
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """This class; to `isinstance` in the functions of `TAKERS`, what they ask for."""
+        frame = sys._getframe(1)
+        return TAKERS.get((frame.f_globals.get("__name__", ""), frame.f_code.co_name), Tensor)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         return wrap(_ndarray.__new__(_ndarray, *[unwrapped(a) for a in args],
@@ -145,7 +176,7 @@ def tensor(node: Node) -> Tensor:
     return t
 
 
-def view_tensor(root: Tensor, steps: tuple[Any, ...], geometry: Any, writeable: bool) -> Tensor:
+def view_tensor(root: Tensor, steps: tuple[Any, ...], geometry: Any, writeable: int) -> Tensor:
     """A view over a root; `geometry` is an array (perhaps over no memory) with its shape, strides and dtype."""
     v = new(View)
     v.root = root
@@ -170,12 +201,23 @@ def root_of(t: Tensor) -> Tensor:
     return t if v.__class__ is Node else v.root
 
 
-def is_writeable(t: Tensor) -> bool:
-    """What ``t.flags.writeable`` says."""
+def writeable_of(array: Any) -> int:
+    """Whether a real array may be written to: False, True or WARNS."""
+    bits = array.flags.num
+    return WARNS if bits < 0 else bool(bits & WRITEABLE)
+
+
+def writing_of(t: Tensor) -> int:
+    """Whether a Tensor may be written to: False, True or WARNS."""
     v = t._value
     if v.__class__ is View:
-        return bool(v.writeable)
+        return int(v.writeable)
     return t._state is None or t._state.writeable
+
+
+def is_writeable(t: Tensor) -> bool:
+    """What ``t.flags.writeable`` says."""
+    return bool(writing_of(t))
 
 
 def geometry(t: Tensor) -> Any:
@@ -339,7 +381,7 @@ def export(t: Tensor) -> Any:
         memory = memory_of(v.root)
         array = apply_view(steps_of(t), memory)
     writeable = is_writeable(t)
-    if array.flags.writeable is not writeable:
+    if bool(array.flags.num & WRITEABLE) is not writeable:
         array.flags.writeable = writeable
     return array
 
@@ -356,12 +398,12 @@ def wrap(value: Any, holders: int = 0) -> Any:
     t = new(Tensor)
     t._value = node
     base = value.base
-    if base is None and getrefcount(value) <= _known.fresh + holders and value.flags.num & _WRITEABLE:
+    if base is None and getrefcount(value) <= _known.fresh + holders and value.flags.num & WRITEABLE:
         t._state = None
         return t
     state = t._state = State()
     state.memory = value
-    state.writeable = bool(value.flags.num & _WRITEABLE)
+    state.writeable = writeable_of(value)
     if base is not None and (type(base) is not _ndarray or base.base is not None):
         state.pinned = True
     elif not dense(value.shape, value.strides, value.dtype.itemsize):
@@ -399,12 +441,27 @@ def c_layout(t: Any) -> tuple[int, ...]:
     return t.strides if t.strides is not None else c_strides(t.shape, t.dtype.itemsize)
 
 
-def apply_steps(t: Tensor, steps: tuple[Any, ...], geometry_: Any, writeable: bool | None = None) -> Tensor:
+def apply_steps(t: Tensor, steps: tuple[Any, ...], geometry_: Any, writeable: int | None = None) -> Tensor:
     """A view of a Tensor by further steps, with the geometry that they give."""
     v = t._value
     if v.__class__ is Node:
-        return view_tensor(t, steps, geometry_, is_writeable(t) if writeable is None else writeable)
+        return view_tensor(t, steps, geometry_, writing_of(t) if writeable is None else writeable)
+    if len(v.steps) >= _MANY_STEPS:
+        _shorten(v)
     return view_tensor(v.root, steps_of(t) + steps, geometry_, v.writeable if writeable is None else writeable)
+
+
+_MANY_STEPS = 12
+
+
+def _shorten(v: View) -> None:
+    """Replaces the many steps of a view of a view of a view by one: ``x = x[1:]`` in a loop stays linear."""
+    node = v.root._value
+    if v.of is not node.shape or v.given != node.dtype or node.dtype.hasobject:
+        return
+    base = shadow(node.shape, node.strides, node.dtype)
+    seen = apply_view(v.steps, base)
+    v.steps = ((relative_view, (offset_of(seen) - offset_of(base), seen.shape, seen.strides, seen.dtype)),)
 
 
 def _calibrate() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import sys
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,19 @@ from ..ir.layout import shadow
 from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
 from ..run.floating import in_force, unchanged
-from .build import NUMBERS, NotArray, at_line, bound, handle, is_pending, operand, record, stand_in
+from .build import (
+    NOT_AN_ARRAY,
+    NUMBERS,
+    NotArray,
+    at_line,
+    bound,
+    handle,
+    is_pending,
+    made_real,
+    operand,
+    record,
+    stand_in,
+)
 from .handle import (
     Tensor,
     alone,
@@ -23,7 +37,6 @@ from .handle import (
     export,
     geometry,
     is_shared,
-    is_writeable,
     lock_of,
     peek,
     root_of,
@@ -31,8 +44,9 @@ from .handle import (
     unwrapped,
     view_tensor,
     wrap,
+    writing_of,
 )
-from .inplace import change, looked_at
+from .inplace import change, looked_at, read_only
 from .scalar import Scalar, value_of
 
 _getframe = sys._getframe
@@ -43,7 +57,8 @@ _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 
 _GATHER = register("getitem", "call", lambda array, *indices, template: array[_rebuilt(template, indices)],
                    label="getitem")
-_STORE = register("setitem", "mutate", lambda view, value, index: operator.setitem(view, index, value), label="cast")
+_STORE = register("setitem", "mutate", lambda view, value, index: operator.setitem(view, index, value), label="cast",
+                  step="store")
 _SCATTER = register("setitem_at", "mutate", lambda view, value, *rest: operator.setitem(
     view, _rebuilt(rest[-1], rest[:-1]), value), label="cast")
 
@@ -101,7 +116,7 @@ def getitem(self: Any, index: Any) -> Any:
                     return view_tensor(self, ((_getitem, (index,)),), found, state is None or state.writeable)
                 return found if type(found) is not np.void else export(self)[index]
         elif kind is slice or (kind is tuple and _is_basic(index) and _gives_array(index, v.shape)):
-            return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], is_writeable(self))
+            return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], writing_of(self))
     return _general_getitem(self, index)
 
 
@@ -147,7 +162,12 @@ def _advanced(self: Any, index: Any) -> Any:
             node = record(_GATHER, (operand(self), chosen), (("template", (_HERE,)),), shape, v.dtype, None,
                           _getframe(3))
             return handle(node) if shape else wrap(peek(self)[picked])
-    return wrap(peek(self)[_real(index)])
+    try:
+        return wrap(peek(self)[_real(index)])
+    except ValueError as error:
+        if str(error) != NOT_AN_ARRAY:
+            raise
+    return wrap(peek(self)[made_real(_real(index))])
 
 
 def _real(index: Any) -> Any:
@@ -209,13 +229,15 @@ def _write_now(root: Any, index: Any, value: Any) -> bool:
     buffer = node.buffer
     if buffer is None or not alone(node, buffer):
         return False
-    buffer[index] = value
+    if _goes_in_silently(value, node.dtype):
+        buffer[index] = value
+    else:
+        at_line(operator.setitem, (buffer, index, value))
     return True
 
 
 def _general_setitem(self: Any, index: Any, value: Any) -> None:
-    if not is_writeable(self):
-        raise ValueError("assignment destination is read-only")
+    read_only(self, "assignment destination is read-only")
     index = plain(index)
     if type(value) is Tensor and value._value.__class__ is not Node and _is_itself(self, index, value):
         return
@@ -226,7 +248,8 @@ def _general_setitem(self: Any, index: Any, value: Any) -> None:
         done = False
     if not done:
         real = export(self)
-        at_line(operator.setitem, (real, _real(index), looked_at(value)))
+        stored = value if type(value) is Tensor and self._value.dtype.hasobject else looked_at(value)
+        at_line(operator.setitem, (real, _real(index), stored))
 
 
 def _is_itself(self: Any, index: Any, value: Any) -> bool:
@@ -243,8 +266,30 @@ def _is_itself(self: Any, index: Any, value: Any) -> bool:
 def _element_value(value: Any, dtype: np.dtype[Any]) -> Any:
     """A number as an array with the destination's dtype; NumPy's error if it does not go in."""
     cell = np.empty((), dtype)
-    cell[()] = value
+    if _goes_in_silently(value, dtype):
+        cell[()] = value
+    else:
+        at_line(operator.setitem, (cell, (), value))
     return leaf(cell, None)
+
+
+def _goes_in_silently(value: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether it is certain that NumPy does not warn when it stores a number in an element of a dtype."""
+    kind = type(value)
+    return kind is float and dtype.char == "d" or kind is dtype.type or (
+        kind is int or kind is bool) and dtype.kind in "iub"
+
+
+def _is_refused_whole(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    """Whether NumPy writes nothing at all of a sequence before it finds that it cannot be assigned."""
+    size = prod(shape) * dtype.itemsize
+    for byte in (0, 255) if size else ():
+        memory = np.full(size, byte, np.uint8)
+        with np.errstate(all="ignore"), contextlib.suppress(Exception):
+            memory.view(dtype).reshape(shape)[...] = value
+        if (memory != byte).any():
+            return False
+    return True
 
 
 def _value_operand(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
@@ -255,7 +300,12 @@ def _value_operand(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> 
         if dtype.names:
             raise NotArray
         array = np.empty(shape, dtype)
-        array[...] = value
+        try:
+            at_line(operator.setitem, (array, ..., value))
+        except Exception:
+            if _is_refused_whole(value, shape, dtype):
+                raise
+            raise NotArray from None  # in the memory that is assigned to, NumPy leaves what it wrote before the error
         return leaf(array, None)
     node = operand(value)
     if issubclass(kind, _generic) and node.dtype.char not in NUMERIC:

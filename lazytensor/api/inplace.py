@@ -7,6 +7,7 @@ memory or on a copy of it. What may not wait is done by NumPy itself on the root
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..ir.node import AT_ONCE, Node, make
 from ..ir.operation import Operation, register
 from ..run import floating
 from .build import at_line, bound, operand, resolved, shape_of, stand_in
-from .handle import Tensor, export, is_shared, is_writeable, lock_of, peek, root_of, steps_of
+from .handle import WARNS, Tensor, export, is_shared, lock_of, peek, root_of, steps_of, writing_of
 from .scalar import Scalar, value_of
 
 _VIEW = Operation.VIEW
@@ -29,8 +30,29 @@ computed without FMA."""
 
 def read_only(t: Tensor, message: str) -> None:
     """Raises NumPy's error if the Tensor may not be written."""
-    if not is_writeable(t):
+    writing = writing_of(t)
+    if not writing:
         raise ValueError(message)
+    if writing is WARNS:
+        at_line(warnings.warn, (_OVERLAPPING, DeprecationWarning))
+        forget_to_warn(t)
+
+
+_OVERLAPPING = ("Numpy has detected that you (may be) writing to an array with\noverlapping memory from "
+                "np.broadcast_arrays. If this is intentional\nset the WRITEABLE flag True or make a copy immediately "
+                "before writing.")
+
+
+def forget_to_warn(t: Tensor) -> None:
+    """A write to this Tensor, and to what it is a view of, warns no more."""
+    v, root = t._value, root_of(t)
+    if v.__class__ is not Node:
+        v.writeable = True
+    state = root._state
+    if state is not None and state.writeable is WARNS:
+        state.writeable = True
+        if state.memory is not None:
+            state.memory.flags.writeable = True
 
 
 def looked_at(value: Any) -> Any:

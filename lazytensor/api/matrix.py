@@ -13,9 +13,9 @@ from ..ir.dtypes import NUMERIC, record_of
 from ..ir.node import Node
 from ..ir.operation import register
 from .build import NotArray, handle, operand, record, stand_in
-from .handle import Tensor, export, unwrapped
+from .handle import Tensor, unwrapped
 from .inplace import looked_at
-from .operators import on_real
+from .operators import in_place_on_real, on_real
 
 _ndarray = np.ndarray
 _MATMUL = register("matmul", "call", np.matmul, label="matmul")
@@ -29,14 +29,14 @@ def _ready(a: Any, b: Any) -> bool:
             and (len(a.shape) <= 2 and len(b.shape) <= 2 or a.strides is None is b.strides))
 
 
-def matmul(left: Any, right: Any, frame: Any) -> Any:
-    """``left @ right``."""
+def matmul(left: Any, right: Any, frame: Any, fn: Any = operator.matmul) -> Any:
+    """``left @ right``; `fn` is the ufunc if that was called."""
     if type(left) is _ndarray or type(right) is _ndarray:  # copies of one array would not be one array
-        return on_real(operator.matmul, left, right)
+        return on_real(fn, left, right)
     try:
         a, b = operand(left), operand(right)
     except NotArray:
-        return on_real(operator.matmul, left, right)
+        return on_real(fn, left, right)
     if not _ready(a, b):
         return on_real(np.matmul, left, right)
     shape = _matmul_shape(a, b)
@@ -80,6 +80,11 @@ def dot(left: Any, right: Any, out: Any = None) -> Any:
     return handle(record(_DOT, (a, b), None, shape, dtype, None, frame))
 
 
+def _dot_method(self: Any, b: Any, out: Any = None) -> Any:
+    """As `numpy.ndarray.dot`."""
+    return dot(self, b, out)
+
+
 def _matmul_method(self: Any, other: Any) -> Any:
     return matmul(self, other, sys._getframe(1))
 
@@ -89,13 +94,11 @@ def _rmatmul_method(self: Any, other: Any) -> Any:
 
 
 def _imatmul_method(self: Any, other: Any) -> Any:
-    real = export(self)
-    real @= looked_at(other)
-    return self
+    return in_place_on_real(operator.imatmul, self, other)
 
 
 _METHODS: dict[str, Any] = {
-    "__matmul__": _matmul_method, "__rmatmul__": _rmatmul_method, "__imatmul__": _imatmul_method, "dot": dot,
+    "__matmul__": _matmul_method, "__rmatmul__": _rmatmul_method, "__imatmul__": _imatmul_method, "dot": _dot_method,
 }
 for _name, _method in _METHODS.items():
     setattr(Tensor, _name, _method)

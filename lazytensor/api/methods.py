@@ -5,7 +5,6 @@ from __future__ import annotations
 import opcode
 import sys
 from collections.abc import Callable
-from math import prod
 from types import GenericAlias
 from typing import Any
 
@@ -17,7 +16,7 @@ from ..ir.dtypes import NUMERIC, record_of
 from ..ir.node import Node
 from ..ir.operation import register
 from .build import NotArray, at_line, elementwise, handle, operand, record
-from .handle import Tensor, apply_steps, export, geometry, peek, read, swallowed, tensor, wrap, wrap_all
+from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, read, swallowed, tensor, wrap, wrap_all
 from .inplace import change, looked_at
 from .reductions import at_once
 
@@ -31,8 +30,8 @@ def _cast(array: Any, out: Any) -> Any:
     return out
 
 
-CAST = register("astype", "elementwise", _cast, label="cast")
-COPY = register("copy", "elementwise", _cast)
+CAST = register("astype", "elementwise", _cast, label="cast", step="cast")
+COPY = register("copy", "elementwise", _cast, step="cast")
 _RESHAPE = register("reshape", "call", lambda array, shape, order: array.reshape(shape, order=order).copy("K"))
 _ROUND = register("round", "call", _ndarray.round, label="multiply")
 _SORT = register("sort", "mutate", lambda view, axis, kind: view.sort(axis=axis, kind=kind))
@@ -62,20 +61,25 @@ def diagonal(self: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 def squeeze(self: Any, axis: Any = None) -> Any:
     """As `numpy.ndarray.squeeze`."""
-    return apply_steps(self, ((_ndarray.squeeze, (axis,)),), _ndarray.squeeze(geometry(self), axis))
+    squeezed = _ndarray.squeeze(geometry(self), axis)
+    if squeezed.ndim == len(self._value.shape):
+        return self
+    return apply_steps(self, ((_ndarray.squeeze, (axis,)),), squeezed)
 
 
 def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
     """As `numpy.ndarray.reshape`: a view if the layout allows it, else a (pending) copy."""
     frame = _getframe(1)
-    if len(shape) == 1 and not isinstance(shape[0], int):
-        shape, = shape
-        if shape is not None:
-            shape = tuple(looked_at(shape)) if hasattr(shape, "__len__") else (int(looked_at(shape)),)
     v = self._value
-    if v.dtype.hasobject or shape is None or order not in ("C", "F", "A"):
+    for n in shape:
+        if type(n) is not int:
+            shape = _lengths(shape, v.shape)
+            break
+    else:
+        if not shape:
+            geometry(self).reshape()  # raises
+    if v.dtype.hasobject or order not in ("C", "F", "A"):
         return wrap_all(export(self).reshape(shape, order=order))
-    shape = tuple([int(looked_at(n)) for n in shape]) if all(hasattr(n, "__index__") for n in shape) else shape
     view = None if copy else layout.view_or_copy(v.shape, v.strides, v.dtype, shape, order)
     if view is not None:
         if view.shape == v.shape and order == "C":
@@ -84,6 +88,16 @@ def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) 
     if copy is False:
         raise ValueError("Unable to avoid creating a copy while reshaping.")
     return reshape(copied(self, order, frame), shape, order=order)
+
+
+def _lengths(given: tuple[Any, ...], old: tuple[int, ...]) -> tuple[int, ...]:
+    """The lengths that `reshape` is given otherwise than as Python ints; NumPy's error if they are none."""
+    shape = given[0] if len(given) == 1 else given
+    if type(shape) in (tuple, list):
+        if set(map(type, shape)) <= {int}:
+            return tuple(shape)
+        shape = tuple([looked_at(n) for n in shape])
+    return layout.shadow(old, None, np.dtype(bool)).reshape(looked_at(shape)).shape  # C order: never a copy
 
 
 def _reshaped(array: Any, shape: Any, order: str) -> Any:
@@ -115,6 +129,8 @@ def flatten(self: Any, order: str = "C") -> Any:
 def view(self: Any, *args: Any, **kwargs: Any) -> Any:
     """As `numpy.ndarray.view`; an ndarray subclass gives an eager array over the same memory."""
     given = {**dict(zip(("dtype", "type"), args, strict=False)), **kwargs}
+    if len(args) > 2 or len(given) != len(args) + len(kwargs) or not given.keys() <= {"dtype", "type"}:
+        return _ndarray.view(geometry(self), *args, **kwargs)  # NumPy's error
     kind = given.get("dtype")
     if kind is Tensor:
         given.pop("dtype")
@@ -190,7 +206,10 @@ def conjugate(self: Any, *args: Any, **kwargs: Any) -> Any:
         return at_once(_ndarray.conjugate, self, args, kwargs)
     if self._value.dtype.kind != "c":
         return self
-    return handle(elementwise(record_of(np.conjugate), (operand(self),), _getframe(1)))
+    try:
+        return handle(elementwise(record_of(np.conjugate), (operand(self),), _getframe(1)))
+    except NotArray:
+        return at_once(_ndarray.conjugate, self, (), {})
 
 
 def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
@@ -217,7 +236,8 @@ _CLIP = np._core.umath.clip  # type: ignore[attr-defined]
 def round_(self: Any, decimals: int = 0, out: Any = None) -> Any:
     """As `numpy.ndarray.round`."""
     v = self._value
-    if out is None and v.strides is None and v.dtype.char in "fd" and type(decimals) is int and v.shape:
+    plain = v.strides is None and v.dtype.char in "fd" and v.dtype.isnative
+    if out is None and plain and type(decimals) is int and v.shape:
         return tensor(record(_ROUND, (read(self),), (("decimals", decimals),), v.shape, v.dtype, None, _getframe(1)))
     return at_once(_ndarray.round, self, (decimals,), {} if out is None else {"out": out})
 
@@ -236,7 +256,7 @@ def sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stab
     """As `numpy.ndarray.sort`; pending."""
     v = self._value
     if order is None and stable is None and v.dtype.char in NUMERIC and type(axis) is int and (
-            self.flags.writeable and -len(v.shape) <= axis < len(v.shape)
+            is_writeable(self) and -len(v.shape) <= axis < len(v.shape)
             and kind in (None, "quicksort", "mergesort", "heapsort", "stable")):
         if change(_SORT, self, (), (axis, kind), _getframe(1)):
             return
@@ -268,15 +288,20 @@ def _reading_method(name: str) -> Callable[..., Any]:
 
 def resize(self: Any, *new_shape: Any, refcheck: bool = True) -> None:
     """As `numpy.ndarray.resize`; whether others refer to the array is not checked."""
-    shape = new_shape[0] if len(new_shape) == 1 and not isinstance(new_shape[0], int) else new_shape
-    if prod(shape) == self.size:
-        self.shape = shape
+    new_shape = tuple([looked_at(n) for n in new_shape])
+    probe = np.empty(0, "V0")
+    probe.resize(*new_shape, refcheck=refcheck)  # NumPy's errors for what is no shape
+    if not new_shape or new_shape == (None,):
         return
-    if self.base is not None:
+    if probe.size == self.size:
+        self.shape = probe.shape
+        return
+    if not self.flags.owndata:
         raise ValueError("cannot resize this array: it does not own its data")
     real = peek(self).copy()
     real.resize(*new_shape, refcheck=False)
-    self._value = wrap(real)._value
+    wrapped = wrap(real, 1)
+    self._value, self._state = wrapped._value, wrapped._state
 
 
 # ---- to Python -------------------------------------------------------------------------------------------------------
@@ -308,6 +333,14 @@ def array_method(self: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     if copy or (dtype is not None and np.dtype(dtype) != self._value.dtype):
         return np.array(peek(self), dtype=dtype, copy=True if copy is None else copy)
     return export(self)
+
+
+def array_wrap(self: Any, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+    """As `numpy.ndarray.__array_wrap__`."""
+    if type(array) is not Tensor and type(array) is not _ndarray:
+        return np.empty(0).__array_wrap__(array)
+    result = wrap(array)
+    return result[()] if return_scalar and not result.shape else result
 
 
 def _from_value(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -342,7 +375,7 @@ def rebuilt(array: Any) -> Any:
 
 def reduce_(self: Any, protocol: Any = 2) -> Any:
     """Pickles the value; another process needs lazytensor to read it."""
-    return rebuilt, (peek(self),)
+    return rebuilt, (export(self) if protocol >= 5 else peek(self),)
 
 
 def deepcopy_(self: Any, memo: Any) -> Any:
@@ -365,6 +398,7 @@ def _attach() -> None:
            "view": view, "getfield": getfield, "copy": copy, "astype": astype, "byteswap": byteswap,
            "conj": conjugate, "conjugate": conjugate, "clip": clip, "round": round_, "fill": fill, "sort": sort,
            "resize": resize, "realize": realize_method, "numpy": numpy_method, "__array__": array_method,
+           "__array_wrap__": array_wrap,
            "__reduce_ex__": reduce_, "__reduce__": reduce_, "__deepcopy__": deepcopy_,
            "__copy__": lambda self: copy(self, "K")}
     for name, fn in own.items():

@@ -20,14 +20,17 @@ from typing import Any
 import numpy as np
 
 from . import attributes, buffer, indexing, operators, reductions  # noqa: F401  what Tensors can do is attached by these
+from . import laziness as laziness
 from .creation import CREATION
 from .fallback import fallback
 from .functions import HANDLED, LAZY
 from .handle import Tensor, wrap
 from .objects import OBJECTS
+from .standard import frequencies, with_descending
 from .ufuncs import ufunc
 
 PACKAGE = __name__.partition(".")[0]
+LAZY.update(with_descending(LAZY))
 
 PASSED_ON = frozenset("""
     seterr geterr seterrcall geterrcall setbufsize getbufsize set_printoptions get_printoptions printoptions
@@ -49,8 +52,10 @@ def _replaced() -> dict[int, Any]:
     """What stands for each of NumPy's objects that has something else than the generated fallback, by its id."""
     table: dict[int, Any] = {id(np.ndarray): Tensor, id(np.ufunc): ufunc}
     for name, own in {**LAZY, **CREATION, **OBJECTS}.items():
-        table[id(getattr(np, name))] = own
+        real = getattr(np, name)
+        table[id(real)] = own
         _place(own, PACKAGE)
+        laziness.describe(own, real, name)
     return table
 
 
@@ -58,6 +63,53 @@ def _place(own: Any, module: str) -> None:
     """Says where pickle will find a function."""
     if isinstance(own, (types.FunctionType, ufunc)):
         own.__module__ = module
+
+
+class Function(functools.partial[Any]):
+    """One of NumPy's functions that other classes may take over (`__array_function__`): such a class is handed NumPy's
+    own, which is therefore equal to ours, so that either is found in a dict of them. (A call costs less through a
+    `partial` than through a `__call__` in Python.)
+
+    >>> import numpy, lazytensor
+    >>> {numpy.sum: 1}[lazytensor.sum], {lazytensor.sum: 2}[numpy.sum]
+    (1, 2)
+    """
+
+    __wrapped__: Any
+    __name__: str
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is self.__wrapped__ or (
+            type(other) is Function and other.__wrapped__ is self.__wrapped__)
+
+    def __hash__(self) -> int:
+        return hash(self.__wrapped__)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        bound = instance is not None and type(self.__wrapped__) is _DISPATCHED  # those written in C do not bind
+        return types.MethodType(self, instance) if bound else self
+
+    def __reduce__(self) -> Any:
+        return self.__name__
+
+    def __repr__(self) -> str:
+        return f"<function {self.__name__} at {id(self):#x}>"
+
+
+_DISPATCHED = type(np.sum)
+_NOT_IN_PYTHON = (_DISPATCHED, types.BuiltinFunctionType)
+_functions: dict[Any, Function] = {}
+
+
+def _equal_to(real: Any, own: Any) -> Function:
+    """Our function as one that is equal to NumPy's; the same each time."""
+    known = _functions.get(real)
+    if known is None:
+        known = _functions[real] = Function(own)
+        named: dict[str, Any] = {
+            name: getattr(own, name) for name in functools.WRAPPER_ASSIGNMENTS if hasattr(own, name)}
+        known.__dict__.update({**vars(own), **named, "__wrapped__": real})
+    return known
 
 
 def ours(value: Any, name: str, module: str = PACKAGE) -> Any:
@@ -72,6 +124,11 @@ def ours(value: Any, name: str, module: str = PACKAGE) -> Any:
     module : str
         The name of our module that asks.
     """
+    own = _stands_for(value, name, module)
+    return _equal_to(value, own) if type(value) in _NOT_IN_PYTHON and type(own) is types.FunctionType else own
+
+
+def _stands_for(value: Any, name: str, module: str) -> Any:
     own = _replaced().get(id(value))
     if own is not None:
         return own
@@ -82,14 +139,25 @@ def ours(value: Any, name: str, module: str = PACKAGE) -> Any:
     if type(value) is np.ufunc:
         own = _replaced()[id(value)] = ufunc(value)
     elif isinstance(value, _FUNCTIONS) or type(value).__name__ == "cython_function_or_method":
-        known = HANDLED.get(value)
-        if known is not None:
-            return known
+        own = HANDLED.get(value)
+        if own is not None:
+            laziness.describe(own, value, full_name(name, module))
+            return own
         own = handled(value, name)
+        laziness.describe(own, value, full_name(name, module))
     else:
         return wrap(value)
     _place(own, module)
     return own
+
+
+def full_name(name: str, module: str) -> str:
+    """A name with that of its module before it, as under ``numpy.``."""
+    room = module.partition(".")[2]
+    return f"{_ALIASES.get(room, room)}.{name}" if room else name
+
+
+_ALIASES = {"lib.scimath": "emath"}
 
 
 def handled(func: Any, name: str = "") -> Callable[..., Any]:
@@ -130,9 +198,13 @@ def missing(name: str) -> Any:
         return ours(value, name)
     if str(error) != f"module 'numpy' has no attribute {name!r}":
         raise AttributeError(str(error), name=None)
-    near = difflib.get_close_matches(name, np.__all__, 1)
-    hint = f". Did you mean: {near[0]!r}?" if near else ""
-    raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}{hint}", name=None)
+    raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}{suggestion(name, np.__all__)}", name=None)
+
+
+def suggestion(name: str, names: Sequence[str]) -> str:
+    """What to add to the message about an unknown name: the nearest one, if one is near."""
+    near = difflib.get_close_matches(name, names, 1)
+    return f". Did you mean: {near[0]!r}?" if near else ""
 
 
 def _asked(name: str) -> tuple[Any, AttributeError | None]:
@@ -152,16 +224,20 @@ class Mirror(types.ModuleType):
         super().__init__(name, real.__doc__)
         self.__dict__["_real"] = real
         own = _own_names(name)
-        if own:
-            self.__dict__.update(own)
+        for key, value in own.items():
+            if isinstance(value, types.FunctionType):
+                laziness.describe(value, getattr(real, key), full_name(key, name))
+        self.__dict__.update(own)
 
     def __getattr__(self, name: str) -> Any:
         real = self.__dict__["_real"]
         try:
             value = getattr(real, name)
         except AttributeError as error:
-            raise AttributeError(str(error).replace(f"module '{real.__name__}'", f"module '{self.__name__}'"),
-                                 name=name, obj=self) from None
+            message = str(error).replace(f"module '{real.__name__}'", f"module '{self.__name__}'")
+            if str(error) == f"module {real.__name__!r} has no attribute {name!r}":
+                message += suggestion(name, getattr(real, "__all__", None) or dir(real))
+            raise AttributeError(message, name=None) from None
         if name.startswith("__") and name != "__all__" and name not in getattr(real, "__all__", ()):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name, obj=self)
         own = ours(value, name, self.__name__)
@@ -177,6 +253,8 @@ def _own_names(name: str) -> dict[str, Any]:
         from .random import RANDOM
 
         return RANDOM
+    if name == f"{PACKAGE}.fft":
+        return frequencies()
     return {}
 
 
@@ -227,3 +305,6 @@ def install() -> None:
     """Makes the submodules importable; after Python's own finders, which find the files of this package."""
     if Finder not in sys.meta_path:
         sys.meta_path.append(Finder)
+    for name, method in vars(Tensor).items():
+        if type(method) is types.FunctionType and hasattr(np.ndarray, name):
+            vars(method)["__wrapped__"] = getattr(np.ndarray, name)  # its signature is shown

@@ -15,7 +15,9 @@ from .ufuncs import ufunc
 
 
 class vectorize(np.vectorize):
-    __doc__ = np.vectorize.__doc__
+    __doc__ = f"""{np.vectorize.__doc__}
+    With lazytensor, the arrays that it is called on are computed first, and the function is called at once.
+    """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the function on the elements, which are computed first; see `numpy.vectorize`."""
@@ -59,7 +61,9 @@ def _plain(key: Any) -> Any:
 
 
 class NpzFile(_RealArchive):
-    __doc__ = _RealArchive.__doc__
+    __doc__ = f"""{_RealArchive.__doc__}
+    With lazytensor, the arrays are Tensors; each is read from the file when it is asked for.
+    """
 
     def __getitem__(self, key: str) -> Any:
         """The array of that name."""

@@ -22,6 +22,7 @@ from ..ir.node import AT_ONCE, Node, leaf, make, new, tick
 from ..ir.operation import Operation, register
 from ..run import floating, pins
 from ..run.floating import in_force, unchanged, watch
+from . import lazy
 from .build import (
     NUMBERS,
     NotArray,
@@ -110,8 +111,7 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
         dtype = row.get(kind) if row is not None and shape else None
         if dtype is not None:
             capsule = in_force()
-            filters = _warnings.filters
-            if not (capsule is watch.capsule and filters is watch.filters and filters[0] is watch.first
+            if not (capsule is watch.capsule and _warnings.filters == watch.filters
                     and _warnings._showwarnmsg_impl is watch.show) and not floating.unchanged(capsule):
                 depth = AT_ONCE
             frame = _getframe(up)
@@ -155,11 +155,10 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
             dtype = fast.get(a.dtype.num)
             if dtype is not None:
                 capsule = in_force()
-                filters = _warnings.filters
                 n = new(Node)
                 depth = a.depth
                 n.depth = depth + 1
-                if not (capsule is watch.capsule and filters is watch.filters and filters[0] is watch.first
+                if not (capsule is watch.capsule and _warnings.filters == watch.filters
                         and _warnings._showwarnmsg_impl is watch.show) and not floating.unchanged(capsule):
                     n.depth = AT_ONCE
                 frame = _getframe(up)
@@ -258,6 +257,13 @@ def on_real(fn: Callable[..., Any], *operands: Any) -> Any:
         return NotImplemented
     lend = looked_at if all(_is_known(type(x)) for x in operands) else unwrapped
     return wrap_all(at_line(fn, tuple([lend(x) for x in operands])))
+
+
+def in_place_on_real(fn: Callable[[Any, Any], Any], target: Tensor, other: Any) -> Any:
+    """An in-place operator of real arrays; what it gives is what the program's name stands for from then on."""
+    real = export(target)
+    result = at_line(fn, (real, unwrapped(other)))
+    return target if result is real else wrap_all(result)
 
 
 def _is_known(kind: type) -> bool:
@@ -381,8 +387,7 @@ def power_in_place(self: Any, other: Any) -> Any:
             raise NotArray
         write_ufunc(special or record_of(np.power), self, (self,) if special else (self, other), users_frame())
     except NotArray:
-        real = export(self)
-        real **= unwrapped(other)
+        return in_place_on_real(operator.ipow, self, other)
     return self
 
 
@@ -458,8 +463,7 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
         try:
             write_ufunc(record_, self, (self, other), _getframe(1))
         except NotArray:
-            real = export(self)
-            at_line(fn, (real, unwrapped(other)))
+            return in_place_on_real(fn, self, other)
         return self
 
     method.__name__ = method.__qualname__ = f"__i{name}__"
@@ -478,7 +482,12 @@ def _power_method(swapped: bool) -> Callable[..., Any]:
 
 def _divmod_method(swapped: bool) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
-        return on_real(divmod, other, self) if swapped else on_real(divmod, self, other)
+        pair = (other, self) if swapped else (self, other)
+        if self.shape or type(other) is Tensor:
+            found = lazy.of_ufunc(np.divmod, "__call__").pending(pair, {}, _getframe(1))
+            if found is not lazy.NOW:
+                return found
+        return on_real(divmod, *pair)
 
     method.__name__ = method.__qualname__ = "__rdivmod__" if swapped else "__divmod__"
     return method

@@ -12,9 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from numpy import random as real
+from numpy.random import _pickle
 
 from .fallback import applied, fallback
 from .handle import Tensor, export, peek
+from .laziness import WRITTEN, How, documented
+
+DRAWS = How(WRITTEN, "random")
 
 
 class _Kind(type):
@@ -31,17 +35,27 @@ _KINDS: set[type] = set()
 
 
 class Generator(real.Generator, metaclass=_Kind):
-    __doc__ = real.Generator.__doc__
+    __doc__ = documented(real.Generator.__doc__, DRAWS)
 
     def __reduce__(self) -> Any:
-        return Generator, (self.bit_generator,)
+        return generator_of, (self.bit_generator,), None
 
 
 class RandomState(real.RandomState, metaclass=_Kind):
-    __doc__ = real.RandomState.__doc__
+    __doc__ = documented(real.RandomState.__doc__, DRAWS)
 
     def __reduce__(self) -> Any:
-        return RandomState, (self._bit_generator,), self.get_state(legacy=False)
+        return random_state_of, (self._bit_generator,), self.get_state(legacy=False)
+
+
+def generator_of(bit_generator: Any = "MT19937") -> Generator:
+    """What unpickling a Generator calls; a bit generator may be given by name."""
+    return Generator(_pickle.__generator_ctor(bit_generator).bit_generator)
+
+
+def random_state_of(bit_generator: Any = "MT19937") -> RandomState:
+    """What unpickling a RandomState calls."""
+    return RandomState(_pickle.__randomstate_ctor(bit_generator)._bit_generator)
 
 
 def _drawing(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -50,7 +64,9 @@ def _drawing(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return function(self, *args, **kwargs)
-    return functools.wraps(fn)(method)
+    method = functools.wraps(fn)(method)
+    method.__doc__ = documented(fn.__doc__, DRAWS)
+    return method
 
 
 def _shuffling(fn: Callable[..., Any], place: int) -> Callable[..., Any]:
@@ -62,6 +78,7 @@ def _shuffling(fn: Callable[..., Any], place: int) -> Callable[..., Any]:
             return applied(fn, args, kwargs, export)
         own = {k: v if k == "x" else applied(_same, (v,), {}, peek) for k, v in kwargs.items()}
         return fn(*args, **own)
+    function.__doc__ = documented(fn.__doc__, DRAWS)
     return function
 
 
@@ -95,6 +112,7 @@ def default_rng(seed: Any = None) -> Any:
 
 
 default_rng.__module__ = "lazytensor.random"
+default_rng.__doc__ = documented(real.default_rng.__doc__, DRAWS)
 
 RANDOM: dict[str, Any] = {"Generator": Generator, "RandomState": RandomState, "default_rng": default_rng,
                           "shuffle": _shuffling(real.shuffle, 0)}

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ir import layout
-from ..ir.dtypes import NUMERIC
+from ..ir.dtypes import NUMERIC, RAISE_ON_VALUES, only_objects
 from ..ir.node import Node
 from ..ir.operation import Operation, register
+from . import lazy
 from .build import at_line, record
 from .handle import Tensor, read, tensor, unwrapped, wrap_all
 from .inplace import looked_at
@@ -124,6 +125,8 @@ def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ..
             return None
         if name == "dtype" and value is not None:
             value = np.dtype(value)
+            if value.hasobject:
+                return None
         if name == "axis" and isinstance(value, np.integer):
             value = int(value)
         if issubclass(type(value), Scalar):
@@ -172,13 +175,20 @@ def _degrees_left(t: Any, given: dict[str, Any]) -> bool:
 
 
 def at_once(real: Callable[..., Any], t: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """NumPy's own method on real memory; gives the `out` that it was given."""
+    """NumPy's own method: pending where `lazy` has it so, else on real memory; gives the `out` that it was given."""
+    rule = lazy.rule_of(real.__name__)
+    if rule is not None:
+        found = rule.pending((t, *args), kwargs, _getframe(2))
+        if found is not lazy.NOW:
+            return found
     options = {k: looked_at(v) if k != "out" else unwrapped(v) for k, v in kwargs.items()}
-    outs = [v for v in (*args, kwargs.get("out")) if type(v) is Tensor]
-    result = at_line(real, (looked_at(t), *[unwrapped(a) for a in args]), options)
-    for out in outs:
-        if type(result) is _ndarray and any(v is out for v in (*args, kwargs.get("out"))):
-            return out
+    lent = [unwrapped(a) for a in args]
+    result = at_line(real, (looked_at(t), *lent), options)
+    for own, array in zip((*args, kwargs.get("out")), (*lent, options.get("out")), strict=True):
+        if array is result and type(result) is _ndarray:
+            return own
+    if type(result) is list or real is _ndarray.item and t._value.dtype.kind == "O":  # the program's own objects
+        return result
     return wrap_all(result)
 
 
@@ -220,10 +230,11 @@ def reduce_ufunc(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str,
     """``ufunc.reduce`` or ``ufunc.accumulate``."""
     real = getattr(ufunc, name)
     parameters = _UFUNC_PARAMETERS[name]
-    if args and type(args[0]) is Tensor and ufunc.nin == 2 and ufunc.nout == 1:
+    if args and type(args[0]) is Tensor and ufunc.nin == 2 and ufunc.nout == 1 and not only_objects(ufunc):
         given = {**dict(zip(parameters, args[1:], strict=False)), **kwargs}
-        if type(given.get("out")) is tuple:
-            given["out"] = given["out"][0]
+        out = given.get("out")
+        if type(out) is tuple and len(out) == 1 and out[0] is None:
+            given["out"] = None
         arguments = _arguments(given, parameters) if given.keys() <= parameters.keys() else None
         if arguments is not None:
             known = _ufunc_reductions.get((ufunc, name))
@@ -233,9 +244,15 @@ def reduce_ufunc(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str,
             result = known.pending(args[0], arguments, frame)
             if result is not None:
                 return result
+    if not args:
+        return wrap_all(at_line(real, (), {k: unwrapped(v) for k, v in kwargs.items()}))
     out = kwargs.get("out")
-    if type(out) is tuple:
+    if type(out) is tuple and len(out) == 1 and out[0] is not ...:
         kwargs = {**kwargs, "out": out[0]}
+    if name == "reduce" and ufunc not in RAISE_ON_VALUES and getattr(np, ufunc.__name__, None) is ufunc:
+        found = lazy.of_ufunc(ufunc, name).pending(args, kwargs, frame)
+        if found is not lazy.NOW:
+            return found
     return at_once(lambda a, *rest, **options: real(a, *rest, **options), args[0], args[1:], kwargs)
 
 

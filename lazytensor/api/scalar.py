@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
+from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
@@ -42,7 +43,7 @@ class Scalar(metaclass=_ScalarType):
     (np.True_, 6.0)
     """
 
-    __slots__ = ("_node", "__weakref__")
+    __slots__ = ("_node",)
     _node: Node
     _scalar_type: Any = None
 
@@ -96,24 +97,6 @@ class Scalar(metaclass=_ScalarType):
 
     def __float__(self) -> float:
         return float(value_of(self))
-
-    def __complex__(self) -> complex:
-        return complex(value_of(self))
-
-    def __index__(self) -> int:
-        return operator.index(value_of(self))
-
-    def __round__(self, ndigits: int | None = None) -> Any:
-        return round(value_of(self)) if ndigits is None else round(value_of(self), ndigits)
-
-    def __trunc__(self) -> Any:
-        return math.trunc(value_of(self))
-
-    def __floor__(self) -> Any:
-        return math.floor(value_of(self))
-
-    def __ceil__(self) -> Any:
-        return math.ceil(value_of(self))
 
     def __bytes__(self) -> bytes:
         return bytes(value_of(self))
@@ -170,6 +153,20 @@ def value_of(s: Any) -> Any:
     return buffer if isinstance(buffer, _generic) else buffer[()]
 
 
+def _special(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Any, *args: Any) -> Any:
+        return fn(value_of(self), *args)
+
+    method.__name__, method.__qualname__ = name, f"Scalar.{name}"
+    return method
+
+
+_ASKED: dict[str, Callable[..., Any]] = {
+    "__complex__": complex, "__index__": operator.index, "__round__": round, "__trunc__": math.trunc,
+    "__floor__": math.floor, "__ceil__": math.ceil,
+}
+_SPECIAL = {name: _special(name, fn) for name, fn in _ASKED.items()}
+"""What only some of NumPy's scalars have."""
 _classes: dict[Any, type] = {}
 
 
@@ -178,8 +175,10 @@ def class_for(dtype: np.dtype[Any]) -> Any:
     kind = dtype.type
     found = _classes.get(kind)
     if found is None:
-        found = _classes[kind] = _ScalarType(kind.__name__, (Scalar,), {
-            "__slots__": (), "_scalar_type": kind, "__module__": "lazytensor", "__doc__": Scalar.__doc__})
+        found = _ScalarType(kind.__name__, (Scalar,), {
+            "__slots__": (), "_scalar_type": kind, "__module__": "lazytensor", "__doc__": Scalar.__doc__,
+            **{name: method for name, method in _SPECIAL.items() if hasattr(kind, name)}})
+        _classes[kind] = found
     return found
 
 

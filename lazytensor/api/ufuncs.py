@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.dtypes import only_objects, record_of
-from .build import NotArray, at_line, elementwise, handle, is_pending, is_scalar_like, operand
-from .handle import Tensor, export, unwrapped, wrap_all
+from ..ir.dtypes import RAISE_ON_VALUES, only_objects, record_of
+from . import lazy
+from .build import NUMBERS, NotArray, at_line, elementwise, handle, is_pending, is_scalar_like, operand
+from .handle import Tensor, export, signature_of, unwrapped, wrap_all
 from .inplace import looked_at, write_ufunc
 from .matrix import matmul
 from .operators import SCALAR_OPERATORS, binary_method, scalar_operation, unary_method
@@ -19,6 +20,7 @@ from .scalar import Scalar
 _getframe = sys._getframe
 _ndarray = np.ndarray
 _LAZY_OPTIONS = {"dtype", "casting"}
+_DEFAULTS = {"dtype": None, "order": None, "subok": True}
 
 
 def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Any:
@@ -28,17 +30,24 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
     else:
         options = dict(kwargs)
         out, where = options.pop("out", None), options.pop("where", True)
+        if any(x is ... for x in (*args[ufunc.nin:], *(out if type(out) is tuple else (out,)))) or (
+                ufunc.nout > 1 and "out" in kwargs and type(out) is not tuple):
+            return wrap_all(at_line(ufunc, tuple([looked_at(x) for x in args]), {
+                k: _unwrapped_out(v) for k, v in kwargs.items()}))
         if len(args) > ufunc.nin:
             if out is not None or len(args) > ufunc.nin + ufunc.nout:
                 return ufunc(*[looked_at(x) for x in args], **kwargs)
-            args, out = args[:ufunc.nin], args[ufunc.nin:]
+            args, out = args[:ufunc.nin], args[ufunc.nin:] + (None,) * (ufunc.nin + ufunc.nout - len(args))
         if type(out) is tuple and ufunc.nout == 1:
             out = out[0] if len(out) == 1 else out
-        options = {k: v for k, v in options.items() if v is not None and (k, v) != ("subok", True)}
+        options = {k: v for k, v in options.items() if _DEFAULTS.get(k, _getframe) is not v}
     if ufunc.signature is not None:
         if ufunc is np.matmul and len(args) == 2 and out is None and not options:
-            return matmul(*args, frame)
-        return _on_real(ufunc, args, out, where, options)
+            return matmul(*args, frame, ufunc)
+        found = _as_a_call(ufunc, args, kwargs, out, frame)
+        return found if found is not lazy.NOW else _on_real(ufunc, args, out, where, options)
+    if ufunc.nout != 1 and (found := _as_a_call(ufunc, args, kwargs, out, frame)) is not lazy.NOW:
+        return found
     if len(args) != ufunc.nin or ufunc.nout != 1 or only_objects(ufunc) or not options.keys() <= _LAZY_OPTIONS:
         return _on_real(ufunc, args, out, where, options)
     try:
@@ -58,6 +67,16 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
         return _on_real(ufunc, args, out, where, options)
 
 
+def _as_a_call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any, frame: Any) -> Any:
+    """One of NumPy's ufuncs of several outputs, or with a signature, as a pending call; NOW if it may not wait."""
+    known: Any = getattr(np, ufunc.__name__, None)
+    if known is not ufunc or len(args) != ufunc.nin or (
+            out is not None and (type(out) is not tuple or any(o is not None for o in out))) or all(
+            is_scalar_like(x) and not is_pending(x) for x in args):
+        return lazy.NOW
+    return lazy.of_ufunc(ufunc, "__call__").pending(args, {k: v for k, v in kwargs.items() if k != "out"}, frame)
+
+
 def _is_ours(value: Any) -> bool:
     return type(value) is Tensor or issubclass(type(value), (Scalar, list, tuple, _ndarray))
 
@@ -72,10 +91,17 @@ def _on_real(ufunc: Any, args: tuple[Any, ...], out: Any, where: Any, options: d
     result = at_line(ufunc, tuple([looked_at(x) for x in args]), keywords)
     if out is None:
         return wrap_all(result)
-    given = out if type(out) is tuple else (out,)
-    many = result if type(result) is tuple else (result,)
-    answer = tuple([o if o is not None else wrap_all(r) for o, r in zip(given, many, strict=False)])
-    return answer if type(result) is tuple else answer[0]
+    if type(result) is tuple:
+        return tuple([_given_back(r, out, keywords["out"]) for r in result])
+    return _given_back(result, out, keywords["out"])
+
+
+def _given_back(result: Any, out: Any, lent: Any) -> Any:
+    """The Tensor whose memory a result is; a result that is none of `lent`, another library's, as it is."""
+    for own, real in zip(out, lent, strict=True) if type(out) is tuple else ((out, lent),):
+        if result is real:
+            return own
+    return wrap_all(result)
 
 
 def outer(ufunc: Any, a: Any, b: Any, kwargs: dict[str, Any], frame: Any) -> Any:
@@ -93,12 +119,16 @@ def method(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any],
         return outer(ufunc, *args, kwargs, frame)
     if name == "at":
         return ufunc.at(export(args[0]) if type(args[0]) is Tensor else args[0], *[_index(x) for x in args[1:]])
+    if name == "reduceat" and ufunc not in RAISE_ON_VALUES and getattr(np, ufunc.__name__, None) is ufunc:
+        found = lazy.of_ufunc(ufunc, name).pending(args, kwargs, frame)
+        if found is not lazy.NOW:
+            return found
     out = kwargs.pop("out", None)
     given = out[0] if type(out) is tuple else out
     options = {k: unwrapped(v) for k, v in kwargs.items()}
     if given is not None:
-        getattr(ufunc, name)(*[looked_at(x) for x in args], out=unwrapped(given), **options)
-        return given
+        lent = unwrapped(given)
+        return _given_back(getattr(ufunc, name)(*[looked_at(x) for x in args], out=lent, **options), given, lent)
     return wrap_all(getattr(ufunc, name)(*[looked_at(x) for x in args], **options))
 
 
@@ -111,6 +141,11 @@ class _UfuncType(type):
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return type(instance) in (cls, np.ufunc)
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(np.ufunc, name)
+
+    __signature__ = property(lambda cls: signature_of(np.ufunc), doc="What `inspect.signature` gives: NumPy's.")
 
 
 class ufunc(metaclass=_UfuncType):
@@ -143,12 +178,14 @@ class ufunc(metaclass=_UfuncType):
     def __repr__(self) -> str:
         return repr(self._real)
 
+    def __eq__(self, other: Any) -> bool:
+        return self._real is (other._real if type(other) is ufunc else other)
+
+    def __hash__(self) -> int:
+        return hash(self._real)
+
     def __reduce__(self) -> str:
         return self.__name__
-
-    @property
-    def __doc__(self) -> str:  # type: ignore[override]
-        return self._real.__doc__ or ""
 
     def reduce(self, *args: Any, **kwargs: Any) -> Any:
         """As `numpy.ufunc.reduce`."""
@@ -190,7 +227,8 @@ def _no_quick(name: str, ufunc: Any, fn: Any) -> None:
 
 def array_ufunc(self: Any, real: Any, name: str, *inputs: Any, **kwargs: Any) -> Any:
     """`__array_ufunc__`: NumPy's ufuncs given a Tensor or a lazy scalar."""
-    if not kwargs and name == "__call__" and type(inputs[0]) is Tensor and len(inputs) == real.nin:
+    if not kwargs and name == "__call__" and type(inputs[0]) is Tensor and len(inputs) == real.nin and (
+            type(inputs[-1]) is Tensor or type(inputs[-1]) in NUMBERS):
         quick = _quick_of(real)
         if quick is not None:
             return quick(*inputs, 2)

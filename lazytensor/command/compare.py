@@ -1,7 +1,8 @@
 """One script twice, each time in a fresh process: served by lazytensor, and on NumPy; what each cost, what differs.
 
-*The same* means value, sign of zero and NaN-ness of every element, dtype and shape. A NaN's own sign and payload are
-left out, because NumPy is not consistent with itself there. Standard error is passed through and not compared.
+*The same* means value, sign of zero and NaN-ness of every element, dtype, shape and memory layout. A NaN's own sign and
+payload are left out, because NumPy is not consistent with itself there. Standard error is passed through and not
+compared.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import numpy
 # Elements compared at a time: the arrays stay in their files, and temporaries stay small.
 CHUNK = 1 << 20
 NAMES = ("lazytensor", "NumPy")
+# The values that the verdict names of those that were not compared.
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def first_index(one: Any, other: Any) -> tuple[int, ...] | None:
 def _same_plain(one: Any, other: Any) -> bool:
     if isinstance(one, (float, complex)):
         return bool(same_bits(numpy.array(one), numpy.array(other)))
-    return bool(one == other)
+    return bool(one == other) or repr(one) == repr(other)  # a Decimal may be a NaN
 
 
 def _data(outcome: Outcome, about: dict[str, Any]) -> Any:
@@ -87,13 +90,16 @@ def _leaf_difference(path: str, lazy: tuple[Outcome, str, Any], plain: tuple[Out
     (one, kind, mine), (other, kind2, theirs) = lazy, plain
     if kind != kind2:
         return f"{path} is of kind {kind} with lazytensor, {kind2} with NumPy"
+    if kind == "skipped":
+        return None
     if kind not in ("array", "scalar"):
         if type(mine) is type(theirs) and _same_plain(mine, theirs):
             return None
         return f"{path}: {mine!r} with lazytensor, {theirs!r} with NumPy"
-    for what in ("dtype", "shape"):
-        if mine[what] != theirs[what]:
-            return f"{path}.{what}: {mine[what]} with lazytensor, {theirs[what]} with NumPy"
+    for what in ("type", "dtype", "shape", "strides"):
+        if mine.get(what) != theirs.get(what):
+            place = f"type({path})" if what == "type" else f"{path}.{what}"
+            return f"{place}: {mine[what]} with lazytensor, {theirs[what]} with NumPy"
     if mine["file"] is None:
         return None
     first, second = _data(one, mine), _data(other, theirs)
@@ -201,6 +207,18 @@ def _table(lazy: Outcome, plain: Outcome) -> Iterator[str]:
         yield f"{title:14}{kinds[0][kind]:>14}{kinds[1][kind]:>14}"
 
 
+def _left_out(lazy: Outcome, plain: Outcome) -> str:
+    """What was not compared, in words."""
+    left = []
+    if lazy.record is not None and plain.record is not None:
+        skipped = [f"{path} ({value})" for path, kind, value in plain.record["values"] if kind == "skipped"]
+        left += skipped[:NAMED] + ([f"{len(skipped) - NAMED} other values"] if len(skipped) > NAMED else [])
+        said = [record["failure"] and record["failure"]["message"] for record in (lazy.record, plain.record)]
+        if said[0] != said[1]:
+            left.append(f"the message of the exception ({said[0]!r} with lazytensor, {said[1]!r} with NumPy)")
+    return ", ".join([*left, "what went to standard error", "files", "functions and classes"])
+
+
 def compare(script: str, arguments: Sequence[str], explain: bool) -> int:
     """Run the script both ways and print what each cost and whether anything differs: 0 if nothing does, else 1."""
     with tempfile.TemporaryDirectory(prefix="lazytensor-compare-") as folder:
@@ -213,6 +231,7 @@ def compare(script: str, arguments: Sequence[str], explain: bool) -> int:
         found = next(differences(lazy, plain), None)
     if found is None:
         print(f"\nThe same bit for bit: what was printed, the values left in globals, and the end ({_ending(plain)}).")
+        print(f"Not compared: {_left_out(lazy, plain)}.")
         return 0
     print(f"\nDIFFERENT: {found}")
     print("That is the first difference. Clocks and draws without a seed differ from run to run on their own.")
