@@ -3,9 +3,11 @@
 import sys
 
 import numpy as np
+import pytest
 
-from lazytensor.config import config
+from lazytensor.config import config, current
 from lazytensor.ir.node import leaf
+from lazytensor.lower import fused
 from lazytensor.see import explain, report
 
 from . import graphs
@@ -25,7 +27,8 @@ def program(x):
     return [store(y, 0, 2, part(y, 1, 3)), written(NEGATIVE, written(NEGATIVE, x))]
 
 
-def test_explain_names_each_step():
+def test_explain_names_each_step(monkeypatch):
+    monkeypatch.setattr(current, "engine", "numpy")
     targets = program(leaf(np.ones((400, 400)), None))
     lines = explain(*targets).splitlines()
     assert lines[0] == "5 operations pending, 4 steps to run on 2 inputs"
@@ -38,7 +41,19 @@ def test_explain_names_each_step():
     assert all(node.buffer is None for node in targets)
 
 
-def test_explain_predicts_what_happens():
+@pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
+def test_explain_shows_kernels_and_why_they_end():
+    x = leaf(np.ones((400, 400)), None)
+    y = written(ADD, written(MULTIPLY, x, x), 2.0)
+    text = explain(written(NEGATIVE, part(y, 1, 3)), y)
+    assert text.startswith("3 operations pending, 2 steps to run on 2 inputs, 1 kernel among them\n")
+    assert "one pass over memory for #1 to #2" in text
+    assert "  #1  multiply(input0, input0)  float64[400, 400]  no array" in text
+    assert "#2 | #3: it reads a view of the result" in text
+
+
+def test_explain_predicts_what_happens(monkeypatch):
+    monkeypatch.setattr(current, "engine", "numpy")
     targets = program(leaf(np.ones((400, 400)), None))
     assert "arrays made: 1 (1.28 MB in all), predicted peak 1.28 MB besides" in explain(*targets)
     graphs.run(*targets)

@@ -9,7 +9,7 @@ from ..config import current
 from ..ir.capture import Busy, Graph, capture, pending
 from ..ir.dag import SAME
 from ..ir.node import Node
-from ..lower import make_program
+from ..lower import Program, make_program
 from ..run import floating, pool
 from ..run.table import holds
 from ..schedule.memory import IN_PLACE_BYTES, nbytes_of, predicted_peak
@@ -17,6 +17,7 @@ from ..schedule.plan import Plan, Step
 from .verify import node_of
 
 WHY = "one step an operation: this engine makes NumPy's own calls and fuses none"
+INSIDE = "no array"
 
 
 def explain(*tensors: Any) -> str:
@@ -46,19 +47,32 @@ def explain(*tensors: Any) -> str:
                 f"allows ({current.plan_nodes})\n")
     graph = capture(waiting)
     program = make_program(graph)
-    plan: Plan = program.plan if not program.guarded or holds(program, graph) else program.otherwise.plan
-    return "\n".join([_heading(plan, graph), *_step_lines(plan, graph), *_notes(plan, graph)]) + "\n"
+    program = program if not program.guarded or holds(program, graph) else program.otherwise
+    return "\n".join([_heading(program, graph), *_step_lines(program, graph), *_notes(program, graph)]) + "\n"
 
 
-def _heading(plan: Plan, graph: Graph) -> str:
-    return (f"{_count(len(graph.nodes), 'operation')} pending, {_count(len(plan.steps), 'step')} to run "
-            f"on {_count(len(plan.leaves), 'input')}")
+def _heading(program: Program, graph: Graph) -> str:
+    plan = program.plan
+    steps = len(plan.steps) - sum(kernel.span - 1 for kernel in program.kernels.values())
+    kernels = f", {_count(len(program.kernels), 'kernel')} among them" if program.kernels else ""
+    return (f"{_count(len(graph.nodes), 'operation')} pending, {_count(steps, 'step')} to run "
+            f"on {_count(len(plan.leaves), 'input')}{kernels}")
 
 
-def _step_lines(plan: Plan, graph: Graph) -> list[str]:
-    """A table with a row for each step."""
+def _names(plan: Plan) -> dict[int, str]:
     names = {number: f"input{number - plan.captured}" for number in plan.leaves}
-    names |= {step.node: f"#{i}" for i, step in enumerate(plan.steps, 1)}
+    return names | {step.node: f"#{i}" for i, step in enumerate(plan.steps, 1)}
+
+
+def _within(program: Program) -> dict[int, bool]:
+    """The operations that run in kernels, and whether a kernel writes their results to memory."""
+    return {n: n in kernel.fused.writes for kernel in program.kernels.values() for n in kernel.fused.members}
+
+
+def _step_lines(program: Program, graph: Graph) -> list[str]:
+    """A table with a row for each operation, and a line before those that one kernel does."""
+    plan, within = program.plan, _within(program)
+    names = _names(plan)
     rows = []
     for step in plan.steps:
         node = graph.nodes[step.node]
@@ -66,9 +80,17 @@ def _step_lines(plan: Plan, graph: Graph) -> list[str]:
         called = step.op.label or step.op.name
         name = f"same as {operands[0]}" if step.op is SAME else f"{called}({', '.join(operands)})"
         array = f"{node.dtype}{list(node.shape)}"
-        rows.append((names[step.node], name, array, _memory(step, node, names), floating.place(node)))
+        rows.append((names[step.node], name, array, _memory(step, node, names, within), floating.place(node)))
     widths = [max(len(row[k]) for row in rows) for k in range(4)]
-    return ["  " + "  ".join(f"{cell:{width}}" for cell, width in zip(row, [*widths, 0])) for row in rows]
+    lines: list[str] = []
+    for i, row in enumerate(rows):
+        if i in program.kernels:
+            kernel = program.kernels[i]
+            lines.append(f"  one pass over memory for {names[plan.steps[i].node]} to "
+                         f"{names[plan.steps[kernel.last].node]}, once it pays to compile it:")
+        indent = "    " if plan.steps[i].node in within else "  "
+        lines.append(indent + "  ".join(f"{cell:{width}}" for cell, width in zip(row, [*widths, 0])))
+    return lines
 
 
 def _operand(number: int, viewed: bool, names: dict[int, str], plan: Plan, graph: Graph) -> str:
@@ -77,29 +99,48 @@ def _operand(number: int, viewed: bool, names: dict[int, str], plan: Plan, graph
     return f"a view of {names[number]}" if viewed else names[number]
 
 
-def _memory(step: Step, node: Node, names: dict[int, str]) -> str:
+def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, bool]) -> str:
+    if not within.get(step.node, True):
+        return INSIDE
     if not node.shape:
         return "a scalar"
-    if step.over >= 0 and (step.op.kind != "elementwise" or node.nbytes >= IN_PLACE_BYTES):
+    over = step.over >= 0 and (step.node not in within or step.op.kind == "mutate")
+    if over and (step.op.kind != "elementwise" or node.nbytes >= IN_PLACE_BYTES):
         return f"in the memory of {names[step.over]}"
     return f"a new array, {_bytes(nbytes_of(node))}" + (", after a copy" if step.op.kind == "mutate" else "")
 
 
-def _notes(plan: Plan, graph: Graph) -> list[str]:
+def _notes(program: Program, graph: Graph) -> list[str]:
     """What is not said step by step."""
+    plan, within = program.plan, _within(program)
     new = [node for step in plan.steps if (node := graph.nodes[step.node]).shape
-           and not _memory(step, node, _Anything()).startswith("in")]
+           and _memory(step, node, _Anything(), within).startswith("a new")]
     kept = sum(step.value.kept for step in plan.steps)
     gone = len(graph.nodes) - len(plan.steps)
     lines = [f"arrays made: {len(new)} ({_bytes(sum(map(nbytes_of, new)))} in all), "
              f"predicted peak {_bytes(predicted_peak(plan, graph))} besides the inputs; "
              f"{_count(kept, 'result')} kept, since something holds them",
-             f"boundaries: {WHY}"]
+             *_boundaries(program)]
     if gone:
         lines.append(f"not run: {_count(gone, 'operation')} whose value another one has or that nobody needs")
     if [step.node for step in plan.steps] != sorted(step.node for step in plan.steps):
         lines.append("order: not the program's, since another needs less memory at once or copies less")
     return lines
+
+
+def _boundaries(program: Program) -> list[str]:
+    """Why the kernels end where they do."""
+    if current.engine == "numpy" or not any(group.reasons for group in program.plan.groups) and not program.kernels:
+        return [f"boundaries: {WHY}"] if current.engine == "numpy" else []
+    names = _names(program.plan)
+    lines = []
+    for group in program.plan.groups:
+        for reason in group.reasons:
+            number, _, why = reason.partition(": ")
+            name = names.get(int(number[1:]))
+            if name is not None:
+                lines.append(f"  {names.get(group.members[-1], '?')} | {name}: {why}")
+    return ["boundaries:", *dict.fromkeys(lines)] if lines else []
 
 
 class _Anything(dict[int, str]):
