@@ -385,7 +385,7 @@ class Emitter:
         """The steps on all elements of the tile: vectors, then what is left one by one."""
         code, lanes = self.code, self.lanes
         inside = set(steps)
-        needed = sorted({n for value in steps for n in self.step(value).operands} - inside)
+        needed = sorted(({n for value in steps for n in self.step(value).operands} | self.extra_operands()) - inside)
         sources = {n: self.source(n, saved) for n in needed}
         targets = self.targets(steps, plan, saved)
 
@@ -399,10 +399,22 @@ class Emitter:
                     values[n] = self.compute(step, [values[k] for k in step.operands], width)
                 for n, pointer in targets:
                     self.store(n, values[n], pointer, i, width)
+                self.after(values, i, width)
             return one
         whole = code.let(f"and i64 {count}, -{lanes}")
         code.loop("0", whole, lanes, body(lanes))
         code.loop(whole, count, 1, body(1))
+
+    def extra_operands(self) -> set[int]:
+        """What `after` takes besides."""
+        return set()
+
+    def after(self, values: dict[int, str], i: str, width: int) -> None:
+        """What is to be done with the values once they are computed."""
+
+    def phases(self, steps: list[int]) -> _Plan:
+        """How steps on a tile are cut into phases."""
+        return _phases(self, steps, {})
 
     def targets(self, steps: list[int], plan: _Plan, saved: dict[int, str]) -> list[tuple[int, str]]:
         """Where the values computed here go: outputs, what is kept of the row, and buffers for what comes after."""

@@ -37,7 +37,7 @@ class Fused(NamedTuple):
     space : tuple of (int, int)
         An operation, and -1 if its shape is that of the elements computed, or the position of an operand that has it.
     rows : int
-        How many of the space's last axes are a row; 0 if rows do not matter.
+        How many of the space's last axes are reduced, negative for the first ones; 0 if nothing is.
     row_reads, row_writes : frozenset of int
         The inputs and outputs that have one element a row.
     """
@@ -140,13 +140,15 @@ class Kernels:
         axis = given.get("axis")
         axes = tuple(range(ndim)) if axis is None else tuple(sorted(
             int(i) % ndim for i in (axis if isinstance(axis, tuple) else (axis,))))
-        if not axes or axes != tuple(range(ndim - len(axes), ndim)):
-            return "it reduces other axes than the last"
+        first = len(axes) < ndim and axes == tuple(range(len(axes)))
+        if not axes or not (first or axes == tuple(range(ndim - len(axes), ndim))):
+            return "it reduces other axes than the first or the last"
         ufunc = _REDUCTIONS[name]
         dtypes = (kind,) * 3
         if name in ("max", "min") and loops.strided_loop(ufunc, dtypes) is None:
             return "NumPy does not give its loop"
-        return _Way(name, (result,), result, (ufunc, dtypes, int(given.get("ddof", 0))), len(axes))
+        rows = -len(axes) if first else len(axes)
+        return _Way(name, (result,), result, (ufunc, dtypes, int(given.get("ddof", 0))), rows)
 
     def kernels(self, plan: Plan) -> dict[int, Fused]:
         """The kernels of a plan, by the first operation of each group."""
@@ -166,7 +168,7 @@ class Kernels:
             return False
         if all(n in group.rows for n in group.members):
             return any(way.name in ("var", "std") for way in ways) or sum(  # type: ignore[union-attr]
-                way.rows > 0 for way in ways) > 1  # type: ignore[union-attr]
+                way.rows != 0 for way in ways) > 1  # type: ignore[union-attr]
         return len(ways) > 1 or ways[0].name == "call"  # type: ignore[union-attr]
 
 
@@ -267,7 +269,8 @@ class _Maker:
                 value = self.add(Step("cast", self.char(value), (value,)))
             outputs.append(value)
         kernel = Kernel(tuple(self.inputs), tuple(self.steps), tuple(outputs))
-        return Fused(kernel, members, tuple(self.reads), writes, self.space(), max(way.rows for way in ways.values()),
+        rows = next((way.rows for way in ways.values() if way.rows), 0)
+        return Fused(kernel, members, tuple(self.reads), writes, self.space(), rows,
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
                      frozenset(i for i, number in enumerate(writes) if number in self.rows))
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..config import current
 from ..lower import native
+from ..lower.columns import emit_columns
 from ..lower.emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Layout, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, emit_long, possible
@@ -208,7 +209,9 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
     """
     if not prod(shape) or len(arrays) > MOST_ARRAYS:
         return None
-    along = [_along(shape, a, rows if k in by_row else 0) for k, a in enumerate(arrays)]
+    along = [_along(shape, a, rows if k in by_row and rows > 0 else 0) for k, a in enumerate(arrays)]
+    if rows < 0:
+        return _bind_columns(kernel, shape, along, arrays, -rows)
     if kernel.reduces:
         found = _in_rows(shape, along, rows)
         if found is None or found[0][-1] < LEAST_ROW:
@@ -251,6 +254,30 @@ def _described(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
     block[_MASKS:_MASKS + len(arrays)] = [a.dtype.alignment - 1 for a in arrays]
     places = tuple((_HEADER + layout.number(i), np.dtype(n.char)) for i, n in enumerate(numbers))
     return Launch(block, places, work)
+
+
+def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int, ...]], arrays: Sequence[Any],
+                  first: int) -> Launch | None:
+    """A launch for a kernel that reduces the first axes, or None."""
+    outer_sizes, outer = _merged(shape[:first], [s[:first] for s in along])
+    inner_sizes, inner = _merged(shape[first:], [s[first:] for s in along])
+    if len(outer_sizes) > 1 or len(inner_sizes) > 1 or inner_sizes[0] < LEAST_ROW or not possible(kernel):
+        return None
+    sizes, strides = [*outer_sizes, *inner_sizes], [(*a, *b) for a, b in zip(outer, inner, strict=True)]
+    layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
+    launch = _described(kernel, sizes, strides, arrays)
+    key = kernel, layouts, "columns"
+    found = _code.get(key)
+    if found is None:
+        text = emit_columns(kernel, layouts)
+        found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
+    block, columns, threads = launch.block, sizes[-1], threads_in_use()
+    block[_KERNEL], block[_ROWS], block[_CHUNKS], block[_PART] = found, 1, 1, columns
+    if launch.work >= PARALLEL_WORK and threads > 1 and columns >= 128:
+        part = -(-columns // (2 * threads))
+        part += -part % (512 if part > 512 else 64)
+        block[_CHUNKS], block[_PART], block[_PARALLEL] = -(-columns // part), part, workers.entry(threads)
+    return launch
 
 
 def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> Any:

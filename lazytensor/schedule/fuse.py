@@ -4,8 +4,9 @@ Groups grow in program order: an operation joins the groups of the operations wh
 work on one space (the same class of shape, laid out in the same order) and the groups stay free of cycles. Nothing is
 computed twice. What a group gives to others is written once; what it uses itself stays in registers and small buffers.
 
-A group may reduce the rows of its space (its last axes), each group in one way: sums and the like are values of a whole
-row, which further operations of the group may read, for each row or for each of its elements.
+A group may reduce its space over the last axes (its rows) or over the first ones (its columns), each group in one way:
+sums and the like are values of a whole row, which further operations of the group may read, for each row or for each of
+its elements. Columns are called rows here, too.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Role(NamedTuple):
     kind : str
         'map', 'store' or 'reduce'.
     rows : int
-        For 'reduce': how many axes it reduces, the last ones.
+        For 'reduce': how many axes it reduces, the last ones; negative for the first ones.
     """
 
     refusal: str
@@ -75,7 +76,7 @@ def fuse(dag: Dag, before: Before, roles: Roles) -> list[Group]:
 
 
 class _Space(NamedTuple):
-    """What a group works on: the class of shape, the layout, and how many of the last axes are its rows, if any."""
+    """What a group works on: the class of shape, the layout, and which axes it reduces, as in `Role`, if any."""
 
     shape: Any
     layout: Any
@@ -168,7 +169,7 @@ class _Groups:
             return "it reduces other axes"
         if operand in self.row_values and number not in self.row_values:
             shape = self.dag.value(operand).shape
-            if shape and len(shape) != len(theirs.shape):
+            if shape and theirs.rows > 0 and len(shape) != len(theirs.shape):
                 return "it needs the rows as an axis"
         elif operand not in self.row_values and self.dag.value(operand).shape != mine.shape:
             return "another shape"
