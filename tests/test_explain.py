@@ -42,7 +42,8 @@ def test_explain_names_each_step(monkeypatch):
 
 
 @pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
-def test_explain_shows_kernels_and_why_they_end():
+def test_explain_shows_kernels_and_why_they_end(monkeypatch):
+    monkeypatch.setattr(current, "engine", "llvm")
     x = leaf(np.ones((400, 400)), None)
     y = written(ADD, written(MULTIPLY, x, x), 2.0)
     text = explain(written(NEGATIVE, part(y, 1, 3)), y)

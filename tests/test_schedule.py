@@ -78,7 +78,8 @@ GOLDEN = [chain, common, stencil, in_place, standardised, double_negation]
 
 @pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
 @pytest.mark.parametrize("program", GOLDEN, ids=lambda f: f.__name__)
-def test_golden_plans(program):
+def test_golden_plans(program, monkeypatch):
+    monkeypatch.setattr(current, "engine", "llvm")
     targets = program()
     compiled = make_program(captured(*targets))
     graphs.golden(program.__name__, f"{compiled.plan}\n{compiled}")

@@ -1,0 +1,99 @@
+"""What must fuse: the programs that the design promises, with the number of kernels and of arrays made.
+
+An expression is named before it is asked about: pytest keeps the parts of what stands in an `assert`.
+"""
+
+import re
+
+import numpy as real
+import pytest
+
+from lazytensor.lower import fused
+
+from .helpers import module_under_test
+
+pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
+
+
+@pytest.fixture(autouse=True)
+def kernels_on():
+    with module_under_test().config(engine="llvm"):
+        yield
+
+
+def plan_of(*results):
+    """Steps, kernels among them, and arrays made, as `explain` tells."""
+    text = module_under_test().explain(*results)
+    steps = int(re.search(r"(\d+) steps? to run", text)[1])
+    kernels = re.search(r"(\d+) kernels? among", text)
+    return steps, int(kernels[1]) if kernels else 0, int(re.search(r"arrays made: (\d+)", text)[1])
+
+
+def operands(*shapes):
+    np = module_under_test()
+    return np, *[np.array(real.random.default_rng(0).random(shape)) for shape in shapes]
+
+
+def test_a_chain_is_one_kernel():
+    np, x, y = operands((300, 300), (300, 300))
+    z = (x * y + x - 0.5 * y) * x + y
+    assert plan_of(z) == (1, 1, 1)
+
+
+def test_a_named_intermediate_is_one_more_output():
+    np, x, y = operands((300, 300), (300, 300))
+    t = x * y + x
+    z = (t - 0.5 * y) * x + y
+    assert plan_of(z) == (1, 1, 2)
+    assert t is not None
+
+
+def test_softmax_is_one_kernel():
+    np, x = operands((300, 300))
+    s = (lambda e: e / e.sum(-1, keepdims=True))(np.exp(x - x.max(-1, keepdims=True)))
+    assert plan_of(s) == (1, 1, 1)
+
+
+def test_standardising_is_one_kernel():
+    np, x = operands((300, 300))
+    rows = (x - x.mean(-1, keepdims=True)) / x.std(-1, keepdims=True)
+    assert plan_of(rows) == (1, 1, 1)
+    columns = (x - x.mean(0)) / x.std(0)
+    assert plan_of(columns) == (1, 1, 1)
+
+
+def test_statistics_are_one_kernel():
+    np, x = operands((300, 300))
+    results = x.sum(), x.mean(), x.var(), x.min(), x.max()
+    steps, kernels, arrays = plan_of(*results)
+    assert (steps, kernels, arrays) == (1, 1, 0)
+
+
+def test_a_stencil_writes_into_its_array():
+    np, a = operands((300, 300))
+    b = np.array(a)
+    b[1:-1, 1:-1] = 0.2 * (a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1])
+    assert plan_of(b)[:2] == (2, 1) or plan_of(b)[:2] == (1, 1)
+    b.realize()
+    b[1:-1, 1:-1] = 0.2 * (a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1])
+    assert plan_of(b) == (1, 1, 0)
+
+
+def test_pairwise_distances_never_make_all_differences():
+    np, x, y = operands((200, 16), (150, 16))
+    distances = np.sqrt(((x[:, None, :] - y[None, :, :]) ** 2).sum(-1))
+    assert plan_of(distances) == (1, 1, 1)
+
+
+def test_a_layer_is_a_product_and_one_kernel():
+    np, x, w, b = operands((300, 200), (200, 100), (100,))
+    layer = np.maximum(x @ w + b, 0)
+    assert plan_of(layer)[:2] == (2, 1)
+
+
+def test_dear_work_is_not_done_twice():
+    """Two users of one result, in different spaces: it is computed once, and written."""
+    np, x = operands((300, 300))
+    e = (lambda t: (t + 1, t[:, ::-1] * 2))(np.exp(x))
+    steps, kernels, arrays = plan_of(*e)
+    assert (steps, kernels) == (2, 1) and arrays == 3
