@@ -185,7 +185,6 @@ def test_a_leaf_that_somebody_took_after_the_capture_is_left_alone():
     del x
     program = make_program(captured(apply(ADD, leaf(large(), None), 1.0)))
     graph = captured(y)
-    graph.spare[0] = True  # as the plan believes
     assert program.plan.steps[0].over == 1
     run_program(program, graph)
     np.testing.assert_array_equal(names[0].buffer, large())

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .node import Node, make
+from .node import Node, make, new
 from .operation import Operation
 
 _VIEW = Operation.VIEW
@@ -99,12 +99,10 @@ class Graph:
         What was found out for this exact structure by earlier runs: kernels bound to its shapes and strides.
     """
 
-    __slots__ = ("nodes", "leaves", "views", "kept", "spare", "exact", "bound")
+    __slots__ = ("nodes", "leaves", "views", "exact", "bound")
     nodes: list[Node]
     leaves: list[Any]
     views: dict[int, tuple[Any, ...]]
-    kept: list[bool]
-    spare: list[bool]
     exact: tuple[Any, ...]
     bound: dict[Any, Any]
 
@@ -117,6 +115,14 @@ class Graph:
                 end += 1
             yield flat[start:end]
             start = end
+
+    @property
+    def kept(self) -> list[bool]:
+        return list(self.exact[2][:len(self.nodes)])
+
+    @property
+    def spare(self) -> list[bool]:
+        return [not held for held in self.exact[2][len(self.nodes):]]
 
     @property
     def reads(self) -> list[tuple[int, ...]]:
@@ -160,55 +166,45 @@ def _order_of(strides: tuple[int, ...] | None) -> tuple[int, ...] | None:
 _NEVER_ALONE = -1
 
 
-class _Reads:
-    """What captured nodes read: `number` knows nodes and leaves, `uses` counts the references of capture's own making,
-    `kinds` describes leaves and views in the order in which they are met; `through` lists views, `seen` counts how
-    often each is an operand."""
-
-    __slots__ = ("number", "uses", "leaves", "kinds", "seen", "through")
-    number: dict[Any, int]
-    uses: list[int]
-    leaves: list[Any]
-    kinds: list[Any]
-    seen: dict[Node, int]
-    through: list[tuple[int, int, Node]]
+_Found = tuple[dict[Any, int], list[int], list[Any], list[Any], dict[Node, int], list[tuple[int, int, Node]]]
+"""What captured nodes read: the numbers of nodes and leaves, how many references capture itself has to each, the leaves,
+what describes leaves and views in the order in which they are met, how often a view is an operand, and where."""
 
 
-def _place(operand: Any, node: int, position: int, found: _Reads) -> int:
+def _place(operand: Any, node: int, position: int, found: _Found) -> int:
     """The number of an operand that is no captured node nor known leaf: a new leaf, or what is read by a view."""
+    number, uses, leaves, kinds, seen, through = found
     kind = type(operand)
-    uses = found.uses
     if kind is not Node:
-        found.kinds.append(kind if kind in _NUMBERS else operand.dtype)
-        found.leaves.append(operand)
+        kinds.append(kind if kind in _NUMBERS else operand.dtype)
+        leaves.append(operand)
         uses.append(_NEVER_ALONE)
         return len(uses) - 1
     if operand.op is _VIEW and operand.buffer is None:
-        found.through.append((node, position, operand))
-        found.kinds.append(((node, position), operand.dtype, operand.shape, operand.strides))
-        again = operand in found.seen
-        found.seen[operand] = found.seen.get(operand, 0) + 1
+        through.append((node, position, operand))
+        kinds.append(((node, position), operand.dtype, operand.shape, operand.strides))
+        again = operand in seen
+        seen[operand] = seen.get(operand, 0) + 1
         operand = operand.a
-        at = found.number.get(operand)
+        at = number.get(operand)
         if at is not None:
             uses[at] += not again
             return at
-    at = found.number[operand] = len(uses)
-    found.leaves.append(operand)
+    at = number[operand] = len(uses)
+    leaves.append(operand)
     uses.append(_known.item + 1)
-    found.kinds.append((None, operand.dtype, operand.shape, operand.strides))
+    kinds.append((None, operand.dtype, operand.shape, operand.strides))
     return at
 
 
 def capture(nodes: list[Node]) -> Graph:
     """Numbers the pending `nodes` (in program order) and their leaves, and describes their structure."""
-    count = len(nodes)
-    found = _Reads()
-    found.number = number = dict(zip(nodes, range(count)))  # noqa: B905  strict costs
-    found.uses = uses = [_known.item] * count
-    found.leaves = leaves = []
-    found.kinds = kinds = []
-    found.seen, found.through = {}, []
+    number: dict[Any, int] = dict(zip(nodes, range(len(nodes))))  # noqa: B905  strict costs
+    uses: list[int] = [_known.item] * len(nodes)
+    leaves: list[Any] = []
+    kinds: list[Any] = []
+    through: list[tuple[int, int, Node]] = []
+    found: _Found = number, uses, leaves, kinds, {}, through
     known = number.get
     exact: list[Any] = []
     for i, node in enumerate(nodes):
@@ -237,35 +233,35 @@ def capture(nodes: list[Node]) -> Graph:
         if node.rest:
             exact += _further(found, node, i)
     node = a = b = op = attrs = None  # type: ignore[assignment]
-    held = list(map(gt, map(getrefcount, [*nodes, *leaves]), uses))
-    graph = Graph()
-    graph.nodes, graph.leaves, graph.bound = nodes, leaves, {}
-    graph.views = _views_of(found, nodes, held) if found.through else _NONE
-    graph.kept, graph.spare = held[:count], [not x for x in held[count:]]
-    graph.exact = tuple(exact), tuple(kinds), tuple(held)
+    held = list(map(gt, map(getrefcount, nodes + leaves), uses))
+    graph = new(Graph)
+    graph.nodes, graph.leaves, graph.views = nodes, leaves, _views_of(found, nodes, held) if through else _NONE
+    graph.exact, graph.bound = (tuple(exact), tuple(kinds), tuple(held)), {}
     return graph
 
 
-def _further(found: _Reads, node: Node, i: int) -> list[int]:
+def _further(found: _Found, node: Node, i: int) -> list[int]:
     """The numbers of the third operand and those after it."""
+    number, uses, *_ = found
     numbers = []
     for k, operand in enumerate(node.rest, 2):
-        at = found.number.get(operand) if type(operand) is Node else None
+        at = number.get(operand) if type(operand) is Node else None
         if at is None:
             at = _place(operand, i, k, found)
         else:
-            found.uses[at] += 1
+            uses[at] += 1
         numbers.append(at)
     return numbers
 
 
-def _views_of(found: _Reads, nodes: list[Node], held: list[bool]) -> _Views:
+def _views_of(found: _Found, nodes: list[Node], held: list[bool]) -> _Views:
     """The views by node and operand. What work outside the graph reads through one of them is held."""
-    for view in found.seen:
-        if getrefcount(view) - found.seen[view] > _known.view:
-            held[found.number[view.a]] = True
+    number, _, _, _, seen, through = found
+    for view in seen:
+        if getrefcount(view) - seen[view] > _known.view:
+            held[number[view.a]] = True
     views = _Views()
-    for i, k, view in found.through:
+    for i, k, view in through:
         row = list(views.get(i) or [None] * len(nodes[i].inputs))
         row[k] = view
         views[i] = tuple(row)

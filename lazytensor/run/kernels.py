@@ -88,7 +88,10 @@ def _inputs(record: KernelRecord, graph: Graph, values: list[Any]) -> list[Any]:
 
 def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph: Graph, values: list[Any],
               arrays: list[Any], made: list[Any]) -> bool:
-    flags = launch.run(bound, arrays, [values[record.reads[i][0]] for i in record.numbers] if record.numbers else ())
+    if record.numbers or type(bound) is not launch.Launch:
+        flags = launch.run(bound, arrays, [values[record.reads[i][0]] for i in record.numbers])
+    else:
+        flags = bound.call(bound.address, *arrays)
     if flags & _SERIOUS and (
             flags < 0 or any(flags & floating.mask(graph.nodes[n].errstate) for n in record.fused.members)):
         record.penalty = min(2 * record.penalty + 1, _PATIENCE)

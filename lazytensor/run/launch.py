@@ -188,7 +188,7 @@ class LongRow:
 class Launch:
     """A kernel bound to shapes and strides: a header and block in memory of its own."""
 
-    __slots__ = ("address", "block", "numbers", "work", "threads", "outputs", "last")
+    __slots__ = ("address", "block", "numbers", "work", "threads", "outputs", "last", "call")
     outputs: list[tuple[Any, ...]]
     last: tuple[tuple[Any, ...], Any, int]
 
@@ -196,6 +196,7 @@ class Launch:
         self.block, self.numbers, self.work = block, numbers, work
         self.address, self.threads = block.ctypes.data, current.threads
         self.last = (), block, 0
+        self.call: Any = None
         self.outputs = []
 
 
@@ -253,7 +254,9 @@ def _described(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
     block[_NOGIL] = work >= SMALL_WORK
     block[_MASKS:_MASKS + len(arrays)] = [a.dtype.alignment - 1 for a in arrays]
     places = tuple((_HEADER + layout.number(i), np.dtype(n.char)) for i, n in enumerate(numbers))
-    return Launch(block, places, work)
+    launch = Launch(block, places, work)
+    launch.call = launcher()
+    return launch
 
 
 def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int, ...]], arrays: Sequence[Any],
