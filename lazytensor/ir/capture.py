@@ -167,8 +167,8 @@ _NEVER_ALONE = -1
 
 
 _Found = tuple[dict[Any, int], list[int], list[Any], list[Any], dict[Node, int], list[tuple[int, int, Node]]]
-"""What captured nodes read: the numbers of nodes and leaves, how many references capture itself has to each, the leaves,
-what describes leaves and views in the order in which they are met, how often a view is an operand, and where."""
+"""What captured nodes read: the numbers of nodes and leaves, how many references capture itself has to each, the
+leaves, what describes leaves and views in the order in which they are met, how often a view is an operand, where."""
 
 
 def _place(operand: Any, node: int, position: int, found: _Found) -> int:
