@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazytensor.lower import fused
-from lazytensor.run import kernels
+from lazytensor.run import kernels, launch
 
 from .helpers import module_under_test, plan_soon, same_bits
 
@@ -324,6 +324,20 @@ def test_flags_that_nobody_asks_for_cost_nothing(launched):
     assert launched[-3:] == [True] * 3
     with real.errstate(all="ignore"):
         assert same_bits(real.log(1 / real.asarray(x)) * 2, real.asarray(y))
+
+
+def test_a_kernel_that_cannot_be_compiled_is_left_to_numpy(monkeypatch):
+    np = module_under_test()
+
+    def fail(*args):
+        raise RuntimeError("no code today")
+    monkeypatch.setattr(launch, "code", fail)
+    before = len(kernels.failures)
+    for _ in range(4):
+        x = np.arange(777.0)
+        assert same_bits(real.arange(777.0) * 3 - 11, real.asarray(x * 3 - 11))
+    assert len(kernels.failures) == before + 1
+    del kernels.failures[before:]
 
 
 def test_numpy_engine_runs_no_kernels(launched):

@@ -8,7 +8,9 @@ import platform
 from collections.abc import Iterator, Sequence
 
 from lazytensor.config import settings
+from lazytensor.lower import fused, native
 from lazytensor.release import VERSION
+from lazytensor.run import workers
 
 
 def version(package: str) -> str:
@@ -28,9 +30,12 @@ def lines() -> Iterator[str]:
     rows = {name: version(name) for name in ("lazytensor", "numpy", "networkx", "llvmlite")}
     rows = {"python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"} | rows
     rows["lazytensor"] = VERSION
-    rows["threads"] = "one at a time for each thread that asks; BLAS as NumPy has it set up"
-    rows["cache"] = "plans, in memory"
+    rows["kernels"] = "compiled by llvmlite" if fused.available() else "none: " + (
+        native.why_not() or "not on this machine")
+    kept = native.cache_info()
+    rows["cache"] = f"plans, in memory; object code of kernels, {kept['bytes']} bytes on disk"
     rows |= {name: str(value) for name, value in settings().items()}
+    rows["threads"] = f"{rows['threads']} (kernels use {workers.count()}; BLAS has its own)"
     width = max(map(len, rows)) + 2
     return (f"{name:{width}}{value}" for name, value in rows.items())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,8 +54,8 @@ class Fused(NamedTuple):
 
 
 def available() -> bool:
-    """Whether kernels can be made and run here."""
-    return native.available()
+    """Whether kernels can be made and run here: on x86-64, where their floating-point flags are known."""
+    return platform.machine() in ("x86_64", "AMD64") and native.available() and loops.available()
 
 
 class NoKernels:

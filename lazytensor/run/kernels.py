@@ -26,6 +26,8 @@ _PATIENCE = 1 << 10
 _SERIOUS = ~(2 | 32)
 """The flags besides 'denormal' and 'inexact'; with REFUSED, all."""
 _ndarray = np.ndarray
+failures: list[Exception] = []
+"""What went wrong when kernels were made; their operations run one by one."""
 
 
 def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
@@ -142,7 +144,12 @@ def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targe
     if all(isinstance(a, np.ndarray) for a in arrays) and all(
             t.shape == space or i in fused.row_writes for i, t in enumerate(targets)):
         by_row = {record.arrays.index(i) for i in fused.row_reads} | {inputs + i for i in fused.row_writes}
-        found = launch.bind(fused.kernel, space, arrays, fused.rows, frozenset(by_row))
+        try:
+            found = launch.bind(fused.kernel, space, arrays, fused.rows, frozenset(by_row))
+        except Exception as error:  # whatever the compiler may raise: NumPy's own calls do it, too
+            failures.append(error)
+            if current.debug:
+                raise
     if found is None:
         found = _REFUSED
     else:
