@@ -105,7 +105,7 @@ class Dag:
         Operations that are not run as captured, rewritten or dead, and the operands that they had.
     """
 
-    __slots__ = ("graph", "count", "same", "alike", "laid_alike", "gone")
+    __slots__ = ("graph", "count", "same", "alike", "laid_alike", "gone", "_operands")
 
     def __init__(self, count: int) -> None:
         self.graph: Any = networkx().MultiDiGraph()
@@ -114,6 +114,7 @@ class Dag:
         self.alike: tuple[tuple[int, int], ...] = ()
         self.laid_alike: tuple[tuple[int, int], ...] = ()
         self.gone: dict[int, tuple[int, ...]] = {}
+        self._operands: dict[int, list[Operand]] = {}  # until the graph changes: networkx takes its time
 
     def copy(self) -> Dag:
         """A dag that may be changed without changing this one."""
@@ -143,8 +144,12 @@ class Dag:
 
     def operands(self, number: int) -> list[Operand]:
         """The operands of a node, in order."""
-        edges = self.graph.in_edges(number, keys=True, data="view")
-        return [Operand(source, view) for source, _, _, view in sorted(edges, key=_position)]
+        found = self._operands.get(number)
+        if found is None:
+            edges = self.graph.in_edges(number, keys=True, data="view")
+            found = self._operands[number] = [
+                Operand(source, view) for source, _, _, view in sorted(edges, key=_position)]
+        return found
 
     def users(self, number: int) -> list[int]:
         """The operations that read a node, in program order, each once."""
@@ -168,6 +173,7 @@ class Dag:
 
     def add(self, number: int, value: Value, operands: list[Operand]) -> None:
         """Adds a node, or gives one that is there another value and other operands."""
+        self._operands.clear()
         if number in self.graph:
             self.graph.remove_edges_from(list(self.graph.in_edges(number, keys=True)))
         self.graph.add_node(number, value=value)
@@ -177,6 +183,7 @@ class Dag:
     def become(self, number: int, other: int) -> None:
         """Rewrites an operation as the value of `other`: whoever read it reads that; if it is kept, it is a copy."""
         value = self.value(number)
+        self._operands.clear()
         self.gone[number] = tuple(n for n, _ in self.operands(number))
         for user in self.users(number):
             operands = [Operand(other, view) if n == number else Operand(n, view) for n, view in self.operands(user)]
@@ -192,6 +199,7 @@ class Dag:
 
     def remove(self, number: int) -> None:
         """Takes out a node that nobody reads."""
+        self._operands.clear()
         if number < self.count and number not in self.gone:
             self.gone[number] = tuple(n for n, _ in self.operands(number))
         self.graph.remove_node(number)
@@ -202,18 +210,19 @@ def build(graph: Graph) -> Dag:
     """The dag of a captured graph."""
     dag = Dag(len(graph.nodes))
     shapes, attrs, views = _Classes({0: 0, 1: 1}), _Attributes(), _Classes({})
+    kept, spare, reads = graph.kept, graph.spare, graph.reads
     for i, node in enumerate(graph.nodes):
         number = 0 if node.op.kind == "mutate" or node.attrs is None else attrs.number(node.attrs)
         dag.graph.add_node(i, value=Value(node.op, node.dtype, shapes.all(node.shape), _order(node.strides), number,
-                                          graph.kept[i]))
+                                          kept[i]))
     for j, leaf in enumerate(graph.leaves):
         if isinstance(leaf, Node):
-            value = Value(LEAF, leaf.dtype, shapes.all(leaf.shape), _order(leaf.strides), spare=graph.spare[j])
+            value = Value(LEAF, leaf.dtype, shapes.all(leaf.shape), _order(leaf.strides), spare=spare[j])
         else:
             value = Value(LEAF, leaf.dtype if isinstance(leaf, np.generic) else type(leaf).__name__, None)
         dag.graph.add_node(dag.count + j, value=value)
     for i in range(dag.count):
-        for k, (operand, view) in enumerate(zip(graph.reads[i], graph.views[i])):
+        for k, (operand, view) in enumerate(zip(reads[i], graph.views[i])):
             through = None if view is None else View(views.number(view), view.dtype, shapes.all(view.shape))
             dag.graph.add_edge(operand, i, key=k, view=through)
     return dag
