@@ -13,7 +13,7 @@ help:
 	@echo 'make demo         run an unmodified NumPy program on a real photograph, compared with NumPy'
 	@echo 'make test         ruff, mypy and the tests'
 	@echo 'make fuzz         20,000 random programs against NumPy, on three threads too'
-	@echo 'make perf         the costs of laziness, NumPy beside'
+	@echo 'make perf         the costs of laziness, NumPy beside; and the same programs on NumPy, Numba, JAX, torch, ...'
 	@echo "make conformance  NumPy's own tests against lazytensor, where they are at hand"
 	@echo 'make clean        remove the virtual environment and the caches'
 	@echo
@@ -47,12 +47,14 @@ fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --programs 20000 --threads 3
 
 perf: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[perf]'
 	$(BIN)/python perf/overhead.py
 	$(BIN)/python perf/scale.py
+	$(BIN)/python perf/compare.py --docs
 
 conformance: $(READY)
 	@test -f $(SUITE) || { echo 'no $(SUITE) beside this checkout: nothing to run' >&2; exit 1; }
-	$(BIN)/python $(SUITE) --module lazytensor
+	PYTEST_ADDOPTS='-n 1' $(BIN)/python $(SUITE) --module lazytensor
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
