@@ -17,7 +17,7 @@ from ..ir.text import operation_text
 from ..schedule.memory import IN_PLACE_BYTES
 from ..schedule.plan import Plan, Step
 from .fused import Fused
-from .kernel import NUMBER
+from .kernel import NUMBER, Kernel
 
 DIRECT1, DIRECT2, MAP1, MAP2, GENERAL, KERNEL = range(6)
 CODES = ("direct1", "direct2", "map1", "map2", "general", "kernel")
@@ -78,6 +78,18 @@ class Record(NamedTuple):
     name: str
 
 
+class Account:
+    """Nanoseconds of work that a kernel could have saved; it is compiled when they pay for that."""
+
+    __slots__ = ("credit",)
+
+    def __init__(self) -> None:
+        self.credit = 0.0
+
+
+_accounts: dict[Kernel, Account] = {}
+
+
 class KernelRecord:
     """A kernel in the place of `span` records.
 
@@ -106,13 +118,13 @@ class KernelRecord:
         Slots that hold nothing afterwards.
     general : tuple of Record
         The records among those replaced that hold more than two operands, views or twins.
-    credit : float
-        Nanoseconds of work that it could have saved; it is compiled when they pay for that.
+    account : Account
+        What it could have saved so far, shared by all places where the same kernel is.
     wait : int
         How many runs to pass by, because the last ones raised floating-point flags.
     """
 
-    __slots__ = ("fused", "span", "last", "reads", "outputs", "results", "live", "empties", "general", "credit",
+    __slots__ = ("fused", "span", "last", "reads", "outputs", "results", "live", "empties", "general", "account",
                  "wait", "penalty", "arrays", "numbers", "stores", "slots", "plain")
 
     def __init__(self, fused: Fused, records: tuple[Record, ...], slot: dict[int, int]) -> None:
@@ -131,7 +143,7 @@ class KernelRecord:
         self.live = tuple((place[n], i) for n, i in index.items() if _outlives(n, place[n], records))
         self.empties = tuple(sorted(empties - {s for s, _ in self.live}))
         self.general = tuple(r for r in records if r.code == GENERAL)
-        self.credit = 0.0
+        self.account = _accounts.setdefault(fused.kernel, Account())
         self.wait = self.penalty = 0
         self.arrays = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind != NUMBER)
         self.slots = tuple(self.reads[i][0] for i in self.arrays)

@@ -118,8 +118,9 @@ _REFUSED = _Refused(np.zeros(1, np.int64), (), 0)
 def _pays(record: KernelRecord, graph: Graph) -> bool:
     """Whether the operations have worked long enough by now."""
     space = _space(record, graph)
-    record.credit += len(record.fused.kernel.steps) * (_CALL_NS + _ELEMENT_NS * prod(space))
-    return record.credit >= current.compile_after * 1e3
+    account = record.account
+    account.credit += len(record.fused.kernel.steps) * (_CALL_NS + _ELEMENT_NS * prod(space))
+    return account.credit >= current.compile_after * 1e3
 
 
 def _space(record: KernelRecord, graph: Graph) -> tuple[int, ...]:
