@@ -46,7 +46,7 @@ class _Columns(Emitter):
         self.outer = [self.load_word(self.layout.stride(k) + 1) for k in range(self.arrays)]
         self.pointers = self.data
         count = self.load_word(1)
-        self.flags = Flags(code)
+        self.flags = Flags(code, self.calls)
         self.flags.clear()
         results = {n: code.alloca(f"[{TILE} x i64]") for n in sorted(self.by_column) if n >= self.inputs}
 
@@ -56,7 +56,7 @@ class _Columns(Emitter):
             self.columns = code.let(f"select i1 {short}, i64 {left}, i64 {TILE}")
             self.outputs_done = set()
             self.known = {}
-            for steps, _, rows in passes_of(self.kernel, self.by_column):
+            for steps, _, rows in passes_of(self.kernel, self.by_column, False):
                 reduces = [n for n in rows if self.step(n).name == "reduce"]
                 self.place = at
                 for n in reduces:

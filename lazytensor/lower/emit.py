@@ -97,6 +97,8 @@ class Emitter:
         self.outputs_done: set[int] = set()
         self.sums: set[str] = set()
         self.number_values: dict[int, str] = {}
+        self.calls = any(step.name == "call" for step in kernel.steps)
+        self.memory: list[str] = []
 
     # ---- the frame ---------------------------------------------------------------------------------------------------
 
@@ -107,12 +109,15 @@ class Emitter:
                      for k in range(self.arrays)]
         self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
         self.passes = self.with_memory() if self.kernel.reduces else []
-        self.flags = Flags(code)
+        self.flags = Flags(code, self.calls)
         self.flags.clear()
         if self.rows:
             self.odometer()
         else:
             self.row([*self.data])
+        for place in self.memory:
+            code.declare("declare void @free(ptr)")
+            code.add(f"call void @free(ptr {place})")
         code.add(f"ret i32 {self.flags.read()}")
         body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
         return Text("\n".join(code.declared) + "\n" + sum_texts(self.sums) + body, self.imports)
@@ -139,7 +144,9 @@ class Emitter:
                     memory[value] = ""
                     continue
                 size = code.let(f"mul i64 %stop, {np.dtype(self.chars[value]).itemsize}")
-                memory[value] = code.let(f"alloca i8, i64 {code.let(f'add i64 {size}, {_PAD}')}, align 64")
+                code.declare("declare ptr @malloc(i64)")
+                memory[value] = code.let(f"call ptr @malloc(i64 {code.let(f'add i64 {size}, {_PAD}')})")
+                self.memory.append(memory[value])
             passes.append((steps, memory, rows))
         return passes
 
@@ -266,7 +273,8 @@ class Emitter:
                 places.append((place, 0))
             result = code.alloca(stored(char), 16)
             self.called(step, [*places, (result, 0)], "1")
-            self.row_values[value] = code.let(f"load {stored(char)}, ptr {result}")
+            x = code.let(f"load {stored(char)}, ptr {result}")
+            self.row_values[value] = code.let(f"icmp ne i8 {x}, 0") if char == "?" else x
         else:
             self.row_values[value] = self.compute(step, [self.uniform(n) for n in step.operands], 1)
 
@@ -555,7 +563,11 @@ def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
         else:
             here: list[int] = []
             for n in waiting:
-                if kernel.steps[n - inputs].name != "call" and done.issuperset(kernel.steps[n - inputs].operands):
+                step = kernel.steps[n - inputs]
+                if step.name == "where" and not inside.isdisjoint(step.operands[1:]) and any(
+                        k in here for k in step.operands[1:]):
+                    continue  # else LLVM may compute only what is chosen, and raise no flags for the rest
+                if step.name != "call" and done.issuperset(step.operands):
                     here.append(n)
                     done.add(n)
             phases.append(("inline", here))
@@ -577,9 +589,10 @@ def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
     return _Plan(phases, buffered, packed, direct, before)
 
 
-def passes_of(kernel: Kernel, rowwise: frozenset[int]) -> list[tuple[list[int], list[int], list[int]]]:
+def passes_of(kernel: Kernel, rowwise: frozenset[int], keeps: bool = True) -> list[
+        tuple[list[int], list[int], list[int]]]:
     """The passes over a row: the steps on elements that each computes, those kept for later, and then what the row has
-    one of. Cheap steps are computed again where a later pass needs them, others are kept."""
+    one of. Cheap steps are computed again where a later pass needs them, others are kept; all, unless a row `keeps`."""
     inputs = len(kernel.inputs)
     first: dict[int, int] = {}
     for n, step in enumerate(kernel.steps, inputs):
@@ -606,7 +619,7 @@ def passes_of(kernel: Kernel, rowwise: frozenset[int]) -> list[tuple[list[int], 
         later = {k for q in range(p + 1, last + 1) for k in _behind(kernel, wanted_in[q], rowwise)}
         saves |= {n for n in steps if n in later and dear(kernel, n)}
         saves &= steps
-        kept |= saves
+        kept |= saves if keeps else set()
         rows = [n for n in sorted(rowwise) if n >= inputs and first[n] == p]
         passes.append((sorted(steps), sorted(saves), rows))
     assert set(elements) >= {n for s, _, _ in passes for n in s}
@@ -701,10 +714,13 @@ def sum_texts(chars: Iterable[str]) -> str:
 
 
 class Flags:
-    """The floating-point status: cleared at the start, noted before what clears it, read at the end."""
+    """The floating-point status: cleared at the start, noted before what clears it, read at the end.
 
-    def __init__(self, code: Code) -> None:
-        self.code = code
+    Loops that are called may raise flags by the C library, which has them in the status of the x87, too.
+    """
+
+    def __init__(self, code: Code, calls: bool) -> None:
+        self.code, self.calls = code, calls
         self.place, self.noted = code.alloca("i32", 8), code.alloca("i32", 8)
 
     def clear(self) -> None:
@@ -716,6 +732,9 @@ class Flags:
         code.add(f"store i32 {code.let(f'and i32 {state}, -64')}, ptr {self.place}")
         code.add(f"call void @llvm.x86.sse.ldmxcsr(ptr {self.place})")
         code.add(f"store i32 0, ptr {self.noted}")
+        if self.calls:
+            code.declare("declare i32 @feclearexcept(i32)")
+            code.let("call i32 @feclearexcept(i32 61)")
 
     def note(self) -> None:
         """Keeps what has been raised so far."""
@@ -723,6 +742,10 @@ class Flags:
 
     def read(self) -> str:
         code = self.code
-        code.add(f"call void @llvm.x86.sse.stmxcsr(ptr {self.place})")
-        state = code.let(f"load i32, ptr {self.place}")
+        if self.calls:
+            code.declare("declare i32 @fetestexcept(i32)")
+            state = code.let("call i32 @fetestexcept(i32 61)")
+        else:
+            code.add(f"call void @llvm.x86.sse.stmxcsr(ptr {self.place})")
+            state = code.let(f"load i32, ptr {self.place}")
         return code.let(f"or i32 {code.let(f'load i32, ptr {self.noted}')}, {code.let(f'and i32 {state}, 63')}")

@@ -23,6 +23,10 @@ _REDUCTIONS: dict[str, Any] = {"sum": np.add, "mean": np.add, "var": np.add, "st
 """What reductions of floats are made of; of integers `max` and `min` are the same."""
 
 
+_CUT = frozenset(("fmax", "fmin"))
+"""Loops that depend on where a row is cut: which of two zeros they give."""
+
+
 class Fused(NamedTuple):
     """A kernel in the place of operations.
 
@@ -87,7 +91,8 @@ class Kernels:
         way = self.way(number)
         if isinstance(way, str):
             return Role(way)
-        return Role("", "store" if way.name == "store" else "reduce" if way.rows else "map", way.rows)
+        return Role("", "store" if way.name == "store" else "reduce" if way.rows else "map", way.rows,
+                    way.name == "where" or (way.name == "call" and len(way.chars) > 1))
 
     def way(self, number: int) -> _Way | str:
         """How an operation is done in a kernel, or why it is not."""
@@ -135,6 +140,8 @@ class Kernels:
         if isinstance(kind, type) or view is not None or source.layout is not None or value.layout is not None:
             return "it reduces what is not in C order"
         ok = kind.char in "fd" or (name in ("max", "min") and kind.char in _CHARS - {"?"})
+        if type(given.get("ddof", 0)) is not int:
+            return f"{name} with ddof={given['ddof']!r} is left to NumPy"
         if not ok or kind.char != result or given.keys() - {"axis", "keepdims", "ddof"} or not source.shape:
             return f"{name} of {kind} is left to NumPy"
         ndim = len(source.shape)
@@ -202,7 +209,7 @@ def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
 
 def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], chars: tuple[str, ...]) -> _Way | None:
     """NumPy's own loop on tiles: where it gives the same bits, which takes operands laid out like the result."""
-    if not set(chars) <= _CHARS:
+    if not set(chars) <= _CHARS or ufunc.__name__ in _CUT:
         return None
     numbers = [k for k, (n, _) in enumerate(operands) if dag.value(n).shape in (None, ())]
     arrays = [(n, view) for k, (n, view) in enumerate(operands) if k not in numbers]

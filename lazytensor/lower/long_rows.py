@@ -33,15 +33,8 @@ class Phase(NamedTuple):
 
 def possible(kernel: Kernel) -> bool:
     """Whether nothing dear has to be kept for the whole row, or computed twice."""
-    rowwise = kernel.rowwise()
-    passes = passes_of(kernel, rowwise)
-    inputs = len(kernel.inputs)
-    reduced = {n for step in kernel.steps if step.name == "reduce" for n in step.operands}
-    for p, (_, saves, _) in enumerate(passes):
-        later = {n for steps, _, _ in passes[p + 1:] for m in steps for n in kernel.steps[m - inputs].operands}
-        if any(dear(kernel, n) and n in later for n in saves) or any(n not in reduced for n in saves):
-            return False
-    return True
+    computed = [n for steps, _, _ in passes_of(kernel, kernel.rowwise(), False) for n in steps]
+    return not any(dear(kernel, n) and computed.count(n) > 1 for n in set(computed))
 
 
 def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
@@ -52,7 +45,7 @@ def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
     phase the first word of the block is how often the row is halved, and the rows are the parts.
     """
     whole = Emitter(kernel, layouts, False)
-    passes = passes_of(kernel, whole.rowwise)
+    passes = passes_of(kernel, whole.rowwise, False)
     texts: list[str] = []
     phases: list[Phase] = []
     declared: dict[str, None] = {}
@@ -142,7 +135,7 @@ class _Map(_Part):
         self.outputs_done = set(done)
 
     def text(self) -> str:
-        self.flags = Flags(self.code)
+        self.flags = Flags(self.code, self.calls)
         self.begin()
         self.flags.clear()
         self.one_pass(self.steps, {})
@@ -162,7 +155,7 @@ class _Tree(_Part):
         code, name = self.code, f"tree{self.number}"
         kept = [code.alloca(f"[{len(self.reduces)} x i64]") for _ in range(2)]
         small, large = code.fresh("small"), code.fresh("large")
-        self.flags = Flags(code)
+        self.flags = Flags(code, self.calls)
         code.add(f"store i32 0, ptr {self.flags.noted}")
         few = code.let(f"icmp sle i64 %n, {LEAF}")
         code.add(f"br i1 {few}, label %{small}, label %{large}")
@@ -182,6 +175,10 @@ class _Tree(_Part):
         for value in self.reduces:
             operand, = self.step(value).operands
             if operand in inside and operand not in saved:
+                output = self.contiguous_output(operand)
+                if output >= 0:  # written to memory anyway, and read from there
+                    saved[operand] = self.pointers[output]
+                    continue
                 size = np.dtype(self.chars[operand]).itemsize
                 room = code.alloca(f"[{LEAF * size} x i8]")
                 back = code.let(f"sub i64 0, {code.let(f'mul i64 %start, {size}')}")
@@ -218,7 +215,7 @@ class _Parts(_Part):
 
     def text(self) -> str:
         code = self.code
-        self.flags = Flags(code)
+        self.flags = Flags(code, self.calls)
         self.flags.clear()
         results = self.address(self.arrays)
         depth = self.load_word(0)
@@ -253,7 +250,7 @@ class _Parts(_Part):
 def _count(kernel: Kernel, number: int) -> int:
     """How many reductions a pass has."""
     inputs = len(kernel.inputs)
-    rows = passes_of(kernel, kernel.rowwise())[number][2]
+    rows = passes_of(kernel, kernel.rowwise(), False)[number][2]
     return sum(kernel.steps[n - inputs].name == "reduce" for n in rows)
 
 
@@ -266,7 +263,7 @@ class _Fold(_Part):
 
     def text(self) -> str:
         code = self.code
-        self.flags = Flags(code)
+        self.flags = Flags(code, self.calls)
         self.begin()
         self.flags.clear()
         results, values = self.address(self.arrays), self.address(self.arrays + 1)

@@ -32,6 +32,8 @@ failures: list[Exception] = []
 
 def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     """Runs it and puts the arrays that it made at the end of `values`; False if the operations must run instead."""
+    if current.engine != "llvm":
+        return False
     if record.wait:
         record.wait -= 1
         return False
@@ -42,31 +44,48 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
         bound = _bind(record, graph, values, record)
     if bound is None or bound is _REFUSED:
         return False
-    made = [pool.empty(*output) if large else _ndarray(*output[:2]) for large, output in bound.outputs]
+    nodes = graph.nodes
+    made = [pool.empty(shape, nodes[n].dtype, strides) if large else _ndarray(shape, nodes[n].dtype)
+            for n, large, shape, strides in bound.outputs]
     arrays = [values[slot] for slot in record.slots] if record.plain else _inputs(record, graph, values)
     return _launched(bound, record, graph, values, arrays + made, made)
 
 
 def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
-    """The same where results go into parts of arrays that are there."""
+    """The same where results go into parts of arrays that are there. Their memory is taken when all else is ready."""
     if not _pays(record, graph):
         return False
-    made, targets = [], []
+    made: list[Any] = []
+    targets: list[Any] = []
     for number, store in record.outputs:
         node = graph.nodes[number]
+        made.append(pool.empty(node.shape, node.dtype, node.strides) if store is None else (
+            None if store.over == store.operands[0] else copied(values[store.operands[0]])))
         if store is None:
-            made.append(pool.empty(node.shape, node.dtype, node.strides))
             targets.append(made[-1])
         else:
-            made.append(_memory(store, graph, values))
-            steps, (index,) = node.attrs
-            targets.append(apply_view(steps, made[-1])[index])
+            targets.append(_part(node, values[store.operands[0]] if made[-1] is None else made[-1]))
     key = (record, *[(t.shape, t.strides) for t, (_, store) in zip(targets, record.outputs, strict=True) if store])
     bound = graph.bound.get(key)
     if bound is None or bound.threads != current.threads:
         bound = _bind(record, graph, values, key, targets)
-    return bound is not _REFUSED and _launched(bound, record, graph, values, _inputs(record, graph, values) + targets,
-                                               made)
+    if bound is _REFUSED:
+        return False
+    inputs = _inputs(record, graph, values)
+    for i, (number, store) in enumerate(record.outputs):
+        if made[i] is None and store is not None:
+            strides, targets[i] = targets[i].strides, None
+            made[i] = _memory(store, graph, values)
+            targets[i] = _part(graph.nodes[number], made[i])
+            if targets[i].strides != strides:
+                return False
+    return _launched(bound, record, graph, values, inputs + targets, made)
+
+
+def _part(node: Any, memory: Any) -> Any:
+    """The part of an array that a store writes."""
+    steps, (index,) = node.attrs
+    return apply_view(steps, memory)[index]
 
 
 def _memory(store: Record, graph: Graph, values: list[Any]) -> Any:
@@ -154,8 +173,8 @@ def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targe
     if found is None:
         found = _REFUSED
     else:
-        nodes = [graph.nodes[number] for number, _ in record.outputs]
-        found.outputs = [(n.strides is not None or n.nbytes >= pool.SMALL, (n.shape, n.dtype, n.strides))
-                         for n in nodes]
+        nodes = graph.nodes
+        found.outputs = [(i, nodes[i].strides is not None or nodes[i].nbytes >= pool.SMALL, nodes[i].shape,
+                          nodes[i].strides) for i, _ in record.outputs]
     graph.bound[key] = found
     return found

@@ -420,7 +420,8 @@ def run(launch: Launch | LongRow, arrays: Sequence[Any], numbers: Sequence[Any])
         if filled is None:
             return REFUSED
         block, address = filled, filled.ctypes.data
-        launch.last = tuple(numbers), block, address
+        if not any(isinstance(number, np.ndarray) for number in numbers):  # an array may get another value
+            launch.last = tuple(numbers), block, address
     return int(launcher()(address, *arrays))
 
 
@@ -429,8 +430,12 @@ def _filled(launch: Launch, numbers: Sequence[Any]) -> Any:
     block = launch.block.copy()
     memory = block.view(np.uint8)
     for (place, dtype), number in zip(launch.numbers, numbers, strict=True):
+        cell = memory[place * 8:place * 8 + dtype.itemsize].view(dtype)
         try:
-            memory[place * 8:place * 8 + dtype.itemsize].view(dtype)[0] = number
+            with np.errstate(all="ignore"):
+                cell[0] = number
         except OverflowError:  # a Python int, which `where` takes modulo the dtype's range
+            return None
+        if dtype.kind == "f" and np.isinf(cell[0]) and not np.isinf(number):  # NumPy warns of that
             return None
     return block

@@ -41,7 +41,8 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
         program = program.otherwise
     values = [x.buffer if type(x) is Node else x for x in graph.leaves]
     values += program.spare_slots
-    if program.alone is not None and not on_execute and not current.debug and _run_alone(program.alone, graph, values):
+    if program.alone is not None and not on_execute and not current.debug and _run_alone(
+            program, program.alone, graph, values):
         return []
     state = Floating()
     state.__enter__()
@@ -52,9 +53,13 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
     return _reported(state.errors, program, graph) if state.errors else state.errors
 
 
-def _run_alone(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
+def _run_alone(program: Program, record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     """A program of one kernel and nothing else."""
-    done = run_kernel(record, graph, values)
+    try:
+        done = run_kernel(record, graph, values)
+    except BaseException as error:
+        _rescue(program, graph, values, -1, error)
+        raise
     if done:
         made, count = values.pop(), len(graph.leaves)
         try:

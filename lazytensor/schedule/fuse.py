@@ -52,11 +52,14 @@ class Role(NamedTuple):
         'map', 'store' or 'reduce'.
     rows : int
         For 'reduce': how many axes it reduces, the last ones; negative for the first ones.
+    whole : bool
+        Whether it must not be done for one row's value at a time: NumPy's loop differs for single elements.
     """
 
     refusal: str
     kind: str = "map"
     rows: int = 0
+    whole: bool = False
 
 
 class Roles(Protocol):
@@ -107,7 +110,7 @@ class _Groups:
             return
         stored = role.kind == "store"
         source = self.dag.value(operands[1].number) if stored else value
-        if not stored and self.is_row_value(number, operands):
+        if not stored and not role.whole and self.is_row_value(number, operands):
             self.row_values.add(number)
             home = self.home[next(n for n, _ in operands if n in self.row_values)]
             self.space[number] = self.space[home]
@@ -186,7 +189,11 @@ class _Groups:
             return f"more than {MOST_ARRAYS} operands"
         if any(n in inside and view is not None for m in both for n, view in self.dag.operands(m)):
             return "it reads a view of the result"
-        written = [self.dag.operands(m)[0].number for m in both if self.dag.value(m).op.step == "store"]
+        stores = [m for m in both if self.dag.value(m).op.step == "store"]
+        written = [self.dag.operands(m)[0].number for m in stores]
+        if any(n in inside for n in written) or any(
+                n in stores for m in both for n, _ in self.dag.operands(m)):
+            return "it reads the array that is written to"
         if written and (len(set(written)) < len(written) or any(
                 n in written for m in both for n, _ in self.dag.operands(m)[self.dag.value(m).op.step == "store":])):
             return "it reads what is written over"
