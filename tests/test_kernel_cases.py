@@ -202,4 +202,5 @@ def test_a_dtype_keeps_its_character():
         for _ in range(4):
             y = np.arange(300, dtype=char) * 3 + np.arange(300, dtype=char)
             y.realize()
-            assert real.asarray(y).dtype.char == (real.arange(3, dtype=char) * 3 + real.arange(3, dtype=char)).dtype.char
+            x = real.arange(3, dtype=char)
+            assert real.asarray(y).dtype.char == (x * 3 + x).dtype.char

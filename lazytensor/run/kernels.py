@@ -40,7 +40,7 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     if record.stores:
         return _run_storing(record, graph, values)
     bound = graph.bound.get(record)
-    if bound is None or bound.threads != current.threads:
+    if bound is None or (bound.threads != current.threads and bound is not _REFUSED):
         bound = _bind(record, graph, values, record)
     if bound is None or bound is _REFUSED:
         return False
@@ -67,7 +67,7 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
             targets.append(_part(node, values[store.operands[0]] if made[-1] is None else made[-1]))
     key = (record, *[(t.shape, t.strides) for t, (_, store) in zip(targets, record.outputs, strict=True) if store])
     bound = graph.bound.get(key)
-    if bound is None or bound.threads != current.threads:
+    if bound is None or (bound.threads != current.threads and bound is not _REFUSED):
         bound = _bind(record, graph, values, key, targets)
     if bound is _REFUSED:
         return False
