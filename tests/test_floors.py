@@ -18,6 +18,7 @@ SAME_HEIGHT = {"config": "errors", "errors": "config"}  # a setting's error is o
 LATE = {
     ("ir.dag", "networkx"),  # costs 240 ms: when a graph is first built
     ("lower.native", "llvmlite"), ("lower.native", "llvmlite.binding"),  # 110 ms: when a kernel is first compiled
+    ("lower.native", "hashlib"),  # OpenSSL with it, 3 ms
     ("api.namespace", "api.random"),  # numpy.random: when lazytensor.random is first used
     ("__init__", "importlib"),  # explain and verify, when they are first used
 }

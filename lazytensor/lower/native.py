@@ -7,7 +7,6 @@ Object code holds no addresses, so it can be kept on disk: what a text declares 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import stat
 import sys
@@ -168,6 +167,8 @@ def load(text: str, exports: Sequence[str], imports: Mapping[str, int] = {}) -> 
         engine = _started()
         _compiling = True
         try:
+            import hashlib
+
             key = hashlib.blake2b(engine.stamp + b"\0" + text.encode(), digest_size=20).hexdigest()
             image = _read(key)
             if image is None:
@@ -232,6 +233,8 @@ def _folder() -> Path | None:
 
 
 def _sealed(key: str, image: bytes) -> bytes:
+    import hashlib
+
     return hashlib.blake2b(key.encode() + image, digest_size=_DIGEST).digest()
 
 
