@@ -301,3 +301,15 @@ def test_type_of_a_scalar_makes_numpys(code):
     s = scalar(module_under_test(), values_of(code)[1])
     made = type(s)(1)
     assert type(made) is real.dtype(code).type and same_bits(real.asarray(made), real.ones((), code))
+
+
+def test_a_longdouble_in_a_sequence_keeps_all_its_bits():
+    np = module_under_test()
+    third = real.ones(5, "g") / 3
+    for write in (lambda np, a, v: a.__setitem__(slice(None), [v]), lambda np, a, v: np.place(a, a == 0, [v]),
+                  lambda np, a, v: np.put(a, [1, 2], (v, v)), lambda np, a, v: np.add(a, [v], out=a)):
+        expected, got = real.zeros(5, "g"), np.zeros(5, "g")
+        write(real, expected, third @ third)
+        pending = np.array(third)
+        write(np, got, pending @ pending)
+        assert same_bits(expected, real.asarray(got))

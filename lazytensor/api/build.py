@@ -6,6 +6,7 @@ The hot paths of `operators` write the common case out; everything else comes th
 from __future__ import annotations
 
 import sys
+from operator import is_
 from types import FunctionType
 from typing import Any
 
@@ -21,7 +22,7 @@ from ..ir.operation import Operation
 from ..run import pins
 from ..run.floating import foreign_may_wait, in_force, unchanged
 from .handle import Tensor, View, export, read, tensor
-from .scalar import Scalar, scalar
+from .scalar import Scalar, scalar, value_of
 
 _generic = np.generic
 _ndarray = np.ndarray
@@ -109,9 +110,19 @@ def operand(value: Any) -> Any:
     if kind is _ndarray:
         return taken_in(value)
     if kind is list or kind is tuple:
-        array = np.asarray(value)
+        array = np.asarray(with_real_scalars(value))
         return leaf(array, None)
     raise NotArray
+
+
+def with_real_scalars(value: Any) -> Any:
+    """A sequence with NumPy's scalars in place of lazy ones: of another object than its own NumPy takes the `float`,
+    which a longdouble does not survive."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        parts = [with_real_scalars(x) for x in value]
+        return value if all(map(is_, parts, value)) else kind(parts)
+    return value_of(value) if issubclass(kind, Scalar) else value
 
 
 def taken_in(array: Any) -> Node:

@@ -248,7 +248,7 @@ def _general_setitem(self: Any, index: Any, value: Any) -> None:
         done = False
     if not done:
         real = export(self)
-        stored = value if type(value) is Tensor and self._value.dtype.hasobject else looked_at(value)
+        stored = value if self._value.dtype.hasobject and type(value) in (Tensor, list, tuple) else looked_at(value)
         at_line(operator.setitem, (real, _real(index), stored))
 
 
@@ -299,7 +299,7 @@ def _value_operand(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> 
     if kind is list or kind is tuple:
         if dtype.names:
             raise NotArray
-        array = np.empty(shape, dtype)
+        array, value = np.empty(shape, dtype), looked_at(value)
         try:
             at_line(operator.setitem, (array, ..., value))
         except Exception:

@@ -18,9 +18,8 @@ from ..ir.layout import dense
 from ..ir.node import AT_ONCE, Node, make
 from ..ir.operation import Operation, register
 from ..run import floating
-from .build import at_line, bound, operand, resolved, shape_of, stand_in
+from .build import at_line, bound, operand, resolved, shape_of, stand_in, with_real_scalars
 from .handle import WARNS, Tensor, export, is_shared, lock_of, peek, root_of, steps_of, writing_of
-from .scalar import Scalar, value_of
 
 _VIEW = Operation.VIEW
 _TELLS = "c"
@@ -59,7 +58,7 @@ def looked_at(value: Any) -> Any:
     """A value as real memory that will only be read."""
     if type(value) is Tensor:
         return peek(value)
-    return value_of(value) if issubclass(type(value), Scalar) else value
+    return with_real_scalars(value)
 
 
 def depth_of(inputs: tuple[Any, ...]) -> int:
