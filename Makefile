@@ -20,7 +20,7 @@ help:
 	@echo 'Each makes the virtual environment $(VENV) first, and again when pyproject.toml changes.'
 	@echo 'make PYTHON=/path/to/python3.12 demo   makes it with that Python.'
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml setup.py $(wildcard lazytensor/hot/*.[ch])
 	@set -e; \
 	for python in $(if $(PYTHON),'$(PYTHON)',python3 python3.14 python3.13 python3.12 python3.11 python); do \
 	    if "$$python" -c '$(NEW_ENOUGH)' 2>/dev/null; then found=$$python; break; fi; \

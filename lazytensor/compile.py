@@ -16,11 +16,14 @@ from itertools import count
 from typing import Any
 
 from .config import current
+from .hot import learn, native
 from .ir.capture import Graph, capture, pending
 from .ir.node import Node
 from .lower import Program, make_program
-from .run import claims, floating
-from .run.interpreter import run_directly
+from .lower.table import KernelRecord
+from .run import claims, floating, launch, pool
+from .run.interpreter import on_execute, run_directly
+from .run.kernels import flags_matter
 from .run.table import run_program
 
 __all__ = ["cache_info", "capture", "clear_cache", "pending", "realize"]
@@ -71,12 +74,11 @@ def realize(targets: list[Node]) -> None:
     Floating-point warnings are given after the run, at the lines that wrote the operations.
     """
     state = floating.in_force()
-    run, nodes, errors = claims.Run(), [], []  # type: ignore[var-annotated]
+    run, nodes, errors = claims.Run(), [], []
     try:
         nodes = claims.claim(run, targets)
         if nodes:
-            found = _planned(nodes)
-            errors = _directly(nodes) if found is None else run_program(*found)
+            errors = run_nodes(nodes, None)
     finally:
         run.ended = True  # a plain store: no interrupt can come before it
         claims.release(run, nodes)
@@ -86,18 +88,23 @@ def realize(targets: list[Node]) -> None:
         floating.warn(errors)
 
 
-def _directly(nodes: list[Any]) -> list[tuple[Node, str]]:
-    _counts["direct"] += 1
-    return run_directly(nodes)
+def run_nodes(nodes: list[Any], graph: Graph | None) -> list[tuple[Node, str]]:
+    """Runs claimed nodes, captured already or not; gives the floating-point errors to warn of."""
+    found = _planned(nodes, graph)
+    if found is None:
+        _counts["direct"] += 1
+        return run_directly(nodes)
+    return run_program(*found)
 
 
-def _planned(nodes: list[Node]) -> tuple[Program, Graph] | None:
+def _planned(nodes: list[Node], graph: Graph | None) -> tuple[Program, Graph] | None:
     """The program for these nodes and the graph to run it on, or None if they are to run one by one."""
     _counts["runs"] += 1
     _counts["nodes"] += len(nodes)
     if len(nodes) < 2 or len(nodes) > current.plan_nodes:
         return None
-    graph = capture(nodes)
+    if graph is None:
+        graph = capture(nodes)
     sized = _exact.get(graph.exact)
     if sized is None:
         sized = _remember(graph.key, graph.exact)
@@ -142,7 +149,11 @@ if hasattr(os, "register_at_fork"):
 
 def cache_info() -> dict[str, int]:
     """Counts since the process began: runs, runs without a plan, cache hits, plans made, nodes run; entries kept."""
-    return {**_counts, "entries": len(_cache)}
+    counts = dict(_counts)
+    if native is not None:
+        for name, more in zip(("runs", "hits", "nodes"), native.counts(), strict=True):
+            counts[name] += more
+    return {**counts, "entries": len(_cache)}
 
 
 def clear_cache() -> None:
@@ -150,3 +161,11 @@ def clear_cache() -> None:
     with _lock:
         _cache.clear()
         _exact.clear()
+
+
+realize_in_python = realize
+if native is not None:
+    learn(Sized=_Sized, Entry=_Entry, Program=Program, KernelRecord=KernelRecord, Launch=launch.Launch,
+          exact_plans=_exact, plan_clock=_clock, hooks=on_execute, pool_empty=pool.empty, launch_run=launch.run,
+          flags_matter=flags_matter, realize_slowly=realize, run_nodes=run_nodes, warn_of=floating.warn)
+    realize = native.realize

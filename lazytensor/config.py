@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .errors import SettingError
+from .hot import learn
 
 UNBOUNDED = sys.maxsize // 4
 """What a limit of None is inside; a node that must run at once is deeper still (`ir.node.AT_ONCE`)."""
@@ -82,6 +83,7 @@ class _Current:
 
 
 current = _Current()
+learn(Current=_Current, current=current)
 
 
 def _stored(value: Any) -> Any:

@@ -12,7 +12,7 @@ import pytest
 import lazytensor
 
 ROOT = pathlib.Path(lazytensor.__file__).parent
-FLOORS = ("release", "config", "errors", "ir", "optimise", "schedule", "lower", "run", "compile", "api", "see",
+FLOORS = ("release", "hot", "config", "errors", "ir", "optimise", "schedule", "lower", "run", "compile", "api", "see",
           "command", "__init__", "__main__")
 SAME_HEIGHT = {"config": "errors", "errors": "config"}  # a setting's error is one of the errors
 LATE = {

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..compile import realize
 from ..config import current
+from ..hot import learn
 from ..ir.dtypes import UfuncRecord, int_bounds
 from ..ir.layout import broadcast
 from ..ir.layout import elementwise as layout_of
@@ -182,6 +183,9 @@ def bound(node: Node) -> None:
         many = pins.note(node, pinned)
         if many:
             realize(many)
+
+
+learn(bound_check=bound)
 
 
 def handle(node: Node) -> Any:

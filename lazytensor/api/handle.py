@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..compile import realize
+from ..hot import learn
 from ..ir.layout import c_strides, canonical, dense, offset_of, shadow
 from ..ir.node import AT_ONCE, Node, leaf, new
 from ..ir.operation import Operation
@@ -151,6 +152,7 @@ class Tensor(metaclass=_ArrayType):
 
 Tensor.__name__ = Tensor.__qualname__ = "ndarray"
 Tensor.__module__ = "lazytensor"
+learn(Tensor=Tensor, View=View)
 
 _LOCKS = [threading.RLock() for _ in range(64)]
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..config import current
+from ..hot import native
 from ..ir.dtypes import NEGATIVE, NUMERIC, UfuncRecord, record_of
 from ..ir.layout import ELIDED_BYTES, Operand, elided
 from ..ir.node import AT_ONCE, Node, leaf, make, new, tick
@@ -140,7 +141,7 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
         return _general(record_, fn, self, other, _getframe(up))
 
     method.__name__ = method.__qualname__ = f"__{name}__"
-    return method
+    return method if native is None else native.Binary(op, fast, method)
 
 
 def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -192,7 +193,7 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
         return handle(n)
 
     method.__name__ = method.__qualname__ = f"__{name}__"
-    return method
+    return method if native is None else native.Unary(op, fast, method)
 
 
 def _general(record_: UfuncRecord, fn: Callable[[Any, Any], Any], left: Any, right: Any, frame: Any) -> Any:

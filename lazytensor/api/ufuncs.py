@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..hot import native
 from ..ir.dtypes import RAISE_ON_VALUES, only_objects, record_of
 from . import lazy
 from .build import NUMBERS, NotArray, at_line, elementwise, handle, is_pending, is_scalar_like, operand
@@ -208,6 +209,8 @@ class ufunc(metaclass=_UfuncType):
         return method(self._real, "at", args, kwargs, _getframe(1))
 
 
+if native is not None:
+    ufunc.__call__ = native.Caller(None, {}, ufunc.__call__)  # type: ignore[method-assign]
 _quick: dict[Any, Any] = {}
 
 

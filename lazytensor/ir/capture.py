@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..hot import learn, native
 from .node import Node, make, new
 from .operation import Operation
 
@@ -302,3 +303,7 @@ def _calibrate() -> None:
 
 
 _calibrate()
+capture_in_python = capture
+if native is not None:
+    learn(Graph=Graph, views_class=_Views, no_views=_NONE)
+    capture = native.capture

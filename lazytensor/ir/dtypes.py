@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy._core import umath as _umath
 
+from ..hot import learn
 from .operation import Operation, register
 
 NUMERIC = frozenset("?bhilqpnBHILQPNefdgFDG")
 """The dtype characters whose operations may wait: they raise nothing but floating-point warnings."""
 
 NEGATIVE = "negative"
+learn(negative_kind=NEGATIVE)
 _BOOL = np.dtype(bool)
 RAISE_ON_VALUES = {np.power}
 """Ufuncs whose integer loops raise for some values (negative exponents)."""

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from ..hot import learn, native
 from .operation import Operation
 
 AT_ONCE = sys.maxsize // 2
 """A depth beyond every limit: a node with such a depth is run as soon as it is made."""
 
-tick = itertools.count(1).__next__
+tick = itertools.count(1).__next__ if native is None else native.tick
 new = object.__new__
 
 
@@ -74,6 +75,9 @@ class Node:
     def __repr__(self) -> str:
         state = "pending" if self.buffer is None else "realized"
         return f"<{self.op.name} {self.dtype}{list(self.shape)} #{self.seq} {state}>"
+
+
+learn(Node=Node, Operation=Operation, view_operation=Operation.VIEW)
 
 
 def make(op: Operation, inputs: tuple[Any, ...], attrs: Any, shape: tuple[int, ...], dtype: np.dtype[Any],

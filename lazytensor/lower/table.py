@@ -125,7 +125,7 @@ class KernelRecord:
     """
 
     __slots__ = ("fused", "span", "last", "reads", "outputs", "results", "live", "empties", "general", "account",
-                 "wait", "penalty", "arrays", "numbers", "stores", "slots", "plain")
+                 "wait", "penalty", "arrays", "numbers", "stores", "slots", "plain", "members", "restless", "simple")
 
     def __init__(self, fused: Fused, records: tuple[Record, ...], slot: dict[int, int]) -> None:
         self.fused = fused
@@ -149,6 +149,9 @@ class KernelRecord:
         self.slots = tuple(self.reads[i][0] for i in self.arrays)
         self.plain = not any(any(records[fused.members.index(self.reads[i][1])].viewed) for i in self.arrays)
         self.numbers = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind == NUMBER)
+        self.members = fused.members
+        self.restless = tuple(r.node for r in self.general)
+        self.simple = not self.stores and not any(r.twins for r in records)
 
 
 def _outlives(node: int, slot: int, records: tuple[Record, ...]) -> bool:

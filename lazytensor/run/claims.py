@@ -7,12 +7,13 @@ import threading
 from _thread import allocate_lock, get_ident
 from typing import Any
 
+from ..hot import learn, native
 from ..ir.capture import Busy, claimed
 from ..ir.node import Node
 
 
 class Run:
-    """One run in progress. `gate` is held until it ends; whoever needs its nodes waits there."""
+    """One run in progress. A lock is held until it ends; whoever needs its nodes waits there."""
 
     __slots__ = ("gate", "owner", "ended")
 
@@ -22,9 +23,21 @@ class Run:
         self.gate.acquire()
         self.owner = get_ident()
 
+    def door(self) -> Any:
+        """The lock that is held until the run ends."""
+        return self.gate
 
+    def finish(self) -> None:
+        """Ends it; those who wait go on."""
+        self.ended = True
+        self.gate.release()
+
+
+if native is not None:
+    Run = native.Run  # type: ignore[misc]
 _lock = threading.RLock()
 _active: set[Run] = set()
+learn(active_runs=_active, held_up=False)
 
 
 def claim(run: Run, targets: list[Node]) -> list[Node]:
@@ -45,8 +58,9 @@ def claim(run: Run, targets: list[Node]) -> list[Node]:
         if other.owner == run.owner and not other.ended:
             raise RuntimeError("a value is needed while the same thread is computing it: code that NumPy calls during "
                                "a run (a signal handler, a finalizer) used a pending Tensor; realize it beforehand")
-        if other.gate.acquire(timeout=0.5):  # else look again: an interrupt may have come before the gate was opened
-            other.gate.release()
+        door = other.door()
+        if door is not None and door.acquire(timeout=0.5):  # else look again: an interrupt may have come in between
+            door.release()
 
 
 def release(run: Run, unfinished: list[Any]) -> None:
@@ -55,25 +69,28 @@ def release(run: Run, unfinished: list[Any]) -> None:
         if node is not None and node.claim is run:
             node.claim = None
     _active.discard(run)
-    run.gate.release()
+    run.finish()
 
 
 def _before_fork() -> None:
     """Lets the runs of other threads end, so that the child has no half-done node."""
     _lock.acquire()
+    learn(held_up=True)  # the extension, which needs no lock, leaves new runs to `claim`
     for run in list(_active):
-        if run.owner != threading.get_ident():
-            with run.gate:
+        if run.owner != threading.get_ident() and (door := run.door()) is not None:
+            with door:
                 continue
 
 
 def _after_fork_in_parent() -> None:
+    learn(held_up=False)
     _lock.release()
 
 
 def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.RLock()
+    learn(held_up=False)
     _active.clear()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..hot import learn
 from ..ir.node import tick
 
 try:
@@ -153,6 +154,9 @@ def unchanged(capsule: Any) -> bool:
     """`may_wait`, quickly. The hot paths write this out."""
     return bool(capsule is watch.capsule and warnings.filters == watch.filters
                 and getattr(warnings, "_showwarnmsg_impl", None) is watch.show) or may_wait()
+
+
+learn(Watch=_Watch, watch=watch, warnings_dict=vars(warnings), may_wait=may_wait, extobj=_umath._extobj_contextvar)
 
 
 def foreign_may_wait() -> bool:

@@ -113,8 +113,7 @@ def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph
         flags = launch.run(bound, arrays, [values[record.reads[i][0]] for i in record.numbers])
     else:
         flags = bound.call(bound.address, *arrays)
-    if flags & _SERIOUS and (
-            flags < 0 or any(flags & floating.mask(graph.nodes[n].errstate) for n in record.fused.members)):
+    if flags & _SERIOUS and (flags < 0 or flags_matter(flags, record, graph.nodes)):
         record.penalty = min(2 * record.penalty + 1, _PATIENCE)
         record.wait = record.penalty
         return False
@@ -123,6 +122,11 @@ def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph
         made = [array[()] if not array.shape else array for array in made]  # NumPy's scalars
     values.append(made)
     return True
+
+
+def flags_matter(flags: int, record: KernelRecord, nodes: list[Any]) -> bool:
+    """Whether somebody is to be warned of floating-point flags that a kernel raised."""
+    return any(flags & floating.mask(nodes[n].errstate) for n in record.members)
 
 
 class _Refused(launch.Launch):

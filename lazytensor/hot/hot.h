@@ -1,0 +1,191 @@
+/* What the parts of the extension share: the places of the slots of lazytensor's Python classes, and a few helpers.
+ *
+ * The classes are Python's (ir/node.py and others say what they mean); only the code that every operation and every run
+ * goes through is written again here. The Python functions that it stands for remain the reference, do whatever this
+ * code leaves to them, and all the work where the extension is not there.
+ */
+#ifndef LAZYTENSOR_HOT_H
+#define LAZYTENSOR_HOT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stddef.h>
+
+#ifdef Py_GIL_DISABLED
+#error "the hot path relies on the GIL"
+#endif
+
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL lazytensor_array_api
+#ifndef HOT_MODULE
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+
+/* A slot of an object, by the offset that its member descriptor has. */
+#define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
+
+static inline PyObject *slot_or_none(PyObject *object, Py_ssize_t offset) {
+    PyObject *value = SLOT(object, offset);
+    return value == NULL ? Py_None : value;
+}
+
+static inline void put_owned(PyObject *object, Py_ssize_t offset, PyObject *value) {
+    PyObject *old = SLOT(object, offset);
+    SLOT(object, offset) = value;
+    Py_XDECREF(old);
+}
+
+static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
+    Py_INCREF(value);
+    put_owned(object, offset, value);
+}
+
+#define NODE_SLOTS(X) X(op) X(a) X(b) X(rest) X(attrs) X(shape) X(dtype) X(strides) X(code) X(lasti) X(errstate) \
+    X(depth) X(seq) X(buffer) X(claim)
+#define OPERATION_SLOTS(X) X(kind)
+#define TENSOR_SLOTS(X) X(_value) X(_state)
+#define VIEW_SLOTS(X) X(root) X(steps) X(shape) X(dtype) X(strides) X(of) X(given)
+#define WATCH_SLOTS(X) X(capsule) X(filters) X(show)
+#define CURRENT_SLOTS(X) X(engine) X(depth) X(threads) X(debug) X(plan_nodes)
+#define GRAPH_SLOTS(X) X(nodes) X(leaves) X(views) X(exact) X(bound)
+#define SIZED_SLOTS(X) X(entry) X(bound)
+#define ENTRY_SLOTS(X) X(used) X(program)
+#define PROGRAM_SLOTS(X) X(guarded) X(alone)
+#define RECORD_SLOTS(X) X(simple) X(wait) X(penalty) X(slots) X(plain) X(arrays) X(numbers) X(reads) X(results) \
+    X(members) X(restless)
+#define LAUNCH_SLOTS(X) X(address) X(threads) X(outputs) X(last) X(call)
+
+#define OFFSET(name) Py_ssize_t name;
+typedef struct { NODE_SLOTS(OFFSET) } NodeSlots;
+typedef struct { OPERATION_SLOTS(OFFSET) } OperationSlots;
+typedef struct { TENSOR_SLOTS(OFFSET) } TensorSlots;
+typedef struct { VIEW_SLOTS(OFFSET) } ViewSlots;
+typedef struct { WATCH_SLOTS(OFFSET) } WatchSlots;
+typedef struct { CURRENT_SLOTS(OFFSET) } CurrentSlots;
+typedef struct { GRAPH_SLOTS(OFFSET) } GraphSlots;
+typedef struct { SIZED_SLOTS(OFFSET) } SizedSlots;
+typedef struct { ENTRY_SLOTS(OFFSET) } EntrySlots;
+typedef struct { PROGRAM_SLOTS(OFFSET) } ProgramSlots;
+typedef struct { RECORD_SLOTS(OFFSET) } RecordSlots;
+typedef struct { LAUNCH_SLOTS(OFFSET) } LaunchSlots;
+#undef OFFSET
+
+extern NodeSlots N;
+extern OperationSlots O;
+extern TensorSlots T;
+extern ViewSlots V;
+extern WatchSlots W;
+extern CurrentSlots C;
+extern GraphSlots G;
+extern SizedSlots Z;
+extern EntrySlots E;
+extern ProgramSlots P;
+extern RecordSlots R;
+extern LaunchSlots L;
+
+/* The classes, and objects of lazytensor's modules, handed over by `learn`. */
+extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type;
+extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
+extern PyObject *current, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
+extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
+extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm;
+
+/* A growing list of borrowed or owned pointers. */
+typedef struct {
+    PyObject **items;
+    Py_ssize_t count, room;
+    PyObject *local[64];
+} Vector;
+
+static inline void vector_start(Vector *v) {
+    v->items = v->local;
+    v->count = 0;
+    v->room = 64;
+}
+
+int vector_grow(Vector *v);
+
+static inline int vector_push(Vector *v, PyObject *item) {
+    if (v->count == v->room && vector_grow(v) < 0)
+        return -1;
+    v->items[v->count++] = item;
+    return 0;
+}
+
+static inline void vector_end(Vector *v) {
+    if (v->items != v->local)
+        PyMem_Free(v->items);
+}
+
+/* From pointers to numbers, by open addressing. */
+typedef struct { PyObject *key; Py_ssize_t value; } Cell;
+typedef struct {
+    Cell *cells;
+    size_t mask, used;
+    Cell local[128];
+} Map;
+
+int map_start(Map *m, Py_ssize_t expected);
+int map_grow(Map *m);
+
+static inline Cell *map_cell(Map *m, PyObject *key) {
+    size_t at = ((size_t)key >> 4) * 0x9E3779B97F4A7C15ull >> 20;
+    for (;; at++) {
+        Cell *cell = &m->cells[at & m->mask];
+        if (cell->key == key || cell->key == NULL)
+            return cell;
+    }
+}
+
+static inline int map_put(Map *m, PyObject *key, Py_ssize_t value) {
+    if (2 * ++m->used > m->mask && map_grow(m) < 0)
+        return -1;
+    Cell *cell = map_cell(m, key);
+    cell->key = key;
+    cell->value = value;
+    return 0;
+}
+
+static inline void map_end(Map *m) {
+    if (m->cells != m->local)
+        PyMem_Free(m->cells);
+}
+
+/* A run in progress (run/claims.py). `gate` is made by the first thread that waits for it. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *gate;
+    unsigned long owner;
+    char ended;
+} Run;
+
+extern PyTypeObject Run_Type;
+void run_finish(Run *run);
+
+/* What was captured of pending nodes (ir/capture.py). `through` has a node's number, a position and a view by threes. */
+typedef struct {
+    PyObject *nodes, *leaves, *exact;
+    Vector through;
+} Capture;
+
+int capture_nodes(Capture *c, PyObject *nodes);
+void capture_end(Capture *c);
+PyObject *capture_graph(Capture *c);
+PyObject *through_view(Capture *c, Py_ssize_t node, Py_ssize_t position);
+PyObject *claimed_nodes(PyObject *targets, PyObject *run, int *blocked);
+void release_nodes(PyObject *nodes, PyObject *run);
+PyObject *apply_steps(PyObject *steps, PyObject *array);
+int launch_alone(Capture *c, PyObject *sized);
+
+extern PyTypeObject Binary_Type, Unary_Type, Caller_Type;
+PyObject *tick(void);
+PyObject *hot_tick(PyObject *self, PyObject *unused);
+PyObject *hot_capture(PyObject *self, PyObject *nodes);
+PyObject *hot_claimed(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *hot_realize(PyObject *self, PyObject *targets);
+PyObject *hot_counts(PyObject *self, PyObject *unused);
+
+#endif

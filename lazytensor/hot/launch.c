@@ -1,0 +1,388 @@
+/* compile.realize in C: a structure whose whole plan is one kernel, bound to these sizes, runs here from end to end.
+ * Anything else is handed to Python (`run_nodes`) with its nodes claimed and captured. */
+#include "hot.h"
+
+static Py_ssize_t counted_runs, counted_hits, counted_nodes;
+
+enum { INEXACT = 32, DENORMAL = 2 };
+
+PyObject *hot_counts(PyObject *self, PyObject *unused) {
+    return Py_BuildValue("(nnn)", counted_runs, counted_hits, counted_nodes);
+}
+
+/* The view of a real array that a view's steps describe (run/interpreter.apply_view). */
+PyObject *apply_steps(PyObject *steps, PyObject *array) {
+    Py_INCREF(array);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(steps); i++) {
+        PyObject *step = PyTuple_GET_ITEM(steps, i), *args = PyTuple_GET_ITEM(step, 1), *stack[9];
+        Py_ssize_t count = PyTuple_GET_SIZE(args);
+        PyObject *next;
+        if (count > 8) {
+            PyErr_SetString(PyExc_SystemError, "a step of a view with many arguments");
+            next = NULL;
+        } else {
+            stack[0] = array;
+            for (Py_ssize_t k = 0; k < count; k++)
+                stack[k + 1] = PyTuple_GET_ITEM(args, k);
+            next = PyObject_Vectorcall(PyTuple_GET_ITEM(step, 0), stack, count + 1, NULL);
+        }
+        Py_DECREF(array);
+        if (next == NULL)
+            return NULL;
+        array = next;
+    }
+    return array;
+}
+
+/* ---- one kernel ---------------------------------------------------------------------------------------------------- */
+
+/* A kernel's arguments: its block's address, its inputs, its outputs. `owned` are those to be given up afterwards. */
+typedef struct {
+    PyObject *args[64], *owned[64];
+    Py_ssize_t count, owns, made;   /* made: where the outputs begin */
+} Arguments;
+
+static void arguments_end(Arguments *a) {
+    for (Py_ssize_t i = 0; i < a->owns; i++)
+        Py_DECREF(a->owned[i]);
+}
+
+static PyObject *value_in(Capture *c, Py_ssize_t slot) {
+    PyObject *leaf = PyList_GET_ITEM(c->leaves, slot);
+    return Py_TYPE(leaf) == node_type ? slot_or_none(leaf, N.buffer) : leaf;
+}
+
+/* The arrays that a kernel reads. 1, 0 if one is none, -1 for an error. */
+static int put_inputs(Arguments *a, Capture *c, PyObject *record) {
+    PyObject *slots = slot_or_none(record, R.slots), *reads = slot_or_none(record, R.reads);
+    PyObject *arrays = slot_or_none(record, R.arrays);
+    int plain = slot_or_none(record, R.plain) == Py_True;
+    Py_ssize_t n = PyTuple_GET_SIZE(slots);
+    if (n > 56)
+        return 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *value = value_in(c, PyLong_AsSsize_t(PyTuple_GET_ITEM(slots, i)));
+        if (!plain) {
+            PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(arrays, i)));
+            PyObject *view = through_view(c, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 1)),
+                                          PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 2)));
+            if (view != NULL) {
+                if (!PyArray_CheckExact(value))
+                    return 0;
+                value = apply_steps(slot_or_none(view, N.attrs), value);
+                if (value == NULL)
+                    return -1;
+                a->owned[a->owns++] = value;
+            }
+        }
+        if (!PyArray_CheckExact(value))
+            return 0;
+        a->args[a->count++] = value;
+    }
+    return 1;
+}
+
+static PyObject *new_array(PyObject *dtype, PyObject *shape) {
+    npy_intp dims[NPY_MAXDIMS_LEGACY_ITERS];
+    int nd = (int)PyTuple_GET_SIZE(shape);
+    for (int i = 0; i < nd; i++)
+        dims[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
+    Py_INCREF(dtype);
+    return PyArray_NewFromDescr(&PyArray_Type, (PyArray_Descr *)dtype, nd, dims, NULL, NULL, 0, NULL);
+}
+
+/* New arrays for the results, as `Launch.outputs` describes them: (node, whether large or of other strides, shape,
+ * strides). */
+static int put_outputs(Arguments *a, Capture *c, PyObject *bound) {
+    PyObject *outputs = slot_or_none(bound, L.outputs);
+    a->made = a->count;
+    if (!PyList_CheckExact(outputs) || a->count + PyList_GET_SIZE(outputs) > 60)
+        return 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(outputs); i++) {
+        PyObject *of = PyList_GET_ITEM(outputs, i), *shape = PyTuple_GET_ITEM(of, 2), *made;
+        PyObject *node = PyList_GET_ITEM(c->nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(of, 0)));
+        PyObject *dtype = slot_or_none(node, N.dtype);
+        if (PyTuple_GET_ITEM(of, 1) == Py_True) {
+            PyObject *args[3] = {shape, dtype, PyTuple_GET_ITEM(of, 3)};
+            made = PyObject_Vectorcall(pool_empty, args, 3, NULL);
+        } else if (PyTuple_GET_SIZE(shape) > 32)
+            return 0;
+        else
+            made = new_array(dtype, shape);
+        if (made == NULL)
+            return -1;
+        a->args[a->count++] = a->owned[a->owns++] = made;
+    }
+    return 1;
+}
+
+/* The address of a block that holds these numbers, borrowed; NULL if the launch has no such at hand. */
+static PyObject *block_with(Capture *c, PyObject *record, PyObject *bound) {
+    PyObject *numbers = slot_or_none(record, R.numbers), *reads = slot_or_none(record, R.reads);
+    Py_ssize_t n = PyTuple_GET_SIZE(numbers);
+    if (n == 0)
+        return slot_or_none(bound, L.address);
+    PyObject *last = slot_or_none(bound, L.last), *known = PyTuple_GET_ITEM(last, 0);
+    if (PyTuple_GET_SIZE(known) != n)
+        return NULL;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(numbers, i)));
+        PyObject *number = value_in(c, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0)));
+        PyObject *before = PyTuple_GET_ITEM(known, i);
+        if (number != before && !(PyFloat_CheckExact(number) && PyFloat_CheckExact(before)
+                                  && memcmp(&((PyFloatObject *)number)->ob_fval, &((PyFloatObject *)before)->ob_fval,
+                                            sizeof(double)) == 0))
+            return NULL;
+    }
+    return PyTuple_GET_ITEM(last, 2);
+}
+
+static PyObject *numbers_of(Capture *c, PyObject *record) {
+    PyObject *numbers = slot_or_none(record, R.numbers), *reads = slot_or_none(record, R.reads);
+    PyObject *list = PyList_New(PyTuple_GET_SIZE(numbers));
+    for (Py_ssize_t i = 0; list != NULL && i < PyTuple_GET_SIZE(numbers); i++) {
+        PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(numbers, i)));
+        PyList_SET_ITEM(list, i, Py_NewRef(value_in(c, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0)))));
+    }
+    return list;
+}
+
+/* Runs the kernel; gives the floating-point flags or REFUSED (a negative number), -2 with an error set. */
+static long launched(Arguments *a, Capture *c, PyObject *record, PyObject *bound) {
+    PyObject *flags, *block = block_with(c, record, bound);
+    if (block != NULL) {
+        PyObject *last = Py_NewRef(slot_or_none(bound, L.last));  /* so that no other thread frees the block */
+        a->args[0] = block;
+        flags = PyObject_Vectorcall(slot_or_none(bound, L.call), a->args, a->count, NULL);
+        Py_DECREF(last);
+    } else {
+        PyObject *arrays = PyList_New(a->count - 1), *numbers = numbers_of(c, record);
+        if (arrays == NULL || numbers == NULL) {
+            Py_XDECREF(arrays);
+            Py_XDECREF(numbers);
+            return -2;
+        }
+        for (Py_ssize_t i = 1; i < a->count; i++)
+            PyList_SET_ITEM(arrays, i - 1, Py_NewRef(a->args[i]));
+        PyObject *args[3] = {bound, arrays, numbers};
+        flags = PyObject_Vectorcall(launch_run, args, 3, NULL);
+        Py_DECREF(arrays);
+        Py_DECREF(numbers);
+    }
+    if (flags == NULL)
+        return -2;
+    long bits = PyLong_AsLong(flags);
+    Py_DECREF(flags);
+    return bits;
+}
+
+/* Whether somebody is to be warned of flags that were raised; -1 for an error. */
+static int to_be_told(long flags, Capture *c, PyObject *record) {
+    if (flags < 0)
+        return 1;
+    if (!(flags & ~(long)(INEXACT | DENORMAL)))
+        return 0;
+    PyObject *bits = PyLong_FromLong(flags);
+    if (bits == NULL)
+        return -1;
+    PyObject *args[3] = {bits, record, c->nodes};
+    PyObject *answer = PyObject_Vectorcall(flags_matter, args, 3, NULL);
+    Py_DECREF(bits);
+    if (answer == NULL)
+        return -1;
+    int matters = answer != Py_False;
+    Py_DECREF(answer);
+    return matters;
+}
+
+/* The arrays made to those who hold them, operands forgotten (run/table._settle). */
+static void settle(Arguments *a, Capture *c, PyObject *record) {
+    PyObject *results = slot_or_none(record, R.results), *members = slot_or_none(record, R.members);
+    PyObject *restless = slot_or_none(record, R.restless);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(results); i++) {
+        PyObject *pair = PyTuple_GET_ITEM(results, i);
+        PyObject *node = PyList_GET_ITEM(c->nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 0)));
+        PyObject *made = a->args[a->made + PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 1))];
+        Py_INCREF(made);
+        if (PyArray_NDIM((PyArrayObject *)made) == 0)
+            made = PyArray_Return((PyArrayObject *)made);
+        if (made == NULL) {  /* no memory for a scalar: the array is as good a value */
+            PyErr_Clear();
+            made = Py_NewRef(a->args[a->made + PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 1))]);
+        }
+        put_owned(node, N.buffer, made);
+        put(node, N.attrs, Py_None);
+        put(node, N.claim, Py_None);
+        put(node, N.depth, zero);
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(members); i++) {
+        PyObject *node = PyList_GET_ITEM(c->nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(members, i)));
+        put(node, N.a, Py_None);
+        put(node, N.b, Py_None);
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(restless); i++)
+        put(PyList_GET_ITEM(c->nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(restless, i))), N.rest, empty_tuple);
+}
+
+static int is_llvm(PyObject *engine) {
+    return engine == text_llvm || (PyUnicode_Check(engine) && PyUnicode_Compare(engine, text_llvm) == 0);
+}
+
+/* The bound launch of a plan that is one simple kernel, borrowed; NULL without an error if there is none. */
+static PyObject *ready_launch(PyObject *sized, PyObject **record) {
+    PyObject *program = slot_or_none(slot_or_none(sized, Z.entry), E.program);
+    if (program == Py_None || slot_or_none(program, P.guarded) == Py_True)
+        return NULL;
+    PyObject *alone = *record = slot_or_none(program, P.alone);
+    if (alone == Py_None || slot_or_none(alone, R.simple) != Py_True || slot_or_none(alone, R.wait) != zero
+        || !is_llvm(slot_or_none(current, C.engine)))
+        return NULL;
+    PyObject *bound = PyDict_GetItemWithError(slot_or_none(sized, Z.bound), alone);
+    if (bound == NULL || Py_TYPE(bound) != launch_type
+        || slot_or_none(bound, L.threads) != slot_or_none(current, C.threads))
+        return NULL;
+    return bound;
+}
+
+/* 1: done and settled; 0: Python is to run it; -1: an error. */
+int launch_alone(Capture *c, PyObject *sized) {
+    PyObject *record, *bound = ready_launch(sized, &record);
+    if (bound == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    Arguments a = {.count = 1};
+    Py_INCREF(bound);
+    Py_INCREF(record);
+    int done = put_inputs(&a, c, record);
+    if (done == 1)
+        done = put_outputs(&a, c, bound);
+    if (done == 1) {
+        long flags = launched(&a, c, record, bound);
+        int told = flags == -2 ? -1 : to_be_told(flags, c, record);
+        done = told < 0 ? -1 : !told;
+    }
+    if (done == 1) {
+        settle(&a, c, record);
+        if (slot_or_none(record, R.penalty) != zero)
+            put(record, R.penalty, zero);
+    }
+    arguments_end(&a);
+    Py_DECREF(bound);
+    Py_DECREF(record);
+    return done;
+}
+
+/* ---- the way through ------------------------------------------------------------------------------------------------ */
+
+static int touch(PyObject *entry) {
+    PyObject *now = PyObject_CallNoArgs(plan_clock);
+    if (now == NULL)
+        return -1;
+    put_owned(entry, E.used, now);
+    return 0;
+}
+
+/* Runs what Python has to run; gives the floating-point errors to warn of, a list. */
+static PyObject *by_python(PyObject *nodes, PyObject *graph) {
+    PyObject *args[2] = {nodes, graph};
+    return PyObject_Vectorcall(run_nodes, args, 2, NULL);
+}
+
+static PyObject *run_claimed(PyObject *nodes) {
+    Py_ssize_t n = PyList_GET_SIZE(nodes);
+    PyObject *most = slot_or_none(current, C.plan_nodes), *result = NULL;
+    if (n < 2 || slot_or_none(current, C.debug) == Py_True || PyList_GET_SIZE(hooks) > 0
+        || n > PyLong_AsSsize_t(most))
+        return by_python(nodes, Py_None);
+    Capture c;
+    if (capture_nodes(&c, nodes) < 0)
+        return NULL;
+    PyObject *sized = PyDict_GetItemWithError(exact_plans, c.exact);
+    if (sized == NULL && PyErr_Occurred())
+        goto end;
+    if (sized != NULL) {
+        Py_INCREF(sized);
+        int done = launch_alone(&c, sized);
+        if (done == 1 && touch(slot_or_none(sized, Z.entry)) < 0)
+            done = -1;
+        Py_DECREF(sized);
+        if (done < 0)
+            goto end;
+        if (done) {
+            counted_runs++;
+            counted_hits++;
+            counted_nodes += n;
+            result = Py_NewRef(Py_None);
+            goto end;
+        }
+    }
+    PyObject *graph = capture_graph(&c);
+    capture_end(&c);
+    if (graph != NULL) {
+        result = by_python(nodes, graph);
+        Py_DECREF(graph);
+    }
+    return result;
+end:
+    capture_end(&c);
+    return result;
+}
+
+/* Puts the floating-point error state back, should an interrupt have come before Python could. */
+static int put_back(PyObject *state) {
+    PyObject *now = NULL, *kind, *value, *trace;
+    PyErr_Fetch(&kind, &value, &trace);
+    int failed = PyContextVar_Get(extobj, NULL, &now) < 0;
+    if (!failed && now != state) {
+        PyObject *token = PyContextVar_Set(extobj, state);
+        failed = token == NULL;
+        Py_XDECREF(token);
+    }
+    Py_XDECREF(now);
+    if (failed)
+        PyErr_Clear();
+    PyErr_Restore(kind, value, trace);
+    return failed;
+}
+
+PyObject *hot_realize(PyObject *self, PyObject *targets) {
+    int blocked;
+    PyObject *state = NULL;
+    if (!PyList_CheckExact(targets)) {
+        PyErr_SetString(PyExc_TypeError, "realize(targets: list)");
+        return NULL;
+    }
+    if (held_up == Py_True)
+        return PyObject_CallOneArg(realize_slowly, targets);
+    Run *run = (Run *)PyObject_CallNoArgs((PyObject *)&Run_Type);
+    if (run == NULL)
+        return NULL;
+    PyObject *nodes = claimed_nodes(targets, (PyObject *)run, &blocked);
+    if (nodes == NULL || PyList_GET_SIZE(nodes) == 0) {
+        Py_DECREF(run);
+        if (nodes == NULL)
+            return blocked ? PyObject_CallOneArg(realize_slowly, targets) : NULL;
+        Py_DECREF(nodes);
+        Py_RETURN_NONE;
+    }
+    PyObject *errors = NULL;
+    if (PySet_Add(active_runs, (PyObject *)run) == 0 && PyContextVar_Get(extobj, NULL, &state) == 0)
+        errors = run_claimed(nodes);
+    if (state != NULL)
+        put_back(state);
+    release_nodes(nodes, (PyObject *)run);
+    PyObject *kind, *value, *trace;
+    PyErr_Fetch(&kind, &value, &trace);
+    if (PySet_Discard(active_runs, (PyObject *)run) < 0)
+        PyErr_Clear();
+    run_finish(run);
+    PyErr_Restore(kind, value, trace);
+    Py_DECREF(run);
+    Py_DECREF(nodes);
+    Py_XDECREF(state);
+    if (errors != NULL && PyList_CheckExact(errors) && PyList_GET_SIZE(errors) > 0)
+        Py_SETREF(errors, PyObject_CallOneArg(warn_of, errors));
+    if (errors == NULL)
+        return NULL;
+    Py_DECREF(errors);
+    Py_RETURN_NONE;
+}

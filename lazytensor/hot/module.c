@@ -1,0 +1,280 @@
+/* The module lazytensor.hot._hot: what it is told of lazytensor's classes, and its methods. */
+#define HOT_MODULE
+#include "hot.h"
+#include <structmember.h>
+#include <pythread.h>
+
+NodeSlots N;
+OperationSlots O;
+TensorSlots T;
+ViewSlots V;
+WatchSlots W;
+CurrentSlots C;
+GraphSlots G;
+SizedSlots Z;
+EntrySlots E;
+ProgramSlots P;
+RecordSlots R;
+LaunchSlots L;
+
+PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type;
+PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
+PyObject *current, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
+PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
+PyObject *zero, *empty_tuple, *text_mutate, *text_llvm;
+
+int vector_grow(Vector *v) {
+    Py_ssize_t room = 2 * v->room;
+    PyObject **items = v->items == v->local ? PyMem_Malloc(room * sizeof(PyObject *))
+                                            : PyMem_Realloc(v->items, room * sizeof(PyObject *));
+    if (items == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (v->items == v->local)
+        memcpy(items, v->local, v->count * sizeof(PyObject *));
+    v->items = items;
+    v->room = room;
+    return 0;
+}
+
+int map_start(Map *m, Py_ssize_t expected) {
+    size_t size = 128;
+    m->used = 0;
+    while (size < 4 * (size_t)expected)
+        size *= 2;
+    m->mask = size - 1;
+    if (size == 128) {
+        m->cells = m->local;
+        memset(m->local, 0, sizeof m->local);
+        return 0;
+    }
+    m->cells = PyMem_Calloc(size, sizeof(Cell));
+    if (m->cells == NULL) {
+        m->cells = m->local;
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+int map_grow(Map *m) {
+    Cell *old = m->cells;
+    size_t size = m->mask + 1;
+    Cell *cells = PyMem_Calloc(2 * size, sizeof(Cell));
+    if (cells == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    m->cells = cells;
+    m->mask = 2 * size - 1;
+    for (size_t i = 0; i < size; i++)
+        if (old[i].key != NULL)
+            *map_cell(m, old[i].key) = old[i];
+    if (old != m->local)
+        PyMem_Free(old);
+    return 0;
+}
+
+/* ---- what lazytensor's modules hand over ------------------------------------------------------------------------ */
+
+static int offset_of(PyObject *type, const char *name, Py_ssize_t *offset) {
+    PyObject *descriptor = PyObject_GetAttrString(type, name);
+    if (descriptor == NULL)
+        return -1;
+    if (Py_TYPE(descriptor) != &PyMemberDescr_Type) {
+        PyErr_Format(PyExc_TypeError, "%R.%s is no slot", type, name);
+        Py_DECREF(descriptor);
+        return -1;
+    }
+    *offset = ((PyMemberDescrObject *)descriptor)->d_member->offset;
+    Py_DECREF(descriptor);
+    return 0;
+}
+
+#define LEARN(name) if (offset_of(type, #name, &table->name) < 0) return -1;
+#define LEARNER(function, Slots, LIST) \
+    static int function(PyObject *type, Slots *table) { LIST(LEARN) return 0; }
+LEARNER(learn_node, NodeSlots, NODE_SLOTS)
+LEARNER(learn_operation, OperationSlots, OPERATION_SLOTS)
+LEARNER(learn_tensor, TensorSlots, TENSOR_SLOTS)
+LEARNER(learn_view, ViewSlots, VIEW_SLOTS)
+LEARNER(learn_watch, WatchSlots, WATCH_SLOTS)
+LEARNER(learn_current, CurrentSlots, CURRENT_SLOTS)
+LEARNER(learn_graph, GraphSlots, GRAPH_SLOTS)
+LEARNER(learn_sized, SizedSlots, SIZED_SLOTS)
+LEARNER(learn_entry, EntrySlots, ENTRY_SLOTS)
+LEARNER(learn_program, ProgramSlots, PROGRAM_SLOTS)
+LEARNER(learn_record, RecordSlots, RECORD_SLOTS)
+LEARNER(learn_launch, LaunchSlots, LAUNCH_SLOTS)
+
+static const struct { const char *name; PyObject **place; } OBJECTS[] = {
+    {"view_operation", &view_operation}, {"negative_kind", &negative_kind}, {"extobj", &extobj},
+    {"watch", &watch}, {"warnings_dict", &warnings_dict}, {"may_wait", &may_wait}, {"bound_check", &bound_check},
+    {"current", &current}, {"hooks", &hooks}, {"exact_plans", &exact_plans}, {"plan_clock", &plan_clock},
+    {"pool_empty", &pool_empty}, {"launch_run", &launch_run}, {"flags_matter", &flags_matter},
+    {"realize_slowly", &realize_slowly}, {"run_nodes", &run_nodes}, {"warn_of", &warn_of},
+    {"active_runs", &active_runs}, {"views_class", &views_class}, {"no_views", &no_views}, {"held_up", &held_up},
+};
+
+static int learn_class(const char *name, PyObject *type) {
+#define CLASS(word, function, table) if (strcmp(name, word) == 0) return function(type, &table);
+#define KEPT(word, function, table, variable) \
+    if (strcmp(name, word) == 0) { Py_INCREF(type); variable = (PyTypeObject *)type; return function(type, &table); }
+    KEPT("Node", learn_node, N, node_type)
+    KEPT("Tensor", learn_tensor, T, tensor_type)
+    KEPT("View", learn_view, V, view_type)
+    KEPT("Graph", learn_graph, G, graph_type)
+    KEPT("Launch", learn_launch, L, launch_type)
+    CLASS("Operation", learn_operation, O)
+    CLASS("Watch", learn_watch, W)
+    CLASS("Current", learn_current, C)
+    CLASS("Sized", learn_sized, Z)
+    CLASS("Entry", learn_entry, E)
+    CLASS("Program", learn_program, P)
+    CLASS("KernelRecord", learn_record, R)
+    PyErr_Format(PyExc_ValueError, "nothing is to be learnt of %s", name);
+    return -1;
+}
+
+PyDoc_STRVAR(learn_doc, "learn(**things): takes in classes (places of their slots) and objects, by their names here.");
+
+static PyObject *hot_learn(PyObject *self, PyObject *args, PyObject *kwargs) {
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    while (kwargs != NULL && PyDict_Next(kwargs, &at, &key, &value)) {
+        const char *name = PyUnicode_AsUTF8(key);
+        size_t i, count = sizeof OBJECTS / sizeof *OBJECTS;
+        if (name == NULL)
+            return NULL;
+        for (i = 0; i < count && strcmp(OBJECTS[i].name, name) != 0; i++)
+            ;
+        if (i < count) {
+            PyObject *old = *OBJECTS[i].place;
+            Py_INCREF(value);
+            *OBJECTS[i].place = value;
+            Py_XDECREF(old);
+        } else if (learn_class(name, value) < 0)
+            return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---- runs --------------------------------------------------------------------------------------------------------- */
+
+static PyObject *run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    Run *run = (Run *)type->tp_alloc(type, 0);
+    if (run != NULL)
+        run->owner = PyThread_get_thread_ident();
+    return (PyObject *)run;
+}
+
+static void run_dealloc(Run *run) {
+    Py_XDECREF(run->gate);
+    Py_TYPE(run)->tp_free((PyObject *)run);
+}
+
+/* Ends the run, and lets those in who wait for it. */
+void run_finish(Run *run) {
+    run->ended = 1;
+    if (run->gate != NULL) {
+        PyObject *gate = run->gate, *result;
+        run->gate = NULL;
+        result = PyObject_CallMethod(gate, "release", NULL);
+        if (result == NULL)
+            PyErr_WriteUnraisable(gate);
+        Py_XDECREF(result);
+        Py_DECREF(gate);
+    }
+}
+
+static PyObject *run_finish_method(PyObject *self, PyObject *unused) {
+    run_finish((Run *)self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *run_door(PyObject *self, PyObject *unused) {
+    Run *run = (Run *)self;
+    if (run->ended)
+        Py_RETURN_NONE;
+    if (run->gate == NULL) {
+        PyObject *module = PyImport_ImportModule("_thread"), *gate, *result;
+        if (module == NULL)
+            return NULL;
+        gate = PyObject_CallMethod(module, "allocate_lock", NULL);
+        Py_DECREF(module);
+        if (gate == NULL)
+            return NULL;
+        result = PyObject_CallMethod(gate, "acquire", NULL);
+        if (result == NULL) {
+            Py_DECREF(gate);
+            return NULL;
+        }
+        Py_DECREF(result);
+        if (run->ended || run->gate != NULL) {  /* another thread was quicker */
+            Py_DECREF(gate);
+            return run_door(self, unused);
+        }
+        run->gate = gate;
+    }
+    return Py_NewRef(run->gate);
+}
+
+static PyMemberDef run_members[] = {
+    {"ended", T_BOOL, offsetof(Run, ended), 0, "whether it is over"},
+    {"owner", T_ULONG, offsetof(Run, owner), READONLY, "the thread that runs it"},
+    {NULL}};
+static PyMethodDef run_methods[] = {
+    {"finish", run_finish_method, METH_NOARGS, "Ends it; those who wait go on."},
+    {"door", run_door, METH_NOARGS, "A lock that is held until it ends; None if it has."},
+    {NULL}};
+
+PyTypeObject Run_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "lazytensor.hot._hot.Run",
+    .tp_doc = "One run in progress.",
+    .tp_basicsize = sizeof(Run),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = run_new,
+    .tp_dealloc = (destructor)run_dealloc,
+    .tp_members = run_members,
+    .tp_methods = run_methods,
+};
+
+/* ---- the module --------------------------------------------------------------------------------------------------- */
+
+static PyMethodDef methods[] = {
+    {"learn", (PyCFunction)(void (*)(void))hot_learn, METH_VARARGS | METH_KEYWORDS, learn_doc},
+    {"tick", hot_tick, METH_NOARGS, "The next number in program order."},
+    {"capture", hot_capture, METH_O, "ir.capture.capture"},
+    {"claimed", (PyCFunction)(void (*)(void))hot_claimed, METH_FASTCALL,
+     "claimed(targets, run): as ir.capture.claimed; None where another run has claimed a node."},
+    {"realize", hot_realize, METH_O, "compile.realize"},
+    {"counts", hot_counts, METH_NOARGS, "runs, hits and nodes that went through `realize` here."},
+    {NULL}};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_hot", "The hot path in C; see lazytensor/hot/hot.h.", -1, methods};
+
+PyMODINIT_FUNC PyInit__hot(void) {
+    PyTypeObject *types[] = {&Run_Type, &Binary_Type, &Unary_Type, &Caller_Type};
+    const char *names[] = {"Run", "Binary", "Unary", "Caller"};
+    import_array();
+    PyObject *made = PyModule_Create(&module);
+    if (made == NULL)
+        return NULL;
+    zero = PyLong_FromLong(0);
+    empty_tuple = PyTuple_New(0);
+    text_mutate = PyUnicode_InternFromString("mutate");
+    text_llvm = PyUnicode_InternFromString("llvm");
+    if (zero == NULL || empty_tuple == NULL || text_mutate == NULL || text_llvm == NULL)
+        return NULL;
+    for (int i = 0; i < 4; i++) {
+        if (PyType_Ready(types[i]) < 0)
+            return NULL;
+        Py_INCREF(types[i]);
+        if (PyModule_AddObject(made, names[i], (PyObject *)types[i]) < 0)
+            return NULL;
+    }
+    return made;
+}

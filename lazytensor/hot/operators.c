@@ -1,0 +1,390 @@
+/* The hot paths of api/operators.py and of plain ufunc calls in C: arrays of one shape whose result is C-ordered. */
+#include "hot.h"
+
+
+static long long ticks;
+
+PyObject *tick(void) {
+    return PyLong_FromLongLong(++ticks);
+}
+
+PyObject *hot_tick(PyObject *self, PyObject *unused) {
+    return tick();
+}
+
+/* ---- what an operation asks before it is written -------------------------------------------------------------------- */
+
+/* Whether floating-point errors may wait, quickly: error state and warning filters are as at the last look
+ * (run/floating.unchanged). 1, 0, or -1 for an error. `capsule` is the error state in force, a new reference. */
+static int may_be_pending(PyObject **capsule) {
+    static PyObject *filters_name, *show_name;
+    if (PyContextVar_Get(extobj, NULL, capsule) < 0)
+        return -1;
+    if (filters_name == NULL) {
+        filters_name = PyUnicode_InternFromString("filters");
+        show_name = PyUnicode_InternFromString("_showwarnmsg_impl");
+    }
+    if (*capsule == SLOT(watch, W.capsule)) {
+        PyObject *filters = PyDict_GetItemWithError(warnings_dict, filters_name);
+        PyObject *show = PyDict_GetItemWithError(warnings_dict, show_name);
+        PyObject *known = SLOT(watch, W.filters);
+        if (show == SLOT(watch, W.show) && filters != NULL && known != NULL) {
+            int same = filters == known;
+            if (!same && PyList_CheckExact(filters) && PyList_CheckExact(known)
+                && PyList_GET_SIZE(filters) == PyList_GET_SIZE(known)) {
+                same = 1;
+                for (Py_ssize_t i = 0; same && i < PyList_GET_SIZE(known); i++)
+                    same = PyList_GET_ITEM(filters, i) == PyList_GET_ITEM(known, i);
+            }
+            if (same)
+                return 1;
+        }
+    }
+    PyErr_Clear();
+    PyObject *answer = PyObject_CallNoArgs(may_wait);
+    if (answer == NULL)
+        return -1;
+    int may = answer != Py_False;
+    Py_DECREF(answer);
+    return may;
+}
+
+enum { LARGE = 1 << 20 };
+#define AT_ONCE (PY_SSIZE_T_MAX / 2)
+
+static Py_ssize_t depth_of(PyObject *node) {
+    PyObject *depth = SLOT(node, N.depth);
+    return depth == zero ? 0 : depth == NULL ? 0 : PyLong_AsSsize_t(depth);
+}
+
+/* Whether a realized operand is so large that memory that it pins is counted (run/pins.py). */
+static int is_large(PyObject *node) {
+    PyObject *buffer = slot_or_none(node, N.buffer);
+    if (buffer == Py_None) {
+        PyObject *base = slot_or_none(node, N.a);
+        buffer = Py_TYPE(base) == node_type ? slot_or_none(base, N.buffer) : Py_None;
+    }
+    return PyArray_Check(buffer) && PyArray_NBYTES((PyArrayObject *)buffer) >= LARGE;
+}
+
+/* ---- operands ------------------------------------------------------------------------------------------------------- */
+
+static PyObject *new_node(void) {
+    return node_type->tp_alloc(node_type, 0);
+}
+
+/* A view's node on its root's present value (api/handle.read); NULL without an error where Python has to look. */
+static PyObject *view_node(PyObject *view) {
+    PyObject *root = slot_or_none(view, V.root);
+    if (Py_TYPE(root) != tensor_type || slot_or_none(root, T._state) != Py_None)
+        return NULL;
+    PyObject *node = slot_or_none(root, T._value);
+    if (Py_TYPE(node) != node_type || slot_or_none(view, V.of) != slot_or_none(node, N.shape))
+        return NULL;
+    PyObject *made = new_node();
+    if (made == NULL)
+        return NULL;
+    SLOT(made, N.op) = Py_NewRef(view_operation);
+    SLOT(made, N.a) = Py_NewRef(node);
+    SLOT(made, N.b) = Py_NewRef(Py_None);
+    SLOT(made, N.rest) = Py_NewRef(empty_tuple);
+    SLOT(made, N.attrs) = Py_NewRef(slot_or_none(view, V.steps));
+    SLOT(made, N.shape) = Py_NewRef(slot_or_none(view, V.shape));
+    SLOT(made, N.dtype) = Py_NewRef(slot_or_none(view, V.dtype));
+    SLOT(made, N.strides) = Py_NewRef(slot_or_none(view, V.strides));
+    SLOT(made, N.code) = Py_NewRef(Py_None);
+    SLOT(made, N.lasti) = PyLong_FromLong(-1);
+    SLOT(made, N.errstate) = Py_NewRef(Py_None);
+    SLOT(made, N.depth) = Py_NewRef(slot_or_none(node, N.depth));
+    SLOT(made, N.seq) = Py_NewRef(zero);
+    SLOT(made, N.buffer) = Py_NewRef(Py_None);
+    SLOT(made, N.claim) = Py_NewRef(Py_None);
+    return made;
+}
+
+/* The node of a Tensor's value, a new reference; NULL without an error where Python has to look. */
+static PyObject *node_of(PyObject *tensor) {
+    PyObject *value = slot_or_none(tensor, T._value);
+    if (Py_TYPE(value) == node_type)
+        return slot_or_none(tensor, T._state) == Py_None ? Py_NewRef(value) : NULL;
+    return Py_TYPE(value) == view_type ? view_node(value) : NULL;
+}
+
+/* Whether axes of these strides, from the first to the last, each lie in the one before: an elementwise result of such
+ * operands alone is C-ordered. A temporary of another order is left out, for NumPy writes into large ones. */
+static int gives_c_order(PyObject *node) {
+    PyObject *strides = slot_or_none(node, N.strides), *shape = slot_or_none(node, N.shape);
+    if (strides == Py_None)
+        return 1;
+    if (SLOT(node, N.op) != view_operation)
+        return 0;
+    Py_ssize_t before = PY_SSIZE_T_MAX;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(strides); i++) {
+        Py_ssize_t stride = PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i));
+        if (stride <= 0 || stride >= before || PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i)) < 2)
+            return 0;
+        before = stride;
+    }
+    return 1;
+}
+
+static int same_shape(PyObject *a, PyObject *b) {
+    if (a == b)
+        return 1;
+    Py_ssize_t n = PyTuple_GET_SIZE(a);
+    if (n != PyTuple_GET_SIZE(b))
+        return 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *x = PyTuple_GET_ITEM(a, i), *y = PyTuple_GET_ITEM(b, i);
+        if (x != y && PyLong_AsSsize_t(x) != PyLong_AsSsize_t(y))
+            return 0;
+    }
+    return 1;
+}
+
+static PyObject *by_number(PyObject *table, PyObject *dtype) {
+    PyObject *number = PyLong_FromLong(((PyArray_Descr *)dtype)->type_num);
+    PyObject *found = number == NULL ? NULL : PyDict_GetItemWithError(table, number);
+    Py_XDECREF(number);
+    return found;
+}
+
+/* ---- writing an operation ------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *op, *fast, *slow;
+    vectorcallfunc call;
+} Method;
+
+/* The pending result of an operation on `a` and `b` (NULL if there is one operand), which are taken over. `up` frames
+ * above the innermost Python frame is the user's. */
+static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *dtype, Py_ssize_t depth, int large,
+                         int up) {
+    PyObject *capsule = NULL, *node = NULL, *result = NULL;
+    PyFrameObject *frame = PyEval_GetFrame();
+    int may = may_be_pending(&capsule);
+    Py_XINCREF(frame);
+    for (; up > 1 && frame != NULL; up--)
+        Py_SETREF(frame, PyFrame_GetBack(frame));
+    if (may < 0 || (node = new_node()) == NULL)
+        goto end;
+    if (!may)
+        depth = AT_ONCE;
+    SLOT(node, N.op) = Py_NewRef(method->op);
+    SLOT(node, N.a) = Py_NewRef(a);
+    SLOT(node, N.b) = Py_NewRef(b == NULL ? Py_None : b);
+    SLOT(node, N.rest) = Py_NewRef(empty_tuple);
+    SLOT(node, N.attrs) = Py_NewRef(Py_None);
+    SLOT(node, N.shape) = Py_NewRef(slot_or_none(a, N.shape));
+    SLOT(node, N.dtype) = Py_NewRef(dtype);
+    SLOT(node, N.strides) = Py_NewRef(Py_None);
+    SLOT(node, N.code) = frame == NULL ? Py_NewRef(Py_None) : (PyObject *)PyFrame_GetCode(frame);
+    SLOT(node, N.lasti) = PyLong_FromLong(frame == NULL ? -1 : PyFrame_GetLasti(frame));
+    SLOT(node, N.errstate) = Py_NewRef(capsule);
+    SLOT(node, N.depth) = PyLong_FromSsize_t(depth + 1);
+    SLOT(node, N.seq) = tick();
+    SLOT(node, N.buffer) = Py_NewRef(Py_None);
+    SLOT(node, N.claim) = Py_NewRef(Py_None);
+    if (PyErr_Occurred())
+        goto end;
+    if (large || depth >= PyLong_AsSsize_t(slot_or_none(current, C.depth))) {
+        PyObject *done = PyObject_CallOneArg(bound_check, node);
+        if (done == NULL)
+            goto end;
+        Py_DECREF(done);
+    }
+    result = tensor_type->tp_alloc(tensor_type, 0);
+    if (result != NULL) {
+        SLOT(result, T._value) = Py_NewRef(node);
+        SLOT(result, T._state) = Py_NewRef(Py_None);
+    }
+end:
+    Py_XDECREF(node);
+    Py_XDECREF(capsule);
+    Py_XDECREF(frame);
+    return result;
+}
+
+/* What stands for the second operand of a binary operation in `fast`, borrowed; NULL if Python has to look. */
+static PyObject *kind_of_number(PyObject *x) {
+    if (PyFloat_CheckExact(x) || PyComplex_CheckExact(x) || PyBool_Check(x))
+        return (PyObject *)Py_TYPE(x);
+    if (PyLong_CheckExact(x)) {
+        int overflow;
+        long value = PyLong_AsLongAndOverflow(x, &overflow);
+        if (overflow)
+            return NULL;
+        return value >= 0 && value <= 127 ? (PyObject *)&PyLong_Type : value < 0 && value >= -128 ? negative_kind
+                                                                                                 : NULL;
+    }
+    return NULL;
+}
+
+/* The result of a binary operation; NULL without an error where Python has to do it. */
+static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, int up) {
+    PyObject *a = NULL, *b = NULL, *result = NULL, *row, *dtype = NULL, *shape;
+    if (Py_TYPE(left) != tensor_type || (a = node_of(left)) == NULL)
+        return NULL;
+    shape = slot_or_none(a, N.shape);
+    row = by_number(method->fast, slot_or_none(a, N.dtype));
+    if (row == NULL || PyTuple_GET_SIZE(shape) == 0 || !gives_c_order(a))
+        goto end;
+    Py_ssize_t depth = depth_of(a);
+    int large = depth == 0 && is_large(a);
+    if (Py_TYPE(right) == tensor_type) {
+        if ((b = node_of(right)) == NULL || !same_shape(shape, slot_or_none(b, N.shape)) || !gives_c_order(b))
+            goto end;
+        Py_ssize_t other = depth_of(b);
+        large = large || (other == 0 && is_large(b));
+        depth = other > depth ? other : depth;
+        dtype = by_number(row, slot_or_none(b, N.dtype));
+    } else {
+        PyObject *kind = kind_of_number(right);
+        if (kind == NULL)
+            goto end;
+        b = Py_NewRef(right);
+        dtype = PyDict_GetItemWithError(row, kind);
+    }
+    if (dtype != NULL && dtype != Py_None)
+        result = written(method, a, b, dtype, depth, large, up);
+end:
+    Py_XDECREF(a);
+    Py_XDECREF(b);
+    return result;
+}
+
+static PyObject *quick_unary(Method *method, PyObject *operand, int up) {
+    PyObject *a, *result = NULL, *dtype;
+    if (Py_TYPE(operand) != tensor_type || (a = node_of(operand)) == NULL)
+        return NULL;
+    if (PyTuple_GET_SIZE(slot_or_none(a, N.shape)) && gives_c_order(a)) {
+        dtype = by_number(method->fast, slot_or_none(a, N.dtype));
+        Py_ssize_t depth = depth_of(a);
+        if (dtype != NULL)
+            result = written(method, a, NULL, dtype, depth, depth == 0 && is_large(a), up);
+    }
+    Py_DECREF(a);
+    return result;
+}
+
+/* ---- methods as objects --------------------------------------------------------------------------------------------- */
+
+static int how_far_up(PyObject *const *args, Py_ssize_t count, Py_ssize_t usual) {
+    return count > usual ? (int)PyLong_AsLong(args[usual]) : 1;
+}
+
+static PyObject *binary_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Method *method = (Method *)self;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    if (names == NULL && (count == 2 || count == 3)) {
+        PyObject *result = quick_binary(method, args[0], args[1], how_far_up(args, count, 2));
+        if (result != NULL || PyErr_Occurred())
+            return result;
+    }
+    return PyObject_Vectorcall(method->slow, args, nargsf, names);
+}
+
+static PyObject *unary_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Method *method = (Method *)self;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    if (names == NULL && (count == 1 || count == 2)) {
+        PyObject *result = quick_unary(method, args[0], how_far_up(args, count, 1));
+        if (result != NULL || PyErr_Occurred())
+            return result;
+    }
+    return PyObject_Vectorcall(method->slow, args, nargsf, names);
+}
+
+/* A ufunc's __call__: (self, *operands), self an `api.ufuncs.ufunc` whose `_quick` is one of the above. */
+static PyObject *caller_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Method *method = (Method *)self;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    if (names == NULL && (count == 2 || count == 3)) {
+        static PyObject *name;
+        if (name == NULL && (name = PyUnicode_InternFromString("_quick")) == NULL)
+            return NULL;
+        PyObject *quick = PyObject_GetAttr(args[0], name), *result = NULL;
+        if (quick == NULL)
+            return NULL;
+        if (count == 2 && Py_TYPE(quick) == &Unary_Type)
+            result = quick_unary((Method *)quick, args[1], 1);
+        else if (count == 3 && Py_TYPE(quick) == &Binary_Type)
+            result = quick_binary((Method *)quick, args[1], args[2], 1);
+        Py_DECREF(quick);
+        if (result != NULL || PyErr_Occurred())
+            return result;
+    }
+    return PyObject_Vectorcall(method->slow, args, nargsf, names);
+}
+
+static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    PyObject *op, *fast, *slow;
+    if (!PyArg_ParseTuple(args, "OO!O", &op, &PyDict_Type, &fast, &slow))
+        return NULL;
+    Method *method = (Method *)type->tp_alloc(type, 0);
+    if (method != NULL) {
+        method->op = Py_NewRef(op);
+        method->fast = Py_NewRef(fast);
+        method->slow = Py_NewRef(slow);
+        method->call = type == &Binary_Type ? binary_call : type == &Unary_Type ? unary_call : caller_call;
+    }
+    return (PyObject *)method;
+}
+
+static int method_traverse(Method *method, visitproc visit, void *arg) {
+    Py_VISIT(method->op);
+    Py_VISIT(method->fast);
+    Py_VISIT(method->slow);
+    return 0;
+}
+
+static int method_clear(Method *method) {
+    Py_CLEAR(method->op);
+    Py_CLEAR(method->fast);
+    Py_CLEAR(method->slow);
+    return 0;
+}
+
+static void method_dealloc(Method *method) {
+    PyObject_GC_UnTrack(method);
+    method_clear(method);
+    Py_TYPE(method)->tp_free((PyObject *)method);
+}
+
+static PyObject *method_bound(PyObject *self, PyObject *instance, PyObject *type) {
+    return instance == NULL || instance == Py_None ? Py_NewRef(self) : PyMethod_New(self, instance);
+}
+
+/* Name, text and signature are those of the Python function that stands behind it. */
+static PyObject *method_attribute(PyObject *self, PyObject *name) {
+    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "__wrapped__") == 0)
+        return Py_NewRef(((Method *)self)->slow);
+    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "__class__") != 0) {
+        PyObject *found = PyObject_GetAttr(((Method *)self)->slow, name);
+        if (found != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError))
+            return found;
+        PyErr_Clear();
+    }
+    return PyObject_GenericGetAttr(self, name);
+}
+
+static PyObject *method_text(PyObject *self) {
+    return PyObject_Repr(((Method *)self)->slow);
+}
+
+#define METHOD_TYPE(type, name, doc) \
+    PyTypeObject type = { \
+        PyVarObject_HEAD_INIT(NULL, 0) \
+        .tp_name = "lazytensor.hot._hot." name, .tp_doc = doc, .tp_basicsize = sizeof(Method), \
+        .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL \
+            | Py_TPFLAGS_METHOD_DESCRIPTOR, \
+        .tp_new = method_new, .tp_dealloc = (destructor)method_dealloc, .tp_traverse = (traverseproc)method_traverse, \
+        .tp_clear = (inquiry)method_clear, .tp_call = PyVectorcall_Call, \
+        .tp_vectorcall_offset = offsetof(Method, call), .tp_descr_get = method_bound, \
+        .tp_getattro = method_attribute, .tp_repr = method_text, \
+    }
+
+METHOD_TYPE(Binary_Type, "Binary", "Binary(op, fast, slow): a binary method; `slow` is the Python function behind it.");
+METHOD_TYPE(Unary_Type, "Unary", "Unary(op, fast, slow): a unary method; `slow` is the Python function behind it.");
+METHOD_TYPE(Caller_Type, "Caller", "Caller(None, {}, slow): a ufunc's call; `slow` is the Python function behind it.");

@@ -1,0 +1,17 @@
+"""Builds the C extension of the hot path. Everything else about the package is in pyproject.toml.
+
+The extension is optional: where there is no compiler the package installs without it, and the Python functions that it
+stands for do all the work.
+"""
+
+import os
+
+import numpy
+from setuptools import Extension, setup
+
+HOT = "lazytensor/hot"
+SOURCES = [f"{HOT}/{name}" for name in sorted(os.listdir(HOT)) if name.endswith(".c")]
+
+setup(ext_modules=[Extension(
+    "lazytensor.hot._hot", SOURCES, depends=[f"{HOT}/hot.h"], include_dirs=[numpy.get_include()],
+    extra_compile_args=["-O2", "-fvisibility=hidden"] if os.name == "posix" else [], optional=True)])

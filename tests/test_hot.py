@@ -1,0 +1,231 @@
+"""The C extension against its Python twins: same nodes, same captured graphs, same results; and tests without it."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as real
+import pytest
+
+from lazytensor import hot
+from lazytensor.api import handle
+from lazytensor.compile import cache_info, realize_in_python
+from lazytensor.ir import capture as capturing
+from lazytensor.ir.node import Node
+from lazytensor.lower import fused
+from lazytensor.run import claims
+
+from .helpers import module_under_test, plan_soon, same_bits
+
+pytestmark = pytest.mark.skipif(hot.native is None, reason="the extension was not built here")
+
+
+@pytest.fixture(autouse=True)
+def at_once():
+    plan_soon(module_under_test())
+
+
+def fields(node):
+    """What a node says, but for its number in program order."""
+    left_out = "seq", "__weakref__", "a", "b", "rest"
+    return {name: getattr(node, name) for name in Node.__slots__ if name not in left_out}
+
+
+OPERANDS = {
+    "array": lambda np: np.arange(6.0), "ints": lambda np: np.arange(6), "view": lambda np: np.arange(12.0)[::2],
+    "slice": lambda np: np.arange(8.0)[1:7], "plane": lambda np: np.ones((3, 4))[1:, 1:],
+    "turned": lambda np: np.ones((3, 4)).T, "flipped": lambda np: np.arange(6.0)[::-1],
+    "row": lambda np: np.ones((1, 6)), "short": lambda np: np.arange(6, dtype="i1"),
+    "shared": lambda np: np.asarray(real.arange(6.0)), "pending": lambda np: np.arange(6.0) + 1,
+    "float": lambda np: 2.5, "int": lambda np: 3, "large": lambda np: 1000, "negative": lambda np: -3,
+    "bool": lambda np: True, "complex": lambda np: 2j, "huge": lambda np: 2**70, "zero": lambda np: np.zeros(0),
+    "scalar": lambda np: np.arange(3.0).sum(), "list": lambda np: [1.0] * 6,
+    "column": lambda np: np.asfortranarray(np.ones((3, 4)))[1:, 1:], "once": lambda np: np.ones((6, 1))[:, 0],
+}
+
+
+NO_TENSORS = "float", "int", "large", "negative", "bool", "complex", "huge", "scalar", "list"
+
+
+@pytest.mark.parametrize("second", OPERANDS)
+@pytest.mark.parametrize("first", [name for name in OPERANDS if name not in NO_TENSORS])
+def test_an_operation_is_written_as_in_python(first, second):
+    np = module_under_test()
+    for name in ("add", "truediv", "lt"):
+        method = getattr(np.ndarray, f"__{name}__")
+        fast, slow = method, method.__wrapped__
+        for _ in range(2):  # the second time the dtypes are known
+            a, b = OPERANDS[first](np), OPERANDS[second](np)
+            got, want = outcome(fast, a, b), outcome(slow, a, b)
+            assert type(got) is type(want)
+            if type(got) is handle.Tensor and type(got._value) is Node and got._value.buffer is None:
+                mine, theirs = fields(got._value), fields(want._value)
+                mine.pop("lasti"), theirs.pop("lasti")
+                assert mine == theirs
+                assert type(got._value.a) is type(want._value.a) and type(got._value.b) is type(want._value.b)
+            if not isinstance(got, Exception):
+                assert same_bits(real.asarray(got), real.asarray(want))
+                assert real.asarray(got).strides == real.asarray(want).strides
+            else:
+                assert str(got) == str(want)
+
+
+def outcome(method, a, b):
+    try:
+        return method(a, b)
+    except Exception as error:
+        return error
+
+
+def test_the_users_line_is_noted():
+    np = module_under_test()
+    x = np.arange(3.0)
+    y, z, u = x + 1, np.exp(x), np.hypot(x, x)
+    line = sys._getframe().f_lineno - 1
+    for t in (y, z, u):
+        node = t._value
+        assert node.code.co_name == "test_the_users_line_is_noted"
+        found = [number for start, stop, number in node.code.co_lines() if start <= node.lasti < stop]
+        assert found == [line]
+
+
+def graphs(np):
+    """Targets of many kinds of graphs; each call makes them anew."""
+    x, y = np.arange(6.0), np.ones(6)
+    shared = x * 2
+    view = x[1:]
+    held = (x + y)[2:]
+    a = np.arange(24.0).reshape(4, 6)
+    yield [(x + y) * x - y]
+    yield [shared + 1, shared - 1]
+    yield [np.where(x > 1, x, y) + shared]
+    yield [view + view * view]
+    yield [held * 2, held]
+    yield [a[1:, 1:] + a[:-1, :-1] * 0.5 + 2j]
+    yield [a.sum(0) + a.mean(0), a.max()]
+    b = x.copy()
+    b[1:3] = y[:2] * 7
+    b += 1
+    yield [b]
+    yield [np.float32(3) * x + real.float64(2)]
+    yield [np.clip(x, 1, 2) * x * x * x]
+    z = x
+    for _ in range(100):
+        z = z + y
+    yield [z]
+
+
+def described(graph):
+    number = {id(x): i for i, x in enumerate([*graph.nodes, *graph.leaves])}
+    views = {k: [None if v is None else (number[id(v.a)], v.attrs, v.shape) for v in row]
+             for k, row in graph.views.items()}
+    return ([(n.op, n.shape) for n in graph.nodes], [getattr(x, "buffer", x) is None for x in graph.leaves],
+            graph.exact, views, graph.kept, graph.spare, graph.reads)
+
+
+def test_a_graph_is_captured_as_in_python():
+    np = module_under_test()
+    pairs = zip(graphs(np), graphs(np), strict=True)
+    for i, (mine, theirs) in enumerate(pairs):
+        seen = []
+        for targets, capture in ((mine, hot.native.capture), (theirs, capturing.capture_in_python)):
+            nodes = capturing.pending([handle.read(t) if type(t) is handle.Tensor else t._node for t in targets])
+            seen.append(described(capture(nodes)))
+            del nodes
+        assert seen[0] == seen[1], i
+
+
+def test_claiming_as_in_python():
+    np = module_under_test()
+    for one, other in zip(graphs(np), graphs(np), strict=True):
+        run = claims.Run()
+        targets = [[handle.read(t) if type(t) is handle.Tensor else t._node for t in many] for many in (one, other)]
+        mine = hot.native.claimed(targets[0], run)
+        theirs = capturing.claimed(targets[1], run)
+        assert [(n.op, n.shape, n.claim is run) for n in mine] == [(n.op, n.shape, n.claim is run) for n in theirs]
+        assert hot.native.claimed(targets[0], claims.Run()) is None  # another run has them
+        assert all(n.claim is run for n in mine)
+        for node in (*mine, *theirs):
+            node.claim = None
+        run.finish()
+
+
+def test_a_kernel_alone_is_run_in_c():
+    np = module_under_test()
+    x, y = np.arange(10.0), np.ones(10)
+    for _ in range(4):
+        ((x + y) * x - 0.5).realize()
+    hits, before = hot.native.counts()[1], cache_info()
+    for i in range(5):
+        z = (x + y) * x - 0.5 * i
+        assert same_bits(real.asarray(z), (real.arange(10.0) + 1) * real.arange(10.0) - 0.5 * i)
+    if np.config.settings()["engine"] == "llvm" and fused.available():
+        assert hot.native.counts()[1] - hits == 5
+    assert cache_info()["hits"] - before["hits"] == 5
+
+
+def test_views_scalars_and_several_outputs():
+    np = module_under_test()
+    base = real.linspace(-2, 2, 40)
+    for i in range(6):
+        x = np.array(base)
+        inner = x[1:-1] * 2 - x[:-2] + i
+        row = (np.array(base.reshape(4, 10)) * (i + 0.5)).sum(1)
+        total = (x * x).sum()
+        np.realize(inner, row, total)
+        assert same_bits(real.asarray(inner), base[1:-1] * 2 - base[:-2] + i)
+        assert same_bits(real.asarray(row), (base.reshape(4, 10) * (i + 0.5)).sum(1))
+        assert same_bits(real.asarray(total), (base * base).sum())
+        assert isinstance(total, real.float64)
+
+
+def test_many_threads():
+    np = module_under_test()
+    base, wrong = real.linspace(0, 1, 50), []
+    shared = np.array(base)
+
+    def work(k):
+        for i in range(200):
+            z = (shared + k) * shared - float(i)
+            if not same_bits(real.asarray(z), (base + k) * base - float(i)):
+                wrong.append((k, i))
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_realize_takes_a_list():
+    with pytest.raises(TypeError, match="realize"):
+        hot.native.realize(())
+    with pytest.raises(ValueError, match="Nothing"):
+        hot.learn(Nothing=int)
+
+
+def test_a_run_opens_its_door_at_its_end():
+    run = claims.Run()
+    door = run.door()
+    assert door is run.door() and not door.acquire(blocking=False)
+    run.finish()
+    assert door.acquire(blocking=False) and run.door() is None and run.ended
+
+
+def test_what_python_realizes_in_its_stead():
+    np = module_under_test()
+    t = np.arange(4.0) * 3 + 1
+    realize_in_python([t._value])
+    assert same_bits(real.asarray(t), real.arange(4.0) * 3 + 1)
+
+
+WITHOUT = ["tests/test_reentrant.py", "tests/test_schedule.py", "tests/test_sharing.py",
+           "tests/test_kernels.py::test_programs"]
+
+
+def test_the_library_without_the_extension():
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *WITHOUT], cwd=root,
+                          env={**os.environ, "LAZYTENSOR_HOT": "0"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
