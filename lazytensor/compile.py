@@ -151,7 +151,7 @@ def cache_info() -> dict[str, int]:
     """Counts since the process began: runs, runs without a plan, cache hits, plans made, nodes run; entries kept."""
     counts = dict(_counts)
     if native is not None:
-        for name, more in zip(("runs", "hits", "nodes"), native.counts(), strict=True):
+        for name, more in zip(("runs", "direct", "hits", "nodes"), native.counts()[:4], strict=True):
             counts[name] += more
     return {**counts, "entries": len(_cache)}
 

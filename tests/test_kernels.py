@@ -30,11 +30,11 @@ class Launched(list):
     """Whether each kernel that was tried ran; those that the extension ran are among them."""
 
     def __init__(self):
-        self.before = hot.native.counts()[1] if hot.native else 0
+        self.before = hot.native.counts()[4] if hot.native else 0
 
     def by_extension(self):
         """How many the extension ran since it was last asked."""
-        now = hot.native.counts()[1] if hot.native else 0
+        now = hot.native.counts()[4] if hot.native else 0
         ran, self.before = now - self.before, now
         return ran
 

@@ -338,14 +338,6 @@ void capture_end(Capture *c) {
     Py_CLEAR(c->nodes);
 }
 
-/* The view through which a node reads an operand, borrowed, or NULL. */
-PyObject *through_view(Capture *c, Py_ssize_t node, Py_ssize_t position) {
-    for (Py_ssize_t i = 0; i < c->through.count; i += 3)
-        if ((Py_ssize_t)c->through.items[i] == node && (Py_ssize_t)c->through.items[i + 1] == position)
-            return c->through.items[i + 2];
-    return NULL;
-}
-
 static Py_ssize_t operand_count(PyObject *node) {
     if (slot_or_none(node, N.b) == Py_None)
         return slot_or_none(node, N.a) == Py_None ? 0 : 1;

@@ -45,7 +45,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 
 #define NODE_SLOTS(X) X(op) X(a) X(b) X(rest) X(attrs) X(shape) X(dtype) X(strides) X(code) X(lasti) X(errstate) \
     X(depth) X(seq) X(buffer) X(claim)
-#define OPERATION_SLOTS(X) X(kind)
+#define OPERATION_SLOTS(X) X(kind) X(fn) X(label)
 #define TENSOR_SLOTS(X) X(_value) X(_state)
 #define VIEW_SLOTS(X) X(root) X(steps) X(shape) X(dtype) X(strides) X(of) X(given)
 #define WATCH_SLOTS(X) X(capsule) X(filters) X(show)
@@ -53,9 +53,9 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define GRAPH_SLOTS(X) X(nodes) X(leaves) X(views) X(exact) X(bound)
 #define SIZED_SLOTS(X) X(entry) X(bound)
 #define ENTRY_SLOTS(X) X(used) X(program)
-#define PROGRAM_SLOTS(X) X(guarded) X(alone)
+#define PROGRAM_SLOTS(X) X(guarded) X(alone) X(needless) X(leaves) X(spare_slots) X(rows) X(alike) X(in_program_order)
 #define RECORD_SLOTS(X) X(simple) X(wait) X(penalty) X(slots) X(plain) X(arrays) X(numbers) X(reads) X(results) \
-    X(members) X(restless)
+    X(members) X(restless) X(live) X(empties) X(last) X(span)
 #define LAUNCH_SLOTS(X) X(address) X(threads) X(outputs) X(last) X(call)
 
 #define OFFSET(name) Py_ssize_t name;
@@ -91,7 +91,9 @@ extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_t
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 extern PyObject *current, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
-extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm;
+extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
+extern PyObject *running_state, *own_state, *ufunc_type;
+extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* A growing list of borrowed or owned pointers. */
 typedef struct {
@@ -118,6 +120,7 @@ static inline int vector_push(Vector *v, PyObject *item) {
 static inline void vector_end(Vector *v) {
     if (v->items != v->local)
         PyMem_Free(v->items);
+    vector_start(v);
 }
 
 /* From pointers to numbers, by open addressing. */
@@ -174,11 +177,49 @@ typedef struct {
 int capture_nodes(Capture *c, PyObject *nodes);
 void capture_end(Capture *c);
 PyObject *capture_graph(Capture *c);
-PyObject *through_view(Capture *c, Py_ssize_t node, Py_ssize_t position);
 PyObject *claimed_nodes(PyObject *targets, PyObject *run, int *blocked);
 void release_nodes(PyObject *nodes, PyObject *run);
 PyObject *apply_steps(PyObject *steps, PyObject *array);
-int launch_alone(Capture *c, PyObject *sized);
+PyObject *new_result(PyObject *shape, PyObject *dtype, PyObject *strides);
+
+/* What a kernel reads: the nodes of a graph, the values in the slots, and the views of the operands, as captured
+ * (`through`) or as Python has them (`views`). */
+typedef struct {
+    PyObject *nodes, **values;
+    Vector *through;
+    PyObject *views;
+} Source;
+
+/* A kernel's arguments: its block's address, its inputs, its outputs. `owned` are those to be given up afterwards. */
+typedef struct {
+    PyObject *args[64], *owned[64];
+    Py_ssize_t count, owns, made;   /* made: where the outputs begin */
+} Arguments;
+
+PyObject *view_through(Source *source, Py_ssize_t node, Py_ssize_t position);
+PyObject *ready_launch(PyObject *record, PyObject *bounds);
+int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *bound);
+void arguments_end(Arguments *a);
+void settle_launched(Arguments *a, PyObject *nodes, PyObject *record);
+
+/* The floating-point state of one run (run/interpreter.Floating). */
+typedef struct {
+    PyObject_HEAD
+    PyObject *errors, *node, *interrupt;
+    PyObject *capsule, *token, *outer;
+    char own;
+} Floating;
+
+extern PyTypeObject Floating_Type, Noted_Type;
+Floating *floating_begin(void);
+int floating_at(Floating *state, PyObject *node, int again);
+PyObject *floating_end(Floating *state);
+PyObject *enter_state(PyObject *capsule);
+
+PyObject *run_program_rows(PyObject *program, PyObject *nodes, PyObject *graph);
+PyObject *run_nodes_directly(PyObject *nodes);
+PyObject *hot_run_program(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *hot_run_directly(PyObject *self, PyObject *nodes);
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type;
 PyObject *tick(void);

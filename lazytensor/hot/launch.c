@@ -2,12 +2,12 @@
  * Anything else is handed to Python (`run_nodes`) with its nodes claimed and captured. */
 #include "hot.h"
 
-static Py_ssize_t counted_runs, counted_hits, counted_nodes;
+static Py_ssize_t counted_runs, counted_direct, counted_hits, counted_nodes, counted_kernels;
 
 enum { INEXACT = 32, DENORMAL = 2 };
 
 PyObject *hot_counts(PyObject *self, PyObject *unused) {
-    return Py_BuildValue("(nnn)", counted_runs, counted_hits, counted_nodes);
+    return Py_BuildValue("(nnnnn)", counted_runs, counted_direct, counted_hits, counted_nodes, counted_kernels);
 }
 
 /* The view of a real array that a view's steps describe (run/interpreter.apply_view). */
@@ -36,24 +36,32 @@ PyObject *apply_steps(PyObject *steps, PyObject *array) {
 
 /* ---- one kernel ---------------------------------------------------------------------------------------------------- */
 
-/* A kernel's arguments: its block's address, its inputs, its outputs. `owned` are those to be given up afterwards. */
-typedef struct {
-    PyObject *args[64], *owned[64];
-    Py_ssize_t count, owns, made;   /* made: where the outputs begin */
-} Arguments;
+/* The view through which a node reads an operand, borrowed, or NULL. */
+PyObject *view_through(Source *source, Py_ssize_t node, Py_ssize_t position) {
+    if (source->through != NULL) {
+        Vector *t = source->through;
+        for (Py_ssize_t i = 0; i < t->count; i += 3)
+            if ((Py_ssize_t)t->items[i] == node && (Py_ssize_t)t->items[i + 1] == position)
+                return t->items[i + 2];
+        return NULL;
+    }
+    if (source->views == no_views)
+        return NULL;
+    PyObject *key = PyLong_FromSsize_t(node);
+    PyObject *row = key == NULL ? NULL : PyDict_GetItemWithError(source->views, key);
+    Py_XDECREF(key);
+    if (row == NULL || PyTuple_GET_ITEM(row, position) == Py_None)
+        return NULL;
+    return PyTuple_GET_ITEM(row, position);
+}
 
-static void arguments_end(Arguments *a) {
+void arguments_end(Arguments *a) {
     for (Py_ssize_t i = 0; i < a->owns; i++)
         Py_DECREF(a->owned[i]);
 }
 
-static PyObject *value_in(Capture *c, Py_ssize_t slot) {
-    PyObject *leaf = PyList_GET_ITEM(c->leaves, slot);
-    return Py_TYPE(leaf) == node_type ? slot_or_none(leaf, N.buffer) : leaf;
-}
-
 /* The arrays that a kernel reads. 1, 0 if one is none, -1 for an error. */
-static int put_inputs(Arguments *a, Capture *c, PyObject *record) {
+static int put_inputs(Arguments *a, Source *source, PyObject *record) {
     PyObject *slots = slot_or_none(record, R.slots), *reads = slot_or_none(record, R.reads);
     PyObject *arrays = slot_or_none(record, R.arrays);
     int plain = slot_or_none(record, R.plain) == Py_True;
@@ -61,10 +69,10 @@ static int put_inputs(Arguments *a, Capture *c, PyObject *record) {
     if (n > 56)
         return 0;
     for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *value = value_in(c, PyLong_AsSsize_t(PyTuple_GET_ITEM(slots, i)));
+        PyObject *value = source->values[PyLong_AsSsize_t(PyTuple_GET_ITEM(slots, i))];
         if (!plain) {
             PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(arrays, i)));
-            PyObject *view = through_view(c, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 1)),
+            PyObject *view = view_through(source, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 1)),
                                           PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 2)));
             if (view != NULL) {
                 if (!PyArray_CheckExact(value))
@@ -82,33 +90,38 @@ static int put_inputs(Arguments *a, Capture *c, PyObject *record) {
     return 1;
 }
 
-static PyObject *new_array(PyObject *dtype, PyObject *shape) {
-    npy_intp dims[NPY_MAXDIMS_LEGACY_ITERS];
-    int nd = (int)PyTuple_GET_SIZE(shape);
-    for (int i = 0; i < nd; i++)
+enum { SMALL = 1 << 18 };
+
+/* An uninitialised array with those strides (None: C order), as run/pool.empty. */
+PyObject *new_result(PyObject *shape, PyObject *dtype, PyObject *strides) {
+    npy_intp dims[32], size = PyDataType_ELSIZE((PyArray_Descr *)dtype);
+    Py_ssize_t nd = PyTuple_GET_SIZE(shape);
+    int plain = strides == Py_None && nd <= 32 && !PyDataType_REFCHK((PyArray_Descr *)dtype);
+    for (Py_ssize_t i = 0; plain && i < nd; i++) {
         dims[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
-    Py_INCREF(dtype);
-    return PyArray_NewFromDescr(&PyArray_Type, (PyArray_Descr *)dtype, nd, dims, NULL, NULL, 0, NULL);
+        size *= dims[i];
+        plain = size < SMALL;
+    }
+    if (plain) {
+        Py_INCREF(dtype);
+        return PyArray_NewFromDescr(&PyArray_Type, (PyArray_Descr *)dtype, (int)nd, dims, NULL, NULL, 0, NULL);
+    }
+    PyObject *args[3] = {shape, dtype, strides};
+    return PyObject_Vectorcall(pool_empty, args, 3, NULL);
 }
 
 /* New arrays for the results, as `Launch.outputs` describes them: (node, whether large or of other strides, shape,
  * strides). */
-static int put_outputs(Arguments *a, Capture *c, PyObject *bound) {
+static int put_outputs(Arguments *a, Source *source, PyObject *bound) {
     PyObject *outputs = slot_or_none(bound, L.outputs);
     a->made = a->count;
     if (!PyList_CheckExact(outputs) || a->count + PyList_GET_SIZE(outputs) > 60)
         return 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(outputs); i++) {
         PyObject *of = PyList_GET_ITEM(outputs, i), *shape = PyTuple_GET_ITEM(of, 2), *made;
-        PyObject *node = PyList_GET_ITEM(c->nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(of, 0)));
+        PyObject *node = PyList_GET_ITEM(source->nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(of, 0)));
         PyObject *dtype = slot_or_none(node, N.dtype);
-        if (PyTuple_GET_ITEM(of, 1) == Py_True) {
-            PyObject *args[3] = {shape, dtype, PyTuple_GET_ITEM(of, 3)};
-            made = PyObject_Vectorcall(pool_empty, args, 3, NULL);
-        } else if (PyTuple_GET_SIZE(shape) > 32)
-            return 0;
-        else
-            made = new_array(dtype, shape);
+        made = new_result(shape, dtype, PyTuple_GET_ITEM(of, 3));
         if (made == NULL)
             return -1;
         a->args[a->count++] = a->owned[a->owns++] = made;
@@ -117,7 +130,7 @@ static int put_outputs(Arguments *a, Capture *c, PyObject *bound) {
 }
 
 /* The address of a block that holds these numbers, borrowed; NULL if the launch has no such at hand. */
-static PyObject *block_with(Capture *c, PyObject *record, PyObject *bound) {
+static PyObject *block_with(Source *source, PyObject *record, PyObject *bound) {
     PyObject *numbers = slot_or_none(record, R.numbers), *reads = slot_or_none(record, R.reads);
     Py_ssize_t n = PyTuple_GET_SIZE(numbers);
     if (n == 0)
@@ -127,7 +140,7 @@ static PyObject *block_with(Capture *c, PyObject *record, PyObject *bound) {
         return NULL;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(numbers, i)));
-        PyObject *number = value_in(c, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0)));
+        PyObject *number = source->values[PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0))];
         PyObject *before = PyTuple_GET_ITEM(known, i);
         if (number != before && !(PyFloat_CheckExact(number) && PyFloat_CheckExact(before)
                                   && memcmp(&((PyFloatObject *)number)->ob_fval, &((PyFloatObject *)before)->ob_fval,
@@ -137,26 +150,26 @@ static PyObject *block_with(Capture *c, PyObject *record, PyObject *bound) {
     return PyTuple_GET_ITEM(last, 2);
 }
 
-static PyObject *numbers_of(Capture *c, PyObject *record) {
+static PyObject *numbers_of(Source *source, PyObject *record) {
     PyObject *numbers = slot_or_none(record, R.numbers), *reads = slot_or_none(record, R.reads);
     PyObject *list = PyList_New(PyTuple_GET_SIZE(numbers));
     for (Py_ssize_t i = 0; list != NULL && i < PyTuple_GET_SIZE(numbers); i++) {
         PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(numbers, i)));
-        PyList_SET_ITEM(list, i, Py_NewRef(value_in(c, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0)))));
+        PyList_SET_ITEM(list, i, Py_NewRef(source->values[PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0))]));
     }
     return list;
 }
 
 /* Runs the kernel; gives the floating-point flags or REFUSED (a negative number), -2 with an error set. */
-static long launched(Arguments *a, Capture *c, PyObject *record, PyObject *bound) {
-    PyObject *flags, *block = block_with(c, record, bound);
+static long launched(Arguments *a, Source *source, PyObject *record, PyObject *bound) {
+    PyObject *flags, *block = block_with(source, record, bound);
     if (block != NULL) {
         PyObject *last = Py_NewRef(slot_or_none(bound, L.last));  /* so that no other thread frees the block */
         a->args[0] = block;
         flags = PyObject_Vectorcall(slot_or_none(bound, L.call), a->args, a->count, NULL);
         Py_DECREF(last);
     } else {
-        PyObject *arrays = PyList_New(a->count - 1), *numbers = numbers_of(c, record);
+        PyObject *arrays = PyList_New(a->count - 1), *numbers = numbers_of(source, record);
         if (arrays == NULL || numbers == NULL) {
             Py_XDECREF(arrays);
             Py_XDECREF(numbers);
@@ -177,7 +190,7 @@ static long launched(Arguments *a, Capture *c, PyObject *record, PyObject *bound
 }
 
 /* Whether somebody is to be warned of flags that were raised; -1 for an error. */
-static int to_be_told(long flags, Capture *c, PyObject *record) {
+static int to_be_told(long flags, Source *source, PyObject *record) {
     if (flags < 0)
         return 1;
     if (!(flags & ~(long)(INEXACT | DENORMAL)))
@@ -185,7 +198,7 @@ static int to_be_told(long flags, Capture *c, PyObject *record) {
     PyObject *bits = PyLong_FromLong(flags);
     if (bits == NULL)
         return -1;
-    PyObject *args[3] = {bits, record, c->nodes};
+    PyObject *args[3] = {bits, record, source->nodes};
     PyObject *answer = PyObject_Vectorcall(flags_matter, args, 3, NULL);
     Py_DECREF(bits);
     if (answer == NULL)
@@ -196,12 +209,12 @@ static int to_be_told(long flags, Capture *c, PyObject *record) {
 }
 
 /* The arrays made to those who hold them, operands forgotten (run/table._settle). */
-static void settle(Arguments *a, Capture *c, PyObject *record) {
+void settle_launched(Arguments *a, PyObject *nodes, PyObject *record) {
     PyObject *results = slot_or_none(record, R.results), *members = slot_or_none(record, R.members);
     PyObject *restless = slot_or_none(record, R.restless);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(results); i++) {
         PyObject *pair = PyTuple_GET_ITEM(results, i);
-        PyObject *node = PyList_GET_ITEM(c->nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 0)));
+        PyObject *node = PyList_GET_ITEM(nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 0)));
         PyObject *made = a->args[a->made + PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 1))];
         Py_INCREF(made);
         if (PyArray_NDIM((PyArrayObject *)made) == 0)
@@ -216,70 +229,76 @@ static void settle(Arguments *a, Capture *c, PyObject *record) {
         put(node, N.depth, zero);
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(members); i++) {
-        PyObject *node = PyList_GET_ITEM(c->nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(members, i)));
+        PyObject *node = PyList_GET_ITEM(nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(members, i)));
         put(node, N.a, Py_None);
         put(node, N.b, Py_None);
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(restless); i++)
-        put(PyList_GET_ITEM(c->nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(restless, i))), N.rest, empty_tuple);
+        put(PyList_GET_ITEM(nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(restless, i))), N.rest, empty_tuple);
 }
 
 static int is_llvm(PyObject *engine) {
     return engine == text_llvm || (PyUnicode_Check(engine) && PyUnicode_Compare(engine, text_llvm) == 0);
 }
 
-/* The bound launch of a plan that is one simple kernel, borrowed; NULL without an error if there is none. */
-static PyObject *ready_launch(PyObject *sized, PyObject **record) {
-    PyObject *program = slot_or_none(slot_or_none(sized, Z.entry), E.program);
-    if (program == Py_None || slot_or_none(program, P.guarded) == Py_True)
-        return NULL;
-    PyObject *alone = *record = slot_or_none(program, P.alone);
-    if (alone == Py_None || slot_or_none(alone, R.simple) != Py_True || slot_or_none(alone, R.wait) != zero
+/* The launch to which a simple kernel is bound, borrowed; NULL without an error where Python has to look. */
+PyObject *ready_launch(PyObject *record, PyObject *bounds) {
+    if (slot_or_none(record, R.simple) != Py_True || slot_or_none(record, R.wait) != zero
         || !is_llvm(slot_or_none(current, C.engine)))
         return NULL;
-    PyObject *bound = PyDict_GetItemWithError(slot_or_none(sized, Z.bound), alone);
+    PyObject *bound = PyDict_GetItemWithError(bounds, record);
     if (bound == NULL || Py_TYPE(bound) != launch_type
         || slot_or_none(bound, L.threads) != slot_or_none(current, C.threads))
         return NULL;
     return bound;
 }
 
-/* 1: done and settled; 0: Python is to run it; -1: an error. */
-int launch_alone(Capture *c, PyObject *sized) {
-    PyObject *record, *bound = ready_launch(sized, &record);
-    if (bound == NULL)
-        return PyErr_Occurred() ? -1 : 0;
-    Arguments a = {.count = 1};
+/* 1: done, the arrays made are in `a`; 0: Python is to do it; -1: an error. */
+int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *bound) {
+    a->count = 1;
+    a->owns = 0;
     Py_INCREF(bound);
-    Py_INCREF(record);
-    int done = put_inputs(&a, c, record);
+    int done = put_inputs(a, source, record);
     if (done == 1)
-        done = put_outputs(&a, c, bound);
+        done = put_outputs(a, source, bound);
     if (done == 1) {
-        long flags = launched(&a, c, record, bound);
-        int told = flags == -2 ? -1 : to_be_told(flags, c, record);
+        long flags = launched(a, source, record, bound);
+        int told = flags == -2 ? -1 : to_be_told(flags, source, record);
         done = told < 0 ? -1 : !told;
     }
     if (done == 1) {
-        settle(&a, c, record);
+        counted_kernels++;
         if (slot_or_none(record, R.penalty) != zero)
             put(record, R.penalty, zero);
     }
-    arguments_end(&a);
     Py_DECREF(bound);
+    return done;
+}
+
+/* A plan that is one simple kernel: 1: done and settled; 0: Python is to run it; -1: an error. */
+static int launch_alone(Capture *c, PyObject *program, PyObject *bounds) {
+    PyObject *record = slot_or_none(program, P.alone);
+    PyObject *bound = record == Py_None ? NULL : ready_launch(record, bounds);
+    Py_ssize_t n = PyList_GET_SIZE(c->leaves);
+    if (bound == NULL || n > 60)
+        return PyErr_Occurred() ? -1 : 0;
+    PyObject *values[60];
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *leaf = PyList_GET_ITEM(c->leaves, i);
+        values[i] = Py_TYPE(leaf) == node_type ? slot_or_none(leaf, N.buffer) : leaf;
+    }
+    Source source = {.nodes = c->nodes, .values = values, .through = &c->through};
+    Arguments a;
+    Py_INCREF(record);
+    int done = launch_kernel(&a, &source, record, bound);
+    if (done == 1)
+        settle_launched(&a, c->nodes, record);
+    arguments_end(&a);
     Py_DECREF(record);
     return done;
 }
 
 /* ---- the way through ------------------------------------------------------------------------------------------------ */
-
-static int touch(PyObject *entry) {
-    PyObject *now = PyObject_CallNoArgs(plan_clock);
-    if (now == NULL)
-        return -1;
-    put_owned(entry, E.used, now);
-    return 0;
-}
 
 /* Runs what Python has to run; gives the floating-point errors to warn of, a list. */
 static PyObject *by_python(PyObject *nodes, PyObject *graph) {
@@ -287,42 +306,75 @@ static PyObject *by_python(PyObject *nodes, PyObject *graph) {
     return PyObject_Vectorcall(run_nodes, args, 2, NULL);
 }
 
+static int touched(PyObject *sized) {
+    PyObject *now = PyObject_CallNoArgs(plan_clock);
+    if (now == NULL)
+        return -1;
+    put_owned(slot_or_none(sized, Z.entry), E.used, now);
+    return 0;
+}
+
+/* Runs a captured graph whose plan is known; NULL without an error where Python is to look. */
+static PyObject *run_planned(Capture *c, PyObject *sized) {
+    PyObject *program = slot_or_none(slot_or_none(sized, Z.entry), E.program), *errors = NULL;
+    if (program == Py_None || slot_or_none(program, P.guarded) == Py_True)
+        return NULL;
+    Py_INCREF(program);
+    int done = launch_alone(c, program, slot_or_none(sized, Z.bound));
+    if (done == 0 && slot_or_none(program, P.alone) == Py_None) {
+        PyObject *graph = capture_graph(c);
+        if (graph != NULL) {
+            put(graph, G.bound, slot_or_none(sized, Z.bound));
+            PyObject *nodes = Py_NewRef(c->nodes);
+            capture_end(c);
+            errors = run_program_rows(program, nodes, graph);
+            Py_DECREF(graph);
+            Py_DECREF(nodes);
+        }
+        done = errors == NULL ? -1 : 1;
+    } else if (done == 1)
+        errors = Py_NewRef(Py_None);
+    Py_DECREF(program);
+    if (done == 1 && touched(sized) < 0)
+        Py_CLEAR(errors);
+    return errors;
+}
+
 static PyObject *run_claimed(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
-    PyObject *most = slot_or_none(current, C.plan_nodes), *result = NULL;
-    if (n < 2 || slot_or_none(current, C.debug) == Py_True || PyList_GET_SIZE(hooks) > 0
-        || n > PyLong_AsSsize_t(most))
+    PyObject *result = NULL;
+    if (slot_or_none(current, C.debug) == Py_True || PyList_GET_SIZE(hooks) > 0
+        || n > PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes)))
         return by_python(nodes, Py_None);
+    if (n < 2) {
+        counted_runs++;
+        counted_nodes++;
+        counted_direct++;
+        return run_nodes_directly(nodes);
+    }
     Capture c;
     if (capture_nodes(&c, nodes) < 0)
         return NULL;
     PyObject *sized = PyDict_GetItemWithError(exact_plans, c.exact);
-    if (sized == NULL && PyErr_Occurred())
-        goto end;
     if (sized != NULL) {
         Py_INCREF(sized);
-        int done = launch_alone(&c, sized);
-        if (done == 1 && touch(slot_or_none(sized, Z.entry)) < 0)
-            done = -1;
+        result = run_planned(&c, sized);
         Py_DECREF(sized);
-        if (done < 0)
-            goto end;
-        if (done) {
+        if (result != NULL) {
             counted_runs++;
             counted_hits++;
             counted_nodes += n;
-            result = Py_NewRef(Py_None);
-            goto end;
         }
     }
-    PyObject *graph = capture_graph(&c);
-    capture_end(&c);
-    if (graph != NULL) {
-        result = by_python(nodes, graph);
-        Py_DECREF(graph);
+    if (result == NULL && !PyErr_Occurred()) {
+        PyObject *graph = capture_graph(&c);
+        capture_end(&c);
+        if (graph != NULL) {
+            result = by_python(nodes, graph);
+            Py_DECREF(graph);
+        }
+        return result;
     }
-    return result;
-end:
     capture_end(&c);
     return result;
 }
@@ -333,7 +385,7 @@ static int put_back(PyObject *state) {
     PyErr_Fetch(&kind, &value, &trace);
     int failed = PyContextVar_Get(extobj, NULL, &now) < 0;
     if (!failed && now != state) {
-        PyObject *token = PyContextVar_Set(extobj, state);
+        PyObject *token = enter_state(state);
         failed = token == NULL;
         Py_XDECREF(token);
     }

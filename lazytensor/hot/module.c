@@ -21,7 +21,9 @@ PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 PyObject *current, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
-PyObject *zero, *empty_tuple, *text_mutate, *text_llvm;
+PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
+PyObject *running_state, *own_state, *ufunc_type;
+PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 int vector_grow(Vector *v) {
     Py_ssize_t room = 2 * v->room;
@@ -115,6 +117,9 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"pool_empty", &pool_empty}, {"launch_run", &launch_run}, {"flags_matter", &flags_matter},
     {"realize_slowly", &realize_slowly}, {"run_nodes", &run_nodes}, {"warn_of", &warn_of},
     {"active_runs", &active_runs}, {"views_class", &views_class}, {"no_views", &no_views}, {"held_up", &held_up},
+    {"run_kernel", &run_kernel}, {"settle_kernel", &settle_kernel}, {"general", &general},
+    {"forget_operands", &forget_operands}, {"rescue", &rescue}, {"explained", &explained}, {"reported", &reported},
+    {"execute", &execute}, {"running_state", &running_state}, {"own_state", &own_state}, {"ufunc_type", &ufunc_type},
 };
 
 static int learn_class(const char *name, PyObject *type) {
@@ -250,15 +255,18 @@ static PyMethodDef methods[] = {
     {"claimed", (PyCFunction)(void (*)(void))hot_claimed, METH_FASTCALL,
      "claimed(targets, run): as ir.capture.claimed; None where another run has claimed a node."},
     {"realize", hot_realize, METH_O, "compile.realize"},
-    {"counts", hot_counts, METH_NOARGS, "runs, hits and nodes that went through `realize` here."},
+    {"run_program", (PyCFunction)(void (*)(void))hot_run_program, METH_FASTCALL,
+     "run_program(program, graph): as run.table.run_program, of a program whose guards hold."},
+    {"run_directly", hot_run_directly, METH_O, "run.interpreter.run_directly"},
+    {"counts", hot_counts, METH_NOARGS, "Counts of what ran here: runs, those without a plan, hits, nodes, kernels."},
     {NULL}};
 
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT, "_hot", "The hot path in C; see lazytensor/hot/hot.h.", -1, methods};
 
 PyMODINIT_FUNC PyInit__hot(void) {
-    PyTypeObject *types[] = {&Run_Type, &Binary_Type, &Unary_Type, &Caller_Type};
-    const char *names[] = {"Run", "Binary", "Unary", "Caller"};
+    PyTypeObject *types[] = {&Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type};
+    const char *names[] = {"Run", "Floating", "Noted", "Binary", "Unary", "Caller"};
     import_array();
     PyObject *made = PyModule_Create(&module);
     if (made == NULL)
@@ -267,9 +275,12 @@ PyMODINIT_FUNC PyInit__hot(void) {
     empty_tuple = PyTuple_New(0);
     text_mutate = PyUnicode_InternFromString("mutate");
     text_llvm = PyUnicode_InternFromString("llvm");
-    if (zero == NULL || empty_tuple == NULL || text_mutate == NULL || text_llvm == NULL)
+    text_elementwise = PyUnicode_InternFromString("elementwise");
+    text_call = PyUnicode_InternFromString("call");
+    text_scalar = PyUnicode_InternFromString("scalar");
+    if (PyErr_Occurred())
         return NULL;
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyType_Ready(types[i]) < 0)
             return NULL;
         Py_INCREF(types[i]);

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..hot import learn
+from ..hot import learn, native
 from ..ir.node import tick
 
 try:
@@ -172,7 +172,7 @@ class Noted(threading.local):
     run: Any = None
 
 
-noted = Noted()
+noted: Any = Noted() if native is None else native.Noted()
 
 
 def _note(error: str, _flag: int) -> None:
@@ -211,6 +211,9 @@ def own_state(node: Any) -> Any:
 
 
 _SILENT = _capsule(all="ignore")
+
+
+learn(running_state=running, own_state=own_state)
 
 
 def _slow_running(capsule: Any) -> Any:

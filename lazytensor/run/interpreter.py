@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LostValueError, loss
+from ..hot import learn, native
 from ..ir.node import Node, leaf, make, settle
 from ..ir.operation import Operation
 from . import floating, pool
@@ -237,8 +238,15 @@ class Floating:
         floating.noted.run = self.outer
 
 
+if native is not None:
+    Floating = native.Floating  # type: ignore[misc]
+
+
 def run_directly(nodes: list[Node | None]) -> list[tuple[Any, str]]:
     """Executes pending nodes in the order given; gives the floating-point errors to warn of. Empties the list."""
+    if native is not None and not on_execute:
+        found: list[tuple[Any, str]] = native.run_directly(nodes)
+        return found
     with Floating() as state:
         for i in range(len(nodes)):
             node = nodes[i]
@@ -288,3 +296,4 @@ def _calibrate() -> None:
 
 
 _calibrate()
+learn(execute=execute, explained=explained, ufunc_type=np.ufunc)

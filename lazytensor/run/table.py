@@ -13,6 +13,7 @@ import numpy as np
 
 from ..config import current
 from ..errors import CheckError, loss
+from ..hot import learn, native
 from ..ir.capture import Graph
 from ..ir.dag import exactly
 from ..ir.node import Node, settle
@@ -39,9 +40,13 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
     if program.guarded and not holds(program, graph):
         assert program.otherwise is not None
         program = program.otherwise
+    watched = on_execute or current.debug
+    if native is not None and program.alone is None and not watched:
+        errors: list[tuple[Any, str]] = native.run_program(program, graph)
+        return errors
     values = [x.buffer if type(x) is Node else x for x in graph.leaves]
     values += program.spare_slots
-    if program.alone is not None and not on_execute and not current.debug and _run_alone(
+    if program.alone is not None and not watched and _run_alone(
             program, program.alone, graph, values):
         return []
     state = Floating()
@@ -50,7 +55,8 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
         _run_rows(program, graph, values, state)
     finally:
         state.__exit__()
-    return _reported(state.errors, program, graph) if state.errors else state.errors
+    found: list[tuple[Any, str]] = state.errors
+    return _reported(found, program, graph) if found else found
 
 
 def _run_alone(program: Program, record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
@@ -325,3 +331,7 @@ def _keep(node: Node, value: Any, error: BaseException) -> None:
             node.claim = loss(error)
         else:
             settle(node, value)
+
+
+learn(run_kernel=run_kernel, settle_kernel=_settle, general=_general, forget_operands=_forget_operands, rescue=_rescue,
+      reported=_reported)
