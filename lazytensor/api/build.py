@@ -14,7 +14,7 @@ import numpy as np
 
 from ..compile import realize
 from ..config import current
-from ..hot import learn
+from ..hot import learn, native
 from ..ir.dtypes import UfuncRecord, int_bounds
 from ..ir.layout import broadcast
 from ..ir.layout import elementwise as layout_of
@@ -157,6 +157,11 @@ def record(op: Operation, inputs: tuple[Any, ...], attrs: Any, shape: tuple[int,
     node = make(op, inputs, attrs, shape, dtype, strides, capsule, depth, frame)
     bound(node)
     return node
+
+
+record_in_python = record
+if native is not None:
+    record = native.record
 
 
 def bound(node: Node) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import operator
 import sys
 import warnings
+from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from sys import getrefcount
 from typing import Any
 
@@ -316,8 +318,35 @@ def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
         dtype = None
     if dtype is None:
         return at_line(fn, tuple([value_of(v) if issubclass(type(v), Scalar) else v for v in values]))
-    op = register(fn.__name__, "scalar", fn, label=f"scalar {_SCALAR_LABEL.get(fn.__name__, fn.__name__)}")
-    return scalar(record(op, inputs, None, (), dtype, None, users_frame()))
+    result = scalar(record(_scalar_operation_of(fn), inputs, None, (), dtype, None, users_frame()))
+    for swapped in (False, True) if native is not None else ():
+        _learn_scalar(_fast_scalars[fn, swapped], inputs[::-1] if swapped else inputs, dtype, type(result))
+    return result
+
+
+def _scalar_operation_of(fn: Callable[..., Any]) -> Operation:
+    return register(fn.__name__, "scalar", fn, label=f"scalar {_SCALAR_LABEL.get(fn.__name__, fn.__name__)}")
+
+
+_fast_scalars: defaultdict[tuple[Any, bool], dict[Any, Any]] = defaultdict(dict)
+"""For the extension, by operator and whether the scalar is on its right: by the scalar's ``dtype.num`` (and, for two
+operands, by what stands for the other one, as in `UfuncRecord.fast`) the dtype and class of the result."""
+
+
+def _learn_scalar(fast: dict[Any, Any], inputs: tuple[Any, ...], dtype: Any, kind: type) -> None:
+    own, *others = inputs
+    if type(own) is not Node or not all(x.dtype.char in NUMERIC for x in inputs if type(x) is Node):
+        return
+    if not others:
+        fast[own.dtype.num] = dtype, kind
+        return
+    (other,) = others
+    if type(other) is int and not 0 <= other <= 127:
+        name: Any = NEGATIVE if -128 <= other < 0 and own.dtype.kind != "u" else None
+    else:
+        name = type(other) if type(other) in NUMBERS else other.dtype.num if type(other) is Node else None
+    if name is not None:
+        fast.setdefault(own.dtype.num, {})[name] = dtype, kind
 
 
 SCALAR_OPERATORS: dict[Any, Callable[..., Any]] = {
@@ -350,7 +379,13 @@ def _scalar_binary(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any], sw
         return _general(record_, fn, left, right, _getframe(1))
 
     method.__name__ = method.__qualname__ = f"__{'r' if swapped else ''}{name}__"
-    return method
+    return _as_scalar_method(method, fn, swapped)
+
+
+def _as_scalar_method(method: Callable[..., Any], fn: Callable[..., Any], swapped: bool = False) -> Any:
+    """The method, done by the extension where that can."""
+    return method if native is None else native.ScalarMethod(
+        _scalar_operation_of(fn), _fast_scalars[fn, swapped], method, fn, swapped)
 
 
 # ---- power -----------------------------------------------------------------------------------------------------------
@@ -408,7 +443,7 @@ def _scalar_unary(name: str, fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return scalar_operation(fn, self)
 
     method.__name__ = method.__qualname__ = f"__{name}__"
-    return method
+    return _as_scalar_method(method, fn)
 
 
 def _reflected(record_: UfuncRecord, name: str, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -461,6 +496,9 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
                     if node.depth > current.depth or large:
                         bound(node)
                     return self
+            if (type(b) is Node or type(b) in NUMBERS) and (row is None or kind not in row):
+                with suppress(NotArray):  # the dtype that the operator gives without `=`
+                    _learn(record_, a, b, resolved(record_, (a, b)).outputs[0])
         try:
             write_ufunc(record_, self, (self, other), _getframe(1))
         except NotArray:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..compile import realize
+from ..hot import learn
 from ..ir.node import Node, new
 
 _generic = np.generic
@@ -134,6 +135,7 @@ class Scalar(metaclass=_ScalarType):
         return sorted(set(dir(self._node.dtype.type)) | {"realize", "numpy"})
 
 
+learn(Scalar=Scalar)
 _ADDRESSES = ("__array_interface__", "__array_struct__")
 
 

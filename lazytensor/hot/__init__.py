@@ -10,11 +10,13 @@ import os
 from typing import Any
 
 native: Any = None
+why_not = "LAZYTENSOR_HOT=0 leaves it out"
+"""Why `native` is None."""
 if os.environ.get("LAZYTENSOR_HOT") != "0":
     try:
         from . import _hot as native  # type: ignore[attr-defined, no-redef]
-    except ImportError:
-        native = None
+    except ImportError as error:
+        native, why_not = None, f"it was not built, or does not load here: {error}"
 
 
 def learn(**things: Any) -> None:

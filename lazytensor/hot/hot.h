@@ -47,6 +47,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
     X(depth) X(seq) X(buffer) X(claim)
 #define OPERATION_SLOTS(X) X(kind) X(fn) X(label)
 #define TENSOR_SLOTS(X) X(_value) X(_state)
+#define SCALAR_SLOTS(X) X(_node)
 #define VIEW_SLOTS(X) X(root) X(steps) X(shape) X(dtype) X(strides) X(of) X(given)
 #define WATCH_SLOTS(X) X(capsule) X(filters) X(show)
 #define CURRENT_SLOTS(X) X(engine) X(depth) X(threads) X(debug) X(plan_nodes)
@@ -62,6 +63,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 typedef struct { NODE_SLOTS(OFFSET) } NodeSlots;
 typedef struct { OPERATION_SLOTS(OFFSET) } OperationSlots;
 typedef struct { TENSOR_SLOTS(OFFSET) } TensorSlots;
+typedef struct { SCALAR_SLOTS(OFFSET) } ScalarSlots;
 typedef struct { VIEW_SLOTS(OFFSET) } ViewSlots;
 typedef struct { WATCH_SLOTS(OFFSET) } WatchSlots;
 typedef struct { CURRENT_SLOTS(OFFSET) } CurrentSlots;
@@ -76,6 +78,7 @@ typedef struct { LAUNCH_SLOTS(OFFSET) } LaunchSlots;
 extern NodeSlots N;
 extern OperationSlots O;
 extern TensorSlots T;
+extern ScalarSlots S;
 extern ViewSlots V;
 extern WatchSlots W;
 extern CurrentSlots C;
@@ -87,12 +90,12 @@ extern RecordSlots R;
 extern LaunchSlots L;
 
 /* The classes, and objects of lazytensor's modules, handed over by `learn`. */
-extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type;
+extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *scalar_type;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 extern PyObject *current, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-extern PyObject *running_state, *own_state, *ufunc_type;
+extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* A growing list of borrowed or owned pointers. */
@@ -197,7 +200,7 @@ typedef struct {
 } Arguments;
 
 PyObject *view_through(Source *source, Py_ssize_t node, Py_ssize_t position);
-PyObject *ready_launch(PyObject *record, PyObject *bounds);
+PyObject *ready_launch(PyObject *record, PyObject *bounds, int *never);
 int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *bound);
 void arguments_end(Arguments *a);
 void settle_launched(Arguments *a, PyObject *nodes, PyObject *record);
@@ -221,7 +224,10 @@ PyObject *run_nodes_directly(PyObject *nodes);
 PyObject *hot_run_program(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_run_directly(PyObject *self, PyObject *nodes);
 
-extern PyTypeObject Binary_Type, Unary_Type, Caller_Type;
+extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type;
+Py_ssize_t bytes_of(PyObject *node);
+PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *tick(void);
 PyObject *hot_tick(PyObject *self, PyObject *unused);
 PyObject *hot_capture(PyObject *self, PyObject *nodes);

@@ -241,12 +241,15 @@ static int is_llvm(PyObject *engine) {
     return engine == text_llvm || (PyUnicode_Check(engine) && PyUnicode_Compare(engine, text_llvm) == 0);
 }
 
-/* The launch to which a simple kernel is bound, borrowed; NULL without an error where Python has to look. */
-PyObject *ready_launch(PyObject *record, PyObject *bounds) {
+/* The launch to which a simple kernel is bound, borrowed; NULL without an error where Python has to look. `never` is set
+ * where these shapes are not for the kernel. */
+PyObject *ready_launch(PyObject *record, PyObject *bounds, int *never) {
+    *never = 0;
     if (slot_or_none(record, R.simple) != Py_True || slot_or_none(record, R.wait) != zero
         || !is_llvm(slot_or_none(current, C.engine)))
         return NULL;
     PyObject *bound = PyDict_GetItemWithError(bounds, record);
+    *never = bound == refused_launch;
     if (bound == NULL || Py_TYPE(bound) != launch_type
         || slot_or_none(bound, L.threads) != slot_or_none(current, C.threads))
         return NULL;
@@ -258,13 +261,20 @@ int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *boun
     a->count = 1;
     a->owns = 0;
     Py_INCREF(bound);
-    int done = put_inputs(a, source, record);
+    int told_of = 0, done = put_inputs(a, source, record);
     if (done == 1)
         done = put_outputs(a, source, bound);
     if (done == 1) {
         long flags = launched(a, source, record, bound);
         int told = flags == -2 ? -1 : to_be_told(flags, source, record);
         done = told < 0 ? -1 : !told;
+        told_of = told > 0;
+    }
+    if (done == 0 && told_of) {  /* as kernels._launched: the next runs pass it by */
+        Py_ssize_t penalty = PyLong_AsSsize_t(slot_or_none(record, R.penalty));
+        penalty = 2 * penalty + 1 < 1 << 10 ? 2 * penalty + 1 : 1 << 10;
+        put_owned(record, R.penalty, PyLong_FromSsize_t(penalty));
+        put_owned(record, R.wait, PyLong_FromSsize_t(penalty));
     }
     if (done == 1) {
         counted_kernels++;
@@ -278,7 +288,8 @@ int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *boun
 /* A plan that is one simple kernel: 1: done and settled; 0: Python is to run it; -1: an error. */
 static int launch_alone(Capture *c, PyObject *program, PyObject *bounds) {
     PyObject *record = slot_or_none(program, P.alone);
-    PyObject *bound = record == Py_None ? NULL : ready_launch(record, bounds);
+    int never;
+    PyObject *bound = record == Py_None ? NULL : ready_launch(record, bounds, &never);
     Py_ssize_t n = PyList_GET_SIZE(c->leaves);
     if (bound == NULL || n > 60)
         return PyErr_Occurred() ? -1 : 0;
@@ -321,7 +332,7 @@ static PyObject *run_planned(Capture *c, PyObject *sized) {
         return NULL;
     Py_INCREF(program);
     int done = launch_alone(c, program, slot_or_none(sized, Z.bound));
-    if (done == 0 && slot_or_none(program, P.alone) == Py_None) {
+    if (done == 0) {
         PyObject *graph = capture_graph(c);
         if (graph != NULL) {
             put(graph, G.bound, slot_or_none(sized, Z.bound));

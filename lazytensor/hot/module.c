@@ -7,6 +7,7 @@
 NodeSlots N;
 OperationSlots O;
 TensorSlots T;
+ScalarSlots S;
 ViewSlots V;
 WatchSlots W;
 CurrentSlots C;
@@ -17,12 +18,12 @@ ProgramSlots P;
 RecordSlots R;
 LaunchSlots L;
 
-PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type;
+PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *scalar_type;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 PyObject *current, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-PyObject *running_state, *own_state, *ufunc_type;
+PyObject *running_state, *own_state, *ufunc_type, *refused_launch;
 PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 int vector_grow(Vector *v) {
@@ -100,6 +101,7 @@ static int offset_of(PyObject *type, const char *name, Py_ssize_t *offset) {
 LEARNER(learn_node, NodeSlots, NODE_SLOTS)
 LEARNER(learn_operation, OperationSlots, OPERATION_SLOTS)
 LEARNER(learn_tensor, TensorSlots, TENSOR_SLOTS)
+LEARNER(learn_scalar, ScalarSlots, SCALAR_SLOTS)
 LEARNER(learn_view, ViewSlots, VIEW_SLOTS)
 LEARNER(learn_watch, WatchSlots, WATCH_SLOTS)
 LEARNER(learn_current, CurrentSlots, CURRENT_SLOTS)
@@ -119,7 +121,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"active_runs", &active_runs}, {"views_class", &views_class}, {"no_views", &no_views}, {"held_up", &held_up},
     {"run_kernel", &run_kernel}, {"settle_kernel", &settle_kernel}, {"general", &general},
     {"forget_operands", &forget_operands}, {"rescue", &rescue}, {"explained", &explained}, {"reported", &reported},
-    {"execute", &execute}, {"running_state", &running_state}, {"own_state", &own_state}, {"ufunc_type", &ufunc_type},
+    {"execute", &execute}, {"running_state", &running_state}, {"own_state", &own_state}, {"ufunc_type", &ufunc_type}, {"refused_launch", &refused_launch},
 };
 
 static int learn_class(const char *name, PyObject *type) {
@@ -129,6 +131,7 @@ static int learn_class(const char *name, PyObject *type) {
     KEPT("Node", learn_node, N, node_type)
     KEPT("Tensor", learn_tensor, T, tensor_type)
     KEPT("View", learn_view, V, view_type)
+    KEPT("Scalar", learn_scalar, S, scalar_type)
     KEPT("Graph", learn_graph, G, graph_type)
     KEPT("Launch", learn_launch, L, launch_type)
     CLASS("Operation", learn_operation, O)
@@ -251,6 +254,8 @@ PyTypeObject Run_Type = {
 static PyMethodDef methods[] = {
     {"learn", (PyCFunction)(void (*)(void))hot_learn, METH_VARARGS | METH_KEYWORDS, learn_doc},
     {"tick", hot_tick, METH_NOARGS, "The next number in program order."},
+    {"make", (PyCFunction)(void (*)(void))hot_make, METH_FASTCALL, "ir.node.make"},
+    {"record", (PyCFunction)(void (*)(void))hot_record, METH_FASTCALL, "api.build.record"},
     {"capture", hot_capture, METH_O, "ir.capture.capture"},
     {"claimed", (PyCFunction)(void (*)(void))hot_claimed, METH_FASTCALL,
      "claimed(targets, run): as ir.capture.claimed; None where another run has claimed a node."},
@@ -265,8 +270,9 @@ static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT, "_hot", "The hot path in C; see lazytensor/hot/hot.h.", -1, methods};
 
 PyMODINIT_FUNC PyInit__hot(void) {
-    PyTypeObject *types[] = {&Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type};
-    const char *names[] = {"Run", "Floating", "Noted", "Binary", "Unary", "Caller"};
+    PyTypeObject *types[] = {&Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
+                             &ScalarMethod_Type};
+    const char *names[] = {"Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod"};
     import_array();
     PyObject *made = PyModule_Create(&module);
     if (made == NULL)

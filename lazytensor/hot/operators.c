@@ -110,6 +110,11 @@ static PyObject *node_of(PyObject *tensor) {
     return Py_TYPE(value) == view_type ? view_node(value) : NULL;
 }
 
+/* What a lazy scalar holds, borrowed: its node; NULL for anything else. */
+static PyObject *scalar_node(PyObject *x) {
+    return PyType_IsSubtype(Py_TYPE(x), scalar_type) ? slot_or_none(x, S._node) : NULL;
+}
+
 /* Whether axes of these strides, from the first to the last, each lie in the one before: an elementwise result of such
  * operands alone is C-ordered. A temporary of another order is left out, for NumPy writes into large ones. */
 static int gives_c_order(PyObject *node) {
@@ -128,6 +133,35 @@ static int gives_c_order(PyObject *node) {
     return 1;
 }
 
+/* The same of an operand that is stretched to the result's shape, whose axes of length 1 do not count. */
+static int stretches_in_c_order(PyObject *node) {
+    PyObject *strides = slot_or_none(node, N.strides), *shape = slot_or_none(node, N.shape);
+    Py_ssize_t before = PY_SSIZE_T_MAX;
+    for (Py_ssize_t i = 0; strides != Py_None && i < PyTuple_GET_SIZE(strides); i++) {
+        Py_ssize_t stride = PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i));
+        if (PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i)) == 1)
+            continue;
+        if (stride <= 0 || stride >= before)
+            return 0;
+        before = stride;
+    }
+    return 1;
+}
+
+/* Whether a shape is stretched to a larger one, all of whose axes are longer than 1. */
+static int stretches(PyObject *small, PyObject *large) {
+    Py_ssize_t n = PyTuple_GET_SIZE(large), missing = n - PyTuple_GET_SIZE(small);
+    if (missing < 0)
+        return 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        Py_ssize_t length = PyLong_AsSsize_t(PyTuple_GET_ITEM(large, i));
+        Py_ssize_t own = i < missing ? 1 : PyLong_AsSsize_t(PyTuple_GET_ITEM(small, i - missing));
+        if (length < 2 || (own != length && own != 1))
+            return 0;
+    }
+    return 1;
+}
+
 static int same_shape(PyObject *a, PyObject *b) {
     if (a == b)
         return 1;
@@ -142,6 +176,18 @@ static int same_shape(PyObject *a, PyObject *b) {
     return 1;
 }
 
+/* The shape of a result of two operands that is C-ordered, borrowed; NULL where Python has to look. */
+static PyObject *c_ordered_shape(PyObject *a, PyObject *b) {
+    PyObject *x = slot_or_none(a, N.shape), *y = slot_or_none(b, N.shape);
+    if (same_shape(x, y))
+        return gives_c_order(a) && gives_c_order(b) ? x : NULL;
+    if (stretches(y, x))
+        return gives_c_order(a) && stretches_in_c_order(b) ? x : NULL;
+    if (stretches(x, y))
+        return gives_c_order(b) && stretches_in_c_order(a) ? y : NULL;
+    return NULL;
+}
+
 static PyObject *by_number(PyObject *table, PyObject *dtype) {
     PyObject *number = PyLong_FromLong(((PyArray_Descr *)dtype)->type_num);
     PyObject *found = number == NULL ? NULL : PyDict_GetItemWithError(table, number);
@@ -153,15 +199,16 @@ static PyObject *by_number(PyObject *table, PyObject *dtype) {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *op, *fast, *slow;
+    PyObject *op, *fast, *slow, *fn;
+    char swapped;
     vectorcallfunc call;
 } Method;
 
-/* The pending result of an operation on `a` and `b` (NULL if there is one operand), which are taken over. `up` frames
- * above the innermost Python frame is the user's. */
-static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *dtype, Py_ssize_t depth, int large,
-                         int up) {
-    PyObject *capsule = NULL, *node = NULL, *result = NULL;
+/* The pending node of an operation on `a` and `b` (NULL if there is one operand), run already if it may not wait. `up`
+ * frames above the innermost Python frame is the user's. */
+static PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *shape, PyObject *dtype,
+                              Py_ssize_t depth, int large, int up) {
+    PyObject *capsule = NULL, *node = NULL;
     PyFrameObject *frame = PyEval_GetFrame();
     int may = may_be_pending(&capsule);
     Py_XINCREF(frame);
@@ -171,12 +218,12 @@ static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *dty
         goto end;
     if (!may)
         depth = AT_ONCE;
-    SLOT(node, N.op) = Py_NewRef(method->op);
+    SLOT(node, N.op) = Py_NewRef(op);
     SLOT(node, N.a) = Py_NewRef(a);
     SLOT(node, N.b) = Py_NewRef(b == NULL ? Py_None : b);
     SLOT(node, N.rest) = Py_NewRef(empty_tuple);
     SLOT(node, N.attrs) = Py_NewRef(Py_None);
-    SLOT(node, N.shape) = Py_NewRef(slot_or_none(a, N.shape));
+    SLOT(node, N.shape) = Py_NewRef(shape);
     SLOT(node, N.dtype) = Py_NewRef(dtype);
     SLOT(node, N.strides) = Py_NewRef(Py_None);
     SLOT(node, N.code) = frame == NULL ? Py_NewRef(Py_None) : (PyObject *)PyFrame_GetCode(frame);
@@ -187,27 +234,34 @@ static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *dty
     SLOT(node, N.buffer) = Py_NewRef(Py_None);
     SLOT(node, N.claim) = Py_NewRef(Py_None);
     if (PyErr_Occurred())
-        goto end;
-    if (large || depth >= PyLong_AsSsize_t(slot_or_none(current, C.depth))) {
+        Py_CLEAR(node);
+    else if (large || depth >= PyLong_AsSsize_t(slot_or_none(current, C.depth))) {
         PyObject *done = PyObject_CallOneArg(bound_check, node);
         if (done == NULL)
-            goto end;
-        Py_DECREF(done);
+            Py_CLEAR(node);
+        Py_XDECREF(done);
     }
-    result = tensor_type->tp_alloc(tensor_type, 0);
+end:
+    Py_XDECREF(capsule);
+    Py_XDECREF(frame);
+    return node;
+}
+
+static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *shape, PyObject *dtype, Py_ssize_t depth,
+                         int large, int up) {
+    PyObject *node = written_node(method->op, a, b, shape, dtype, depth, large, up);
+    PyObject *result = node == NULL ? NULL : tensor_type->tp_alloc(tensor_type, 0);
     if (result != NULL) {
         SLOT(result, T._value) = Py_NewRef(node);
         SLOT(result, T._state) = Py_NewRef(Py_None);
     }
-end:
     Py_XDECREF(node);
-    Py_XDECREF(capsule);
-    Py_XDECREF(frame);
     return result;
 }
 
-/* What stands for the second operand of a binary operation in `fast`, borrowed; NULL if Python has to look. */
-static PyObject *kind_of_number(PyObject *x) {
+/* What stands for the second operand of a binary operation in `fast`, borrowed; NULL if Python has to look. Every
+ * floating dtype holds ints of less than 16 bits. */
+static PyObject *kind_of_number(PyObject *x, PyObject *dtype) {
     if (PyFloat_CheckExact(x) || PyComplex_CheckExact(x) || PyBool_Check(x))
         return (PyObject *)Py_TYPE(x);
     if (PyLong_CheckExact(x)) {
@@ -215,6 +269,9 @@ static PyObject *kind_of_number(PyObject *x) {
         long value = PyLong_AsLongAndOverflow(x, &overflow);
         if (overflow)
             return NULL;
+        int number = ((PyArray_Descr *)dtype)->type_num;
+        if ((PyTypeNum_ISFLOAT(number) || PyTypeNum_ISCOMPLEX(number)) && value > -(1 << 15) && value < 1 << 15)
+            return value < 0 ? negative_kind : (PyObject *)&PyLong_Type;
         return value >= 0 && value <= 127 ? (PyObject *)&PyLong_Type : value < 0 && value >= -128 ? negative_kind
                                                                                                  : NULL;
     }
@@ -228,26 +285,32 @@ static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, i
         return NULL;
     shape = slot_or_none(a, N.shape);
     row = by_number(method->fast, slot_or_none(a, N.dtype));
-    if (row == NULL || PyTuple_GET_SIZE(shape) == 0 || !gives_c_order(a))
+    if (row == NULL || PyTuple_GET_SIZE(shape) == 0)
         goto end;
     Py_ssize_t depth = depth_of(a);
     int large = depth == 0 && is_large(a);
     if (Py_TYPE(right) == tensor_type) {
-        if ((b = node_of(right)) == NULL || !same_shape(shape, slot_or_none(b, N.shape)) || !gives_c_order(b))
+        if ((b = node_of(right)) == NULL || (shape = c_ordered_shape(a, b)) == NULL)
             goto end;
         Py_ssize_t other = depth_of(b);
         large = large || (other == 0 && is_large(b));
         depth = other > depth ? other : depth;
         dtype = by_number(row, slot_or_none(b, N.dtype));
+    } else if (!gives_c_order(a))
+        goto end;
+    else if ((b = Py_XNewRef(scalar_node(right))) != NULL) {
+        Py_ssize_t other = depth_of(b);
+        depth = other > depth ? other : depth;
+        dtype = by_number(row, slot_or_none(b, N.dtype));
     } else {
-        PyObject *kind = kind_of_number(right);
+        PyObject *kind = kind_of_number(right, slot_or_none(a, N.dtype));
         if (kind == NULL)
             goto end;
         b = Py_NewRef(right);
         dtype = PyDict_GetItemWithError(row, kind);
     }
     if (dtype != NULL && dtype != Py_None)
-        result = written(method, a, b, dtype, depth, large, up);
+        result = written(method, a, b, shape, dtype, depth, large, up);
 end:
     Py_XDECREF(a);
     Py_XDECREF(b);
@@ -262,10 +325,180 @@ static PyObject *quick_unary(Method *method, PyObject *operand, int up) {
         dtype = by_number(method->fast, slot_or_none(a, N.dtype));
         Py_ssize_t depth = depth_of(a);
         if (dtype != NULL)
-            result = written(method, a, NULL, dtype, depth, depth == 0 && is_large(a), up);
+            result = written(method, a, NULL, slot_or_none(a, N.shape), dtype, depth, depth == 0 && is_large(a), up);
     }
     Py_DECREF(a);
     return result;
+}
+
+/* ---- any node --------------------------------------------------------------------------------------------------------- */
+
+static PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype,
+                           PyObject *strides, PyObject *errstate, PyObject *depth, PyObject *frame) {
+    Py_ssize_t count = PyTuple_GET_SIZE(inputs);
+    PyObject *rest = count > 2 ? PyTuple_GetSlice(inputs, 2, count) : Py_NewRef(empty_tuple);
+    PyObject *node = rest == NULL ? NULL : new_node();
+    if (node == NULL) {
+        Py_XDECREF(rest);
+        return NULL;
+    }
+    int placed = PyFrame_Check(frame);
+    SLOT(node, N.op) = Py_NewRef(op);
+    SLOT(node, N.a) = Py_NewRef(count ? PyTuple_GET_ITEM(inputs, 0) : Py_None);
+    SLOT(node, N.b) = Py_NewRef(count > 1 ? PyTuple_GET_ITEM(inputs, 1) : Py_None);
+    SLOT(node, N.rest) = rest;
+    SLOT(node, N.attrs) = Py_NewRef(attrs);
+    SLOT(node, N.shape) = Py_NewRef(shape);
+    SLOT(node, N.dtype) = Py_NewRef(dtype);
+    SLOT(node, N.strides) = Py_NewRef(strides);
+    SLOT(node, N.code) = placed ? (PyObject *)PyFrame_GetCode((PyFrameObject *)frame) : Py_NewRef(Py_None);
+    SLOT(node, N.lasti) = PyLong_FromLong(placed ? PyFrame_GetLasti((PyFrameObject *)frame) : -1);
+    SLOT(node, N.errstate) = Py_NewRef(errstate);
+    SLOT(node, N.depth) = Py_NewRef(depth);
+    SLOT(node, N.seq) = tick();
+    SLOT(node, N.buffer) = Py_NewRef(Py_None);
+    SLOT(node, N.claim) = Py_NewRef(Py_None);
+    if (PyErr_Occurred())
+        Py_CLEAR(node);
+    return node;
+}
+
+PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    if (count < 8 || count > 9 || !PyTuple_CheckExact(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "make(op, inputs: tuple, attrs, shape, dtype, strides, errstate, depth, frame=None)");
+        return NULL;
+    }
+    return made_node(args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                     count > 8 ? args[8] : Py_None);
+}
+
+/* The first frame from `frame` on that is not of this package's namespace, a new reference or None. */
+static PyObject *outside(PyObject *frame) {
+    static PyObject *name, *api, *top;
+    if (name == NULL) {
+        name = PyUnicode_InternFromString("__package__");
+        api = PyUnicode_InternFromString("lazytensor.api");
+        top = PyUnicode_InternFromString("lazytensor");
+    }
+    Py_INCREF(frame);
+    while (PyFrame_Check(frame)) {
+        PyObject *globals = PyFrame_GetGlobals((PyFrameObject *)frame);
+        PyObject *package = PyDict_GetItemWithError(globals, name);
+        int ours = package != NULL && PyUnicode_Check(package)
+            && (PyUnicode_Compare(package, api) == 0 || PyUnicode_Compare(package, top) == 0);
+        Py_DECREF(globals);
+        if (!ours)
+            break;
+        PyObject *back = (PyObject *)PyFrame_GetBack((PyFrameObject *)frame);
+        Py_SETREF(frame, back == NULL ? Py_NewRef(Py_None) : back);
+    }
+    return frame;
+}
+
+/* Whether an operand holds so much memory that what pins it is counted (build.bound). */
+static int may_pin(PyObject *x) {
+    return Py_TYPE(x) == node_type && (bytes_of(x) >= 1 << 12 || is_large(x));
+}
+
+PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    PyObject *capsule = NULL, *depth = NULL, *node = NULL, *frame = NULL;
+    Py_ssize_t deepest = 0;
+    if (count < 7 || count > 8 || !PyTuple_CheckExact(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "record(op, inputs: tuple, attrs, shape, dtype, strides, frame, lazy=True)");
+        return NULL;
+    }
+    PyObject *inputs = args[1];
+    int may = may_be_pending(&capsule), pins = 0;
+    if (may < 0)
+        goto end;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(inputs); i++) {
+        PyObject *x = PyTuple_GET_ITEM(inputs, i);
+        if (Py_TYPE(x) == node_type) {
+            Py_ssize_t d = depth_of(x);
+            deepest = d > deepest ? d : deepest;
+            pins |= may_pin(x);
+        }
+    }
+    deepest++;
+    if (count > 7 && may) {
+        may = PyObject_IsTrue(args[7]);
+        if (may < 0)
+            goto end;
+    }
+    if (!may)
+        deepest = AT_ONCE;
+    depth = PyLong_FromSsize_t(deepest);
+    frame = depth == NULL ? NULL : outside(args[6]);
+    if (frame == NULL)
+        goto end;
+    node = made_node(args[0], inputs, args[2], args[3], args[4], args[5], capsule, depth, frame);
+    if (node != NULL && (pins || deepest > PyLong_AsSsize_t(slot_or_none(current, C.depth)))) {
+        PyObject *done = PyObject_CallOneArg(bound_check, node);
+        if (done == NULL)
+            Py_CLEAR(node);
+        Py_XDECREF(done);
+    }
+end:
+    Py_XDECREF(capsule);
+    Py_XDECREF(depth);
+    Py_XDECREF(frame);
+    return node;
+}
+
+/* ---- scalars ---------------------------------------------------------------------------------------------------------- */
+
+/* The value of an operand that needs no run, a new reference; NULL without an error for anything else. */
+static PyObject *ready_scalar(PyObject *x, PyObject *node) {
+    if (node == NULL)
+        return PyFloat_CheckExact(x) || PyLong_CheckExact(x) || PyArray_CheckScalar(x) ? Py_NewRef(x) : NULL;
+    PyObject *value = slot_or_none(node, N.buffer);
+    if (value == Py_None)
+        return NULL;
+    Py_INCREF(value);
+    return PyArray_CheckExact(value) ? PyArray_Return((PyArrayObject *)value) : value;
+}
+
+/* NumPy's scalar arithmetic on lazy scalars and numbers (operators.scalar_operation); NULL without an error where Python
+ * has to do it. */
+static PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other) {
+    PyObject *mine = scalar_node(self), *theirs = other == NULL ? NULL : scalar_node(other);
+    if (mine == NULL)
+        return NULL;
+    int pending = slot_or_none(mine, N.buffer) == Py_None || (theirs != NULL && slot_or_none(theirs, N.buffer) == Py_None);
+    if (!pending) {
+        PyObject *a = ready_scalar(self, mine), *b = a == NULL || other == NULL ? NULL : ready_scalar(other, theirs);
+        PyObject *operands[2] = {method->swapped ? b : a, method->swapped ? a : b}, *result = NULL;
+        if (a != NULL && (other == NULL || b != NULL))
+            result = PyObject_Vectorcall(method->fn, operands, other == NULL ? 1 : 2, NULL);
+        Py_XDECREF(a);
+        Py_XDECREF(b);
+        return result;
+    }
+    PyObject *row = by_number(method->fast, slot_or_none(mine, N.dtype)), *found = row;
+    if (row == NULL)
+        return NULL;
+    Py_ssize_t depth = depth_of(mine);
+    if (other != NULL && theirs != NULL) {
+        Py_ssize_t d = depth_of(theirs);
+        depth = d > depth ? d : depth;
+        found = by_number(row, slot_or_none(theirs, N.dtype));
+    } else if (other != NULL) {
+        PyObject *kind = kind_of_number(other, slot_or_none(mine, N.dtype));
+        found = kind == NULL ? NULL : PyDict_GetItemWithError(row, kind);
+    }
+    if (found == NULL || !PyTuple_CheckExact(found))
+        return NULL;
+    PyObject *a = mine, *b = other == NULL ? NULL : theirs != NULL ? theirs : other;
+    PyObject *node = method->swapped ? written_node(method->op, b, a, empty_tuple, PyTuple_GET_ITEM(found, 0), depth, 0, 1)
+                                     : written_node(method->op, a, b, empty_tuple, PyTuple_GET_ITEM(found, 0), depth, 0, 1);
+    if (node == NULL)
+        return NULL;
+    PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(found, 1);
+    PyObject *made = type->tp_alloc(type, 0);
+    if (made != NULL)
+        SLOT(made, S._node) = Py_NewRef(node);
+    Py_DECREF(node);
+    return made;
 }
 
 /* ---- methods as objects --------------------------------------------------------------------------------------------- */
@@ -296,6 +529,17 @@ static PyObject *unary_call(PyObject *self, PyObject *const *args, size_t nargsf
     return PyObject_Vectorcall(method->slow, args, nargsf, names);
 }
 
+static PyObject *scalar_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Method *method = (Method *)self;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    if (names == NULL && (count == 1 || count == 2)) {
+        PyObject *result = quick_scalar(method, args[0], count == 2 ? args[1] : NULL);
+        if (result != NULL || PyErr_Occurred())
+            return result;
+    }
+    return PyObject_Vectorcall(method->slow, args, nargsf, names);
+}
+
 /* A ufunc's __call__: (self, *operands), self an `api.ufuncs.ufunc` whose `_quick` is one of the above. */
 static PyObject *caller_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Method *method = (Method *)self;
@@ -319,15 +563,19 @@ static PyObject *caller_call(PyObject *self, PyObject *const *args, size_t nargs
 }
 
 static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    PyObject *op, *fast, *slow;
-    if (!PyArg_ParseTuple(args, "OO!O", &op, &PyDict_Type, &fast, &slow))
+    PyObject *op, *fast, *slow, *fn = Py_None;
+    int swapped = 0;
+    if (!PyArg_ParseTuple(args, "OO!O|Op", &op, &PyDict_Type, &fast, &slow, &fn, &swapped))
         return NULL;
     Method *method = (Method *)type->tp_alloc(type, 0);
     if (method != NULL) {
         method->op = Py_NewRef(op);
         method->fast = Py_NewRef(fast);
         method->slow = Py_NewRef(slow);
-        method->call = type == &Binary_Type ? binary_call : type == &Unary_Type ? unary_call : caller_call;
+        method->fn = Py_NewRef(fn);
+        method->swapped = (char)swapped;
+        method->call = type == &Binary_Type ? binary_call : type == &Unary_Type ? unary_call
+            : type == &ScalarMethod_Type ? scalar_call : caller_call;
     }
     return (PyObject *)method;
 }
@@ -336,6 +584,7 @@ static int method_traverse(Method *method, visitproc visit, void *arg) {
     Py_VISIT(method->op);
     Py_VISIT(method->fast);
     Py_VISIT(method->slow);
+    Py_VISIT(method->fn);
     return 0;
 }
 
@@ -343,6 +592,7 @@ static int method_clear(Method *method) {
     Py_CLEAR(method->op);
     Py_CLEAR(method->fast);
     Py_CLEAR(method->slow);
+    Py_CLEAR(method->fn);
     return 0;
 }
 
@@ -388,3 +638,5 @@ static PyObject *method_text(PyObject *self) {
 METHOD_TYPE(Binary_Type, "Binary", "Binary(op, fast, slow): a binary method; `slow` is the Python function behind it.");
 METHOD_TYPE(Unary_Type, "Unary", "Unary(op, fast, slow): a unary method; `slow` is the Python function behind it.");
 METHOD_TYPE(Caller_Type, "Caller", "Caller(None, {}, slow): a ufunc's call; `slow` is the Python function behind it.");
+METHOD_TYPE(ScalarMethod_Type, "ScalarMethod",
+            "ScalarMethod(op, fast, slow, fn, swapped): a scalar's method; `fn` is the operator of NumPy's scalars.");

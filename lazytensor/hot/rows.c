@@ -229,9 +229,10 @@ static int kernel_by_python(Rows *r, PyObject *record) {
 
 /* 1 if a kernel did the work of the operations that follow it, 0 if they are to run, -1 for an error. */
 static int run_kernel_row(Rows *r, PyObject *record) {
-    PyObject *bound = ready_launch(record, r->bounds);
+    int never;
+    PyObject *bound = ready_launch(record, r->bounds, &never);
     if (bound == NULL)
-        return PyErr_Occurred() ? -1 : kernel_by_python(r, record);
+        return PyErr_Occurred() ? -1 : never ? 0 : kernel_by_python(r, record);
     Source source = {r->nodes, ((PyListObject *)r->values)->ob_item, NULL, r->views};
     Arguments a;
     int done = launch_kernel(&a, &source, record, bound);
@@ -254,7 +255,7 @@ static int run_kernel_row(Rows *r, PyObject *record) {
         }
     }
     arguments_end(&a);
-    return done == 0 ? kernel_by_python(r, record) : done;
+    return done == 0 && slot_or_none(record, R.wait) == zero ? kernel_by_python(r, record) : done;
 }
 
 static PyObject *failed(Rows *r, PyObject *node) {
@@ -377,7 +378,7 @@ static PyObject *operand_value(PyObject *operand) {
     return PyArray_CheckExact(value) ? apply_steps(slot_or_none(operand, N.attrs), value) : NULL;
 }
 
-static Py_ssize_t bytes_of(PyObject *node) {
+Py_ssize_t bytes_of(PyObject *node) {
     PyObject *shape = slot_or_none(node, N.shape);
     Py_ssize_t size = PyDataType_ELSIZE((PyArray_Descr *)slot_or_none(node, N.dtype));
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(shape); i++)

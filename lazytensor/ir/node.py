@@ -102,6 +102,11 @@ def make(op: Operation, inputs: tuple[Any, ...], attrs: Any, shape: tuple[int, .
     return n
 
 
+make_in_python = make
+if native is not None:
+    make = native.make
+
+
 def leaf(buffer: Any, strides: tuple[int, ...] | None, depth: int = 0) -> Node:
     """A node that is its buffer (an ndarray or a NumPy scalar)."""
     n = make(Operation.LEAF, (), None, buffer.shape, buffer.dtype, strides, None, depth)

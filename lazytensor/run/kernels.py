@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..config import current
+from ..hot import learn
 from ..ir.capture import Graph
 from ..lower.table import KernelRecord, Record
 from . import floating, launch, pool
@@ -136,6 +137,7 @@ class _Refused(launch.Launch):
 
 
 _REFUSED = _Refused(np.zeros(1, np.int64), (), 0)
+learn(refused_launch=_REFUSED)
 
 
 def _pays(record: KernelRecord, graph: Graph) -> bool:

@@ -49,6 +49,10 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
     if program.alone is not None and not watched and _run_alone(
             program, program.alone, graph, values):
         return []
+    if native is not None and not watched:
+        del values
+        again: list[tuple[Any, str]] = native.run_program(program, graph)
+        return again
     state = Floating()
     state.__enter__()
     try:
