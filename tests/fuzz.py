@@ -3,7 +3,11 @@
 Plain programs run one at a time; threaded ones in groups of `--threads`, half of the groups on arrays of their own,
 half reading one shared array and writing disjoint parts of another. A worker that dies or hangs is a failure too.
 
-One program again: `--programs 1 --threads 0 --seed N`. A group again, where N is the smallest seed of its programs:
+Plain programs take turns: each of `--engines` with each number of `--kernel-threads`. Kernels split their work among
+threads however little it is, and one plain program in `BIG` has arrays that cross tiles and NumPy's buffers.
+
+One program again: `--programs 1 --threads 0 --seed N`, with the engine and threads named in its report. A group again,
+where N is the smallest seed of its programs:
 `--programs 0 --threaded-programs 3 --seed N-10000000`.
 """
 
@@ -11,6 +15,7 @@ import argparse
 import collections
 import faulthandler
 import importlib
+import itertools
 import multiprocessing
 import multiprocessing.connection
 import re
@@ -21,13 +26,24 @@ from tests import program_threads, programs
 from tests.helpers import plan_soon
 
 PATIENCE = 120  # seconds that a program (and the shrinking of it) may take before its worker counts as hung
+BIG = 8
 THREADED_SEED = 10_000_000  # threaded programs take their seeds from here on
 
 
-def tried(kind, seed, module, threads):
+def configured(module, way):
+    """Puts an engine and a number of kernel threads in force, where the module has such."""
+    if way is not None and hasattr(module, "config"):
+        engine, threads = way
+        module.config(engine=engine, threads=threads)
+        launch = importlib.import_module(f"{module.__name__}.run.launch")
+        launch.SMALL_WORK, launch.PARALLEL_WORK = (1, 1) if threads > 1 else (1 << 13, 1 << 17)
+
+
+def tried(kind, seed, module, threads, way):
     """The reports of one program, or of one group of threaded programs, and how many programs that was."""
+    configured(module, way)
     if kind == "plain":
-        found = programs.run(programs.generate(seed), module)
+        found = programs.run(programs.generate(seed, big=seed % BIG == BIG - 1), module)
         return [found] if found else [], 1
     run = program_threads.run_apart if kind == "apart" else program_threads.run_sharing
     return run(seed, module, threads), threads
@@ -49,13 +65,14 @@ def work(connection, module_name, threads):
     plan_soon(module)
     seen = set()
     while (task := connection.recv()) is not None:
-        found, count = tried(*task, module, threads)
+        kind, _, way = task
+        found, count = tried(kind, task[1], module, threads, way)
         reports = []
         for one in found:
-            report = one.report(module_name)
+            report = (f"# engine {way[0]}, {way[1]} kernel threads\n" if way else "") + one.report(module_name)
             if signature(report) not in seen:  # one of its sort is shrunk
                 seen.add(signature(report))
-                report = _shrunk(task[0], one, module)
+                report = _shrunk(kind, one, module)
             reports.append((signature(one.report(module_name)), report))
         connection.send((count, reports))
 
@@ -103,13 +120,13 @@ class Workers:
         return task[0], count, reports
 
     def _replaced(self, connection, what):
-        process, (kind, seed), _ = self.busy.pop(connection)
+        process, (kind, seed, way), _ = self.busy.pop(connection)
         process.kill()
         process.join()
         self.idle.append(self._started())
         count = 1 if kind == "plain" else self.threads
         # The program is not made here to be printed: what kills a worker would kill this process.
-        report = f"# {kind} program, seed {seed}: {what} (exit code {process.exitcode})\n"
+        report = f"# {kind} program, seed {seed}, {way}: {what} (exit code {process.exitcode})\n"
         return kind, count, [(what, report)]
 
     def close(self):
@@ -119,13 +136,14 @@ class Workers:
 
 
 def tasks_of(options):
-    """All (kind, seed): the plain programs, then groups of threads."""
+    """All (kind, seed, engine and kernel threads): the plain programs, then groups of threads."""
+    ways = list(itertools.product(options.engines.split(","), map(int, options.kernel_threads.split(","))))
     for number in range(options.programs):
-        yield "plain", options.seed + number
+        yield "plain", options.seed + number, ways[number % len(ways)]
     if options.threads > 1:
         for group in range(-(-options.threaded_programs // options.threads)):
             seed = options.seed + group * options.threads
-            yield ("apart", "sharing")[seed // options.threads % 2], THREADED_SEED + seed
+            yield ("apart", "sharing")[seed // options.threads % 2], THREADED_SEED + seed, ways[group % len(ways)]
 
 
 def signature(report):
@@ -139,6 +157,8 @@ def parsed(arguments):
     parser.add_argument("--programs", type=int, default=20000, help="plain programs")
     parser.add_argument("--threads", type=int, default=3, help="threads in a group; 0: no threaded programs")
     parser.add_argument("--threaded-programs", type=int, default=None, help="by default a quarter of --programs")
+    parser.add_argument("--engines", default="llvm,numpy", help="engines that take turns")
+    parser.add_argument("--kernel-threads", default="1,2,3", help="numbers of threads of kernels that take turns")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--module", default="lazytensor")
     parser.add_argument("--workers", type=int, default=2)

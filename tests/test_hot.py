@@ -4,14 +4,16 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 
 import numpy as real
 import pytest
 
 from lazytensor import hot
-from lazytensor.api import handle
+from lazytensor.api import build, handle
 from lazytensor.compile import cache_info, realize_in_python
 from lazytensor.ir import capture as capturing
+from lazytensor.ir.dtypes import record_of
 from lazytensor.ir.node import Node
 from lazytensor.lower import fused
 from lazytensor.run import claims
@@ -178,6 +180,39 @@ def test_views_scalars_and_several_outputs():
         assert same_bits(real.asarray(row), (base.reshape(4, 10) * (i + 0.5)).sum(1))
         assert same_bits(real.asarray(total), (base * base).sum())
         assert isinstance(total, real.float64)
+
+
+def test_maximum_is_given_its_memory_by_name():
+    """NumPy deprecates a third argument of `maximum` that has no name."""
+    np = module_under_test()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.maximum(np.arange(3.0), 1).tolist() == [1, 1, 2]
+
+
+def recorded(record, np, lazy):
+    x, y = np.arange(6.0) + 1, np.arange(4096.0)
+    op = record_of(real.add).op
+    nodes = [record(op, (x._value, 2.0), None, (6,), real.dtype("d"), None, sys._getframe(), lazy),
+             record(op, (x._value, x._value, x._value), (("dtype", "d"),), (6,), real.dtype("d"), (8,), None),
+             record(op, (y._value, 1), None, (4096,), real.dtype("d"), None, sys._getframe())]
+    return nodes, x, y
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+def test_nodes_are_recorded_as_in_python(lazy):
+    np = module_under_test()
+    for mine, theirs in zip(recorded(hot.native.record, np, lazy)[0], recorded(build.record_in_python, np, lazy)[0],
+                            strict=True):
+        mine, theirs = fields(mine), fields(theirs)
+        if mine["buffer"] is not None:
+            assert same_bits(mine.pop("buffer"), theirs.pop("buffer"))
+        mine.pop("lasti"), theirs.pop("lasti")
+        assert mine == theirs
+    with pytest.raises(TypeError, match="record"):
+        hot.native.record(1)
+    with pytest.raises(TypeError, match="make"):
+        hot.native.make(1)
 
 
 def test_many_threads():

@@ -13,23 +13,30 @@ enum { MOST_OPERANDS = 16 };
 
 /* ---- one node's value ------------------------------------------------------------------------------------------------ */
 
-/* fn(*operands, **attrs), `attrs` pairs of names and values or None, with a last operand or keyword `out` if given. */
+/* fn(*operands, **attrs), `attrs` pairs of names and values or None; with the keyword `out` if that is given. */
 static PyObject *called(PyObject *fn, PyObject **operands, Py_ssize_t count, PyObject *attrs, PyObject *out) {
-    PyObject *stack[2 * MOST_OPERANDS + 1], *names = NULL;
+    static PyObject *only_out;
+    PyObject *stack[2 * MOST_OPERANDS + 2], *names = NULL;
     Py_ssize_t more = attrs == Py_None ? 0 : PyTuple_GET_SIZE(attrs);
+    if (only_out == NULL && (only_out = Py_BuildValue("(s)", "out")) == NULL)
+        return NULL;
     memcpy(stack, operands, count * sizeof(PyObject *));
     if (out != NULL)
-        stack[count++] = out;
+        stack[count] = out;
     if (more) {
-        names = PyTuple_New(more);
+        Py_ssize_t at = out != NULL;
+        names = PyTuple_New(more + at);
         if (names == NULL)
             return NULL;
-        for (Py_ssize_t i = 0; i < more; i++) {
+        if (at)
+            PyTuple_SET_ITEM(names, 0, Py_NewRef(PyTuple_GET_ITEM(only_out, 0)));
+        for (Py_ssize_t i = 0; i < more; i++, at++) {
             PyObject *pair = PyTuple_GET_ITEM(attrs, i);
-            PyTuple_SET_ITEM(names, i, Py_NewRef(PyTuple_GET_ITEM(pair, 0)));
-            stack[count + i] = PyTuple_GET_ITEM(pair, 1);
+            PyTuple_SET_ITEM(names, at, Py_NewRef(PyTuple_GET_ITEM(pair, 0)));
+            stack[count + at] = PyTuple_GET_ITEM(pair, 1);
         }
-    }
+    } else if (out != NULL)
+        names = Py_NewRef(only_out);
     PyObject *result = PyObject_Vectorcall(fn, stack, count, names);
     Py_XDECREF(names);
     return result;
