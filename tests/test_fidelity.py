@@ -113,7 +113,7 @@ def test_exact_loops_in_place_of_one_element():
                 for k in range(count) if find(name).nout == 1 else ():
                     one = got[k:k + 1]
                     find(name)(one, *(a[k:k + 1] for a in inputs[1:]), out=one)
-            assert find(name).nout > 1 or fidelity._first_difference(got, wanted) is None, (name, dtypes)
+            assert find(name).nout > 1 or fidelity.first_difference(got, wanted) is None, (name, dtypes)
 
 
 def test_clearing_of_flags():
