@@ -15,11 +15,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import fidelity, native, trig
+from . import fidelity, hypotenuse, native, quotients, trig
 from .lanes import Function, loop_text
 from .loops import Loop, strided_loop
 
@@ -39,10 +40,15 @@ class Twin(NamedTuple):
 TWINS: dict[tuple[str, str], Twin] = {
     ("sin", "d"): Twin(Function("d", 1, trig.outside, trig.sine, trig.data), "sin", trig.points),
     ("cos", "d"): Twin(Function("d", 1, trig.outside, trig.cosine, trig.data), "cos", trig.points),
+    **{(name, char): Twin(Function(char, 2, quotients.outside, value), "fmod", partial(quotients.points, char))
+       for name, value in (("fmod", quotients.fmod), ("remainder", quotients.remainder),
+                           ("floor_divide", quotients.floor_divide)) for char in "fd"},
+    **{("hypot", char): Twin(Function(char, 2, hypotenuse.outside, hypotenuse.hypot), "hypot",
+                             partial(hypotenuse.points, char)) for char in "fd"},
 }
 """By the ufunc's name and the dtype character of operands and result."""
 
-MANY, FEW = 1 << 17, 1 << 9
+MANY, FEW = 1 << 16, 1 << 9
 """How many values of each range are compared before a twin is believed, and in each process again."""
 
 _loops: dict[Loop, Loop] = {}
