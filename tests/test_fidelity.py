@@ -140,7 +140,7 @@ def test_it_notices_another_rounding(monkeypatch):
 def test_it_notices_lost_flags_and_missing_ones(monkeypatch):
     monkeypatch.setattr(fidelity, "clears_flags", lambda *_: False)
     assert any("clears flags" in line for line in fidelity.certify(np.less, "dd?", 0, [5]))
-    monkeypatch.setattr(fidelity, "_raised", lambda: 0)
+    monkeypatch.setattr(fidelity, "raised", lambda: 0)
     assert any("flags [] instead of" in line for line in fidelity.certify(np.divide, "ddd", 0, [300]))
 
 
