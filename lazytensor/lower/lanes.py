@@ -7,19 +7,12 @@ asked before anything is computed, so no flag is raised for these elements that 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .inline import Code, element
+from .inline import Code, double, element
 
 _BYTES = 64
-
-
-def double(x: float | str) -> str:
-    """A double in LLVM text, exactly; a str is hexadecimal."""
-    value = float.fromhex(x) if isinstance(x, str) else x
-    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
 
 
 class Lanes:

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from .lanes import Lanes, double
+from .inline import double
+from .lanes import Lanes
 
 LIMIT = 0x419921FB00000000
 """The bits of the first abs(x) that takes a longer reduction, which is left to NumPy's loop."""
