@@ -35,6 +35,9 @@ PLAN_NS = 2e5
 IMPORT_NS = 4e8
 """and the first one besides, for networkx and llvmlite have to be imported."""
 
+ALONE = 1 << 18
+"""The bytes from which an operation on elements is planned alone: there is nothing to fuse, but threads may share it."""
+
 
 class _Sized:
     """What the cache knows about one structure with its sizes: its entry, and the kernels bound to them."""
@@ -95,7 +98,7 @@ def _planned(nodes: list[Node]) -> tuple[Program, Graph] | None:
     """The program for these nodes and the graph to run it on, or None if they are to run one by one."""
     _counts["runs"] += 1
     _counts["nodes"] += len(nodes)
-    if len(nodes) < 2 or len(nodes) > current.plan_nodes:
+    if len(nodes) > current.plan_nodes or (len(nodes) < 2 and not _shared(nodes[0])):
         return None
     graph = capture(nodes)
     sized = _exact.get(graph.exact)
@@ -116,6 +119,11 @@ def _planned(nodes: list[Node]) -> tuple[Program, Graph] | None:
         _counts["hits"] += 1
     entry.used = _clock()
     return entry.program, graph
+
+
+def _shared(node: Node) -> bool:
+    """Whether a single operation may pay as a kernel."""
+    return node.nbytes >= ALONE and node.op.kind == "elementwise" and current.engine == "llvm"
 
 
 def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Sized:

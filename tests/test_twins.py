@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lazytensor.lower import fidelity, lanes, loops, native, quotients, trig, twins
-from lazytensor.run import launch
+from lazytensor.run import kernels
 
 from .helpers import module_under_test, plan_soon
 
@@ -231,9 +231,9 @@ def test_without_a_cpu_with_fused_operations(tmp_path):
 @pytest.fixture
 def lazy(monkeypatch):
     """The module, planning and compiling soon; and how often kernels ran."""
-    module, runs, run = module_under_test(), [], launch.run
+    module, runs, run = module_under_test(), [], kernels._launched
     plan_soon(module)
-    monkeypatch.setattr(launch, "run", lambda *args: runs.append(run(*args)) or runs[-1])
+    monkeypatch.setattr(kernels, "_launched", lambda *args: runs.append(run(*args)) or runs[-1])
     with module.config(engine="llvm"):
         yield module, runs
 
@@ -265,3 +265,11 @@ def test_warnings(lazy):
             got = np.asarray(module.sin(module.asarray(x)) * 2)
         assert [str(w.message) for w in seen] == ["invalid value encountered in sin"]
         assert np.isnan(got[777]) and np.isfinite(np.delete(got, 777)).all()
+
+
+def test_a_large_array_alone_has_a_kernel(lazy):
+    module, runs = lazy
+    x = module.asarray(np.linspace(0, 9, 40_000))
+    for _ in range(4):
+        assert np.array_equal(module.sin(x).numpy(), np.sin(x.numpy()))
+    assert runs
