@@ -36,7 +36,7 @@ IMPORT_NS = 4e8
 """and the first one besides, for networkx and llvmlite have to be imported."""
 
 ALONE = 1 << 18
-"""The bytes from which an operation on elements is planned alone: there is nothing to fuse, but threads may share it."""
+"""The bytes from which an operation on elements is planned alone: nothing to fuse, but threads may share it."""
 
 
 class _Sized:

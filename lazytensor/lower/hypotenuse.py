@@ -74,12 +74,13 @@ def points(char: str, rng: np.random.Generator, count: int) -> Iterator[tuple[np
 
     def floats(low: float, high: float) -> np.ndarray[Any, Any]:
         return (np.exp2(rng.uniform(low, high, count)) * rng.choice([-1, 1], count)).astype(char)
-    with np.errstate(all="ignore"):
-        yield floats(-1, 1), floats(-1, 1)
-        yield rng.standard_normal(count).astype(char), rng.standard_normal(count).astype(char)
-        yield rng.integers(-9, 9, count).astype(char), rng.integers(-9, 9, count).astype(char)
-        for reach in (4, 60):
-            scale = floats(info.minexp, info.maxexp)
-            yield scale, scale * floats(-reach, reach)
-        patterns = rng.integers(-1 << 63, 1 << 63, 2 * count).view(char)
-        yield patterns[:count].copy(), patterns[-count:].copy()
+    yield floats(-1, 1), floats(-1, 1)
+    yield rng.standard_normal(count).astype(char), rng.standard_normal(count).astype(char)
+    yield rng.integers(-9, 9, count).astype(char), rng.integers(-9, 9, count).astype(char)
+    for reach in (4, 60):
+        scale = floats(info.minexp, info.maxexp)
+        with np.errstate(all="ignore"):
+            other = scale * floats(-reach, reach)
+        yield scale, other
+    patterns = rng.integers(-1 << 63, 1 << 63, 2 * count).view(char)
+    yield patterns[:count].copy(), patterns[-count:].copy()

@@ -71,14 +71,13 @@ def points(char: str, rng: np.random.Generator, count: int) -> Iterator[tuple[np
 
     def floats(low: float, high: float, n: int = few) -> np.ndarray[Any, Any]:
         return (np.exp2(rng.uniform(low, high, n)) * rng.choice([-1, 1], n)).astype(char)
-    with np.errstate(all="ignore"):
-        yield floats(-8, 8, count), floats(-4, 4, count)
-        yield floats(-most - 3, most + 3), floats(-most - 3, most + 3)
-        divisors = floats(-20, 20)
-        yield floats(-2, quotient + 3) * divisors, divisors
-        near = np.trunc(floats(0, quotient)) * divisors
-        yield np.nextafter(near, rng.choice([-np.inf, 0, np.inf], few).astype(char)), divisors
-        yield near, divisors
-        yield rng.integers(-40, 40, few).astype(char), (rng.integers(-9, 9, few) / 4).astype(char)
-        patterns = rng.integers(-1 << 63, 1 << 63, 2 * few).view(char)
-        yield patterns[:few].copy(), patterns[-few:].copy()
+    yield floats(-8, 8, count), floats(-4, 4, count)
+    yield floats(-most - 3, most + 3), floats(-most - 3, most + 3)
+    divisors = floats(-20, 20)
+    yield floats(-2, quotient + 3) * divisors, divisors
+    near = np.trunc(floats(0, quotient)) * divisors
+    yield np.nextafter(near, rng.choice([-np.inf, 0, np.inf], few).astype(char)), divisors
+    yield near, divisors
+    yield rng.integers(-40, 40, few).astype(char), (rng.integers(-9, 9, few) / 4).astype(char)
+    patterns = rng.integers(-1 << 63, 1 << 63, 2 * few).view(char)
+    yield patterns[:few].copy(), patterns[-few:].copy()

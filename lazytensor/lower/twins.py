@@ -25,7 +25,7 @@ from .lanes import Function, loop_text
 from .loops import Loop, strided_loop
 
 _Array = np.ndarray[Any, Any]
-_Points = Callable[[np.random.Generator, int], Iterator[tuple[_Array, ...]]]
+_Points = Callable[["np.random.Generator", int], Iterator[tuple[_Array, ...]]]
 
 
 class Twin(NamedTuple):
@@ -114,7 +114,8 @@ def _identity(function: str) -> Any:
     """What a certificate holds for: NumPy's own library, the loops that it chose for this CPU, and the library that has
     the C function that they call, with the function's place in it (there are several, for several CPUs)."""
     umath = sys.modules["numpy._core._multiarray_umath"]
-    marks: list[Any] = [_file(str(umath.__file__)), sorted(k for k, on in umath.__cpu_features__.items() if on)]
+    marks: list[Any] = [_file(str(umath.__file__)), sorted(k for k, on in umath.__cpu_features__.items() if on),
+                        [os.environ.get(name) for name in ("LD_PRELOAD", "GLIBC_TUNABLES")]]
     try:
         called = ctypes.cast(getattr(ctypes.CDLL(umath.__file__), function), ctypes.c_void_p).value or 0
         place = _Place()
@@ -128,6 +129,22 @@ def _identity(function: str) -> Any:
 def _file(path: str) -> tuple[str, int, int]:
     about = os.stat(path)
     return path, about.st_size, about.st_mtime_ns
+
+
+def in_use() -> dict[str, bool]:
+    """By the names of loops that have twins, as ``sin d``: whether the twin is used here. Certifies those that were not
+    met before."""
+    return {f"{name} {char}": loop_of(ufunc, char * ufunc.nargs) != strided_loop(ufunc, char * ufunc.nargs)
+            for name, char in TWINS for ufunc in (getattr(np, name),)}
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 # ---- the comparison
