@@ -19,6 +19,7 @@ from .config import current
 from .ir.capture import Graph, capture, pending
 from .ir.node import Node
 from .lower import Program, make_program
+from .lower.fused import alone
 from .run import claims, floating
 from .run.interpreter import run_directly
 from .run.table import run_program
@@ -35,8 +36,8 @@ PLAN_NS = 2e5
 IMPORT_NS = 4e8
 """and the first one besides, for networkx and llvmlite have to be imported."""
 
-ALONE = 1 << 18
-"""The bytes from which an operation on elements is planned alone: nothing to fuse, but threads may share it."""
+ALONE = 1 << 19
+"""The bytes from which an operation on elements is planned alone, if NumPy's loop is slower than memory."""
 
 
 class _Sized:
@@ -122,8 +123,8 @@ def _planned(nodes: list[Node]) -> tuple[Program, Graph] | None:
 
 
 def _shared(node: Node) -> bool:
-    """Whether a single operation may pay as a kernel."""
-    return node.nbytes >= ALONE and node.op.kind == "elementwise" and current.engine == "llvm"
+    """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
+    return node.nbytes >= ALONE and node.op.kind == "elementwise" and current.engine == "llvm" and alone(node.op.fn)
 
 
 def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Sized:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,6 +61,14 @@ class Fused(NamedTuple):
 def available() -> bool:
     """Whether kernels can be made and run here: on x86-64, where their floating-point flags are known."""
     return platform.machine() in ("x86_64", "AMD64") and native.available() and loops.available()
+
+
+@lru_cache(256)
+def alone(function: Any) -> bool:
+    """Whether a kernel of this operation alone may pay: NumPy's loop is slower than memory and can be called in one."""
+    name = getattr(function, "__name__", "")
+    return isinstance(function, np.ufunc) and function.signature is None and (
+        FORMS[name].slow if name in FORMS else name in fidelity.NUMPY | fidelity.SCIPY)
 
 
 class NoKernels:
