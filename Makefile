@@ -7,12 +7,13 @@ SUITE := ../shared/conformance/numpy_suite.py
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz perf conformance clean
+.PHONY: help demo test fuzz certify perf conformance clean
 
 help:
 	@echo 'make demo         run an unmodified NumPy program on a real photograph, compared with NumPy'
 	@echo 'make test         ruff, mypy and the tests'
 	@echo 'make fuzz         20,000 random programs against NumPy, on three threads too'
+	@echo "make certify      the vector loops that stand for NumPy's against NumPy's, on 100 million values a range"
 	@echo 'make perf         the costs of laziness, NumPy beside; and the same programs on NumPy, Numba, JAX, torch, ...'
 	@echo "make conformance  NumPy's own tests against lazytensor, where they are at hand"
 	@echo 'make clean        remove the virtual environment and the caches'
@@ -45,6 +46,9 @@ test: $(READY)
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --programs 20000 --threads 3
+
+certify: $(READY)
+	$(BIN)/python -m tests.certify --values 100000000
 
 perf: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[perf]'

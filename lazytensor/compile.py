@@ -20,6 +20,7 @@ from .hot import learn, native
 from .ir.capture import Graph, capture, pending
 from .ir.node import Node
 from .lower import Program, make_program
+from .lower.fused import alone
 from .lower.table import KernelRecord
 from .run import claims, floating, launch, pool
 from .run.interpreter import on_execute, run_directly
@@ -37,6 +38,9 @@ PLAN_NS = 2e5
 """What a plan costs for each operation,"""
 IMPORT_NS = 4e8
 """and the first one besides, for networkx and llvmlite have to be imported."""
+
+ALONE = 1 << 19
+"""The bytes from which an operation on elements is planned alone, if NumPy's loop is slower than memory."""
 
 
 class _Sized:
@@ -101,7 +105,7 @@ def _planned(nodes: list[Node], graph: Graph | None) -> tuple[Program, Graph] | 
     """The program for these nodes and the graph to run it on, or None if they are to run one by one."""
     _counts["runs"] += 1
     _counts["nodes"] += len(nodes)
-    if len(nodes) < 2 or len(nodes) > current.plan_nodes:
+    if len(nodes) > current.plan_nodes or (len(nodes) < 2 and not _shared(nodes[0])):
         return None
     if graph is None:
         graph = capture(nodes)
@@ -123,6 +127,11 @@ def _planned(nodes: list[Node], graph: Graph | None) -> tuple[Program, Graph] | 
         _counts["hits"] += 1
     entry.used = _clock()
     return entry.program, graph
+
+
+def _shared(node: Node) -> bool:
+    """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
+    return node.nbytes >= ALONE and node.op.kind == "elementwise" and current.engine == "llvm" and alone(node.op.fn)
 
 
 def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Sized:

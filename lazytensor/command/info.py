@@ -8,7 +8,7 @@ import platform
 from collections.abc import Iterator, Sequence
 
 from lazytensor.config import settings
-from lazytensor.lower import fused, native
+from lazytensor.lower import fused, native, twins
 from lazytensor.release import VERSION
 from lazytensor.run import workers
 
@@ -32,6 +32,10 @@ def lines() -> Iterator[str]:
     rows["lazytensor"] = VERSION
     rows["kernels"] = "compiled by llvmlite" if fused.available() else "none: " + (
         native.why_not() or "not on this machine")
+    if fused.available():
+        used = twins.in_use()
+        ours, others = (", ".join(n for n, yes in used.items() if yes is ours) for ours in (True, False))
+        rows["vector loops"] = (ours or "none") + (f" (NumPy's own here: {others})" if others else "")
     kept = native.cache_info()
     rows["cache"] = f"plans, in memory; object code of kernels, {kept['bytes']} bytes on disk"
     rows |= {name: str(value) for name, value in settings().items()}

@@ -5,6 +5,7 @@
 static Py_ssize_t counted_runs, counted_direct, counted_hits, counted_nodes, counted_kernels;
 
 enum { INEXACT = 32, DENORMAL = 2 };
+enum { ALONE = 1 << 19 };   /* bytes from which one operation may be a kernel (compile.ALONE) */
 
 PyObject *hot_counts(PyObject *self, PyObject *unused) {
     return Py_BuildValue("(nnnnn)", counted_runs, counted_direct, counted_hits, counted_nodes, counted_kernels);
@@ -358,6 +359,8 @@ static PyObject *run_claimed(PyObject *nodes) {
         || n > PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes)))
         return by_python(nodes, Py_None);
     if (n < 2) {
+        if (bytes_of(PyList_GET_ITEM(nodes, 0)) >= ALONE)
+            return by_python(nodes, Py_None);
         counted_runs++;
         counted_nodes++;
         counted_direct++;

@@ -18,7 +18,7 @@ import numpy as np
 from .fidelity import clears_flags
 from .inline import FORMS, Code, cast, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
-from .loops import strided_loop
+from .twins import loop_of
 
 CONTIGUOUS, REPEATED, STRIDED = "crs"
 """How an array runs along the innermost axis."""
@@ -498,7 +498,7 @@ class Emitter:
         """A call of NumPy's loop of a step, on memory at these places with these strides."""
         code = self.code
         ufunc, dtypes = step.loop
-        loop = strided_loop(ufunc, dtypes)
+        loop = loop_of(ufunc, dtypes)
         assert loop is not None
         for part, address in (("loop", loop.loop), ("context", loop.context), ("auxdata", loop.auxdata)):
             self.imports[f"{part}_{loop.symbol}"] = address or 0

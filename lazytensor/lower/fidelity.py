@@ -118,12 +118,24 @@ def _environment() -> Any:
     return ctypes.PyDLL(None)
 
 
-def _clear() -> None:
+def clear() -> None:
+    """Takes down the flags of this thread."""
     _environment().feclearexcept(_ALL)
 
 
-def _raised() -> int:
+def raised() -> int:
+    """Those that are up, as bits of the C library's."""
     return int(_environment().fetestexcept(_ALL)) & _ALL
+
+
+def raise_again(flags: int) -> None:
+    """Puts up flags."""
+    _environment().feraiseexcept(flags)
+
+
+def flags_of(errors: Iterable[str]) -> int:
+    """The flags behind the errors that NumPy reports by these names ("divide by zero" and so on)."""
+    return sum(_BITS[_NAMES[error]] for error in set(errors))
 
 
 _ABOVE, _BELOW = np.array([1, 0, 1e308, 1e-308]), np.array([0, 0, 1e-308, 1e308])
@@ -149,7 +161,7 @@ def _lost(loop: loops.Loop, arrays: Sequence[_Array]) -> int:
     """The flags that were up before a call of a loop and are not after it."""
     _raise_all()
     loop.call([a.ctypes.data for a in arrays], [len(arrays[-1])], [a.itemsize if len(a) > 1 else 0 for a in arrays])
-    return _ALL & ~_raised()
+    return _ALL & ~raised()
 
 
 def clears_flags(ufunc: Any, dtypes: Sequence[Any]) -> bool:
@@ -161,7 +173,7 @@ def clears_flags(ufunc: Any, dtypes: Sequence[Any]) -> bool:
 # ---- the comparison
 
 def certify(ufunc: Any, dtypes: Sequence[Any], seed: int, lengths: Iterable[int] = LENGTHS, scalar: int | None = None,
-            flavours: Sequence[str] = ()) -> list[str]:
+            flavours: Sequence[str] = (), loop: loops.Loop | None = None) -> list[str]:
     """What goes wrong when a loop is called on tiles: compared, in bits and flags, with NumPy's call of the whole.
 
     Parameters
@@ -176,6 +188,8 @@ def certify(ufunc: Any, dtypes: Sequence[Any], seed: int, lengths: Iterable[int]
         Position of an operand of one element, with stride 0.
     flavours
         Some of `FLAVOURS`, to leave the others out.
+    loop
+        Another loop to be compared with NumPy's call than NumPy's own.
 
     Returns
     -------
@@ -183,7 +197,7 @@ def certify(ufunc: Any, dtypes: Sequence[Any], seed: int, lengths: Iterable[int]
         A line for each difference, up to some 20; empty if there is none.
     """
     types = tuple(map(np.dtype, dtypes))
-    loop = loops.strided_loop(ufunc, types)
+    loop = loop or loops.strided_loop(ufunc, types)
     if loop is None or loop.needs_gil or ufunc.signature is not None:
         return ["no loop over single elements that can be called without the GIL"]
     rng, choice = np.random.default_rng(seed), tuple(flavours) or FLAVOURS
@@ -256,16 +270,16 @@ class _Case:
         strides = [0 if k == self.scalar else t.itemsize for k, t in enumerate(self.types)]
         left = 0
         for start in range(0, self.n, tile):
-            _clear()
+            clear()
             self.loop.call([base + start * stride for base, stride in zip(bases, strides)],
                            [min(tile, self.n - start)], strides)
-            left |= _raised()
+            left |= raised()
         return outputs, {name for name, bit in _BITS.items() if left & bit}
 
     def compare(self, what: str, got: list[_Array], left: set[str], wanted: list[_Array],
                 flags: set[str]) -> Iterator[str]:
         for a, b in zip(got, wanted):
-            k = _first_difference(a, b)
+            k = first_difference(a, b)
             if k is not None:
                 of = ", ".join(repr(x[k if len(x) > 1 else 0]) for x in self.inputs)
                 yield f"{self} {what}: [{k}] of {of} is {a[k]!r} instead of {b[k]!r}"
@@ -273,10 +287,10 @@ class _Case:
             yield f"{self} {what}: flags {sorted(left)} instead of {sorted(flags)}"
 
 
-def _first_difference(a: _Array, b: _Array) -> int | None:
+def first_difference(a: _Array, b: _Array) -> int | None:
     """Where two arrays first differ in bits, NaN's own sign and payload aside; None if nowhere."""
     if a.dtype.kind == "c":
-        where = _first_difference(a.view(a.real.dtype), b.view(b.real.dtype))
+        where = first_difference(a.view(a.real.dtype), b.view(b.real.dtype))
         return where if where is None else where // 2
     if a.dtype.kind == "f":
         same = ((a == b) & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b))

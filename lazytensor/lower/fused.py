@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..ir.dtypes import record_of
 from ..schedule.fuse import Group, Role
 from ..schedule.plan import Plan
 from . import fidelity, loops, native
-from .inline import form_of, may_cast
+from .inline import FORMS, form_of, may_cast
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
@@ -60,6 +61,14 @@ class Fused(NamedTuple):
 def available() -> bool:
     """Whether kernels can be made and run here: on x86-64, where their floating-point flags are known."""
     return platform.machine() in ("x86_64", "AMD64") and native.available() and loops.available()
+
+
+@lru_cache(256)
+def alone(function: Any) -> bool:
+    """Whether a kernel of this operation alone may pay: NumPy's loop is slower than memory and can be called in one."""
+    name = getattr(function, "__name__", "")
+    return isinstance(function, np.ufunc) and function.signature is None and (
+        FORMS[name].slow if name in FORMS else name in fidelity.NUMPY | fidelity.SCIPY)
 
 
 class NoKernels:
@@ -170,14 +179,15 @@ class Kernels:
 
     def pays(self, group: Group) -> bool:
         """Whether a kernel is better than NumPy's own calls: it saves passes over memory, or calls what threads can
-        share."""
+        share, or is faster than NumPy's loop."""
         ways = [self.way(n) for n in group.members]
         if any(isinstance(way, str) for way in ways) or all(way.name == "store" for way in ways):  # type: ignore[union-attr]
             return False
         if all(n in group.rows for n in group.members):
             return any(way.name in ("var", "std") for way in ways) or sum(  # type: ignore[union-attr]
                 way.rows != 0 for way in ways) > 1  # type: ignore[union-attr]
-        return len(ways) > 1 or ways[0].name == "call"  # type: ignore[union-attr]
+        name = ways[0].name  # type: ignore[union-attr]
+        return len(ways) > 1 or name == "call" or (name in FORMS and FORMS[name].slow)
 
 
 def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:

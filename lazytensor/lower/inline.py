@@ -6,6 +6,8 @@ asserted by tests/test_inline.py on special values: signed zeros, NaN, infinitie
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
@@ -115,18 +117,26 @@ def constant(kind: str, text: str, lanes: int) -> str:
     return text if lanes == 1 else f"<{', '.join([f'{kind} {text}'] * lanes)}>"
 
 
+def double(x: float | str) -> str:
+    """A double in LLVM text, exactly; a str is hexadecimal. A float32 is written as the double of its value."""
+    value = float.fromhex(x) if isinstance(x, str) else x
+    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+
+
 Emit = Callable[[Code, str, int, tuple[str, ...]], str]
 """(code, dtype character of the operands, lanes, operands) -> value"""
 
 
 class Form(NamedTuple):
     """An inlined operation: the characters of the operands' dtype that it takes, that of the result ("" for the same),
-    and its text; `cheap` is what it costs against an addition."""
+    its text, what it costs against an addition, and whether NumPy's own loop is slower than memory (it goes element by
+    element), so that a kernel pays for this operation alone."""
 
     chars: str
     result: str
     emit: Emit
     cost: int = 1
+    slow: bool = False
 
 
 def _plain(floats: str, integers: str) -> Emit:
@@ -216,6 +226,44 @@ def _positive(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> s
     return operands[0]
 
 
+def _scaled(above: float, below: float) -> Emit:
+    """Times a quotient that is rounded to the operands' precision."""
+    def emit(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+        kind, number = element(char), np.dtype(char).type
+        factor = constant(kind, double(float(number(above) / number(below))), lanes)
+        return code.let(f"fmul {vector(kind, lanes)} {operands[0]}, {factor}")
+    return emit
+
+
+def _sign(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+    """Of integers how they compare with 0; of floats by their bits, so that no flag is raised: a NaN is itself."""
+    kind, truth, x = vector(element(char), lanes), vector("i1", lanes), operands[0]
+    zero = "zeroinitializer" if lanes > 1 else "0"
+    if char in INTEGERS:
+        some = code.let(f"zext {truth} {code.let(f'icmp ne {kind} {x}, {zero}')} to {kind}")
+        if char in UNSIGNED:
+            return some
+        below = code.let(f"icmp slt {kind} {x}, {zero}")
+        return code.let(f"select {truth} {below}, {kind} {_ones(element(char), lanes)}, {kind} {some}")
+    one = constant(element(char), "1.0", lanes)
+    signed = _intrinsic("copysign")(code, char, lanes, (one, x))
+    least = "zeroinitializer" if lanes > 1 else "0.0"
+    some = code.let(f"select {truth} {_is_zero(code, kind, element(char), lanes, x)}, {kind} {least}, {kind} {signed}")
+    nan = _is_finite("ugt")(code, kind, element(char), lanes, x)
+    return code.let(f"select {truth} {nan}, {kind} {x}, {kind} {some}")
+
+
+def _heaviside(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+    """0 below 0, 1 above, at 0 the second operand; by the bits, too."""
+    scalar, (x, at_zero) = element(char), operands
+    kind, truth = vector(scalar, lanes), vector("i1", lanes)
+    zero = "zeroinitializer" if lanes > 1 else "0.0"
+    step = code.let(f"select {truth} {_signbit(code, kind, scalar, lanes, x)}, {kind} {zero}, "
+                    f"{kind} {constant(scalar, '1.0', lanes)}")
+    step = code.let(f"select {truth} {_is_zero(code, kind, scalar, lanes, x)}, {kind} {at_zero}, {kind} {step}")
+    return code.let(f"select {truth} {_is_finite('ugt')(code, kind, scalar, lanes, x)}, {kind} {x}, {kind} {step}")
+
+
 def _extreme(floats: str, word: str) -> Emit:
     """Of two equal values the second, of a NaN and a value the NaN: NumPy's `maximum` and `minimum`."""
     def emit(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
@@ -245,6 +293,13 @@ def _is_finite(word: str) -> Callable[[Code, str, str, int, str], str]:
     return text
 
 
+def _is_zero(code: Code, kind: str, scalar: str, lanes: int, x: str) -> str:
+    bits = "i32" if scalar == "float" else "i64"
+    n = code.let(f"bitcast {kind} {x} to {vector(bits, lanes)}")
+    doubled = code.let(f"add {vector(bits, lanes)} {n}, {n}")
+    return code.let(f"icmp eq {vector(bits, lanes)} {doubled}, {'zeroinitializer' if lanes > 1 else '0'}")
+
+
 def _signbit(code: Code, kind: str, scalar: str, lanes: int, x: str) -> str:
     bits = "i32" if scalar == "float" else "i64"
     n = code.let(f"bitcast {kind} {x} to {vector(bits, lanes)}")
@@ -260,15 +315,19 @@ FORMS: dict[str, Form] = {
     "positive": Form(NUMBERS, "", _positive),
     "absolute": Form(NUMBERS + "?", "", lambda code, char, lanes, operands: (
         operands[0] if char == "?" else _absolute(code, char, lanes, operands))),
-    "fabs": Form(FLOATS, "", _absolute),
+    "fabs": Form(FLOATS, "", _absolute, slow=True),
     "square": Form(NUMBERS, "", _square),
     "reciprocal": Form(FLOATS, "", _reciprocal, 4),
     "sqrt": Form(FLOATS, "", _intrinsic("sqrt"), 4),
+    **dict.fromkeys(("rad2deg", "degrees"), Form(FLOATS, "", _scaled(180, math.pi), slow=True)),
+    **dict.fromkeys(("deg2rad", "radians"), Form(FLOATS, "", _scaled(math.pi, 180), slow=True)),
+    "sign": Form(NUMBERS, "", _sign),
+    "heaviside": Form(FLOATS, "", _heaviside, slow=True),
     "floor": Form(FLOATS, "", _intrinsic("floor")),
     "ceil": Form(FLOATS, "", _intrinsic("ceil")),
     "trunc": Form(FLOATS, "", _intrinsic("trunc")),
     "rint": Form(FLOATS, "", _intrinsic("rint")),
-    "copysign": Form(FLOATS, "", _intrinsic("copysign")),
+    "copysign": Form(FLOATS, "", _intrinsic("copysign"), slow=True),
     "maximum": Form(NUMBERS, "", _extreme("ogt", "gt")),
     "minimum": Form(NUMBERS, "", _extreme("olt", "lt")),
     "equal": Form(NUMBERS, "?", _compare("oeq", "eq", False)),

@@ -1,0 +1,278 @@
+"""The vector loops that stand for NumPy's have its bits and flags, and one that has not is refused.
+
+LAZYTENSOR_THOROUGH=1 compares at every length from 1 to 1100; `make certify` on many millions of values.
+"""
+
+import os
+import subprocess
+import sys
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+
+from lazytensor.lower import fidelity, lanes, loops, native, quotients, trig, twins
+from lazytensor.run import kernels
+
+from .helpers import module_under_test, plan_soon
+
+pytestmark = pytest.mark.skipif(
+    not native.available() or not loops.available() or not fidelity._X86, reason="no compiler for kernels here")
+
+NAMES = sorted(twins.TWINS)
+THOROUGH = os.environ.get("LAZYTENSOR_THOROUGH") == "1"
+LENGTHS = fidelity.LENGTHS if THOROUGH else (*range(1, 40), 63, 64, 65, 255, 300, 513, 1027)
+
+
+def known(name, char):
+    """A ufunc, its twin, NumPy's loop, and the twin compiled; skips where this machine's library is another."""
+    ufunc, twin = getattr(np, name), twins.TWINS[name, char]
+    dtypes = char * ufunc.nargs
+    own, made = loops.strided_loop(ufunc, dtypes), twins.loop_of(ufunc, dtypes)
+    if made.loop == own.loop:
+        pytest.skip(f"NumPy's {name} is not as the twin here")
+    return ufunc, twin, own, made
+
+
+@pytest.mark.parametrize(("name", "char"), NAMES)
+def test_bits_and_flags(name, char):
+    ufunc, twin, _, made = known(name, char)
+    seed = zlib.crc32(f"{name} {char}".encode())
+    for scalar in (None, 0, 1) if ufunc.nin == 2 else (None,):
+        assert fidelity.certify(ufunc, char * ufunc.nargs, seed, LENGTHS, scalar, (), made) == []
+    for k in range(3):
+        assert twins.differences(ufunc, twin, made, twins.MANY, seed + k) == []
+
+
+@pytest.mark.parametrize(("name", "char"), NAMES)
+def test_other_strides_are_left_to_numpy(name, char):
+    ufunc, _, _, made = known(name, char)
+    rng = np.random.default_rng(1)
+    for steps in ((2, 1, 1), (1, 3, 1), (1, 1, 2), (-1, -1, 1), (1, 0, 1), (0, 0, 1), (2, 0, 1)):
+        if ufunc.nin == 1 and steps[0] == 0:
+            continue
+        steps = (*steps[:ufunc.nin], steps[2])
+        raw = [rng.uniform(0.5, 9, 4 * 33).astype(char) for _ in steps]
+        views = [np.lib.stride_tricks.as_strided(a[64:], (17,), (step * a.itemsize,))
+                 for a, step in zip(raw, steps, strict=True)]
+        wanted = ufunc(*views[:-1])
+        made.call([v.ctypes.data for v in views], [17], [v.strides[0] for v in views])
+        assert np.array_equal(views[-1], wanted), steps
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+@pytest.mark.parametrize("bad", [1, 5, 8, 15, 16, 20])
+def test_elements_beyond_the_vectors_do_not_spoil_their_neighbours(name, bad):
+    ufunc, _, _, made = known(name, "d")
+    for value in (np.inf, np.nan, 1e300, 5e-324, 2e8, 0.0, -0.0):
+        x = np.linspace(-7, 7, 21)
+        x[bad] = value
+        with np.errstate(all="ignore"):
+            wanted = ufunc(x)
+        for out in (np.empty_like(x), x):
+            made.call([x.ctypes.data, out.ctypes.data], [21], [8, 8])
+            assert np.array_equal(out, wanted, equal_nan=True)
+            assert np.array_equal(np.signbit(out[~np.isnan(out)]), np.signbit(wanted[~np.isnan(out)]))
+
+
+# ---- what is wrong is refused
+
+def _table(change):
+    """The table with one number changed."""
+    def spoil(monkeypatch):
+        columns = [list(column) for column in trig.table()]
+        change(columns)
+        monkeypatch.setattr(trig, "table", lambda: columns)
+    return spoil
+
+
+def _next_entry(column, k):
+    def change(columns):
+        columns[column][k] = np.nextafter(columns[column][k], 9)
+    return _table(change)
+
+
+def _no_low_parts(columns):
+    columns[1][:] = [0.0] * len(columns[1])
+
+
+def _coefficient(name, k):
+    def spoil(monkeypatch):
+        given = list(getattr(trig, name))
+        given[k] = (float.fromhex(given[k]) * (1 + 2**-30)).hex()
+        monkeypatch.setattr(trig, name, tuple(given))
+    return spoil
+
+
+def _not_fused(monkeypatch):
+    monkeypatch.setattr(lanes.Lanes, "fma", lambda v, a, b, c: v.op("fadd", v.op("fmul", a, b), c))
+
+
+def _no_large_x(monkeypatch):
+    monkeypatch.setattr(trig, "LIMIT", 0x7FF0000000000000)
+
+
+def _tiny_x(monkeypatch):
+    monkeypatch.setattr(trig, "LEAST", 1)
+
+
+@pytest.mark.parametrize("spoil", [
+    _next_entry(0, 17), _next_entry(0, 128 + 50), _next_entry(2, 31), _next_entry(2, 128 + 99), _table(_no_low_parts),
+    _coefficient("_EVEN", 1), _coefficient("_EVEN", 2), _coefficient("_ODD", 1), *[
+        _coefficient("_TAYLOR", k) for k in range(2, 5)], *[_coefficient("_PARTS", k) for k in range(4)],
+    *[_coefficient("_HALF_PI", k) for k in range(2)], _not_fused, _no_large_x, _tiny_x])
+def test_what_is_not_the_same_is_refused(spoil, monkeypatch, tmp_path):
+    known("sin", "d"), known("cos", "d")
+    monkeypatch.setenv("LAZYTENSOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(twins, "_loops", {})
+    spoil(monkeypatch)
+    used = [twins.loop_of(ufunc, "dd").loop == loops.strided_loop(ufunc, "dd").loop for ufunc in (np.sin, np.cos)]
+    assert any(used)
+
+
+def test_a_quotient_that_is_one_too_large_is_seen(monkeypatch):
+    ufunc, twin, own, _ = known("fmod", "d")
+
+    def without_correction(v, a, b):
+        above, below = v.to_float(v.size(a)), v.to_float(v.size(b))
+        q = v.intrinsic("trunc", v.op("fdiv", above, below))
+        return below, q, v.fma(v.minus(q), below, above)
+    monkeypatch.setattr(quotients, "_parts", without_correction)
+    assert twins.differences(ufunc, twin, twins.compiled(lanes.loop_text(twin.function), own), twins.MANY)
+
+
+def test_flags_are_compared(monkeypatch):
+    ufunc, twin, own, _ = known("hypot", "d")
+    never = twin.function._replace(outside=lambda v, a, b: v.all("i1 false"))
+    lines = twins.differences(ufunc, twin, twins.compiled(lanes.loop_text(never), own), twins.MANY)
+    assert any("raises" in line or "flags" in line for line in lines)
+
+
+# ---- when it is compared
+
+@pytest.fixture
+def counted(monkeypatch, tmp_path):
+    """The numbers of values that were compared, with an empty cache on disk and in the process."""
+    counts, compare = [], twins.differences
+    monkeypatch.setenv("LAZYTENSOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(twins, "_loops", {})
+    monkeypatch.setattr(twins, "differences", lambda u, t, m, n: counts.append(n) or compare(u, t, m, n))
+    return counts
+
+
+def test_the_verdict_is_kept_on_disk(counted, monkeypatch):
+    first = twins.loop_of(np.hypot, "ddd")
+    assert twins.loop_of(np.hypot, "ddd") is first
+    assert counted == [twins.MANY, twins.FEW]
+    monkeypatch.setattr(twins, "_loops", {})
+    twins.loop_of(np.hypot, "ddd")
+    assert counted == [twins.MANY, twins.FEW, twins.FEW]
+    monkeypatch.setattr(twins, "_loops", {})
+    monkeypatch.setattr(twins, "_identity", lambda calls: "another library")
+    twins.loop_of(np.hypot, "ddd")
+    assert counted[3:] == [twins.MANY, twins.FEW]
+
+
+def test_a_refusal_is_kept_on_disk(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setenv("LAZYTENSOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(twins, "differences", lambda u, t, m, n: asked.append(n) or ["wrong"])
+    for _ in range(2):
+        monkeypatch.setattr(twins, "_loops", {})
+        assert twins.loop_of(np.sin, "dd").loop == loops.strided_loop(np.sin, "dd").loop
+    assert asked == [twins.MANY]
+
+
+def test_one_process_may_have_another_library(monkeypatch, tmp_path):
+    """A verdict from disk is not enough where the process' own values differ."""
+    known("sin", "d")
+    monkeypatch.setenv("LAZYTENSOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(twins, "_loops", {})
+    assert twins.loop_of(np.sin, "dd").loop != loops.strided_loop(np.sin, "dd").loop
+    monkeypatch.setattr(twins, "_loops", {})
+    real = twins._compare
+    monkeypatch.setattr(twins, "_compare", lambda u, m, operands: [*real(u, m, operands), "differs"])
+    assert twins.loop_of(np.sin, "dd").loop == loops.strided_loop(np.sin, "dd").loop
+
+
+def test_flags_that_were_up_stay_up(counted):
+    fidelity.clear()
+    fidelity._raise_all()
+    before = fidelity.raised()
+    twins.loop_of(np.cos, "dd")
+    assert fidelity.raised() == before and counted
+    fidelity.clear()
+
+
+def test_other_ufuncs_and_dtypes_have_none():
+    def sin(x):
+        return x
+    assert twins.twin_of(np.sin, "ff") is None and twins.twin_of(np.exp, "dd") is None
+    assert twins.twin_of(np.frompyfunc(sin, 1, 1), "dd") is None
+    assert twins.loop_of(np.exp, "dd") is loops.strided_loop(np.exp, "dd")
+    assert twins.loop_of(np.sin, "ii") is None
+
+
+def test_without_a_cpu_with_fused_operations(tmp_path):
+    """Where the C library takes another way, whatever is used has NumPy's bits."""
+    code = ("import numpy as np; from lazytensor.lower import twins, loops; "
+            "x = np.linspace(-9, 9, 1000); out = np.empty_like(x); loop = twins.loop_of(np.sin, 'dd'); "
+            "loop.call([x.ctypes.data, out.ctypes.data], [1000], [8, 8]); assert (out == np.sin(x)).all(); "
+            "print(loop.loop != loops.strided_loop(np.sin, 'dd').loop)")
+    tunables = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-AVX2_Usable,-AVX2,-FMA4", "LAZYTENSOR_CACHE": str(tmp_path)}
+    for more in ({"LAZYTENSOR_CACHE": str(tmp_path)}, tunables):
+        done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **more}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+# ---- in programs
+
+@pytest.fixture
+def lazy(monkeypatch):
+    """The module, planning and compiling soon; and how often kernels ran."""
+    module, runs, run = module_under_test(), [], kernels._launched
+    plan_soon(module)
+    monkeypatch.setattr(kernels, "_launched", lambda *args: runs.append(run(*args)) or runs[-1])
+    with module.config(engine="llvm"):
+        yield module, runs
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "fmod", "remainder", "floor_divide", "hypot"])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_programs(name, dtype, lazy):
+    module, runs = lazy
+    for n in (5, 1000, 30_001):
+        x = np.linspace(-30, 30, n).astype(dtype)
+        y = np.linspace(0.5, 4, n).astype(dtype)
+        operands = ((x,), (x + y,)) if getattr(np, name).nin == 1 else ((x, y), (x, 1.5), (2.5, y))
+        for given in operands:
+            wanted = getattr(np, name)(*given) * 2 + x
+            for _ in range(4):
+                lazies = [module.asarray(a.copy()) if isinstance(a, np.ndarray) else a for a in given]
+                got = getattr(module, name)(*lazies) * 2 + module.asarray(x)
+                assert np.array_equal(got.numpy(), wanted)
+    assert runs
+
+
+def test_warnings(lazy):
+    module, _ = lazy
+    x = np.linspace(1, 9, 30_000)
+    x[777] = np.inf
+    for _ in range(4):
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            got = np.asarray(module.sin(module.asarray(x)) * 2)
+        assert [str(w.message) for w in seen] == ["invalid value encountered in sin"]
+        assert np.isnan(got[777]) and np.isfinite(np.delete(got, 777)).all()
+
+
+def test_a_large_array_alone_has_a_kernel(lazy):
+    module, runs = lazy
+    x = module.asarray(np.linspace(0, 9, 70_000))
+    for _ in range(4):
+        assert np.array_equal((x + x).numpy(), x.numpy() * 2)
+    assert not runs  # NumPy's addition is as fast as memory
+    for _ in range(4):
+        assert np.array_equal(module.sin(x).numpy(), np.sin(x.numpy()))
+    assert runs
