@@ -79,6 +79,14 @@ def test_a_stencil_writes_into_its_array():
     assert plan_of(b) == (1, 1, 0)
 
 
+def test_a_stencil_of_its_own_array_is_one_kernel():
+    """The old value is read until the end, so the new one is written beside it; the step after takes its memory."""
+    np, a = operands((300, 300))
+    for _ in range(3):
+        a[1:-1, 1:-1] = 0.2 * (a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1])
+    assert plan_of(a) == (3, 3, 3)
+
+
 def test_pairwise_distances_never_make_all_differences():
     np, x, y = operands((200, 16), (150, 16))
     distances = np.sqrt(((x[:, None, :] - y[None, :, :]) ** 2).sum(-1))

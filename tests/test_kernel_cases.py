@@ -204,3 +204,63 @@ def test_a_dtype_keeps_its_character():
             y.realize()
             x = real.arange(3, dtype=char)
             assert real.asarray(y).dtype.char == (x * 3 + x).dtype.char
+
+
+def steps_of(np, u, index, through, count=3):
+    """Time steps that store into a part of the array that they read."""
+    v = u
+    for k in through:
+        v = v[k]
+    for _ in range(count):
+        v[index] = 0.25 * (v[index] + v[index][::-1]) + 0.5 * v[index]
+    return u
+
+
+@pytest.mark.parametrize(("index", "through"), [
+    (Ellipsis, ()), (slice(None), ()), ((slice(1, -1), slice(1, -1)), ()), ((slice(2, 9), 3), ()),
+    (slice(1, None, 2), ()), (slice(0, 0), ()), ((slice(None), slice(5, None)), (slice(1, -1),)), (slice(1, -1), (slice(3, 30), (Ellipsis, 4))),
+    (slice(1, -1), ((slice(2, None), -3),)), ((Ellipsis, slice(1, 5)), ()), ((slice(1, -1), Ellipsis), ()),
+    ((Ellipsis, slice(-50, 60), slice(70, 90)), ())])  # fmt: skip
+@pytest.mark.parametrize("order", "CF")
+def test_a_store_reads_the_array_that_it_writes(index, through, order):
+    agree(lambda np, x: steps_of(np, np.array(x, order=order), index, through), (40, 50))
+    agree(lambda np, x: steps_of(np, np.array(x, order=order)[::-1], index, through), (300, 200))
+
+
+@pytest.mark.parametrize("dtype", "fdhB")
+def test_time_steps_of_stencils(dtype):
+    def plate(np, u):
+        old = u[1:]
+        for _ in range(5):
+            u[1:-1, 1:-1] = (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]) / 4
+        u[0] = u[1] + u[2]
+        return u, old
+
+    def block(np, u):
+        u = u.copy()
+        for _ in range(3):
+            middle = u[1:-1, 1:-1, 1:-1]
+            u[1:-1, 1:-1, 1:-1] = middle + (u[:-2, 1:-1, 1:-1] + u[2:, 1:-1, 1:-1] - 6 * middle)
+        return u
+    for shape in ((30, 40), (300, 400)):
+        agree(plate, shape, dtype=dtype)
+    agree(block, (20, 30, 40), dtype=dtype)
+    agree(block, (50, 40, 30), dtype=dtype)
+
+
+def test_what_a_store_reads_of_its_array_survives_warnings():
+    np = module_under_test()
+    for _ in range(5):
+        x = real.random.default_rng(1).random((300, 200))
+        x[150, 100] = 1e308
+        u, kept = np.array(x), real.array(x)
+        view = u[1:-1, 1:-1]
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            with real.errstate(over="warn"):
+                u[1:-1, 1:-1] = (u[:-2, 1:-1] + u[1:-1, 1:-1]) * 8.0
+                u.realize()
+        with real.errstate(over="ignore"):
+            kept[1:-1, 1:-1] = (kept[:-2, 1:-1] + kept[1:-1, 1:-1]) * 8.0
+        assert same_bits(kept, real.asarray(u)) and same_bits(kept[1:-1, 1:-1], real.asarray(view))
+        assert len(found) == 1 and "multiply" in str(found[0].message)

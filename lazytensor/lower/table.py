@@ -104,6 +104,8 @@ class KernelRecord:
         For each output the operation, and the record of one that writes to a part of an array.
     stores : bool
         Whether there are such.
+    rereads : frozenset of int
+        Those whose array the kernel reads, too: it writes into new memory, and what it does not write is copied.
     arrays, numbers : tuple of int
         Which inputs are arrays, and which are not.
     slots : tuple of int
@@ -125,7 +127,7 @@ class KernelRecord:
     """
 
     __slots__ = ("fused", "span", "last", "reads", "outputs", "results", "live", "empties", "general", "account",
-                 "wait", "penalty", "arrays", "numbers", "stores", "slots", "plain")
+                 "wait", "penalty", "arrays", "numbers", "stores", "rereads", "slots", "plain")
 
     def __init__(self, fused: Fused, records: tuple[Record, ...], slot: dict[int, int]) -> None:
         self.fused = fused
@@ -136,6 +138,8 @@ class KernelRecord:
         stores = {record.node: record for record in records if record.kind == "mutate"}
         self.outputs = tuple((n, stores.get(n)) for n in fused.writes)
         self.stores = bool(stores)
+        read = {at for at, _, _ in self.reads}
+        self.rereads = frozenset(n for n, record in stores.items() if record.operands[0] in read)
         empties = {s for record in records for s in (*record.empties, record.out)}
         index = {n: i for i, n in enumerate(fused.writes)}
         kept = {record.node for record in records if record.kept}

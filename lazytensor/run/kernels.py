@@ -8,6 +8,7 @@ and give the same values and the warnings. No kernel writes over what it reads, 
 from __future__ import annotations
 
 from math import prod
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,11 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     targets: list[Any] = []
     for number, store in record.outputs:
         node = graph.nodes[number]
-        made.append(pool.empty(node.shape, node.dtype, node.strides) if store is None else (
-            None if store.over == store.operands[0] else copied(values[store.operands[0]])))
+        if store is not None and number in record.rereads:
+            made.append(_renewed(node, values[store.operands[0]]))
+        else:
+            made.append(pool.empty(node.shape, node.dtype, node.strides) if store is None else (
+                None if store.over == store.operands[0] else copied(values[store.operands[0]])))
         if store is None:
             targets.append(made[-1])
         else:
@@ -86,6 +90,55 @@ def _part(node: Any, memory: Any) -> Any:
     """The part of an array that a store writes."""
     steps, (index,) = node.attrs
     return apply_view(steps, memory)[index]
+
+
+def _renewed(node: Any, old: Any) -> Any:
+    """New memory for an array of which a kernel reads the old value and writes a part: the rest is copied."""
+    memory = pool.empty_like(old)
+    steps, (index,) = node.attrs
+    indices = [args[0] if fn is getitem and len(args) == 1 else None for fn, args in steps]
+    around = surroundings(memory.shape, (*indices, index)) if memory.ndim else None
+    if around is None:
+        np.copyto(memory, old)
+    else:
+        for rest in around:
+            np.copyto(memory[rest], old[rest])
+    return memory
+
+
+def surroundings(shape: tuple[int, ...], indices: tuple[Any, ...]) -> list[tuple[slice, ...]] | None:
+    """What indices, one after the other, leave of an array, as boxes; None where they are not numbers and slices
+    without steps.
+
+    >>> surroundings((5, 4), (slice(1, None), (slice(0, 3), Ellipsis)))
+    [(slice(0, 1, None),), (slice(4, 5, None),)]
+    """
+    low, high, live = [0] * len(shape), list(shape), list(range(len(shape)))
+    for index in indices:
+        parts = index if type(index) is tuple else (index,)
+        if parts and parts[-1] is Ellipsis:
+            parts = parts[:-1]
+        if len(parts) > len(live):
+            return None
+        kept = []
+        for axis, given in zip(live, parts, strict=False):
+            if type(given) is slice:
+                start, stop, step = given.indices(high[axis] - low[axis])
+                if step != 1:
+                    return None
+                kept.append(axis)
+            elif type(given) is int:
+                start = given if given >= 0 else given + high[axis] - low[axis]
+                stop = start + 1
+            else:
+                return None
+            low[axis], high[axis] = low[axis] + start, low[axis] + max(start, stop)
+        live = kept + live[len(parts):]
+    boxes: list[tuple[slice, ...]] = []
+    for axis, length in enumerate(shape):
+        inside = tuple(map(slice, low[:axis], high[:axis]))
+        boxes += [(*inside, slice(a, b)) for a, b in ((0, low[axis]), (high[axis], length)) if a < b]
+    return boxes
 
 
 def _memory(store: Record, graph: Graph, values: list[Any]) -> Any:

@@ -194,9 +194,8 @@ class _Groups:
         if any(n in inside for n in written) or any(
                 n in stores for m in both for n, _ in self.dag.operands(m)):
             return "it reads the array that is written to"
-        if written and (len(set(written)) < len(written) or any(
-                n in written for m in both for n, _ in self.dag.operands(m)[self.dag.value(m).op.step == "store":])):
-            return "it reads what is written over"
+        if len(set(written)) < len(written):
+            return "it writes over what is written"
         stack = [n for m in both for n in self.before[m] if n not in inside]
         seen: set[int] = set()
         while stack:
