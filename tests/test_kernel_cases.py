@@ -218,7 +218,8 @@ def steps_of(np, u, index, through, count=3):
 
 @pytest.mark.parametrize(("index", "through"), [
     (Ellipsis, ()), (slice(None), ()), ((slice(1, -1), slice(1, -1)), ()), ((slice(2, 9), 3), ()),
-    (slice(1, None, 2), ()), (slice(0, 0), ()), ((slice(None), slice(5, None)), (slice(1, -1),)), (slice(1, -1), (slice(3, 30), (Ellipsis, 4))),
+    (slice(1, None, 2), ()), (slice(0, 0), ()), ((slice(None), slice(5, None)), (slice(1, -1),)),
+    (slice(1, -1), (slice(3, 30), (Ellipsis, 4))),
     (slice(1, -1), ((slice(2, None), -3),)), ((Ellipsis, slice(1, 5)), ()), ((slice(1, -1), Ellipsis), ()),
     ((Ellipsis, slice(-50, 60), slice(70, 90)), ())])  # fmt: skip
 @pytest.mark.parametrize("order", "CF")

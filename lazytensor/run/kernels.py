@@ -15,6 +15,7 @@ import numpy as np
 
 from ..config import current
 from ..ir.capture import Graph
+from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord, Record
 from . import floating, launch, pool
 from .interpreter import apply_view
@@ -167,7 +168,8 @@ def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph
     else:
         flags = bound.call(bound.address, *arrays)
     if flags & _SERIOUS and (
-            flags < 0 or any(flags & floating.mask(graph.nodes[n].errstate) for n in record.fused.members)):
+            flags < 0 or flags & AMBIGUOUS
+            or any(flags & floating.mask(graph.nodes[n].errstate) for n in record.fused.members)):
         record.penalty = min(2 * record.penalty + 1, _PATIENCE)
         record.wait = record.penalty
         return False

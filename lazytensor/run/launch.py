@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..config import current
-from ..lower import native
+from ..lower import native, packed
 from ..lower.columns import emit_columns
 from ..lower.emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Layout, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
@@ -215,9 +215,14 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
         return _bind_columns(kernel, shape, along, arrays, -rows)
     if kernel.reduces:
         found = _in_rows(shape, along, rows)
-        if found is None or found[0][-1] < LEAST_ROW:
+        if found is None:
             return None
         sizes, strides = found
+        side_by_side = _bind_packed(kernel, sizes, strides, arrays)
+        if side_by_side is not None:
+            return side_by_side
+        if sizes[-1] < LEAST_ROW:
+            return None
         if sizes[-1] > MOST_ROW // max(1, row_bytes(kernel)) or (len(sizes) == 1 and sizes[0] >= LONG_ROW):
             return _bind_long(kernel, sizes, strides, arrays)
     else:
@@ -280,6 +285,36 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
         part = -(-columns // (2 * threads))
         part += -part % (512 if part > 512 else 64)
         block[_CHUNKS], block[_PART], block[_PARALLEL] = -(-columns // part), part, workers.entry(threads)
+    return launch
+
+
+def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> Any:
+    """A launch for short rows, many side by side, or None."""
+    *outer, length = sizes
+    lanes = packed.lanes_of(kernel)
+    along = "".join(_class(s[-1], a.itemsize, length) for s, a in zip(strides, arrays, strict=True))
+    if length > packed.LONGEST or len(outer) > packed.LENGTH_WORD or max(outer, default=0) < lanes or not (
+            packed.possible(kernel) and _reduces_contiguous(kernel, along)):
+        return None
+    axis = max(range(len(outer)), key=lambda i: (min(outer[i], packed.TILE), i))
+    lane = [s[axis] for s in strides]
+    layouts = "".join(_class(s, a.itemsize, outer[axis]) for s, a in zip(lane, arrays, strict=True))
+    rest = [(*s[:axis], *s[axis + 1:]) for s in strides]
+    launch = _described(kernel, [*outer[:axis], *outer[axis + 1:], length], rest, arrays)
+    key = kernel, layouts, "packed"
+    found = _code.get(key)
+    if found is None:
+        text = packed.emit_packed(kernel, layouts)
+        found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
+    block, layout = launch.block, Layout(len(arrays))
+    words, widest = block[_HEADER:], max(a.itemsize for a in arrays)
+    words[packed.LENGTH_WORD] = length
+    words[packed.TILE_WORD] = max(lanes, min(packed.TILE, packed.BUFFER // (length * widest)) // lanes * lanes)
+    for k, stride in enumerate(lane):
+        words[layout.stride(k) + MOST_AXES] = stride
+    launch.work *= outer[axis]
+    block[_KERNEL], block[_LENGTH], block[_NOGIL] = found, outer[axis], launch.work >= SMALL_WORK
+    _split(block, int(block[_ROWS]), outer[axis], launch.work)
     return launch
 
 

@@ -1,0 +1,417 @@
+"""The text of kernels that reduce short rows: many rows side by side, each in NumPy's own order.
+
+A vector holds one element of each of `lanes` neighbouring rows, so a row is reduced by going along it once: sums with
+the eight accumulators of NumPy's pairwise sum of up to 128 elements. Arrays whose neighbours in a row lie together are
+transposed into small buffers, a tile of rows at a time; those that are the same for all outer rows once for a tile.
+
+Along the lanes an array is the same element again (REPEATED), contiguous, or neither (STRIDED): that is all that the
+text depends on. There are at least as many rows as lanes; the last vector overlaps the one before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Emitter, Flags, Text, passes_of
+from .inline import FLOATS, FORMS, cast, constant, element, splat, stored, vector
+from .kernel import NUMBER, ROW, Kernel, Step
+from .long_rows import AMBIGUOUS
+from .transpose import TRANSPOSE
+
+LONGEST = 128
+"""The longest row for which NumPy's sum does not split."""
+BUFFER = 1 << 14
+"""Bytes for each transposed array."""
+TILE = 256
+"""Lanes that are transposed at a time, at most."""
+LENGTH_WORD, TILE_WORD = MOST_AXES - 1, MOST_AXES
+"""Where the length of a row and the lanes in a tile are in the block: no more outer axes than lie before them."""
+_MOST_ARRAYS = 8
+_UNROLLED_STEPS = 8
+"""Sums of longer expressions are kept before they are added up, so that their text stands there once."""
+
+
+def possible(kernel: Kernel) -> bool:
+    """Whether the kernel can be done this way: all inlined, sums of floats, extremes; and no `where` in one loop with
+    what it chooses from, for LLVM would not compute what is not chosen, and raise no flags."""
+    inputs = len(kernel.inputs)
+    if sum(source.kind != NUMBER for source in kernel.inputs) > _MOST_ARRAYS:
+        return False
+    for step in kernel.steps:
+        if step.name == "call" or (step.name == "where" and any(n >= inputs for n in step.operands[1:])):
+            return False
+    return True
+
+
+def lanes_of(kernel: Kernel) -> int:
+    """How many rows lie side by side."""
+    return Emitter(kernel, CONTIGUOUS * 64, False).lanes
+
+
+def emit_packed(kernel: Kernel, layouts: str) -> Text:
+    """The module of a kernel, as `emit.emit` gives it: of each outer row the lanes from `start` to `stop`.
+
+    The block has outer axes without that of the lanes, whose stride is the last word of each array's.
+    """
+    return _Packed(kernel, layouts).module()
+
+
+class _Packed(Emitter):
+    def __init__(self, kernel: Kernel, layouts: str) -> None:
+        super().__init__(kernel, layouts, True)
+        self.places: dict[int, str] = {}
+        self.kept: dict[int, str] = {}
+        self.ambiguous = ""
+
+    def module(self) -> Text:
+        code = self.code
+        self.number_values = {n: splat(code, x, element(self.chars[n]), self.lanes)
+                              for n, x in self.load_numbers().items()}
+        self.data = [code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
+                     for k in range(self.arrays)]
+        self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
+        self.across = [self.load_word(self.layout.stride(k) + MOST_AXES) for k in range(self.arrays)]
+        self.length, self.tile = self.load_word(LENGTH_WORD), self.load_word(TILE_WORD)
+        self.whole = code.let(f"and i64 {self.length}, -8")
+        self.flags = Flags(code, False)
+        self.flags.clear()
+        self.ambiguous = code.alloca("i32", 8)
+        code.add(f"store i32 0, ptr {self.ambiguous}")
+        packed = [n for n, array in self.array_of.items()
+                  if self.layouts[array] == STRIDED and self.kernel.inputs[n].kind != ROW]
+        buffers = {n: code.alloca(f"[{BUFFER + 64 * (1 + k % 4)} x i8]") for k, n in enumerate(packed)}
+        still = {n: self.is_still(self.array_of[n]) for n in packed}
+
+        def tile(at: str) -> None:
+            least = code.let(f"sub i64 %stop, {self.lanes}")
+            late = code.let(f"icmp sgt i64 {at}, {least}")
+            begin = code.let(f"select i1 {late}, i64 {least}, i64 {at}")
+            early = code.let(f"icmp slt i64 {begin}, 0")
+            self.place = code.let(f"select i1 {early}, i64 0, i64 {begin}")
+            left = code.let(f"sub i64 %stop, {self.place}")
+            short = code.let(f"icmp slt i64 {left}, {self.tile}")
+            fits = code.let(f"select i1 {short}, i64 {left}, i64 {self.tile}")
+            few = code.let(f"icmp slt i64 {fits}, {self.lanes}")
+            self.count = code.let(f"select i1 {few}, i64 {self.lanes}, i64 {fits}")
+            for n in packed:
+                code.when(still[n], lambda n=n: self.pack(n, self.data[self.array_of[n]], buffers[n]))  # type: ignore[misc]
+            self.buffers, self.moving = buffers, still
+            self.odometer()
+        code.loop("%start", "%stop", self.tile, tile)
+        raised = code.let(f"load i32, ptr {self.ambiguous}")
+        code.add(f"ret i32 {code.let(f'or i32 {raised}, {self.flags.read()}')}")
+        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
+        return Text("\n".join(code.declared) + "\n" + self.transposes() + body, self.imports)
+
+    def is_still(self, array: int) -> str:
+        """Whether an array is the same for all outer rows."""
+        code = self.code
+        bits = "0"
+        for axis in range(MOST_AXES - 2):
+            bits = code.let(f"or i64 {bits}, {self.load_word(self.layout.stride(array) + 1 + axis)}")
+        return code.let(f"icmp eq i64 {bits}, 0")
+
+    def transposes(self) -> str:
+        sizes = sorted({np.dtype(self.chars[n]).itemsize for n in self.buffers})
+        return "".join(TRANSPOSE.replace("BITS", str(8 * size)).replace("SIZE", str(size)) for size in sizes)
+
+    def pack(self, value: int, base: str, buffer: str) -> None:
+        """Transposes the tile of an array into its buffer."""
+        code, array = self.code, self.array_of[value]
+        source = self.strided(base, self.place, self.across[array])
+        size = np.dtype(self.chars[value]).itemsize
+        code.add(f"call void @transpose{8 * size}(ptr {source}, i64 {self.across[array]}, i64 {self.inner[array]}, "
+                 f"ptr {buffer}, i64 {self.tile}, i64 {self.count}, i64 {self.length})")
+
+    # ---- an outer row ------------------------------------------------------------------------------------------------
+
+    def row(self, pointers: list[str]) -> None:
+        code = self.code
+        self.pointers = pointers
+        for n, buffer in self.buffers.items():
+            moving = code.let(f"xor i1 {self.moving[n]}, true")
+            code.when(moving, lambda n=n, b=buffer: self.pack(n, pointers[self.array_of[n]], b))  # type: ignore[misc]
+        last = code.let(f"sub i64 {self.count}, {self.lanes}")
+
+        def some(i: str) -> None:
+            over = code.let(f"icmp sgt i64 {i}, {last}")
+            self.some_lanes(code.let(f"select i1 {over}, i64 {last}, i64 {i}"))
+        code.loop("0", self.count, self.lanes, some)
+
+    def some_lanes(self, i: str) -> None:
+        """As many rows as a vector has lanes, from lane i of the tile on."""
+        code = self.code
+        self.lane = i
+        self.at_lane = code.let(f"add i64 {self.place}, {i}")
+        self.places = {n: self.located(n, array) for n, array in self.array_of.items()}
+        self.row_values = {n: self.row_input(n) for n in sorted(self.rowwise) if n < self.inputs
+                           and n not in self.number_values}
+        scattered = self.scattered()
+        for steps, saves, rows in passes_of(self.kernel, self.rowwise):
+            self.one_packed_pass(steps, saves, rows, scattered)
+        for array, value in enumerate(self.kernel.outputs, self.first_output):
+            if value in self.rowwise:
+                self.write_row_value(value, array)
+            elif array in scattered:
+                self.scatter(value, array, scattered[array])
+
+    def located(self, value: int, array: int) -> str:
+        """Where the lanes' first elements are."""
+        code = self.code
+        if value in self.buffers:
+            return code.let(f"getelementptr {stored(self.chars[value])}, ptr {self.buffers[value]}, i64 {self.lane}")
+        return self.at_lanes(array)
+
+    def at_lanes(self, array: int) -> str:
+        code = self.code
+        step = code.let(f"mul i64 {self.at_lane}, {self.across[array]}")
+        return code.let(f"getelementptr i8, ptr {self.pointers[array]}, i64 {step}")
+
+    def row_input(self, value: int) -> str:
+        """One element of each row."""
+        array, char = self.array_of[value], self.chars[value]
+        if self.layouts[array] != STRIDED:
+            return self.loaded(value, self.places[value], self.layouts[array] == REPEATED)
+        place = self.code.alloca(f"[{self.lanes} x {stored(char)}]")
+        self.each_lane(lambda j: self.move(char, self.strided(self.places[value], j, self.across[array]),
+                                           self.nth(char, place, j)))
+        return self.loaded(value, place, False)
+
+    def each_lane(self, body: Callable[[str], None]) -> None:
+        self.code.loop("0", str(self.lanes), 1, body)
+
+    def nth(self, char: str, base: str, i: str) -> str:
+        return self.code.let(f"getelementptr {stored(char)}, ptr {base}, i64 {i}")
+
+    def strided(self, base: str, i: str, stride: str) -> str:
+        return self.code.let(f"getelementptr i8, ptr {base}, i64 {self.code.let(f'mul i64 {i}, {stride}')}")
+
+    def move(self, char: str, source: str, target: str) -> None:
+        kind, align = stored(char), np.dtype(char).itemsize
+        x = self.code.let(f"load {kind}, ptr {source}, align {align}")
+        self.code.add(f"store {kind} {x}, ptr {target}, align {align}")
+
+    def loaded(self, value: int, place: str, repeated: bool) -> str:
+        code, char = self.code, self.chars[value]
+        width = 1 if repeated else self.lanes
+        v = vector(stored(char), width)
+        x = code.let(f"load {v}, ptr {place}, align {np.dtype(char).itemsize}")
+        if char == "?":
+            x = code.let(f"icmp ne {v} {x}, {'zeroinitializer' if width > 1 else '0'}")
+        return splat(code, x, element(char), self.lanes) if repeated else x
+
+    def put(self, value: int, x: str, place: str) -> None:
+        self.store(value, x, place, "0", self.lanes)
+
+    def scattered(self) -> dict[int, str]:
+        """Buffers for outputs of elements that do not lie side by side along the lanes."""
+        return {array: self.row_buffer(value) for array, value in enumerate(self.kernel.outputs, self.first_output)
+                if value not in self.rowwise and self.layouts[array] != CONTIGUOUS}
+
+    def row_buffer(self, value: int) -> str:
+        """Memory for a value of all elements of these rows; the same each time."""
+        if value not in self.kept:
+            self.kept[value] = self.code.alloca(f"[{LONGEST * self.lanes} x {stored(self.chars[value])}]")
+        return self.kept[value]
+
+    def in_buffer(self, value: int, k: str) -> str:
+        return self.nth(self.chars[value], self.row_buffer(value), self.code.let(f"mul i64 {k}, {self.lanes}"))
+
+    def scatter(self, value: int, array: int, buffer: str) -> None:
+        char, target = self.chars[value], self.at_lanes(array)
+
+        def lane(j: str) -> None:
+            out = self.strided(target, j, self.across[array])
+            source = self.nth(char, buffer, j)
+            self.code.loop("0", self.length, 1, lambda k: self.move(
+                char, self.nth(char, source, self.code.let(f"mul i64 {k}, {self.lanes}")),
+                self.strided(out, k, self.inner[array])))
+        self.each_lane(lane)
+
+    def write_row_value(self, value: int, array: int) -> None:
+        char, target = self.chars[value], self.at_lanes(array)
+        if self.layouts[array] == CONTIGUOUS:
+            self.put(value, self.row_values[value], target)
+            return
+        place = self.code.alloca(f"[{self.lanes} x {stored(char)}]")
+        self.put(value, self.row_values[value], place)
+        self.each_lane(lambda j: self.move(char, self.nth(char, place, j), self.strided(target, j, self.across[array])))
+
+    # ---- a pass along the rows ---------------------------------------------------------------------------------------
+
+    def one_packed_pass(self, steps: list[int], saves: list[int], rows: list[int], scattered: dict[int, str]) -> None:
+        """The elements of the rows, then what the rows have one of."""
+        reduces = [n for n in rows if self.step(n).name == "reduce"]
+        adds = [n for n in reduces if self.adds(n)]
+        saves = [n for n in saves if self.is_needed_later(n, steps, reduces)]
+        if adds and len(steps) > _UNROLLED_STEPS:
+            saves = sorted({*saves, *(k for n in reduces for k in self.step(n).operands if k in steps)})
+            self.along(steps, saves, [], scattered)
+            steps, saves = [], []
+        if reduces or steps:
+            self.row_values.update(self.along(steps, saves, reduces, scattered))
+        for n in rows:
+            if n not in reduces:
+                self.row_values[n] = self.of_rows(self.step(n))
+
+    def is_needed_later(self, value: int, steps: list[int], reduces: list[int]) -> bool:
+        """Whether what a pass might keep is read after it."""
+        readers = [n for n, step in enumerate(self.kernel.steps, self.inputs) if value in step.operands]
+        return any(n not in steps and n not in reduces for n in readers)
+
+    def adds(self, value: int) -> bool:
+        step = self.step(value)
+        return step.loop[0] is np.add and step.char in FLOATS
+
+    def of_rows(self, step: Step) -> str:
+        if step.name == "per":
+            code = self.code
+            count = code.let(f"sitofp i64 {code.let(f'sub i64 {self.length}, {step.loop}')} to double")
+            v = vector("double", self.lanes)
+            wide = cast(code, step.char, "d", self.lanes, self.row_values[step.operands[0]])
+            return cast(code, "d", step.char, self.lanes,
+                        code.let(f"fdiv {v} {wide}, {splat(code, count, 'double', self.lanes)}"))
+        return self.compute(step, [self.uniform(n) for n in step.operands], self.lanes)
+
+    def along(self, steps: list[int], saves: list[int], reduces: list[int],
+              scattered: dict[int, str]) -> dict[int, str]:
+        """Goes along the rows: computes `steps`, keeps and writes what is to be, and reduces."""
+        targets = [(value, array) for array, value in enumerate(self.kernel.outputs, self.first_output)
+                   if value in steps and value not in self.rowwise]
+
+        def at(k: str) -> dict[int, str]:
+            values: dict[int, str] = {}
+            for n in steps:
+                step = self.step(n)
+                values[n] = self.compute(step, [self.operand(m, k, values) for m in step.operands], self.lanes)
+            for n in saves:
+                self.put(n, values[n], self.in_buffer(n, k))
+            for value, array in targets:
+                if array in scattered and value not in saves:
+                    self.put(value, values[value], self.in_buffer(value, k))
+                elif array not in scattered:
+                    self.put(value, values[value], self.strided(self.at_lanes(array), k, self.inner[array]))
+            return values
+        if not any(map(self.adds, reduces)):
+            return self.folded("0", self.length, reduces, {n: self.neutral(n) for n in reduces}, at)
+        return self.summed(reduces, at)
+
+    def summed(self, reduces: list[int], at: Callable[[str], dict[int, str]]) -> dict[int, str]:
+        """NumPy's pairwise sum of up to 128: eight accumulators, then what is left one by one."""
+        code, v = self.code, self.lanes
+        kinds = [vector(element(self.step(n).char), v) for n in reduces for _ in range(8 if self.adds(n) else 1)]
+        starts = [self.neutral(n) for n in reduces for _ in range(8 if self.adds(n) else 1)]
+
+        def eight(k: str, held: list[str]) -> list[str]:
+            held = list(held)
+            for j in range(8):
+                here = code.let(f"add i64 {k}, {j}")
+                values = at(here)
+                place = 0
+                for n in reduces:
+                    slot = place + (j if self.adds(n) else 0)
+                    held[slot] = self.taken_in(n, held[slot], self.operand(self.step(n).operands[0], here, values))
+                    place += 8 if self.adds(n) else 1
+            return held
+        held = self.carried("0", self.whole, 8, kinds, starts, eight)
+        begun: dict[int, str] = {}
+        for n, kind in zip(reduces, (vector(element(self.step(n).char), v) for n in reduces), strict=True):
+            if self.adds(n):
+                eights, held = held[:8], held[8:]
+                while len(eights) > 1:
+                    eights = [code.let(f"fadd {kind} {a}, {b}") for a, b in zip(eights[::2], eights[1::2], strict=True)]
+                begun[n] = eights[0]
+            else:
+                begun[n], held = held[0], held[1:]
+        found = self.folded(self.whole, self.length, reduces, begun, at)
+        for n in reduces:
+            if self.adds(n):
+                kind = vector(element(self.step(n).char), v)
+                found[n] = code.let(f"fadd {kind} {found[n]}, {constant(element(self.step(n).char), '0.0', v)}")
+        return found
+
+    def folded(self, start: str, stop: str, reduces: list[int], begun: dict[int, str],
+               at: Callable[[str], dict[int, str]]) -> dict[int, str]:
+        """The elements from `start` to `stop` of each row, one after the other."""
+        kinds = [vector(element(self.step(n).char), self.lanes) for n in reduces]
+
+        def one(k: str, held: list[str]) -> list[str]:
+            values = at(k)
+            return [self.taken_in(n, x, self.operand(self.step(n).operands[0], k, values))
+                    for n, x in zip(reduces, held, strict=True)]
+        found = self.carried(start, stop, 1, kinds, [begun[n] for n in reduces], one)
+        return dict(zip(reduces, found, strict=True))
+
+    def neutral(self, value: int) -> str:
+        """What a reduction starts from: what changes no element."""
+        step = self.step(value)
+        name, char = step.loop[0].__name__, step.char
+        if char in FLOATS:
+            start = {"add": "-0.0", "minimum": "0x7FF0000000000000", "maximum": "0xFFF0000000000000"}[name]
+        else:
+            start = str(np.iinfo(char).max if name == "minimum" else np.iinfo(char).min)
+        return constant(element(char), start, self.lanes)
+
+    def taken_in(self, value: int, held: str, x: str) -> str:
+        """An element of each row into a reduction. Which of two zeros NumPy's extreme is depends on its vectors."""
+        code, step = self.code, self.step(value)
+        name, char = step.loop[0].__name__, step.char
+        if char in FLOATS and name != "add":
+            kind, bits = vector(element(char), self.lanes), vector("i1", self.lanes)
+            integer = vector("i32" if char == "f" else "i64", self.lanes)
+            differ = code.let(f"icmp ne {integer} {code.let(f'bitcast {kind} {held} to {integer}')}, "
+                              f"{code.let(f'bitcast {kind} {x} to {integer}')}")
+            equal = code.let(f"fcmp oeq {kind} {held}, {x}")
+            both = code.let(f"and {bits} {differ}, {equal}")
+            some = code.let(f"bitcast {bits} {both} to i{self.lanes}")
+            flag = code.let(f"select i1 {code.let(f'icmp ne i{self.lanes} {some}, 0')}, i32 {AMBIGUOUS}, i32 0")
+            old = code.let(f"load i32, ptr {self.ambiguous}")
+            code.add(f"store i32 {code.let(f'or i32 {old}, {flag}')}, ptr {self.ambiguous}")
+        return FORMS[name].emit(code, char, self.lanes, (held, x))
+
+    def operand(self, value: int, k: str, values: dict[int, str]) -> str:
+        """A value at element k of the rows."""
+        if value in values:
+            return values[value]
+        if value in self.number_values:
+            return self.number_values[value]
+        if value in self.rowwise:
+            return self.row_values[value]
+        if value not in self.array_of:
+            return self.loaded(value, self.in_buffer(value, k), False)
+        array = self.array_of[value]
+        if value in self.buffers:
+            place = self.nth(self.chars[value], self.places[value], self.code.let(f"mul i64 {k}, {self.tile}"))
+        else:
+            place = self.strided(self.places[value], k, self.inner[array])
+        return self.loaded(value, place, self.layouts[array] == REPEATED)
+
+    def uniform(self, value: int) -> str:
+        return self.number_values[value] if value in self.number_values else self.row_values[value]
+
+    def carried(self, start: str, stop: str, step: int, kinds: Sequence[str], begun: Sequence[str],
+                body: Callable[[str, list[str]], list[str]]) -> list[str]:
+        """``for k in range(start, stop, step): held = body(k, held)``; gives what is held at the end."""
+        code = self.code
+        before, head, inside, latch, after = (code.fresh(x) for x in ("from", "along", "element", "further", "end"))
+        k, following, held = code.fresh("%k"), code.fresh("%l"), [code.fresh("%h") for _ in kinds]
+        code.add(f"br label %{before}")
+        code.label(before)
+        code.add(f"br label %{head}")
+        code.label(head)
+        code.add(f"{k} = phi i64 [{start}, %{before}], [{following}, %{latch}]")
+        phis = len(code.lines)
+        code.lines += [""] * len(held)  # written when it is known what they become
+        code.add(f"br i1 {code.let(f'icmp slt i64 {k}, {stop}')}, label %{inside}, label %{after}")
+        code.label(inside)
+        found = body(k, held)
+        code.add(f"br label %{latch}")
+        code.label(latch)
+        for j, (kind, name, first, new) in enumerate(zip(kinds, held, begun, found, strict=True)):
+            code.lines[phis + j] = f"  {name} = phi {kind} [{first}, %{before}], [{new}, %{latch}]"
+        code.add(f"{following} = add nsw i64 {k}, {step}")
+        code.add(f"br label %{head}")
+        code.label(after)
+        return held
