@@ -26,8 +26,9 @@ BUFFER = 1 << 14
 """Bytes for each transposed array."""
 TILE = 256
 """Lanes that are transposed at a time, at most."""
-LENGTH_WORD, TILE_WORD = MOST_AXES - 1, MOST_AXES
-"""Where the length of a row and the lanes in a tile are in the block: no more outer axes than lie before them."""
+ROWS_WORD, LENGTH_WORD, TILE_WORD = MOST_AXES - 2, MOST_AXES - 1, MOST_AXES
+"""Where the block has the number of outer rows, if chunks are lanes, the length of a row, and the lanes in a tile: there
+are no more outer axes than lie before them."""
 _MOST_ARRAYS = 8
 _UNROLLED_STEPS = 8
 """Sums of longer expressions are kept before they are added up, so that their text stands there once."""
@@ -99,17 +100,21 @@ class _Packed(Emitter):
                 code.when(still[n], lambda n=n: self.pack(n, self.data[self.array_of[n]], buffers[n]))  # type: ignore[misc]
             self.buffers, self.moving = buffers, still
             self.odometer()
+        every = self.load_word(ROWS_WORD)
+        whole = code.let(f"icmp ne i64 {every}, 0")
+        code.add(f"%row0 = select i1 {whole}, i64 0, i64 %first")
+        code.add(f"%row1 = select i1 {whole}, i64 {every}, i64 %last")
         code.loop("%start", "%stop", self.tile, tile)
         raised = code.let(f"load i32, ptr {self.ambiguous}")
         code.add(f"ret i32 {code.let(f'or i32 {raised}, {self.flags.read()}')}")
-        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
+        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %first, i64 %last, i64 %start, i64 %stop)")
         return Text("\n".join(code.declared) + "\n" + self.transposes() + body, self.imports)
 
     def is_still(self, array: int) -> str:
         """Whether an array is the same for all outer rows."""
         code = self.code
         bits = "0"
-        for axis in range(MOST_AXES - 2):
+        for axis in range(ROWS_WORD - 1):
             bits = code.let(f"or i64 {bits}, {self.load_word(self.layout.stride(array) + 1 + axis)}")
         return code.let(f"icmp eq i64 {bits}, 0")
 

@@ -293,10 +293,11 @@ def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]
     *outer, length = sizes
     lanes = packed.lanes_of(kernel)
     along = "".join(_class(s[-1], a.itemsize, length) for s, a in zip(strides, arrays, strict=True))
-    if length > packed.LONGEST or len(outer) > packed.LENGTH_WORD or max(outer, default=0) < lanes or not (
+    if length > packed.LONGEST or len(outer) > packed.ROWS_WORD or max(outer, default=0) < lanes or not (
             packed.possible(kernel) and _reduces_contiguous(kernel, along)):
         return None
-    axis = max(range(len(outer)), key=lambda i: (min(outer[i], packed.TILE), i))
+    # Along the innermost axis results lie side by side; where that is too short, the longest.
+    axis = len(outer) - 1 if outer[-1] >= lanes else max(range(len(outer)), key=outer.__getitem__)
     lane = [s[axis] for s in strides]
     layouts = "".join(_class(s, a.itemsize, outer[axis]) for s, a in zip(lane, arrays, strict=True))
     rest = [(*s[:axis], *s[axis + 1:]) for s in strides]
@@ -314,6 +315,8 @@ def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]
         words[layout.stride(k) + MOST_AXES] = stride
     launch.work *= outer[axis]
     block[_KERNEL], block[_LENGTH], block[_NOGIL] = found, outer[axis], launch.work >= SMALL_WORK
+    if outer[axis] >= 4 * packed.TILE * threads_in_use():  # chunks of lanes: each transposes its own
+        words[packed.ROWS_WORD], block[_ROWS] = block[_ROWS], 1
     _split(block, int(block[_ROWS]), outer[axis], launch.work)
     return launch
 
