@@ -265,3 +265,73 @@ def test_what_a_store_reads_of_its_array_survives_warnings():
             kept[1:-1, 1:-1] = (kept[:-2, 1:-1] + kept[1:-1, 1:-1]) * 8.0
         assert same_bits(kept, real.asarray(u)) and same_bits(kept[1:-1, 1:-1], real.asarray(view))
         assert len(found) == 1 and "multiply" in str(found[0].message)
+
+
+@pytest.mark.parametrize("dtype", "fdhBiq?")
+def test_one_value_where_a_mask_is_true(dtype):
+    def masked(np, x, y):
+        z = x + y if dtype != "?" else x ^ y
+        old = z
+        z[z > 1] = 0
+        z[y > x] = 1
+        w = z * 2 if dtype != "?" else ~z
+        return z, w, old
+
+    def of_a_view(np, x, y):
+        z = x.copy()
+        part = z[1:]
+        part[part > y[1:]] = 1
+        z[::-1][x > y] = 0
+        return z, part
+
+    def other_layouts(np, x, y):
+        z = np.array(x, order="F")
+        before = z | y if dtype == "?" else z * y
+        z[(x > y)] = True
+        z[(x <= y).T.T[::-1]] = False
+        return z, before
+    for program in (masked, of_a_view, other_layouts):
+        agree(program, (40, 50), (40, 50), dtype=dtype)
+        agree(program, (300, 500), (300, 500), dtype=dtype)
+
+
+def test_values_that_do_not_fit_where_a_mask_is_true():
+    np = module_under_test()
+    for value, dtype in ((300, "B"), (-1, "B"), (1.5, "i"), (1e300, "f"), (real.nan, "d"), (True, "f"), (3, "D")):
+        for k in range(4):
+            x = real.arange(200).reshape(10, 20).astype(dtype) + real.ones((), dtype)
+            found = []
+            for module in (real, np):
+                a = module.array(x)
+                b = a + a
+                with warnings.catch_warnings(record=True) as raised:
+                    warnings.simplefilter("always")
+                    try:
+                        b[b != a] = value
+                        c = b * b
+                        found.append((real.asarray(b), real.asarray(c), [str(w.message) for w in raised]))
+                    except Exception as error:
+                        found.append((type(error), str(error)))
+            assert len(found[0]) == len(found[1]), (value, dtype, k, found)
+            if len(found[0]) == 3:
+                assert same_bits(found[0][0], found[1][0]) and same_bits(found[0][1], found[1][1])
+                assert found[0][2] == found[1][2]
+            else:
+                assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("dtype", "fdhBiqQb")
+def test_clipping_and_shifts(dtype):
+    def clipped(np, x, y):
+        z = np.clip(x + y, 0, 100), np.clip(x * y, -5, None), np.clip(x, None, 3) + y, (x + y).clip(y, x) * 2
+        return (*z, np.clip(x, y, 7), np.clip(x, 9, 2))
+
+    def shifted(np, x, y):
+        return (x + y) >> 4, (x * y) << 3, (x + 1) >> y, (x + 1) << y, 1 << (y & 7)
+    if dtype in "BQ":
+        def clipped(np, x, y):  # noqa: F811
+            return np.clip(x + y, 0, 100), np.clip(x * y, 5, None), np.clip(x, None, 3) + y, np.clip(x, -4, 300) + y
+    agree(clipped, (40, 50), (40, 50), dtype=dtype)
+    agree(lambda np, x, y: clipped(np, x * 100, y * 70), (40, 50), (40, 50), dtype=dtype)
+    if dtype not in "fd":
+        agree(lambda np, x, y: shifted(np, x * 31, y * 5), (40, 50), (40, 50), dtype=dtype)

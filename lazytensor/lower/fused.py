@@ -43,6 +43,8 @@ class Fused(NamedTuple):
         An operation, and -1 if its shape is that of the elements computed, or the position of an operand that has it.
     rows : int
         How many of the space's last axes are reduced, negative for the first ones; 0 if nothing is.
+    stores : frozenset of int
+        The operations among them that write into a part of an array that is there.
     row_reads, row_writes : frozenset of int
         The inputs and outputs that have one element a row.
     """
@@ -53,6 +55,7 @@ class Fused(NamedTuple):
     writes: tuple[int, ...]
     space: tuple[int, int]
     rows: int
+    stores: frozenset[int]
     row_reads: frozenset[int]
     row_writes: frozenset[int]
 
@@ -92,7 +95,7 @@ class Kernels:
         if isinstance(way, str):
             return Role(way)
         return Role("", "store" if way.name == "store" else "reduce" if way.rows else "map", way.rows,
-                    way.name == "where" or (way.name == "call" and len(way.chars) > 1))
+                    way.name in ("where", "masked") or (way.name == "call" and len(way.chars) > 1))
 
     def way(self, number: int) -> _Way | str:
         """How an operation is done in a kernel, or why it is not."""
@@ -109,6 +112,8 @@ class Kernels:
             return f"no kernel takes {value.dtype}"
         if value.op.step == "store":
             return self._store(number)
+        if value.op.step == "masked":
+            return self._masked(number, result)
         kinds = [_kind(dag, n, view) for n, view in operands]
         if any(kind is None for kind in kinds):
             return "an operand's dtype is none that kernels take"
@@ -129,6 +134,15 @@ class Kernels:
                 or not dag.value(stored).shape or not may_cast(source, str(target))):
             return "what it stores is there already"
         return _Way("store", (str(target), str(target)), str(target), None)
+
+    def _masked(self, number: int, result: str) -> _Way | str:
+        """One value where a mask is true: a new array, in which every element is chosen from it and the old one."""
+        (_, through), (value, view), (mask, mask_view) = self.dag.operands(number)
+        chosen, truth = self.dag.value(value), _kind(self.dag, mask, mask_view)
+        ok = through is None and view is None and chosen.shape == () and _char(chosen.dtype) == result
+        if not ok or not isinstance(truth, np.dtype) or truth.char != "?":
+            return "it stores at places that arrays give"
+        return _Way("masked", (result, result, "?"), result, None)
 
     def _reduction(self, number: int, kind: Any, result: str) -> _Way | str:
         """Sums and the like of rows: the last axes of an array in C order, or of what is computed in that order."""
@@ -177,7 +191,7 @@ class Kernels:
         if all(n in group.rows for n in group.members):
             return any(way.name in ("var", "std") for way in ways) or sum(  # type: ignore[union-attr]
                 way.rows != 0 for way in ways) > 1  # type: ignore[union-attr]
-        return len(ways) > 1 or ways[0].name == "call"  # type: ignore[union-attr]
+        return len(ways) > 1 or ways[0].name in ("call", "masked")  # type: ignore[union-attr]
 
 
 def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
@@ -279,6 +293,7 @@ class _Maker:
         kernel = Kernel(tuple(self.inputs), tuple(self.steps), tuple(outputs))
         rows = next((way.rows for way in ways.values() if way.rows), 0)
         return Fused(kernel, members, tuple(self.reads), writes, self.space(), rows,
+                     frozenset(number for number in members if ways[number].name == "store"),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
                      frozenset(i for i, number in enumerate(writes) if number in self.rows))
 
@@ -291,6 +306,8 @@ class _Maker:
         """The value of an operation."""
         if way.rows:
             return self.reduced(way, operands[0])
+        if way.name == "masked":
+            return self.add(Step("where", way.result, tuple(reversed(operands))))
         if way.name not in ("cast", "store"):
             return self.add(Step(way.name, way.result, tuple(operands), way.loop))
         value = self.converted(operands[0], way.result)

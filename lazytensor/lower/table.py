@@ -135,7 +135,7 @@ class KernelRecord:
         self.last = 0
         self.reads = tuple((slot[n], member, k) for n, member, k in fused.reads)
         place = {record.node: record.out for record in records}
-        stores = {record.node: record for record in records if record.kind == "mutate"}
+        stores = {record.node: record for record in records if record.node in fused.stores}
         self.outputs = tuple((n, stores.get(n)) for n in fused.writes)
         self.stores = bool(stores)
         read = {at for at, _, _ in self.reads}

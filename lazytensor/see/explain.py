@@ -111,10 +111,11 @@ def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, boo
         return INSIDE
     if not node.shape:
         return "a scalar"
-    over = step.over >= 0 and (step.node not in within or step.op.kind == "mutate")
+    over = step.over >= 0 and (step.node not in within or step.op.step == "store")
     if over and (step.op.kind != "elementwise" or node.nbytes >= IN_PLACE_BYTES):
         return f"in the memory of {names[step.over]}"
-    return f"a new array, {_bytes(nbytes_of(node))}" + (", after a copy" if step.op.kind == "mutate" else "")
+    return f"a new array, {_bytes(nbytes_of(node))}" + (
+        ", after a copy" if step.op.kind == "mutate" and step.op.step != "masked" else "")
 
 
 def _notes(program: Program, graph: Graph) -> list[str]:
