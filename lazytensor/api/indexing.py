@@ -280,7 +280,8 @@ def _element_value(value: Any, dtype: np.dtype[Any]) -> Any:
 def _goes_in_silently(value: Any, dtype: np.dtype[Any]) -> bool:
     """Whether it is certain that NumPy does not warn when it stores a number in an element of a dtype."""
     kind = type(value)
-    if kind is float and dtype.char == "d" or kind is dtype.type or (kind is int or kind is bool) and dtype.kind in "iub":
+    if kind is dtype.type or (dtype.kind in "iub" and (kind is int or kind is bool)) or (
+            kind is float and dtype.char == "d"):
         return True
     return kind in _PLAIN and dtype.char in "fdFD" and (value == 0 or 1e-30 < abs(value) < 1e30)
 

@@ -13,7 +13,7 @@ from ..ir.dtypes import record_of
 from ..schedule.fuse import Group, Role
 from ..schedule.plan import Plan
 from . import fidelity, loops, native
-from .inline import form_of, may_cast
+from .inline import NAMED, form_of, may_cast
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
@@ -216,7 +216,8 @@ def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
     if chars[-1] != result or not all(
             isinstance(k, type) or may_cast(k.char, c) for k, c in zip(kinds, chars[:-1], strict=True)):
         return None
-    if form_of(op.fn, chars) is not None:
+    bounded = op.fn is NAMED["clip"] and result in "fd" and any(dag.value(n).shape for n, _ in operands[1:])
+    if form_of(op.fn, chars) is not None and not bounded:
         return _Way(op.fn.__name__, chars[:-1], result, None)
     return _called(dag, op.fn, loop, operands, kinds, chars)
 

@@ -27,8 +27,8 @@ BUFFER = 1 << 14
 TILE = 256
 """Lanes that are transposed at a time, at most."""
 ROWS_WORD, LENGTH_WORD, TILE_WORD = MOST_AXES - 2, MOST_AXES - 1, MOST_AXES
-"""Where the block has the number of outer rows, if chunks are lanes, the length of a row, and the lanes in a tile: there
-are no more outer axes than lie before them."""
+"""Where the block has the number of outer rows, if chunks are lanes, the length of a row, and the lanes in a tile:
+there are no more outer axes than lie before them."""
 _MOST_ARRAYS = 8
 _UNROLLED_STEPS = 8
 """Sums of longer expressions are kept before they are added up, so that their text stands there once."""
