@@ -99,6 +99,26 @@ def test_a_layer_is_a_product_and_one_kernel():
     assert plan_of(layer)[:2] == (2, 1)
 
 
+def test_an_image_filter_is_one_kernel():
+    """What costs little and is read through slices alone is computed anew for each of them; twice, if need be."""
+    np = module_under_test()
+    image = np.array(real.random.default_rng(0).integers(0, 256, (90, 100, 3)).astype("B"))
+
+    def filtered(image):
+        wide = image.astype(np.int16)
+        rows = wide[:-2] + 2 * wide[1:-1] + wide[2:]
+        blur = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) >> 4
+        return np.clip(2 * wide[1:-1, 1:-1] - blur, 0, 255).astype(np.uint8)
+    assert plan_of(filtered(image)) == (1, 1, 1)
+    wide = image.astype(np.int16)
+    rows = wide[:-2] + 2 * wide[1:-1] + wide[2:]
+    assert plan_of(rows)[:2] == (2, 1)
+    halves = (lambda f: (f[1:] + f[:-1]) * 0.5)(image.astype(np.float32))
+    assert plan_of(halves) == (1, 1, 1)
+    outer = (lambda i: i[:, None] * i[None, :])(image[0, :, 0] + np.uint8(1))
+    assert plan_of(outer)[0] == 2
+
+
 def test_dear_work_is_not_done_twice():
     """Two users of one result, in different spaces: it is computed once, and written."""
     np, x = operands((300, 300))

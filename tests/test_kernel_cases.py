@@ -335,3 +335,31 @@ def test_clipping_and_shifts(dtype):
     agree(lambda np, x, y: clipped(np, x * 100, y * 70), (40, 50), (40, 50), dtype=dtype)
     if dtype not in "fd":
         agree(lambda np, x, y: shifted(np, x * 31, y * 5), (40, 50), (40, 50), dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", "Bhiq")
+def test_integers_that_are_read_through_slices(dtype):
+    def twice(np, x, y):
+        wide = (x * 40).astype("i") + 3
+        rows = wide[:-2] + 2 * wide[1:-1] + wide[2:]
+        return ((rows[:, :-2] ^ rows[:, 2:]) >> 2) + wide[1:-1, 1:-1] + y[0, 2:]
+
+    def turned(np, x, y):
+        a = x * 3 + y
+        return a[::-1, ::2] - a[:, 1::2], (a[1:] + a[:-1]).sum(0), np.where(a[:, ::-1] > 4, a[:, ::-1], 1)
+
+    def sums(np, x, y):
+        a = (x ^ y).astype("f")
+        return ((a[:, 1:] - a[:, :-1]) ** 2).sum(-1), a[0], np.exp(a[1:] * 0.01 + a[:-1])
+
+    def newaxes(np, x, y):
+        a = (x + y)[0]
+        return a[:, None] * a[None, :], a[None, 3:, None] + (a[2:-1] * 2)[None, :, None]
+
+    def many(np, x, y):
+        for _ in range(6):
+            x = x[1:] + x[:-1]
+        return x * 2 + 1
+    for program in (twice, turned, sums, newaxes, many):
+        agree(program, (40, 50), (40, 50), dtype=dtype)
+        agree(program, (300, 400), (300, 400), dtype=dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from operator import getitem
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..ir.dtypes import record_of
 from ..schedule.fuse import Group, Role
 from ..schedule.plan import Plan
 from . import fidelity, loops, native
-from .inline import NAMED, form_of, may_cast
+from .inline import FORMS, NAMED, form_of, may_cast
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
@@ -37,6 +38,9 @@ class Fused(NamedTuple):
         The operations, in program order.
     reads : tuple of (int, int, int)
         For each input: the number of what is read, and the operation and position by which it is (for its view).
+    paths : dict of int to tuple of (int, int)
+        For inputs of operations that are computed anew for each view of them: the operands, from the input's own
+        reader out, whose views lead to the space.
     writes : tuple of int
         The operations whose results are the outputs.
     space : tuple of (int, int)
@@ -52,6 +56,7 @@ class Fused(NamedTuple):
     kernel: Kernel
     members: tuple[int, ...]
     reads: tuple[tuple[int, int, int], ...]
+    paths: dict[int, tuple[tuple[int, int], ...]]
     writes: tuple[int, ...]
     space: tuple[int, int]
     rows: int
@@ -65,11 +70,19 @@ def available() -> bool:
     return platform.machine() in ("x86_64", "AMD64") and native.available() and loops.available()
 
 
+def sliced(view: Any) -> bool:
+    """Whether a view is made by slices alone, so that it fits any array of the shape."""
+    return view is not None and all(fn is getitem and len(args) == 1 for fn, args in view.attrs)
+
+
 class NoKernels:
     """The roles where there is no engine for kernels."""
 
     def role(self, number: int) -> Role:
         return Role("no kernels")
+
+    def sliced(self, number: int, position: int) -> bool:
+        return False
 
 
 class _Way(NamedTuple):
@@ -95,7 +108,21 @@ class Kernels:
         if isinstance(way, str):
             return Role(way)
         return Role("", "store" if way.name == "store" else "reduce" if way.rows else "map", way.rows,
-                    way.name in ("where", "masked") or (way.name == "call" and len(way.chars) > 1))
+                    way.name in ("where", "masked") or (way.name == "call" and len(way.chars) > 1),
+                    self._quiet(number, way))
+
+    def _quiet(self, number: int, way: _Way) -> bool:
+        """Whether it is arithmetic of integers, or their cast to floats, which raise no flags, on arrays of its own
+        shape and numbers."""
+        shape = self.dag.value(number).shape
+        quiet = way.name == "cast" if way.result in "fd" else way.name == "cast" or way.name in FORMS
+        return quiet and not set("fd") & set(way.chars) and all(
+            view.shape == shape if view is not None else self.dag.value(n).shape in (shape, (), None)
+            for n, view in self.dag.operands(number))
+
+    def sliced(self, number: int, position: int) -> bool:
+        """Whether the view through which an operand is read is made of slices alone."""
+        return sliced(self.graph.views[number][position])
 
     def way(self, number: int) -> _Way | str:
         """How an operation is done in a kernel, or why it is not."""
@@ -267,23 +294,21 @@ class _Maker:
         self.steps: list[Step] = []
         self.values: dict[int, int] = {}
         self.cast: dict[tuple[int, str], int] = {}
+        self.again: dict[Any, int] = {}
         self.rows = set(group.rows)
+        self.inlined = set(group.inlined)
+        self.paths: dict[int, tuple[tuple[int, int], ...]] = {}
         self.count = 0
 
     def make(self, wanted: set[int]) -> Fused:
         members, ways = self.group.members, self.ways
         for number in members:
-            for k, operand in self.operands(number):
-                if operand.number not in ways:
-                    self.read(number, k, operand.number, operand.view)
+            if number not in self.inlined:
+                self.read_all(number, ())
         self.count = len(self.inputs)
         for number in members:
-            way = ways[number]
-            operands = [self.converted(
-                self.values[operand.number] if operand.number in ways else self.known[
-                    self.key(number, k, operand.number, operand.view)], way.chars[k])
-                for k, operand in self.operands(number)]
-            self.values[number] = self.done(way, operands)
+            if number not in self.inlined:
+                self.values[number] = self.computed(number, ())
         writes = tuple(number for number in members if number in wanted)
         outputs: list[int] = []
         for number in writes:
@@ -293,10 +318,35 @@ class _Maker:
             outputs.append(value)
         kernel = Kernel(tuple(self.inputs), tuple(self.steps), tuple(outputs))
         rows = next((way.rows for way in ways.values() if way.rows), 0)
-        return Fused(kernel, members, tuple(self.reads), writes, self.space(), rows,
+        return Fused(kernel, members, tuple(self.reads), self.paths, writes, self.space(), rows,
                      frozenset(number for number in members if ways[number].name == "store"),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
                      frozenset(i for i, number in enumerate(writes) if number in self.rows))
+
+    def read_all(self, number: int, path: Any) -> None:
+        """Makes inputs of what an operation reads; of what those read that are computed anew for it."""
+        for k, operand in self.operands(number):
+            further = ((number, k), *path) if operand.view is not None else path
+            if operand.number in self.inlined:
+                self.read_all(operand.number, further)
+            elif operand.number not in self.ways:
+                self.read(number, k, operand.number, operand.view, path)
+
+    def computed(self, number: int, path: Any) -> int:
+        """The value of an operation, where its result is read through the views on the path."""
+        way, operands = self.ways[number], []
+        for k, operand in self.operands(number):
+            further = ((number, k), *path) if operand.view is not None else path
+            if operand.number in self.inlined:
+                value = self.again.get((operand.number, further))
+                if value is None:
+                    value = self.again[operand.number, further] = self.computed(operand.number, further)
+            elif operand.number in self.ways:
+                value = self.values[operand.number]
+            else:
+                value = self.known[self.key(number, k, operand.number, operand.view, path)]
+            operands.append(self.converted(value, way.chars[k]))
+        return self.done(way, operands)
 
     def operands(self, number: int) -> Any:
         """The operands that a kernel reads: not the array into which a store writes."""
@@ -337,22 +387,22 @@ class _Maker:
 
     def space(self) -> tuple[int, int]:
         for number in self.group.members:
-            if number not in self.rows and self.ways[number].name != "store":
+            if number not in self.rows and number not in self.inlined and self.ways[number].name != "store":
                 return number, -1
         number = next(n for n in self.group.members if self.ways[n].rows)
         return number, 0
 
-    def key(self, number: int, position: int, operand: int, view: Any) -> Any:
+    def key(self, number: int, position: int, operand: int, view: Any, path: Any) -> Any:
         """What is one input: an operand; through views it is another each time, for graphs of one key differ in which
         views are the same."""
-        if view is not None:
-            return number, position
+        if view is not None or (path and not _is_number(self.dag.value(operand), view)):
+            return number, position, path
         char = self.ways[number].chars[position]
         return operand, char if _is_number(self.dag.value(operand), view) else "", number in self.rows and not (
             self.ways[number].rows)
 
-    def read(self, number: int, position: int, operand: int, view: Any) -> None:
-        key = self.key(number, position, operand, view)
+    def read(self, number: int, position: int, operand: int, view: Any, path: Any) -> None:
+        key = self.key(number, position, operand, view, path)
         if key in self.known:
             return
         value = self.dag.value(operand)
@@ -362,6 +412,8 @@ class _Maker:
         else:
             kind = ROW if number in self.rows and not self.ways[number].rows else ARRAY
             self.inputs.append(Input(kind, (view.dtype if view is not None else value.dtype).char))
+            if path:
+                self.paths[len(self.reads)] = path
         self.reads.append((operand, number, position))
 
     def char(self, value: int) -> str:

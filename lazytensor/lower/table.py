@@ -151,7 +151,8 @@ class KernelRecord:
         self.wait = self.penalty = 0
         self.arrays = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind != NUMBER)
         self.slots = tuple(self.reads[i][0] for i in self.arrays)
-        self.plain = not any(any(records[fused.members.index(self.reads[i][1])].viewed) for i in self.arrays)
+        self.plain = not fused.paths and not any(
+            any(records[fused.members.index(self.reads[i][1])].viewed) for i in self.arrays)
         self.numbers = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind == NUMBER)
 
 

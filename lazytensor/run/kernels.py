@@ -15,6 +15,7 @@ import numpy as np
 
 from ..config import current
 from ..ir.capture import Graph
+from ..lower.fused import sliced
 from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord, Record
 from . import floating, launch, pool
@@ -39,6 +40,9 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     if record.wait:
         record.wait -= 1
         return False
+    for path in record.fused.paths.values():
+        if not all(sliced(graph.views[member][k]) for member, k in path):
+            return False
     if record.stores:
         return _run_storing(record, graph, values)
     bound = graph.bound.get(record)
@@ -157,8 +161,16 @@ def _inputs(record: KernelRecord, graph: Graph, values: list[Any]) -> list[Any]:
         slot, member, k = record.reads[i]
         array = values[slot]
         view = views[member][k]
-        arrays.append(array if view is None else apply_view(view.attrs, array))
+        array = array if view is None else apply_view(view.attrs, array)
+        arrays.append(_along(record.fused.paths[i], graph, array) if i in record.fused.paths else array)
     return arrays
+
+
+def _along(path: tuple[tuple[int, int], ...], graph: Graph, array: Any) -> Any:
+    """What the views of results that are not made see of an operand of theirs. (Slices, so they fit any array.)"""
+    for member, k in path:
+        array = apply_view(graph.views[member][k].attrs, array)
+    return array
 
 
 def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph: Graph, values: list[Any],
