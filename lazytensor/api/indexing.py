@@ -16,6 +16,7 @@ from ..ir.dtypes import NUMERIC
 from ..ir.layout import shadow
 from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
+from ..run import masking
 from ..run.floating import in_force, unchanged
 from .build import (
     NOT_AN_ARRAY,
@@ -167,7 +168,9 @@ def _advanced(self: Any, index: Any) -> Any:
                           _getframe(3))
             return handle(node) if shape else wrap(peek(self)[picked])
     try:
-        return wrap(peek(self)[_real(index)])
+        array, real = peek(self), _real(index)
+        chosen = masking.picked(array, real) if type(real) is _ndarray else None
+        return wrap(array[real] if chosen is None else chosen)
     except ValueError as error:
         if str(error) != NOT_AN_ARRAY:
             raise
@@ -196,6 +199,7 @@ def setitem(self: Any, index: Any, value: Any) -> None:
                 return
     elif kind is Tensor and v.__class__ is Node and self._state is None and _store_quickly(self, index, value):
         return
+    v = buffer = None  # else they would count as holders of the memory
     _general_setitem(self, index, value)
 
 
@@ -253,7 +257,9 @@ def _general_setitem(self: Any, index: Any, value: Any) -> None:
     if not done:
         real = export(self)
         stored = value if self._value.dtype.hasobject and type(value) in (Tensor, list, tuple) else looked_at(value)
-        at_line(operator.setitem, (real, _real(index), stored))
+        where = _real(index)
+        if type(where) is not _ndarray or not masking.put(real, where, stored):
+            at_line(operator.setitem, (real, where, stored))
 
 
 def _is_itself(self: Any, index: Any, value: Any) -> bool:
