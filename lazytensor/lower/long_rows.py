@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .emit import Emitter, Flags, Text, dear, passes_of, sum_texts
+from .emit import Emitter, Flags, Text, dear, passes_of
 from .inline import FORMS, stored
 from .kernel import Kernel
 
@@ -50,7 +50,6 @@ def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
     phases: list[Phase] = []
     declared: dict[str, None] = {}
     imports: dict[str, int] = {}
-    sums: set[str] = set()
     done: set[int] = set()
     for p, (steps, _, rows) in enumerate(passes):
         reduces = [n for n in rows if kernel.steps[n - len(kernel.inputs)].name == "reduce"]
@@ -71,8 +70,7 @@ def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
             texts.append(part.text())
             declared.update(part.code.declared)
             imports.update(part.imports)
-            sums |= part.sums
-    text = "\n".join(declared) + "\n" + sum_texts(sums) + "\n".join(texts)
+    text = "\n".join(declared) + "\n" + "\n".join(texts)
     return Text(text, imports), tuple(phases)
 
 
@@ -197,8 +195,7 @@ class _Tree(_Part):
         source = code.let(f"getelementptr {kind}, ptr {base}, i64 %start")
         target = code.let(f"getelementptr i64, ptr %out, i64 {j}")
         if step.loop[0] is np.add:
-            self.sums.add(char)
-            total = code.let(f"call {kind} @sum_{char}(ptr {source}, i64 %n)")
+            total = self.sum(char, source, "%n")
         else:
             place = code.alloca(kind, 16)
             first = code.let(f"load {kind}, ptr {source}, align {np.dtype(char).itemsize}")

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from . import routines
 from .emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Emitter, Flags, Text, passes_of
 from .inline import FLOATS, FORMS, cast, constant, element, splat, stored, vector
 from .kernel import NUMBER, ROW, Kernel, Step
 from .long_rows import AMBIGUOUS
-from .transpose import TRANSPOSE
 
 LONGEST = 128
 """The longest row for which NumPy's sum does not split."""
@@ -108,7 +108,7 @@ class _Packed(Emitter):
         raised = code.let(f"load i32, ptr {self.ambiguous}")
         code.add(f"ret i32 {code.let(f'or i32 {raised}, {self.flags.read()}')}")
         body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %first, i64 %last, i64 %start, i64 %stop)")
-        return Text("\n".join(code.declared) + "\n" + self.transposes() + body, self.imports)
+        return Text("\n".join(code.declared) + "\n" + body, self.imports)
 
     def is_still(self, array: int) -> str:
         """Whether an array is the same for all outer rows."""
@@ -118,16 +118,14 @@ class _Packed(Emitter):
             bits = code.let(f"or i64 {bits}, {self.load_word(self.layout.stride(array) + 1 + axis)}")
         return code.let(f"icmp eq i64 {bits}, 0")
 
-    def transposes(self) -> str:
-        sizes = sorted({np.dtype(self.chars[n]).itemsize for n in self.buffers})
-        return "".join(TRANSPOSE.replace("BITS", str(8 * size)).replace("SIZE", str(size)) for size in sizes)
-
     def pack(self, value: int, base: str, buffer: str) -> None:
         """Transposes the tile of an array into its buffer."""
         code, array = self.code, self.array_of[value]
         source = self.strided(base, self.place, self.across[array])
-        size = np.dtype(self.chars[value]).itemsize
-        code.add(f"call void @transpose{8 * size}(ptr {source}, i64 {self.across[array]}, i64 {self.inner[array]}, "
+        name = f"transpose{8 * np.dtype(self.chars[value]).itemsize}"
+        self.imports[name] = routines.address(name)
+        code.declare(f"declare void @{name}(ptr, i64, i64, ptr, i64, i64, i64)")
+        code.add(f"call void @{name}(ptr {source}, i64 {self.across[array]}, i64 {self.inner[array]}, "
                  f"ptr {buffer}, i64 {self.tile}, i64 {self.count}, i64 {self.length})")
 
     # ---- an outer row ------------------------------------------------------------------------------------------------
