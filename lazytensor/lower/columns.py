@@ -94,7 +94,7 @@ class _Columns(Emitter):
             start = "0.0" if name == "add" else largest
         else:
             info = np.iinfo(char)
-            start = str(info.max if name == "minimum" else info.min)
+            start = "0" if name == "add" else str(info.max if name == "minimum" else info.min)
         kind = stored(char)
         self.vectors(lambda i, width: self.code.add(
             f"store {vector(kind, width)} {constant(kind, start, width)}, ptr "

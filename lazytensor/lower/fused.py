@@ -20,8 +20,9 @@ from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
 _CHARS = frozenset("?bhilqBHILQfd")
 _REDUCTIONS: dict[str, Any] = {"sum": np.add, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
-                               "min": np.minimum}
-"""What reductions of floats are made of; of integers `max` and `min` are the same."""
+                               "min": np.minimum, "any": np.maximum, "all": np.minimum, "argmin": np.argmin,
+                               "argmax": np.argmax}
+"""What reductions are made of. `any` and `all` are the extremes of bytes that are 0 or 1."""
 
 
 _CUT = frozenset(("fmax", "fmin"))
@@ -180,10 +181,10 @@ class Kernels:
         name = value.op.name
         if isinstance(kind, type) or view is not None or source.layout is not None or value.layout is not None:
             return "it reduces what is not in C order"
-        ok = kind.char in "fd" or (name in ("max", "min") and kind.char in _CHARS - {"?"})
+        taken = _taken(name, kind.char, result)
         if type(given.get("ddof", 0)) is not int:
             return f"{name} with ddof={given['ddof']!r} is left to NumPy"
-        if not ok or kind.char != result or given.keys() - {"axis", "keepdims", "ddof"} or not source.shape:
+        if not taken or given.keys() - {"axis", "keepdims", "ddof"} or not source.shape:
             return f"{name} of {kind} is left to NumPy"
         ndim = len(source.shape)
         axis = given.get("axis")
@@ -193,11 +194,12 @@ class Kernels:
         if not axes or not (first or axes == tuple(range(ndim - len(axes), ndim))):
             return "it reduces other axes than the first or the last"
         ufunc = _REDUCTIONS[name]
-        dtypes = (kind,) * 3
-        if name in ("max", "min") and loops.strided_loop(ufunc, dtypes) is None:
+        dtypes = (np.dtype(taken),) * 3
+        if not name.startswith("arg") and taken not in "fd" and loops.strided_loop(ufunc, dtypes) is None:
             return "NumPy does not give its loop"
         rows = -len(axes) if first else len(axes)
-        return _Way(name, (result,), result, (ufunc, dtypes, int(given.get("ddof", 0))), rows)
+        first_char = "?" if name in ("any", "all") else taken
+        return _Way(name, (first_char,), result, (ufunc, dtypes, int(given.get("ddof", 0))), rows)
 
     def kernels(self, plan: Plan) -> dict[int, Fused]:
         """The kernels of a plan, by the first operation of each group."""
@@ -216,9 +218,23 @@ class Kernels:
         if any(isinstance(way, str) for way in ways) or all(way.name == "store" for way in ways):  # type: ignore[union-attr]
             return False
         if all(n in group.rows for n in group.members):
-            return any(way.name in ("var", "std") for way in ways) or sum(  # type: ignore[union-attr]
+            return any(way.name in ("var", "std", "argmin", "argmax") for way in ways) or sum(  # type: ignore[union-attr]
                 way.rows != 0 for way in ways) > 1  # type: ignore[union-attr]
         return len(ways) > 1 or ways[0].name in ("call", "masked")  # type: ignore[union-attr]
+
+
+def _taken(name: str, char: str, result: str) -> str:
+    """The dtype in which elements are reduced, "" where that is left to NumPy: floats as they are, integers without
+    regard to their order."""
+    if name in ("any", "all"):
+        return "B" if char in _CHARS and result == "?" else ""
+    if name in ("argmin", "argmax"):
+        return ("B" if char == "?" else char) if char in _CHARS and result == np.dtype(np.intp).char else ""
+    if char in "fd":
+        return char if result == char else ""
+    if name == "sum":
+        return result if result in "lLqQ" and may_cast(char, result) else ""
+    return char if name in ("max", "min") and char != "?" and result == char else ""
 
 
 def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
@@ -369,13 +385,17 @@ class _Maker:
     def reduced(self, way: _Way, x: int) -> int:
         """A reduction: `mean`, `var` and `std` in the steps that NumPy does them in."""
         ufunc, dtypes, ddof = way.loop
-        char = way.result
+        char = str(dtypes[0].char)
 
         def reduce(value: int) -> int:
             return self.add(Step("reduce", char, (value,), (ufunc, dtypes)))
 
         def per(value: int, less: int) -> int:
             return self.add(Step("per", char, (value,), less))
+        if way.name in ("any", "all"):
+            return self.converted(reduce(self.converted(x, char)), "?")
+        if way.name in ("argmin", "argmax"):
+            return self.add(Step("reduce", way.result, (x,), (ufunc, dtypes)))
         if way.name in ("sum", "max", "min"):
             return reduce(x)
         mean = per(reduce(x), 0)

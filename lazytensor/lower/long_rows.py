@@ -194,7 +194,7 @@ class _Tree(_Part):
         base = saved.get(operand) or self.pointers[self.array_of[operand]]
         source = code.let(f"getelementptr {kind}, ptr {base}, i64 %start")
         target = code.let(f"getelementptr i64, ptr %out, i64 {j}")
-        if step.loop[0] is np.add:
+        if step.loop[0] is np.add and char in "fd":
             total = self.sum(char, source, "%n")
         else:
             place = code.alloca(kind, 16)
@@ -288,7 +288,7 @@ class _Fold(_Part):
             if value in self.reduces:
                 place = code.let(f"getelementptr i64, ptr {results}, i64 {self.reduces.index(value)}")
                 x = code.let(f"load {kind}, ptr {place}")
-                if self.step(value).loop[0] is np.add:
+                if self.step(value).loop[0] is np.add and char in "fd":
                     x = code.let(f"fadd {kind} {x}, 0.0")
                 elif char in "fd":
                     zero = code.let(f"zext i1 {code.let(f'fcmp oeq {kind} {x}, 0.0')} to i32")

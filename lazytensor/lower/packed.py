@@ -303,9 +303,9 @@ class _Packed(Emitter):
 
     def summed(self, reduces: list[int], at: Callable[[str], dict[int, str]]) -> dict[int, str]:
         """NumPy's pairwise sum of up to 128: eight accumulators, then what is left one by one."""
-        code, v = self.code, self.lanes
-        kinds = [vector(element(self.step(n).char), v) for n in reduces for _ in range(8 if self.adds(n) else 1)]
-        starts = [self.neutral(n) for n in reduces for _ in range(8 if self.adds(n) else 1)]
+        code = self.code
+        kinds = [kind for n in reduces for kind in (self.held(n) * 8 if self.adds(n) else self.held(n))]
+        starts = [x for n in reduces for x in (self.neutral(n) * 8 if self.adds(n) else self.neutral(n))]
 
         def eight(k: str, held: list[str]) -> list[str]:
             held = list(held)
@@ -314,65 +314,105 @@ class _Packed(Emitter):
                 values = at(here)
                 place = 0
                 for n in reduces:
-                    slot = place + (j if self.adds(n) else 0)
-                    held[slot] = self.taken_in(n, held[slot], self.operand(self.step(n).operands[0], here, values))
-                    place += 8 if self.adds(n) else 1
+                    many = 8 if self.adds(n) else len(self.held(n))
+                    first = place + (j if self.adds(n) else 0)
+                    slots = slice(first, first + len(self.held(n)))
+                    held[slots] = self.taken_in(n, held[slots], here, values)
+                    place += many
             return held
         held = self.carried("0", self.whole, 8, kinds, starts, eight)
-        begun: dict[int, str] = {}
-        for n, kind in zip(reduces, (vector(element(self.step(n).char), v) for n in reduces), strict=True):
+        begun: dict[int, list[str]] = {}
+        for n in reduces:
             if self.adds(n):
-                eights, held = held[:8], held[8:]
+                (kind,), eights, held = self.held(n), held[:8], held[8:]
                 while len(eights) > 1:
                     eights = [code.let(f"fadd {kind} {a}, {b}") for a, b in zip(eights[::2], eights[1::2], strict=True)]
-                begun[n] = eights[0]
+                begun[n] = eights
             else:
-                begun[n], held = held[0], held[1:]
+                begun[n], held = held[:len(self.held(n))], held[len(self.held(n)):]
         found = self.folded(self.whole, self.length, reduces, begun, at)
         for n in reduces:
             if self.adds(n):
-                kind = vector(element(self.step(n).char), v)
-                found[n] = code.let(f"fadd {kind} {found[n]}, {constant(element(self.step(n).char), '0.0', v)}")
+                (kind,), zero = self.held(n), constant(element(self.step(n).char), "0.0", self.lanes)
+                found[n] = code.let(f"fadd {kind} {found[n]}, {zero}")
         return found
 
-    def folded(self, start: str, stop: str, reduces: list[int], begun: dict[int, str],
+    def folded(self, start: str, stop: str, reduces: list[int], begun: dict[int, list[str]],
                at: Callable[[str], dict[int, str]]) -> dict[int, str]:
         """The elements from `start` to `stop` of each row, one after the other."""
-        kinds = [vector(element(self.step(n).char), self.lanes) for n in reduces]
-
         def one(k: str, held: list[str]) -> list[str]:
-            values = at(k)
-            return [self.taken_in(n, x, self.operand(self.step(n).operands[0], k, values))
-                    for n, x in zip(reduces, held, strict=True)]
-        found = self.carried(start, stop, 1, kinds, [begun[n] for n in reduces], one)
-        return dict(zip(reduces, found, strict=True))
+            values, new = at(k), []
+            for n in reduces:
+                many = len(self.held(n))
+                new += self.taken_in(n, held[:many], k, values)
+                held = held[many:]
+            return new
+        found = self.carried(start, stop, 1, [kind for n in reduces for kind in self.held(n)],
+                             [x for n in reduces for x in begun[n]], one)
+        results = {}
+        for n in reduces:
+            many = len(self.held(n))
+            results[n], found = found[many - 1], found[many:]
+        return results
 
-    def neutral(self, value: int) -> str:
+    def finds_place(self, value: int) -> bool:
+        return self.step(value).loop[0].__name__.startswith("arg")
+
+    def reduced_char(self, value: int) -> str:
+        """The dtype of the elements that are reduced."""
+        return self.chars[self.step(value).operands[0]]
+
+    def held(self, value: int) -> list[str]:
+        """The types of what a reduction carries along the rows: its result last."""
+        kind = vector(element(self.reduced_char(value)), self.lanes)
+        return [kind, vector("i64", self.lanes)] if self.finds_place(value) else [kind]
+
+    def neutral(self, value: int) -> list[str]:
         """What a reduction starts from: what changes no element."""
-        step = self.step(value)
-        name, char = step.loop[0].__name__, step.char
-        if char in FLOATS:
-            start = {"add": "-0.0", "minimum": "0x7FF0000000000000", "maximum": "0xFFF0000000000000"}[name]
+        name, char = self.step(value).loop[0].__name__, self.reduced_char(value)
+        smallest = name in ("minimum", "argmin")
+        if name == "add":
+            start = "-0.0" if char in FLOATS else "0"
+        elif char in FLOATS:
+            start = "0x7FF0000000000000" if smallest else "0xFFF0000000000000"
         else:
-            start = str(np.iinfo(char).max if name == "minimum" else np.iinfo(char).min)
-        return constant(element(char), start, self.lanes)
+            start = str(np.iinfo(char).max if smallest else np.iinfo(char).min)
+        found = [constant(element(char), start, self.lanes)]
+        return [*found, constant("i64", "0", self.lanes)] if self.finds_place(value) else found
 
-    def taken_in(self, value: int, held: str, x: str) -> str:
-        """An element of each row into a reduction. Which of two zeros NumPy's extreme is depends on its vectors."""
-        code, step = self.code, self.step(value)
-        name, char = step.loop[0].__name__, step.char
+    def taken_in(self, value: int, held: list[str], k: str, values: dict[int, str]) -> list[str]:
+        """Element k of each row into a reduction."""
+        step, char = self.step(value), self.reduced_char(value)
+        x, name = self.operand(step.operands[0], k, values), step.loop[0].__name__
+        if self.finds_place(value):
+            return self.nearer(name, char, held, x, k)
         if char in FLOATS and name != "add":
-            kind, bits = vector(element(char), self.lanes), vector("i1", self.lanes)
-            integer = vector("i32" if char == "f" else "i64", self.lanes)
-            differ = code.let(f"icmp ne {integer} {code.let(f'bitcast {kind} {held} to {integer}')}, "
-                              f"{code.let(f'bitcast {kind} {x} to {integer}')}")
-            equal = code.let(f"fcmp oeq {kind} {held}, {x}")
-            both = code.let(f"and {bits} {differ}, {equal}")
-            some = code.let(f"bitcast {bits} {both} to i{self.lanes}")
-            flag = code.let(f"select i1 {code.let(f'icmp ne i{self.lanes} {some}, 0')}, i32 {AMBIGUOUS}, i32 0")
-            old = code.let(f"load i32, ptr {self.ambiguous}")
-            code.add(f"store i32 {code.let(f'or i32 {old}, {flag}')}, ptr {self.ambiguous}")
-        return FORMS[name].emit(code, char, self.lanes, (held, x))
+            self.note_zeros(char, held[0], x)
+        return [FORMS[name].emit(self.code, char, self.lanes, (held[0], x))]
+
+    def nearer(self, name: str, char: str, held: list[str], x: str, k: str) -> list[str]:
+        """The extreme so far and its place: the first one, and the first NaN before all."""
+        code, kind, bits = self.code, vector(element(char), self.lanes), vector("i1", self.lanes)
+        best, place = held
+        better = FORMS["less" if name == "argmin" else "greater"].emit(code, char, self.lanes, (x, best))
+        if char in FLOATS:
+            odd, even = code.let(f"fcmp uno {kind} {x}, {x}"), code.let(f"fcmp ord {kind} {best}, {best}")
+            better = code.let(f"or {bits} {better}, {code.let(f'and {bits} {odd}, {even}')}")
+        places = vector("i64", self.lanes)
+        return [code.let(f"select {bits} {better}, {kind} {x}, {kind} {best}"),
+                code.let(f"select {bits} {better}, {places} {splat(code, k, 'i64', self.lanes)}, {places} {place}")]
+
+    def note_zeros(self, char: str, held: str, x: str) -> None:
+        """Which of two zeros NumPy's extreme is depends on its vectors."""
+        code, kind, bits = self.code, vector(element(char), self.lanes), vector("i1", self.lanes)
+        integer = vector("i32" if char == "f" else "i64", self.lanes)
+        differ = code.let(f"icmp ne {integer} {code.let(f'bitcast {kind} {held} to {integer}')}, "
+                          f"{code.let(f'bitcast {kind} {x} to {integer}')}")
+        both = code.let(f"and {bits} {differ}, {code.let(f'fcmp oeq {kind} {held}, {x}')}")
+        some = code.let(f"bitcast {bits} {both} to i{self.lanes}")
+        flag = code.let(f"select i1 {code.let(f'icmp ne i{self.lanes} {some}, 0')}, i32 {AMBIGUOUS}, i32 0")
+        old = code.let(f"load i32, ptr {self.ambiguous}")
+        code.add(f"store i32 {code.let(f'or i32 {old}, {flag}')}, ptr {self.ambiguous}")
 
     def operand(self, value: int, k: str, values: dict[int, str]) -> str:
         """A value at element k of the rows."""

@@ -211,6 +211,8 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
     if not prod(shape) or len(arrays) > MOST_ARRAYS:
         return None
     along = [_along(shape, a, rows if k in by_row and rows > 0 else 0) for k, a in enumerate(arrays)]
+    if rows < 0 and kernel.finds_places:
+        return None
     if rows < 0:
         return _bind_columns(kernel, shape, along, arrays, -rows)
     if kernel.reduces:
@@ -221,7 +223,7 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
         side_by_side = _bind_packed(kernel, sizes, strides, arrays)
         if side_by_side is not None:
             return side_by_side
-        if sizes[-1] < LEAST_ROW:
+        if sizes[-1] < LEAST_ROW or kernel.finds_places:
             return None
         if sizes[-1] > MOST_ROW // max(1, row_bytes(kernel)) or (len(sizes) == 1 and sizes[0] >= LONG_ROW):
             return _bind_long(kernel, sizes, strides, arrays)
