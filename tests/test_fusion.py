@@ -96,7 +96,7 @@ def test_pairwise_distances_never_make_all_differences():
 def test_a_layer_is_a_product_and_one_kernel():
     np, x, w, b = operands((300, 200), (200, 100), (100,))
     layer = np.maximum(x @ w + b, 0)
-    assert plan_of(layer)[:2] == (2, 1)
+    assert plan_of(layer) == (2, 1, 1)
 
 
 def test_an_image_filter_is_one_kernel():

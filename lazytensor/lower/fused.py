@@ -50,6 +50,8 @@ class Fused(NamedTuple):
         How many of the space's last axes are reduced, negative for the first ones; 0 if nothing is.
     stores : frozenset of int
         The operations among them that write into a part of an array that is there.
+    over : tuple of int
+        The inputs over which the only output could be written: arrays of its kind that are read as they are.
     row_reads, row_writes : frozenset of int
         The inputs and outputs that have one element a row.
     """
@@ -62,6 +64,7 @@ class Fused(NamedTuple):
     space: tuple[int, int]
     rows: int
     stores: frozenset[int]
+    over: tuple[int, ...]
     row_reads: frozenset[int]
     row_writes: frozenset[int]
 
@@ -335,7 +338,7 @@ class _Maker:
         kernel = Kernel(tuple(self.inputs), tuple(self.steps), tuple(outputs))
         rows = next((way.rows for way in ways.values() if way.rows), 0)
         return Fused(kernel, members, tuple(self.reads), self.paths, writes, self.space(), rows,
-                     frozenset(number for number in members if ways[number].name == "store"),
+                     frozenset(number for number in members if ways[number].name == "store"), self.over(writes),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
                      frozenset(i for i, number in enumerate(writes) if number in self.rows))
 
@@ -411,6 +414,18 @@ class _Maker:
                 return number, -1
         number = next(n for n in self.group.members if self.ways[n].rows)
         return number, 0
+
+    def over(self, writes: tuple[int, ...]) -> tuple[int, ...]:
+        """See `Fused`. What raises flags may have to run again, piece by piece: operations of one array each."""
+        dag = self.dag
+        if len(writes) != 1 or self.rows or self.inlined or any(
+                way.rows or way.name in ("store", "masked") for way in self.ways.values()):
+            return ()
+        result, sources = dag.value(writes[0]), [n for n, _, _ in self.reads]
+        return tuple(i for i, (n, member, k) in enumerate(self.reads)
+                     if self.inputs[i].kind == ARRAY and dag.operands(member)[k].view is None and sources.count(n) == 1
+                     and (dag.value(n).shape, dag.value(n).dtype, dag.value(n).layout) == (
+                         result.shape, result.dtype, result.layout))
 
     def key(self, number: int, position: int, operand: int, view: Any, path: Any) -> Any:
         """What is one input: an operand; through views it is another each time, for graphs of one key differ in which

@@ -106,6 +106,10 @@ class KernelRecord:
         Whether there are such.
     rereads : frozenset of int
         Those whose array the kernel reads, too: it writes into new memory, and what it does not write is copied.
+    over : int
+        The input over which the result may be written if nobody else holds it, for nothing reads it later; or -1.
+    records : tuple of Record
+        Those that it stands for.
     arrays, numbers : tuple of int
         Which inputs are arrays, and which are not.
     slots : tuple of int
@@ -127,7 +131,8 @@ class KernelRecord:
     """
 
     __slots__ = ("fused", "span", "last", "reads", "outputs", "results", "live", "empties", "general", "account",
-                 "wait", "penalty", "arrays", "numbers", "stores", "rereads", "slots", "plain")
+                 "wait", "penalty", "arrays", "numbers", "stores", "rereads", "slots", "plain", "over",
+                 "records")
 
     def __init__(self, fused: Fused, records: tuple[Record, ...], slot: dict[int, int]) -> None:
         self.fused = fused
@@ -146,6 +151,9 @@ class KernelRecord:
         self.results = tuple((n, i) for n, i in index.items() if n in kept)
         self.live = tuple((place[n], i) for n, i in index.items() if _outlives(n, place[n], records))
         self.empties = tuple(sorted(empties - {s for s, _ in self.live}))
+        self.records = records
+        gone = {s for record in records for s in (*record.empties, record.out)}
+        self.over = next((i for i in fused.over if self.reads[i][0] in gone), -1)
         self.general = tuple(r for r in records if r.code == GENERAL)
         self.account = _accounts.setdefault(fused.kernel, Account())
         self.wait = self.penalty = 0
@@ -216,7 +224,8 @@ class Program:
         self.kernels: dict[int, KernelRecord] = {}
         self.rows = self._rows(fused)
         first = self.kernels.get(0)
-        self.alone = first if first and first.span == len(self.records) and not (self.needless or self.same) else None
+        self.alone = first if first and first.span == len(self.records) and first.over < 0 and not (
+            self.needless or self.same) else None
         numbers = [record.node for record in self.records]
         self.in_program_order = numbers == sorted(numbers)
 

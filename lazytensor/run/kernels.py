@@ -18,7 +18,7 @@ from ..ir.capture import Graph
 from ..lower.fused import sliced
 from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord, Record
-from . import floating, launch, pool
+from . import floating, in_place, launch, pool
 from .interpreter import apply_view
 from .taking import copied, take
 
@@ -43,6 +43,10 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     for path in record.fused.paths.values():
         if not all(sliced(graph.views[member][k]) for member, k in path):
             return False
+    if record.over >= 0 and in_place.possible(record, graph, values):
+        done = _run_over(record, graph, values)
+        if done is not None:
+            return done
     if record.stores:
         return _run_storing(record, graph, values)
     bound = graph.bound.get(record)
@@ -55,6 +59,27 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
             for n, large, shape, strides in bound.outputs]
     arrays = [values[slot] for slot in record.slots] if record.plain else _inputs(record, graph, values)
     return _launched(bound, record, graph, values, arrays + made, made)
+
+
+def _run_over(record: KernelRecord, graph: Graph, values: list[Any]) -> bool | None:
+    """The same where the result takes the place of an operand; None if it is to have memory of its own."""
+    slot, key = record.reads[record.over][0], (record, "over")
+    pieces: Any = graph.bound.get(key)
+    if pieces is None or (pieces is not _REFUSED and pieces.threads != current.threads):
+        bound = _bind(record, graph, values, key, [values[slot]])
+        if bound is None:
+            return False
+        pieces = graph.bound[key] = in_place.pieces_of(bound, values[slot]) or _REFUSED
+    if pieces is _REFUSED:
+        return None
+    arrays = [values[s] for s in record.slots] if record.plain else _inputs(record, graph, values)
+    flags = in_place.run(pieces, record, graph, values, [*arrays, values[slot]])
+    if flags < 0:
+        return False
+    record.penalty = min(2 * record.penalty + 1, _PATIENCE) if flags else 0
+    record.wait = record.penalty
+    values.append([values[slot]])
+    return True
 
 
 def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
@@ -219,9 +244,9 @@ def _space(record: KernelRecord, graph: Graph) -> tuple[int, ...]:
 
 def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targets: list[Any] | None = None) -> Any:
     """The kernel for these shapes and strides, once it pays."""
+    if not record.stores and not _pays(record, graph):
+        return None
     if targets is None:
-        if not _pays(record, graph):
-            return None
         nodes = [graph.nodes[number] for number, _ in record.outputs]
         targets = [pool.empty(node.shape, node.dtype, node.strides) for node in nodes]
     fused, space = record.fused, _space(record, graph)

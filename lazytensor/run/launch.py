@@ -199,6 +199,21 @@ class Launch:
         self.call: Any = None
         self.outputs = []
 
+    @property
+    def rows(self) -> int:
+        """How many rows of elements."""
+        return int(self.block[_ROWS])
+
+    @property
+    def length(self) -> int:
+        """How many elements a row has."""
+        return int(self.block[_LENGTH])
+
+    def cut(self, whole: int, per: int) -> None:
+        """Makes the chunks, of `whole` rows or elements in all, multiples of `per`."""
+        part = min(whole, -(-int(self.block[_PART]) // per) * per)
+        self.block[_PART], self.block[_CHUNKS] = part, -(-whole // part)
+
 
 def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: int = 0,
          by_row: frozenset[int] = frozenset()) -> Launch | LongRow | None:
@@ -452,17 +467,23 @@ def run(launch: Launch | LongRow, arrays: Sequence[Any], numbers: Sequence[Any])
             if flags < 0 or flags & AMBIGUOUS:
                 return REFUSED
         return flags
+    described = with_numbers(launch, numbers)
+    return REFUSED if described is None else int(launcher()(described[0], *arrays))
+
+
+def with_numbers(launch: Launch, numbers: Sequence[Any]) -> tuple[int, Any] | None:
+    """The address of the header with these numbers, and what keeps it; None if one does not fit."""
     if not numbers:
-        return int(launcher()(launch.address, *arrays))
+        return launch.address, launch.block
     known, block, address = launch.last  # read at once: another thread may change it
     if len(known) != len(numbers) or not all(map(is_, known, numbers)):
         filled = _filled(launch, numbers)
         if filled is None:
-            return REFUSED
+            return None
         block, address = filled, filled.ctypes.data
         if not any(isinstance(number, np.ndarray) for number in numbers):  # an array may get another value
             launch.last = tuple(numbers), block, address
-    return int(launcher()(address, *arrays))
+    return address, block
 
 
 def _filled(launch: Launch, numbers: Sequence[Any]) -> Any:

@@ -74,9 +74,15 @@ def _rereads(program: Program) -> frozenset[int]:
     return frozenset(n for kernel in program.kernels.values() for n in kernel.rereads)
 
 
+def _overs(program: Program) -> dict[int, int]:
+    """The operations whose kernel may write their result over what it reads, and over which value."""
+    return {kernel.outputs[0][0]: kernel.fused.reads[kernel.over][0]
+            for kernel in program.kernels.values() if kernel.over >= 0}
+
+
 def _step_lines(program: Program, graph: Graph) -> list[str]:
     """A table with a row for each operation, and a line before those that one kernel does."""
-    plan, within, rereads = program.plan, _within(program), _rereads(program)
+    plan, within, rereads, overs = program.plan, _within(program), _rereads(program), _overs(program)
     names = _names(plan)
     rows = []
     for step in plan.steps:
@@ -85,7 +91,8 @@ def _step_lines(program: Program, graph: Graph) -> list[str]:
         called = step.op.label or step.op.name
         name = f"same as {operands[0]}" if step.op is SAME else f"{called}({', '.join(operands)})"
         array = f"{node.dtype}{list(node.shape)}"
-        rows.append((names[step.node], name, array, _memory(step, node, names, within, rereads), floating.place(node)))
+        memory = _memory(step, node, names, within, rereads, overs)
+        rows.append((names[step.node], name, array, memory, floating.place(node)))
     widths = [max(len(row[k]) for row in rows) for k in range(4)]
     lines: list[str] = []
     for i, row in enumerate(rows):
@@ -104,9 +111,12 @@ def _operand(number: int, viewed: bool, names: dict[int, str], plan: Plan, graph
     return f"a view of {names[number]}" if viewed else names[number]
 
 
-def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, bool], rereads: frozenset[int]) -> str:
+def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, bool], rereads: frozenset[int],
+            overs: dict[int, int]) -> str:
     if step.node in rereads:
         return f"a new array, {_bytes(nbytes_of(node))}, for the old one is read beside"
+    if step.node in overs:
+        return f"in the memory of {names[overs[step.node]]}, if nothing else holds it"
     if not within.get(step.node, True):
         return INSIDE
     if not node.shape:
@@ -120,9 +130,9 @@ def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, boo
 
 def _notes(program: Program, graph: Graph) -> list[str]:
     """What is not said step by step."""
-    plan, within, rereads = program.plan, _within(program), _rereads(program)
+    plan, within, rereads, overs = program.plan, _within(program), _rereads(program), _overs(program)
     new = [node for step in plan.steps if (node := graph.nodes[step.node]).shape
-           and _memory(step, node, _Anything(), within, rereads).startswith("a new")]
+           and _memory(step, node, _Anything(), within, rereads, overs).startswith("a new")]
     kept = sum(step.value.kept for step in plan.steps)
     gone = len(graph.nodes) - len(plan.steps)
     lines = [f"arrays made: {len(new)} ({_bytes(sum(map(nbytes_of, new)))} in all), "
