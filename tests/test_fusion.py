@@ -79,6 +79,14 @@ def test_a_stencil_writes_into_its_array():
     assert plan_of(b) == (1, 1, 0)
 
 
+def test_a_stencil_of_its_own_array_is_one_kernel():
+    """The old value is read until the end, so the new one is written beside it; the step after takes its memory."""
+    np, a = operands((300, 300))
+    for _ in range(3):
+        a[1:-1, 1:-1] = 0.2 * (a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1])
+    assert plan_of(a) == (3, 3, 3)
+
+
 def test_pairwise_distances_never_make_all_differences():
     np, x, y = operands((200, 16), (150, 16))
     distances = np.sqrt(((x[:, None, :] - y[None, :, :]) ** 2).sum(-1))
@@ -88,7 +96,27 @@ def test_pairwise_distances_never_make_all_differences():
 def test_a_layer_is_a_product_and_one_kernel():
     np, x, w, b = operands((300, 200), (200, 100), (100,))
     layer = np.maximum(x @ w + b, 0)
-    assert plan_of(layer)[:2] == (2, 1)
+    assert plan_of(layer) == (2, 1, 1)
+
+
+def test_an_image_filter_is_one_kernel():
+    """What costs little and is read through slices alone is computed anew for each of them; twice, if need be."""
+    np = module_under_test()
+    image = np.array(real.random.default_rng(0).integers(0, 256, (90, 100, 3)).astype("B"))
+
+    def filtered(image):
+        wide = image.astype(np.int16)
+        rows = wide[:-2] + 2 * wide[1:-1] + wide[2:]
+        blur = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) >> 4
+        return np.clip(2 * wide[1:-1, 1:-1] - blur, 0, 255).astype(np.uint8)
+    assert plan_of(filtered(image)) == (1, 1, 1)
+    wide = image.astype(np.int16)
+    rows = wide[:-2] + 2 * wide[1:-1] + wide[2:]
+    assert plan_of(rows)[:2] == (2, 1)
+    halves = (lambda f: (f[1:] + f[:-1]) * 0.5)(image.astype(np.float32))
+    assert plan_of(halves) == (1, 1, 1)
+    outer = (lambda i: i[:, None] * i[None, :])(image[0, :, 0] + np.uint8(1))
+    assert plan_of(outer)[0] == 2
 
 
 def test_dear_work_is_not_done_twice():

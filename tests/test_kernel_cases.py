@@ -204,3 +204,162 @@ def test_a_dtype_keeps_its_character():
             y.realize()
             x = real.arange(3, dtype=char)
             assert real.asarray(y).dtype.char == (x * 3 + x).dtype.char
+
+
+def steps_of(np, u, index, through, count=3):
+    """Time steps that store into a part of the array that they read."""
+    v = u
+    for k in through:
+        v = v[k]
+    for _ in range(count):
+        v[index] = 0.25 * (v[index] + v[index][::-1]) + 0.5 * v[index]
+    return u
+
+
+@pytest.mark.parametrize(("index", "through"), [
+    (Ellipsis, ()), (slice(None), ()), ((slice(1, -1), slice(1, -1)), ()), ((slice(2, 9), 3), ()),
+    (slice(1, None, 2), ()), (slice(0, 0), ()), ((slice(None), slice(5, None)), (slice(1, -1),)),
+    (slice(1, -1), (slice(3, 30), (Ellipsis, 4))),
+    (slice(1, -1), ((slice(2, None), -3),)), ((Ellipsis, slice(1, 5)), ()), ((slice(1, -1), Ellipsis), ()),
+    ((Ellipsis, slice(-50, 60), slice(70, 90)), ())])  # fmt: skip
+@pytest.mark.parametrize("order", "CF")
+def test_a_store_reads_the_array_that_it_writes(index, through, order):
+    agree(lambda np, x: steps_of(np, np.array(x, order=order), index, through), (40, 50))
+    agree(lambda np, x: steps_of(np, np.array(x, order=order)[::-1], index, through), (300, 200))
+
+
+@pytest.mark.parametrize("dtype", "fdhB")
+def test_time_steps_of_stencils(dtype):
+    def plate(np, u):
+        old = u[1:]
+        for _ in range(5):
+            u[1:-1, 1:-1] = (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]) / 4
+        u[0] = u[1] + u[2]
+        return u, old
+
+    def block(np, u):
+        u = u.copy()
+        for _ in range(3):
+            middle = u[1:-1, 1:-1, 1:-1]
+            u[1:-1, 1:-1, 1:-1] = middle + (u[:-2, 1:-1, 1:-1] + u[2:, 1:-1, 1:-1] - 6 * middle)
+        return u
+    for shape in ((30, 40), (300, 400)):
+        agree(plate, shape, dtype=dtype)
+    agree(block, (20, 30, 40), dtype=dtype)
+    agree(block, (50, 40, 30), dtype=dtype)
+
+
+def test_what_a_store_reads_of_its_array_survives_warnings():
+    np = module_under_test()
+    for _ in range(5):
+        x = real.random.default_rng(1).random((300, 200))
+        x[150, 100] = 1e308
+        u, kept = np.array(x), real.array(x)
+        view = u[1:-1, 1:-1]
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            with real.errstate(over="warn"):
+                u[1:-1, 1:-1] = (u[:-2, 1:-1] + u[1:-1, 1:-1]) * 8.0
+                u.realize()
+        with real.errstate(over="ignore"):
+            kept[1:-1, 1:-1] = (kept[:-2, 1:-1] + kept[1:-1, 1:-1]) * 8.0
+        assert same_bits(kept, real.asarray(u)) and same_bits(kept[1:-1, 1:-1], real.asarray(view))
+        assert len(found) == 1 and "multiply" in str(found[0].message)
+
+
+@pytest.mark.parametrize("dtype", "fdhBiq?")
+def test_one_value_where_a_mask_is_true(dtype):
+    def masked(np, x, y):
+        z = x + y if dtype != "?" else x ^ y
+        old = z
+        z[z > 1] = 0
+        z[y > x] = 1
+        w = z * 2 if dtype != "?" else ~z
+        return z, w, old
+
+    def of_a_view(np, x, y):
+        z = x.copy()
+        part = z[1:]
+        part[part > y[1:]] = 1
+        z[::-1][x > y] = 0
+        return z, part
+
+    def other_layouts(np, x, y):
+        z = np.array(x, order="F")
+        before = z | y if dtype == "?" else z * y
+        z[(x > y)] = True
+        z[(x <= y).T.T[::-1]] = False
+        return z, before
+    for program in (masked, of_a_view, other_layouts):
+        agree(program, (40, 50), (40, 50), dtype=dtype)
+        agree(program, (300, 500), (300, 500), dtype=dtype)
+
+
+def test_values_that_do_not_fit_where_a_mask_is_true():
+    np = module_under_test()
+    for value, dtype in ((300, "B"), (-1, "B"), (1.5, "i"), (1e300, "f"), (real.nan, "d"), (True, "f"), (3, "D")):
+        for k in range(4):
+            x = real.arange(200).reshape(10, 20).astype(dtype) + real.ones((), dtype)
+            found = []
+            for module in (real, np):
+                a = module.array(x)
+                b = a + a
+                with warnings.catch_warnings(record=True) as raised:
+                    warnings.simplefilter("always")
+                    try:
+                        b[b != a] = value
+                        c = b * b
+                        found.append((real.asarray(b), real.asarray(c), [str(w.message) for w in raised]))
+                    except Exception as error:
+                        found.append((type(error), str(error)))
+            assert len(found[0]) == len(found[1]), (value, dtype, k, found)
+            if len(found[0]) == 3:
+                assert same_bits(found[0][0], found[1][0]) and same_bits(found[0][1], found[1][1])
+                assert found[0][2] == found[1][2]
+            else:
+                assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("dtype", "fdhBiqQb")
+def test_clipping_and_shifts(dtype):
+    def clipped(np, x, y):
+        z = np.clip(x + y, 0, 100), np.clip(x * y, -5, None), np.clip(x, None, 3) + y, (x + y).clip(y, x) * 2
+        return (*z, np.clip(x, y, 7), np.clip(x, 9, 2))
+
+    def shifted(np, x, y):
+        return (x + y) >> 4, (x * y) << 3, (x + 1) >> y, (x + 1) << y, 1 << (y & 7)
+    if dtype in "BQ":
+        def clipped(np, x, y):  # noqa: F811
+            return np.clip(x + y, 0, 100), np.clip(x * y, 5, None), np.clip(x, None, 3) + y, np.clip(x, -4, 300) + y
+    agree(clipped, (40, 50), (40, 50), dtype=dtype)
+    agree(lambda np, x, y: clipped(np, x * 100, y * 70), (40, 50), (40, 50), dtype=dtype)
+    if dtype not in "fd":
+        agree(lambda np, x, y: shifted(np, x * 31, y * 5), (40, 50), (40, 50), dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", "Bhiq")
+def test_integers_that_are_read_through_slices(dtype):
+    def twice(np, x, y):
+        wide = (x * 40).astype("i") + 3
+        rows = wide[:-2] + 2 * wide[1:-1] + wide[2:]
+        return ((rows[:, :-2] ^ rows[:, 2:]) >> 2) + wide[1:-1, 1:-1] + y[0, 2:]
+
+    def turned(np, x, y):
+        a = x * 3 + y
+        return a[::-1, ::2] - a[:, 1::2], (a[1:] + a[:-1]).sum(0), np.where(a[:, ::-1] > 4, a[:, ::-1], 1)
+
+    def sums(np, x, y):
+        a = (x ^ y).astype("f")
+        return ((a[:, 1:] - a[:, :-1]) ** 2).sum(-1), a[0], np.exp(a[1:] * 0.01 + a[:-1])
+
+    def newaxes(np, x, y):
+        a = (x + y)[0]
+        return a[:, None] * a[None, :], a[None, 3:, None] + (a[2:-1] * 2)[None, :, None]
+
+    def many(np, x, y):
+        for _ in range(6):
+            x = x[1:] + x[:-1]
+        return x * 2 + 1
+    for program in (twice, turned, sums, newaxes, many):
+        agree(program, (40, 50), (40, 50), dtype=dtype)
+        agree(program, (300, 400), (300, 400), dtype=dtype)

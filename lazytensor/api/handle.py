@@ -378,6 +378,7 @@ def export(t: Tensor) -> Any:
     """A real ndarray over the Tensor's memory: what is written to either is seen by the other."""
     v = t._value
     if v.__class__ is Node:
+        v = None  # else it would count as a holder of the memory
         array = memory_of(t)[...]
     else:
         memory = memory_of(v.root)

@@ -16,6 +16,7 @@ from ..ir.dtypes import NUMERIC
 from ..ir.layout import shadow
 from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
+from ..run import masking
 from ..run.floating import in_force, unchanged
 from .build import (
     NOT_AN_ARRAY,
@@ -53,6 +54,7 @@ _getframe = sys._getframe
 _getitem = operator.getitem
 _ndarray = np.ndarray
 _generic = np.generic
+_PLAIN = frozenset((bool, int, float))
 _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 
 _GATHER = register("getitem", "call", lambda array, *indices, template: array[_rebuilt(template, indices)],
@@ -61,6 +63,9 @@ _STORE = register("setitem", "mutate", lambda view, value, index: operator.setit
                   step="store")
 _SCATTER = register("setitem_at", "mutate", lambda view, value, *rest: operator.setitem(
     view, _rebuilt(rest[-1], rest[:-1]), value), label="cast")
+
+_MASKED = register("setitem_where", "mutate", lambda array, value, mask, template: operator.setitem(
+    array, mask, value), label="cast", step="masked")
 
 
 def _rebuilt(template: tuple[Any, ...], indices: Any) -> Any:
@@ -163,7 +168,9 @@ def _advanced(self: Any, index: Any) -> Any:
                           _getframe(3))
             return handle(node) if shape else wrap(peek(self)[picked])
     try:
-        return wrap(peek(self)[_real(index)])
+        array, real = peek(self), _real(index)
+        chosen = masking.picked(array, real) if type(real) is _ndarray else None
+        return wrap(array[real] if chosen is None else chosen)
     except ValueError as error:
         if str(error) != NOT_AN_ARRAY:
             raise
@@ -192,6 +199,7 @@ def setitem(self: Any, index: Any, value: Any) -> None:
                 return
     elif kind is Tensor and v.__class__ is Node and self._state is None and _store_quickly(self, index, value):
         return
+    v = buffer = None  # else they would count as holders of the memory
     _general_setitem(self, index, value)
 
 
@@ -249,7 +257,9 @@ def _general_setitem(self: Any, index: Any, value: Any) -> None:
     if not done:
         real = export(self)
         stored = value if self._value.dtype.hasobject and type(value) in (Tensor, list, tuple) else looked_at(value)
-        at_line(operator.setitem, (real, _real(index), stored))
+        where = _real(index)
+        if type(where) is not _ndarray or not masking.put(real, where, stored):
+            at_line(operator.setitem, (real, where, stored))
 
 
 def _is_itself(self: Any, index: Any, value: Any) -> bool:
@@ -276,8 +286,10 @@ def _element_value(value: Any, dtype: np.dtype[Any]) -> Any:
 def _goes_in_silently(value: Any, dtype: np.dtype[Any]) -> bool:
     """Whether it is certain that NumPy does not warn when it stores a number in an element of a dtype."""
     kind = type(value)
-    return kind is float and dtype.char == "d" or kind is dtype.type or (
-        kind is int or kind is bool) and dtype.kind in "iub"
+    if kind is dtype.type or (dtype.kind in "iub" and (kind is int or kind is bool)) or (
+            kind is float and dtype.char == "d"):
+        return True
+    return kind in _PLAIN and dtype.char in "fdFD" and (value == 0 or 1e-30 < abs(value) < 1e30)
 
 
 def _is_refused_whole(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
@@ -351,10 +363,11 @@ def _scatter(self: Any, index: Any, value: Any) -> bool:
     if any(type(x) is not Node or x.dtype.kind not in "iub" for x in indices):
         raise NotArray
     if len(parts) == 1 and indices[0].dtype.kind == "b":
-        if indices[0].shape != v.shape or type(value) not in NUMBERS:
+        if indices[0].shape != v.shape or type(value) not in NUMBERS or not _goes_in_silently(value, v.dtype):
             return False
         node = _element_value(value, v.dtype)
-        return change(_SCATTER, self, (node, *indices), ((_HERE,),), _getframe(3))
+        op = _MASKED if v.__class__ is Node else _SCATTER
+        return change(op, self, (node, *indices), ((_HERE,),), _getframe(3))
     real = tuple([looked_at(part) for part in parts])
     if any(getattr(part, "dtype", None) == np.dtype(bool) for part in real):
         return False

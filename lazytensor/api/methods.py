@@ -5,6 +5,7 @@ from __future__ import annotations
 import opcode
 import sys
 from collections.abc import Callable
+from functools import cache
 from types import GenericAlias
 from typing import Any
 
@@ -215,8 +216,9 @@ def conjugate(self: Any, *args: Any, **kwargs: Any) -> Any:
 def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
     """As `numpy.ndarray.clip`; pending for bounds that need no check."""
     frame = _getframe(1)
-    if out is None and not kwargs and self._value.dtype.kind in "fiu" and not (
-            self._value.dtype.kind in "iu" and (type(min) is int or type(max) is int)):
+    low, high = _narrowed(self._value.dtype, min, max)
+    if out is None and not kwargs and self._value.dtype.kind in "fiu" and not (low is None and high is None):
+        min, max = low, high
         try:
             if min is not None and max is not None:
                 return handle(elementwise(record_of(_CLIP), (operand(self), operand(min), operand(max)), frame))
@@ -228,6 +230,24 @@ def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs:
             pass
     return at_once(_ndarray.clip, self, (looked_at(min), looked_at(max)), {**({"out": out} if out is not None else {}),
                                                                          **kwargs})
+
+
+def _narrowed(dtype: np.dtype[Any], low: Any, high: Any) -> tuple[Any, Any]:
+    """Bounds without Python ints that bound nothing, as NumPy drops them; no bounds where one is not of the dtype."""
+    if dtype.kind not in "iu" or not (type(low) is int or type(high) is int):
+        return low, high
+    least, most = _range_of(dtype)
+    low = None if type(low) is int and low <= least else low
+    high = None if type(high) is int and high >= most else high
+    if (type(low) is int and low > most) or (type(high) is int and high < least):
+        return None, None
+    return low, high
+
+
+@cache
+def _range_of(dtype: np.dtype[Any]) -> tuple[int, int]:
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
 
 
 _CLIP = np._core.umath.clip  # type: ignore[attr-defined]

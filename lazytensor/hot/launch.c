@@ -4,7 +4,7 @@
 
 static Py_ssize_t counted_runs, counted_direct, counted_hits, counted_nodes, counted_kernels;
 
-enum { INEXACT = 32, DENORMAL = 2 };
+enum { INEXACT = 32, DENORMAL = 2, AMBIGUOUS = 64 };
 enum { ALONE = 1 << 19 };   /* bytes from which one operation may be a kernel (compile.ALONE) */
 
 PyObject *hot_counts(PyObject *self, PyObject *unused) {
@@ -192,7 +192,7 @@ static long launched(Arguments *a, Source *source, PyObject *record, PyObject *b
 
 /* Whether somebody is to be warned of flags that were raised; -1 for an error. */
 static int to_be_told(long flags, Source *source, PyObject *record) {
-    if (flags < 0)
+    if (flags < 0 || flags & AMBIGUOUS)
         return 1;
     if (!(flags & ~(long)(INEXACT | DENORMAL)))
         return 0;
@@ -242,6 +242,17 @@ static int is_llvm(PyObject *engine) {
     return engine == text_llvm || (PyUnicode_Check(engine) && PyUnicode_Compare(engine, text_llvm) == 0);
 }
 
+/* Whether a result is so large that it may be written over an operand, which is for Python to look at. */
+static int may_go_over(PyObject *record, PyObject *bound) {
+    PyObject *outputs = slot_or_none(bound, L.outputs);
+    if (PyLong_AsLong(slot_or_none(record, R.over)) < 0)
+        return 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(outputs); i++)
+        if (PyTuple_GET_ITEM(PyList_GET_ITEM(outputs, i), 1) == Py_True)
+            return 1;
+    return 0;
+}
+
 /* The launch to which a simple kernel is bound, borrowed; NULL without an error where Python has to look. `never` is set
  * where these shapes are not for the kernel. */
 PyObject *ready_launch(PyObject *record, PyObject *bounds, int *never) {
@@ -252,7 +263,7 @@ PyObject *ready_launch(PyObject *record, PyObject *bounds, int *never) {
     PyObject *bound = PyDict_GetItemWithError(bounds, record);
     *never = bound == refused_launch;
     if (bound == NULL || Py_TYPE(bound) != launch_type
-        || slot_or_none(bound, L.threads) != slot_or_none(current, C.threads))
+        || slot_or_none(bound, L.threads) != slot_or_none(current, C.threads) || may_go_over(record, bound))
         return NULL;
     return bound;
 }

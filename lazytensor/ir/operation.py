@@ -43,7 +43,8 @@ class Operation:
     step : str
         What a kernel does for it where `fn` is no ufunc: 'cast' (to the result's dtype), 'where' (chooses the second
         operand's or the third's element), 'store' (writes the second operand into the part of the first that ``extra``
-        indexes, and reads nothing of it); "" if it has no place in a kernel.
+        indexes, and reads nothing of it), 'masked' (the first operand, with the second where the third is true); "" if
+        it has no place in a kernel.
     """
 
     __slots__ = ("name", "kind", "fn", "label", "laws", "step")

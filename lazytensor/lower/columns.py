@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .emit import TILE, Emitter, Flags, Text, passes_of, sum_texts
+from .emit import TILE, Emitter, Flags, Text, passes_of
 from .inline import FLOATS, FORMS, cast, constant, stored, vector
 from .kernel import Kernel, Step
 from .long_rows import possible
@@ -84,7 +84,7 @@ class _Columns(Emitter):
         code.loop("%start", "%stop", TILE, tile)
         code.add(f"ret i32 {self.flags.read()}")
         body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
-        return Text("\n".join(code.declared) + "\n" + sum_texts(self.sums) + body, self.imports)
+        return Text("\n".join(code.declared) + "\n" + body, self.imports)
 
     def fill(self, value: int, place: str) -> None:
         """What a reduction starts from: zero, or what any element replaces."""
@@ -94,7 +94,7 @@ class _Columns(Emitter):
             start = "0.0" if name == "add" else largest
         else:
             info = np.iinfo(char)
-            start = str(info.max if name == "minimum" else info.min)
+            start = "0" if name == "add" else str(info.max if name == "minimum" else info.min)
         kind = stored(char)
         self.vectors(lambda i, width: self.code.add(
             f"store {vector(kind, width)} {constant(kind, start, width)}, ptr "

@@ -10,11 +10,11 @@ A run hands over two blocks of memory: the arrays' addresses, and numbers (`Layo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import routines
 from .fidelity import clears_flags
 from .inline import FORMS, Code, cast, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
@@ -95,7 +95,6 @@ class Emitter:
         self.row_values: dict[int, str] = {}
         self.saved: dict[int, str] = {}
         self.outputs_done: set[int] = set()
-        self.sums: set[str] = set()
         self.number_values: dict[int, str] = {}
         self.calls = any(step.name == "call" for step in kernel.steps)
         self.memory: list[str] = []
@@ -120,7 +119,7 @@ class Emitter:
             code.add(f"call void @free(ptr {place})")
         code.add(f"ret i32 {self.flags.read()}")
         body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
-        return Text("\n".join(code.declared) + "\n" + sum_texts(self.sums) + body, self.imports)
+        return Text("\n".join(code.declared) + "\n" + body, self.imports)
 
     def load_numbers(self) -> dict[int, str]:
         """The numbers among the inputs."""
@@ -288,8 +287,7 @@ class Emitter:
         source = self.saved.get(operand) or self.pointers[self.array_of[operand]]
         ufunc, dtypes = step.loop
         if ufunc is np.add and char in "fd":
-            self.sums.add(char)
-            total = code.let(f"call {kind} @sum_{char}(ptr {source}, i64 %stop)")
+            total = self.sum(char, source, "%stop")
             return code.let(f"fadd {kind} {total}, 0.0")
         size = np.dtype(char).itemsize
         place = code.alloca(kind, 16)
@@ -298,6 +296,13 @@ class Emitter:
         following = code.let(f"getelementptr {kind}, ptr {source}, i64 1")
         self.called(step, [(place, 0), (following, size), (place, 0)], code.let("sub i64 %stop, 1"))
         return code.let(f"load {kind}, ptr {place}")
+
+    def sum(self, char: str, source: str, count: str) -> str:
+        """The sum of so many floats, in NumPy's order."""
+        name, kind = f"sum_{char}", stored(char)
+        self.imports[name] = routines.address(name)
+        self.code.declare(f"declare {kind} @{name}(ptr, i64)")
+        return self.code.let(f"call {kind} @{name}(ptr {source}, i64 {count})")
 
     def divided(self, step: Step) -> str:
         """A sum by the number of elements, in double precision whatever its own."""
@@ -641,76 +646,6 @@ def dear(kernel: Kernel, value: int) -> bool:
     """Whether a step is better kept than computed again."""
     name = kernel.steps[value - len(kernel.inputs)].name
     return name == "call" or (name in FORMS and FORMS[name].cost > 1)
-
-
-SUM = """
-define internal KIND @sum_CHAR(ptr %x, i64 %n) {
-entry:
-  %tiny = icmp slt i64 %n, 8
-  br i1 %tiny, label %few, label %many
-many:
-  %large = icmp sgt i64 %n, 128
-  br i1 %large, label %split, label %block
-split:
-  %half0 = lshr i64 %n, 1
-  %half = and i64 %half0, -8
-  %rest = sub i64 %n, %half
-  %right = getelementptr KIND, ptr %x, i64 %half
-  %a = call KIND @sum_CHAR(ptr %x, i64 %half)
-  %b = call KIND @sum_CHAR(ptr %right, i64 %rest)
-  %ab = fadd KIND %a, %b
-  ret KIND %ab
-block:
-  %whole = and i64 %n, -8
-  %first = load <8 x KIND>, ptr %x, align SIZE
-  br label %head
-head:
-  %i = phi i64 [8, %block], [%i1, %body]
-  %r = phi <8 x KIND> [%first, %block], [%r1, %body]
-  %more = icmp slt i64 %i, %whole
-  br i1 %more, label %body, label %fold
-body:
-  %p = getelementptr KIND, ptr %x, i64 %i
-  %v = load <8 x KIND>, ptr %p, align SIZE
-  %r1 = fadd <8 x KIND> %r, %v
-  %i1 = add i64 %i, 8
-  br label %head
-fold:
-  %e8 = shufflevector <8 x KIND> %r, <8 x KIND> poison, <4 x i32> <i32 0, i32 2, i32 4, i32 6>
-  %o8 = shufflevector <8 x KIND> %r, <8 x KIND> poison, <4 x i32> <i32 1, i32 3, i32 5, i32 7>
-  %s4 = fadd <4 x KIND> %e8, %o8
-  %e4 = shufflevector <4 x KIND> %s4, <4 x KIND> poison, <2 x i32> <i32 0, i32 2>
-  %o4 = shufflevector <4 x KIND> %s4, <4 x KIND> poison, <2 x i32> <i32 1, i32 3>
-  %s2 = fadd <2 x KIND> %e4, %o4
-  %e2 = extractelement <2 x KIND> %s2, i32 0
-  %o2 = extractelement <2 x KIND> %s2, i32 1
-  %s1 = fadd KIND %e2, %o2
-  br label %tail
-few:
-  br label %tail
-tail:
-  %j = phi i64 [0, %few], [%whole, %fold], [%j1, %add]
-  %t = phi KIND [-0.0, %few], [%s1, %fold], [%t1, %add]
-  %left = icmp slt i64 %j, %n
-  br i1 %left, label %add, label %done
-add:
-  %q = getelementptr KIND, ptr %x, i64 %j
-  %y = load KIND, ptr %q, align SIZE
-  %t1 = fadd KIND %t, %y
-  %j1 = add i64 %j, 1
-  br label %tail
-done:
-  ret KIND %t
-}
-"""
-"""NumPy's pairwise sum of n contiguous elements (`pairwise_sum` in its loops): halves that are multiples of 8 down to
-blocks of 128, in which 8 accumulators run side by side."""
-
-
-def sum_texts(chars: Iterable[str]) -> str:
-    """The functions that sum elements of these dtypes."""
-    return "".join(SUM.replace("KIND", stored(c)).replace("CHAR", c).replace("SIZE", str(np.dtype(c).itemsize))
-                   for c in sorted(chars))
 
 
 class Flags:

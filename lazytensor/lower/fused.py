@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from functools import lru_cache
+from operator import getitem
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,14 +15,15 @@ from ..ir.dtypes import record_of
 from ..schedule.fuse import Group, Role
 from ..schedule.plan import Plan
 from . import fidelity, loops, native
-from .inline import FORMS, form_of, may_cast
+from .inline import FORMS, NAMED, form_of, may_cast
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
 _CHARS = frozenset("?bhilqBHILQfd")
 _REDUCTIONS: dict[str, Any] = {"sum": np.add, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
-                               "min": np.minimum}
-"""What reductions of floats are made of; of integers `max` and `min` are the same."""
+                               "min": np.minimum, "any": np.maximum, "all": np.minimum, "argmin": np.argmin,
+                               "argmax": np.argmax}
+"""What reductions are made of. `any` and `all` are the extremes of bytes that are 0 or 1."""
 
 
 _CUT = frozenset(("fmax", "fmin"))
@@ -38,12 +40,19 @@ class Fused(NamedTuple):
         The operations, in program order.
     reads : tuple of (int, int, int)
         For each input: the number of what is read, and the operation and position by which it is (for its view).
+    paths : dict of int to tuple of (int, int)
+        For inputs of operations that are computed anew for each view of them: the operands, from the input's own
+        reader out, whose views lead to the space.
     writes : tuple of int
         The operations whose results are the outputs.
     space : tuple of (int, int)
         An operation, and -1 if its shape is that of the elements computed, or the position of an operand that has it.
     rows : int
         How many of the space's last axes are reduced, negative for the first ones; 0 if nothing is.
+    stores : frozenset of int
+        The operations among them that write into a part of an array that is there.
+    over : tuple of int
+        The inputs over which the only output could be written: arrays of its kind that are read as they are.
     row_reads, row_writes : frozenset of int
         The inputs and outputs that have one element a row.
     """
@@ -51,9 +60,12 @@ class Fused(NamedTuple):
     kernel: Kernel
     members: tuple[int, ...]
     reads: tuple[tuple[int, int, int], ...]
+    paths: dict[int, tuple[tuple[int, int], ...]]
     writes: tuple[int, ...]
     space: tuple[int, int]
     rows: int
+    stores: frozenset[int]
+    over: tuple[int, ...]
     row_reads: frozenset[int]
     row_writes: frozenset[int]
 
@@ -71,11 +83,19 @@ def alone(function: Any) -> bool:
         FORMS[name].slow if name in FORMS else name in fidelity.NUMPY | fidelity.SCIPY)
 
 
+def sliced(view: Any) -> bool:
+    """Whether a view is made by slices alone, so that it fits any array of the shape."""
+    return view is not None and all(fn is getitem and len(args) == 1 for fn, args in view.attrs)
+
+
 class NoKernels:
     """The roles where there is no engine for kernels."""
 
     def role(self, number: int) -> Role:
         return Role("no kernels")
+
+    def sliced(self, number: int, position: int) -> bool:
+        return False
 
 
 class _Way(NamedTuple):
@@ -101,7 +121,21 @@ class Kernels:
         if isinstance(way, str):
             return Role(way)
         return Role("", "store" if way.name == "store" else "reduce" if way.rows else "map", way.rows,
-                    way.name == "where" or (way.name == "call" and len(way.chars) > 1))
+                    way.name in ("where", "masked") or (way.name == "call" and len(way.chars) > 1),
+                    self._quiet(number, way))
+
+    def _quiet(self, number: int, way: _Way) -> bool:
+        """Whether it is arithmetic of integers, or their cast to floats, which raise no flags, on arrays of its own
+        shape and numbers."""
+        shape = self.dag.value(number).shape
+        quiet = way.name == "cast" if way.result in "fd" else way.name == "cast" or way.name in FORMS
+        return quiet and not set("fd") & set(way.chars) and all(
+            view.shape == shape if view is not None else self.dag.value(n).shape in (shape, (), None)
+            for n, view in self.dag.operands(number))
+
+    def sliced(self, number: int, position: int) -> bool:
+        """Whether the view through which an operand is read is made of slices alone."""
+        return sliced(self.graph.views[number][position])
 
     def way(self, number: int) -> _Way | str:
         """How an operation is done in a kernel, or why it is not."""
@@ -118,6 +152,8 @@ class Kernels:
             return f"no kernel takes {value.dtype}"
         if value.op.step == "store":
             return self._store(number)
+        if value.op.step == "masked":
+            return self._masked(number, result)
         kinds = [_kind(dag, n, view) for n, view in operands]
         if any(kind is None for kind in kinds):
             return "an operand's dtype is none that kernels take"
@@ -139,6 +175,15 @@ class Kernels:
             return "what it stores is there already"
         return _Way("store", (str(target), str(target)), str(target), None)
 
+    def _masked(self, number: int, result: str) -> _Way | str:
+        """One value where a mask is true: a new array, in which every element is chosen from it and the old one."""
+        (_, through), (value, view), (mask, mask_view) = self.dag.operands(number)
+        chosen, truth = self.dag.value(value), _kind(self.dag, mask, mask_view)
+        ok = through is None and view is None and chosen.shape == () and _char(chosen.dtype) == result
+        if not ok or not isinstance(truth, np.dtype) or truth.char != "?":
+            return "it stores at places that arrays give"
+        return _Way("masked", (result, result, "?"), result, None)
+
     def _reduction(self, number: int, kind: Any, result: str) -> _Way | str:
         """Sums and the like of rows: the last axes of an array in C order, or of what is computed in that order."""
         value = self.dag.value(number)
@@ -148,10 +193,10 @@ class Kernels:
         name = value.op.name
         if isinstance(kind, type) or view is not None or source.layout is not None or value.layout is not None:
             return "it reduces what is not in C order"
-        ok = kind.char in "fd" or (name in ("max", "min") and kind.char in _CHARS - {"?"})
+        taken = _taken(name, kind.char, result)
         if type(given.get("ddof", 0)) is not int:
             return f"{name} with ddof={given['ddof']!r} is left to NumPy"
-        if not ok or kind.char != result or given.keys() - {"axis", "keepdims", "ddof"} or not source.shape:
+        if not taken or given.keys() - {"axis", "keepdims", "ddof"} or not source.shape:
             return f"{name} of {kind} is left to NumPy"
         ndim = len(source.shape)
         axis = given.get("axis")
@@ -161,11 +206,12 @@ class Kernels:
         if not axes or not (first or axes == tuple(range(ndim - len(axes), ndim))):
             return "it reduces other axes than the first or the last"
         ufunc = _REDUCTIONS[name]
-        dtypes = (kind,) * 3
-        if name in ("max", "min") and loops.strided_loop(ufunc, dtypes) is None:
+        dtypes = (np.dtype(taken),) * 3
+        if not name.startswith("arg") and taken not in "fd" and loops.strided_loop(ufunc, dtypes) is None:
             return "NumPy does not give its loop"
         rows = -len(axes) if first else len(axes)
-        return _Way(name, (result,), result, (ufunc, dtypes, int(given.get("ddof", 0))), rows)
+        first_char = "?" if name in ("any", "all") else taken
+        return _Way(name, (first_char,), result, (ufunc, dtypes, int(given.get("ddof", 0))), rows)
 
     def kernels(self, plan: Plan) -> dict[int, Fused]:
         """The kernels of a plan, by the first operation of each group."""
@@ -184,10 +230,24 @@ class Kernels:
         if any(isinstance(way, str) for way in ways) or all(way.name == "store" for way in ways):  # type: ignore[union-attr]
             return False
         if all(n in group.rows for n in group.members):
-            return any(way.name in ("var", "std") for way in ways) or sum(  # type: ignore[union-attr]
+            return any(way.name in ("var", "std", "argmin", "argmax") for way in ways) or sum(  # type: ignore[union-attr]
                 way.rows != 0 for way in ways) > 1  # type: ignore[union-attr]
         name = ways[0].name  # type: ignore[union-attr]
-        return len(ways) > 1 or name == "call" or (name in FORMS and FORMS[name].slow)
+        return len(ways) > 1 or name in ("call", "masked") or (name in FORMS and FORMS[name].slow)
+
+
+def _taken(name: str, char: str, result: str) -> str:
+    """The dtype in which elements are reduced, "" where that is left to NumPy: floats as they are, integers without
+    regard to their order."""
+    if name in ("any", "all"):
+        return "B" if char in _CHARS and result == "?" else ""
+    if name in ("argmin", "argmax"):
+        return ("B" if char == "?" else char) if char in _CHARS and result == np.dtype(np.intp).char else ""
+    if char in "fd":
+        return char if result == char else ""
+    if name == "sum":
+        return result if result in "lLqQ" and may_cast(char, result) else ""
+    return char if name in ("max", "min") and char != "?" and result == char else ""
 
 
 def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
@@ -212,7 +272,8 @@ def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
     if chars[-1] != result or not all(
             isinstance(k, type) or may_cast(k.char, c) for k, c in zip(kinds, chars[:-1], strict=True)):
         return None
-    if form_of(op.fn, chars) is not None:
+    bounded = op.fn is NAMED["clip"] and result in "fd" and any(dag.value(n).shape for n, _ in operands[1:])
+    if form_of(op.fn, chars) is not None and not bounded:
         return _Way(op.fn.__name__, chars[:-1], result, None)
     return _called(dag, op.fn, loop, operands, kinds, chars)
 
@@ -262,23 +323,21 @@ class _Maker:
         self.steps: list[Step] = []
         self.values: dict[int, int] = {}
         self.cast: dict[tuple[int, str], int] = {}
+        self.again: dict[Any, int] = {}
         self.rows = set(group.rows)
+        self.inlined = set(group.inlined)
+        self.paths: dict[int, tuple[tuple[int, int], ...]] = {}
         self.count = 0
 
     def make(self, wanted: set[int]) -> Fused:
         members, ways = self.group.members, self.ways
         for number in members:
-            for k, operand in self.operands(number):
-                if operand.number not in ways:
-                    self.read(number, k, operand.number, operand.view)
+            if number not in self.inlined:
+                self.read_all(number, ())
         self.count = len(self.inputs)
         for number in members:
-            way = ways[number]
-            operands = [self.converted(
-                self.values[operand.number] if operand.number in ways else self.known[
-                    self.key(number, k, operand.number, operand.view)], way.chars[k])
-                for k, operand in self.operands(number)]
-            self.values[number] = self.done(way, operands)
+            if number not in self.inlined:
+                self.values[number] = self.computed(number, ())
         writes = tuple(number for number in members if number in wanted)
         outputs: list[int] = []
         for number in writes:
@@ -288,9 +347,35 @@ class _Maker:
             outputs.append(value)
         kernel = Kernel(tuple(self.inputs), tuple(self.steps), tuple(outputs))
         rows = next((way.rows for way in ways.values() if way.rows), 0)
-        return Fused(kernel, members, tuple(self.reads), writes, self.space(), rows,
+        return Fused(kernel, members, tuple(self.reads), self.paths, writes, self.space(), rows,
+                     frozenset(number for number in members if ways[number].name == "store"), self.over(writes),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
                      frozenset(i for i, number in enumerate(writes) if number in self.rows))
+
+    def read_all(self, number: int, path: Any) -> None:
+        """Makes inputs of what an operation reads; of what those read that are computed anew for it."""
+        for k, operand in self.operands(number):
+            further = ((number, k), *path) if operand.view is not None else path
+            if operand.number in self.inlined:
+                self.read_all(operand.number, further)
+            elif operand.number not in self.ways:
+                self.read(number, k, operand.number, operand.view, path)
+
+    def computed(self, number: int, path: Any) -> int:
+        """The value of an operation, where its result is read through the views on the path."""
+        way, operands = self.ways[number], []
+        for k, operand in self.operands(number):
+            further = ((number, k), *path) if operand.view is not None else path
+            if operand.number in self.inlined:
+                value = self.again.get((operand.number, further))
+                if value is None:
+                    value = self.again[operand.number, further] = self.computed(operand.number, further)
+            elif operand.number in self.ways:
+                value = self.values[operand.number]
+            else:
+                value = self.known[self.key(number, k, operand.number, operand.view, path)]
+            operands.append(self.converted(value, way.chars[k]))
+        return self.done(way, operands)
 
     def operands(self, number: int) -> Any:
         """The operands that a kernel reads: not the array into which a store writes."""
@@ -301,6 +386,8 @@ class _Maker:
         """The value of an operation."""
         if way.rows:
             return self.reduced(way, operands[0])
+        if way.name == "masked":
+            return self.add(Step("where", way.result, tuple(reversed(operands))))
         if way.name not in ("cast", "store"):
             return self.add(Step(way.name, way.result, tuple(operands), way.loop))
         value = self.converted(operands[0], way.result)
@@ -311,13 +398,17 @@ class _Maker:
     def reduced(self, way: _Way, x: int) -> int:
         """A reduction: `mean`, `var` and `std` in the steps that NumPy does them in."""
         ufunc, dtypes, ddof = way.loop
-        char = way.result
+        char = str(dtypes[0].char)
 
         def reduce(value: int) -> int:
             return self.add(Step("reduce", char, (value,), (ufunc, dtypes)))
 
         def per(value: int, less: int) -> int:
             return self.add(Step("per", char, (value,), less))
+        if way.name in ("any", "all"):
+            return self.converted(reduce(self.converted(x, char)), "?")
+        if way.name in ("argmin", "argmax"):
+            return self.add(Step("reduce", way.result, (x,), (ufunc, dtypes)))
         if way.name in ("sum", "max", "min"):
             return reduce(x)
         mean = per(reduce(x), 0)
@@ -329,22 +420,34 @@ class _Maker:
 
     def space(self) -> tuple[int, int]:
         for number in self.group.members:
-            if number not in self.rows and self.ways[number].name != "store":
+            if number not in self.rows and number not in self.inlined and self.ways[number].name != "store":
                 return number, -1
         number = next(n for n in self.group.members if self.ways[n].rows)
         return number, 0
 
-    def key(self, number: int, position: int, operand: int, view: Any) -> Any:
+    def over(self, writes: tuple[int, ...]) -> tuple[int, ...]:
+        """See `Fused`. What raises flags may have to run again, piece by piece: operations of one array each."""
+        dag = self.dag
+        if len(writes) != 1 or self.rows or self.inlined or any(
+                way.rows or way.name in ("store", "masked") for way in self.ways.values()):
+            return ()
+        result, sources = dag.value(writes[0]), [n for n, _, _ in self.reads]
+        return tuple(i for i, (n, member, k) in enumerate(self.reads)
+                     if self.inputs[i].kind == ARRAY and dag.operands(member)[k].view is None and sources.count(n) == 1
+                     and (dag.value(n).shape, dag.value(n).dtype, dag.value(n).layout) == (
+                         result.shape, result.dtype, result.layout))
+
+    def key(self, number: int, position: int, operand: int, view: Any, path: Any) -> Any:
         """What is one input: an operand; through views it is another each time, for graphs of one key differ in which
         views are the same."""
-        if view is not None:
-            return number, position
+        if view is not None or (path and not _is_number(self.dag.value(operand), view)):
+            return number, position, path
         char = self.ways[number].chars[position]
         return operand, char if _is_number(self.dag.value(operand), view) else "", number in self.rows and not (
             self.ways[number].rows)
 
-    def read(self, number: int, position: int, operand: int, view: Any) -> None:
-        key = self.key(number, position, operand, view)
+    def read(self, number: int, position: int, operand: int, view: Any, path: Any) -> None:
+        key = self.key(number, position, operand, view, path)
         if key in self.known:
             return
         value = self.dag.value(operand)
@@ -354,6 +457,8 @@ class _Maker:
         else:
             kind = ROW if number in self.rows and not self.ways[number].rows else ARRAY
             self.inputs.append(Input(kind, (view.dtype if view is not None else value.dtype).char))
+            if path:
+                self.paths[len(self.reads)] = path
         self.reads.append((operand, number, position))
 
     def char(self, value: int) -> str:

@@ -276,6 +276,36 @@ def _extreme(floats: str, word: str) -> Emit:
     return emit
 
 
+def _clip(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+    """The smaller of the upper bound and the larger of x and the lower one. For floats as NumPy does it with numbers as
+    bounds: of two equal values the first, and a bound that is NaN."""
+    x, low, high = operands
+    if char not in FLOATS:
+        return FORMS["minimum"].emit(code, char, lanes, (FORMS["maximum"].emit(code, char, lanes, (x, low)), high))
+    kind, bits = vector(element(char), lanes), vector("i1", lanes)
+    for bound, word in ((low, "ult"), (high, "ugt")):
+        beyond = code.let(f"fcmp {word} {kind} {x}, {bound}")
+        beyond = code.let(f"and {bits} {beyond}, {code.let(f'fcmp ord {kind} {x}, {x}')}")
+        x = code.let(f"select {bits} {beyond}, {kind} {bound}, {kind} {x}")
+    return x
+
+
+def _shift(left: bool) -> Emit:
+    """Bits beyond the end are lost, also all of them: NumPy takes a count, negative ones as large, of any size."""
+    def emit(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+        (x, count), bits = operands, _BITS[char]
+        kind, truth = vector(element(char), lanes), vector("i1", lanes)
+        fits = code.let(f"icmp ult {kind} {count}, {constant(element(char), str(bits), lanes)}")
+        most = constant(element(char), str(bits - 1), lanes)
+        within = code.let(f"select {truth} {fits}, {kind} {count}, {kind} {most}")
+        if not left and char in SIGNED:
+            return code.let(f"ashr {kind} {x}, {within}")
+        shifted = code.let(f"{'shl' if left else 'lshr'} {kind} {x}, {within}")
+        nothing = constant(element(char), "0", lanes)
+        return code.let(f"select {truth} {fits}, {kind} {shifted}, {kind} {nothing}")
+    return emit
+
+
 def _test(text: Callable[[Code, str, str, int, str], str]) -> Emit:
     def emit(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
         return text(code, vector(element(char), lanes), element(char), lanes, operands[0])
@@ -330,6 +360,9 @@ FORMS: dict[str, Form] = {
     "copysign": Form(FLOATS, "", _intrinsic("copysign"), slow=True),
     "maximum": Form(NUMBERS, "", _extreme("ogt", "gt")),
     "minimum": Form(NUMBERS, "", _extreme("olt", "lt")),
+    "clip": Form(NUMBERS, "", _clip, 2),
+    "left_shift": Form(INTEGERS, "", _shift(True)),
+    "right_shift": Form(INTEGERS, "", _shift(False)),
     "equal": Form(NUMBERS, "?", _compare("oeq", "eq", False)),
     "not_equal": Form(NUMBERS, "?", _compare("une", "ne", False)),
     "less": Form(NUMBERS, "?", _compare("olt", "lt")),
@@ -353,6 +386,8 @@ FORMS: dict[str, Form] = {
     "signbit": Form(FLOATS, "?", _test(_signbit)),
 }
 """By the ufunc's name."""
+NAMED: dict[str, Any] = {"clip": np._core.umath.clip}  # type: ignore[attr-defined]
+"""Ufuncs that are not what NumPy's namespace has by their names."""
 
 
 @cache
@@ -372,7 +407,7 @@ def form_of(ufunc: Any, chars: tuple[str, ...]) -> Form | None:
     """The form of a ufunc for a loop with these dtype characters (operands and result), or None."""
     name: str = ufunc.__name__
     form = FORMS.get(name)
-    if form is None or getattr(np, name, None) is not ufunc or len(set(chars[:-1])) != 1:
+    if form is None or NAMED.get(name, getattr(np, name, None)) is not ufunc or len(set(chars[:-1])) != 1:
         return None
     char = chars[0]
     if char not in form.chars or chars[-1] != (form.result or char) or name in _probed():

@@ -74,6 +74,11 @@ class Kernel(NamedTuple):
         """Whether it makes something of whole rows."""
         return any(step.name == "reduce" for step in self.steps)
 
+    @property
+    def finds_places(self) -> bool:
+        """Whether it says where in its row an element is."""
+        return any(step.name == "reduce" and step.loop[0].__name__.startswith("arg") for step in self.steps)
+
     def rowwise(self) -> frozenset[int]:
         """The values of which each row has one."""
         count = len(self.inputs)

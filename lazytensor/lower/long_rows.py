@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .emit import Emitter, Flags, Text, dear, passes_of, sum_texts
+from .emit import Emitter, Flags, Text, dear, passes_of
 from .inline import FORMS, stored
 from .kernel import Kernel
 
@@ -50,7 +50,6 @@ def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
     phases: list[Phase] = []
     declared: dict[str, None] = {}
     imports: dict[str, int] = {}
-    sums: set[str] = set()
     done: set[int] = set()
     for p, (steps, _, rows) in enumerate(passes):
         reduces = [n for n in rows if kernel.steps[n - len(kernel.inputs)].name == "reduce"]
@@ -71,8 +70,7 @@ def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
             texts.append(part.text())
             declared.update(part.code.declared)
             imports.update(part.imports)
-            sums |= part.sums
-    text = "\n".join(declared) + "\n" + sum_texts(sums) + "\n".join(texts)
+    text = "\n".join(declared) + "\n" + "\n".join(texts)
     return Text(text, imports), tuple(phases)
 
 
@@ -196,9 +194,8 @@ class _Tree(_Part):
         base = saved.get(operand) or self.pointers[self.array_of[operand]]
         source = code.let(f"getelementptr {kind}, ptr {base}, i64 %start")
         target = code.let(f"getelementptr i64, ptr %out, i64 {j}")
-        if step.loop[0] is np.add:
-            self.sums.add(char)
-            total = code.let(f"call {kind} @sum_{char}(ptr {source}, i64 %n)")
+        if step.loop[0] is np.add and char in "fd":
+            total = self.sum(char, source, "%n")
         else:
             place = code.alloca(kind, 16)
             first = code.let(f"load {kind}, ptr {source}, align {np.dtype(char).itemsize}")
@@ -291,7 +288,7 @@ class _Fold(_Part):
             if value in self.reduces:
                 place = code.let(f"getelementptr i64, ptr {results}, i64 {self.reduces.index(value)}")
                 x = code.let(f"load {kind}, ptr {place}")
-                if self.step(value).loop[0] is np.add:
+                if self.step(value).loop[0] is np.add and char in "fd":
                     x = code.let(f"fadd {kind} {x}, 0.0")
                 elif char in "fd":
                     zero = code.let(f"zext i1 {code.let(f'fcmp oeq {kind} {x}, 0.0')} to i32")

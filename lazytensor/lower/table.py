@@ -104,6 +104,12 @@ class KernelRecord:
         For each output the operation, and the record of one that writes to a part of an array.
     stores : bool
         Whether there are such.
+    rereads : frozenset of int
+        Those whose array the kernel reads, too: it writes into new memory, and what it does not write is copied.
+    over : int
+        The input over which the result may be written if nobody else holds it, for nothing reads it later; or -1.
+    records : tuple of Record
+        Those that it stands for.
     arrays, numbers : tuple of int
         Which inputs are arrays, and which are not.
     slots : tuple of int
@@ -125,7 +131,8 @@ class KernelRecord:
     """
 
     __slots__ = ("fused", "span", "last", "reads", "outputs", "results", "live", "empties", "general", "account",
-                 "wait", "penalty", "arrays", "numbers", "stores", "slots", "plain", "members", "restless", "simple")
+                 "wait", "penalty", "arrays", "numbers", "stores", "rereads", "slots", "plain", "over",
+                 "records", "members", "restless", "simple")
 
     def __init__(self, fused: Fused, records: tuple[Record, ...], slot: dict[int, int]) -> None:
         self.fused = fused
@@ -133,25 +140,31 @@ class KernelRecord:
         self.last = 0
         self.reads = tuple((slot[n], member, k) for n, member, k in fused.reads)
         place = {record.node: record.out for record in records}
-        stores = {record.node: record for record in records if record.kind == "mutate"}
+        stores = {record.node: record for record in records if record.node in fused.stores}
         self.outputs = tuple((n, stores.get(n)) for n in fused.writes)
         self.stores = bool(stores)
+        read = {at for at, _, _ in self.reads}
+        self.rereads = frozenset(n for n, record in stores.items() if record.operands[0] in read)
         empties = {s for record in records for s in (*record.empties, record.out)}
         index = {n: i for i, n in enumerate(fused.writes)}
         kept = {record.node for record in records if record.kept}
         self.results = tuple((n, i) for n, i in index.items() if n in kept)
         self.live = tuple((place[n], i) for n, i in index.items() if _outlives(n, place[n], records))
         self.empties = tuple(sorted(empties - {s for s, _ in self.live}))
+        self.records = records
+        gone = {s for record in records for s in (*record.empties, record.out)}
+        self.over = next((i for i in fused.over if self.reads[i][0] in gone), -1)
         self.general = tuple(r for r in records if r.code == GENERAL)
         self.account = _accounts.setdefault(fused.kernel, Account())
         self.wait = self.penalty = 0
         self.arrays = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind != NUMBER)
         self.slots = tuple(self.reads[i][0] for i in self.arrays)
-        self.plain = not any(any(records[fused.members.index(self.reads[i][1])].viewed) for i in self.arrays)
+        self.plain = not fused.paths and not any(
+            any(records[fused.members.index(self.reads[i][1])].viewed) for i in self.arrays)
         self.numbers = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind == NUMBER)
         self.members = fused.members
         self.restless = tuple(r.node for r in self.general)
-        self.simple = not self.stores and not any(r.twins for r in records)
+        self.simple = not self.stores and not fused.paths and not any(r.twins for r in records)
 
 
 def _outlives(node: int, slot: int, records: tuple[Record, ...]) -> bool:
@@ -214,7 +227,8 @@ class Program:
         self.kernels: dict[int, KernelRecord] = {}
         self.rows = self._rows(fused)
         first = self.kernels.get(0)
-        self.alone = first if first and first.span == len(self.records) and not (self.needless or self.same) else None
+        self.alone = first if first and first.span == len(self.records) and first.over < 0 and not (
+            self.needless or self.same) else None
         numbers = [record.node for record in self.records]
         self.in_program_order = numbers == sorted(numbers)
 

@@ -8,6 +8,7 @@ and give the same values and the warnings. No kernel writes over what it reads, 
 from __future__ import annotations
 
 from math import prod
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ import numpy as np
 from ..config import current
 from ..hot import learn
 from ..ir.capture import Graph
+from ..lower.fused import sliced
+from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord, Record
-from . import floating, launch, pool
+from . import floating, in_place, launch, pool
 from .interpreter import apply_view
 from .taking import copied, take
 
@@ -38,6 +41,13 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     if record.wait:
         record.wait -= 1
         return False
+    for path in record.fused.paths.values():
+        if not all(sliced(graph.views[member][k]) for member, k in path):
+            return False
+    if record.over >= 0 and in_place.possible(record, graph, values):
+        done = _run_over(record, graph, values)
+        if done is not None:
+            return done
     if record.stores:
         return _run_storing(record, graph, values)
     bound = graph.bound.get(record)
@@ -52,6 +62,27 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     return _launched(bound, record, graph, values, arrays + made, made)
 
 
+def _run_over(record: KernelRecord, graph: Graph, values: list[Any]) -> bool | None:
+    """The same where the result takes the place of an operand; None if it is to have memory of its own."""
+    slot, key = record.reads[record.over][0], (record, "over")
+    pieces: Any = graph.bound.get(key)
+    if pieces is None or (pieces is not _REFUSED and pieces.threads != current.threads):
+        bound = _bind(record, graph, values, key, [values[slot]])
+        if bound is None:
+            return False
+        pieces = graph.bound[key] = in_place.pieces_of(bound, values[slot]) or _REFUSED
+    if pieces is _REFUSED:
+        return None
+    arrays = [values[s] for s in record.slots] if record.plain else _inputs(record, graph, values)
+    flags = in_place.run(pieces, record, graph, values, [*arrays, values[slot]])
+    if flags < 0:
+        return False
+    record.penalty = min(2 * record.penalty + 1, _PATIENCE) if flags else 0
+    record.wait = record.penalty
+    values.append([values[slot]])
+    return True
+
+
 def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     """The same where results go into parts of arrays that are there. Their memory is taken when all else is ready."""
     if not _pays(record, graph):
@@ -60,8 +91,11 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     targets: list[Any] = []
     for number, store in record.outputs:
         node = graph.nodes[number]
-        made.append(pool.empty(node.shape, node.dtype, node.strides) if store is None else (
-            None if store.over == store.operands[0] else copied(values[store.operands[0]])))
+        if store is not None and number in record.rereads:
+            made.append(_renewed(node, values[store.operands[0]]))
+        else:
+            made.append(pool.empty(node.shape, node.dtype, node.strides) if store is None else (
+                None if store.over == store.operands[0] else copied(values[store.operands[0]])))
         if store is None:
             targets.append(made[-1])
         else:
@@ -89,6 +123,55 @@ def _part(node: Any, memory: Any) -> Any:
     return apply_view(steps, memory)[index]
 
 
+def _renewed(node: Any, old: Any) -> Any:
+    """New memory for an array of which a kernel reads the old value and writes a part: the rest is copied."""
+    memory = pool.empty_like(old)
+    steps, (index,) = node.attrs
+    indices = [args[0] if fn is getitem and len(args) == 1 else None for fn, args in steps]
+    around = surroundings(memory.shape, (*indices, index)) if memory.ndim else None
+    if around is None:
+        np.copyto(memory, old)
+    else:
+        for rest in around:
+            np.copyto(memory[rest], old[rest])
+    return memory
+
+
+def surroundings(shape: tuple[int, ...], indices: tuple[Any, ...]) -> list[tuple[slice, ...]] | None:
+    """What indices, one after the other, leave of an array, as boxes; None where they are not numbers and slices
+    without steps.
+
+    >>> surroundings((5, 4), (slice(1, None), (slice(0, 3), Ellipsis)))
+    [(slice(0, 1, None),), (slice(4, 5, None),)]
+    """
+    low, high, live = [0] * len(shape), list(shape), list(range(len(shape)))
+    for index in indices:
+        parts = index if type(index) is tuple else (index,)
+        if parts and parts[-1] is Ellipsis:
+            parts = parts[:-1]
+        if len(parts) > len(live):
+            return None
+        kept = []
+        for axis, given in zip(live, parts, strict=False):
+            if type(given) is slice:
+                start, stop, step = given.indices(high[axis] - low[axis])
+                if step != 1:
+                    return None
+                kept.append(axis)
+            elif type(given) is int:
+                start = given if given >= 0 else given + high[axis] - low[axis]
+                stop = start + 1
+            else:
+                return None
+            low[axis], high[axis] = low[axis] + start, low[axis] + max(start, stop)
+        live = kept + live[len(parts):]
+    boxes: list[tuple[slice, ...]] = []
+    for axis, length in enumerate(shape):
+        inside = tuple(map(slice, low[:axis], high[:axis]))
+        boxes += [(*inside, slice(a, b)) for a, b in ((0, low[axis]), (high[axis], length)) if a < b]
+    return boxes
+
+
 def _memory(store: Record, graph: Graph, values: list[Any]) -> Any:
     """The array that a store writes into: the old one if nobody else needs it, else a copy; in its slot from now on."""
     slot = store.operands[0]
@@ -104,8 +187,16 @@ def _inputs(record: KernelRecord, graph: Graph, values: list[Any]) -> list[Any]:
         slot, member, k = record.reads[i]
         array = values[slot]
         view = views[member][k]
-        arrays.append(array if view is None else apply_view(view.attrs, array))
+        array = array if view is None else apply_view(view.attrs, array)
+        arrays.append(_along(record.fused.paths[i], graph, array) if i in record.fused.paths else array)
     return arrays
+
+
+def _along(path: tuple[tuple[int, int], ...], graph: Graph, array: Any) -> Any:
+    """What the views of results that are not made see of an operand of theirs. (Slices, so they fit any array.)"""
+    for member, k in path:
+        array = apply_view(graph.views[member][k].attrs, array)
+    return array
 
 
 def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph: Graph, values: list[Any],
@@ -114,7 +205,7 @@ def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph
         flags = launch.run(bound, arrays, [values[record.reads[i][0]] for i in record.numbers])
     else:
         flags = bound.call(bound.address, *arrays)
-    if flags & _SERIOUS and (flags < 0 or flags_matter(flags, record, graph.nodes)):
+    if flags & _SERIOUS and (flags < 0 or flags & AMBIGUOUS or flags_matter(flags, record, graph.nodes)):
         record.penalty = min(2 * record.penalty + 1, _PATIENCE)
         record.wait = record.penalty
         return False
@@ -158,9 +249,9 @@ def _space(record: KernelRecord, graph: Graph) -> tuple[int, ...]:
 
 def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targets: list[Any] | None = None) -> Any:
     """The kernel for these shapes and strides, once it pays."""
+    if not record.stores and not _pays(record, graph):
+        return None
     if targets is None:
-        if not _pays(record, graph):
-            return None
         nodes = [graph.nodes[number] for number, _ in record.outputs]
         targets = [pool.empty(node.shape, node.dtype, node.strides) for node in nodes]
     fused, space = record.fused, _space(record, graph)

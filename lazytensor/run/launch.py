@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..config import current
-from ..lower import native
+from ..lower import native, packed
 from ..lower.columns import emit_columns
 from ..lower.emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Layout, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
@@ -199,6 +199,21 @@ class Launch:
         self.call: Any = None
         self.outputs = []
 
+    @property
+    def rows(self) -> int:
+        """How many rows of elements."""
+        return int(self.block[_ROWS])
+
+    @property
+    def length(self) -> int:
+        """How many elements a row has."""
+        return int(self.block[_LENGTH])
+
+    def cut(self, whole: int, per: int) -> None:
+        """Makes the chunks, of `whole` rows or elements in all, multiples of `per`."""
+        part = min(whole, -(-int(self.block[_PART]) // per) * per)
+        self.block[_PART], self.block[_CHUNKS] = part, -(-whole // part)
+
 
 def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: int = 0,
          by_row: frozenset[int] = frozenset()) -> Launch | LongRow | None:
@@ -211,13 +226,20 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
     if not prod(shape) or len(arrays) > MOST_ARRAYS:
         return None
     along = [_along(shape, a, rows if k in by_row and rows > 0 else 0) for k, a in enumerate(arrays)]
+    if rows < 0 and kernel.finds_places:
+        return None
     if rows < 0:
         return _bind_columns(kernel, shape, along, arrays, -rows)
     if kernel.reduces:
         found = _in_rows(shape, along, rows)
-        if found is None or found[0][-1] < LEAST_ROW:
+        if found is None:
             return None
         sizes, strides = found
+        side_by_side = _bind_packed(kernel, sizes, strides, arrays)
+        if side_by_side is not None:
+            return side_by_side
+        if sizes[-1] < LEAST_ROW or kernel.finds_places:
+            return None
         if sizes[-1] > MOST_ROW // max(1, row_bytes(kernel)) or (len(sizes) == 1 and sizes[0] >= LONG_ROW):
             return _bind_long(kernel, sizes, strides, arrays)
     else:
@@ -280,6 +302,39 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
         part = -(-columns // (2 * threads))
         part += -part % (512 if part > 512 else 64)
         block[_CHUNKS], block[_PART], block[_PARALLEL] = -(-columns // part), part, workers.entry(threads)
+    return launch
+
+
+def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> Any:
+    """A launch for short rows, many side by side, or None."""
+    *outer, length = sizes
+    lanes = packed.lanes_of(kernel)
+    along = "".join(_class(s[-1], a.itemsize, length) for s, a in zip(strides, arrays, strict=True))
+    if length > packed.LONGEST or len(outer) > packed.ROWS_WORD or max(outer, default=0) < lanes or not (
+            packed.possible(kernel) and _reduces_contiguous(kernel, along)):
+        return None
+    # Along the innermost axis results lie side by side; where that is too short, the longest.
+    axis = len(outer) - 1 if outer[-1] >= lanes else max(range(len(outer)), key=outer.__getitem__)
+    lane = [s[axis] for s in strides]
+    layouts = "".join(_class(s, a.itemsize, outer[axis]) for s, a in zip(lane, arrays, strict=True))
+    rest = [(*s[:axis], *s[axis + 1:]) for s in strides]
+    launch = _described(kernel, [*outer[:axis], *outer[axis + 1:], length], rest, arrays)
+    key = kernel, layouts, "packed"
+    found = _code.get(key)
+    if found is None:
+        text = packed.emit_packed(kernel, layouts)
+        found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
+    block, layout = launch.block, Layout(len(arrays))
+    words, widest = block[_HEADER:], max(a.itemsize for a in arrays)
+    words[packed.LENGTH_WORD] = length
+    words[packed.TILE_WORD] = max(lanes, min(packed.TILE, packed.BUFFER // (length * widest)) // lanes * lanes)
+    for k, stride in enumerate(lane):
+        words[layout.stride(k) + MOST_AXES] = stride
+    launch.work *= outer[axis]
+    block[_KERNEL], block[_LENGTH], block[_NOGIL] = found, outer[axis], launch.work >= SMALL_WORK
+    if outer[axis] >= 4 * packed.TILE * threads_in_use():  # chunks of lanes: each transposes its own
+        words[packed.ROWS_WORD], block[_ROWS] = block[_ROWS], 1
+    _split(block, int(block[_ROWS]), outer[axis], launch.work)
     return launch
 
 
@@ -412,17 +467,23 @@ def run(launch: Launch | LongRow, arrays: Sequence[Any], numbers: Sequence[Any])
             if flags < 0 or flags & AMBIGUOUS:
                 return REFUSED
         return flags
+    described = with_numbers(launch, numbers)
+    return REFUSED if described is None else int(launcher()(described[0], *arrays))
+
+
+def with_numbers(launch: Launch, numbers: Sequence[Any]) -> tuple[int, Any] | None:
+    """The address of the header with these numbers, and what keeps it; None if one does not fit."""
     if not numbers:
-        return int(launcher()(launch.address, *arrays))
+        return launch.address, launch.block
     known, block, address = launch.last  # read at once: another thread may change it
     if len(known) != len(numbers) or not all(map(is_, known, numbers)):
         filled = _filled(launch, numbers)
         if filled is None:
-            return REFUSED
+            return None
         block, address = filled, filled.ctypes.data
         if not any(isinstance(number, np.ndarray) for number in numbers):  # an array may get another value
             launch.last = tuple(numbers), block, address
-    return int(launcher()(address, *arrays))
+    return address, block
 
 
 def _filled(launch: Launch, numbers: Sequence[Any]) -> Any:

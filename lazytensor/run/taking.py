@@ -35,14 +35,22 @@ def take(slot: int, record: Record, graph: Graph, values: list[Any]) -> bool:
 
     `record` is the one that will write there: its nodes' own references to the leaf do not count.
     """
+    if not held_here(slot, (record,), graph, values):
+        return False
+    if slot < len(graph.leaves):
+        graph.leaves[slot].buffer = None
+        graph.leaves[slot].claim = TAKEN
+    return True
+
+
+def held_here(slot: int, records: tuple[Record, ...], graph: Graph, values: list[Any]) -> bool:
+    """Whether this run, for these records, alone holds the memory in a slot."""
     if slot >= len(graph.leaves):
         return pool.sole(values[slot], _known.buffer)
-    if (getrefcount(graph.leaves[slot]) > _known.leaf + _references(record, graph, graph.leaves[slot])
-            or not pool.sole(values[slot], _known.leaf_buffer)):
-        return False
-    graph.leaves[slot].buffer = None
-    graph.leaves[slot].claim = TAKEN
-    return True
+    known = _known.leaf
+    for record in records:
+        known += _references(record, graph, graph.leaves[slot])
+    return getrefcount(graph.leaves[slot]) <= known and pool.sole(values[slot], _known.leaf_buffer)
 
 
 def _references(record: Record, graph: Graph, operand: Node) -> int:

@@ -18,6 +18,8 @@ from ..ir.dag import Dag
 MOST_STEPS = 48
 """A kernel of more steps gains nothing, and its registers run out."""
 MOST_ARRAYS = 24
+MOST_REPEATED = 32
+"""Steps that a kernel may compute again and again, for each view of a result: less than a pass over memory costs."""
 
 
 class Group(NamedTuple):
@@ -30,11 +32,14 @@ class Group(NamedTuple):
         Why the group ends where it does: a line for each operation that could have joined and did not.
     rows : tuple of int
         The members of which each row of the space has one element.
+    inlined : tuple of int
+        The members that are computed anew wherever another reads them, through views.
     """
 
     members: tuple[int, ...]
     reasons: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
+    inlined: tuple[int, ...] = ()
 
 
 Before = dict[int, list[int]]
@@ -54,12 +59,15 @@ class Role(NamedTuple):
         For 'reduce': how many axes it reduces, the last ones; negative for the first ones.
     whole : bool
         Whether it must not be done for one row's value at a time: NumPy's loop differs for single elements.
+    quiet : bool
+        Whether it costs little and raises no floating-point flags, so that it may be computed for some elements alone.
     """
 
     refusal: str
     kind: str = "map"
     rows: int = 0
     whole: bool = False
+    quiet: bool = False
 
 
 class Roles(Protocol):
@@ -69,12 +77,17 @@ class Roles(Protocol):
         """Of one operation."""
         ...
 
+    def sliced(self, number: int, position: int) -> bool:
+        """Whether the view through which an operand is read is made of slices alone."""
+        ...
+
 
 def fuse(dag: Dag, before: Before, roles: Roles) -> list[Group]:
     """Every operation in one group, the groups in an order in which they can run."""
     maker = _Groups(dag, before, roles)
     for number in dag.operations():
         maker.place(number)
+    absorb(maker)
     return maker.finish()
 
 
@@ -94,6 +107,7 @@ class _Groups:
         self.reasons: dict[int, list[str]] = {number: [] for number in before}
         self.space: dict[int, _Space | None] = dict.fromkeys(before)
         self.row_values: set[int] = set()
+        self.inlined: set[int] = set()
         self.reducing: dict[tuple[int, _Space], int] = {}
 
     def place(self, number: int) -> None:
@@ -194,9 +208,8 @@ class _Groups:
         if any(n in inside for n in written) or any(
                 n in stores for m in both for n, _ in self.dag.operands(m)):
             return "it reads the array that is written to"
-        if written and (len(set(written)) < len(written) or any(
-                n in written for m in both for n, _ in self.dag.operands(m)[self.dag.value(m).op.step == "store":])):
-            return "it reads what is written over"
+        if len(set(written)) < len(written):
+            return "it writes over what is written"
         stack = [n for m in both for n in self.before[m] if n not in inside]
         seen: set[int] = set()
         while stack:
@@ -218,5 +231,82 @@ class _Groups:
             self.home[number] = one
 
     def finish(self) -> list[Group]:
-        return [Group(tuple(members), tuple(self.reasons[home]), tuple(n for n in members if n in self.row_values))
+        return [Group(tuple(members), tuple(self.reasons[home]), tuple(n for n in members if n in self.row_values),
+                      tuple(n for n in members if n in self.inlined))
                 for home, members in sorted(self.members.items())]
+
+
+# ---- results that are read through views -----------------------------------------------------------------------------
+
+Path = tuple[tuple[int, int], ...]
+"""Operands that are read through views, from the innermost out: operation and position."""
+
+
+def absorb(groups: _Groups) -> None:
+    """Takes groups that only one other reads, through slices, into that one, where computing them anew for each view is
+    cheaper than an array."""
+    for home in sorted(groups.members, reverse=True):
+        inside = groups.members[home]
+        readers = {groups.home[u] for m in inside for u in groups.dag.users(m)} - {home}
+        if len(readers) == 1 and groups.space[home] is not None:
+            (other,) = readers
+            if groups.space[other] is not None and _may_inline(groups, inside, other):
+                _inline(groups, home, other)
+
+
+def _may_inline(groups: _Groups, inside: list[int], other: int) -> bool:
+    dag, space = groups.dag, groups.space[other]
+    assert space is not None
+    for m in inside:
+        if dag.value(m).kept or not groups.roles.role(m).quiet:
+            return False
+        for user in dag.users(m):
+            for k, (operand, view) in enumerate(dag.operands(user)):
+                if operand == m and user not in inside and user not in groups.inlined and (
+                        view is None or view.shape != space.shape or user in groups.row_values
+                        or groups.roles.role(user).kind != "map"):
+                    return False
+                if operand == m and view is not None and not groups.roles.sliced(user, k):
+                    return False
+    both = {*groups.members[other], *inside}
+    return _expansion(dag, both, groups.inlined | set(inside)) and not _circular(groups, both)
+
+
+def _expansion(dag: Dag, members: set[int], inlined: set[int]) -> bool:
+    """Whether a kernel of these members stays within bounds."""
+    seen: set[tuple[int, Path]] = set()
+    reads: set[tuple[int, Path]] = set()
+    stack: list[tuple[int, Path]] = [(m, ()) for m in members if m not in inlined]
+    while stack:
+        number, path = stack.pop()
+        for k, (operand, view) in enumerate(dag.operands(number)):
+            further = ((number, k), *path) if view is not None else path
+            if operand not in members:
+                reads.add((operand, further))
+            elif operand in inlined and (operand, further) not in seen:
+                seen.add((operand, further))
+                stack.append((operand, further))
+    return len(seen) <= MOST_REPEATED and len(seen) + len(members) <= MOST_STEPS and len(reads) <= MOST_ARRAYS
+
+
+def _circular(groups: _Groups, both: set[int]) -> bool:
+    """Whether what the members need needs one of them."""
+    stack = [n for m in both for n in groups.before[m] if n not in both]
+    seen: set[int] = set()
+    while stack:
+        number = stack.pop()
+        if number in both:
+            return True
+        if groups.home[number] not in seen:
+            seen.add(groups.home[number])
+            stack += [n for m in groups.members[groups.home[number]] for n in groups.before[m]]
+    return False
+
+
+def _inline(groups: _Groups, home: int, other: int) -> None:
+    inside = groups.members.pop(home)
+    groups.reasons.pop(home)
+    groups.inlined.update(inside)
+    groups.members[other] = sorted(groups.members[other] + inside)
+    for number in inside:
+        groups.home[number] = other

@@ -69,9 +69,20 @@ def _within(program: Program) -> dict[int, bool]:
     return {n: n in kernel.fused.writes for kernel in program.kernels.values() for n in kernel.fused.members}
 
 
+def _rereads(program: Program) -> frozenset[int]:
+    """The operations that write into an array of which their kernel reads the old value."""
+    return frozenset(n for kernel in program.kernels.values() for n in kernel.rereads)
+
+
+def _overs(program: Program) -> dict[int, int]:
+    """The operations whose kernel may write their result over what it reads, and over which value."""
+    return {kernel.outputs[0][0]: kernel.fused.reads[kernel.over][0]
+            for kernel in program.kernels.values() if kernel.over >= 0}
+
+
 def _step_lines(program: Program, graph: Graph) -> list[str]:
     """A table with a row for each operation, and a line before those that one kernel does."""
-    plan, within = program.plan, _within(program)
+    plan, within, rereads, overs = program.plan, _within(program), _rereads(program), _overs(program)
     names = _names(plan)
     rows = []
     for step in plan.steps:
@@ -80,7 +91,8 @@ def _step_lines(program: Program, graph: Graph) -> list[str]:
         called = step.op.label or step.op.name
         name = f"same as {operands[0]}" if step.op is SAME else f"{called}({', '.join(operands)})"
         array = f"{node.dtype}{list(node.shape)}"
-        rows.append((names[step.node], name, array, _memory(step, node, names, within), floating.place(node)))
+        memory = _memory(step, node, names, within, rereads, overs)
+        rows.append((names[step.node], name, array, memory, floating.place(node)))
     widths = [max(len(row[k]) for row in rows) for k in range(4)]
     lines: list[str] = []
     for i, row in enumerate(rows):
@@ -99,22 +111,28 @@ def _operand(number: int, viewed: bool, names: dict[int, str], plan: Plan, graph
     return f"a view of {names[number]}" if viewed else names[number]
 
 
-def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, bool]) -> str:
+def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, bool], rereads: frozenset[int],
+            overs: dict[int, int]) -> str:
+    if step.node in rereads:
+        return f"a new array, {_bytes(nbytes_of(node))}, for the old one is read beside"
+    if step.node in overs:
+        return f"in the memory of {names[overs[step.node]]}, if nothing else holds it"
     if not within.get(step.node, True):
         return INSIDE
     if not node.shape:
         return "a scalar"
-    over = step.over >= 0 and (step.node not in within or step.op.kind == "mutate")
+    over = step.over >= 0 and (step.node not in within or step.op.step == "store")
     if over and (step.op.kind != "elementwise" or node.nbytes >= IN_PLACE_BYTES):
         return f"in the memory of {names[step.over]}"
-    return f"a new array, {_bytes(nbytes_of(node))}" + (", after a copy" if step.op.kind == "mutate" else "")
+    return f"a new array, {_bytes(nbytes_of(node))}" + (
+        ", after a copy" if step.op.kind == "mutate" and step.op.step != "masked" else "")
 
 
 def _notes(program: Program, graph: Graph) -> list[str]:
     """What is not said step by step."""
-    plan, within = program.plan, _within(program)
+    plan, within, rereads, overs = program.plan, _within(program), _rereads(program), _overs(program)
     new = [node for step in plan.steps if (node := graph.nodes[step.node]).shape
-           and _memory(step, node, _Anything(), within).startswith("a new")]
+           and _memory(step, node, _Anything(), within, rereads, overs).startswith("a new")]
     kept = sum(step.value.kept for step in plan.steps)
     gone = len(graph.nodes) - len(plan.steps)
     lines = [f"arrays made: {len(new)} ({_bytes(sum(map(nbytes_of, new)))} in all), "

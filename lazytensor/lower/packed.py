@@ -1,0 +1,460 @@
+"""The text of kernels that reduce short rows: many rows side by side, each in NumPy's own order.
+
+A vector holds one element of each of `lanes` neighbouring rows, so a row is reduced by going along it once: sums with
+the eight accumulators of NumPy's pairwise sum of up to 128 elements. Arrays whose neighbours in a row lie together are
+transposed into small buffers, a tile of rows at a time; those that are the same for all outer rows once for a tile.
+
+Along the lanes an array is the same element again (REPEATED), contiguous, or neither (STRIDED): that is all that the
+text depends on. There are at least as many rows as lanes; the last vector overlaps the one before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from . import routines
+from .emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Emitter, Flags, Text, passes_of
+from .inline import FLOATS, FORMS, cast, constant, element, splat, stored, vector
+from .kernel import NUMBER, ROW, Kernel, Step
+from .long_rows import AMBIGUOUS
+
+LONGEST = 128
+"""The longest row for which NumPy's sum does not split."""
+BUFFER = 1 << 14
+"""Bytes for each transposed array."""
+TILE = 256
+"""Lanes that are transposed at a time, at most."""
+ROWS_WORD, LENGTH_WORD, TILE_WORD = MOST_AXES - 2, MOST_AXES - 1, MOST_AXES
+"""Where the block has the number of outer rows, if chunks are lanes, the length of a row, and the lanes in a tile:
+there are no more outer axes than lie before them."""
+_MOST_ARRAYS = 8
+_UNROLLED_STEPS = 8
+"""Sums of longer expressions are kept before they are added up, so that their text stands there once."""
+
+
+def possible(kernel: Kernel) -> bool:
+    """Whether the kernel can be done this way: all inlined, sums of floats, extremes; and no `where` in one loop with
+    what it chooses from, for LLVM would not compute what is not chosen, and raise no flags."""
+    inputs = len(kernel.inputs)
+    if sum(source.kind != NUMBER for source in kernel.inputs) > _MOST_ARRAYS:
+        return False
+    for step in kernel.steps:
+        if step.name == "call" or (step.name == "where" and any(n >= inputs for n in step.operands[1:])):
+            return False
+    return True
+
+
+def lanes_of(kernel: Kernel) -> int:
+    """How many rows lie side by side."""
+    return Emitter(kernel, CONTIGUOUS * 64, False).lanes
+
+
+def emit_packed(kernel: Kernel, layouts: str) -> Text:
+    """The module of a kernel, as `emit.emit` gives it: of each outer row the lanes from `start` to `stop`.
+
+    The block has outer axes without that of the lanes, whose stride is the last word of each array's.
+    """
+    return _Packed(kernel, layouts).module()
+
+
+class _Packed(Emitter):
+    def __init__(self, kernel: Kernel, layouts: str) -> None:
+        super().__init__(kernel, layouts, True)
+        self.places: dict[int, str] = {}
+        self.kept: dict[int, str] = {}
+        self.ambiguous = ""
+
+    def module(self) -> Text:
+        code = self.code
+        self.number_values = {n: splat(code, x, element(self.chars[n]), self.lanes)
+                              for n, x in self.load_numbers().items()}
+        self.data = [code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
+                     for k in range(self.arrays)]
+        self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
+        self.across = [self.load_word(self.layout.stride(k) + MOST_AXES) for k in range(self.arrays)]
+        self.length, self.tile = self.load_word(LENGTH_WORD), self.load_word(TILE_WORD)
+        self.whole = code.let(f"and i64 {self.length}, -8")
+        self.flags = Flags(code, False)
+        self.flags.clear()
+        self.ambiguous = code.alloca("i32", 8)
+        code.add(f"store i32 0, ptr {self.ambiguous}")
+        packed = [n for n, array in self.array_of.items()
+                  if self.layouts[array] == STRIDED and self.kernel.inputs[n].kind != ROW]
+        buffers = {n: code.alloca(f"[{BUFFER + 64 * (1 + k % 4)} x i8]") for k, n in enumerate(packed)}
+        still = {n: self.is_still(self.array_of[n]) for n in packed}
+
+        def tile(at: str) -> None:
+            least = code.let(f"sub i64 %stop, {self.lanes}")
+            late = code.let(f"icmp sgt i64 {at}, {least}")
+            begin = code.let(f"select i1 {late}, i64 {least}, i64 {at}")
+            early = code.let(f"icmp slt i64 {begin}, 0")
+            self.place = code.let(f"select i1 {early}, i64 0, i64 {begin}")
+            left = code.let(f"sub i64 %stop, {self.place}")
+            short = code.let(f"icmp slt i64 {left}, {self.tile}")
+            fits = code.let(f"select i1 {short}, i64 {left}, i64 {self.tile}")
+            few = code.let(f"icmp slt i64 {fits}, {self.lanes}")
+            self.count = code.let(f"select i1 {few}, i64 {self.lanes}, i64 {fits}")
+            for n in packed:
+                code.when(still[n], lambda n=n: self.pack(n, self.data[self.array_of[n]], buffers[n]))  # type: ignore[misc]
+            self.buffers, self.moving = buffers, still
+            self.odometer()
+        every = self.load_word(ROWS_WORD)
+        whole = code.let(f"icmp ne i64 {every}, 0")
+        code.add(f"%row0 = select i1 {whole}, i64 0, i64 %first")
+        code.add(f"%row1 = select i1 {whole}, i64 {every}, i64 %last")
+        code.loop("%start", "%stop", self.tile, tile)
+        raised = code.let(f"load i32, ptr {self.ambiguous}")
+        code.add(f"ret i32 {code.let(f'or i32 {raised}, {self.flags.read()}')}")
+        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %first, i64 %last, i64 %start, i64 %stop)")
+        return Text("\n".join(code.declared) + "\n" + body, self.imports)
+
+    def is_still(self, array: int) -> str:
+        """Whether an array is the same for all outer rows."""
+        code = self.code
+        bits = "0"
+        for axis in range(ROWS_WORD - 1):
+            bits = code.let(f"or i64 {bits}, {self.load_word(self.layout.stride(array) + 1 + axis)}")
+        return code.let(f"icmp eq i64 {bits}, 0")
+
+    def pack(self, value: int, base: str, buffer: str) -> None:
+        """Transposes the tile of an array into its buffer."""
+        code, array = self.code, self.array_of[value]
+        source = self.strided(base, self.place, self.across[array])
+        name = f"transpose{8 * np.dtype(self.chars[value]).itemsize}"
+        self.imports[name] = routines.address(name)
+        code.declare(f"declare void @{name}(ptr, i64, i64, ptr, i64, i64, i64)")
+        code.add(f"call void @{name}(ptr {source}, i64 {self.across[array]}, i64 {self.inner[array]}, "
+                 f"ptr {buffer}, i64 {self.tile}, i64 {self.count}, i64 {self.length})")
+
+    # ---- an outer row ------------------------------------------------------------------------------------------------
+
+    def row(self, pointers: list[str]) -> None:
+        code = self.code
+        self.pointers = pointers
+        for n, buffer in self.buffers.items():
+            moving = code.let(f"xor i1 {self.moving[n]}, true")
+            code.when(moving, lambda n=n, b=buffer: self.pack(n, pointers[self.array_of[n]], b))  # type: ignore[misc]
+        last = code.let(f"sub i64 {self.count}, {self.lanes}")
+
+        def some(i: str) -> None:
+            over = code.let(f"icmp sgt i64 {i}, {last}")
+            self.some_lanes(code.let(f"select i1 {over}, i64 {last}, i64 {i}"))
+        code.loop("0", self.count, self.lanes, some)
+
+    def some_lanes(self, i: str) -> None:
+        """As many rows as a vector has lanes, from lane i of the tile on."""
+        code = self.code
+        self.lane = i
+        self.at_lane = code.let(f"add i64 {self.place}, {i}")
+        self.places = {n: self.located(n, array) for n, array in self.array_of.items()}
+        self.row_values = {n: self.row_input(n) for n in sorted(self.rowwise) if n < self.inputs
+                           and n not in self.number_values}
+        scattered = self.scattered()
+        for steps, saves, rows in passes_of(self.kernel, self.rowwise):
+            self.one_packed_pass(steps, saves, rows, scattered)
+        for array, value in enumerate(self.kernel.outputs, self.first_output):
+            if value in self.rowwise:
+                self.write_row_value(value, array)
+            elif array in scattered:
+                self.scatter(value, array, scattered[array])
+
+    def located(self, value: int, array: int) -> str:
+        """Where the lanes' first elements are."""
+        code = self.code
+        if value in self.buffers:
+            return code.let(f"getelementptr {stored(self.chars[value])}, ptr {self.buffers[value]}, i64 {self.lane}")
+        return self.at_lanes(array)
+
+    def at_lanes(self, array: int) -> str:
+        code = self.code
+        step = code.let(f"mul i64 {self.at_lane}, {self.across[array]}")
+        return code.let(f"getelementptr i8, ptr {self.pointers[array]}, i64 {step}")
+
+    def row_input(self, value: int) -> str:
+        """One element of each row."""
+        array, char = self.array_of[value], self.chars[value]
+        if self.layouts[array] != STRIDED:
+            return self.loaded(value, self.places[value], self.layouts[array] == REPEATED)
+        place = self.code.alloca(f"[{self.lanes} x {stored(char)}]")
+        self.each_lane(lambda j: self.move(char, self.strided(self.places[value], j, self.across[array]),
+                                           self.nth(char, place, j)))
+        return self.loaded(value, place, False)
+
+    def each_lane(self, body: Callable[[str], None]) -> None:
+        self.code.loop("0", str(self.lanes), 1, body)
+
+    def nth(self, char: str, base: str, i: str) -> str:
+        return self.code.let(f"getelementptr {stored(char)}, ptr {base}, i64 {i}")
+
+    def strided(self, base: str, i: str, stride: str) -> str:
+        return self.code.let(f"getelementptr i8, ptr {base}, i64 {self.code.let(f'mul i64 {i}, {stride}')}")
+
+    def move(self, char: str, source: str, target: str) -> None:
+        kind, align = stored(char), np.dtype(char).itemsize
+        x = self.code.let(f"load {kind}, ptr {source}, align {align}")
+        self.code.add(f"store {kind} {x}, ptr {target}, align {align}")
+
+    def loaded(self, value: int, place: str, repeated: bool) -> str:
+        code, char = self.code, self.chars[value]
+        width = 1 if repeated else self.lanes
+        v = vector(stored(char), width)
+        x = code.let(f"load {v}, ptr {place}, align {np.dtype(char).itemsize}")
+        if char == "?":
+            x = code.let(f"icmp ne {v} {x}, {'zeroinitializer' if width > 1 else '0'}")
+        return splat(code, x, element(char), self.lanes) if repeated else x
+
+    def put(self, value: int, x: str, place: str) -> None:
+        self.store(value, x, place, "0", self.lanes)
+
+    def scattered(self) -> dict[int, str]:
+        """Buffers for outputs of elements that do not lie side by side along the lanes."""
+        return {array: self.row_buffer(value) for array, value in enumerate(self.kernel.outputs, self.first_output)
+                if value not in self.rowwise and self.layouts[array] != CONTIGUOUS}
+
+    def row_buffer(self, value: int) -> str:
+        """Memory for a value of all elements of these rows; the same each time."""
+        if value not in self.kept:
+            self.kept[value] = self.code.alloca(f"[{LONGEST * self.lanes} x {stored(self.chars[value])}]")
+        return self.kept[value]
+
+    def in_buffer(self, value: int, k: str) -> str:
+        return self.nth(self.chars[value], self.row_buffer(value), self.code.let(f"mul i64 {k}, {self.lanes}"))
+
+    def scatter(self, value: int, array: int, buffer: str) -> None:
+        char, target = self.chars[value], self.at_lanes(array)
+
+        def lane(j: str) -> None:
+            out = self.strided(target, j, self.across[array])
+            source = self.nth(char, buffer, j)
+            self.code.loop("0", self.length, 1, lambda k: self.move(
+                char, self.nth(char, source, self.code.let(f"mul i64 {k}, {self.lanes}")),
+                self.strided(out, k, self.inner[array])))
+        self.each_lane(lane)
+
+    def write_row_value(self, value: int, array: int) -> None:
+        char, target = self.chars[value], self.at_lanes(array)
+        if self.layouts[array] == CONTIGUOUS:
+            self.put(value, self.row_values[value], target)
+            return
+        place = self.code.alloca(f"[{self.lanes} x {stored(char)}]")
+        self.put(value, self.row_values[value], place)
+        self.each_lane(lambda j: self.move(char, self.nth(char, place, j), self.strided(target, j, self.across[array])))
+
+    # ---- a pass along the rows ---------------------------------------------------------------------------------------
+
+    def one_packed_pass(self, steps: list[int], saves: list[int], rows: list[int], scattered: dict[int, str]) -> None:
+        """The elements of the rows, then what the rows have one of."""
+        reduces = [n for n in rows if self.step(n).name == "reduce"]
+        adds = [n for n in reduces if self.adds(n)]
+        saves = [n for n in saves if self.is_needed_later(n, steps, reduces)]
+        if adds and len(steps) > _UNROLLED_STEPS:
+            saves = sorted({*saves, *(k for n in reduces for k in self.step(n).operands if k in steps)})
+            self.along(steps, saves, [], scattered)
+            steps, saves = [], []
+        if reduces or steps:
+            self.row_values.update(self.along(steps, saves, reduces, scattered))
+        for n in rows:
+            if n not in reduces:
+                self.row_values[n] = self.of_rows(self.step(n))
+
+    def is_needed_later(self, value: int, steps: list[int], reduces: list[int]) -> bool:
+        """Whether what a pass might keep is read after it."""
+        readers = [n for n, step in enumerate(self.kernel.steps, self.inputs) if value in step.operands]
+        return any(n not in steps and n not in reduces for n in readers)
+
+    def adds(self, value: int) -> bool:
+        step = self.step(value)
+        return step.loop[0] is np.add and step.char in FLOATS
+
+    def of_rows(self, step: Step) -> str:
+        if step.name == "per":
+            code = self.code
+            count = code.let(f"sitofp i64 {code.let(f'sub i64 {self.length}, {step.loop}')} to double")
+            v = vector("double", self.lanes)
+            wide = cast(code, step.char, "d", self.lanes, self.row_values[step.operands[0]])
+            return cast(code, "d", step.char, self.lanes,
+                        code.let(f"fdiv {v} {wide}, {splat(code, count, 'double', self.lanes)}"))
+        return self.compute(step, [self.uniform(n) for n in step.operands], self.lanes)
+
+    def along(self, steps: list[int], saves: list[int], reduces: list[int],
+              scattered: dict[int, str]) -> dict[int, str]:
+        """Goes along the rows: computes `steps`, keeps and writes what is to be, and reduces."""
+        targets = [(value, array) for array, value in enumerate(self.kernel.outputs, self.first_output)
+                   if value in steps and value not in self.rowwise]
+
+        def at(k: str) -> dict[int, str]:
+            values: dict[int, str] = {}
+            for n in steps:
+                step = self.step(n)
+                values[n] = self.compute(step, [self.operand(m, k, values) for m in step.operands], self.lanes)
+            for n in saves:
+                self.put(n, values[n], self.in_buffer(n, k))
+            for value, array in targets:
+                if array in scattered and value not in saves:
+                    self.put(value, values[value], self.in_buffer(value, k))
+                elif array not in scattered:
+                    self.put(value, values[value], self.strided(self.at_lanes(array), k, self.inner[array]))
+            return values
+        if not any(map(self.adds, reduces)):
+            return self.folded("0", self.length, reduces, {n: self.neutral(n) for n in reduces}, at)
+        return self.summed(reduces, at)
+
+    def summed(self, reduces: list[int], at: Callable[[str], dict[int, str]]) -> dict[int, str]:
+        """NumPy's pairwise sum of up to 128: eight accumulators, then what is left one by one."""
+        code = self.code
+        kinds = [kind for n in reduces for kind in (self.held(n) * 8 if self.adds(n) else self.held(n))]
+        starts = [x for n in reduces for x in (self.neutral(n) * 8 if self.adds(n) else self.neutral(n))]
+
+        def eight(k: str, held: list[str]) -> list[str]:
+            held = list(held)
+            for j in range(8):
+                here = code.let(f"add i64 {k}, {j}")
+                values = at(here)
+                place = 0
+                for n in reduces:
+                    many = 8 if self.adds(n) else len(self.held(n))
+                    first = place + (j if self.adds(n) else 0)
+                    slots = slice(first, first + len(self.held(n)))
+                    held[slots] = self.taken_in(n, held[slots], here, values)
+                    place += many
+            return held
+        held = self.carried("0", self.whole, 8, kinds, starts, eight)
+        begun: dict[int, list[str]] = {}
+        for n in reduces:
+            if self.adds(n):
+                (kind,), eights, held = self.held(n), held[:8], held[8:]
+                while len(eights) > 1:
+                    eights = [code.let(f"fadd {kind} {a}, {b}") for a, b in zip(eights[::2], eights[1::2], strict=True)]
+                begun[n] = eights
+            else:
+                begun[n], held = held[:len(self.held(n))], held[len(self.held(n)):]
+        found = self.folded(self.whole, self.length, reduces, begun, at)
+        for n in reduces:
+            if self.adds(n):
+                (kind,), zero = self.held(n), constant(element(self.step(n).char), "0.0", self.lanes)
+                found[n] = code.let(f"fadd {kind} {found[n]}, {zero}")
+        return found
+
+    def folded(self, start: str, stop: str, reduces: list[int], begun: dict[int, list[str]],
+               at: Callable[[str], dict[int, str]]) -> dict[int, str]:
+        """The elements from `start` to `stop` of each row, one after the other."""
+        def one(k: str, held: list[str]) -> list[str]:
+            values, new = at(k), []
+            for n in reduces:
+                many = len(self.held(n))
+                new += self.taken_in(n, held[:many], k, values)
+                held = held[many:]
+            return new
+        found = self.carried(start, stop, 1, [kind for n in reduces for kind in self.held(n)],
+                             [x for n in reduces for x in begun[n]], one)
+        results = {}
+        for n in reduces:
+            many = len(self.held(n))
+            results[n], found = found[many - 1], found[many:]
+        return results
+
+    def finds_place(self, value: int) -> bool:
+        return self.step(value).loop[0].__name__.startswith("arg")
+
+    def reduced_char(self, value: int) -> str:
+        """The dtype of the elements that are reduced."""
+        return self.chars[self.step(value).operands[0]]
+
+    def held(self, value: int) -> list[str]:
+        """The types of what a reduction carries along the rows: its result last."""
+        kind = vector(element(self.reduced_char(value)), self.lanes)
+        return [kind, vector("i64", self.lanes)] if self.finds_place(value) else [kind]
+
+    def neutral(self, value: int) -> list[str]:
+        """What a reduction starts from: what changes no element."""
+        name, char = self.step(value).loop[0].__name__, self.reduced_char(value)
+        smallest = name in ("minimum", "argmin")
+        if name == "add":
+            start = "-0.0" if char in FLOATS else "0"
+        elif char in FLOATS:
+            start = "0x7FF0000000000000" if smallest else "0xFFF0000000000000"
+        else:
+            start = str(np.iinfo(char).max if smallest else np.iinfo(char).min)
+        found = [constant(element(char), start, self.lanes)]
+        return [*found, constant("i64", "0", self.lanes)] if self.finds_place(value) else found
+
+    def taken_in(self, value: int, held: list[str], k: str, values: dict[int, str]) -> list[str]:
+        """Element k of each row into a reduction."""
+        step, char = self.step(value), self.reduced_char(value)
+        x, name = self.operand(step.operands[0], k, values), step.loop[0].__name__
+        if self.finds_place(value):
+            return self.nearer(name, char, held, x, k)
+        if char in FLOATS and name != "add":
+            self.note_zeros(char, held[0], x)
+        return [FORMS[name].emit(self.code, char, self.lanes, (held[0], x))]
+
+    def nearer(self, name: str, char: str, held: list[str], x: str, k: str) -> list[str]:
+        """The extreme so far and its place: the first one, and the first NaN before all."""
+        code, kind, bits = self.code, vector(element(char), self.lanes), vector("i1", self.lanes)
+        best, place = held
+        better = FORMS["less" if name == "argmin" else "greater"].emit(code, char, self.lanes, (x, best))
+        if char in FLOATS:
+            odd, even = code.let(f"fcmp uno {kind} {x}, {x}"), code.let(f"fcmp ord {kind} {best}, {best}")
+            better = code.let(f"or {bits} {better}, {code.let(f'and {bits} {odd}, {even}')}")
+        places = vector("i64", self.lanes)
+        return [code.let(f"select {bits} {better}, {kind} {x}, {kind} {best}"),
+                code.let(f"select {bits} {better}, {places} {splat(code, k, 'i64', self.lanes)}, {places} {place}")]
+
+    def note_zeros(self, char: str, held: str, x: str) -> None:
+        """Which of two zeros NumPy's extreme is depends on its vectors."""
+        code, kind, bits = self.code, vector(element(char), self.lanes), vector("i1", self.lanes)
+        integer = vector("i32" if char == "f" else "i64", self.lanes)
+        differ = code.let(f"icmp ne {integer} {code.let(f'bitcast {kind} {held} to {integer}')}, "
+                          f"{code.let(f'bitcast {kind} {x} to {integer}')}")
+        both = code.let(f"and {bits} {differ}, {code.let(f'fcmp oeq {kind} {held}, {x}')}")
+        some = code.let(f"bitcast {bits} {both} to i{self.lanes}")
+        flag = code.let(f"select i1 {code.let(f'icmp ne i{self.lanes} {some}, 0')}, i32 {AMBIGUOUS}, i32 0")
+        old = code.let(f"load i32, ptr {self.ambiguous}")
+        code.add(f"store i32 {code.let(f'or i32 {old}, {flag}')}, ptr {self.ambiguous}")
+
+    def operand(self, value: int, k: str, values: dict[int, str]) -> str:
+        """A value at element k of the rows."""
+        if value in values:
+            return values[value]
+        if value in self.number_values:
+            return self.number_values[value]
+        if value in self.rowwise:
+            return self.row_values[value]
+        if value not in self.array_of:
+            return self.loaded(value, self.in_buffer(value, k), False)
+        array = self.array_of[value]
+        if value in self.buffers:
+            place = self.nth(self.chars[value], self.places[value], self.code.let(f"mul i64 {k}, {self.tile}"))
+        else:
+            place = self.strided(self.places[value], k, self.inner[array])
+        return self.loaded(value, place, self.layouts[array] == REPEATED)
+
+    def uniform(self, value: int) -> str:
+        return self.number_values[value] if value in self.number_values else self.row_values[value]
+
+    def carried(self, start: str, stop: str, step: int, kinds: Sequence[str], begun: Sequence[str],
+                body: Callable[[str, list[str]], list[str]]) -> list[str]:
+        """``for k in range(start, stop, step): held = body(k, held)``; gives what is held at the end."""
+        code = self.code
+        before, head, inside, latch, after = (code.fresh(x) for x in ("from", "along", "element", "further", "end"))
+        k, following, held = code.fresh("%k"), code.fresh("%l"), [code.fresh("%h") for _ in kinds]
+        code.add(f"br label %{before}")
+        code.label(before)
+        code.add(f"br label %{head}")
+        code.label(head)
+        code.add(f"{k} = phi i64 [{start}, %{before}], [{following}, %{latch}]")
+        phis = len(code.lines)
+        code.lines += [""] * len(held)  # written when it is known what they become
+        code.add(f"br i1 {code.let(f'icmp slt i64 {k}, {stop}')}, label %{inside}, label %{after}")
+        code.label(inside)
+        found = body(k, held)
+        code.add(f"br label %{latch}")
+        code.label(latch)
+        for j, (kind, name, first, new) in enumerate(zip(kinds, held, begun, found, strict=True)):
+            code.lines[phis + j] = f"  {name} = phi {kind} [{first}, %{before}], [{new}, %{latch}]"
+        code.add(f"{following} = add nsw i64 {k}, {step}")
+        code.add(f"br label %{head}")
+        code.label(after)
+        return held

@@ -1,0 +1,262 @@
+"""Elements picked by a boolean mask, and values put where it is true: without a branch for each element.
+
+NumPy asks of each element whether it is chosen, which a processor cannot foresee. Here every element is copied, and the
+place moves on by what its byte of the mask says; eight elements of which none or all are chosen are passed over or
+copied as one. None or False mean that NumPy is to do it: other layouts, few elements, Python objects.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..config import current
+from ..lower import native
+from . import pool
+
+LEAST = 1 << 11
+"""For fewer elements NumPy is as quick."""
+_SIZES = (1, 2, 4, 8, 16)
+_ndarray, _bool = np.ndarray, np.dtype(bool)
+
+_PICK_ITEM = """
+  %sNUM = getelementptr iBITS, ptr %source, i64 %iNUM
+  %xNUM = load iBITS, ptr %sNUM, align ALIGN
+  %inNUM = icmp slt i64 %jNUM, %count
+  %tNUM = getelementptr iBITS, ptr %target, i64 %jNUM
+  %toNUM = select i1 %inNUM, ptr %tNUM, ptr %spare
+  store iBITS %xNUM, ptr %toNUM, align ALIGN
+"""
+_PUT_ITEM = """
+  %inNUM = icmp slt i64 %jNUM, %count
+  %atNUM = select i1 %inNUM, i64 %jNUM, i64 0
+  %sNUM = getelementptr iBITS, ptr %source, i64 %atNUM
+  %xNUM = load iBITS, ptr %sNUM, align ALIGN
+  %tNUM = getelementptr iBITS, ptr %target, i64 %iNUM
+  %oldNUM = load iBITS, ptr %tNUM, align ALIGN
+  %newNUM = select i1 %cNUM, iBITS %xNUM, iBITS %oldNUM
+  store iBITS %newNUM, ptr %tNUM, align ALIGN
+"""
+_ITEM = """
+  %iNUM = add i64 %FIRST, OFFSET
+  %mpNUM = getelementptr i8, ptr %mask, i64 %iNUM
+  %mNUM = load i8, ptr %mpNUM
+  %cNUM = icmp ne i8 %mNUM, 0
+  %wNUM = zext i1 %cNUM to i64
+MOVE
+  %jNEXT = add i64 %jNUM, %wNUM
+"""
+_MOVES = """
+define internal void @NAMEBITS(ptr %target, ptr %source, ptr %mask, i64 %n, i64 %count) {
+entry:
+  %spare = alloca iBITS, align 16
+  %n8 = and i64 %n, -8
+  br label %head
+head:
+  %i = phi i64 [0, %entry], [%i8, %none], [%i8, %all], [%i8, %some]
+  %j0 = phi i64 [0, %entry], [%j0, %none], [%jall, %all], [%j8, %some]
+  %more = icmp slt i64 %i, %n8
+  br i1 %more, label %eight, label %rest
+eight:
+  %i8 = add i64 %i, 8
+  %mp = getelementptr i8, ptr %mask, i64 %i
+  %m = load i64, ptr %mp, align 1
+  switch i64 %m, label %some [ i64 0, label %none i64 72340172838076673, label %all ]
+none:
+  br label %head
+all:
+  %jall = add i64 %j0, 8
+  %sa = getelementptr iBITS, ptr %source, i64 FROM
+  %ta = getelementptr iBITS, ptr %target, i64 TO
+  %xa = load <8 x iBITS>, ptr %sa, align ALIGN
+  store <8 x iBITS> %xa, ptr %ta, align ALIGN
+  br label %head
+some:
+ITEMS
+  br label %head
+rest:
+  %k = phi i64 [%n8, %head], [%k1, %one]
+  %j100 = phi i64 [%j0, %head], [%j101, %one]
+  %left = icmp slt i64 %k, %n
+  br i1 %left, label %one, label %done
+one:
+LAST
+  %k1 = add i64 %k, 1
+  br label %rest
+done:
+  ret void
+}
+"""
+_ROWS = """
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+define internal void @NAMErows(ptr %target, ptr %source, ptr %mask, i64 %n, i64 %size) {
+entry:
+  br label %head
+head:
+  %i = phi i64 [0, %entry], [%i1, %next]
+  %j = phi i64 [0, %entry], [%j1, %next]
+  %more = icmp slt i64 %i, %n
+  br i1 %more, label %row, label %done
+row:
+  %mp = getelementptr i8, ptr %mask, i64 %i
+  %m = load i8, ptr %mp
+  %c = icmp ne i8 %m, 0
+  %w = zext i1 %c to i64
+  %j1 = add i64 %j, %w
+  br i1 %c, label %copy, label %next
+copy:
+  %from = mul i64 FROM, %size
+  %to = mul i64 TO, %size
+  %s = getelementptr i8, ptr %source, i64 %from
+  %t = getelementptr i8, ptr %target, i64 %to
+  call void @llvm.memcpy.p0.p0.i64(ptr %t, ptr %s, i64 %size, i1 false)
+  br label %next
+next:
+  %i1 = add i64 %i, 1
+  br label %head
+done:
+  ret void
+}
+"""
+_ENTRY = """
+define ptr @NAME(ptr %self, ptr %args, i64 %given) {
+entry:
+GATHER
+  %state = call ptr @PyEval_SaveThread()
+  switch i64 %size, label %rows [ CASES ]
+BLOCKS
+rows:
+  call void @NAMErows(ptr %d0, ptr %d1, ptr %d2, i64 %n, i64 %size)
+  br label %done
+done:
+  call void @PyEval_RestoreThread(ptr %state)
+  %result = call ptr @PyLong_FromLong(i64 0)
+  ret ptr %result
+}
+"""
+_COUNT = """
+declare i64 @llvm.ctpop.i64(i64)
+define ptr @count(ptr %self, ptr %args, i64 %given) {
+entry:
+  %a0 = load ptr, ptr %args
+  %f0 = getelementptr i8, ptr %a0, i64 16
+  %mask = load ptr, ptr %f0
+  %p1 = getelementptr ptr, ptr %args, i64 1
+  %a1 = load ptr, ptr %p1
+  %n = call i64 @PyLong_AsLong(ptr %a1)
+  %n64 = and i64 %n, -64
+  br label %head
+head:
+  %i = phi i64 [0, %entry], [%i64_, %many]
+  %s = phi i64 [0, %entry], [%s1, %many]
+  %more = icmp slt i64 %i, %n64
+  br i1 %more, label %many, label %rest
+many:
+  %mp = getelementptr i8, ptr %mask, i64 %i
+  %m = load <64 x i8>, ptr %mp, align 1
+  %c = icmp ne <64 x i8> %m, zeroinitializer
+  %b = bitcast <64 x i1> %c to i64
+  %p = call i64 @llvm.ctpop.i64(i64 %b)
+  %s1 = add i64 %s, %p
+  %i64_ = add i64 %i, 64
+  br label %head
+rest:
+  %k = phi i64 [%n64, %head], [%k1, %one]
+  %r = phi i64 [%s, %head], [%r1, %one]
+  %left = icmp slt i64 %k, %n
+  br i1 %left, label %one, label %done
+one:
+  %op = getelementptr i8, ptr %mask, i64 %k
+  %o = load i8, ptr %op
+  %oc = icmp ne i8 %o, 0
+  %w = zext i1 %oc to i64
+  %r1 = add i64 %r, %w
+  %k1 = add i64 %k, 1
+  br label %rest
+done:
+  %result = call ptr @PyLong_FromLong(i64 %r)
+  ret ptr %result
+}
+"""
+
+
+def _item(move: str, number: int, first: str) -> str:
+    text = _ITEM.replace("MOVE", move).replace("FIRST", first).replace("OFFSET", str(number % 100))
+    return text.replace("NUM", str(number)).replace("NEXT", str(number + 1))
+
+
+def _moves(name: str, move: str, source: str, target: str) -> str:
+    """The functions for all sizes, and what chooses among them: ``name(target, source, mask, n, count, size)``."""
+    texts = []
+    for size in _SIZES:
+        text = _MOVES.replace("ITEMS", "".join(_item(move, k, "i") for k in range(8)))
+        text = text.replace("LAST", _item(move, 100, "k").replace("OFFSET", "0"))
+        text = text.replace("FROM", source.replace("%j", "%j0")).replace("TO", target.replace("%j", "%j0"))
+        texts.append(text.replace("NAME", name).replace("BITS", str(8 * size)).replace("ALIGN", str(min(size, 8))))
+    texts.append(_ROWS.replace("NAME", name).replace("FROM", source).replace("TO", target))
+    gather = []
+    for k in range(6):
+        gather += [f"  %p{k} = getelementptr ptr, ptr %args, i64 {k}", f"  %a{k} = load ptr, ptr %p{k}"]
+        if k < 3:
+            gather += [f"  %f{k} = getelementptr i8, ptr %a{k}, i64 16", f"  %d{k} = load ptr, ptr %f{k}"]
+        else:
+            gather.append(f"  %{('n', 'count', 'size')[k - 3]} = call i64 @PyLong_AsLong(ptr %a{k})")
+    cases = " ".join(f"i64 {size}, label %size{size}" for size in _SIZES)
+    blocks = "".join(f"size{size}:\n  call void @{name}{8 * size}(ptr %d0, ptr %d1, ptr %d2, i64 %n, i64 %count)\n"
+                     "  br label %done\n" for size in _SIZES)
+    entry = _ENTRY.replace("GATHER", "\n".join(gather)).replace("CASES", cases).replace("BLOCKS", blocks)
+    return "".join(texts) + entry.replace("NAME", name)
+
+
+@cache
+def _functions() -> tuple[Any, Any, Any]:
+    """``pick(target, source, mask, n, count, size)``, ``put`` with the same arguments, ``count(mask, n)``."""
+    head = ("declare ptr @PyEval_SaveThread()\ndeclare void @PyEval_RestoreThread(ptr)\n"
+            "declare ptr @PyLong_FromLong(i64)\ndeclare i64 @PyLong_AsLong(ptr)\n")
+    texts = (_moves("pick", _PICK_ITEM, "%i", "%j"), _moves("put", _PUT_ITEM, "%j", "%i").replace(
+        "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n", ""), _COUNT)
+    addresses = native.load(head + "".join(texts), ("pick", "put", "count"), {})
+    pick, put, count = (native.builtin(name, addresses[name]) for name in ("pick", "put", "count"))
+    return pick, put, count
+
+
+def _suits(array: Any, mask: Any) -> bool:
+    """Whether it can be done here; the mask says how many of the first axes it chooses from."""
+    if type(array) is not _ndarray or type(mask) is not _ndarray or mask.dtype is not _bool or mask.size < LEAST:
+        return False
+    laid = array.flags.c_contiguous and array.flags.aligned and mask.flags.c_contiguous
+    return bool(laid and mask.shape == array.shape[:mask.ndim] and not array.dtype.hasobject
+                and current.engine == "llvm" and native.available())
+
+
+def picked(array: Any, mask: Any) -> Any:
+    """``array[mask]``, or None."""
+    if not _suits(array, mask):
+        return None
+    rest = array.shape[mask.ndim:]
+    size = prod(rest) * array.itemsize
+    pick, _, count = _functions()
+    n = count(mask, mask.size)
+    out = pool.empty((n, *rest), array.dtype)
+    if n and size:
+        pick(out, array, mask, mask.size, n, size)
+    return out
+
+
+def put(array: Any, mask: Any, values: Any) -> bool:
+    """``array[mask] = values``, for an array of as many values as the mask chooses; False if NumPy is to do it."""
+    if not _suits(array, mask) or type(values) is not _ndarray or values.dtype is not array.dtype or not (
+            values.flags.c_contiguous and values.flags.aligned and array.flags.writeable):
+        return False
+    rest = array.shape[mask.ndim:]
+    size = prod(rest) * array.itemsize
+    _, move, count = _functions()
+    if values.shape != (count(mask, mask.size), *rest) or np.may_share_memory(array, values) or np.may_share_memory(
+            array, mask):
+        return False
+    if values.size:
+        move(array, values, mask, mask.size, len(values), size)
+    return True

@@ -1,0 +1,180 @@
+"""Kernels that write over an operand: the same values and warnings, wherever flags are raised."""
+
+import re
+import subprocess
+import sys
+import warnings
+
+import numpy as real
+import pytest
+
+from lazytensor.lower import fused
+from lazytensor.run import in_place, kernels
+
+from .helpers import module_under_test, plan_soon, same_bits
+
+pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
+
+
+@pytest.fixture(autouse=True)
+def at_once():
+    np = module_under_test()
+    plan_soon(np)
+    before = len(kernels.failures)
+    with np.config(engine="llvm"):
+        yield
+    assert kernels.failures[before:] == [], "a kernel could not be made"
+
+
+@pytest.fixture
+def flags(monkeypatch):
+    """What the runs over operands gave."""
+    found = []
+    run = in_place.run
+
+    def noted(*args):
+        found.append(run(*args))
+        return found[-1]
+    monkeypatch.setattr(in_place, "run", noted)
+    return found
+
+
+def layer(np, x, w, b):
+    return np.maximum(x @ w + b, 0)
+
+
+def activations(np, x, w, b):
+    y = x @ w
+    return np.tanh(y * 0.5 + b) * y - y
+
+
+def chosen(np, x, w, b):
+    y = x @ w
+    return np.where(y > b, y, y * 0.01)
+
+
+def cumulated(np, x, w, b):
+    return np.sqrt(np.exp(x.cumsum(0)) + 1.0) / 3
+
+
+def scalars(np, x, w, b):
+    s = (x @ w)[0, 0] * 0 + 2
+    return (x @ w) * s + b[0]
+
+
+PROGRAMS = [layer, activations, chosen, cumulated, scalars]
+
+
+def data(dtype, rows=300, special=()):
+    rng = real.random.default_rng(0)
+    x, w, b = (rng.normal(size=s).astype(dtype) for s in ((rows, 256), (256, 256), (256,)))
+    for place, value in special:
+        x[place] = value
+    return x, w, b
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+def test_values(program, dtype, threads, flags):
+    np = module_under_test()
+    with np.config(threads=threads):
+        for rows in (300, 1037):
+            x, w, b = data(dtype, rows)
+            a = [np.array(v) for v in (x, w, b)]
+            for _ in range(4):
+                assert same_bits(program(real, x, w, b), real.asarray(program(np, *a)))
+    assert flags and set(flags) == {0}
+
+
+@pytest.mark.parametrize("special", [
+    [((0, 0), 1e300)], [((299, 255), -1e300)], [((5, 5), real.nan)], [((77, 3), real.inf)], [((slice(None), 0), 1e300)],
+    [((slice(100, 104), 9), real.inf), ((7, 7), 1e300)]], ids=str)
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+def test_flags(program, special, flags):
+    """Warnings are those of NumPy, in its order, also where only some pieces raise flags."""
+    np = module_under_test()
+    x, w, b = data("d", special=special)
+
+    def scaled(np, x, w, b):
+        return program(np, x * 1e5, w, b * 1e300) * 1e10
+    for k in range(6):
+        for wanted in (program, scaled):
+            a = [np.array(v) for v in (x, w, b)]
+            with real.errstate(all="warn", under="ignore") if k % 2 else real.errstate(over="ignore"):
+                with np.config(depth=None):
+                    pending = wanted(np, *a)
+                with real.errstate(all="ignore"):
+                    right = wanted(real, x, w, b)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    assert same_bits(right, real.asarray(pending.numpy()))
+
+
+SCRIPT = """
+import warnings, sys
+import numpy, NAME as np
+if np is not numpy:
+    np.config(plan_after=1, compile_after=0)
+    from lazytensor.run import in_place
+    raised, run = [], in_place.run
+    in_place.run = lambda *args: (raised.append(run(*args)), raised[-1])[1]
+warnings.simplefilter("always")
+g = numpy.random.default_rng(0)
+for special in ((), ((0, 0, 1e305), (250, 1, numpy.inf)), ((299, 7, -1e304),), ((100, 0, numpy.nan), (9, 9, 1e308))):
+    x, w, b = g.normal(size=(300, 256)), numpy.abs(g.normal(size=(256, 256))), g.normal(size=256)
+    for i, j, value in special:
+        x[i, j] = value
+    x, w, b = np.array(x), np.array(w), np.array(b)
+    for _ in range(3):
+        with numpy.errstate(invalid="ignore"):
+            y = x @ w
+        y = (y * 1e4 + b) * 1e4
+        y = y - y / b
+        y = np.sqrt(np.abs(y)) * b
+        with numpy.errstate(all="ignore"):
+            y = y * 1e300
+        y = np.exp(y * 0) + y
+        print(float(y[0, 0]), float(y[299, 1]), bool((y == y).all()))
+if np is not numpy:
+    assert any(raised) and 0 in raised, raised
+"""
+
+
+def test_warnings_are_numpys_at_numpys_lines():
+    """In NumPy's order, each as often; some pieces of the array raise flags, others do not."""
+    told = []
+    for name in ("numpy", "lazytensor"):
+        done = subprocess.run([sys.executable, "-c", SCRIPT.replace("NAME", name)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        told.append((done.stdout, re.findall(r"^<string>:(\d+): \w*Warning: (.*)$", done.stderr, re.M)))
+    assert told[0][0] == told[1][0]
+    assert told[0][1] == told[1][1] and len(told[0][1]) > 10
+
+
+def test_what_somebody_holds_is_not_written_over(flags):
+    np = module_under_test()
+    x, w, b = data("d")
+    a = [np.array(v) for v in (x, w, b)]
+    for _ in range(4):
+        y = a[0] @ a[1]
+        z = y * 2 + a[2]
+        assert same_bits((x @ w) * 2 + b, real.asarray(z)) and same_bits(x @ w, real.asarray(y))
+        view = (a[0] @ a[1])[1:]
+        z = view * 2
+        assert same_bits((x @ w)[1:] * 2, real.asarray(z)) and same_bits((x @ w)[1:], real.asarray(view))
+
+
+def test_leaves_that_nobody_holds_any_more(flags):
+    np = module_under_test()
+    for _ in range(4):
+        y = np.array(data("d")[0])
+        y.realize()
+        y = y * 2 + 1
+        y = np.sqrt(y * y)
+        x = data("d")[0]
+        assert same_bits(real.sqrt((x * 2 + 1) ** 2), real.asarray(y))
+    kept = np.array(x)
+    same = kept
+    kept = kept * 3 - 1
+    assert same_bits(x * 3 - 1, real.asarray(kept)) and same_bits(x, real.asarray(same))

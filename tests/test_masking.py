@@ -1,0 +1,101 @@
+"""Masks pick and put what NumPy's do, for items of every size."""
+
+import numpy as real
+import pytest
+
+from lazytensor.lower import native
+from lazytensor.run import masking
+
+from .helpers import module_under_test, same_bits
+
+pytestmark = pytest.mark.skipif(not native.available(), reason="no compiler here")
+
+
+@pytest.fixture(autouse=True)
+def native_engine():
+    with module_under_test().config(engine="llvm"):
+        yield
+
+
+def masks(n):
+    rng = real.random.default_rng(n)
+    for share in (0.0, 0.02, 0.5, 0.98, 1.0):
+        yield rng.random(n) < share
+    runs = real.zeros(n, bool)
+    runs[n // 3: n // 2] = True
+    runs[-1] = True
+    yield runs
+
+
+DTYPES = ["?", "b", "H", "f", "d", "F", "D", "g", "M8[s]", "S3", "S16", "U5", [("a", "i4"), ("b", "f8")]]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("n", [2048, 2049, 2055, 4099])
+def test_elements(dtype, n):
+    x = real.frombuffer(real.random.default_rng(0).bytes(n * real.dtype(dtype).itemsize), dtype)
+    if dtype in ("?", "U5"):
+        x = real.arange(n).astype(dtype)
+    for mask in masks(n):
+        got = masking.picked(x, mask)
+        assert got.dtype == x.dtype and got.shape == x[mask].shape and got.tobytes() == x[mask].tobytes()
+        values, a, b = x[mask][::-1].copy(), x.copy(), x.copy()
+        a[mask] = values
+        assert masking.put(b, mask, values) and a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(2100, 3), (50, 60), (50, 60, 2), (2100, 0), (3000, 1, 7)])
+def test_rows_and_several_axes(shape):
+    rng = real.random.default_rng(1)
+    x = rng.normal(size=shape)
+    axes = 1 if shape[0] > 2000 else 2
+    for flat in masks(real.prod(shape[:axes])):
+        mask = flat.reshape(shape[:axes])
+        got = masking.picked(x, mask)
+        assert same_bits(x[mask], got) and got.shape == x[mask].shape
+        values, a, b = x[mask] * 2, x.copy(), x.copy()
+        a[mask] = values
+        assert masking.put(b, mask, values) and same_bits(a, b)
+
+
+def test_the_rest_is_left_to_numpy():
+    n = 4096
+    x, mask = real.arange(float(n)), real.arange(n) % 3 == 0
+    assert masking.picked(x[::-1], mask) is None and masking.picked(x, mask[::-1]) is None
+    assert masking.picked(x.astype(object), mask) is None and masking.picked(x[:10], mask[:10]) is None
+    assert masking.picked(x[:-1], mask) is None and masking.picked(x, mask.view("b")) is None
+    values = x[mask]
+    assert not masking.put(x, mask, values[:-1]) and not masking.put(x, mask, values.astype("f"))
+    assert not masking.put(x, mask, x[:len(values)]) and not masking.put(x, mask, values[:1])
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    assert not masking.put(frozen, mask, values)
+    with module_under_test().config(engine="numpy"):
+        assert masking.picked(x, mask) is None
+
+
+@pytest.mark.parametrize("dtype", "fdFDiB")
+def test_programs(dtype):
+    np = module_under_test()
+    rng = real.random.default_rng(2)
+    x, y = (rng.normal(size=(60, 70)).astype(dtype) for _ in range(2))
+
+    def program(np, x, y):
+        x, y = np.array(x), np.array(y)
+        near = abs(x) < abs(y)
+        z = x + y
+        view = z[2:4]
+        z[near] = z[near] * 2 + y[near]
+        first = z[near]
+        z[near.T.copy().T] = first[::-1].copy()
+        row = z[near[:, 0]]
+        z[near[:, 0]] = row + 1
+        return first, row, z, view
+    for _ in range(3):
+        for e, g in zip(program(real, x, y), program(np, x, y), strict=True):
+            assert same_bits(e, real.asarray(g))
+    a = np.array(x)
+    with pytest.raises(IndexError):
+        a[real.ones((61, 70), bool)]
+    with pytest.raises(ValueError, match="cannot assign"):
+        a[real.ones((60, 70), bool)] = real.ones(7)
