@@ -7,6 +7,7 @@ import importlib.metadata
 import platform
 from collections.abc import Iterator, Sequence
 
+from lazytensor import hot
 from lazytensor.config import settings
 from lazytensor.lower import fused, native, twins
 from lazytensor.release import VERSION
@@ -36,6 +37,7 @@ def lines() -> Iterator[str]:
         used = twins.in_use()
         ours, others = (", ".join(n for n, yes in used.items() if yes is ours) for ours in (True, False))
         rows["vector loops"] = (ours or "none") + (f" (NumPy's own here: {others})" if others else "")
+    rows["hot path"] = "in C" if hot.native is not None else f"in Python: {hot.why_not}"
     kept = native.cache_info()
     rows["cache"] = f"plans, in memory; object code of kernels, {kept['bytes']} bytes on disk"
     rows |= {name: str(value) for name, value in settings().items()}
