@@ -155,6 +155,7 @@ Tensor.__module__ = "lazytensor"
 learn(Tensor=Tensor, View=View)
 
 _LOCKS = [threading.RLock() for _ in range(64)]
+learn(locks=_LOCKS)
 
 
 def lock_of(root: Tensor) -> Any:

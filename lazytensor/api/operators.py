@@ -506,7 +506,7 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
         return self
 
     method.__name__ = method.__qualname__ = f"__i{name}__"
-    return method
+    return method if native is None else native.InPlace(op, fast, method)
 
 
 def _power_method(swapped: bool) -> Callable[..., Any]:

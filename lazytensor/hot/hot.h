@@ -95,7 +95,7 @@ extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict
 extern PyObject *current, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch;
+extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* A growing list of borrowed or owned pointers. */
@@ -224,7 +224,7 @@ PyObject *run_nodes_directly(PyObject *nodes);
 PyObject *hot_run_program(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_run_directly(PyObject *self, PyObject *nodes);
 
-extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type;
+extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type;
 Py_ssize_t bytes_of(PyObject *node);
 PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count);

@@ -23,7 +23,7 @@ PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_
 PyObject *current, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-PyObject *running_state, *own_state, *ufunc_type, *refused_launch;
+PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks;
 PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 int vector_grow(Vector *v) {
@@ -121,7 +121,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"active_runs", &active_runs}, {"views_class", &views_class}, {"no_views", &no_views}, {"held_up", &held_up},
     {"run_kernel", &run_kernel}, {"settle_kernel", &settle_kernel}, {"general", &general},
     {"forget_operands", &forget_operands}, {"rescue", &rescue}, {"explained", &explained}, {"reported", &reported},
-    {"execute", &execute}, {"running_state", &running_state}, {"own_state", &own_state}, {"ufunc_type", &ufunc_type}, {"refused_launch", &refused_launch},
+    {"execute", &execute}, {"running_state", &running_state}, {"own_state", &own_state}, {"ufunc_type", &ufunc_type}, {"refused_launch", &refused_launch}, {"locks", &locks},
 };
 
 static int learn_class(const char *name, PyObject *type) {
@@ -271,8 +271,8 @@ static struct PyModuleDef module = {
 
 PyMODINIT_FUNC PyInit__hot(void) {
     PyTypeObject *types[] = {&Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
-                             &ScalarMethod_Type};
-    const char *names[] = {"Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod"};
+                             &ScalarMethod_Type, &InPlace_Type};
+    const char *names[] = {"Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace"};
     import_array();
     PyObject *made = PyModule_Create(&module);
     if (made == NULL)

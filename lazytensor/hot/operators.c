@@ -501,6 +501,89 @@ static PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other) {
     return made;
 }
 
+/* ---- in place --------------------------------------------------------------------------------------------------------- */
+
+/* The lock that is held while a root's node is swapped (api/handle.lock_of), borrowed. */
+static PyObject *lock_of(PyObject *root) {
+    return PyList_GET_ITEM(locks, (Py_ssize_t)(((size_t)root >> 5) & 63));
+}
+
+static int locked(PyObject *lock, const char *what) {
+    PyObject *result = PyObject_CallMethod(lock, what, NULL);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* The second operand of an in-place operator as what stands for it in `fast`: its node or number in `b` (borrowed), a
+ * new reference to its kind; NULL where Python has to look. */
+static PyObject *in_place_operand(PyObject *a, PyObject *right, PyObject **b) {
+    if (Py_TYPE(right) != tensor_type) {
+        PyObject *kind = kind_of_number(right, slot_or_none(a, N.dtype));
+        *b = right;
+        return Py_XNewRef(kind);
+    }
+    PyObject *node = *b = slot_or_none(right, T._value);
+    if (Py_TYPE(node) != node_type || slot_or_none(right, T._state) != Py_None
+        || slot_or_none(node, N.strides) != Py_None || !same_shape(slot_or_none(a, N.shape), slot_or_none(node, N.shape)))
+        return NULL;
+    return PyLong_FromLong(((PyArray_Descr *)slot_or_none(node, N.dtype))->type_num);
+}
+
+/* Gives a root the node of an operation on its present value, under its lock. 1: done; 0: Python has to do it. */
+static int give(Method *method, PyObject *root, PyObject *b, int twice, PyObject *capsule, PyObject **made) {
+    PyObject *old = slot_or_none(root, T._value), *frame = (PyObject *)PyEval_GetFrame(), *depth;
+    if (Py_TYPE(old) != node_type || slot_or_none(root, T._state) != Py_None)
+        return 0;
+    Py_ssize_t deepest = depth_of(old), other = Py_TYPE(b) == node_type ? depth_of(b) : 0;
+    PyObject *inputs = PyTuple_Pack(2, old, twice ? old : b);
+    depth = PyLong_FromSsize_t(1 + (other > deepest ? other : deepest));
+    *made = inputs == NULL || depth == NULL ? NULL
+        : made_node(method->op, inputs, empty_tuple, slot_or_none(old, N.shape), slot_or_none(old, N.dtype), Py_None,
+                    capsule, depth, frame == NULL ? Py_None : frame);
+    Py_XDECREF(inputs);
+    Py_XDECREF(depth);
+    if (*made == NULL)
+        return -1;
+    put(root, T._value, *made);
+    return 1;
+}
+
+/* ``self <op>= other`` where the whole of a root takes a value of its own dtype; NULL without an error where Python has
+ * to do it. */
+static PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other) {
+    PyObject *a = slot_or_none(self, T._value), *b, *node = NULL, *capsule = NULL;
+    if (Py_TYPE(self) != tensor_type || Py_TYPE(a) != node_type || slot_or_none(self, T._state) != Py_None
+        || slot_or_none(a, N.strides) != Py_None || PyTuple_GET_SIZE(slot_or_none(a, N.shape)) == 0
+        || PyTypeNum_ISCOMPLEX(((PyArray_Descr *)slot_or_none(a, N.dtype))->type_num))
+        return NULL;
+    PyObject *kind = in_place_operand(a, other, &b), *row = by_number(method->fast, slot_or_none(a, N.dtype));
+    PyObject *dtype = kind == NULL || row == NULL ? NULL : PyDict_GetItemWithError(row, kind);
+    Py_XDECREF(kind);
+    if (dtype == NULL || dtype != slot_or_none(a, N.dtype))
+        return NULL;
+    int large = (depth_of(a) == 0 && is_large(a)) || (Py_TYPE(b) == node_type && depth_of(b) == 0 && is_large(b));
+    int done = may_be_pending(&capsule), twice = b == a;
+    PyObject *lock = lock_of(self);
+    Py_INCREF(b);
+    Py_INCREF(lock);
+    if (done == 1 && (done = locked(lock, "acquire") < 0 ? -1 : 1) == 1) {
+        done = give(method, self, b, twice, capsule, &node);
+        if (locked(lock, "release") < 0)
+            done = -1;
+    }
+    Py_DECREF(lock);
+    Py_DECREF(b);
+    Py_XDECREF(capsule);
+    if (done == 1 && (large || depth_of(node) > PyLong_AsSsize_t(slot_or_none(current, C.depth)))) {
+        PyObject *result = PyObject_CallOneArg(bound_check, node);
+        if (result == NULL)
+            done = -1;
+        Py_XDECREF(result);
+    }
+    Py_XDECREF(node);
+    return done == 1 ? Py_NewRef(self) : NULL;
+}
+
 /* ---- methods as objects --------------------------------------------------------------------------------------------- */
 
 static int how_far_up(PyObject *const *args, Py_ssize_t count, Py_ssize_t usual) {
@@ -534,6 +617,16 @@ static PyObject *scalar_call(PyObject *self, PyObject *const *args, size_t nargs
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
     if (names == NULL && (count == 1 || count == 2)) {
         PyObject *result = quick_scalar(method, args[0], count == 2 ? args[1] : NULL);
+        if (result != NULL || PyErr_Occurred())
+            return result;
+    }
+    return PyObject_Vectorcall(method->slow, args, nargsf, names);
+}
+
+static PyObject *in_place_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Method *method = (Method *)self;
+    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2 && Py_TYPE(args[0]) == tensor_type) {
+        PyObject *result = quick_in_place(method, args[0], args[1]);
         if (result != NULL || PyErr_Occurred())
             return result;
     }
@@ -575,7 +668,7 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         method->fn = Py_NewRef(fn);
         method->swapped = (char)swapped;
         method->call = type == &Binary_Type ? binary_call : type == &Unary_Type ? unary_call
-            : type == &ScalarMethod_Type ? scalar_call : caller_call;
+            : type == &ScalarMethod_Type ? scalar_call : type == &InPlace_Type ? in_place_call : caller_call;
     }
     return (PyObject *)method;
 }
@@ -640,3 +733,4 @@ METHOD_TYPE(Unary_Type, "Unary", "Unary(op, fast, slow): a unary method; `slow` 
 METHOD_TYPE(Caller_Type, "Caller", "Caller(None, {}, slow): a ufunc's call; `slow` is the Python function behind it.");
 METHOD_TYPE(ScalarMethod_Type, "ScalarMethod",
             "ScalarMethod(op, fast, slow, fn, swapped): a scalar's method; `fn` is the operator of NumPy's scalars.");
+METHOD_TYPE(InPlace_Type, "InPlace", "InPlace(op, fast, slow): an in-place method; `slow` is the Python function behind it.");
