@@ -1,6 +1,6 @@
 """Every function of the table of lazy calls: pending inputs stay pending, and the result is NumPy's, bit for bit.
 
-`CALLS` has for each row of `lazy.TABLE` how it is called: Python text over the names of `SOURCES`. From these come a
+`CALLS` has for each row of `rows.TABLE` how it is called: Python text over the names of `SOURCES`. From these come a
 counting-hook test for short and for long axes, and a Hypothesis test over dtypes, layouts and lengths.
 """
 
@@ -15,7 +15,7 @@ from tests.helpers import assert_same, check_same, counting_hook, module_under_t
 from tests.strategies import LAYOUTS, with_layout
 from tests.strategies import values as values_of
 
-lazy = importlib.import_module("lazytensor.api.lazy")
+table = importlib.import_module("lazytensor.api.rows")
 
 # x, y, m: one shape; s: square; u, v: as long as x has columns; w: as long as it has rows; b: bins, increasing;
 # j: indices along the last axis; i: indices within 3.
@@ -101,7 +101,7 @@ SERIES = {"val": "(x, c); (u, [1, 2]); (u, x, tensor=False)", "val2d": "(x, y, x
           "val3d": "(u, v, u, e)", "grid2d": "(u, w, x)", "grid3d": "(c, c, c, e)", "vander": "(x, 3); (u, 2)",
           "vander2d": "(x, y, [1, 2])", "vander3d": "(u, v, u, [1, 2, 1])", "der": "(u); (x, 1, axis=1)",
           "int": "(u); (x, 2)"}
-for _module, _prefix in lazy._SERIES.items():
+for _module, _prefix in table.SERIES.items():
     for _suffix, _calls in SERIES.items():
         _name = f"polynomial.{_module}.{_prefix}{_suffix}"
         CALLS[_name] = "; ".join(f"np.{_name}{call.strip()}" for call in _calls.split(";"))
@@ -131,7 +131,7 @@ EVERY = [pytest.param(row, id=row) for name, calls in {**CALLS, **WRITES, **OTHE
 
 
 def test_each_row_of_the_table_is_called_here():
-    assert set(CALLS) == set(lazy.TABLE)
+    assert set(CALLS) == set(table.TABLE)
 
 
 def sources(rows=5, columns=6, dtype="f8", layout="c", pool=None):

@@ -29,6 +29,7 @@ from . import lazy
 from .build import NOT_AN_ARRAY, made_real
 from .handle import WRITEABLE, Tensor, apply_steps, export, geometry, is_writeable, peek, wrap, writeable_of
 from .relative import relative_view
+from .rows import TABLE, key_of
 from .scalar import Scalar
 from .scalar import value_of as scalar_value
 
@@ -300,8 +301,8 @@ def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
             return applied(fn, args, kwargs, export)
         return applied(fn, args, kwargs, peek, first)
 
-    key = lazy.key_of(fn)
-    if key in lazy.TABLE:
+    key = key_of(fn)
+    if key in TABLE:
         function = _waiting(key, fn, function)
     functools.update_wrapper(function, fn)
     text = getattr(fn, "__text_signature__", None)

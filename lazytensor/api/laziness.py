@@ -24,8 +24,8 @@ import numpy as np
 from ..ir.dtypes import only_objects, record_of
 from .fallback import is_fallback, takes_geometry
 from .handle import Tensor, wrap
-from .lazy import TABLE, key_of
 from .objects import OBJECTS
+from .rows import TABLE, key_of
 from .ufuncs import ufunc
 
 LAZY, WRITTEN, REAL, NONE = "lazy", "when written", "NumPy on realized inputs", "no array"

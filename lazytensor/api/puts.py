@@ -18,6 +18,7 @@ from .build import NUMBERS, NotArray, operand
 from .fallback import fallback
 from .handle import Tensor, is_writeable, wrap
 from .inplace import change, looked_at
+from .rows import within
 
 _getframe = sys._getframe
 
@@ -75,7 +76,7 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
 def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> bool:
     """`numpy.put`, if it may wait; the indices are looked at now."""
     size = int(np.prod(a._value.shape))
-    if mode not in ("raise", "wrap", "clip") or size == 0 or not lazy.within(ind, size if mode == "raise" else 1 << 62):
+    if mode not in ("raise", "wrap", "clip") or size == 0 or not within(ind, size if mode == "raise" else 1 << 62):
         return False
     indices, values = operand(ind), operand(v)
     _numbers(a, values)
@@ -106,7 +107,7 @@ def place(arr: Any, mask: Any, vals: Any) -> bool:
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> bool:
     """`numpy.put_along_axis`, if it may wait; the indices are looked at now."""
     shape = arr._value.shape
-    if type(axis) is not int or not lazy.within(indices, shape[axis]):
+    if type(axis) is not int or not within(indices, shape[axis]):
         return False
     places, given = operand(indices), operand(values)
     _numbers(arr, given)
