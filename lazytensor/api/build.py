@@ -14,7 +14,7 @@ import numpy as np
 
 from ..compile import realize
 from ..config import current
-from ..ir.dtypes import UfuncRecord, int_bounds
+from ..ir.dtypes import UfuncRecord, int_bounds, record_of
 from ..ir.layout import broadcast
 from ..ir.layout import elementwise as layout_of
 from ..ir.node import AT_ONCE, Node, leaf, make
@@ -31,6 +31,9 @@ NUMBERS = frozenset((bool, int, float, complex))
 _OURS = ("lazytensor.api", "lazytensor")
 SNAPSHOT = 4096
 """A real array of at most this many bytes is copied when it becomes an operand; a larger one makes the call run."""
+
+
+_LONG, _VAST = 1 << 63, 1 << 1000
 
 
 class NotArray(Exception):
@@ -110,9 +113,23 @@ def operand(value: Any) -> Any:
     if kind is _ndarray:
         return taken_in(value)
     if kind is list or kind is tuple:
-        array = np.asarray(with_real_scalars(value))
-        return leaf(array, None)
+        return read(GATHERERS[0](value)) if concern(value) else leaf(np.asarray(value), None)
     raise NotArray
+
+
+GATHERERS: list[Any] = []
+"""What makes a pending array of a sequence with Tensors in it: `lazy.gathered`, which stands above this file."""
+
+
+def concern(values: Any) -> bool:
+    """Whether a Tensor or lazy scalar is among values, in lists and tuples too."""
+    for x in values:
+        kind = type(x)
+        if kind is Tensor or issubclass(kind, Scalar):
+            return True
+        if (kind is list or kind is tuple) and concern(x):
+            return True
+    return False
 
 
 def with_real_scalars(value: Any) -> Any:
@@ -212,6 +229,8 @@ def resolved(record_: UfuncRecord, inputs: tuple[Any, ...], **options: Any) -> A
                               if not isinstance(d, type)):
         raise NotArray
     for x, d in zip(inputs, found.loop, strict=False):
+        if type(x) is int and not -_LONG <= x < _LONG and (d.kind == "b" or not -_VAST < x < _VAST):
+            raise NotArray  # too large for a C long, or for a float
         if type(x) is int and d.kind in "iu" and not -128 <= x <= 127 or type(x) is int and x < 0 and d.kind == "u":
             low, high = int_bounds(d)
             if not low <= x <= high:
@@ -249,6 +268,8 @@ def elementwise(record_: UfuncRecord, inputs: tuple[Any, ...], frame: Any, attrs
     `like` gives the strides if they do not follow from the operands (an elided temporary's); `lazy` says that the
     operation may wait though its ufunc may fail for other values.
     """
+    if record_.ufunc in _COMPARISONS and int in map(type, inputs):
+        record_, inputs = _within_bounds(record_, inputs)
     found = resolved(record_, inputs, **options) if options else resolved(record_, inputs)
     shape = shape_of(inputs)
     dtype = found.outputs[0]
@@ -258,6 +279,29 @@ def elementwise(record_: UfuncRecord, inputs: tuple[Any, ...], frame: Any, attrs
     strides = strides_for(shape, dtype.itemsize, inputs) if like is ... else like
     return record(record_.op, inputs, attrs, shape, dtype, strides, frame,
                   (found.lazy or lazy) and (not record_.foreign or foreign_may_wait()))
+
+
+_COMPARISONS: dict[Any, Any] = {np.less: np.greater, np.less_equal: np.greater_equal, np.equal: np.equal,
+                np.not_equal: np.not_equal, np.greater: np.less, np.greater_equal: np.less_equal}
+"""Comparisons, and what they are with their operands exchanged."""
+
+
+def _within_bounds(record_: UfuncRecord, inputs: tuple[Any, ...]) -> tuple[UfuncRecord, tuple[Any, ...]]:
+    """A comparison of integers with a Python int that their dtype cannot hold, as one of the same answer (all true or
+    all false) with an int that it can."""
+    ufunc, (x, number) = record_.ufunc, inputs
+    if type(x) is int:
+        ufunc, x, number = _COMPARISONS[ufunc], number, x
+    if type(x) is not Node or x.dtype.kind not in "iu":
+        return record_, inputs
+    low, high = int_bounds(x.dtype)
+    if low <= number <= high:
+        return record_, inputs
+    if number > high:
+        true = ufunc in (np.less, np.less_equal, np.not_equal)
+        return record_of(np.less_equal if true else np.greater), (x, high)
+    true = ufunc in (np.greater, np.greater_equal, np.not_equal)
+    return record_of(np.greater_equal if true else np.less), (x, low)
 
 
 def stand_in(x: Any) -> Any:

@@ -38,9 +38,11 @@ def frozen(value: Any) -> Any:
         value = scalar_value(value)
         kind = type(value)
     if kind is float or kind is complex or kind is bool or issubclass(kind, _generic) and not value.dtype.hasobject:
-        return "constant", kind, value
+        return ("constant", kind, value) if value else ("constant", kind, value, str(value))  # 0.0 is not -0.0
     if kind is list or kind is tuple:
         return "sequence", kind, tuple([frozen(x) for x in value])
+    if kind is dict:
+        return "mapping", tuple([(frozen(k), frozen(v)) for k, v in value.items()])
     if kind is slice:
         return "slice", (frozen(value.start), frozen(value.stop), frozen(value.step))
     if isinstance(value, np.dtype):
@@ -59,6 +61,8 @@ def thawed(form: Any, values: Any) -> Any:
     tag = form[0]
     if tag == "slot":
         value = values[form[1]]
+        if value is None:
+            return None
         if form[2]:
             return value[()] if type(value) is _ndarray else value
         return np.asarray(value) if isinstance(value, _generic) else value
@@ -68,6 +72,8 @@ def thawed(form: Any, values: Any) -> Any:
         return form[1]([thawed(x, values) for x in form[2]])
     if tag == "slice":
         return slice(*[thawed(x, values) for x in form[1]])
+    if tag == "mapping":
+        return {thawed(k, values): thawed(v, values) for k, v in form[1]}
     if tag == "dtype":
         return form[1]
     return np.frombuffer(form[3], form[1]).reshape(form[2]).copy()
@@ -83,6 +89,8 @@ def largest(form: Any) -> int:
         return max(map(largest, form[2]), default=0)
     if form[0] == "slice":
         return max(map(largest, form[1]))
+    if form[0] == "mapping":
+        return max([largest(x) for pair in form[1] for x in pair], default=0)
     if form[0] == "array":
         array = thawed(form, ())
         return int(max(array.max(), -array.min(), 0)) if array.dtype.kind in "iu" and array.size else array.size
@@ -100,24 +108,13 @@ def scalars_of(form: Any, found: dict[int, bool]) -> dict[int, bool]:
     return found
 
 
-def concern(values: Any) -> bool:
-    """Whether a Tensor or lazy scalar is among values, in lists and tuples too."""
-    for x in values:
-        kind = type(x)
-        if kind is Tensor or issubclass(kind, Scalar):
-            return True
-        if (kind is list or kind is tuple) and concern(x):
-            return True
-    return False
-
-
 # ---- running ---------------------------------------------------------------------------------------------------------
 
 _CALL = (lambda fn, args, kwargs: fn(*args, **kwargs)).__code__
 _places: dict[tuple[int, int], tuple[Any, Any]] = {}
 
 
-def _caller(node: Any) -> Any:
+def caller(node: Any) -> Any:
     """A function that calls another from a frame that says it is the node's line: NumPy's warnings point there."""
     if node is None or node.code is None:
         return FunctionType(_CALL, {"__name__": "lazytensor"})
@@ -175,7 +172,7 @@ def runner(fn: Callable[..., Any]) -> Callable[..., Any]:
             return _own(together.parts.pop(part), node, values)
         args = [thawed(x, values) for x in form[0]]
         options = {k: thawed(x, values) for k, x in form[1]}
-        result = _caller(node)(fn, args, options)
+        result = caller(node)(fn, args, options)
         if part < 0:
             return _own(result, node, values)
         parts = dict(enumerate(result))
@@ -183,3 +180,15 @@ def runner(fn: Callable[..., Any]) -> Callable[..., Any]:
         together.parts = parts
         return _own(result, node, values)
     return run
+
+
+def writer(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of a node that writes: a view of what is written is the last of the values."""
+    def write(view: Any, *values: Any) -> None:
+        *operands, form = values
+        running = floating.noted.run
+        operands.append(view)
+        args = [thawed(x, operands) for x in form[0]]
+        options = {k: thawed(x, operands) for k, x in form[1]}
+        caller(None if running is None else running.node)(fn, args, options)
+    return write

@@ -17,16 +17,17 @@ from ..ir.dtypes import NUMERIC
 from ..ir.node import leaf
 from ..ir.operation import Operation, register
 from . import sampling
-from .build import NotArray, record, taken_in
-from .forms import Together, concern, frozen, largest, runner, scalars_of, thawed
-from .handle import Tensor, read, tensor
+from .build import GATHERERS, NotArray, concern, record, taken_in, users_frame
+from .forms import Together, frozen, largest, runner, scalars_of, thawed, writer
+from .handle import Tensor, read, tensor, writing_of
+from .inplace import change
 from .rows import TABLE, check_reduceat
 from .scalar import Scalar, scalar
 
 _ndarray = np.ndarray
 NOW: Any = np._NoValue
 """What stands for "not pending": NumPy must run now."""
-_REFUSED = frozenset(("out", "overwrite_input", "sorter", "fweights", "aweights", "period", "like"))
+_REFUSED = frozenset(("overwrite_input", "like"))
 """Parameters that only NumPy at once can serve, unless they have a value that says nothing."""
 _SAYS_NOTHING = (None, False, np._NoValue)
 _LIMIT = 4096
@@ -39,12 +40,12 @@ def _names(fn: Any) -> tuple[str, ...]:
                   if p.kind not in (p.VAR_KEYWORD, p.KEYWORD_ONLY)])
 
 
-def _registered(name: str, run: Callable[..., Any]) -> Operation:
+def _registered(name: str, run: Callable[..., Any], kind: str = "call") -> Operation:
     """An operation of that name, or with a number if it is taken."""
     tries = 1
     while True:
         try:
-            return register(name if tries == 1 else f"{name}_{tries}", "call", run, label=None)
+            return register(name if tries == 1 else f"{name}_{tries}", kind, run, label=None)
         except ValueError:
             tries += 1
 
@@ -66,10 +67,14 @@ class Rule:
         objects will do. ``strict``: a list is no array. ``vast``: 600 is a length at which NumPy takes another way.
     check : callable or None
         ``check(given)``, given the arguments by name: whether the call may wait.
+
+    Notes
+    -----
+    An `out` that is a Tensor is written by NumPy's own call with that array's memory as `out` (`into`).
     """
 
-    __slots__ = ("fn", "name", "names", "arrays", "many", "deep", "looked", "needed", "op", "check", "halves", "free",
-                 "moves", "strict", "variadic", "breaks", "known", "shaped")
+    __slots__ = ("fn", "name", "names", "arrays", "many", "deep", "looked", "needed", "op", "into", "check", "halves",
+                 "free", "moves", "strict", "variadic", "breaks", "known", "shaped")
 
     def __init__(self, fn: Any, name: str, arrays: str, flags: str = "", check: Any = None,
                  names: tuple[str, ...] | None = None) -> None:
@@ -87,6 +92,7 @@ class Rule:
         self.deep = frozenset(w.strip("[]") for w in words if w[:2] == "[[")
         self.looked = frozenset(w.rstrip("!") for w in words if w[-1] == "!")
         self.op = _registered(name, runner(fn))
+        self.into: Operation | None = None
         self.halves, self.free, self.moves = "halves" in flags, "free" in flags, "moves" in flags
         self.strict = "strict" in flags
         self.breaks = (600,) if "vast" in flags else ()
@@ -101,10 +107,12 @@ class Rule:
         if not concern(args) and not (kwargs and concern(kwargs.values())):
             return NOW
         try:
-            form, nodes, fills = self.bound(args, kwargs)
-            found = self.geometry(form, nodes, fills)
+            form, nodes, fills, target = self.bound(args, kwargs)
+            found = self.geometry(form, nodes, fills, target)
             if found is None:
                 return NOW
+            if target is not None:
+                return target if self._written(target, form, nodes, frame) else NOW
         except (NotArray, TypeError, ValueError, LookupError, AttributeError, OverflowError):  # NumPy says it itself
             return NOW
         container, parts = found
@@ -121,8 +129,14 @@ class Rule:
             results.append(tensor(node) if is_array else scalar(node))
         return container._make(results) if hasattr(container, "_make") else container(results)
 
+    def _written(self, target: Any, form: Any, nodes: list[Any], frame: Any) -> bool:
+        """Writes the result into a Tensor; False if that may not wait."""
+        if self.into is None:
+            self.into = _registered(f"{self.name}_into", writer(self.fn), "mutate")
+        return change(self.into, target, tuple(nodes), (form,), frame)
+
     def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The call as a form, its operands, and what samples of these are filled with."""
+        """The call as a form, its operands, what samples of these are filled with, and the Tensor that is written."""
         names = self.names
         nodes: list[Any] = []
         fills: list[Any] = []
@@ -135,15 +149,26 @@ class Rule:
             if name not in given and kwargs.get(name) is None or (
                     name in given and args[given.index(name)] is None):
                 raise NotArray
-        positional = tuple([self._argument(name, x, nodes, fills) for name, x in zip(given, args, strict=True)])
-        keywords = tuple([(k, self._argument(k, x, nodes, fills)) for k, x in kwargs.items()])
+        target = kwargs.get("out", args[given.index("out")] if "out" in given else None)
+        if type(target) is tuple and len(target) == 1:
+            target = target[0]
+        if type(target) is not Tensor:
+            target = None
+        positional = [self._argument(name, x, nodes, fills) for name, x in zip(given, args, strict=True)]
+        keywords = [(k, self._argument(k, x, nodes, fills)) for k, x in kwargs.items()]
         for node in nodes:
             dtype = node.dtype
             if dtype.char not in NUMERIC and (not self.moves or dtype.hasobject or dtype.kind == "T"):
                 raise NotArray
         if self.check is not None and not self.check({**dict(zip(given, args, strict=True)), **kwargs}):
             raise NotArray
-        return (positional, keywords), nodes, fills
+        if target is not None:  # the last of the values; None where the geometry is asked for
+            if target._value.dtype.char not in NUMERIC or writing_of(target) != 1:
+                raise NotArray
+            slot = "slot", len(nodes), False
+            positional = [slot if name == "out" else x for name, x in zip(given, positional, strict=True)]
+            keywords = [(k, slot if k == "out" else x) for k, x in keywords]
+        return (tuple(positional), tuple(keywords)), nodes, fills, target
 
     def _argument(self, name: str, value: Any, nodes: list[Any], fills: list[Any]) -> Any:
         if name in self.arrays:
@@ -155,6 +180,11 @@ class Rule:
                     self._argument(name, x, nodes, fills) if name in self.deep and type(x) in (list, tuple)
                     else self._operand(x, nodes, fills, False) for x in value])
             return self._operand(value, nodes, fills, False)
+        if name == "out":
+            if value is None or type(value) is Tensor or type(value) is tuple and len(value) == 1 and (
+                    value[0] is None or type(value[0]) is Tensor):
+                return None
+            raise NotArray
         if name in _REFUSED and not any(value is x for x in _SAYS_NOTHING):
             raise NotArray
         return frozen(value)
@@ -168,32 +198,33 @@ class Rule:
         elif issubclass(kind, Scalar):
             node = value._node
         elif kind is list or kind is tuple:
-            if concern(value) or self.strict:
-                raise NotArray
-            array = np.asarray(value)
-            node = leaf(array, None)
-        else:
-            return frozen(value)
+            if self.strict and not concern(value):
+                return frozen(value)
+            node = read(gathered(value)) if concern(value) else leaf(np.asarray(value), None)
+        else:  # the size of a number that is a value says nothing of lengths
+            return ("constant", int, value) if kind is int else frozen(value)
         nodes.append(node)
         fills.append(0 if looked else 1)
         return "slot", len(nodes) - 1, issubclass(kind, Scalar)
 
-    def geometry(self, form: Any, nodes: list[Any], fills: list[Any]) -> Any:
+    def geometry(self, form: Any, nodes: list[Any], fills: list[Any], target: Any = None) -> Any:
         """The container, and shape, dtype and strides of each part; None if NumPy must run now."""
         if not nodes:
             return None
-        exact = (form, tuple([(x.shape, x.strides, x.dtype, x.dtype.char) for x in nodes]))
+        written = None if target is None else target._value
+        exact = (written and (written.dtype, written.shape, written.strides), form, tuple([
+            (x.shape, x.strides, x.dtype, x.dtype.char) for x in nodes]))
         try:
-            return self.shaped[exact]
+            return _fitting(self.shaped[exact], target)
         except KeyError:
             pass
-        found = self._geometry(form, nodes, fills)
+        found = self._geometry(form, nodes, fills, written)
         if len(self.shaped) >= _LIMIT:
             self.shaped.clear()
         self.shaped[exact] = found
-        return found
+        return _fitting(found, target)
 
-    def _geometry(self, form: Any, nodes: list[Any], fills: list[Any]) -> Any:
+    def _geometry(self, form: Any, nodes: list[Any], fills: list[Any], written: Any) -> Any:
         most = 0 if self.free else max([largest(x) for x in form[0]] + [largest(x) for _, x in form[1]], default=0)
         if most > sampling._LARGEST:
             return None
@@ -202,10 +233,11 @@ class Rule:
         if len(lengths.lengths) > 8:
             return None
         laid = [sampling.pattern(x.shape, x.strides, x.dtype.itemsize) for x in nodes]
-        if False in laid:
+        out = written and sampling.pattern(written.shape, written.strides, written.dtype.itemsize)
+        if False in laid or out is False:
             return None
         scalars = scalars_of(form, {})
-        key = (form, lengths.short, lengths.key(self.halves, self.breaks), tuple([
+        key = (written and (written.dtype, out), form, lengths.short, lengths.key(self.halves, self.breaks), tuple([
             (lengths.classes(x.shape), x.dtype, x.dtype.char, p) for x, p in zip(nodes, laid, strict=True)]))
         if key in self.known:
             answer = self.known[key]
@@ -214,9 +246,15 @@ class Rule:
                 return sampling.sample(shape, nodes[i].dtype, laid[i], fills[i], scalars[i])
 
             def call(samples: list[Any]) -> Any:
-                return self.fn(*[thawed(x, samples) for x in form[0]], **{k: thawed(x, samples) for k, x in form[1]})
+                values: list[Any] = [*samples, None]  # without `out` first
+                result = self.fn(*[thawed(x, values) for x in form[0]], **{k: thawed(x, values) for k, x in form[1]})
+                if written is not None:
+                    values[-1] = sampling.sample(result.shape, written.dtype, out, 1, False)
+                    self.fn(*[thawed(x, values) for x in form[0]], **{k: thawed(x, values) for k, x in form[1]})
+                return result
             answer = sampling.answer(call, shapes, lengths, make, self.breaks)
-            if answer is not None and not self.moves and any(m.dtype.char not in NUMERIC for m in answer.made):
+            if answer is not None and any(m.dtype.char not in NUMERIC and (
+                    not self.moves or m.dtype.hasobject) for m in answer.made):
                 answer = None
             if len(self.known) >= _LIMIT:
                 self.known.clear()
@@ -245,17 +283,48 @@ def rule_of(name: str, fn: Any = None) -> Rule | None:
 _of_ufuncs: dict[tuple[Any, str], Rule] = {}
 
 
+_METHODS: dict[str, tuple[str, str]] = {
+    "reduce": ("array where initial", "array axis dtype out keepdims initial where"),
+    "accumulate": ("array", "array axis dtype out"),
+    "reduceat": ("array indices!", "array indices axis dtype out"),
+}
+"""A ufunc's methods: their parameters that are arrays, and all of them."""
+
+
 def of_ufunc(ufunc: Any, method: str) -> Rule:
-    """The rule for a ufunc of several outputs or with a signature (`method` "__call__"), or for `reduceat`."""
+    """The rule for a ufunc's calls (`method` "__call__") or one of its `_METHODS`."""
     rule = _of_ufuncs.get((ufunc, method))
     if rule is None:
         if method == "__call__":
             names = tuple([f"x{i}" for i in range(ufunc.nin)])
-            rule = Rule(ufunc, ufunc.__name__, " ".join(names), names=names)
+            rule = Rule(ufunc, f"{ufunc.__name__} as a call", " ".join(names), names=names)
         else:
-            rule = Rule(getattr(ufunc, method), f"{ufunc.__name__}.{method}", "array indices! where", "free",
-                        check_reduceat if method == "reduceat" else None,
-                        ("array", "indices", "axis", "dtype", "out") if method == "reduceat" else (
-                            "array", "axis", "dtype", "out", "keepdims", "initial", "where"))
+            arrays, all_of_them = _METHODS[method]
+            rule = Rule(getattr(ufunc, method), f"{ufunc.__name__}.{method}", arrays, "free",
+                        check_reduceat if method == "reduceat" else None, tuple(all_of_them.split()))
         _of_ufuncs[ufunc, method] = rule
     return rule
+
+
+def _fitting(found: Any, target: Any) -> Any:
+    """A geometry, if the Tensor that is to be written is None or has its shape."""
+    if found is None or target is None:
+        return found
+    return found if found[0] is None and found[1][0][0] == target._value.shape else None
+
+
+def gathered(value: Any) -> Any:
+    """The pending array that NumPy makes of a sequence with Tensors or lazy scalars in it.
+
+    Raises
+    ------
+    NotArray
+        If NumPy must make it now.
+    """
+    found: Any = rule_of("array").pending((value,), {}, users_frame())  # type: ignore[union-attr]
+    if found is NOW:
+        raise NotArray
+    return found
+
+
+GATHERERS.append(gathered)

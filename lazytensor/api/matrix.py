@@ -12,13 +12,15 @@ import numpy as np
 from ..ir.dtypes import NUMERIC, record_of
 from ..ir.node import Node
 from ..ir.operation import register
+from . import lazy
 from .build import NotArray, handle, operand, record, stand_in
-from .handle import Tensor, unwrapped
-from .inplace import looked_at
+from .handle import Tensor, is_writeable, unwrapped
+from .inplace import change, looked_at
 from .operators import in_place_on_real, on_real
 
 _ndarray = np.ndarray
 _MATMUL = register("matmul", "call", np.matmul, label="matmul")
+_IMATMUL = register("imatmul", "mutate", operator.imatmul, label="matmul")
 _DOT = register("dot", "call", np.dot, label="dot")
 
 
@@ -38,7 +40,8 @@ def matmul(left: Any, right: Any, frame: Any, fn: Any = operator.matmul) -> Any:
     except NotArray:
         return on_real(fn, left, right)
     if not _ready(a, b):
-        return on_real(np.matmul, left, right)
+        found = lazy.of_ufunc(np.matmul, "__call__").pending((left, right), {}, frame)
+        return on_real(np.matmul, left, right) if found is lazy.NOW else found
     shape = _matmul_shape(a, b)
     dtype = record_of(np.matmul).resolve((a.dtype, b.dtype)).outputs[0]
     return handle(record(_MATMUL, (a, b), None, shape, dtype, None, frame))
@@ -69,6 +72,10 @@ def dot(left: Any, right: Any, out: Any = None) -> Any:
     except NotArray:
         a = b = None
     if out is not None or not _ready(a, b) or len(a.shape) > 2 or len(b.shape) > 2:
+        rule: Any = lazy.rule_of("dot")
+        found = rule.pending((left, right), {} if out is None else {"out": out}, frame)
+        if found is not lazy.NOW:
+            return found
         if out is not None:
             np.dot(looked_at(left), looked_at(right), unwrapped(out))
             return out
@@ -94,6 +101,11 @@ def _rmatmul_method(self: Any, other: Any) -> Any:
 
 
 def _imatmul_method(self: Any, other: Any) -> Any:
+    shape, dtype = self._value.shape, self._value.dtype
+    if type(other) is Tensor and len(shape) >= 2 and other._value.shape == shape[-1:] * 2 and is_writeable(self) and (
+            {dtype.char, other._value.dtype.char} <= NUMERIC and dtype == np.result_type(dtype, other._value.dtype)):
+        if change(_IMATMUL, self, (operand(other),), (), sys._getframe(1)):
+            return self
     return in_place_on_real(operator.imatmul, self, other)
 
 

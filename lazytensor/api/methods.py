@@ -12,9 +12,10 @@ import numpy as np
 
 from ..compile import realize
 from ..ir import layout
-from ..ir.dtypes import NUMERIC, record_of
+from ..ir.dtypes import NUMERIC, int_bounds, record_of
 from ..ir.node import Node
 from ..ir.operation import register
+from . import lazy
 from .build import NotArray, at_line, elementwise, handle, operand, record
 from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, read, swallowed, tensor, wrap, wrap_all
 from .inplace import change, looked_at
@@ -34,6 +35,9 @@ CAST = register("astype", "elementwise", _cast, label="cast", step="cast")
 COPY = register("copy", "elementwise", _cast, step="cast")
 _RESHAPE = register("reshape", "call", lambda array, shape, order: array.reshape(shape, order=order).copy("K"))
 _ROUND = register("round", "call", _ndarray.round, label="multiply")
+_FLATTEN = lazy.Rule(_ndarray.flatten, "flatten", "a", "moves", names=("a", "order"))
+_BYTESWAP = lazy.Rule(_ndarray.byteswap, "byteswap", "a", "moves", names=("a", "inplace"))
+_PARTITION = register("partition in place", "mutate", lambda view, kth, axis, kind: view.partition(kth, axis, kind))
 _SORT = register("sort", "mutate", lambda view, axis, kind: view.sort(axis=axis, kind=kind))
 
 
@@ -111,13 +115,14 @@ def ravel(self: Any, order: str = "C") -> Any:
         return reshape(self, -1) if flags.c_contiguous else flatten(self)
     if order in ("F", "A", "K") and flags.f_contiguous:
         return reshape(self, -1, order="F")
-    return wrap_all(export(self).ravel(order)) if order == "K" else flatten(self, order)
+    return flatten(self, order)
 
 
 def flatten(self: Any, order: str = "C") -> Any:
     """As `numpy.ndarray.flatten`: always a copy."""
     if order == "K" or self._value.dtype.hasobject:
-        return wrap(peek(self).flatten(order))
+        found = _FLATTEN.pending((self, order), {}, _getframe(1))
+        return wrap(peek(self).flatten(order)) if found is lazy.NOW else found
     v = self._value
     size = layout.shadow(v.shape, None, v.dtype).size
     if order not in ("C", "F", "A"):
@@ -197,7 +202,8 @@ def byteswap(self: Any, inplace: bool = False) -> Any:
     if inplace:
         export(self).byteswap(True)
         return self
-    return wrap(peek(self).byteswap())
+    found = _BYTESWAP.pending((self,), {}, _getframe(1))
+    return wrap(peek(self).byteswap()) if found is lazy.NOW else found
 
 
 def conjugate(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -215,8 +221,8 @@ def conjugate(self: Any, *args: Any, **kwargs: Any) -> Any:
 def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
     """As `numpy.ndarray.clip`; pending for bounds that need no check."""
     frame = _getframe(1)
-    if out is None and not kwargs and self._value.dtype.kind in "fiu" and not (
-            self._value.dtype.kind in "iu" and (type(min) is int or type(max) is int)):
+    if out is None and not kwargs and self._value.dtype.kind in "fiu" and not _are_no_bounds(
+            self._value.dtype, min, max):
         try:
             if min is not None and max is not None:
                 return handle(elementwise(record_of(_CLIP), (operand(self), operand(min), operand(max)), frame))
@@ -226,8 +232,15 @@ def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs:
                 return handle(elementwise(record_of(np.minimum), (operand(self), operand(max)), frame))
         except NotArray:
             pass
-    return at_once(_ndarray.clip, self, (looked_at(min), looked_at(max)), {**({"out": out} if out is not None else {}),
-                                                                         **kwargs})
+    options = {**({"out": out} if out is not None else {}), **kwargs}
+    found = lazy.rule_of("clip").pending((self, min, max), options, frame)  # type: ignore[union-attr]
+    return at_once(_ndarray.clip, self, (looked_at(min), looked_at(max)), options) if found is lazy.NOW else found
+
+
+def _are_no_bounds(dtype: np.dtype[Any], low: Any, high: Any) -> bool:
+    """Whether a Python int lets all integers of a dtype through: NumPy then leaves it out."""
+    return dtype.kind in "iu" and (type(low) is int and low <= int_bounds(dtype)[0] or (
+        type(high) is int and high >= int_bounds(dtype)[1]))
 
 
 _CLIP = np._core.umath.clip  # type: ignore[attr-defined]
@@ -255,13 +268,25 @@ def fill(self: Any, value: Any) -> None:
 def sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
     """As `numpy.ndarray.sort`; pending."""
     v = self._value
-    if order is None and stable is None and v.dtype.char in NUMERIC and type(axis) is int and (
+    plain = order is None and stable in (None, True, False) and (kind is None or stable is None)
+    if plain and v.dtype.char in NUMERIC and type(axis) is int and (
             is_writeable(self) and -len(v.shape) <= axis < len(v.shape)
             and kind in (None, "quicksort", "mergesort", "heapsort", "stable")):
-        if change(_SORT, self, (), (axis, kind), _getframe(1)):
+        if change(_SORT, self, (), (axis, "stable" if stable else kind), _getframe(1)):
             return
     options = {"kind": kind, "order": order, "stable": stable}
     export(self).sort(axis, **{k: x for k, x in options.items() if x is not None})
+
+
+def partition(self: Any, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
+    """As `numpy.ndarray.partition`; pending."""
+    v = self._value
+    if order is None and v.dtype.char in NUMERIC and type(axis) is int and -len(v.shape) <= axis < len(v.shape) and (
+            is_writeable(self) and kind == "introselect" and type(kth) is int
+            and -v.shape[axis] <= kth < v.shape[axis]):
+        if change(_PARTITION, self, (), (kth, axis, kind), _getframe(1)):
+            return
+    export(self).partition(looked_at(kth), axis, kind, order)
 
 
 def _writing_method(name: str) -> Callable[..., Any]:
@@ -388,7 +413,7 @@ def deepcopy_(self: Any, memo: Any) -> Any:
 def _attach() -> None:
     for name in ("transpose", "swapaxes"):
         setattr(Tensor, name, _view_method(name))
-    for name in ("put", "itemset", "partition", "setfield"):
+    for name in ("itemset", "setfield"):
         if hasattr(_ndarray, name):
             setattr(Tensor, name, _writing_method(name))
     for name in ("argpartition", "argsort", "choose", "compress", "nonzero", "repeat", "searchsorted", "take", "trace",
@@ -397,8 +422,8 @@ def _attach() -> None:
     own = {"diagonal": diagonal, "squeeze": squeeze, "reshape": reshape, "ravel": ravel, "flatten": flatten,
            "view": view, "getfield": getfield, "copy": copy, "astype": astype, "byteswap": byteswap,
            "conj": conjugate, "conjugate": conjugate, "clip": clip, "round": round_, "fill": fill, "sort": sort,
-           "resize": resize, "realize": realize_method, "numpy": numpy_method, "__array__": array_method,
-           "__array_wrap__": array_wrap,
+           "partition": partition, "resize": resize, "realize": realize_method, "numpy": numpy_method,
+           "__array__": array_method, "__array_wrap__": array_wrap,
            "__reduce_ex__": reduce_, "__reduce__": reduce_, "__deepcopy__": deepcopy_,
            "__copy__": lambda self: copy(self, "K")}
     for name, fn in own.items():

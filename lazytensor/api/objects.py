@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.npyio import NpzFile as _RealArchive
 
+from . import lazy
 from .fallback import applied, fallback
 from .handle import export, peek, wrap
 from .ufuncs import ufunc
@@ -39,7 +40,8 @@ class Indexed:
         self._real, self.__name__, self.__doc__, self.__module__ = real, name, real.__doc__, "lazytensor"
 
     def __getitem__(self, key: Any) -> Any:
-        return applied(self._real.__getitem__, (_plain(key),), {}, peek)
+        found = _JOINED[self.__name__].pending((key,), {}, sys._getframe(1)) if self.__name__ in _JOINED else lazy.NOW
+        return found if found is not lazy.NOW else applied(self._real.__getitem__, (_plain(key),), {}, peek)
 
     def __len__(self) -> int:
         return len(self._real)
@@ -49,6 +51,10 @@ class Indexed:
 
     def __reduce__(self) -> str:
         return self.__name__
+
+
+_JOINED = {name: lazy.Rule(getattr(np, name).__getitem__, name, "[key]", names=("key",)) for name in ("r_", "c_")}
+"""Those whose results may be pending."""
 
 
 def _plain(key: Any) -> Any:

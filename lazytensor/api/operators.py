@@ -30,6 +30,7 @@ from .build import (
     bound,
     elementwise,
     handle,
+    is_pending,
     is_scalar_like,
     kind_of,
     operand,
@@ -203,7 +204,7 @@ def _general(record_: UfuncRecord, fn: Callable[[Any, Any], Any], left: Any, rig
         if (type(a) is Node and type(b) is Node and (a.strides is not None or b.strides is not None)
                 and type(fn) is not np.ufunc):
             like = _elided_layout(record_.ufunc, a, b, getrefcount(left), getrefcount(right))
-        node = elementwise(record_, (a, b), frame, like=like)
+        node = elementwise(record_, (a, b), frame, like=like, lazy=record_.ufunc is np.power and is_count(a, b))
     except NotArray:
         return on_real(fn, left, right)
     _learn(record_, a, b, node.dtype)
@@ -286,18 +287,19 @@ def _declines(value: Any) -> bool:
 _scalar_dtypes: dict[Any, Any] = {}
 
 
-def _scalar_result(fn: Callable[..., Any], kinds: tuple[Any, ...]) -> Any:
-    """The dtype that NumPy's scalar arithmetic gives, or None if the operation must run now."""
+def _scalar_result(fn: Callable[..., Any], kinds: tuple[Any, ...], counted: bool) -> Any:
+    """The dtype that NumPy's scalar arithmetic gives, or None if the operation must run now; an integer's power does,
+    but where the exponent is `counted` (a Python int that is not negative)."""
     if complex in kinds and any(not isinstance(k, type) and k.char == "d" for k in kinds):
         return None  # Python's complex does arithmetic with a float64, which is a float, by itself
-    key = (fn, kinds, tuple([k if isinstance(k, type) else k.num for k in kinds]))
+    key = (fn, kinds, tuple([k if isinstance(k, type) else k.num for k in kinds]), counted)
     if key not in _scalar_dtypes:
         samples = [k(1) if isinstance(k, type) else k.type(1) for k in kinds]
         dtype = None
         if all(isinstance(k, type) or k.kind in "fciub" for k in kinds):
             with np.errstate(all="ignore"):
                 dtype = getattr(fn(*samples), "dtype", None)
-            if fn is operator.pow and dtype is not None and dtype.kind in "iu":
+            if fn is operator.pow and dtype is not None and dtype.kind in "iu" and not counted:
                 dtype = None
         _scalar_dtypes[key] = dtype
     return _scalar_dtypes[key]
@@ -306,11 +308,12 @@ def _scalar_result(fn: Callable[..., Any], kinds: tuple[Any, ...]) -> Any:
 def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
     """NumPy's scalar arithmetic (it is not array arithmetic) on lazy and real scalars."""
     pending = [v for v in values if issubclass(type(v), Scalar) and v._node.buffer is None]
+    counted = fn is operator.pow and type(values[1]) is int and values[1] >= 0
     if not pending or not all(type(v) is not int or _fits_all(v, values) for v in values):
         return at_line(fn, tuple([value_of(v) if issubclass(type(v), Scalar) else v for v in values]))
     inputs = tuple([v._node if issubclass(type(v), Scalar) else v for v in values])
     try:
-        dtype = _scalar_result(fn, tuple([kind_of(x) for x in inputs]))
+        dtype = _scalar_result(fn, tuple([kind_of(x) for x in inputs]), counted)
     except (TypeError, OverflowError, ValueError):
         dtype = None
     if dtype is None:
@@ -364,16 +367,16 @@ def power(left: Any, right: Any) -> Any:
         return scalar_operation(operator.pow, left, right)
     try:
         a, b = operand(left), operand(right)
-        if not _KNOWN_POWERS or not (resolved(record_of(np.power), (a, b)).lazy or _is_count(a, b)):
+        if not _KNOWN_POWERS or not (resolved(record_of(np.power), (a, b)).lazy or is_count(a, b)):
             return on_real(operator.pow, left, right)
         record_ = _fast_power(a, b) or record_of(np.power)
         inputs = (a,) if record_.ufunc is not np.power else (a, b)
-        return handle(elementwise(record_, inputs, users_frame(), lazy=_is_count(a, b)))
+        return handle(elementwise(record_, inputs, users_frame(), lazy=is_count(a, b)))
     except NotArray:
         return on_real(operator.pow, left, right)
 
 
-def _is_count(a: Any, b: Any) -> bool:
+def is_count(a: Any, b: Any) -> bool:
     """Whether an integer is raised to a Python int that cannot make it fail."""
     return type(b) is int and b >= 0 and type(a) is Node and a.dtype.kind in "iu"
 
@@ -480,11 +483,18 @@ def _power_method(swapped: bool) -> Callable[..., Any]:
     return method
 
 
+_DIVMOD = lazy.Rule(divmod, "scalar divmod", "x1 x2", names=("x1", "x2"))
+
+
 def _divmod_method(swapped: bool) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
         pair = (other, self) if swapped else (self, other)
         if self.shape or type(other) is Tensor:
             found = lazy.of_ufunc(np.divmod, "__call__").pending(pair, {}, _getframe(1))
+            if found is not lazy.NOW:
+                return found
+        elif is_scalar_like(other):
+            found = _DIVMOD.pending(pair, {}, _getframe(1)) if any(map(is_pending, pair)) else lazy.NOW
             if found is not lazy.NOW:
                 return found
         return on_real(divmod, *pair)

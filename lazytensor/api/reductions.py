@@ -249,7 +249,7 @@ def reduce_ufunc(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str,
     out = kwargs.get("out")
     if type(out) is tuple and len(out) == 1 and out[0] is not ...:
         kwargs = {**kwargs, "out": out[0]}
-    if name == "reduce" and ufunc not in RAISE_ON_VALUES and getattr(np, ufunc.__name__, None) is ufunc:
+    if ufunc not in RAISE_ON_VALUES and getattr(np, ufunc.__name__, None) is ufunc:
         found = lazy.of_ufunc(ufunc, name).pending(args, kwargs, frame)
         if found is not lazy.NOW:
             return found

@@ -6,10 +6,14 @@ is made when the function is written. `lazy.Rule` makes a function of a row.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from ..ir.dtypes import NUMERIC
+from .build import is_pending
 from .handle import Tensor, peek
 from .scalar import Scalar
 from .scalar import value_of as scalar_value
@@ -55,12 +59,35 @@ def check_reduceat(given: dict[str, Any]) -> bool:
     return array.dtype.kind in "iu" and (array.size == 0 or int(array.min()) >= 0 and int(array.max()) < length)
 
 
-def _check_average(given: dict[str, Any]) -> bool:
+def _check_weights(given: dict[str, Any]) -> bool:
     weights = given.get("weights")
     if weights is None:
         return True
     array = _real(weights)
     return array.dtype.kind in "iuf" and bool(array.size) and bool(array.min() > 0)
+
+
+def _check_cov(given: dict[str, Any]) -> bool:
+    """Whether the weights are such that NumPy neither raises nor warns of them."""
+    weights = {name: _real(given[name]) for name in ("fweights", "aweights") if given.get(name) is not None}
+    if not weights:
+        return True
+    shape = np.shape(given["m"])
+    length = shape[-1 if given.get("rowvar", True) else 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            np.cov(np.zeros((1, length)), bias=given.get("bias", False), ddof=given.get("ddof"), **weights)
+        except (ValueError, TypeError, RuntimeError, RuntimeWarning):
+            return False
+    return True
+
+
+def _check_sorter(given: dict[str, Any]) -> bool:
+    if given.get("sorter") is None:
+        return True
+    array = _real(given["sorter"])
+    return within(array, np.size(given["a"])) and (array.size == 0 or int(array.min()) >= 0)
 
 
 def _check_bins(given: dict[str, Any]) -> bool:
@@ -86,6 +113,26 @@ def _check_matrix_norm(given: dict[str, Any]) -> bool:
     return not (order == "nuc" or isinstance(order, (int, float)) and abs(order) == 2)
 
 
+def _check_array(given: dict[str, Any]) -> bool:
+    """Whether a sequence has something pending in it, and numbers go into the dtype that is asked for as they are."""
+    parts = list(_parts(given["object"]))
+    dtype = given.get("dtype")
+    return type(given["object"]) in (list, tuple) and len(parts) <= _MANY and any(map(is_pending, parts)) and (
+        dtype is None or all(np.can_cast(x.dtype, dtype, "same_kind") for x in parts if hasattr(x, "dtype")))
+
+
+_MANY = 1024
+"""A sequence of more Tensors and scalars than this is made an array at once."""
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    for x in value if type(value) in (list, tuple) else (value,):
+        if type(x) in (list, tuple):
+            yield from _parts(x)
+        else:
+            yield x
+
+
 def _check_pad(given: dict[str, Any]) -> bool:
     return isinstance(given.get("mode", "constant"), str)
 
@@ -94,13 +141,19 @@ def _check_repeat(given: dict[str, Any]) -> bool:
     return type(given["repeats"]) is int
 
 
+def _check_number(given: dict[str, Any]) -> bool:
+    """Whether there are so few elements that to make them once more, as a sample, costs little."""
+    return type(given.get("num", 50)) is int and given.get("num", 50) <= 1 << 16
+
+
 def _check_copying(given: dict[str, Any]) -> bool:
     return given.get("copy", True) is True
 
 
 def _check_casts(given: dict[str, Any]) -> bool:
-    """Whether no part goes from complex to real, which warns, or into text, which depends on values."""
-    return given.get("dtype") is None
+    """Whether nothing goes into text, which depends on values."""
+    dtype = given.get("dtype")
+    return dtype is None or np.dtype(dtype).char in NUMERIC
 
 
 def _check_series(given: dict[str, Any]) -> bool:
@@ -131,36 +184,40 @@ _FFT = {name: ("a", "halves free") for name in """
 
 TABLE: dict[str, tuple[Any, ...]] = {
     # reductions and statistics
-    **dict.fromkeys(("sum", "prod", "max", "min", "any", "all", "mean"), ("a where",)),
-    **dict.fromkeys(("amax", "amin"), ("a where",)),
+    **dict.fromkeys(("sum", "prod", "max", "min", "amax", "amin"), ("a where initial",)),
+    **dict.fromkeys(("any", "all", "mean"), ("a where",)),
     **dict.fromkeys(("var", "std"), ("a where mean",)),
-    **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin", "nanmean"), ("a where",)),
+    **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin"), ("a where initial",)),
+    "nanmean": ("a where",),
     **dict.fromkeys(("nanvar", "nanstd"), ("a where mean",)),
     **dict.fromkeys(("argmax", "argmin", "ptp", "median", "cumsum", "cumprod", "nancumsum", "nancumprod"), ("a",)),
     "nanmedian": ("a", "vast"),
-    **dict.fromkeys(("quantile", "percentile"), ("a",)),
-    **dict.fromkeys(("nanquantile", "nanpercentile"), ("a", "vast")),
+    **dict.fromkeys(("quantile", "percentile"), ("a weights", "", _check_weights)),
+    **dict.fromkeys(("nanquantile", "nanpercentile"), ("a weights", "vast", _check_weights)),
     **dict.fromkeys(("cumulative_sum", "cumulative_prod"), ("x",)),
-    "average": ("a weights", "", _check_average),
-    "cov": ("m y",), "corrcoef": ("x y",), "count_nonzero": ("a",),
+    "average": ("a weights", "", _check_weights),
+    "cov": ("m y fweights aweights", "", _check_cov), "corrcoef": ("x y",), "count_nonzero": ("a",),
     # sorting and searching
     **dict.fromkeys(("sort", "argsort"), ("a", "moves")),
-    "lexsort": ("[keys]", "moves"), "searchsorted": ("a v", "moves"), "sort_complex": ("a",),
+    "lexsort": ("[keys]", "moves"), "searchsorted": ("a v sorter!", "moves", _check_sorter), "sort_complex": ("a",),
     **dict.fromkeys(("partition", "argpartition"), ("a", "moves")),
     "digitize": ("x bins!", "", _check_bins), "isin": ("element test_elements",),
     # selecting
     "where": ("condition +x +y", "moves"), "select": ("[condlist] [choicelist] default", "moves"),
     "choose": ("a! [choices]", "moves", _check_choose), "take": ("a indices!", "moves free", _check_take),
-    "take_along_axis": ("arr indices!", "moves", _check_along), "clip": ("a a_min a_max min max",),
-    "nan_to_num": ("x", "", _check_copying),
+    "take_along_axis": ("arr indices!", "moves strict", _check_along), "clip": ("a a_min a_max min max",),
+    "nan_to_num": ("x nan posinf neginf", "", _check_copying),
     # joining and rearranging
+    "array": ("[[object]]", "", _check_array, ("object", "dtype")),
     **dict.fromkeys(("concatenate", "stack"), ("[arrays]", "moves", _check_casts)),
     **dict.fromkeys(("vstack", "hstack"), ("[tup]", "moves", _check_casts)),
     **dict.fromkeys(("dstack", "column_stack"), ("[tup]", "moves")),
+    "linspace": ("start stop", "free", _check_number), "logspace": ("start stop base", "free", _check_number),
     "diag": ("v", "free moves"), "diagflat": ("v", "free moves"), "astype": ("x",), "meshgrid": ("xi", "moves"),
     "block": ("[[arrays]]", "moves"), "append": ("arr values", "moves"), "tile": ("A", "moves free"),
     "repeat": ("a", "moves", _check_repeat), "resize": ("a", "moves free"), "roll": ("a", "moves free"),
-    "pad": ("array", "free", _check_pad), "insert": ("arr values", ""), "delete": ("arr", "moves"),
+    "pad": ("array constant_values end_values", "free", _check_pad),
+    "insert": ("arr values", ""), "delete": ("arr", "moves"),
     **dict.fromkeys(("tril", "triu"), ("m", "free")), "vander": ("x", "free"),
     # differences, sums, signals
     "diff": ("a prepend append",), "ediff1d": ("ary to_end to_begin",), "gradient": ("f varargs",),
@@ -176,14 +233,15 @@ TABLE: dict[str, tuple[Any, ...]] = {
     "linalg.norm": ("x", "", _check_norm), "linalg.matrix_norm": ("x", "", _check_matrix_norm),
     **dict.fromkeys(("linalg.vector_norm", "linalg.trace"), ("x",)),
     **dict.fromkeys(("linalg.det", "linalg.slogdet"), ("a",)), "linalg.matrix_power": ("a", "", _check_power),
-    "linalg.multi_dot": ("[arrays]",),
+    "linalg.multi_dot": ("[arrays]",), "linalg.qr": ("a",),
     **dict.fromkeys(("linalg.outer", "linalg.cross", "linalg.tensordot", "linalg.vecdot", "linalg.matmul"),
                     ("x1 x2",)),
     # Fourier transforms
     **{f"fft.{name}": row for name, row in _FFT.items()},
     **dict.fromkeys(("fft.fftshift", "fft.ifftshift"), ("x", "moves")),
     # polynomials
-    "polyval": ("p x",), "polyder": ("p",), "polyint": ("p",),
+    "polyval": ("p x",), "polyder": ("p",), "polyint": ("p",), **dict.fromkeys(("polyadd", "polysub"), ("a1 a2",)),
+    "polynomial.polynomial.polyvalfromroots": ("x r",), "polynomial.polyutils.mapdomain": ("x",),
     **_series(),
 }
 """NumPy's name -> (array parameters, flags, check): see `Rule`."""

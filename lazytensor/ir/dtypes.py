@@ -77,7 +77,8 @@ class UfuncRecord:
         lazy = all(d.char in NUMERIC for d in loop) and all(_is_numeric(k) for k in kinds)
         if not lazy:
             lazy = _same_times(kinds, loop)
-        if ufunc in RAISE_ON_VALUES and outputs[0].kind in "iu":
+        if ufunc in RAISE_ON_VALUES and outputs[0].kind in "iu" and not (
+                isinstance(kinds[1], np.dtype) and kinds[1].kind in "ub"):
             lazy = False
         return Resolved(outputs, loop, lazy)
 
