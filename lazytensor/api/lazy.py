@@ -250,7 +250,9 @@ class Rule:
                 result = self.fn(*[thawed(x, values) for x in form[0]], **{k: thawed(x, values) for k, x in form[1]})
                 if written is not None:
                     values[-1] = sampling.sample(result.shape, written.dtype, out, 1, False)
-                    self.fn(*[thawed(x, values) for x in form[0]], **{k: thawed(x, values) for k, x in form[1]})
+                    given = self.fn(*[thawed(x, values) for x in form[0]],
+                                    **{k: thawed(x, values) for k, x in form[1]})
+                    return result if given is values[-1] else None  # some functions of NumPy's do not write to it
                 return result
             answer = sampling.answer(call, shapes, lengths, make, self.breaks)
             if answer is not None and any(m.dtype.char not in NUMERIC and (

@@ -77,8 +77,9 @@ def dot(left: Any, right: Any, out: Any = None) -> Any:
         if found is not lazy.NOW:
             return found
         if out is not None:
-            np.dot(looked_at(left), looked_at(right), unwrapped(out))
-            return out
+            lent = unwrapped(out)
+            result = np.dot(looked_at(left), looked_at(right), lent)
+            return out if result is lent else result  # a number, where the result has no axes
         return on_real(np.dot, left, right)
     shape = a.shape[:-1] + (b.shape[-1:] if len(b.shape) > 1 else ())
     if a.shape[-1] != b.shape[max(0, len(b.shape) - 2)]:

@@ -118,7 +118,7 @@ def _check_array(given: dict[str, Any]) -> bool:
     parts = list(_parts(given["object"]))
     dtype = given.get("dtype")
     return type(given["object"]) in (list, tuple) and len(parts) <= _MANY and any(map(is_pending, parts)) and (
-        dtype is None or all(np.can_cast(x.dtype, dtype, "same_kind") for x in parts if hasattr(x, "dtype")))
+        dtype is None or all(np.can_cast(x.dtype, dtype, "same_kind") for x in parts if getattr(x, "shape", None) == ()))
 
 
 _MANY = 1024

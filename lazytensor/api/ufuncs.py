@@ -10,7 +10,7 @@ import numpy as np
 from ..ir.dtypes import RAISE_ON_VALUES, only_objects, record_of
 from . import lazy
 from .build import NUMBERS, NotArray, at_line, elementwise, handle, is_pending, is_scalar_like, operand
-from .handle import Tensor, export, root_of, signature_of, unwrapped, wrap_all, writing_of
+from .handle import Tensor, root_of, signature_of, unwrapped, wrap_all, writing_of
 from .inplace import looked_at, write_ufunc
 from .matrix import matmul
 from .operators import SCALAR_OPERATORS, binary_method, is_count, scalar_operation, unary_method
@@ -41,7 +41,8 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
             args, out = args[:ufunc.nin], args[ufunc.nin:] + (None,) * (ufunc.nin + ufunc.nout - len(args))
         if type(out) is tuple and ufunc.nout == 1:
             out = out[0] if len(out) == 1 else out
-        options = {k: v for k, v in options.items() if _DEFAULTS.get(k, _getframe) is not v}
+        options = {k: v for k, v in options.items() if _DEFAULTS.get(k, _getframe) is not v and (
+            k != "order" or type(out) is not Tensor)}  # what is written has its order
     if ufunc is np.matmul and len(args) == 2 and out is None and not options:
         return matmul(*args, frame, ufunc)
     if where is True and (ufunc.signature is not None or ufunc.nout != 1 or "order" in options and out is None):
@@ -149,7 +150,7 @@ def method(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any],
     if name == "at":
         if type(args[0]) is Tensor and not kwargs and write_at(ufunc, *args):
             return None
-        return ufunc.at(export(args[0]) if type(args[0]) is Tensor else args[0], *[_index(x) for x in args[1:]])
+        return ufunc.at(unwrapped(args[0]), *[_index(x) for x in args[1:]])
     if name == "reduceat" and ufunc not in RAISE_ON_VALUES and getattr(np, ufunc.__name__, None) is ufunc:
         found = lazy.of_ufunc(ufunc, name).pending(args, kwargs, frame)
         if found is not lazy.NOW:
