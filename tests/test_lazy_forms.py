@@ -125,9 +125,8 @@ def check(form, dtype):
     found = difference(expected, result) or difference(names, pending)
     if found:
         return found
-    if early and error is None and "wrong" not in form and "None" not in form and not any(re.search(text, form) for text in MUST_RUN) and not warns(form, given):
-        return "ran when written"
-    return None
+    must = any(re.search(text, form) for text in ("wrong", "None", *MUST_RUN))
+    return "ran when written" if early and error is None and not must and not warns(form, given) else None
 
 
 def warns(form, given):

@@ -228,6 +228,9 @@ def resolved(record_: UfuncRecord, inputs: tuple[Any, ...], **options: Any) -> A
     if not found.lazy and any(d.hasobject or d.kind == "V" for d in (*found.loop, *map(kind_of, inputs))
                               if not isinstance(d, type)):
         raise NotArray
+    if not found.lazy and any(isinstance(k, np.dtype) and k.kind == "c" != d.kind
+                              for k, d in zip(kinds, found.loop, strict=False)):
+        raise NotArray  # NumPy warns at the line that calls it
     for x, d in zip(inputs, found.loop, strict=False):
         if type(x) is int and not -_LONG <= x < _LONG and (d.kind == "b" or not -_VAST < x < _VAST):
             raise NotArray  # too large for a C long, or for a float

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import lazy
-from .build import NOT_AN_ARRAY, is_pending, made_real, record
+from .build import NOT_AN_ARRAY, at_line, is_pending, made_real, record
 from .fallback import Loans, fallback
 from .handle import Tensor, apply_steps, export, geometry, peek, tensor, wrap
 from .methods import COPY
@@ -84,7 +84,8 @@ def _with_axes(t: Any, ndmin: int, order: Any) -> Any:
 def _eagerly(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
     """NumPy's own call on the Tensor's value."""
     loans = Loans(export if copy is not True or t._value.dtype.hasobject else peek)
-    return loans.returned(_real_array(loans.lend(t), dtype=dtype, order=order, copy=copy, ndmin=ndmin))
+    options = {"dtype": dtype, "order": order, "copy": copy, "ndmin": ndmin}
+    return loans.returned(at_line(_real_array, (loans.lend(t),), options))
 
 
 def _on_real(fn: Callable[..., Any], given: Any, dtype: Any, *order: Any, like: Any = None, **options: Any) -> Any:
@@ -94,7 +95,7 @@ def _on_real(fn: Callable[..., Any], given: Any, dtype: Any, *order: Any, like: 
         options["like"] = loans.lend(like)
     lent = loans.lend(given)
     try:
-        results = [fn(lent, dtype, *order, **options)]  # no name refers to the array, so it is the Tensor's alone
+        results = [at_line(fn, (lent, dtype, *order), options)]  # no name refers to the array: it is the Tensor's alone
         if lent is not given and loans.lent and results[0].dtype.kind == "O":
             return wrap(_of_objects(fn, given, results[0], order, options))
         return loans.returned(results.pop())

@@ -26,7 +26,7 @@ from numpy.lib.array_utils import byte_bounds
 from ..compile import realize
 from ..ir.layout import offset_of
 from . import lazy
-from .build import NOT_AN_ARRAY, made_real
+from .build import NOT_AN_ARRAY, at_line, made_real
 from .handle import WRITEABLE, Tensor, apply_steps, export, geometry, is_writeable, peek, wrap, writeable_of
 from .relative import relative_view
 from .rows import TABLE, key_of
@@ -218,11 +218,17 @@ def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
     real = [loans.lend(x) for x in args]
     options = {k: loans.lend(v) for k, v in kwargs.items()} if kwargs else kwargs
     try:
-        return loans.returned(fn(*real, **options))
+        return loans.returned(at_line(fn, tuple(real), options) if _in_c(fn) else fn(*real, **options))
     except ValueError as error:
         if str(error) != NOT_AN_ARRAY:
             raise
     return loans.returned(fn(*map(made_real, real), **options))
+
+
+@functools.lru_cache(4096)
+def _in_c(fn: Any) -> bool:
+    """Whether a function is written in C: its warnings name the line that calls it."""
+    return not hasattr(getattr(fn, "_implementation", fn), "__code__")
 
 
 def _writing_place(fn: Any) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ir.dtypes import NUMERIC
 from . import lazy
-from .fallback import fallback
+from .fallback import fallback, unseen
 from .handle import Tensor, wrap
 from .inplace import looked_at
 
@@ -36,6 +36,7 @@ def _inner(counts: Any, density: Any) -> Any:
     return counts if density else counts[(slice(1, -1),) * counts.ndim]
 
 
+@unseen
 @functools.wraps(np.histogram)
 def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     """See `numpy.histogram`; pending if the bins are given, or their number and range."""
@@ -65,6 +66,7 @@ def _edges(dtypes: list[Any], bins: Any, range: Any) -> Any:
         return None
 
 
+@unseen
 @functools.wraps(np.histogram2d)
 def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     """See `numpy.histogram2d`; pending if the bins are given, or their number and range."""
@@ -80,6 +82,7 @@ def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any 
     return _histogram2d(x, y, bins, range, density, weights)
 
 
+@unseen
 @functools.wraps(np.histogramdd)
 def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     """See `numpy.histogramdd`; pending if the bins are given, or their number and range."""

@@ -106,16 +106,12 @@ class Rule:
         """The pending result of ``fn(*args, **kwargs)``, or `NOW` if NumPy must run now."""
         if not concern(args) and not (kwargs and concern(kwargs.values())):
             return NOW
-        try:
-            form, nodes, fills, target = self.bound(args, kwargs)
-            found = self.geometry(form, nodes, fills, target)
-            if found is None:
-                return NOW
-            if target is not None:
-                return target if self._written(target, form, nodes, frame) else NOW
-        except (NotArray, TypeError, ValueError, LookupError, AttributeError, OverflowError):  # NumPy says it itself
+        found = self.expected(args, kwargs)
+        if found is None:
             return NOW
-        container, parts = found
+        form, nodes, target, container, parts = found
+        if target is not None:
+            return target if self._written(target, form, nodes, frame) else NOW
         inputs = tuple(nodes)
         if container is None:
             shape, dtype, strides, is_array = parts[0]
@@ -128,6 +124,16 @@ class Rule:
             node = record(self.op, inputs, attrs, shape, dtype, strides, frame)
             results.append(tensor(node) if is_array else scalar(node))
         return container._make(results) if hasattr(container, "_make") else container(results)
+
+    def expected(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The call's form, operands and the Tensor that it writes to, the container of the results, and shape, dtype,
+        strides of each and whether it is an array; None if NumPy must run now."""
+        try:
+            form, nodes, fills, target = self.bound(args, kwargs)
+            found = self.geometry(form, nodes, fills, target)
+        except (NotArray, TypeError, ValueError, LookupError, AttributeError, OverflowError):  # NumPy says it itself
+            return None
+        return None if found is None else (form, nodes, target, *found)
 
     def _written(self, target: Any, form: Any, nodes: list[Any], frame: Any) -> bool:
         """Writes the result into a Tensor; False if that may not wait."""

@@ -6,6 +6,7 @@ What neither can express (other libraries' arrays, objects, strings) is left to 
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import sys
 import warnings
@@ -40,6 +41,7 @@ from .build import (
 )
 from .handle import Tensor, export, lock_of, read, tensor, unwrapped, wrap_all
 from .inplace import looked_at, write_ufunc
+from .sampling import hushed
 from .scalar import Scalar, scalar, value_of
 
 _getframe = sys._getframe
@@ -284,16 +286,16 @@ def _declines(value: Any) -> bool:
 
 # ---- scalar arithmetic -----------------------------------------------------------------------------------------------
 
-_scalar_dtypes: dict[Any, Any] = {}
+_scalar_results: dict[Any, Any] = {}
 
 
 def _scalar_result(fn: Callable[..., Any], kinds: tuple[Any, ...], counted: bool) -> Any:
-    """The dtype that NumPy's scalar arithmetic gives, or None if the operation must run now; an integer's power does,
-    but where the exponent is `counted` (a Python int that is not negative)."""
+    """The operation that is NumPy's scalar arithmetic and the dtype that it gives, or None if it must run now; an
+    integer's power must, but where the exponent is `counted` (a Python int that is not negative)."""
     if complex in kinds and any(not isinstance(k, type) and k.char == "d" for k in kinds):
         return None  # Python's complex does arithmetic with a float64, which is a float, by itself
     key = (fn, kinds, tuple([k if isinstance(k, type) else k.num for k in kinds]), counted)
-    if key not in _scalar_dtypes:
+    if key not in _scalar_results:
         samples = [k(1) if isinstance(k, type) else k.type(1) for k in kinds]
         dtype = None
         if all(isinstance(k, type) or k.kind in "fciub" for k in kinds):
@@ -301,8 +303,10 @@ def _scalar_result(fn: Callable[..., Any], kinds: tuple[Any, ...], counted: bool
                 dtype = getattr(fn(*samples), "dtype", None)
             if fn is operator.pow and dtype is not None and dtype.kind in "iu" and not counted:
                 dtype = None
-        _scalar_dtypes[key] = dtype
-    return _scalar_dtypes[key]
+        label = _label(fn, kinds) if dtype is not None else ""
+        name = fn.__name__ if label.startswith("scalar") else f"{fn.__name__} as of arrays"
+        _scalar_results[key] = dtype and (register(name, "scalar", fn, label=label), dtype)
+    return _scalar_results[key]
 
 
 def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
@@ -313,12 +317,12 @@ def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
         return at_line(fn, tuple([value_of(v) if issubclass(type(v), Scalar) else v for v in values]))
     inputs = tuple([v._node if issubclass(type(v), Scalar) else v for v in values])
     try:
-        dtype = _scalar_result(fn, tuple([kind_of(x) for x in inputs]), counted)
+        found = _scalar_result(fn, tuple([kind_of(x) for x in inputs]), counted)
     except (TypeError, OverflowError, ValueError):
-        dtype = None
-    if dtype is None:
+        found = None
+    if found is None:
         return at_line(fn, tuple([value_of(v) if issubclass(type(v), Scalar) else v for v in values]))
-    op = register(fn.__name__, "scalar", fn, label=f"scalar {_SCALAR_LABEL.get(fn.__name__, fn.__name__)}")
+    op, dtype = found
     return scalar(record(op, inputs, None, (), dtype, None, users_frame()))
 
 
@@ -327,6 +331,24 @@ SCALAR_OPERATORS: dict[Any, Callable[..., Any]] = {
     **{ufunc: getattr(operator, name) for name, ufunc in COMPARISONS.items()}, np.power: operator.pow,
 }
 """The operator by which NumPy's scalars do what the ufunc does with arrays."""
+
+
+def _label(fn: Callable[..., Any], kinds: tuple[Any, ...]) -> str:
+    """What NumPy's warnings call the operation: scalars of two types that neither holds the other are added as arrays
+    are. It is asked with numbers that overflow, or divide by zero."""
+    most = [_EXTREMES.get(k) if isinstance(k, type) else k.type(np.finfo(k).max if k.kind in "fc" else np.iinfo(k).max)
+            if k.kind in "fciu" else True for k in kinds]
+    none = [k(0) if isinstance(k, type) else k.type(0) for k in kinds]
+    with hushed() as given, np.errstate(all="warn"):
+        for trial in (most, [*most[:1], *none[1:]], none):
+            with contextlib.suppress(TypeError, ValueError, ArithmeticError):
+                fn(*trial)
+    plain = _SCALAR_LABEL.get(fn.__name__, fn.__name__)
+    names = {str(x.message).partition(" encountered in ")[2] for x in given}
+    return plain if plain in names and f"scalar {plain}" not in names else f"scalar {plain}"
+
+
+_EXTREMES = {float: 1.7e308, complex: 1.7e308 + 0j, int: 2, bool: True}
 
 
 def _fits_all(number: int, values: tuple[Any, ...]) -> bool:

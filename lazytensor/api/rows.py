@@ -117,8 +117,10 @@ def _check_array(given: dict[str, Any]) -> bool:
     """Whether a sequence has something pending in it, and numbers go into the dtype that is asked for as they are."""
     parts = list(_parts(given["object"]))
     dtype = given.get("dtype")
-    return type(given["object"]) in (list, tuple) and len(parts) <= _MANY and any(map(is_pending, parts)) and (
-        dtype is None or all(np.can_cast(x.dtype, dtype, "same_kind") for x in parts if getattr(x, "shape", None) == ()))
+    if type(given["object"]) not in (list, tuple) or len(parts) > _MANY or not any(map(is_pending, parts)):
+        return False
+    return dtype is None or all(
+        np.can_cast(x.dtype, dtype, "same_kind") for x in parts if getattr(x, "shape", None) == ())
 
 
 _MANY = 1024
@@ -228,7 +230,7 @@ TABLE: dict[str, tuple[Any, ...]] = {
     "angle": ("z",), "isclose": ("a b rtol atol",), "round": ("a", "free"), "around": ("a", "free"),
     # products
     **dict.fromkeys(("inner", "vdot", "outer", "kron", "tensordot", "cross"), ("a b",)),
-    "trace": ("a", "free"), "einsum": ("operands", "strict"), "dot": ("a b",),
+    "trace": ("a", "free"), "einsum": ("operands", "strict free"), "dot": ("a b",),
     # linear algebra that cannot fail
     "linalg.norm": ("x", "", _check_norm), "linalg.matrix_norm": ("x", "", _check_matrix_norm),
     **dict.fromkeys(("linalg.vector_norm", "linalg.trace"), ("x",)),

@@ -96,11 +96,13 @@ def _into_several(rule: lazy.Rule, args: tuple[Any, ...], outs: tuple[Any, ...],
     if any(type(o) is not Tensor or writing_of(o) != 1 for o in given) or len({id(root_of(o)) for o in given}) < len(
             given):
         return lazy.NOW
-    results = rule.pending(args, options, frame)
-    if results is lazy.NOW or any(
-            o is not None and (o.dtype is not r.dtype or o.shape != r.shape)
-            for o, r in zip(outs, results, strict=True)):
+    found = rule.expected(args, options)
+    if found is None or any(o is not None and (o.dtype is not dtype or o.shape != shape)
+                            for o, (shape, dtype, *_) in zip(outs, found[-1], strict=True)):
         return lazy.NOW
+    results = rule.pending(args, options, frame)
+    if results is lazy.NOW:
+        return results
     for o, r in zip(outs, results, strict=True):
         if o is not None:
             o[...] = r
@@ -150,7 +152,7 @@ def method(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any],
     if name == "at":
         if type(args[0]) is Tensor and not kwargs and write_at(ufunc, *args):
             return None
-        return ufunc.at(unwrapped(args[0]), *[_index(x) for x in args[1:]])
+        return at_line(ufunc.at, (unwrapped(args[0]), *[_index(x) for x in args[1:]]), kwargs)
     if name == "reduceat" and ufunc not in RAISE_ON_VALUES and getattr(np, ufunc.__name__, None) is ufunc:
         found = lazy.of_ufunc(ufunc, name).pending(args, kwargs, frame)
         if found is not lazy.NOW:
@@ -160,8 +162,9 @@ def method(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any],
     options = {k: unwrapped(v) for k, v in kwargs.items()}
     if given is not None:
         lent = unwrapped(given)
-        return _given_back(getattr(ufunc, name)(*[looked_at(x) for x in args], out=lent, **options), given, lent)
-    return wrap_all(getattr(ufunc, name)(*[looked_at(x) for x in args], **options))
+        result = at_line(getattr(ufunc, name), tuple([looked_at(x) for x in args]), {**options, "out": lent})
+        return _given_back(result, given, lent)
+    return wrap_all(at_line(getattr(ufunc, name), tuple([looked_at(x) for x in args]), options))
 
 
 def _index(value: Any) -> Any:
