@@ -255,12 +255,13 @@ def shape_of(inputs: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
-def strides_for(shape: tuple[int, ...], itemsize: int, inputs: tuple[Any, ...]) -> Any:
-    """The strides of a ufunc's new output."""
+def strides_for(shape: tuple[int, ...], itemsize: int, inputs: tuple[Any, ...], loop: tuple[Any, ...]) -> Any:
+    """The strides of a ufunc's new output; `loop` are the dtypes to which NumPy casts the operands."""
     for x in inputs:
         if type(x) is Node and (x.strides is not None or (x.shape != shape and x.shape)):
-            return layout_of(shape, itemsize, tuple([
-                (y.shape, y.strides, y.dtype.itemsize) for y in inputs if type(y) is Node]))
+            whole = [(y, d) for y, d in zip(inputs, loop, strict=False) if type(y) is Node]
+            return layout_of(shape, itemsize, tuple([(y.shape, y.strides, y.dtype.itemsize) for y, _ in whole]),
+                             all(y.dtype == d or not y.shape for y, d in whole))
     return None
 
 
@@ -279,7 +280,7 @@ def elementwise(record_: UfuncRecord, inputs: tuple[Any, ...], frame: Any, attrs
     if not shape and (not (found.lazy or lazy) or not any(type(x) is Node and x.buffer is None and x.depth
                                                           for x in inputs)):
         raise NotArray  # nothing to wait for: NumPy's own scalar
-    strides = strides_for(shape, dtype.itemsize, inputs) if like is ... else like
+    strides = strides_for(shape, dtype.itemsize, inputs, found.loop) if like is ... else like
     return record(record_.op, inputs, attrs, shape, dtype, strides, frame,
                   (found.lazy or lazy) and (not record_.foreign or foreign_may_wait()))
 

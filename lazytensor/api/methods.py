@@ -5,6 +5,7 @@ from __future__ import annotations
 import opcode
 import sys
 from collections.abc import Callable
+from math import prod
 from types import GenericAlias
 from typing import Any
 
@@ -20,6 +21,7 @@ from .build import NotArray, at_line, elementwise, handle, operand, record
 from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, read, swallowed, tensor, wrap, wrap_all
 from .inplace import change, looked_at
 from .reductions import at_once
+from .relative import relative_view
 
 _ndarray = np.ndarray
 _getframe = sys._getframe
@@ -115,6 +117,12 @@ def ravel(self: Any, order: str = "C") -> Any:
         return reshape(self, -1) if flags.c_contiguous else flatten(self)
     if order in ("F", "A", "K") and flags.f_contiguous:
         return reshape(self, -1, order="F")
+    v = self._value
+    if order == "K" and not v.dtype.hasobject and v.strides is not None and all(
+            n > 0 or size == 1 for n, size in zip(v.strides, v.shape, strict=True)) and (
+            layout.dense(v.shape, v.strides, v.dtype.itemsize)):
+        flat = layout.shadow((prod(v.shape),), None, v.dtype)
+        return apply_steps(self, ((relative_view, (0, flat.shape, flat.strides, v.dtype)),), flat)
     return flatten(self, order)
 
 
