@@ -104,6 +104,15 @@ def bmat(obj: Any, ldict: Any = None, gdict: Any = None) -> Any:
     return applied(np.bmat, (obj, ldict, gdict) if isinstance(obj, str) else (obj,), {}, export)
 
 
+_apply_along_axis = fallback(np.apply_along_axis, "apply_along_axis")
+
+
+@functools.wraps(np.apply_along_axis)
+def apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """See `numpy.apply_along_axis`; the function is given Tensors."""
+    return _apply_along_axis(lambda part: func1d(wrap(part), *args, **kwargs), axis, arr)
+
+
 _info = fallback(np.info, "info")
 
 
@@ -114,7 +123,8 @@ def info(object: Any = None, *args: Any, **kwargs: Any) -> None:
 
 
 OBJECTS: dict[str, Any] = {
-    "vectorize": vectorize, "load": load, "frompyfunc": frompyfunc, "bmat": bmat, "info": info,
+    "vectorize": vectorize, "load": load, "apply_along_axis": apply_along_axis, "frompyfunc": frompyfunc,
+    "bmat": bmat, "info": info,
     **{name: Indexed(getattr(np, name), name) for name in ("r_", "c_", "mgrid", "ogrid")},
 }
 """What this file has in place of NumPy's objects, by name."""
