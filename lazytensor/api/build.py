@@ -221,6 +221,9 @@ def resolved(record_: UfuncRecord, inputs: tuple[Any, ...], **options: Any) -> A
         If there is no loop, or a Python int does not fit its dtype: NumPy itself knows what error that is, if any.
     """
     kinds = tuple([kind_of(x) for x in inputs])
+    alone = not any(isinstance(k, np.dtype) for k in kinds)
+    if alone:  # NumPy makes arrays of numbers among themselves
+        kinds = tuple([np.dtype(k) for k in kinds])
     try:
         found = record_.resolve(kinds, **options)
     except TypeError:
@@ -232,7 +235,7 @@ def resolved(record_: UfuncRecord, inputs: tuple[Any, ...], **options: Any) -> A
                               for k, d in zip(kinds, found.loop, strict=False)):
         raise NotArray  # NumPy warns at the line that calls it
     for x, d in zip(inputs, found.loop, strict=False):
-        if type(x) is int and not -_LONG <= x < _LONG and (d.kind == "b" or not -_VAST < x < _VAST):
+        if type(x) is int and not -_LONG <= x < _LONG and (alone or d.kind in "bmM" or not -_VAST < x < _VAST):
             raise NotArray  # too large for a C long, or for a float
         if type(x) is int and d.kind in "iu" and not -128 <= x <= 127 or type(x) is int and x < 0 and d.kind == "u":
             low, high = int_bounds(d)

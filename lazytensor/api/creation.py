@@ -27,7 +27,7 @@ _getframe = sys._getframe
 _ORDERS = {None: "K", "K": "K", "A": "A", "C": "C", "F": "F"}
 
 
-def _array_of(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
+def _array_of(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int, fn: Any = np.array) -> Any:
     """A Tensor as `numpy.array` would give it: itself, a view of it with more axes, or a copy."""
     v = t._value
     plain = order in _ORDERS and (copy is None or type(copy) is bool) and not v.dtype.hasobject
@@ -39,7 +39,7 @@ def _array_of(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
     if copy is not True and same and _fits(t, order):
         result = t if dtype is None or np.dtype(dtype) is v.dtype else t.view(np.dtype(dtype))
     elif copy is False:
-        raise ValueError(_avoidance())
+        return fn(geometry(t), dtype, order=order, copy=False)  # NumPy's error
     elif same:
         result = t.copy(_ORDERS[order])
     else:
@@ -54,16 +54,6 @@ def _refuses(dtype: Any) -> bool:
     except TypeError:
         return True
     return wanted.hasobject or wanted.kind in "SUVMmT"
-
-
-@functools.cache
-def _avoidance() -> str:
-    """What NumPy says where a copy was forbidden but is needed."""
-    try:
-        np.array(1, copy=False)
-    except ValueError as error:
-        return str(error)
-    return ""
 
 
 def _fits(t: Any, order: Any) -> bool:
@@ -169,7 +159,7 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
     if type(a) is Tensor and kwargs.keys() <= {"copy"}:
         if dtype is None and order is None and not kwargs:
             return a
-        return _array_of(a, dtype, order, kwargs.get("copy"), 0)
+        return _array_of(a, dtype, order, kwargs.get("copy"), 0, np.asarray)
     found = _pending(a, dtype, order=order, **kwargs)
     return _on_real(np.asarray, a, dtype, order, **kwargs) if found is lazy.NOW else found
 
@@ -178,7 +168,7 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
 def asanyarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
     """See `numpy.asanyarray`."""
     if type(a) is Tensor and kwargs.keys() <= {"copy"}:
-        return _array_of(a, dtype, order, kwargs.get("copy"), 0)
+        return _array_of(a, dtype, order, kwargs.get("copy"), 0, np.asanyarray)
     found = _pending(a, dtype, order=order, **kwargs)
     return _on_real(np.asanyarray, a, dtype, order, **kwargs) if found is lazy.NOW else found
 

@@ -49,7 +49,8 @@ def frozen(value: Any) -> Any:
         return "dtype", value, value.char
     if isinstance(value, type) and issubclass(value, _generic):
         return value
-    if kind is _ndarray and value.nbytes <= _SMALL_ARRAY and not value.dtype.hasobject:
+    if kind is _ndarray and value.nbytes <= _SMALL_ARRAY and not value.dtype.hasobject and (
+            value.ndim < 2 or value.flags.c_contiguous):
         return "array", value.dtype, value.shape, value.tobytes()
     raise NotArray
 

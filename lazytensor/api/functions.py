@@ -58,8 +58,7 @@ def _by_method(name: str, method: str | None = None, rename: dict[str, str] | No
 
 
 def _transpose(a: Any, axes: Any = None) -> Any:
-    return a.transpose() if axes is None else a.transpose(*axes) if isinstance(axes, (tuple, list)) else (
-        a.transpose(axes))
+    return a.transpose() if axes is None else a.transpose(tuple(axes) if isinstance(axes, list) else axes)
 
 
 def _reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:

@@ -44,7 +44,10 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
     if type(a) is Tensor and a._value.dtype.kind in "iuf" and (given or type(bins) is int and range is not None) and (
             type(weights) is not list):
         real = looked_at(bins)
-        edges = np.histogram_bin_edges(np.ones(1, a._value.dtype), real, range)  # raises what NumPy raises
+        try:
+            edges = np.histogram_bin_edges(np.ones(1, a._value.dtype), real, range)
+        except (ValueError, TypeError):  # NumPy says it itself
+            return _histogram(a, bins, range, density, weights)
         if edges.dtype.char in NUMERIC:
             found = _COUNTS.pending((a, real, range, density, weights), {}, _getframe(1))
             if found is not lazy.NOW:

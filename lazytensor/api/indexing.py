@@ -397,7 +397,8 @@ def _scatter(self: Any, index: Any, value: Any) -> bool:
     except IndexError:
         return False
     node = _value_operand(value, v.dtype, shape)
-    if node.shape != shape and node.shape and np.broadcast_shapes(node.shape, shape) != shape:
+    if node.shape != shape and (len(node.shape) > len(shape) or any(
+            n not in (1, m) for n, m in zip(node.shape[::-1], shape[::-1], strict=False))):
         return False
     template = tuple([part if type(part) in _BASIC else _HERE for part in parts])
     return change(_SCATTER, self, (node, *indices), (template,), _getframe(3))

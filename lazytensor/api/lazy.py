@@ -261,6 +261,10 @@ class Rule:
                     return result if given is values[-1] else None  # some functions of NumPy's do not write to it
                 return result
             answer = sampling.answer(call, shapes, lengths, make, self.breaks)
+            if any(x.dtype.kind in "SU" for x in nodes):  # numbers of text are as long as they are
+                fills = [b"1" * x.dtype.itemsize if x.dtype.kind == "S" else "1" * x.dtype.itemsize
+                         if x.dtype.kind == "U" else fill for x, fill in zip(nodes, fills, strict=True)]
+                answer = answer if sampling.answer(call, shapes, lengths, make, self.breaks) == answer else None
             if answer is not None and any(m.dtype.char not in NUMERIC and (
                     not self.moves or m.dtype.hasobject) for m in answer.made):
                 answer = None

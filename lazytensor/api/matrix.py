@@ -62,30 +62,30 @@ def _matmul_shape(a: Node, b: Node) -> tuple[int, ...]:
         raise
 
 
-def dot(left: Any, right: Any, out: Any = None) -> Any:
+def dot(a: Any, b: Any, out: Any = None) -> Any:
     """`numpy.dot`."""
     frame = sys._getframe(1)
     try:
-        if type(left) is _ndarray or type(right) is _ndarray:
+        if type(a) is _ndarray or type(b) is _ndarray:
             raise NotArray
-        a, b = operand(left), operand(right)
+        left, right = operand(a), operand(b)
     except NotArray:
-        a = b = None
-    if out is not None or not _ready(a, b) or len(a.shape) > 2 or len(b.shape) > 2:
+        left = right = None
+    if out is not None or not _ready(left, right) or len(left.shape) > 2 or len(right.shape) > 2:
         rule: Any = lazy.rule_of("dot")
-        found = rule.pending((left, right), {} if out is None else {"out": out}, frame)
+        found = rule.pending((a, b), {} if out is None else {"out": out}, frame)
         if found is not lazy.NOW:
             return found
         if out is not None:
             lent = unwrapped(out)
-            result = np.dot(looked_at(left), looked_at(right), lent)
+            result = np.dot(looked_at(a), looked_at(b), lent)
             return out if result is lent else result  # a number, where the result has no axes
-        return on_real(np.dot, left, right)
-    shape = a.shape[:-1] + (b.shape[-1:] if len(b.shape) > 1 else ())
-    if a.shape[-1] != b.shape[max(0, len(b.shape) - 2)]:
-        np.dot(stand_in(a), stand_in(b))
-    dtype = np.result_type(a.dtype, b.dtype)
-    return handle(record(_DOT, (a, b), None, shape, dtype, None, frame))
+        return on_real(np.dot, a, b)
+    shape = left.shape[:-1] + (right.shape[-1:] if len(right.shape) > 1 else ())
+    if left.shape[-1] != right.shape[max(0, len(right.shape) - 2)]:
+        np.dot(stand_in(left), stand_in(right))
+    dtype = np.result_type(left.dtype, right.dtype)
+    return handle(record(_DOT, (left, right), None, shape, dtype, None, frame))
 
 
 def _dot_method(self: Any, b: Any, out: Any = None) -> Any:

@@ -107,7 +107,7 @@ def bmat(obj: Any, ldict: Any = None, gdict: Any = None) -> Any:
 _apply_along_axis = fallback(np.apply_along_axis, "apply_along_axis")
 
 
-@functools.wraps(np.apply_along_axis)
+@functools.wraps(np.apply_along_axis)  # type: ignore[arg-type]
 def apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
     """See `numpy.apply_along_axis`; the function is given Tensors."""
     return _apply_along_axis(lambda part: func1d(wrap(part), *args, **kwargs), axis, arr)

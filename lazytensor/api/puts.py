@@ -102,7 +102,7 @@ def putmask(a: Any, /, mask: Any, values: Any) -> bool:
     _numbers(a, given)
     if _shape(chosen) != a._value.shape or not a._value.shape:
         return False
-    np.putmask(np.empty(1, given.dtype if 0 in given.shape else a._value.dtype), np.ones(1, bool), _element(given))
+    np.putmask(np.empty(1, a._value.dtype), np.ones(1, bool), _element(given))
     return change(_PUTMASK, a, (chosen, given), (), _getframe(3))
 
 
@@ -147,6 +147,8 @@ def nan_to_num(x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neg
     """`numpy.nan_to_num` of the array itself, if it may wait."""
     numbers = (float, int, type(None))
     dtype = x._value.dtype
+    if not x._value.shape:  # NumPy gives a number
+        return False
     if copy is False and dtype.kind in "iub":
         return True
     if copy is not False or dtype.kind not in "fc" or not {type(nan), type(posinf), type(neginf)} <= set(numbers):

@@ -67,6 +67,12 @@ def _check_weights(given: dict[str, Any]) -> bool:
     return array.dtype.kind in "iuf" and bool(array.size) and bool(array.min() > 0)
 
 
+def _check_quantile(given: dict[str, Any]) -> bool:
+    """Where a long double is asked for, whether there is a NaN decides the dtype."""
+    q = given["q"]
+    return (q.dtype.char if hasattr(q, "dtype") else "d") != "g" and _check_weights(given)
+
+
 def _check_cov(given: dict[str, Any]) -> bool:
     """Whether the weights are such that NumPy neither raises nor warns of them."""
     weights = {name: _real(given[name]) for name in ("fweights", "aweights") if given.get(name) is not None}
@@ -84,6 +90,9 @@ def _check_cov(given: dict[str, Any]) -> bool:
 
 
 def _check_sorter(given: dict[str, Any]) -> bool:
+    dtypes = [x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype for x in (given["a"], given["v"])]
+    if np.result_type(*dtypes).hasobject:  # objects that cannot be compared raise
+        return False
     if given.get("sorter") is None:
         return True
     array = _real(given["sorter"])
@@ -153,9 +162,11 @@ def _check_copying(given: dict[str, Any]) -> bool:
 
 
 def _check_casts(given: dict[str, Any]) -> bool:
-    """Whether nothing goes into text, which depends on values."""
+    """Whether nothing goes into text or out of it, which depends on values."""
     dtype = given.get("dtype")
-    return dtype is None or np.dtype(dtype).char in NUMERIC
+    return dtype is None or np.dtype(dtype).char in NUMERIC and all(
+        (x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype).char in NUMERIC
+        for x in given.get("arrays", given.get("tup", ())))
 
 
 def _check_series(given: dict[str, Any]) -> bool:
@@ -194,8 +205,8 @@ TABLE: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("nanvar", "nanstd"), ("a where mean",)),
     **dict.fromkeys(("argmax", "argmin", "ptp", "median", "cumsum", "cumprod", "nancumsum", "nancumprod"), ("a",)),
     "nanmedian": ("a", "vast"),
-    **dict.fromkeys(("quantile", "percentile"), ("a weights", "", _check_weights)),
-    **dict.fromkeys(("nanquantile", "nanpercentile"), ("a weights", "vast", _check_weights)),
+    **dict.fromkeys(("quantile", "percentile"), ("a weights", "", _check_quantile)),
+    **dict.fromkeys(("nanquantile", "nanpercentile"), ("a weights", "vast", _check_quantile)),
     **dict.fromkeys(("cumulative_sum", "cumulative_prod"), ("x",)),
     "average": ("a weights", "", _check_weights),
     "cov": ("m y fweights aweights", "", _check_cov), "corrcoef": ("x y",), "count_nonzero": ("a",),
