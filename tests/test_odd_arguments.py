@@ -44,6 +44,19 @@ np.apply_along_axis(len, 5, x); np.imag(x); x.byteswap()
 TABLE = [pytest.param(row.strip(), id=row.strip()) for line in ROWS.strip().splitlines() for row in line.split("; ")]
 
 
+def test_a_list_that_holds_itself():
+    def program(np):
+        itself = []
+        itself.append(itself)
+        found = np.array([itself, itself], dtype=object)
+        try:
+            np.array([np.arange(3).sum(), itself])
+        except ValueError as error:
+            return found.shape, str(error)
+
+    check_same(program)
+
+
 @pytest.mark.parametrize("pending", [False, True])
 @pytest.mark.parametrize("row", TABLE)
 def test_result_or_words_are_numpys(row, pending):

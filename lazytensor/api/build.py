@@ -121,13 +121,18 @@ GATHERERS: list[Any] = []
 """What makes a pending array of a sequence with Tensors in it: `lazy.gathered`, which stands above this file."""
 
 
-def concern(values: Any) -> bool:
-    """Whether a Tensor or lazy scalar is among values, in lists and tuples too."""
+_LONG_LIST, _DEEPEST = 16, 64
+
+
+def concern(values: Any, depth: int = _DEEPEST) -> bool:
+    """Whether a Tensor or lazy scalar is among values, in lists and tuples too; a list may hold itself."""
+    if len(values) > _LONG_LIST and set(map(type, values)) <= NUMBERS:
+        return False
     for x in values:
         kind = type(x)
         if kind is Tensor or issubclass(kind, Scalar):
             return True
-        if (kind is list or kind is tuple) and concern(x):
+        if (kind is list or kind is tuple) and depth and concern(x, depth - 1):
             return True
     return False
 

@@ -85,7 +85,8 @@ def _on_real(fn: Callable[..., Any], given: Any, dtype: Any, *order: Any, like: 
         options["like"] = loans.lend(like)
     lent = loans.lend(given)
     try:
-        results = [at_line(fn, (lent, dtype, *order), options)]  # no name refers to the array: it is the Tensor's alone
+        # No name refers to the array, so it is the Tensor's alone. Only a cast to a given dtype may warn.
+        results = [fn(lent, None, *order, **options) if dtype is None else at_line(fn, (lent, dtype, *order), options)]
         if lent is not given and loans.lent and results[0].dtype.kind == "O":
             return wrap(_of_objects(fn, given, results[0], order, options))
         return loans.returned(results.pop())

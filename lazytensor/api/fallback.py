@@ -218,7 +218,7 @@ def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
     real = [loans.lend(x) for x in args]
     options = {k: loans.lend(v) for k, v in kwargs.items()} if kwargs else kwargs
     try:
-        return loans.returned(at_line(fn, tuple(real), options) if _in_c(fn) else fn(*real, **options))
+        return loans.returned(at_line(fn, tuple(real), options) if loans.lent and _in_c(fn) else fn(*real, **options))
     except ValueError as error:
         if str(error) != NOT_AN_ARRAY:
             raise

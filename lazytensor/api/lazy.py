@@ -131,7 +131,8 @@ class Rule:
         try:
             form, nodes, fills, target = self.bound(args, kwargs)
             found = self.geometry(form, nodes, fills, target)
-        except (NotArray, TypeError, ValueError, LookupError, AttributeError, OverflowError):  # NumPy says it itself
+        except (NotArray, TypeError, ValueError, LookupError, AttributeError, OverflowError,
+                RecursionError):  # NumPy says it itself
             return None
         return None if found is None else (form, nodes, target, *found)
 
