@@ -22,9 +22,6 @@ _COUNTS_2D = lazy.Rule(lambda x, y, bins, range, density, weights: _whole(np.his
     x, y, bins, range, density, weights)[0]), "histogram2d", "x y weights", "free")
 _COUNTS_DD = lazy.Rule(lambda sample, bins, range, density, weights: _whole(np.histogramdd(
     sample, bins, range, density, weights)[0]), "histogramdd", "[sample] weights", "free")
-_histogram = fallback(np.histogram, "histogram")
-_histogram2d = fallback(np.histogram2d, "histogram2d")
-_histogramdd = fallback(np.histogramdd, "histogramdd")
 
 
 def _whole(counts: Any) -> Any:
@@ -36,10 +33,8 @@ def _inner(counts: Any, density: Any) -> Any:
     return counts if density else counts[(slice(1, -1),) * counts.ndim]
 
 
-@unseen
-@functools.wraps(np.histogram)
 def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
-    """See `numpy.histogram`; pending if the bins are given, or their number and range."""
+    """`numpy.histogram`, pending if the bins are given, or their number and range."""
     given = isinstance(bins, (list, tuple, np.ndarray, Tensor))
     if type(a) is Tensor and a._value.dtype.kind in "iuf" and (given or type(bins) is int and range is not None) and (
             type(weights) is not list):
@@ -47,12 +42,12 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
         try:
             edges = np.histogram_bin_edges(np.ones(1, a._value.dtype), real, range)
         except (ValueError, TypeError):  # NumPy says it itself
-            return _histogram(a, bins, range, density, weights)
+            return lazy.NOW
         if edges.dtype.char in NUMERIC:
-            found = _COUNTS.pending((a, real, range, density, weights), {}, _getframe(1))
+            found = _COUNTS.pending((a, real, range, density, weights), {}, _getframe(2))
             if found is not lazy.NOW:
                 return found, bins if type(bins) is Tensor else wrap(edges)
-    return _histogram(a, bins, range, density, weights)
+    return lazy.NOW
 
 
 def _edges(dtypes: list[Any], bins: Any, range: Any) -> Any:
@@ -69,35 +64,31 @@ def _edges(dtypes: list[Any], bins: Any, range: Any) -> Any:
         return None
 
 
-@unseen
-@functools.wraps(np.histogram2d)
 def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
-    """See `numpy.histogram2d`; pending if the bins are given, or their number and range."""
+    """`numpy.histogram2d`, pending if the bins are given, or their number and range."""
     if type(x) is Tensor and type(y) is Tensor and len(x._value.shape) == len(y._value.shape) == 1:
         real = looked_at(bins) if type(bins) is Tensor else _looked_at_each(bins)
         pair = isinstance(real, (list, tuple)) and len(real) == 2
         whole = real if pair or type(real) is int else [np.asarray(real)] * 2
         edges = _edges([x._value.dtype, y._value.dtype], whole, range)
         if edges is not None:
-            found = _COUNTS_2D.pending((x, y, real, range, density, weights), {}, _getframe(1))
+            found = _COUNTS_2D.pending((x, y, real, range, density, weights), {}, _getframe(2))
             if found is not lazy.NOW:
                 return _inner(found, density), wrap(edges[0]), wrap(edges[1])
-    return _histogram2d(x, y, bins, range, density, weights)
+    return lazy.NOW
 
 
-@unseen
-@functools.wraps(np.histogramdd)
 def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
-    """See `numpy.histogramdd`; pending if the bins are given, or their number and range."""
+    """`numpy.histogramdd`, pending if the bins are given, or their number and range."""
     dtypes = _dtypes_of(sample)
     if dtypes:
         real = _looked_at_each(bins)
         edges = _edges(dtypes, real, range)
         if edges is not None:
-            found = _COUNTS_DD.pending((sample, real, range, density, weights), {}, _getframe(1))
+            found = _COUNTS_DD.pending((sample, real, range, density, weights), {}, _getframe(2))
             if found is not lazy.NOW:
                 return _inner(found, density), type(edges)([wrap(x) for x in edges])
-    return _histogramdd(sample, bins, range, density, weights)
+    return lazy.NOW
 
 
 def _dtypes_of(sample: Any) -> list[Any]:
@@ -113,5 +104,21 @@ def _looked_at_each(bins: Any) -> Any:
     return type(bins)([looked_at(x) for x in bins]) if type(bins) in (list, tuple) else bins
 
 
-HISTOGRAMS: dict[str, Callable[..., Any]] = {f.__name__: f for f in (histogram, histogram2d, histogramdd)}
+def _function(own: Callable[..., Any]) -> Callable[..., Any]:
+    """NumPy's function as one whose counts are pending where `own` finds that they may be."""
+    real = getattr(np, own.__name__)
+    otherwise = fallback(real, own.__name__)
+
+    @unseen
+    @functools.wraps(real)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        try:
+            found = own(*args, **kwargs)
+        except TypeError:  # NumPy says it itself
+            found = lazy.NOW
+        return otherwise(*args, **kwargs) if found is lazy.NOW else found
+    return function
+
+
+HISTOGRAMS: dict[str, Callable[..., Any]] = {f.__name__: _function(f) for f in (histogram, histogram2d, histogramdd)}
 """What this file has in place of NumPy's functions, by name."""

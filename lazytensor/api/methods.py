@@ -297,6 +297,12 @@ def partition(self: Any, kth: Any, axis: int = -1, kind: str = "introselect", or
     export(self).partition(looked_at(kth), axis, kind, order)
 
 
+def choose(self: Any, *choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """As `numpy.ndarray.choose`: the choices one by one, or in a sequence."""
+    given = choices[0] if len(choices) == 1 else choices
+    return at_once(_ndarray.choose, self, (given,), {"out": out, "mode": mode})
+
+
 def _writing_method(name: str) -> Callable[..., Any]:
     """A method that changes the array; NumPy does it on the Tensor's real memory."""
     fn = getattr(_ndarray, name)
@@ -424,13 +430,13 @@ def _attach() -> None:
     for name in ("itemset", "setfield"):
         if hasattr(_ndarray, name):
             setattr(Tensor, name, _writing_method(name))
-    for name in ("argpartition", "argsort", "choose", "compress", "nonzero", "repeat", "searchsorted", "take", "trace",
+    for name in ("argpartition", "argsort", "compress", "nonzero", "repeat", "searchsorted", "take", "trace",
                  "item", "tolist", "tobytes", "tofile", "dump", "dumps"):
         setattr(Tensor, name, _reading_method(name))
     own = {"diagonal": diagonal, "squeeze": squeeze, "reshape": reshape, "ravel": ravel, "flatten": flatten,
            "view": view, "getfield": getfield, "copy": copy, "astype": astype, "byteswap": byteswap,
            "conj": conjugate, "conjugate": conjugate, "clip": clip, "round": round_, "fill": fill, "sort": sort,
-           "partition": partition, "resize": resize, "realize": realize_method, "numpy": numpy_method,
+           "partition": partition, "choose": choose, "resize": resize, "realize": realize_method, "numpy": numpy_method,
            "__array__": array_method, "__array_wrap__": array_wrap,
            "__reduce_ex__": reduce_, "__reduce__": reduce_, "__deepcopy__": deepcopy_,
            "__copy__": lambda self: copy(self, "K")}
