@@ -61,11 +61,22 @@ def page():
     share = f"{coverage.share():.1%} of the callables run NumPy on realized inputs"
     lines += ["", f"Text, masked arrays, polynomials and files aside, {share}.", "", "## Lazy", ""]
     lines += by_module(coverage, LAZY)
-    lines += ["## When written", ""]
+    lines += ["But at some arguments they look when they are written, or run:", ""]
+    lines += [f"* {listed(names)}: {but}" for but, names in sorted(but_for(coverage).items())]
+    lines += ["", "## When written", ""]
     for why, text in WHY.items():
-        lines += [f"Because {text}:", "", listed(n for n, how in coverage.items() if how == (WRITTEN, why)), ""]
+        lines += [f"Because {text}:", "", listed(n for n, how in coverage.items() if how[:2] == (WRITTEN, why)), ""]
     lines += ["## NumPy on realized inputs", "", *by_module(coverage, REAL)]
     return "\n".join(lines)
+
+
+def but_for(coverage):
+    """The exceptions of lazy functions, each with the names that it holds for."""
+    table = {}
+    for name, how in coverage.items():
+        if how.but:
+            table.setdefault(how.but, []).append(name)
+    return table
 
 
 def by_module(coverage, kind):
@@ -193,6 +204,8 @@ linalg.cholesky(m * s) | linalg.eigh(m * i[0]) | linalg.eigvalsh(m * i[0]) | lin
 linalg.matrix_power(m * s, -1) | linalg.pinv(m * i[0]) | linalg.solve(m * s, b) | linalg.svd(m * i[0])
 linalg.svdvals(m * i[0]) | linalg.tensorinv(m * s, 1) | linalg.tensorsolve(m * s, b) | linalg.cond(m * i[0], 2)
 linalg.matrix_rank(m * i[0]) | asarray_chkfinite(i) | fromstring(f, sep=',')
+geomspace(a[0], 3) | nanargmax(a * a[0] / a[0]) | nanargmin(a * a[0] / a[0]) | linalg.norm(m * i[0], 2)
+linalg.matrix_norm(m * i[0], ord='nuc')
 """  # noqa: E501  a call a function
 """One call a row whose outcome, in NumPy itself, is told by the values of its arrays alone."""
 

@@ -19,6 +19,7 @@ LATE = {
     ("ir.dag", "networkx"),  # costs 240 ms: when a graph is first built
     ("lower.native", "llvmlite"), ("lower.native", "llvmlite.binding"),  # 110 ms: when a kernel is first compiled
     ("lower.native", "hashlib"),  # OpenSSL with it, 3 ms
+    ("api.namespace", "api.series"),  # numpy.polynomial: when a class of it is first used
     ("api.namespace", "api.random"),  # numpy.random: when lazytensor.random is first used
     ("__init__", "importlib"),  # explain and verify, when they are first used
 }

@@ -363,3 +363,21 @@ def test_integers_that_are_read_through_slices(dtype):
     for program in (twice, turned, sums, newaxes, many):
         agree(program, (40, 50), (40, 50), dtype=dtype)
         agree(program, (300, 400), (300, 400), dtype=dtype)
+
+
+BOOLS = """
+b.copy(); np.where(c, b, d); (np.where(c, b, d), np.where(c, b, d) & c); b.reshape(50, 100).T.copy(); b.astype(bool)
+np.where(c, b, True); np.where(c, b.copy(), ~d).copy(); np.where(c, b, d) + np.arange(5000); b & d; ~b; b == d; b + 1
+np.where(b, 1.5, 2.5); b.astype('f8'); np.concatenate([b, d]); np.maximum(b, d); np.broadcast_to(b, (3, 5000)).copy()
+"""
+
+
+@pytest.mark.parametrize("row", [row.strip() for row in BOOLS.replace("\n", ";").split(";") if row.strip()])
+def test_bytes_of_booleans_other_than_0_and_1_are_kept_where_numpy_keeps_them(row):
+    np = module_under_test()
+    bytes_ = {"b": real.arange(5000) % 5, "d": real.arange(5000) % 7 + 100, "c": real.arange(5000) % 3 == 0}
+    for _ in range(3):  # the second run is planned
+        given = [{k: m.array(v.astype("u1")).copy().view(bool) for k, v in bytes_.items()} for m in (real, np)]
+        expected, found = [eval(row, {"np": m, **names}) for m, names in zip((real, np), given, strict=True)]
+        for x, y in zip(*[r if isinstance(r, tuple) else (r,) for r in (expected, found)], strict=True):
+            assert real.asarray(y).tobytes() == x.tobytes()

@@ -1,6 +1,6 @@
 """Every function of the table of lazy calls: pending inputs stay pending, and the result is NumPy's, bit for bit.
 
-`CALLS` has for each row of `lazy.TABLE` how it is called: Python text over the names of `SOURCES`. From these come a
+`CALLS` has for each row of `rows.TABLE` how it is called: Python text over the names of `SOURCES`. From these come a
 counting-hook test for short and for long axes, and a Hypothesis test over dtypes, layouts and lengths.
 """
 
@@ -15,10 +15,10 @@ from tests.helpers import assert_same, check_same, counting_hook, module_under_t
 from tests.strategies import LAYOUTS, with_layout
 from tests.strategies import values as values_of
 
-lazy = importlib.import_module("lazytensor.api.lazy")
+table = importlib.import_module("lazytensor.api.rows")
 
-# x, y, m: one shape; s: square; u, v: as long as x has columns; w: as long as it has rows; b: bins, increasing;
-# j: indices along the last axis; i: indices within 3.
+# x, y, m, z: one shape; t: a lazy scalar; r: structured; s: square; u, v: as long as x has columns; w: as long as it
+# has rows; b: bins, increasing.
 REDUCTION = "np.{0}(x, where=m); np.{0}(x, axis=0, where=m); np.{0}(x, 1, keepdims=True, where=u > 0)"
 NAN = "np.{0}(x); np.{0}(x, axis=0); np.{0}(x, -1, keepdims=True); np.{0}(x, axis=(0, 1))"
 CALLS = {
@@ -32,6 +32,10 @@ CALLS = {
     **{name: "np.{0}(x, 0.3); np.{0}(x, [0.1, 0.5], axis=0); np.{0}(x, 0.5, 1, method='lower', keepdims=True)"
        for name in ("quantile", "percentile", "nanquantile", "nanpercentile")},
     **{name: "np.{0}(x, axis=0); np.{0}(u)" for name in ("cumulative_sum", "cumulative_prod")},
+    "array": "np.array([u, v]); np.array([t, u[1:3].sum()]); np.array([x, y], dtype='f4'); np.array([[t, 1], [2, t]]);"
+             "np.asarray((u, v)); np.asarray([w, w], order='F'); np.sum([t, t]); np.maximum([t, 2], u[:2])",
+    "linspace": "np.linspace(0, t, 5); np.linspace(u, v, 4); np.linspace(t, 9, endpoint=False, retstep=True)",
+    "logspace": "np.logspace(0, u / 9, 3); np.logspace(u / 9, 1, 4, base=2.0)",
     "average": "np.average(x); np.average(x, axis=0); np.average(x, axis=0, returned=True)",
     "cov": "np.cov(x); np.cov(x, y); np.cov(u, v)", "corrcoef": "np.corrcoef(x); np.corrcoef(u, v)",
     "count_nonzero": "np.count_nonzero(x, axis=0); np.count_nonzero(x, 1, keepdims=True)",
@@ -84,6 +88,7 @@ CALLS = {
     "linalg.vector_norm": "np.linalg.vector_norm(x); np.linalg.vector_norm(x, axis=1, ord=1)",
     "linalg.trace": "np.linalg.trace(x)", "linalg.det": "np.linalg.det(s)", "linalg.slogdet": "np.linalg.slogdet(s)",
     "linalg.matrix_power": "np.linalg.matrix_power(s, 3); np.linalg.matrix_power(s, 0)",
+    "linalg.qr": "np.linalg.qr(x); np.linalg.qr(s, 'r')",
     "linalg.multi_dot": "np.linalg.multi_dot([x, y.T, x])", "linalg.outer": "np.linalg.outer(u, w)",
     "linalg.cross": "np.linalg.cross(x[:, :3], y[:, :3])", "linalg.tensordot": "np.linalg.tensordot(x, y, axes=2)",
     "linalg.vecdot": "np.linalg.vecdot(x, y); np.linalg.vecdot(x, y, axis=0)",
@@ -96,12 +101,15 @@ CALLS = {
     "polyval": "np.polyval(w, x); np.polyval([1, 2, 3], x); np.polyval(u, 2)",
     "polyder": "np.polyder(u); np.polyder(u, 2)",
     "polyint": "np.polyint(u); np.polyint(u, 2)",
+    **{name: "np.{0}(u, w); np.{0}(u, [1, 2])" for name in ("polyadd", "polysub")},
+    "polynomial.polynomial.polyvalfromroots": "np.polynomial.polynomial.polyvalfromroots(x, u[:3])",
+    "polynomial.polyutils.mapdomain": "np.polynomial.polyutils.mapdomain(x, [0, 1], [2, 5])",
 }
 SERIES = {"val": "(x, c); (u, [1, 2]); (u, x, tensor=False)", "val2d": "(x, y, x)",
           "val3d": "(u, v, u, e)", "grid2d": "(u, w, x)", "grid3d": "(c, c, c, e)", "vander": "(x, 3); (u, 2)",
           "vander2d": "(x, y, [1, 2])", "vander3d": "(u, v, u, [1, 2, 1])", "der": "(u); (x, 1, axis=1)",
           "int": "(u); (x, 2)"}
-for _module, _prefix in lazy._SERIES.items():
+for _module, _prefix in table.SERIES.items():
     for _suffix, _calls in SERIES.items():
         _name = f"polynomial.{_module}.{_prefix}{_suffix}"
         CALLS[_name] = "; ".join(f"np.{_name}{call.strip()}" for call in _calls.split(";"))
@@ -109,15 +117,43 @@ for _module, _prefix in lazy._SERIES.items():
 WRITES = {
     "copyto": "np.copyto(x, y); np.copyto(x, u, where=m); np.copyto(x[1:], 3); np.copyto(x, y, casting='unsafe')",
     "put": "np.put(x, [0, -1], [1, 2]); x.put(real.array([1]), 5); np.put(x[1:], [9, 8], u, mode='wrap')",
-    "putmask": "np.putmask(x, m, y); np.putmask(x, m, u)", "place": "np.place(x, m, u)",
+    "putmask": "np.putmask(x, m, y); np.putmask(x, m, u); np.putmask(x, m, 3); np.putmask(x, m, [1, 2])",
+    "place": "np.place(x, m, u); np.place(x, m, [1, 2, 3])",
+    "at": "np.add.at(x, [0, 1, 0], 2); np.maximum.at(u, real.array([0, 0, 1]), v[:3]); np.negative.at(x, [0, 1]);"
+          "np.subtract.at(x, (slice(None), real.array([1, 1])), w[:, None])",
+    "nan_to_num": "np.nan_to_num(x, copy=False); np.nan_to_num(x[1:], False, nan=3.5)",
     "put_along_axis": "np.put_along_axis(x, real.zeros((x.shape[0], 1), int), 1, 1)",
     "fill_diagonal": "np.fill_diagonal(x, 1); np.fill_diagonal(x, u, wrap=True)",
 }
 OTHERS = {
     "histogram": "np.histogram(x, [0, 1, 2, 5]); np.histogram(x, 7, (0, 3)); np.histogram(x, [0, 1], density=True)",
+    "histogram2d": "np.histogram2d(u, v, [[0, 1, 2], [0, 3]]); np.histogram2d(u, v, 3, [[0, 1], [0, 1]])",
+    "histogramdd": "np.histogramdd(x[:, :2], [[0, 1, 2], [0, 3]]); np.histogramdd((u, v), 2, [[0, 1], [0, 4]], True)",
+    "views of several": "np.broadcast_arrays(x, u, t); np.unstack(x, axis=1); np.atleast_3d(u, x, t);"
+                        "np.meshgrid(u, w, copy=False); np.meshgrid(u, w, copy=False, sparse=True, indexing='ij')",
+    "full": "np.full((2, 3), t); np.full((2, u.shape[0]), u, 'f4'); np.full_like(x, u); np.full_like(x, t, order='F')",
+    "joined by an index": "np.r_[u, 5, v]; np.r_[t, u]; np.c_[u, v]; np.c_[w, x]",
+    "series": "np.polynomial.Polynomial([1, 2, 3])(x); np.polynomial.Chebyshev([1, 2])(u); np.poly1d([1, 2, 3])(x);"
+              "np.polynomial.Hermite([0.5, 1], [0, 2])(t)",
+    "index": "x[:, [0, 2]]; x[[0, 1], [1, 2]]; x[real.array([[0], [1]]), real.array([0, 2])]; x[1:, [0, -1]];"
+             "x[real.arange(x.shape[0]) % 2 == 0]; x[None, [0, 1]]; x[[0, 1]][:, [2]]; x[..., [1, 0], None];"
+             "x[real.arange(x.size).reshape(x.shape) % 3 == 0]",
+    "part": "x.__setitem__((1, 2), x[0, 1:2].max()); x.__setitem__(real.array([0, 0]), u); r.__setitem__('a', 5);"
+            "r.__setitem__('b', r['a'] * 2); x.__setitem__((slice(None), [0, 1]), 2)",
+    "written": "np.sum(x, axis=0, out=z[0]); np.cumsum(x, 1, out=z); np.median(x, axis=1, out=z[:, 0]); x.max(0, z[1]);"
+               "np.concatenate([x[:1], y[1:]], out=z); np.clip(x, 0, 1, out=x); np.matmul(x, s, out=z);"
+               "np.dot(x, s, z); np.round(x, out=z.T[:].T); np.einsum('ij,ij->i', x, y, out=z[:, 1]);"
+               "np.stack([u, v], out=z[:2]); np.outer(w, u, out=z); np.cumsum(x, 0, out=x);"
+               "np.add.reduce(x, 0, None, z[2]); np.take(x, [1, 0], out=z[0, :2])",
+    "in place": "x.partition(1); x.sort(0, stable=True); x.__imatmul__(s); x.put([0, 1], 2)",
+    "with an order": "np.add(x, y, order='F'); np.multiply(x, y, order='C'); np.sqrt(x, order='A')",
+    "out of bounds": "x > -10000; x == 2**31; np.less(x, 1e3); -2**20 < x; x != 70000",
+    "scalars": "divmod(t, 2); t ** 2; divmod(7, t); t % 2",
+    "methods": "x.flatten('K'); x.ravel('K'); x.byteswap(); x.imag; x.clip(-200, 300); x.clip(1, 1000)",
     "reduceat": "np.add.reduceat(x, [0, 2], axis=1); np.maximum.reduceat(u, [0, 1])",
     "reduce": "np.add.reduce(x, where=m); np.multiply.reduce(x, axis=1, initial=2)",
-    "of two outputs": "np.modf(x); np.divmod(x, 3); np.frexp(x); divmod(x, y)",
+    "of two outputs": "np.modf(x); np.modf(x, out=(z, None)); np.divmod(x, y, z, x);"
+                      "np.divmod(x, 3); np.frexp(x); divmod(x, y)",
     "with a signature": "np.vecdot(x, y); np.matvec(x, u); np.vecmat(w, x)",
 }
 
@@ -131,7 +167,7 @@ EVERY = [pytest.param(row, id=row) for name, calls in {**CALLS, **WRITES, **OTHE
 
 
 def test_each_row_of_the_table_is_called_here():
-    assert set(CALLS) == set(lazy.TABLE)
+    assert set(CALLS) == set(table.TABLE)
 
 
 def sources(rows=5, columns=6, dtype="f8", layout="c", pool=None):
@@ -145,6 +181,8 @@ def sources(rows=5, columns=6, dtype="f8", layout="c", pool=None):
         with real.errstate(all="ignore"):
             array = pool[(real.arange(size) * 7 + k) % len(pool)].astype(dtype).reshape(shape)
         found[name] = with_layout(array, layout if array.size else "c")
+    found["z"] = with_layout(real.zeros((rows, columns), dtype), layout if rows and columns else "c")
+    found["r"] = real.array([(1, 2.5), (3, 4.5), (5, 6.5)], [("a", "i4"), ("b", "f8")])
     found["b"] = real.arange(columns).astype(dtype)
     found["m"] = with_layout((real.arange(rows * columns) % 3 != 1).reshape(rows, columns), layout)
     return found
@@ -152,18 +190,23 @@ def sources(rows=5, columns=6, dtype="f8", layout="c", pool=None):
 
 def used(row, given):
     names = compile(row, "<row>", "eval").co_names
-    return {name: array for name, array in given.items() if name in names}
+    return {name: array for name, array in given.items() if name in names or name == "u" and "t" in names}
+
+
+def with_scalar(names):
+    """The arrays by name, and `t`, the sum of two numbers: a lazy scalar where they are Tensors."""
+    return names if "u" not in names else {**names, "t": names["u"][1:3].sum()}
 
 
 def check_stays_pending(row, given):
     np = module_under_test()
     names = {name: np.array(array, order="K").copy("K") for name, array in used(row, given).items()}
-    copies = {name: array.copy("K") for name, array in names.items()}
+    copies = with_scalar({name: array.copy("K") for name, array in names.items()})
     code = compile(row, "<row>", "eval")
     with np.errstate(all="ignore"), counting_hook() as executed:
         result = eval(code, {"np": np, "real": real, **copies})
         assert executed == [], "ran while it was written"
-        again = {name: array.copy("K").copy("K") for name, array in used(row, given).items()}
+        again = with_scalar({name: array.copy("K").copy("K") for name, array in used(row, given).items()})
         expected = eval(code, {"np": real, "real": real, **again})
         assert_same(expected, result)
         assert_same(again, copies)
@@ -185,8 +228,14 @@ def test_stays_pending_where_axes_are_long(row):
 def test_is_numpys_in_other_layouts(row):
     for layout in ("fortran", "negative", "interleaved"):
         given = sources(12, 10, layout=layout)
-        program = eval(f"lambda np, {', '.join(used(row, given))}: ({row})", {"real": real})
-        check_same(program, *used(row, given).values())
+        check_same(program_of(row, given), *used(row, given).values())
+
+
+def program_of(row, given):
+    """The row as a function of NumPy or what stands for it, and of the arrays that it uses."""
+    names = ", ".join(used(row, given))
+    scalar = "(lambda t: {})(u[1:3].sum())" if " t " in f" {' '.join(compile(row, '', 'eval').co_names)} " else "({})"
+    return eval(f"lambda np, {names}: {scalar.replace('{}', row)}", {"real": real})
 
 
 DTYPES = ("f8", "f4", "f2", "g", "c16", "c8", "i8", "i4", "i2", "i1", "u1", "u8", "?", ">f8", ">i4")
@@ -201,7 +250,5 @@ def test_is_numpys_over_dtypes_and_layouts(row, data):
     least = int("fft" in row)  # NumPy reads memory at random where it has nothing to transform
     lengths = st.one_of(st.integers(least, 7), st.integers(8, 24))
     given = sources(data.draw(lengths), data.draw(lengths), dtype, data.draw(st.sampled_from(LAYOUTS)), pool)
-    arguments = used(row, given)
-    program = eval(f"lambda np, {', '.join(arguments)}: ({row})", {"real": real})
     with real.errstate(all="ignore"):
-        check_same(program, *arguments.values())
+        check_same(program_of(row, given), *used(row, given).values())

@@ -31,6 +31,7 @@ SOURCES = {
 
 OPERATORS = """
 x + y; x - y; x * y; x / y; x // y; x % y; x ** y; x ** 2; x ** -1; x ** 0.5; x ** 3.5; 2.0 ** x; x + v; v + x
+n ** u; x > 2**40; u < -1; n == 2**63
 x + x[:, :1]; x + 1; 1 + x; x + 2.5; 2.5 - x; x * True; x + 2j; 1 / x; x // 2; 7 % x; x + np.float32(3)
 np.float64(3) - x; f + 3.5; f * np.float64(2); h + 1; h * 70000.0; n + 1.5; n + u; u + 200; n << 2; n >> 1; n & 6
 n | u; n ^ u; 5 & n; ~n; m & m; m | m; m ^ True; ~m; n ** 2; u ** 3; n // 3; n % 4; n // 0; n % 0; x / 0; -x; +x
@@ -115,7 +116,7 @@ np.where(m); np.extract(m, x); np.compress([True, False, True], x, axis=0); np.u
 np.linspace(0, 1, k.max())
 """
 DEPENDING_ON_VALUES = """
-n ** u; k ** k; np.power(k, k); 2 ** k; np.repeat(v, k); np.bincount(k); np.linalg.inv(x @ w + np.eye(3))
+k ** k; np.power(k, k); 2 ** k; np.repeat(v, k); np.bincount(k); np.linalg.inv(x @ w + np.eye(3))
 np.linalg.solve(x @ w + np.eye(3), w[1:]); np.linalg.cholesky(np.eye(3) * x[0, 0]); x.astype(object); x.astype('U5')
 np.vectorize(abs)(x); np.frompyfunc(abs, 1, 1)(x); np.apply_along_axis(sum, 0, x)
 np.random.default_rng(1).choice(4, p=v ** 2 / (v ** 2).sum()); np.fromiter(v, float); x.astype('M8[s]')

@@ -277,7 +277,7 @@ def _get_real(self: Any) -> Any:
 
 def _get_imag(self: Any) -> Any:
     if self._value.dtype.kind != "c":
-        return wrap(export(self).imag)
+        return wrap((export(self) if self._value.dtype.hasobject else geometry(self)).imag)  # new zeros
     return apply_steps(self, ((_imag_of, ()),), geometry(self).imag)
 
 

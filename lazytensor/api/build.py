@@ -15,7 +15,7 @@ import numpy as np
 from ..compile import realize
 from ..config import current
 from ..hot import learn, native
-from ..ir.dtypes import UfuncRecord, int_bounds
+from ..ir.dtypes import UfuncRecord, int_bounds, record_of
 from ..ir.layout import broadcast
 from ..ir.layout import elementwise as layout_of
 from ..ir.node import AT_ONCE, Node, leaf, make
@@ -32,6 +32,9 @@ NUMBERS = frozenset((bool, int, float, complex))
 _OURS = ("lazytensor.api", "lazytensor")
 SNAPSHOT = 4096
 """A real array of at most this many bytes is copied when it becomes an operand; a larger one makes the call run."""
+
+
+_LONG, _VAST = 1 << 63, 1 << 1000
 
 
 class NotArray(Exception):
@@ -111,9 +114,28 @@ def operand(value: Any) -> Any:
     if kind is _ndarray:
         return taken_in(value)
     if kind is list or kind is tuple:
-        array = np.asarray(with_real_scalars(value))
-        return leaf(array, None)
+        return read(GATHERERS[0](value)) if concern(value) else leaf(np.asarray(value), None)
     raise NotArray
+
+
+GATHERERS: list[Any] = []
+"""What makes a pending array of a sequence with Tensors in it: `lazy.gathered`, which stands above this file."""
+
+
+_LONG_LIST, _DEEPEST = 16, 64
+
+
+def concern(values: Any, depth: int = _DEEPEST) -> bool:
+    """Whether a Tensor or lazy scalar is among values, in lists and tuples too; a list may hold itself."""
+    if len(values) > _LONG_LIST and set(map(type, values)) <= NUMBERS:
+        return False
+    for x in values:
+        kind = type(x)
+        if kind is Tensor or issubclass(kind, Scalar):
+            return True
+        if (kind is list or kind is tuple) and depth and concern(x, depth - 1):
+            return True
+    return False
 
 
 def with_real_scalars(value: Any) -> Any:
@@ -213,6 +235,9 @@ def resolved(record_: UfuncRecord, inputs: tuple[Any, ...], **options: Any) -> A
         If there is no loop, or a Python int does not fit its dtype: NumPy itself knows what error that is, if any.
     """
     kinds = tuple([kind_of(x) for x in inputs])
+    alone = not any(isinstance(k, np.dtype) for k in kinds)
+    if alone:  # NumPy makes arrays of numbers among themselves
+        kinds = tuple([np.dtype(k) for k in kinds])
     try:
         found = record_.resolve(kinds, **options)
     except TypeError:
@@ -220,7 +245,12 @@ def resolved(record_: UfuncRecord, inputs: tuple[Any, ...], **options: Any) -> A
     if not found.lazy and any(d.hasobject or d.kind == "V" for d in (*found.loop, *map(kind_of, inputs))
                               if not isinstance(d, type)):
         raise NotArray
+    if not found.lazy and any(isinstance(k, np.dtype) and k.kind == "c" != d.kind
+                              for k, d in zip(kinds, found.loop, strict=False)):
+        raise NotArray  # NumPy warns at the line that calls it
     for x, d in zip(inputs, found.loop, strict=False):
+        if type(x) is int and not -_LONG <= x < _LONG and (alone or d.kind in "bmM" or not -_VAST < x < _VAST):
+            raise NotArray  # too large for a C long, or for a float
         if type(x) is int and d.kind in "iu" and not -128 <= x <= 127 or type(x) is int and x < 0 and d.kind == "u":
             low, high = int_bounds(d)
             if not low <= x <= high:
@@ -242,12 +272,13 @@ def shape_of(inputs: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
-def strides_for(shape: tuple[int, ...], itemsize: int, inputs: tuple[Any, ...]) -> Any:
-    """The strides of a ufunc's new output."""
+def strides_for(shape: tuple[int, ...], itemsize: int, inputs: tuple[Any, ...], loop: tuple[Any, ...]) -> Any:
+    """The strides of a ufunc's new output; `loop` are the dtypes to which NumPy casts the operands."""
     for x in inputs:
         if type(x) is Node and (x.strides is not None or (x.shape != shape and x.shape)):
-            return layout_of(shape, itemsize, tuple([
-                (y.shape, y.strides, y.dtype.itemsize) for y in inputs if type(y) is Node]))
+            whole = [(y, d) for y, d in zip(inputs, loop, strict=False) if type(y) is Node]
+            return layout_of(shape, itemsize, tuple([(y.shape, y.strides, y.dtype.itemsize) for y, _ in whole]),
+                             all(y.dtype == d or not y.shape for y, d in whole))
     return None
 
 
@@ -258,15 +289,40 @@ def elementwise(record_: UfuncRecord, inputs: tuple[Any, ...], frame: Any, attrs
     `like` gives the strides if they do not follow from the operands (an elided temporary's); `lazy` says that the
     operation may wait though its ufunc may fail for other values.
     """
+    if record_.ufunc in _COMPARISONS and int in map(type, inputs):
+        record_, inputs = _within_bounds(record_, inputs)
     found = resolved(record_, inputs, **options) if options else resolved(record_, inputs)
     shape = shape_of(inputs)
     dtype = found.outputs[0]
     if not shape and (not (found.lazy or lazy) or not any(type(x) is Node and x.buffer is None and x.depth
                                                           for x in inputs)):
         raise NotArray  # nothing to wait for: NumPy's own scalar
-    strides = strides_for(shape, dtype.itemsize, inputs) if like is ... else like
+    strides = strides_for(shape, dtype.itemsize, inputs, found.loop) if like is ... else like
     return record(record_.op, inputs, attrs, shape, dtype, strides, frame,
                   (found.lazy or lazy) and (not record_.foreign or foreign_may_wait()))
+
+
+_COMPARISONS: dict[Any, Any] = {np.less: np.greater, np.less_equal: np.greater_equal, np.equal: np.equal,
+                np.not_equal: np.not_equal, np.greater: np.less, np.greater_equal: np.less_equal}
+"""Comparisons, and what they are with their operands exchanged."""
+
+
+def _within_bounds(record_: UfuncRecord, inputs: tuple[Any, ...]) -> tuple[UfuncRecord, tuple[Any, ...]]:
+    """A comparison of integers with a Python int that their dtype cannot hold, as one of the same answer (all true or
+    all false) with an int that it can."""
+    ufunc, (x, number) = record_.ufunc, inputs
+    if type(x) is int:
+        ufunc, x, number = _COMPARISONS[ufunc], number, x
+    if type(x) is not Node or x.dtype.kind not in "iu":
+        return record_, inputs
+    low, high = int_bounds(x.dtype)
+    if low <= number <= high:
+        return record_, inputs
+    if number > high:
+        true = ufunc in (np.less, np.less_equal, np.not_equal)
+        return record_of(np.less_equal if true else np.greater), (x, high)
+    true = ufunc in (np.greater, np.greater_equal, np.not_equal)
+    return record_of(np.greater_equal if true else np.less), (x, low)
 
 
 def stand_in(x: Any) -> Any:

@@ -7,22 +7,27 @@ array that NumPy would pass on is shared.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .build import NOT_AN_ARRAY, made_real
+from . import lazy
+from .build import NOT_AN_ARRAY, at_line, is_pending, made_real, record
 from .fallback import Loans, fallback
-from .handle import Tensor, apply_steps, export, geometry, peek, wrap
+from .handle import Tensor, apply_steps, export, geometry, peek, tensor, wrap
+from .methods import COPY
+from .puts import WRITES
 from .relative import relative_view
 from .scalar import Scalar
 
 _real_array = np.array
+_getframe = sys._getframe
 _ORDERS = {None: "K", "K": "K", "A": "A", "C": "C", "F": "F"}
 
 
-def _array_of(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
+def _array_of(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int, fn: Any = np.array) -> Any:
     """A Tensor as `numpy.array` would give it: itself, a view of it with more axes, or a copy."""
     v = t._value
     plain = order in _ORDERS and (copy is None or type(copy) is bool) and not v.dtype.hasobject
@@ -34,7 +39,7 @@ def _array_of(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
     if copy is not True and same and _fits(t, order):
         result = t if dtype is None or np.dtype(dtype) is v.dtype else t.view(np.dtype(dtype))
     elif copy is False:
-        raise ValueError(_avoidance())
+        return fn(geometry(t), dtype, order=order, copy=False)  # NumPy's error
     elif same:
         result = t.copy(_ORDERS[order])
     else:
@@ -49,16 +54,6 @@ def _refuses(dtype: Any) -> bool:
     except TypeError:
         return True
     return wanted.hasobject or wanted.kind in "SUVMmT"
-
-
-@functools.cache
-def _avoidance() -> str:
-    """What NumPy says where a copy was forbidden but is needed."""
-    try:
-        np.array(1, copy=False)
-    except ValueError as error:
-        return str(error)
-    return ""
 
 
 def _fits(t: Any, order: Any) -> bool:
@@ -79,7 +74,8 @@ def _with_axes(t: Any, ndmin: int, order: Any) -> Any:
 def _eagerly(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
     """NumPy's own call on the Tensor's value."""
     loans = Loans(export if copy is not True or t._value.dtype.hasobject else peek)
-    return loans.returned(_real_array(loans.lend(t), dtype=dtype, order=order, copy=copy, ndmin=ndmin))
+    options = {"dtype": dtype, "order": order, "copy": copy, "ndmin": ndmin}
+    return loans.returned(at_line(_real_array, (loans.lend(t),), options))
 
 
 def _on_real(fn: Callable[..., Any], given: Any, dtype: Any, *order: Any, like: Any = None, **options: Any) -> Any:
@@ -89,7 +85,8 @@ def _on_real(fn: Callable[..., Any], given: Any, dtype: Any, *order: Any, like: 
         options["like"] = loans.lend(like)
     lent = loans.lend(given)
     try:
-        results = [fn(lent, dtype, *order, **options)]  # no name refers to the array, so it is the Tensor's alone
+        # No name refers to the array, so it is the Tensor's alone. Only a cast to a given dtype may warn.
+        results = [fn(lent, None, *order, **options) if dtype is None else at_line(fn, (lent, dtype, *order), options)]
         if lent is not given and loans.lent and results[0].dtype.kind == "O":
             return wrap(_of_objects(fn, given, results[0], order, options))
         return loans.returned(results.pop())
@@ -108,6 +105,20 @@ def _of_objects(fn: Callable[..., Any], given: Any, found: Any, order: Any, opti
         return fn(given, object, *order, **options)
     except (TypeError, ValueError):  # NumPy tells arrays from other objects that can be made arrays
         return found
+
+
+def _pending(given: Any, dtype: Any, order: Any = None, copy: Any = None, ndmin: int = 0, **others: Any) -> Any:
+    """The pending array of a sequence with pending parts, or of a pending lazy scalar; NOW if it is none."""
+    kind = type(given)
+    if any(x is not None for x in others.values()) or copy is False:
+        return lazy.NOW
+    if kind is list or kind is tuple:
+        options = {"order": order or "K", "ndmin": ndmin}
+        return lazy.rule_of("array").pending((given, dtype), options, _getframe(2))  # type: ignore[union-attr]
+    if not issubclass(kind, Scalar) or not is_pending(given) or dtype is not None and np.dtype(dtype) != given.dtype:
+        return lazy.NOW
+    whole = tensor(record(COPY, (given._node,), (), (), given.dtype, None, _getframe(2)))
+    return whole.reshape((1,) * ndmin) if ndmin else whole  # type: ignore[attr-defined]
 
 
 def _made(given: Any, options: dict[str, Any]) -> Any:
@@ -133,8 +144,12 @@ def _made(given: Any, options: dict[str, Any]) -> Any:
 def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0,
           ndmax: Any = None, like: Any = None) -> Any:
     """See `numpy.array`."""
-    if type(object) is Tensor and like is None and ndmax is None:
-        return _array_of(object, dtype, order, copy, ndmin)
+    if like is None and ndmax is None:
+        if type(object) is Tensor:
+            return _array_of(object, dtype, order, copy, ndmin)
+        found = _pending(object, dtype, copy=copy, order=order, ndmin=ndmin)
+        if found is not lazy.NOW:
+            return found
     more = {} if ndmax is None else {"ndmax": ndmax}
     return _on_real(np.array, object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, like=like, **more)
 
@@ -145,16 +160,18 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
     if type(a) is Tensor and kwargs.keys() <= {"copy"}:
         if dtype is None and order is None and not kwargs:
             return a
-        return _array_of(a, dtype, order, kwargs.get("copy"), 0)
-    return _on_real(np.asarray, a, dtype, order, **kwargs)
+        return _array_of(a, dtype, order, kwargs.get("copy"), 0, np.asarray)
+    found = _pending(a, dtype, order=order, **kwargs)
+    return _on_real(np.asarray, a, dtype, order, **kwargs) if found is lazy.NOW else found
 
 
 @functools.wraps(np.asanyarray)
 def asanyarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
     """See `numpy.asanyarray`."""
     if type(a) is Tensor and kwargs.keys() <= {"copy"}:
-        return _array_of(a, dtype, order, kwargs.get("copy"), 0)
-    return _on_real(np.asanyarray, a, dtype, order, **kwargs)
+        return _array_of(a, dtype, order, kwargs.get("copy"), 0, np.asanyarray)
+    found = _pending(a, dtype, order=order, **kwargs)
+    return _on_real(np.asanyarray, a, dtype, order, **kwargs) if found is lazy.NOW else found
 
 
 @functools.wraps(np.ascontiguousarray)
@@ -162,7 +179,8 @@ def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
     """See `numpy.ascontiguousarray`."""
     if type(a) is Tensor and like is None:
         return _array_of(a, dtype, "C", None, 1)
-    return _on_real(np.ascontiguousarray, a, dtype, like=like)
+    found = _pending(a, dtype, order="C", ndmin=1, like=like)
+    return _on_real(np.ascontiguousarray, a, dtype, like=like) if found is lazy.NOW else found
 
 
 @functools.wraps(np.asfortranarray)
@@ -170,7 +188,8 @@ def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
     """See `numpy.asfortranarray`."""
     if type(a) is Tensor and like is None:
         return _array_of(a, dtype, "F", None, 1)
-    return _on_real(np.asfortranarray, a, dtype, like=like)
+    found = _pending(a, dtype, order="F", ndmin=1, like=like)
+    return _on_real(np.asfortranarray, a, dtype, like=like) if found is lazy.NOW else found
 
 
 _REQUIRED = {"C": "C", "C_CONTIGUOUS": "C", "CONTIGUOUS": "C", "F": "F", "F_CONTIGUOUS": "F", "FORTRAN": "F",
@@ -194,13 +213,30 @@ def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = 
     return result.copy(order) if missing else result
 
 
+_full = fallback(np.full, "full")
 _full_like = fallback(np.full_like, "full_like")
+
+
+@functools.wraps(np.full)
+def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, device: Any = None,
+         like: Any = None) -> Any:
+    """See `numpy.full`; a pending value stays pending."""
+    if like is None and is_pending(fill_value):
+        result = wrap(np.empty(shape, fill_value.dtype if dtype is None else dtype, order, device=device))
+        WRITES["copyto"](result, fill_value, casting="unsafe")
+        return result
+    return _full(shape, fill_value, dtype, order, device=device, like=like)
 
 
 @functools.wraps(np.full_like)
 def full_like(a: Any, fill_value: Any, *args: Any, **kwargs: Any) -> Any:
-    """See `numpy.full_like`; nothing runs but what `fill_value` needs."""
-    return _full_like(geometry(a) if type(a) is Tensor else a, fill_value, *args, **kwargs)
+    """See `numpy.full_like`; nothing runs."""
+    of = geometry(a) if type(a) is Tensor else a
+    if is_pending(fill_value):
+        result = wrap(np.empty_like(of, *args, **kwargs))
+        WRITES["copyto"](result, fill_value, casting="unsafe")
+        return result
+    return _full_like(of, fill_value, *args, **kwargs)
 
 
 @functools.wraps(np.result_type)
@@ -211,5 +247,5 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
 
 
 CREATION: dict[str, Callable[..., Any]] = {f.__name__: f for f in (
-    array, asarray, asanyarray, ascontiguousarray, asfortranarray, require, full_like, result_type)}
+    array, asarray, asanyarray, ascontiguousarray, asfortranarray, require, full, full_like, result_type)}
 """What this file has in place of NumPy's functions, by name."""

@@ -26,9 +26,10 @@ from numpy.lib.array_utils import byte_bounds
 from ..compile import realize
 from ..ir.layout import offset_of
 from . import lazy
-from .build import NOT_AN_ARRAY, made_real
+from .build import NOT_AN_ARRAY, at_line, made_real
 from .handle import WRITEABLE, Tensor, apply_steps, export, geometry, is_writeable, peek, wrap, writeable_of
 from .relative import relative_view
+from .rows import TABLE, key_of
 from .scalar import Scalar
 from .scalar import value_of as scalar_value
 
@@ -217,11 +218,17 @@ def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
     real = [loans.lend(x) for x in args]
     options = {k: loans.lend(v) for k, v in kwargs.items()} if kwargs else kwargs
     try:
-        return loans.returned(fn(*real, **options))
+        return loans.returned(at_line(fn, tuple(real), options) if loans.lent and _in_c(fn) else fn(*real, **options))
     except ValueError as error:
         if str(error) != NOT_AN_ARRAY:
             raise
     return loans.returned(fn(*map(made_real, real), **options))
+
+
+@functools.lru_cache(4096)
+def _in_c(fn: Any) -> bool:
+    """Whether a function is written in C: its warnings name the line that calls it."""
+    return not hasattr(getattr(fn, "_implementation", fn), "__code__")
 
 
 def _writing_place(fn: Any) -> int:
@@ -300,8 +307,8 @@ def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
             return applied(fn, args, kwargs, export)
         return applied(fn, args, kwargs, peek, first)
 
-    key = lazy.key_of(fn)
-    if key in lazy.TABLE:
+    key = key_of(fn)
+    if key in TABLE:
         function = _waiting(key, fn, function)
     functools.update_wrapper(function, fn)
     text = getattr(fn, "__text_signature__", None)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.dtypes import NUMERIC
+from ..ir.dtypes import NUMERIC, int_bounds
 from ..ir.layout import elementwise as layout_of
 from ..ir.node import Node
 from ..ir.operation import register
@@ -21,6 +21,7 @@ from . import matrix, methods, puts
 from .build import NUMBERS, NotArray, handle, operand, record, shape_of
 from .fallback import fallback
 from .handle import Tensor
+from .several import SEVERAL
 
 _getframe = sys._getframe
 
@@ -57,8 +58,7 @@ def _by_method(name: str, method: str | None = None, rename: dict[str, str] | No
 
 
 def _transpose(a: Any, axes: Any = None) -> Any:
-    return a.transpose() if axes is None else a.transpose(*axes) if isinstance(axes, (tuple, list)) else (
-        a.transpose(axes))
+    return a.transpose() if axes is None else a.transpose(tuple(axes) if isinstance(axes, list) else axes)
 
 
 def _reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
@@ -134,13 +134,16 @@ def where(*args: Any) -> Any:
 
 
 def _numbers(x: Any) -> bool:
-    return type(x) in NUMBERS and type(x) is not int or type(x) is int and -128 <= x <= 127 or (
-        type(x) not in NUMBERS and x.dtype.char in NUMERIC)
+    return type(x) in NUMBERS or x.dtype.char in NUMERIC
 
 
 def _pending_where(inputs: tuple[Any, ...]) -> Any:
     samples = [np.zeros((), x.dtype) if type(x) is Node else x for x in inputs[1:]]
     dtype = np.where(np.zeros(1, bool), *samples).dtype
+    for x in inputs[1:]:
+        if type(x) is int and not (-128 <= x <= 127 or dtype.kind not in "iu" and abs(x) < 1 << 24 or (
+                dtype.kind in "iu" and int_bounds(dtype)[0] <= x <= int_bounds(dtype)[1])):
+            raise NotArray
     shape = shape_of(inputs)
     if not shape or any(n == 0 for n in shape):
         raise NotArray
@@ -172,7 +175,7 @@ LAZY: dict[str, Callable[..., Any]] = {
     "real": _on_tensors("real", lambda val: val.real), "imag": _on_tensors("imag", lambda val: val.imag),
     "diagonal": _by_method("diagonal"), "shape": _on_tensors("shape", lambda a: a.shape),
     "ndim": _on_tensors("ndim", lambda a: a.ndim),
-    "dot": functools.wraps(np.dot)(matrix.dot), "where": where, "diag": _diag, **puts.WRITES,
+    "dot": functools.wraps(np.dot)(matrix.dot), "where": where, "diag": _diag, **puts.WRITES, **SEVERAL,
 }
 
 

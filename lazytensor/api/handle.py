@@ -384,9 +384,11 @@ def export(t: Tensor) -> Any:
     else:
         memory = memory_of(v.root)
         array = apply_view(steps_of(t), memory)
-    writeable = is_writeable(t)
-    if bool(array.flags.num & WRITEABLE) is not writeable:
-        array.flags.writeable = writeable
+    writeable = writing_of(t)
+    if bool(array.flags.num & WRITEABLE) is not bool(writeable):
+        array.flags.writeable = bool(writeable)
+    if writeable is WARNS and v.__class__ is not Node:
+        array.flags._warn_on_write = True
     return array
 
 

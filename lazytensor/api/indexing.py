@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import operator
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..config import current
 from ..ir.dtypes import NUMERIC
-from ..ir.layout import shadow
+from ..ir.layout import canonical, shadow
 from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
 from ..run import masking
@@ -24,7 +25,6 @@ from .build import (
     NotArray,
     at_line,
     bound,
-    handle,
     is_pending,
     made_real,
     operand,
@@ -42,12 +42,14 @@ from .handle import (
     peek,
     root_of,
     steps_of,
+    tensor,
     unwrapped,
     view_tensor,
     wrap,
     writing_of,
 )
 from .inplace import change, looked_at, read_only
+from .relative import relative_view
 from .scalar import Scalar, value_of
 
 _getframe = sys._getframe
@@ -59,6 +61,8 @@ _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 
 _GATHER = register("getitem", "call", lambda array, *indices, template: array[_rebuilt(template, indices)],
                    label="getitem")
+_GATHER_WHOLE = register("getitem whole", "call", lambda array, *indices, template: array[
+    _rebuilt(template, indices)].base, label="getitem")
 _STORE = register("setitem", "mutate", lambda view, value, index: operator.setitem(view, index, value), label="cast",
                   step="store")
 _SCATTER = register("setitem_at", "mutate", lambda view, value, *rest: operator.setitem(
@@ -69,9 +73,10 @@ _MASKED = register("setitem_where", "mutate", lambda array, value, mask, templat
 
 
 def _rebuilt(template: tuple[Any, ...], indices: Any) -> Any:
-    """The index again: in the template an `_Index` stands for an index array."""
+    """The index again: in the template `_HERE` stands for an index array, a tuple for a slice (which has no hash)."""
     given = iter(indices)
-    return tuple([next(given) if part is _HERE else part for part in template])
+    return tuple([next(given) if part is _HERE else slice(*part) if type(part) is tuple else part
+                  for part in template])
 
 
 class _Here:
@@ -154,19 +159,14 @@ def _general_getitem(self: Any, index: Any) -> Any:
 
 def _advanced(self: Any, index: Any) -> Any:
     """Index arrays are looked at now, so that a bad index raises here; what they pick from may stay pending."""
-    if is_pending(self) and type(index) in (Tensor, list, _ndarray):
+    v = self._value
+    if is_pending(self) and v.dtype.itemsize and not v.dtype.hasobject and _lies_in_order(v.strides):
         try:
-            chosen = operand(index)
+            found = _gathered(self, index if type(index) is tuple else (index,))
         except NotArray:
-            chosen = None
-        v = self._value
-        if (type(chosen) is Node and chosen.dtype.kind in "iu" and chosen.strides is None and v.strides is None
-                and v.shape and not v.dtype.hasobject and chosen.shape):
-            picked = looked_at(index)
-            shape = np.lib.stride_tricks.as_strided(np.zeros(1, bool), v.shape, (0,) * len(v.shape))[picked].shape
-            node = record(_GATHER, (operand(self), chosen), (("template", (_HERE,)),), shape, v.dtype, None,
-                          _getframe(3))
-            return handle(node) if shape else wrap(peek(self)[picked])
+            found = None
+        if found is not None:
+            return found
     try:
         array, real = peek(self), _real(index)
         chosen = masking.picked(array, real) if type(real) is _ndarray else None
@@ -175,6 +175,37 @@ def _advanced(self: Any, index: Any) -> Any:
         if str(error) != NOT_AN_ARRAY:
             raise
     return wrap(peek(self)[made_real(_real(index))])
+
+
+def _lies_in_order(strides: Any) -> bool:
+    """Whether the first axis takes the largest steps, and so on: the layout of what is picked follows from the indices
+    alone then."""
+    return strides is None or all(abs(a) >= abs(b) for a, b in itertools.pairwise(strides)) and 0 not in strides
+
+
+def _gathered(self: Any, parts: tuple[Any, ...]) -> Any:
+    """What arrays of integers or booleans pick, pending; None if it is an element. NumPy makes some such results as
+    the view of an array with its axes in another order."""
+    v = self._value
+    chosen = [operand(part) for part in parts if type(part) not in _BASIC]
+    if any(type(x) is not Node or x.dtype.kind not in "iub" or not x.shape for x in chosen):
+        raise NotArray
+    every = np.lib.stride_tricks.as_strided(np.zeros(1, bool), v.shape, (0,) * len(v.shape))
+    seen = every[_real(parts)]
+    whole = seen if seen.base is None else seen.base
+    if not seen.shape or whole.__array_interface__["data"] != seen.__array_interface__["data"]:
+        return None
+    laid, strides = [canonical(tuple([n * v.dtype.itemsize for n in x.strides]), x.shape, v.dtype.itemsize)
+                     for x in (whole, seen)]
+    template = tuple([(part.start, part.stop, part.step) if type(part) is slice else
+                      part if type(part) in _BASIC else _HERE for part in parts])
+    op = _GATHER if whole is seen else _GATHER_WHOLE
+    t = tensor(record(op, (operand(self), *chosen), (("template", template),), whole.shape, v.dtype, laid,
+                      _getframe(4)))
+    if whole is seen:
+        return t
+    seen = shadow(seen.shape, strides, v.dtype)
+    return apply_steps(t, ((relative_view, (0, seen.shape, seen.strides, v.dtype)),), seen)
 
 
 def _real(index: Any) -> Any:
@@ -249,6 +280,8 @@ def _general_setitem(self: Any, index: Any, value: Any) -> None:
     index = plain(index)
     if type(value) is Tensor and value._value.__class__ is not Node and _is_itself(self, index, value):
         return
+    if type(index) is str and index in (self._value.dtype.names or ()) and self._value.dtype[index].char in NUMERIC:
+        self, index = self[index], ...
     try:
         done = self._value.dtype.hasobject is False and (
             _store(self, index, value) if _is_basic(index) else _scatter(self, index, value))
@@ -333,7 +366,8 @@ def _store(self: Any, index: Any, value: Any) -> bool:
         (*index, Ellipsis) if type(index) is tuple and Ellipsis not in index else
         index if type(index) is tuple or index is Ellipsis else (index, Ellipsis))]
     shape = target.shape
-    if not shape and (type(value) is not Tensor or value._value.shape) and type(value) not in NUMBERS:
+    if not shape and (type(value) is not Tensor or value._value.shape) and type(value) not in NUMBERS and not (
+            issubclass(type(value), Scalar) and value._node.dtype == self._value.dtype):
         return False
     if issubclass(type(value), Scalar) and value._node.dtype != self._value.dtype:
         value = value_of(value)
@@ -376,7 +410,8 @@ def _scatter(self: Any, index: Any, value: Any) -> bool:
     except IndexError:
         return False
     node = _value_operand(value, v.dtype, shape)
-    if node.shape != shape and node.shape:
+    if node.shape != shape and (len(node.shape) > len(shape) or any(
+            n not in (1, m) for n, m in zip(node.shape[::-1], shape[::-1], strict=False))):
         return False
     template = tuple([part if type(part) in _BASIC else _HERE for part in parts])
     return change(_SCATTER, self, (node, *indices), (template,), _getframe(3))

@@ -24,8 +24,8 @@ import numpy as np
 from ..ir.dtypes import only_objects, record_of
 from .fallback import is_fallback, takes_geometry
 from .handle import Tensor, wrap
-from .lazy import TABLE, key_of
 from .objects import OBJECTS
+from .rows import TABLE, key_of
 from .ufuncs import ufunc
 
 LAZY, WRITTEN, REAL, NONE = "lazy", "when written", "NumPy on realized inputs", "no array"
@@ -49,10 +49,11 @@ REASONS: dict[str, str] = {name: why for why, names in {
     """,
     "error": """
         average choose digitize histogram histogram_bin_edges histogram2d histogramdd percentile quantile nanpercentile
-        nanquantile polyfit put put_along_axis ravel_multi_index take take_along_axis unravel_index busday_offset
+        nanquantile linalg.norm linalg.matrix_norm polyfit put put_along_axis ravel_multi_index take take_along_axis
+        unravel_index busday_offset
         busday_count linalg.cholesky linalg.eigh linalg.eigvalsh linalg.inv linalg.lstsq linalg.matrix_power linalg.pinv
         linalg.solve linalg.svd linalg.svdvals linalg.tensorinv linalg.tensorsolve linalg.cond linalg.matrix_rank
-        asarray_chkfinite fromstring
+        asarray_chkfinite fromstring geomspace nanargmax nanargmin
     """,
     "python": """
         allclose array2string array_equal array_equiv array_repr array_str base_repr binary_repr format_float_positional
@@ -64,11 +65,40 @@ REASONS: dict[str, str] = {name: why for why, names in {
 """Functions of `numpy` and its submodules that have to run when they are written, and the reason (a key of `WHY`)."""
 
 
+_LOOKED = {name: f"{what} {'are' if what[-1] == 's' else 'is'} looked at" for what, names in {
+    "indices": "choose delete insert put put_along_axis take take_along_axis",
+    "weights": "average cov",
+    "`q` and weights": "nanpercentile nanquantile percentile quantile",
+    "bins": "digitize histogram histogram2d histogramdd",
+}.items() for name in names.split()}
+
+PARTLY: dict[str, str] = {
+    **_LOOKED,
+    **{name: f"{_LOOKED[name]}; without them, or their number and `range`, it runs" for name in (
+        "histogram", "histogram2d", "histogramdd")},
+    "searchsorted": "a sorter is looked at",
+    **dict.fromkeys(("median", "nanmedian", "percentile", "quantile", "nanpercentile", "nanquantile"),
+                    "with `overwrite_input` it runs"),
+    **{name: f"{_LOOKED[name]}; with `overwrite_input` it runs" for name in (
+        "percentile", "quantile", "nanpercentile", "nanquantile")},
+    **dict.fromkeys(("linalg.norm", "linalg.matrix_norm"), "the orders 2, -2 and 'nuc' of matrices run: the singular "
+                    "values of what is not finite raise"),
+    "linalg.matrix_power": "negative powers run", "repeat": "an array of counts decides the shape",
+    **dict.fromkeys(("power", "pow"), "signed integers as exponents of integers run"),
+    **dict.fromkeys(("linspace", "logspace"), "more than 65,536 elements are made at once"),
+    **dict.fromkeys(("array", "asarray", "asanyarray"), "more than 1,024 parts are joined at once"),
+    "unstack": "one axis is taken apart at once, into numbers",
+}
+"""Of lazy functions, for which arguments they run when written, or look at an argument's values."""
+
+
 class How(NamedTuple):
-    """The class of a callable (one of `KINDS`) and, if it has to run when written, the reason (a key of `WHY`)."""
+    """The class of a callable (one of `KINDS`) and, if it has to run when written, the reason (a key of `WHY`); of a
+    lazy one, which arguments are an exception."""
 
     kind: str
     why: str = ""
+    but: str = ""
 
 
 def how(real: Any, own: Any, name: str) -> How:
@@ -88,7 +118,8 @@ def how(real: Any, own: Any, name: str) -> How:
     if name.startswith("testing.") and own is not real:
         return How(WRITTEN, "error")
     if isinstance(real, np.ufunc):  # those of text are NumPy's comparisons and `add`: not lazy for text
-        return How(LAZY if not name.startswith(("char.", "strings.")) and _is_lazy_ufunc(real) else REAL)
+        lazy = not name.startswith(("char.", "strings.")) and _is_lazy_ufunc(real)
+        return How(LAZY, but=PARTLY.get(name, "")) if lazy else How(REAL)
     if own is real:
         return How(REAL if name.startswith("ma.") else NONE)
     last = name.rpartition(".")[2]
@@ -96,7 +127,7 @@ def how(real: Any, own: Any, name: str) -> How:
     own = getattr(own, "plain", own)  # what `sort` with `descending` stands on
     if not is_fallback(own) and OBJECTS.get(name) is not own or takes_geometry(real, last) or (
             key_of(real) in TABLE):
-        return How(LAZY)
+        return How(LAZY, but=PARTLY.get(name, ""))
     return How(WRITTEN, REASONS[name]) if name in REASONS else How(REAL)
 
 
@@ -105,6 +136,8 @@ def _how_of_type(real: type, own: Any, name: str) -> How:
         return How(LAZY)
     if name in REASONS:
         return How(WRITTEN, REASONS[name])
+    if name.startswith("polynomial."):
+        return How(LAZY if own is not real else NONE)
     if own is not real:
         return How(WRITTEN, "random")
     of_arrays = (np.ndarray, np.poly1d, np.nditer, np.ndenumerate, np.flatiter, np.broadcast)
@@ -139,7 +172,8 @@ _NOTES = {
 
 def note(kind: How) -> str:
     """What the docstring of a function of that kind says at its end."""
-    return f"With lazytensor, {_NOTES.get(kind.kind) or f'it runs when it is written: {WHY[kind.why]}.'}"
+    text = f"With lazytensor, {_NOTES.get(kind.kind) or f'it runs when it is written: {WHY[kind.why]}.'}"
+    return f"{text} But when it is written: {kind.but}." if kind.but else text
 
 
 def documented(doc: str | None, kind: How) -> str | None:

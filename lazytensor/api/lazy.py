@@ -1,4 +1,4 @@
-"""Functions of NumPy's that become one pending call: a table, a row for each, and what makes a function of a row.
+"""Functions of NumPy's that become one pending call: what makes a function of a row of the table (`rows`).
 
 Such a function's result has a geometry that no value decides, and it raises nothing that depends on values, or a check
 made when it is written says so. The node's value is NumPy's own function on the operands' values, so its bits are
@@ -9,177 +9,28 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from ..errors import CheckError
 from ..ir.dtypes import NUMERIC
-from ..ir.layout import c_strides
 from ..ir.node import leaf
 from ..ir.operation import Operation, register
-from ..run import floating, pool
 from . import sampling
-from .build import NotArray, record, taken_in
-from .handle import Tensor, peek, read, tensor
+from .build import GATHERERS, NotArray, concern, record, taken_in, users_frame
+from .forms import Together, frozen, largest, runner, scalars_of, thawed, writer
+from .handle import Tensor, read, tensor, writing_of
+from .inplace import change
+from .rows import TABLE, check_reduceat
 from .scalar import Scalar, scalar
-from .scalar import value_of as scalar_value
 
-_ndarray, _generic = np.ndarray, np.generic
-_NoValue = np._NoValue
-NOW: Any = _NoValue
+_ndarray = np.ndarray
+NOW: Any = np._NoValue
 """What stands for "not pending": NumPy must run now."""
-_PLAIN = frozenset((int, str, type(None), type(_NoValue), type(Ellipsis), type))
-_REFUSED = frozenset(("out", "overwrite_input", "sorter", "fweights", "aweights", "period", "like"))
+_REFUSED = frozenset(("overwrite_input", "like"))
 """Parameters that only NumPy at once can serve, unless they have a value that says nothing."""
-_SAYS_NOTHING = (None, False, _NoValue)
-_SMALL_ARRAY = 512
-"""An array argument that is no operand is kept in the node if it has at most so many bytes."""
+_SAYS_NOTHING = (None, False, np._NoValue)
 _LIMIT = 4096
-
-# ---- a call as a form and operands -----------------------------------------------------------------------------------
-# A form is what can be hashed of a call: plain values as they are, everything else as a tuple with a tag. Slots stand
-# for operands.
-
-
-def _frozen(value: Any) -> Any:
-    """An argument that is no operand, hashable."""
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if kind is Tensor:
-        value, kind = peek(value), _ndarray
-    elif issubclass(kind, Scalar):
-        value = scalar_value(value)
-        kind = type(value)
-    if kind is float or kind is complex or kind is bool or issubclass(kind, _generic) and not value.dtype.hasobject:
-        return "constant", kind, value
-    if kind is list or kind is tuple:
-        return "sequence", kind, tuple([_frozen(x) for x in value])
-    if kind is slice:
-        return "slice", (_frozen(value.start), _frozen(value.stop), _frozen(value.step))
-    if isinstance(value, np.dtype):
-        return "dtype", value, value.char
-    if isinstance(value, type) and issubclass(value, _generic):
-        return value
-    if kind is _ndarray and value.nbytes <= _SMALL_ARRAY and not value.dtype.hasobject:
-        return "array", value.dtype, value.shape, value.tobytes()
-    raise NotArray
-
-
-def _thawed(form: Any, values: Any) -> Any:
-    """The argument again, with the operands' values."""
-    if type(form) is not tuple:
-        return form
-    tag = form[0]
-    if tag == "slot":
-        value = values[form[1]]
-        if form[2]:
-            return value[()] if type(value) is _ndarray else value
-        return np.asarray(value) if isinstance(value, _generic) else value
-    if tag == "constant":
-        return form[2]
-    if tag == "sequence":
-        return form[1]([_thawed(x, values) for x in form[2]])
-    if tag == "slice":
-        return slice(*[_thawed(x, values) for x in form[1]])
-    if tag == "dtype":
-        return form[1]
-    return np.frombuffer(form[3], form[1]).reshape(form[2]).copy()
-
-
-def _largest(form: Any) -> int:
-    """The largest integer among the arguments that are no operands."""
-    if type(form) is int:
-        return abs(form)
-    if type(form) is not tuple or form[0] in ("slot", "dtype"):
-        return 0
-    if form[0] == "sequence":
-        return max(map(_largest, form[2]), default=0)
-    if form[0] == "slice":
-        return max(map(_largest, form[1]))
-    if form[0] == "array":
-        array = _thawed(form, ())
-        return int(max(array.max(), -array.min(), 0)) if array.dtype.kind in "iu" and array.size else array.size
-    return int(abs(form[2])) if isinstance(form[2], np.integer) else 0
-
-
-# ---- running ---------------------------------------------------------------------------------------------------------
-
-_CALL = (lambda fn, args, kwargs: fn(*args, **kwargs)).__code__
-_places: dict[tuple[int, int], tuple[Any, Any]] = {}
-
-
-def _caller(node: Any) -> Any:
-    """A function that calls another from a frame that says it is the node's line: NumPy's warnings point there."""
-    if node is None or node.code is None:
-        return FunctionType(_CALL, {"__name__": "lazytensor"})
-    key = id(node.code), node.lasti
-    known = _places.get(key)
-    if known is None or known[0] is not node.code:
-        if len(_places) >= _LIMIT:
-            _places.clear()
-        name = node.code.co_filename
-        line = max(1, floating.line_of(node.code, node.lasti))
-        code = _CALL.replace(co_filename=name, co_firstlineno=line, co_name=node.code.co_name)
-        known = _places[key] = node.code, FunctionType(code, floating._globals_of(name))
-    return known[1]
-
-
-def _own(result: Any, node: Any, values: Any) -> Any:
-    """The result as memory of its own with the promised layout."""
-    if type(result) is not _ndarray or node is None:
-        if node is not None and (not isinstance(result, _generic) or node.shape or result.dtype != node.dtype):
-            raise CheckError(f"{node!r} gave {result!r}")
-        return result
-    if result.shape != node.shape or result.dtype != node.dtype:
-        raise CheckError(f"{node!r} gave {result.dtype}{list(result.shape)}")
-    promised = node.strides or c_strides(node.shape, node.dtype.itemsize)
-    foreign = result.base is not None or any(result is v for v in values)
-    if result.strides != promised and 0 not in result.shape or not result.flags.writeable or foreign and any(
-            type(v) is _ndarray and np.may_share_memory(result, v) for v in values):
-        own = pool.empty(node.shape, node.dtype, node.strides)
-        np.copyto(own, result)
-        return own
-    return result
-
-
-class _Together:
-    """The parts of a result of several arrays, until each part's node has taken its own. All are equal, so that a plan
-    serves for other calls too."""
-
-    __slots__ = ("parts",)
-
-    def __init__(self) -> None:
-        self.parts: Any = None
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is _Together
-
-    def __hash__(self) -> int:
-        return 1
-
-
-def _runner(fn: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*values: Any, form: Any, part: int = -1, together: Any = None) -> Any:
-        running = floating.noted.run
-        node = None if running is None else running.node
-        if part >= 0 and together.parts is not None and part in together.parts:
-            return _own(together.parts.pop(part), node, values)
-        args = [_thawed(x, values) for x in form[0]]
-        options = {k: _thawed(x, values) for k, x in form[1]}
-        result = _caller(node)(fn, args, options)
-        if part < 0:
-            return _own(result, node, values)
-        parts = dict(enumerate(result))
-        result = parts.pop(part)
-        together.parts = parts
-        return _own(result, node, values)
-    return run
-
-
-# ---- a row -----------------------------------------------------------------------------------------------------------
 
 
 def _names(fn: Any) -> tuple[str, ...]:
@@ -189,12 +40,12 @@ def _names(fn: Any) -> tuple[str, ...]:
                   if p.kind not in (p.VAR_KEYWORD, p.KEYWORD_ONLY)])
 
 
-def _registered(name: str, run: Callable[..., Any]) -> Operation:
+def _registered(name: str, run: Callable[..., Any], kind: str = "call") -> Operation:
     """An operation of that name, or with a number if it is taken."""
     tries = 1
     while True:
         try:
-            return register(name if tries == 1 else f"{name}_{tries}", "call", run, label=None)
+            return register(name if tries == 1 else f"{name}_{tries}", kind, run, label=None)
         except ValueError:
             tries += 1
 
@@ -216,10 +67,14 @@ class Rule:
         objects will do. ``strict``: a list is no array. ``vast``: 600 is a length at which NumPy takes another way.
     check : callable or None
         ``check(given)``, given the arguments by name: whether the call may wait.
+
+    Notes
+    -----
+    An `out` that is a Tensor is written by NumPy's own call with that array's memory as `out` (`into`).
     """
 
-    __slots__ = ("fn", "name", "names", "arrays", "many", "deep", "looked", "needed", "op", "check", "halves", "free",
-                 "moves", "strict", "variadic", "breaks", "known", "shaped")
+    __slots__ = ("fn", "name", "names", "arrays", "many", "deep", "looked", "needed", "op", "into", "check", "halves",
+                 "free", "moves", "strict", "variadic", "breaks", "known", "shaped")
 
     def __init__(self, fn: Any, name: str, arrays: str, flags: str = "", check: Any = None,
                  names: tuple[str, ...] | None = None) -> None:
@@ -236,7 +91,8 @@ class Rule:
         self.many = frozenset(w.strip("[]") for w in words if w[0] == "[")
         self.deep = frozenset(w.strip("[]") for w in words if w[:2] == "[[")
         self.looked = frozenset(w.rstrip("!") for w in words if w[-1] == "!")
-        self.op = _registered(name, _runner(fn))
+        self.op = _registered(name, runner(fn))
+        self.into: Operation | None = None
         self.halves, self.free, self.moves = "halves" in flags, "free" in flags, "moves" in flags
         self.strict = "strict" in flags
         self.breaks = (600,) if "vast" in flags else ()
@@ -248,22 +104,20 @@ class Rule:
 
     def pending(self, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Any:
         """The pending result of ``fn(*args, **kwargs)``, or `NOW` if NumPy must run now."""
-        if not _concern(args) and not (kwargs and _concern(kwargs.values())):
+        if not concern(args) and not (kwargs and concern(kwargs.values())):
             return NOW
-        try:
-            form, nodes, fills = self.bound(args, kwargs)
-            found = self.geometry(form, nodes, fills)
-            if found is None:
-                return NOW
-        except (NotArray, TypeError, ValueError, LookupError, AttributeError, OverflowError):  # NumPy says it itself
+        found = self.expected(args, kwargs)
+        if found is None:
             return NOW
-        container, parts = found
+        form, nodes, target, container, parts = found
+        if target is not None:
+            return target if self._written(target, form, nodes, frame) else NOW
         inputs = tuple(nodes)
         if container is None:
             shape, dtype, strides, is_array = parts[0]
             node = record(self.op, inputs, (("form", form),), shape, dtype, strides, frame)
             return tensor(node) if is_array else scalar(node)
-        together = _Together()
+        together = Together()
         results = []
         for i, (shape, dtype, strides, is_array) in enumerate(parts):
             attrs = ("form", form), ("part", i), ("together", together)
@@ -271,8 +125,25 @@ class Rule:
             results.append(tensor(node) if is_array else scalar(node))
         return container._make(results) if hasattr(container, "_make") else container(results)
 
+    def expected(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The call's form, operands and the Tensor that it writes to, the container of the results, and shape, dtype,
+        strides of each and whether it is an array; None if NumPy must run now."""
+        try:
+            form, nodes, fills, target = self.bound(args, kwargs)
+            found = self.geometry(form, nodes, fills, target)
+        except (NotArray, TypeError, ValueError, LookupError, AttributeError, OverflowError,
+                RecursionError):  # NumPy says it itself
+            return None
+        return None if found is None else (form, nodes, target, *found)
+
+    def _written(self, target: Any, form: Any, nodes: list[Any], frame: Any) -> bool:
+        """Writes the result into a Tensor; False if that may not wait."""
+        if self.into is None:
+            self.into = _registered(f"{self.name}_into", writer(self.fn), "mutate")
+        return change(self.into, target, tuple(nodes), (form,), frame)
+
     def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The call as a form, its operands, and what samples of these are filled with."""
+        """The call as a form, its operands, what samples of these are filled with, and the Tensor that is written."""
         names = self.names
         nodes: list[Any] = []
         fills: list[Any] = []
@@ -285,15 +156,26 @@ class Rule:
             if name not in given and kwargs.get(name) is None or (
                     name in given and args[given.index(name)] is None):
                 raise NotArray
-        positional = tuple([self._argument(name, x, nodes, fills) for name, x in zip(given, args, strict=True)])
-        keywords = tuple([(k, self._argument(k, x, nodes, fills)) for k, x in kwargs.items()])
+        target = kwargs.get("out", args[given.index("out")] if "out" in given else None)
+        if type(target) is tuple and len(target) == 1:
+            target = target[0]
+        if type(target) is not Tensor:
+            target = None
+        positional = [self._argument(name, x, nodes, fills) for name, x in zip(given, args, strict=True)]
+        keywords = [(k, self._argument(k, x, nodes, fills)) for k, x in kwargs.items()]
         for node in nodes:
             dtype = node.dtype
             if dtype.char not in NUMERIC and (not self.moves or dtype.hasobject or dtype.kind == "T"):
                 raise NotArray
         if self.check is not None and not self.check({**dict(zip(given, args, strict=True)), **kwargs}):
             raise NotArray
-        return (positional, keywords), nodes, fills
+        if target is not None:  # the last of the values; None where the geometry is asked for
+            if target._value.dtype.char not in NUMERIC or writing_of(target) != 1:
+                raise NotArray
+            slot = "slot", len(nodes), False
+            positional = [slot if name == "out" else x for name, x in zip(given, positional, strict=True)]
+            keywords = [(k, slot if k == "out" else x) for k, x in keywords]
+        return (tuple(positional), tuple(keywords)), nodes, fills, target
 
     def _argument(self, name: str, value: Any, nodes: list[Any], fills: list[Any]) -> Any:
         if name in self.arrays:
@@ -305,9 +187,14 @@ class Rule:
                     self._argument(name, x, nodes, fills) if name in self.deep and type(x) in (list, tuple)
                     else self._operand(x, nodes, fills, False) for x in value])
             return self._operand(value, nodes, fills, False)
+        if name == "out":
+            if value is None or type(value) is Tensor or type(value) is tuple and len(value) == 1 and (
+                    value[0] is None or type(value[0]) is Tensor):
+                return None
+            raise NotArray
         if name in _REFUSED and not any(value is x for x in _SAYS_NOTHING):
             raise NotArray
-        return _frozen(value)
+        return frozen(value)
 
     def _operand(self, value: Any, nodes: list[Any], fills: list[Any], looked: bool) -> Any:
         kind = type(value)
@@ -318,44 +205,46 @@ class Rule:
         elif issubclass(kind, Scalar):
             node = value._node
         elif kind is list or kind is tuple:
-            if _concern(value) or self.strict:
-                raise NotArray
-            array = np.asarray(value)
-            node = leaf(array, None)
-        else:
-            return _frozen(value)
+            if self.strict and not concern(value):
+                return frozen(value)
+            node = read(gathered(value)) if concern(value) else leaf(np.asarray(value), None)
+        else:  # the size of a number that is a value says nothing of lengths
+            return ("constant", int, value) if kind is int else frozen(value)
         nodes.append(node)
         fills.append(0 if looked else 1)
         return "slot", len(nodes) - 1, issubclass(kind, Scalar)
 
-    def geometry(self, form: Any, nodes: list[Any], fills: list[Any]) -> Any:
+    def geometry(self, form: Any, nodes: list[Any], fills: list[Any], target: Any = None) -> Any:
         """The container, and shape, dtype and strides of each part; None if NumPy must run now."""
         if not nodes:
             return None
-        exact = (form, tuple([(x.shape, x.strides, x.dtype, x.dtype.char) for x in nodes]))
+        written = None if target is None else target._value
+        exact = (written and (written.dtype, written.shape, written.strides), form, tuple([
+            (x.shape, x.strides, x.dtype, x.dtype.char) for x in nodes]))
         try:
-            return self.shaped[exact]
+            return _fitting(self.shaped[exact], target)
         except KeyError:
             pass
-        found = self._geometry(form, nodes, fills)
+        found = self._geometry(form, nodes, fills, written)
         if len(self.shaped) >= _LIMIT:
             self.shaped.clear()
         self.shaped[exact] = found
-        return found
+        return _fitting(found, target)
 
-    def _geometry(self, form: Any, nodes: list[Any], fills: list[Any]) -> Any:
-        largest = 0 if self.free else max([_largest(x) for x in form[0]] + [_largest(x) for _, x in form[1]], default=0)
-        if largest > sampling._LARGEST:
+    def _geometry(self, form: Any, nodes: list[Any], fills: list[Any], written: Any) -> Any:
+        most = 0 if self.free else max([largest(x) for x in form[0]] + [largest(x) for _, x in form[1]], default=0)
+        if most > sampling._LARGEST:
             return None
         shapes = [x.shape for x in nodes]
-        lengths = sampling.Lengths(shapes, max(sampling.SHORT, 2 * largest))
+        lengths = sampling.Lengths(shapes, max(sampling.SHORT, 2 * most))
         if len(lengths.lengths) > 8:
             return None
         laid = [sampling.pattern(x.shape, x.strides, x.dtype.itemsize) for x in nodes]
-        if False in laid:
+        out = written and sampling.pattern(written.shape, written.strides, written.dtype.itemsize)
+        if False in laid or out is False:
             return None
-        scalars = _scalars(form, {})
-        key = (form, lengths.short, lengths.key(self.halves, self.breaks), tuple([
+        scalars = scalars_of(form, {})
+        key = (written and (written.dtype, out), form, lengths.short, lengths.key(self.halves, self.breaks), tuple([
             (lengths.classes(x.shape), x.dtype, x.dtype.char, p) for x, p in zip(nodes, laid, strict=True)]))
         if key in self.known:
             answer = self.known[key]
@@ -364,9 +253,21 @@ class Rule:
                 return sampling.sample(shape, nodes[i].dtype, laid[i], fills[i], scalars[i])
 
             def call(samples: list[Any]) -> Any:
-                return self.fn(*[_thawed(x, samples) for x in form[0]], **{k: _thawed(x, samples) for k, x in form[1]})
+                values: list[Any] = [*samples, None]  # without `out` first
+                result = self.fn(*[thawed(x, values) for x in form[0]], **{k: thawed(x, values) for k, x in form[1]})
+                if written is not None:
+                    values[-1] = sampling.sample(result.shape, written.dtype, out, 1, False)
+                    given = self.fn(*[thawed(x, values) for x in form[0]],
+                                    **{k: thawed(x, values) for k, x in form[1]})
+                    return result if given is values[-1] else None  # some functions of NumPy's do not write to it
+                return result
             answer = sampling.answer(call, shapes, lengths, make, self.breaks)
-            if answer is not None and not self.moves and any(m.dtype.char not in NUMERIC for m in answer.made):
+            if any(x.dtype.kind in "SU" for x in nodes):  # numbers of text are as long as they are
+                fills = [b"1" * x.dtype.itemsize if x.dtype.kind == "S" else "1" * x.dtype.itemsize
+                         if x.dtype.kind == "U" else fill for x, fill in zip(nodes, fills, strict=True)]
+                answer = answer if sampling.answer(call, shapes, lengths, make, self.breaks) == answer else None
+            if answer is not None and any(m.dtype.char not in NUMERIC and (
+                    not self.moves or m.dtype.hasobject) for m in answer.made):
                 answer = None
             if len(self.known) >= _LIMIT:
                 self.known.clear()
@@ -375,210 +276,6 @@ class Rule:
             return None
         parts = sampling.placed(answer, lengths)
         return None if parts is None else (answer.container, parts)
-
-
-def _scalars(form: Any, found: dict[int, bool]) -> dict[int, bool]:
-    """Which operands are scalars, by number."""
-    if type(form) is tuple:
-        if form and form[0] == "slot":
-            found[form[1]] = form[2]
-        else:
-            for x in form:
-                _scalars(x, found)
-    return found
-
-
-def _concern(values: Any) -> bool:
-    """Whether a Tensor or lazy scalar is among values, in lists and tuples too."""
-    for x in values:
-        kind = type(x)
-        if kind is Tensor or issubclass(kind, Scalar):
-            return True
-        if (kind is list or kind is tuple) and _concern(x):
-            return True
-    return False
-
-
-# ---- checks ----------------------------------------------------------------------------------------------------------
-
-
-def _real(value: Any) -> Any:
-    """The values of an argument, computed now."""
-    return peek(value) if type(value) is Tensor else scalar_value(value) if issubclass(type(value), Scalar) else (
-        np.asarray(value))
-
-
-def within(indices: Any, length: int) -> bool:
-    array = _real(indices)
-    return array.dtype.kind in "iu" and (array.size == 0 or int(array.min()) >= -length and int(array.max()) < length)
-
-
-def _check_take(given: dict[str, Any]) -> bool:
-    a, axis = given["a"], given.get("axis")
-    length = np.size(a) if axis is None else np.shape(a)[axis]
-    if given.get("mode", "raise") != "raise":
-        return length > 0
-    return within(given["indices"], length)
-
-
-def _check_along(given: dict[str, Any]) -> bool:
-    a, axis = given["arr"], given.get("axis", -1)
-    return within(given["indices"], np.size(a) if axis is None else np.shape(a)[axis])
-
-
-def _check_choose(given: dict[str, Any]) -> bool:
-    if given.get("mode", "raise") != "raise":
-        return True
-    array = _real(given["a"])
-    return array.dtype.kind in "iu" and (array.size == 0 or (
-        int(array.min()) >= 0 and int(array.max()) < len(given["choices"])))
-
-
-def _check_reduceat(given: dict[str, Any]) -> bool:
-    array = _real(given["indices"])
-    length = np.shape(given["array"])[given.get("axis", 0)]
-    return array.dtype.kind in "iu" and (array.size == 0 or int(array.min()) >= 0 and int(array.max()) < length)
-
-
-def _check_average(given: dict[str, Any]) -> bool:
-    weights = given.get("weights")
-    if weights is None:
-        return True
-    array = _real(weights)
-    return array.dtype.kind in "iuf" and bool(array.size) and bool(array.min() > 0)
-
-
-def _check_bins(given: dict[str, Any]) -> bool:
-    array = _real(given["bins"])
-    return array.ndim == 1 and array.dtype.kind in "iuf" and bool(
-        np.all(array[:-1] <= array[1:]) or np.all(array[:-1] >= array[1:]))
-
-
-def _check_power(given: dict[str, Any]) -> bool:
-    n = given["n"]
-    return type(n) is int and n >= 0
-
-
-def _check_norm(given: dict[str, Any]) -> bool:
-    """Norms by singular values may not converge."""
-    order, axis = given.get("ord"), given.get("axis")
-    vector = axis is not None and not isinstance(axis, (tuple, list)) or axis is None and np.ndim(given["x"]) == 1
-    return vector or not (order == "nuc" or isinstance(order, (int, float)) and abs(order) == 2)
-
-
-def _check_matrix_norm(given: dict[str, Any]) -> bool:
-    order = given.get("ord", "fro")
-    return not (order == "nuc" or isinstance(order, (int, float)) and abs(order) == 2)
-
-
-def _check_pad(given: dict[str, Any]) -> bool:
-    return isinstance(given.get("mode", "constant"), str)
-
-
-def _check_repeat(given: dict[str, Any]) -> bool:
-    return type(given["repeats"]) is int
-
-
-def _check_copying(given: dict[str, Any]) -> bool:
-    return given.get("copy", True) is True
-
-
-def _check_casts(given: dict[str, Any]) -> bool:
-    """Whether no part goes from complex to real, which warns, or into text, which depends on values."""
-    return given.get("dtype") is None
-
-
-def _check_series(given: dict[str, Any]) -> bool:
-    """The integral of a series of one term is longer unless the term is 0."""
-    axis, shape = given.get("axis", 0), np.shape(given["c"])
-    return type(axis) is int and (not shape or shape[axis] != 1) and len(shape) > 0
-
-
-# ---- the table -------------------------------------------------------------------------------------------------------
-
-_SERIES = {"chebyshev": "cheb", "legendre": "leg", "hermite": "herm", "hermite_e": "herme", "laguerre": "lag",
-           "polynomial": "poly"}
-
-
-def _series() -> dict[str, tuple[Any, ...]]:
-    rows: dict[str, tuple[Any, ...]] = {}
-    for module, prefix in _SERIES.items():
-        for suffix, arrays in (("val", "x c"), ("val2d", "x y c"), ("val3d", "x y z c"), ("grid2d", "x y c"),
-                               ("grid3d", "x y z c"), ("vander", "x"), ("vander2d", "x y"), ("vander3d", "x y z"),
-                               ("der", "c"), ("int", "c")):
-            rows[f"polynomial.{module}.{prefix}{suffix}"] = (arrays, "", _check_series if suffix == "int" else None)
-    return rows
-
-
-_FFT = {name: ("a", "halves free") for name in """
-    fft ifft fft2 ifft2 fftn ifftn rfft irfft rfft2 irfft2 rfftn irfftn hfft ihfft
-""".split()}
-
-TABLE: dict[str, tuple[Any, ...]] = {
-    # reductions and statistics
-    **dict.fromkeys(("sum", "prod", "max", "min", "any", "all", "mean"), ("a where",)),
-    **dict.fromkeys(("amax", "amin"), ("a where",)),
-    **dict.fromkeys(("var", "std"), ("a where mean",)),
-    **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin", "nanmean"), ("a where",)),
-    **dict.fromkeys(("nanvar", "nanstd"), ("a where mean",)),
-    **dict.fromkeys(("argmax", "argmin", "ptp", "median", "cumsum", "cumprod", "nancumsum", "nancumprod"), ("a",)),
-    "nanmedian": ("a", "vast"),
-    **dict.fromkeys(("quantile", "percentile"), ("a",)),
-    **dict.fromkeys(("nanquantile", "nanpercentile"), ("a", "vast")),
-    **dict.fromkeys(("cumulative_sum", "cumulative_prod"), ("x",)),
-    "average": ("a weights", "", _check_average),
-    "cov": ("m y",), "corrcoef": ("x y",), "count_nonzero": ("a",),
-    # sorting and searching
-    **dict.fromkeys(("sort", "argsort"), ("a", "moves")),
-    "lexsort": ("[keys]", "moves"), "searchsorted": ("a v", "moves"), "sort_complex": ("a",),
-    **dict.fromkeys(("partition", "argpartition"), ("a", "moves")),
-    "digitize": ("x bins!", "", _check_bins), "isin": ("element test_elements",),
-    # selecting
-    "where": ("condition +x +y", "moves"), "select": ("[condlist] [choicelist] default", "moves"),
-    "choose": ("a! [choices]", "moves", _check_choose), "take": ("a indices!", "moves free", _check_take),
-    "take_along_axis": ("arr indices!", "moves", _check_along), "clip": ("a a_min a_max min max",),
-    "nan_to_num": ("x", "", _check_copying),
-    # joining and rearranging
-    **dict.fromkeys(("concatenate", "stack"), ("[arrays]", "moves", _check_casts)),
-    **dict.fromkeys(("vstack", "hstack"), ("[tup]", "moves", _check_casts)),
-    **dict.fromkeys(("dstack", "column_stack"), ("[tup]", "moves")),
-    "diag": ("v", "free moves"), "diagflat": ("v", "free moves"), "astype": ("x",), "meshgrid": ("xi", "moves"),
-    "block": ("[[arrays]]", "moves"), "append": ("arr values", "moves"), "tile": ("A", "moves free"),
-    "repeat": ("a", "moves", _check_repeat), "resize": ("a", "moves free"), "roll": ("a", "moves free"),
-    "pad": ("array", "free", _check_pad), "insert": ("arr values", ""), "delete": ("arr", "moves"),
-    **dict.fromkeys(("tril", "triu"), ("m", "free")), "vander": ("x", "free"),
-    # differences, sums, signals
-    "diff": ("a prepend append",), "ediff1d": ("ary to_end to_begin",), "gradient": ("f varargs",),
-    "trapezoid": ("y x dx",), "unwrap": ("p",), "interp": ("x xp fp left right",),
-    **dict.fromkeys(("convolve", "correlate"), ("a v",)),
-    # elementwise functions that are no ufuncs
-    **dict.fromkeys(("sinc", "i0", "fix", "isposinf", "isneginf", "iscomplex", "isreal"), ("x",)),
-    "angle": ("z",), "isclose": ("a b rtol atol",), "round": ("a", "free"), "around": ("a", "free"),
-    # products
-    **dict.fromkeys(("inner", "vdot", "outer", "kron", "tensordot", "cross"), ("a b",)),
-    "trace": ("a", "free"), "einsum": ("operands", "strict"), "dot": ("a b",),
-    # linear algebra that cannot fail
-    "linalg.norm": ("x", "", _check_norm), "linalg.matrix_norm": ("x", "", _check_matrix_norm),
-    **dict.fromkeys(("linalg.vector_norm", "linalg.trace"), ("x",)),
-    **dict.fromkeys(("linalg.det", "linalg.slogdet"), ("a",)), "linalg.matrix_power": ("a", "", _check_power),
-    "linalg.multi_dot": ("[arrays]",),
-    **dict.fromkeys(("linalg.outer", "linalg.cross", "linalg.tensordot", "linalg.vecdot", "linalg.matmul"),
-                    ("x1 x2",)),
-    # Fourier transforms
-    **{f"fft.{name}": row for name, row in _FFT.items()},
-    **dict.fromkeys(("fft.fftshift", "fft.ifftshift"), ("x", "moves")),
-    # polynomials
-    "polyval": ("p x",), "polyder": ("p",), "polyint": ("p",),
-    **_series(),
-}
-"""NumPy's name -> (array parameters, flags, check): see `Rule`."""
-
-
-def key_of(fn: Any) -> str:
-    """The name under which the table has a function of NumPy's."""
-    module = str(getattr(fn, "__module__", "")).removeprefix("numpy").lstrip(".")
-    name = getattr(fn, "__name__", "")
-    return f"{module}.{name}" if module else name
 
 
 _rules: dict[str, Rule] = {}
@@ -599,19 +296,48 @@ def rule_of(name: str, fn: Any = None) -> Rule | None:
 _of_ufuncs: dict[tuple[Any, str], Rule] = {}
 
 
+_METHODS: dict[str, tuple[str, str]] = {
+    "reduce": ("array where initial", "array axis dtype out keepdims initial where"),
+    "accumulate": ("array", "array axis dtype out"),
+    "reduceat": ("array indices!", "array indices axis dtype out"),
+}
+"""A ufunc's methods: their parameters that are arrays, and all of them."""
+
+
 def of_ufunc(ufunc: Any, method: str) -> Rule:
-    """The rule for a ufunc of several outputs or with a signature (`method` "__call__"), or for `reduceat`."""
+    """The rule for a ufunc's calls (`method` "__call__") or one of its `_METHODS`."""
     rule = _of_ufuncs.get((ufunc, method))
     if rule is None:
         if method == "__call__":
             names = tuple([f"x{i}" for i in range(ufunc.nin)])
-            rule = Rule(ufunc, ufunc.__name__, " ".join(names), names=names)
+            rule = Rule(ufunc, f"{ufunc.__name__} as a call", " ".join(names), names=names)
         else:
-            rule = Rule(getattr(ufunc, method), f"{ufunc.__name__}.{method}", "array indices! where", "free",
-                        _check_reduceat if method == "reduceat" else None,
-                        ("array", "indices", "axis", "dtype", "out") if method == "reduceat" else (
-                            "array", "axis", "dtype", "out", "keepdims", "initial", "where"))
+            arrays, all_of_them = _METHODS[method]
+            rule = Rule(getattr(ufunc, method), f"{ufunc.__name__}.{method}", arrays, "free",
+                        check_reduceat if method == "reduceat" else None, tuple(all_of_them.split()))
         _of_ufuncs[ufunc, method] = rule
     return rule
 
 
+def _fitting(found: Any, target: Any) -> Any:
+    """A geometry, if the Tensor that is to be written is None or has its shape."""
+    if found is None or target is None:
+        return found
+    return found if found[0] is None and found[1][0][0] == target._value.shape else None
+
+
+def gathered(value: Any) -> Any:
+    """The pending array that NumPy makes of a sequence with Tensors or lazy scalars in it.
+
+    Raises
+    ------
+    NotArray
+        If NumPy must make it now.
+    """
+    found: Any = rule_of("array").pending((value,), {}, users_frame())  # type: ignore[union-attr]
+    if found is NOW:
+        raise NotArray
+    return found
+
+
+GATHERERS.append(gathered)

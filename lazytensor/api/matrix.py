@@ -12,13 +12,15 @@ import numpy as np
 from ..ir.dtypes import NUMERIC, record_of
 from ..ir.node import Node
 from ..ir.operation import register
+from . import lazy
 from .build import NotArray, handle, operand, record, stand_in
-from .handle import Tensor, unwrapped
-from .inplace import looked_at
+from .handle import Tensor, is_writeable, unwrapped
+from .inplace import change, looked_at
 from .operators import in_place_on_real, on_real
 
 _ndarray = np.ndarray
 _MATMUL = register("matmul", "call", np.matmul, label="matmul")
+_IMATMUL = register("imatmul", "mutate", operator.imatmul, label="matmul")
 _DOT = register("dot", "call", np.dot, label="dot")
 
 
@@ -38,7 +40,8 @@ def matmul(left: Any, right: Any, frame: Any, fn: Any = operator.matmul) -> Any:
     except NotArray:
         return on_real(fn, left, right)
     if not _ready(a, b):
-        return on_real(np.matmul, left, right)
+        found = lazy.of_ufunc(np.matmul, "__call__").pending((left, right), {}, frame)
+        return on_real(np.matmul, left, right) if found is lazy.NOW else found
     shape = _matmul_shape(a, b)
     dtype = record_of(np.matmul).resolve((a.dtype, b.dtype)).outputs[0]
     return handle(record(_MATMUL, (a, b), None, shape, dtype, None, frame))
@@ -59,25 +62,30 @@ def _matmul_shape(a: Node, b: Node) -> tuple[int, ...]:
         raise
 
 
-def dot(left: Any, right: Any, out: Any = None) -> Any:
+def dot(a: Any, b: Any, out: Any = None) -> Any:
     """`numpy.dot`."""
     frame = sys._getframe(1)
     try:
-        if type(left) is _ndarray or type(right) is _ndarray:
+        if type(a) is _ndarray or type(b) is _ndarray:
             raise NotArray
-        a, b = operand(left), operand(right)
+        left, right = operand(a), operand(b)
     except NotArray:
-        a = b = None
-    if out is not None or not _ready(a, b) or len(a.shape) > 2 or len(b.shape) > 2:
+        left = right = None
+    if out is not None or not _ready(left, right) or len(left.shape) > 2 or len(right.shape) > 2:
+        rule: Any = lazy.rule_of("dot")
+        found = rule.pending((a, b), {} if out is None else {"out": out}, frame)
+        if found is not lazy.NOW:
+            return found
         if out is not None:
-            np.dot(looked_at(left), looked_at(right), unwrapped(out))
-            return out
-        return on_real(np.dot, left, right)
-    shape = a.shape[:-1] + (b.shape[-1:] if len(b.shape) > 1 else ())
-    if a.shape[-1] != b.shape[max(0, len(b.shape) - 2)]:
-        np.dot(stand_in(a), stand_in(b))
-    dtype = np.result_type(a.dtype, b.dtype)
-    return handle(record(_DOT, (a, b), None, shape, dtype, None, frame))
+            lent = unwrapped(out)
+            result = np.dot(looked_at(a), looked_at(b), lent)
+            return out if result is lent else result  # a number, where the result has no axes
+        return on_real(np.dot, a, b)
+    shape = left.shape[:-1] + (right.shape[-1:] if len(right.shape) > 1 else ())
+    if left.shape[-1] != right.shape[max(0, len(right.shape) - 2)]:
+        np.dot(stand_in(left), stand_in(right))
+    dtype = np.result_type(left.dtype, right.dtype)
+    return handle(record(_DOT, (left, right), None, shape, dtype, None, frame))
 
 
 def _dot_method(self: Any, b: Any, out: Any = None) -> Any:
@@ -94,6 +102,11 @@ def _rmatmul_method(self: Any, other: Any) -> Any:
 
 
 def _imatmul_method(self: Any, other: Any) -> Any:
+    shape, dtype = self._value.shape, self._value.dtype
+    if type(other) is Tensor and len(shape) >= 2 and other._value.shape == shape[-1:] * 2 and is_writeable(self) and (
+            {dtype.char, other._value.dtype.char} <= NUMERIC and dtype == np.result_type(dtype, other._value.dtype)):
+        if change(_IMATMUL, self, (operand(other),), (), sys._getframe(1)):
+            return self
     return in_place_on_real(operator.imatmul, self, other)
 
 

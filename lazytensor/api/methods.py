@@ -5,7 +5,7 @@ from __future__ import annotations
 import opcode
 import sys
 from collections.abc import Callable
-from functools import cache
+from math import prod
 from types import GenericAlias
 from typing import Any
 
@@ -13,13 +13,15 @@ import numpy as np
 
 from ..compile import realize
 from ..ir import layout
-from ..ir.dtypes import NUMERIC, record_of
+from ..ir.dtypes import NUMERIC, int_bounds, record_of
 from ..ir.node import Node
 from ..ir.operation import register
+from . import lazy
 from .build import NotArray, at_line, elementwise, handle, operand, record
 from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, read, swallowed, tensor, wrap, wrap_all
 from .inplace import change, looked_at
 from .reductions import at_once
+from .relative import relative_view
 
 _ndarray = np.ndarray
 _getframe = sys._getframe
@@ -35,6 +37,9 @@ CAST = register("astype", "elementwise", _cast, label="cast", step="cast")
 COPY = register("copy", "elementwise", _cast, step="cast")
 _RESHAPE = register("reshape", "call", lambda array, shape, order: array.reshape(shape, order=order).copy("K"))
 _ROUND = register("round", "call", _ndarray.round, label="multiply")
+_FLATTEN = lazy.Rule(_ndarray.flatten, "flatten", "a", "moves", names=("a", "order"))
+_BYTESWAP = lazy.Rule(_ndarray.byteswap, "byteswap", "a", "moves", names=("a", "inplace"))
+_PARTITION = register("partition in place", "mutate", lambda view, kth, axis, kind: view.partition(kth, axis, kind))
 _SORT = register("sort", "mutate", lambda view, axis, kind: view.sort(axis=axis, kind=kind))
 
 
@@ -112,13 +117,20 @@ def ravel(self: Any, order: str = "C") -> Any:
         return reshape(self, -1) if flags.c_contiguous else flatten(self)
     if order in ("F", "A", "K") and flags.f_contiguous:
         return reshape(self, -1, order="F")
-    return wrap_all(export(self).ravel(order)) if order == "K" else flatten(self, order)
+    v = self._value
+    if order == "K" and not v.dtype.hasobject and v.strides is not None and all(
+            n > 0 or size == 1 for n, size in zip(v.strides, v.shape, strict=True)) and (
+            layout.dense(v.shape, v.strides, v.dtype.itemsize)):
+        flat = layout.shadow((prod(v.shape),), None, v.dtype)
+        return apply_steps(self, ((relative_view, (0, flat.shape, flat.strides, v.dtype)),), flat)
+    return flatten(self, order)
 
 
 def flatten(self: Any, order: str = "C") -> Any:
     """As `numpy.ndarray.flatten`: always a copy."""
     if order == "K" or self._value.dtype.hasobject:
-        return wrap(peek(self).flatten(order))
+        found = _FLATTEN.pending((self, order), {}, _getframe(1))
+        return wrap(peek(self).flatten(order)) if found is lazy.NOW else found
     v = self._value
     size = layout.shadow(v.shape, None, v.dtype).size
     if order not in ("C", "F", "A"):
@@ -198,7 +210,8 @@ def byteswap(self: Any, inplace: bool = False) -> Any:
     if inplace:
         export(self).byteswap(True)
         return self
-    return wrap(peek(self).byteswap())
+    found = _BYTESWAP.pending((self,), {}, _getframe(1))
+    return wrap(peek(self).byteswap()) if found is lazy.NOW else found
 
 
 def conjugate(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -218,36 +231,30 @@ def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs:
     frame = _getframe(1)
     low, high = _narrowed(self._value.dtype, min, max)
     if out is None and not kwargs and self._value.dtype.kind in "fiu" and not (low is None and high is None):
-        min, max = low, high
         try:
-            if min is not None and max is not None:
-                return handle(elementwise(record_of(_CLIP), (operand(self), operand(min), operand(max)), frame))
-            if min is not None:
-                return handle(elementwise(record_of(np.maximum), (operand(self), operand(min)), frame))
+            if low is not None and high is not None:
+                return handle(elementwise(record_of(_CLIP), (operand(self), operand(low), operand(high)), frame))
+            if low is not None:
+                return handle(elementwise(record_of(np.maximum), (operand(self), operand(low)), frame))
             if max is not None:
-                return handle(elementwise(record_of(np.minimum), (operand(self), operand(max)), frame))
+                return handle(elementwise(record_of(np.minimum), (operand(self), operand(high)), frame))
         except NotArray:
             pass
-    return at_once(_ndarray.clip, self, (looked_at(min), looked_at(max)), {**({"out": out} if out is not None else {}),
-                                                                         **kwargs})
+    options = {**({"out": out} if out is not None else {}), **kwargs}
+    found = lazy.rule_of("clip").pending((self, min, max), options, frame)  # type: ignore[union-attr]
+    return at_once(_ndarray.clip, self, (looked_at(min), looked_at(max)), options) if found is lazy.NOW else found
 
 
 def _narrowed(dtype: np.dtype[Any], low: Any, high: Any) -> tuple[Any, Any]:
     """Bounds without Python ints that bound nothing, as NumPy drops them; no bounds where one is not of the dtype."""
     if dtype.kind not in "iu" or not (type(low) is int or type(high) is int):
         return low, high
-    least, most = _range_of(dtype)
+    least, most = int_bounds(dtype)
     low = None if type(low) is int and low <= least else low
     high = None if type(high) is int and high >= most else high
     if (type(low) is int and low > most) or (type(high) is int and high < least):
         return None, None
     return low, high
-
-
-@cache
-def _range_of(dtype: np.dtype[Any]) -> tuple[int, int]:
-    info = np.iinfo(dtype)
-    return int(info.min), int(info.max)
 
 
 _CLIP = np._core.umath.clip  # type: ignore[attr-defined]
@@ -275,13 +282,31 @@ def fill(self: Any, value: Any) -> None:
 def sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
     """As `numpy.ndarray.sort`; pending."""
     v = self._value
-    if order is None and stable is None and v.dtype.char in NUMERIC and type(axis) is int and (
+    plain = order is None and stable in (None, True, False) and (kind is None or stable is None)
+    if plain and v.dtype.char in NUMERIC and type(axis) is int and (
             is_writeable(self) and -len(v.shape) <= axis < len(v.shape)
             and kind in (None, "quicksort", "mergesort", "heapsort", "stable")):
-        if change(_SORT, self, (), (axis, kind), _getframe(1)):
+        if change(_SORT, self, (), (axis, "stable" if stable else kind), _getframe(1)):
             return
     options = {"kind": kind, "order": order, "stable": stable}
     export(self).sort(axis, **{k: x for k, x in options.items() if x is not None})
+
+
+def partition(self: Any, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
+    """As `numpy.ndarray.partition`; pending."""
+    v = self._value
+    if order is None and v.dtype.char in NUMERIC and type(axis) is int and -len(v.shape) <= axis < len(v.shape) and (
+            is_writeable(self) and kind == "introselect" and type(kth) is int
+            and -v.shape[axis] <= kth < v.shape[axis]):
+        if change(_PARTITION, self, (), (kth, axis, kind), _getframe(1)):
+            return
+    export(self).partition(looked_at(kth), axis, kind, order)
+
+
+def choose(self: Any, *choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """As `numpy.ndarray.choose`: the choices one by one, or in a sequence."""
+    given = choices[0] if len(choices) == 1 else choices
+    return at_once(_ndarray.choose, self, (given,), {"out": out, "mode": mode})
 
 
 def _writing_method(name: str) -> Callable[..., Any]:
@@ -408,17 +433,17 @@ def deepcopy_(self: Any, memo: Any) -> Any:
 def _attach() -> None:
     for name in ("transpose", "swapaxes"):
         setattr(Tensor, name, _view_method(name))
-    for name in ("put", "itemset", "partition", "setfield"):
+    for name in ("itemset", "setfield"):
         if hasattr(_ndarray, name):
             setattr(Tensor, name, _writing_method(name))
-    for name in ("argpartition", "argsort", "choose", "compress", "nonzero", "repeat", "searchsorted", "take", "trace",
+    for name in ("argpartition", "argsort", "compress", "nonzero", "repeat", "searchsorted", "take", "trace",
                  "item", "tolist", "tobytes", "tofile", "dump", "dumps"):
         setattr(Tensor, name, _reading_method(name))
     own = {"diagonal": diagonal, "squeeze": squeeze, "reshape": reshape, "ravel": ravel, "flatten": flatten,
            "view": view, "getfield": getfield, "copy": copy, "astype": astype, "byteswap": byteswap,
            "conj": conjugate, "conjugate": conjugate, "clip": clip, "round": round_, "fill": fill, "sort": sort,
-           "resize": resize, "realize": realize_method, "numpy": numpy_method, "__array__": array_method,
-           "__array_wrap__": array_wrap,
+           "partition": partition, "choose": choose, "resize": resize, "realize": realize_method, "numpy": numpy_method,
+           "__array__": array_method, "__array_wrap__": array_wrap,
            "__reduce_ex__": reduce_, "__reduce__": reduce_, "__deepcopy__": deepcopy_,
            "__copy__": lambda self: copy(self, "K")}
     for name, fn in own.items():

@@ -59,6 +59,12 @@ def _replaced() -> dict[int, Any]:
     return table
 
 
+def _series(real: type) -> type:
+    from .series import series  # numpy.polynomial, when it is first used
+
+    return series(real)
+
+
 def _place(own: Any, module: str) -> None:
     """Says where pickle will find a function."""
     if isinstance(own, (types.FunctionType, ufunc)):
@@ -135,7 +141,8 @@ def _stands_for(value: Any, name: str, module: str) -> Any:
     if isinstance(value, types.ModuleType):
         return _our_module(value)
     if name in PASSED_ON or isinstance(value, type):
-        return value
+        return _series(value) if module.startswith(f"{PACKAGE}.polynomial") and hasattr(value, "_val") and callable(
+            value._val) else value
     if type(value) is np.ufunc:
         own = _replaced()[id(value)] = ufunc(value)
     elif isinstance(value, _FUNCTIONS) or type(value).__name__ == "cython_function_or_method":

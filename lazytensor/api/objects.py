@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.npyio import NpzFile as _RealArchive
 
+from . import lazy
 from .fallback import applied, fallback
 from .handle import export, peek, wrap
 from .ufuncs import ufunc
@@ -39,7 +40,8 @@ class Indexed:
         self._real, self.__name__, self.__doc__, self.__module__ = real, name, real.__doc__, "lazytensor"
 
     def __getitem__(self, key: Any) -> Any:
-        return applied(self._real.__getitem__, (_plain(key),), {}, peek)
+        found = _JOINED[self.__name__].pending((key,), {}, sys._getframe(1)) if self.__name__ in _JOINED else lazy.NOW
+        return found if found is not lazy.NOW else applied(self._real.__getitem__, (_plain(key),), {}, peek)
 
     def __len__(self) -> int:
         return len(self._real)
@@ -49,6 +51,10 @@ class Indexed:
 
     def __reduce__(self) -> str:
         return self.__name__
+
+
+_JOINED = {name: lazy.Rule(getattr(np, name).__getitem__, name, "[key]", names=("key",)) for name in ("r_", "c_")}
+"""Those whose results may be pending."""
 
 
 def _plain(key: Any) -> Any:
@@ -98,6 +104,15 @@ def bmat(obj: Any, ldict: Any = None, gdict: Any = None) -> Any:
     return applied(np.bmat, (obj, ldict, gdict) if isinstance(obj, str) else (obj,), {}, export)
 
 
+_apply_along_axis = fallback(np.apply_along_axis, "apply_along_axis")
+
+
+@functools.wraps(np.apply_along_axis)  # type: ignore[arg-type]
+def apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """See `numpy.apply_along_axis`; the function is given Tensors."""
+    return _apply_along_axis(lambda part: func1d(wrap(part), *args, **kwargs), axis, arr)
+
+
 _info = fallback(np.info, "info")
 
 
@@ -108,7 +123,8 @@ def info(object: Any = None, *args: Any, **kwargs: Any) -> None:
 
 
 OBJECTS: dict[str, Any] = {
-    "vectorize": vectorize, "load": load, "frompyfunc": frompyfunc, "bmat": bmat, "info": info,
+    "vectorize": vectorize, "load": load, "apply_along_axis": apply_along_axis, "frompyfunc": frompyfunc,
+    "bmat": bmat, "info": info,
     **{name: Indexed(getattr(np, name), name) for name in ("r_", "c_", "mgrid", "ogrid")},
 }
 """What this file has in place of NumPy's objects, by name."""

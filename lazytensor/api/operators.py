@@ -6,6 +6,7 @@ What neither can express (other libraries' arrays, objects, strings) is left to 
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import sys
 import warnings
@@ -33,6 +34,7 @@ from .build import (
     bound,
     elementwise,
     handle,
+    is_pending,
     is_scalar_like,
     kind_of,
     operand,
@@ -42,6 +44,7 @@ from .build import (
 )
 from .handle import Tensor, export, lock_of, read, tensor, unwrapped, wrap_all
 from .inplace import looked_at, write_ufunc
+from .sampling import hushed
 from .scalar import Scalar, scalar, value_of
 
 _getframe = sys._getframe
@@ -206,7 +209,7 @@ def _general(record_: UfuncRecord, fn: Callable[[Any, Any], Any], left: Any, rig
         if (type(a) is Node and type(b) is Node and (a.strides is not None or b.strides is not None)
                 and type(fn) is not np.ufunc):
             like = _elided_layout(record_.ufunc, a, b, getrefcount(left), getrefcount(right))
-        node = elementwise(record_, (a, b), frame, like=like)
+        node = elementwise(record_, (a, b), frame, like=like, lazy=record_.ufunc is np.power and is_count(a, b))
     except NotArray:
         return on_real(fn, left, right)
     _learn(record_, a, b, node.dtype)
@@ -286,59 +289,60 @@ def _declines(value: Any) -> bool:
 
 # ---- scalar arithmetic -----------------------------------------------------------------------------------------------
 
-_scalar_dtypes: dict[Any, Any] = {}
+_scalar_results: dict[Any, Any] = {}
 
 
-def _scalar_result(fn: Callable[..., Any], kinds: tuple[Any, ...]) -> Any:
-    """The dtype that NumPy's scalar arithmetic gives, or None if the operation must run now."""
+def _scalar_result(fn: Callable[..., Any], kinds: tuple[Any, ...], counted: bool) -> Any:
+    """The operation that is NumPy's scalar arithmetic and the dtype that it gives, or None if it must run now; an
+    integer's power must, but where the exponent is `counted` (a Python int that is not negative)."""
     if complex in kinds and any(not isinstance(k, type) and k.char == "d" for k in kinds):
         return None  # Python's complex does arithmetic with a float64, which is a float, by itself
-    key = (fn, kinds, tuple([k if isinstance(k, type) else k.num for k in kinds]))
-    if key not in _scalar_dtypes:
+    key = (fn, kinds, tuple([k if isinstance(k, type) else k.num for k in kinds]), counted)
+    if key not in _scalar_results:
         samples = [k(1) if isinstance(k, type) else k.type(1) for k in kinds]
         dtype = None
         if all(isinstance(k, type) or k.kind in "fciub" for k in kinds):
             with np.errstate(all="ignore"):
                 dtype = getattr(fn(*samples), "dtype", None)
-            if fn is operator.pow and dtype is not None and dtype.kind in "iu":
+            if fn is operator.pow and dtype is not None and dtype.kind in "iu" and not counted:
                 dtype = None
-        _scalar_dtypes[key] = dtype
-    return _scalar_dtypes[key]
+        label = _label(fn, kinds) if dtype is not None else ""
+        name = fn.__name__ if label.startswith("scalar") else f"{fn.__name__} as of arrays"
+        _scalar_results[key] = dtype and (register(name, "scalar", fn, label=label), dtype)
+    return _scalar_results[key]
 
 
 def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
     """NumPy's scalar arithmetic (it is not array arithmetic) on lazy and real scalars."""
     pending = [v for v in values if issubclass(type(v), Scalar) and v._node.buffer is None]
+    counted = fn is operator.pow and type(values[1]) is int and values[1] >= 0
     if not pending or not all(type(v) is not int or _fits_all(v, values) for v in values):
         return at_line(fn, tuple([value_of(v) if issubclass(type(v), Scalar) else v for v in values]))
     inputs = tuple([v._node if issubclass(type(v), Scalar) else v for v in values])
     try:
-        dtype = _scalar_result(fn, tuple([kind_of(x) for x in inputs]))
+        found = _scalar_result(fn, tuple([kind_of(x) for x in inputs]), counted)
     except (TypeError, OverflowError, ValueError):
-        dtype = None
-    if dtype is None:
+        found = None
+    if found is None:
         return at_line(fn, tuple([value_of(v) if issubclass(type(v), Scalar) else v for v in values]))
-    result = scalar(record(_scalar_operation_of(fn), inputs, None, (), dtype, None, users_frame()))
+    op, dtype = found
+    result = scalar(record(op, inputs, None, (), dtype, None, users_frame()))
     for swapped in (False, True) if native is not None else ():
-        _learn_scalar(_fast_scalars[fn, swapped], inputs[::-1] if swapped else inputs, dtype, type(result))
+        _learn_scalar(_fast_scalars[fn, swapped], inputs[::-1] if swapped else inputs, (op, dtype, type(result)))
     return result
-
-
-def _scalar_operation_of(fn: Callable[..., Any]) -> Operation:
-    return register(fn.__name__, "scalar", fn, label=f"scalar {_SCALAR_LABEL.get(fn.__name__, fn.__name__)}")
 
 
 _fast_scalars: defaultdict[tuple[Any, bool], dict[Any, Any]] = defaultdict(dict)
 """For the extension, by operator and whether the scalar is on its right: by the scalar's ``dtype.num`` (and, for two
-operands, by what stands for the other one, as in `UfuncRecord.fast`) the dtype and class of the result."""
+operands, by what stands for the other one, as in `UfuncRecord.fast`) operation, dtype and class of the result."""
 
 
-def _learn_scalar(fast: dict[Any, Any], inputs: tuple[Any, ...], dtype: Any, kind: type) -> None:
+def _learn_scalar(fast: dict[Any, Any], inputs: tuple[Any, ...], result: tuple[Any, ...]) -> None:
     own, *others = inputs
     if type(own) is not Node or not all(x.dtype.char in NUMERIC for x in inputs if type(x) is Node):
         return
     if not others:
-        fast[own.dtype.num] = dtype, kind
+        fast[own.dtype.num] = result
         return
     (other,) = others
     if type(other) is int and not 0 <= other <= 127:
@@ -346,7 +350,7 @@ def _learn_scalar(fast: dict[Any, Any], inputs: tuple[Any, ...], dtype: Any, kin
     else:
         name = type(other) if type(other) in NUMBERS else other.dtype.num if type(other) is Node else None
     if name is not None:
-        fast.setdefault(own.dtype.num, {})[name] = dtype, kind
+        fast.setdefault(own.dtype.num, {})[name] = result
 
 
 SCALAR_OPERATORS: dict[Any, Callable[..., Any]] = {
@@ -354,6 +358,24 @@ SCALAR_OPERATORS: dict[Any, Callable[..., Any]] = {
     **{ufunc: getattr(operator, name) for name, ufunc in COMPARISONS.items()}, np.power: operator.pow,
 }
 """The operator by which NumPy's scalars do what the ufunc does with arrays."""
+
+
+def _label(fn: Callable[..., Any], kinds: tuple[Any, ...]) -> str:
+    """What NumPy's warnings call the operation: scalars of two types that neither holds the other are added as arrays
+    are. It is asked with numbers that overflow, or divide by zero."""
+    most = [_EXTREMES.get(k) if isinstance(k, type) else k.type(np.finfo(k).max if k.kind in "fc" else np.iinfo(k).max)
+            if k.kind in "fciu" else True for k in kinds]
+    none = [k(0) if isinstance(k, type) else k.type(0) for k in kinds]
+    with hushed() as given, np.errstate(all="warn"):
+        for trial in (most, [*most[:1], *none[1:]], none):
+            with contextlib.suppress(TypeError, ValueError, ArithmeticError):
+                fn(*trial)
+    plain = _SCALAR_LABEL.get(fn.__name__, fn.__name__)
+    names = {str(x.message).partition(" encountered in ")[2] for x in given}
+    return plain if plain in names and f"scalar {plain}" not in names else f"scalar {plain}"
+
+
+_EXTREMES = {float: 1.7e308, complex: 1.7e308 + 0j, int: 2, bool: True}
 
 
 def _fits_all(number: int, values: tuple[Any, ...]) -> bool:
@@ -385,7 +407,7 @@ def _scalar_binary(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any], sw
 def _as_scalar_method(method: Callable[..., Any], fn: Callable[..., Any], swapped: bool = False) -> Any:
     """The method, done by the extension where that can."""
     return method if native is None else native.ScalarMethod(
-        _scalar_operation_of(fn), _fast_scalars[fn, swapped], method, fn, swapped)
+        None, _fast_scalars[fn, swapped], method, fn, swapped)
 
 
 # ---- power -----------------------------------------------------------------------------------------------------------
@@ -400,16 +422,16 @@ def power(left: Any, right: Any) -> Any:
         return scalar_operation(operator.pow, left, right)
     try:
         a, b = operand(left), operand(right)
-        if not _KNOWN_POWERS or not (resolved(record_of(np.power), (a, b)).lazy or _is_count(a, b)):
+        if not _KNOWN_POWERS or not (resolved(record_of(np.power), (a, b)).lazy or is_count(a, b)):
             return on_real(operator.pow, left, right)
         record_ = _fast_power(a, b) or record_of(np.power)
         inputs = (a,) if record_.ufunc is not np.power else (a, b)
-        return handle(elementwise(record_, inputs, users_frame(), lazy=_is_count(a, b)))
+        return handle(elementwise(record_, inputs, users_frame(), lazy=is_count(a, b)))
     except NotArray:
         return on_real(operator.pow, left, right)
 
 
-def _is_count(a: Any, b: Any) -> bool:
+def is_count(a: Any, b: Any) -> bool:
     """Whether an integer is raised to a Python int that cannot make it fail."""
     return type(b) is int and b >= 0 and type(a) is Node and a.dtype.kind in "iu"
 
@@ -519,11 +541,18 @@ def _power_method(swapped: bool) -> Callable[..., Any]:
     return method
 
 
+_DIVMOD = lazy.Rule(divmod, "scalar divmod", "x1 x2", names=("x1", "x2"))
+
+
 def _divmod_method(swapped: bool) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
         pair = (other, self) if swapped else (self, other)
         if self.shape or type(other) is Tensor:
             found = lazy.of_ufunc(np.divmod, "__call__").pending(pair, {}, _getframe(1))
+            if found is not lazy.NOW:
+                return found
+        elif is_scalar_like(other):
+            found = _DIVMOD.pending(pair, {}, _getframe(1)) if any(map(is_pending, pair)) else lazy.NOW
             if found is not lazy.NOW:
                 return found
         return on_real(divmod, *pair)

@@ -1,5 +1,5 @@
 """Functions that write to an array and cannot fail once their arguments have been checked: `copyto`, `put`, `putmask`,
-`place`, `put_along_axis`, `fill_diagonal`. Each is NumPy's own call on the array's next value; and `histogram`."""
+`place`, `put_along_axis`, `fill_diagonal`, `ufunc.at`. Each is NumPy's own call on the array's next value."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.dtypes import NUMERIC
-from ..ir.node import Node
+from ..ir.dtypes import NUMERIC, RAISE_ON_VALUES, only_objects, record_of
+from ..ir.node import Node, leaf
 from ..ir.operation import Operation
-from . import lazy
-from .build import NUMBERS, NotArray, operand
+from .build import NUMBERS, NotArray, concern, operand
 from .fallback import fallback
-from .handle import Tensor, is_writeable, wrap
+from .handle import Tensor, is_writeable
+from .histograms import HISTOGRAMS
 from .inplace import change, looked_at
+from .rows import within
 
 _getframe = sys._getframe
 
@@ -31,6 +32,7 @@ _PUT = Operation("put", "mutate", lambda view, indices, values, mode: np.put(vie
 _PUTMASK = Operation("putmask", "mutate", np.putmask, label="cast")
 _PLACE = Operation("place", "mutate", np.place, label="cast")
 _ALONG = Operation("put_along_axis", "mutate", np.put_along_axis, label="cast")
+_NAN_TO_NUM = Operation("nan_to_num_in_place", "mutate", np.nan_to_num, label=None)
 _DIAGONAL = Operation("fill_diagonal", "mutate", np.fill_diagonal, label="cast")
 
 
@@ -60,6 +62,16 @@ def _element(x: Any) -> Any:
     return np.ones((), x.dtype) if type(x) is Node else x
 
 
+def _of_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
+    """An operand that NumPy makes an array of a dtype itself: numbers and lists go into the dtype, arrays keep theirs.
+    """
+    kind = type(value)
+    if kind in NUMBERS or (kind is list or kind is tuple) and not concern(value):
+        return leaf(np.asarray(value, dtype), None)
+    found = operand(value)
+    return found if type(found) is Node else leaf(np.asarray(found), None)
+
+
 def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> bool:
     """`numpy.copyto`, if it may wait."""
     source = operand(src)
@@ -75,7 +87,7 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
 def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> bool:
     """`numpy.put`, if it may wait; the indices are looked at now."""
     size = int(np.prod(a._value.shape))
-    if mode not in ("raise", "wrap", "clip") or size == 0 or not lazy.within(ind, size if mode == "raise" else 1 << 62):
+    if mode not in ("raise", "wrap", "clip") or size == 0 or not within(ind, size if mode == "raise" else 1 << 62):
         return False
     indices, values = operand(ind), operand(v)
     _numbers(a, values)
@@ -86,27 +98,28 @@ def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> bool:
 
 def putmask(a: Any, /, mask: Any, values: Any) -> bool:
     """`numpy.putmask`, if it may wait."""
-    chosen, given = operand(mask), operand(values)
+    chosen, given = operand(mask), _of_dtype(values, a._value.dtype)
     _numbers(a, given)
-    if _shape(chosen) != a._value.shape or not (type(given) is Node and given.dtype == a._value.dtype):
+    if _shape(chosen) != a._value.shape or not a._value.shape:
         return False
+    np.putmask(np.empty(1, a._value.dtype), np.ones(1, bool), _element(given))
     return change(_PUTMASK, a, (chosen, given), (), _getframe(3))
 
 
 def place(arr: Any, mask: Any, vals: Any) -> bool:
     """`numpy.place`, if it may wait."""
-    chosen, given = operand(mask), operand(vals)
+    chosen, given = operand(mask), _of_dtype(vals, arr._value.dtype)
     _numbers(arr, given)
-    if _shape(chosen) != arr._value.shape or not (type(given) is Node and given.dtype == arr._value.dtype) or (
-            0 in given.shape):
+    if _shape(chosen) != arr._value.shape or 0 in given.shape:
         return False
+    np.place(np.empty(1, arr._value.dtype), np.ones(1, bool), _element(given))
     return change(_PLACE, arr, (chosen, given), (), _getframe(3))
 
 
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> bool:
     """`numpy.put_along_axis`, if it may wait; the indices are looked at now."""
     shape = arr._value.shape
-    if type(axis) is not int or not lazy.within(indices, shape[axis]):
+    if type(axis) is not int or not within(indices, shape[axis]):
         return False
     places, given = operand(indices), operand(values)
     _numbers(arr, given)
@@ -130,51 +143,77 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> bool:
     return change(_DIAGONAL, a, (given,), (wrap,), _getframe(3))
 
 
-def _writing(own: Callable[..., bool]) -> Callable[..., None]:
-    """NumPy's function as one that leaves its first argument pending where `own` can."""
+def nan_to_num(x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """`numpy.nan_to_num` of the array itself, if it may wait."""
+    numbers = (float, int, type(None))
+    dtype = x._value.dtype
+    if not x._value.shape:  # NumPy gives a number
+        return False
+    if copy is False and dtype.kind in "iub":
+        return True
+    if copy is not False or dtype.kind not in "fc" or not {type(nan), type(posinf), type(neginf)} <= set(numbers):
+        return False
+    _numbers(x)
+    np.nan_to_num(np.ones(1, dtype), False, nan, posinf, neginf)
+    return change(_NAN_TO_NUM, x, (), (False, nan, posinf, neginf), _getframe(3))
+
+
+def write_at(ufunc: Any, a: Any, indices: Any, *values: Any) -> bool:
+    """``ufunc.at(a, indices, *values)``, if it may wait; the indices are looked at now."""
+    if ufunc in RAISE_ON_VALUES or ufunc.nout != 1 or ufunc.signature is not None or only_objects(ufunc) or (
+            len(values) != ufunc.nin - 1 or record_of(ufunc).foreign):
+        return False
+    parts = indices if type(indices) is tuple else (indices,)
+    try:
+        places = [operand(part) for part in parts if type(part) is not slice]
+        given = [operand(x) for x in values]
+        _numbers(a, *given)
+        shape, dtype = a._value.shape, a._value.dtype
+        if any(type(x) is not Node or x.dtype.kind not in "iu" for x in places):
+            return False
+        real = tuple([part if type(part) is slice else looked_at(part) for part in parts])
+        chosen = np.lib.stride_tricks.as_strided(np.zeros(1, bool), shape, (0,) * len(shape))[real].shape
+        if any(np.broadcast_shapes(chosen, _shape(x)) != chosen for x in given):
+            return False
+        ufunc.at(np.ones(1, dtype), [0], *[_element(x) for x in given])
+    except (NotArray, TypeError, ValueError, OverflowError, IndexError):
+        return False
+    op = _at.get(ufunc)
+    if op is None:
+        op = _at[ufunc] = Operation(f"{ufunc.__name__}_at", "mutate", functools.partial(_write_at, ufunc), label=None)
+    template = tuple([part if type(part) is slice else None for part in parts])
+    return change(op, a, (*places, *given), (len(places), template), _getframe(3))
+
+
+_at: dict[Any, Operation] = {}
+
+
+def _write_at(ufunc: Any, view: Any, *values: Any) -> None:
+    count, template = values[-2:]
+    places = iter(values[:count])
+    ufunc.at(view, tuple([next(places) if part is None else part for part in template]), *values[count:-2])
+
+
+def _writing(own: Callable[..., bool], gives: bool = False) -> Callable[..., Any]:
+    """NumPy's function as one that leaves its first argument pending where `own` can, and perhaps gives it."""
     real = getattr(np, own.__name__)
     otherwise = fallback(real, own.__name__)
 
     @functools.wraps(real)
-    def function(*args: Any, **kwargs: Any) -> None:
+    def function(*args: Any, **kwargs: Any) -> Any:
         if args and type(args[0]) is Tensor:
             try:
                 if own(*args, **kwargs):
-                    return
+                    return args[0] if gives else None
             except (NotArray, TypeError, ValueError, OverflowError, IndexError, AttributeError):
                 pass  # NumPy says it itself
-        otherwise(*args, **kwargs)
+        return otherwise(*args, **kwargs)
     return function
-
-
-# ---- histogram -------------------------------------------------------------------------------------------------------
-
-
-def _counts(a: Any, bins: Any, range: Any, density: Any, weights: Any) -> Any:
-    return np.histogram(a, bins, range, density, weights)[0]
-
-
-_HISTOGRAM = lazy.Rule(_counts, "histogram", "a bins weights")
-_histogram = fallback(np.histogram, "histogram")
-
-
-@functools.wraps(np.histogram)
-def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
-    """See `numpy.histogram`; pending if the bins are given, or their number and range."""
-    given = isinstance(bins, (list, tuple, np.ndarray, Tensor))
-    if type(a) is Tensor and (given or type(bins) is int and range is not None) and type(weights) is not list:
-        real = looked_at(bins)
-        edges = np.histogram_bin_edges(np.ones(1, a._value.dtype), real, range)  # raises what NumPy raises
-        if a._value.dtype.kind in "iuf" and edges.dtype.char in NUMERIC:
-            found = _HISTOGRAM.pending((a, real, range, density, weights), {}, _getframe(1))
-            if found is not lazy.NOW:
-                return found, bins if type(bins) is Tensor else wrap(edges)
-    return _histogram(a, bins, range, density, weights)
 
 
 WRITES: dict[str, Callable[..., Any]] = {
     **{f.__name__: _writing(f) for f in (copyto, put, putmask, place, put_along_axis, fill_diagonal)},
-    "histogram": histogram,
+    "nan_to_num": _writing(nan_to_num, True), **HISTOGRAMS,
 }
 """What this file has in place of NumPy's functions, by name."""
 

@@ -22,6 +22,7 @@ from . import lazy
 from .build import at_line, record
 from .handle import Tensor, read, tensor, unwrapped, wrap_all
 from .inplace import looked_at
+from .sampling import hushed
 from .scalar import Scalar, scalar
 
 _ndarray = np.ndarray
@@ -57,13 +58,13 @@ class Reduction:
         found = self.known.get(key)
         if found is None:
             options = {k: v for k, v in arguments if k != "ddof"}
-            with np.errstate(all="ignore"):
+            with hushed() as given, np.errstate(all="ignore"):
                 sample = self.fn(np.ones((1,) * ndim, dtype), **options)
             axis = options.get("axis", 0 if "." in self.name else None)
             axes = tuple(range(ndim)) if axis is None else tuple(sorted(
                 x % ndim if ndim else 0 for x in (axis if isinstance(axis, tuple) else (axis,))))
             found = Rule(sample.dtype, axes if ndim else (), arguments or None,
-                         dtype.char in NUMERIC and sample.dtype.char in NUMERIC)
+                         dtype.char in NUMERIC and sample.dtype.char in NUMERIC and not given)
             if len(self.known) > 4096:
                 self.known.clear()
             self.known[key] = found
@@ -249,10 +250,10 @@ def reduce_ufunc(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str,
     out = kwargs.get("out")
     if type(out) is tuple and len(out) == 1 and out[0] is not ...:
         kwargs = {**kwargs, "out": out[0]}
-    if name == "reduce" and ufunc not in RAISE_ON_VALUES and getattr(np, ufunc.__name__, None) is ufunc:
+    if ufunc not in RAISE_ON_VALUES and getattr(np, ufunc.__name__, None) is ufunc:
         found = lazy.of_ufunc(ufunc, name).pending(args, kwargs, frame)
         if found is not lazy.NOW:
             return found
-    return at_once(lambda a, *rest, **options: real(a, *rest, **options), args[0], args[1:], kwargs)
+    return at_once(real, args[0], args[1:], kwargs)
 
 

@@ -9,10 +9,11 @@ that is a view of an operand, gaps, warnings, errors) is answered with None: Num
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
@@ -221,10 +222,17 @@ class _Hushed:
         warnings.filters.remove(self._ENTRY)  # type: ignore[attr-defined]
 
 
+@contextlib.contextmanager
+def hushed() -> Iterator[list[Any]]:
+    """Warnings of a block are collected in the list that it gives; one block at a time."""
+    with _asking, _Hushed() as given:
+        yield given
+
+
 def asked(call: Callable[[list[Any]], Any], samples: list[Any]) -> Any:
     """NumPy's answer for samples, as descriptions and the container; None if nothing can be promised."""
     try:
-        with _asking, _Hushed() as given, np.errstate(all="ignore"):
+        with hushed() as given, np.errstate(all="ignore"):
             result = call(samples)
         if given:
             return None

@@ -11,10 +11,11 @@ from ..hot import native
 from ..ir.dtypes import RAISE_ON_VALUES, only_objects, record_of
 from . import lazy
 from .build import NUMBERS, NotArray, at_line, elementwise, handle, is_pending, is_scalar_like, operand
-from .handle import Tensor, export, signature_of, unwrapped, wrap_all
+from .handle import Tensor, root_of, signature_of, unwrapped, wrap_all, writing_of
 from .inplace import looked_at, write_ufunc
 from .matrix import matmul
-from .operators import SCALAR_OPERATORS, binary_method, scalar_operation, unary_method
+from .operators import SCALAR_OPERATORS, binary_method, is_count, scalar_operation, unary_method
+from .puts import write_at
 from .reductions import reduce_ufunc
 from .scalar import Scalar
 
@@ -41,14 +42,16 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
             args, out = args[:ufunc.nin], args[ufunc.nin:] + (None,) * (ufunc.nin + ufunc.nout - len(args))
         if type(out) is tuple and ufunc.nout == 1:
             out = out[0] if len(out) == 1 else out
-        options = {k: v for k, v in options.items() if _DEFAULTS.get(k, _getframe) is not v}
+        options = {k: v for k, v in options.items() if _DEFAULTS.get(k, _getframe) is not v and (
+            k != "order" or type(out) is not Tensor)}  # what is written has its order
+    if ufunc is np.matmul and len(args) == 2 and out is None and not options:
+        return matmul(*args, frame, ufunc)
+    if where is True and (ufunc.signature is not None or ufunc.nout != 1 or "order" in options and out is None):
+        found = _as_a_call(ufunc, args, out, options, frame)
+        if found is not lazy.NOW:
+            return found
     if ufunc.signature is not None:
-        if ufunc is np.matmul and len(args) == 2 and out is None and not options:
-            return matmul(*args, frame, ufunc)
-        found = _as_a_call(ufunc, args, kwargs, out, frame)
-        return found if found is not lazy.NOW else _on_real(ufunc, args, out, where, options)
-    if ufunc.nout != 1 and (found := _as_a_call(ufunc, args, kwargs, out, frame)) is not lazy.NOW:
-        return found
+        return _on_real(ufunc, args, out, where, options)
     if len(args) != ufunc.nin or ufunc.nout != 1 or only_objects(ufunc) or not options.keys() <= _LAZY_OPTIONS:
         return _on_real(ufunc, args, out, where, options)
     try:
@@ -63,19 +66,48 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
         if attrs and "dtype" in options:
             attrs = tuple((k, np.dtype(v) if k == "dtype" else v) for k, v in attrs)
             options = dict(attrs)
-        return handle(elementwise(record_of(ufunc), tuple([operand(x) for x in args]), frame, attrs, options))
+        inputs = tuple([operand(x) for x in args])
+        return handle(elementwise(record_of(ufunc), inputs, frame, attrs, options,
+                                  lazy=ufunc is np.power and is_count(*inputs)))
     except NotArray:
         return _on_real(ufunc, args, out, where, options)
 
 
-def _as_a_call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any, frame: Any) -> Any:
-    """One of NumPy's ufuncs of several outputs, or with a signature, as a pending call; NOW if it may not wait."""
+def _as_a_call(ufunc: Any, args: tuple[Any, ...], out: Any, options: dict[str, Any], frame: Any) -> Any:
+    """One of NumPy's ufuncs (of several outputs, with a signature or an order) as a pending call; NOW if it may not
+    wait."""
     known: Any = getattr(np, ufunc.__name__, None)
-    if known is not ufunc or len(args) != ufunc.nin or (
-            out is not None and (type(out) is not tuple or any(o is not None for o in out))) or all(
+    outs = out if type(out) is tuple else (out,)
+    if known is not ufunc or ufunc in RAISE_ON_VALUES or len(args) != ufunc.nin or all(
             is_scalar_like(x) and not is_pending(x) for x in args):
         return lazy.NOW
-    return lazy.of_ufunc(ufunc, "__call__").pending(args, {k: v for k, v in kwargs.items() if k != "out"}, frame)
+    rule = lazy.of_ufunc(ufunc, "__call__")
+    if all(o is None for o in outs):
+        return rule.pending(args, options, frame)
+    if ufunc.nout == 1:
+        return rule.pending(args, {**options, "out": out}, frame)
+    return _into_several(rule, args, outs, options, frame)
+
+
+def _into_several(rule: lazy.Rule, args: tuple[Any, ...], outs: tuple[Any, ...], options: dict[str, Any],
+                  frame: Any) -> Any:
+    """A pending call whose results are then written to the Tensors among `outs`: loops of several outputs are exact,
+    whatever the memory that they write to. NOW if it may not wait."""
+    given = [o for o in outs if o is not None]
+    if any(type(o) is not Tensor or writing_of(o) != 1 for o in given) or len({id(root_of(o)) for o in given}) < len(
+            given):
+        return lazy.NOW
+    found = rule.expected(args, options)
+    if found is None or any(o is not None and (o.dtype is not dtype or o.shape != shape)
+                            for o, (shape, dtype, *_) in zip(outs, found[-1], strict=True)):
+        return lazy.NOW
+    results = rule.pending(args, options, frame)
+    if results is lazy.NOW:
+        return results
+    for o, r in zip(outs, results, strict=True):
+        if o is not None:
+            o[...] = r
+    return tuple([r if o is None else o for o, r in zip(outs, results, strict=True)])
 
 
 def _is_ours(value: Any) -> bool:
@@ -119,7 +151,9 @@ def method(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any],
     if name == "outer" and len(args) == 2:
         return outer(ufunc, *args, kwargs, frame)
     if name == "at":
-        return ufunc.at(export(args[0]) if type(args[0]) is Tensor else args[0], *[_index(x) for x in args[1:]])
+        if type(args[0]) is Tensor and not kwargs and write_at(ufunc, *args):
+            return None
+        return at_line(ufunc.at, (unwrapped(args[0]), *[_index(x) for x in args[1:]]), kwargs)
     if name == "reduceat" and ufunc not in RAISE_ON_VALUES and getattr(np, ufunc.__name__, None) is ufunc:
         found = lazy.of_ufunc(ufunc, name).pending(args, kwargs, frame)
         if found is not lazy.NOW:
@@ -129,8 +163,9 @@ def method(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any],
     options = {k: unwrapped(v) for k, v in kwargs.items()}
     if given is not None:
         lent = unwrapped(given)
-        return _given_back(getattr(ufunc, name)(*[looked_at(x) for x in args], out=lent, **options), given, lent)
-    return wrap_all(getattr(ufunc, name)(*[looked_at(x) for x in args], **options))
+        result = at_line(getattr(ufunc, name), tuple([looked_at(x) for x in args]), {**options, "out": lent})
+        return _given_back(result, given, lent)
+    return wrap_all(at_line(getattr(ufunc, name), tuple([looked_at(x) for x in args]), options))
 
 
 def _index(value: Any) -> Any:
@@ -197,7 +232,7 @@ class ufunc(metaclass=_UfuncType):
         return method(self._real, "accumulate", args, kwargs, _getframe(1))
 
     def reduceat(self, *args: Any, **kwargs: Any) -> Any:
-        """As `numpy.ufunc.reduceat`; runs when written."""
+        """As `numpy.ufunc.reduceat`."""
         return method(self._real, "reduceat", args, kwargs, _getframe(1))
 
     def outer(self, *args: Any, **kwargs: Any) -> Any:
@@ -205,7 +240,7 @@ class ufunc(metaclass=_UfuncType):
         return method(self._real, "outer", args, kwargs, _getframe(1))
 
     def at(self, *args: Any, **kwargs: Any) -> Any:
-        """As `numpy.ufunc.at`; runs when written."""
+        """As `numpy.ufunc.at`; the indices are looked at when it is written."""
         return method(self._real, "at", args, kwargs, _getframe(1))
 
 

@@ -489,11 +489,11 @@ static PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other) {
     if (found == NULL || !PyTuple_CheckExact(found))
         return NULL;
     PyObject *a = mine, *b = other == NULL ? NULL : theirs != NULL ? theirs : other;
-    PyObject *node = method->swapped ? written_node(method->op, b, a, empty_tuple, PyTuple_GET_ITEM(found, 0), depth, 0, 1)
-                                     : written_node(method->op, a, b, empty_tuple, PyTuple_GET_ITEM(found, 0), depth, 0, 1);
+    PyObject *node = written_node(PyTuple_GET_ITEM(found, 0), method->swapped ? b : a, method->swapped ? a : b, empty_tuple,
+                                  PyTuple_GET_ITEM(found, 1), depth, 0, 1);
     if (node == NULL)
         return NULL;
-    PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(found, 1);
+    PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(found, 2);
     PyObject *made = type->tp_alloc(type, 0);
     if (made != NULL)
         SLOT(made, S._node) = Py_NewRef(node);
@@ -732,5 +732,5 @@ METHOD_TYPE(Binary_Type, "Binary", "Binary(op, fast, slow): a binary method; `sl
 METHOD_TYPE(Unary_Type, "Unary", "Unary(op, fast, slow): a unary method; `slow` is the Python function behind it.");
 METHOD_TYPE(Caller_Type, "Caller", "Caller(None, {}, slow): a ufunc's call; `slow` is the Python function behind it.");
 METHOD_TYPE(ScalarMethod_Type, "ScalarMethod",
-            "ScalarMethod(op, fast, slow, fn, swapped): a scalar's method; `fn` is the operator of NumPy's scalars.");
+            "ScalarMethod(None, fast, slow, fn, swapped): a scalar's method; `fn` is the operator of NumPy's scalars.");
 METHOD_TYPE(InPlace_Type, "InPlace", "InPlace(op, fast, slow): an in-place method; `slow` is the Python function behind it.");

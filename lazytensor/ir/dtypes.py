@@ -76,10 +76,13 @@ class UfuncRecord:
         options = {} if wanted is None else {"signature": wanted}
         loop = ufunc.resolve_dtypes((*kinds, *(out,) * ufunc.nout), casting=casting, **options)
         outputs = loop[ufunc.nin:]
-        lazy = all(d.char in NUMERIC for d in loop) and all(_is_numeric(k) for k in kinds)
+        lazy = all(d.char in NUMERIC for d in loop) and all(map(_is_numeric, kinds)) and not any(
+            isinstance(k, np.dtype) and k.kind == "c" != d.kind for k, d in zip(kinds, loop, strict=False)
+        )  # a cast from complex to real warns
         if not lazy:
             lazy = _same_times(kinds, loop)
-        if ufunc in RAISE_ON_VALUES and outputs[0].kind in "iu":
+        if ufunc in RAISE_ON_VALUES and outputs[0].kind in "iu" and not (
+                isinstance(kinds[1], np.dtype) and kinds[1].kind in "ub"):
             lazy = False
         return Resolved(outputs, loop, lazy)
 

@@ -260,7 +260,8 @@ def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
         return _Way("cast", (source.char,), result, None) if ok else None
     if op.step == "where":
         given = [result if isinstance(k, type) else str(k.char) for k in kinds]
-        ok = kinds[0] is not bool and given[0] == "?" and all(may_cast(c, result) for c in given[1:])
+        # NumPy chooses a bool's byte, whatever it is; a kernel has one bit of it
+        ok = kinds[0] is not bool and given[0] == "?" != result and all(may_cast(c, result) for c in given[1:])
         return _Way("where", ("?", result, result), result, None) if ok else None
     if op.kind not in ("elementwise", "scalar") or value.attrs or not isinstance(op.fn, np.ufunc):
         return None

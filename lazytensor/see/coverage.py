@@ -61,7 +61,7 @@ def coverage() -> Coverage:
     --------
     >>> import lazytensor as np
     >>> np.coverage()["sin"].kind, np.coverage()["linalg.inv"]
-    ('lazy', How(kind='when written', why='error'))
+    ('lazy', How(kind='when written', why='error', but=''))
     """
     return Coverage({name: how(real, own, name) for name, real, own in callables()})
 

@@ -1,0 +1,69 @@
+"""Odd arguments: empty, without axes, of the wrong shape, huge, of text, dates and records: NumPy's result or words."""
+
+import numpy as real
+import pytest
+
+from tests.helpers import check_same
+
+# a: text; d: dates; r: records; i: small integers; f: float16; e: empty; x: a matrix of floats; q: in Fortran order
+SOURCES = {
+    "a": real.array(["a", "bc"]), "s": real.array([b"x", b"yz"]), "d": real.array(["2020-01-01", "NaT"], "M8[D]"),
+    "r": real.array([(1, 2.5), (3, 4.5)], "i4,f8"), "i": real.array([3, 1, 2], "i1"), "h": real.array([1.5, 2.5], "f2"),
+    "e": real.zeros((0, 3)), "x": real.arange(6.0).reshape(2, 3), "z": real.array(True), "o": real.zeros(3),
+    "q": real.asfortranarray(real.arange(6.0).reshape(2, 3)), "n": real.array([real.nan, 1, real.inf]),
+    "m": real.array([1, 2, 3], "m8[s]"), "u": real.array([1, 2], "u1"),
+}
+ROWS = """
+np.dstack(a); np.vstack(a); np.take(a, 1); np.hstack(s, dtype=complex, casting='unsafe'); np.hstack(a)
+np.repeat(a, 2); np.transpose(x, []); np.transpose(x, ()); np.transpose(x, [1, 0])
+np.percentile(n, np.longdouble('3.0')); np.percentile(x, np.longdouble('3.0')); np.nanpercentile(x, q)
+np.putmask(h, d, e); np.place(h, d, e); np.histogram(i, range=(real.nan, 1), weights=u)
+np.histogram(i, bins=[2, 1], weights=u); np.histogram(i, [2, 1]); np.nan_to_num(z, False); np.nan_to_num(i, False)
+np.nan_to_num(x[0, 0:1][0], False); np.greater(m, -2**65); m > 2**70; np.arctan(-7, out=o, casting='no')
+np.log10(2**70, out=o, casting='unsafe'); np.add(1, 2, out=o); np.less(2**70, i); np.searchsorted([], d)
+np.searchsorted(d, d); np.asarray(x, float, order='F', copy=False); np.array(r, 'f4', copy=False)
+np.array(x, 'f4', copy=False); np.asanyarray(x, order='F', copy=False); np.logical_or(i, 2**64 - 1); i & 2**70
+np.logical_and(2**64, x); np.take_along_axis([1, 2, 3], i % 2, 0); np.take_along_axis(x, [[0], [1]], 1)
+np.select([x > 1, [True]], [x, 1]); np.choose([0, 1], [i]); np.ravel(q.T, 'K'); np.clip(i, -200, 300)
+np.clip(i, 2, 300); np.clip(u, -1, 1); np.clip(i, None, 1000); i.clip(-1000, 2); np.unstack(z); np.unstack(e)
+np.broadcast_arrays(x, i, u); np.meshgrid(i, u, copy=False, indexing='x'); np.atleast_2d(); np.add.at(x, 5, 1)
+np.add.at(i, [0, 1], 2.5); np.add.at(x, ([0, 1], [0]), [1, 2]); np.add.at(x, 0, i); np.full((2, -1), i.sum())
+np.full_like(i, x[0]); np.dot(i); np.linspace(i[0:1].sum(), 5, -1); np.linspace(0, i.sum(), 2.5)
+np.sum(x, axis=0, out=u); np.cumsum(x, out=o); np.array([i, x]); np.array([i, i.sum()]); np.array([i.sum(), 'a'])
+np.array([i.sum(), None]); np.array([i.sum(), 2**70]); np.array([i.sum(), 1.5], dtype='i1')
+np.array([[i.sum(), 1], [2]]); np.array([x.sum(), 1j]); x[:, [5]]; x[[0, 1], [5, 1]]; x[[[0], [1]], [0, 1]]
+x[:, [True, False, True]]; x[[True], [0, 1]]; x[d]; x[[]]; x[..., [0], :]; e[[], :]; x[1.5]
+x.__setitem__([0, 5], 1); x.__setitem__([0, 1], i); x.__setitem__([0, 1], u); r.__setitem__('f0', i)
+r.__setitem__('g', 1); r.__setitem__('f1', [1, 2]); r.__setitem__('f0', 'a'); np.histogram2d(i, u, [[0, 1], [1, 0]])
+np.histogramdd(x, [[0, 1]]); np.r_[i, x]; np.c_[i, u]; np.r_['a', i]; np.polyadd(x, i); np.nanargmax(n[:1])
+np.linalg.norm(n[None], 2); np.linalg.qr(i); np.cov(x, fweights=[1, 2]); np.cov(x, aweights=[1, -1, 2])
+np.sort(x, kind='stable', stable=True); x.partition(5); x.partition([0, 1]); np.matmul(x, x, out=x)
+x.__imatmul__(x); divmod(i.sum(), 0); i.sum() ** -1; np.apply_along_axis(lambda v: v[::-1] * v[1:, None], 0, x)
+np.apply_along_axis(len, 5, x); np.imag(x); x.byteswap()
+"""
+TABLE = [pytest.param(row.strip(), id=row.strip()) for line in ROWS.strip().splitlines() for row in line.split("; ")]
+
+
+def test_a_list_that_holds_itself():
+    def program(np):
+        itself = []
+        itself.append(itself)
+        found = np.array([itself, itself], dtype=object)
+        try:
+            np.array([np.arange(3).sum(), itself])
+        except ValueError as error:
+            return found.shape, str(error)
+
+    check_same(program)
+
+
+@pytest.mark.parametrize("pending", [False, True])
+@pytest.mark.parametrize("row", TABLE)
+def test_result_or_words_are_numpys(row, pending):
+    names = [name for name in SOURCES if name in compile(row, "", "eval").co_names + compile(
+        f"lambda: ({row})", "", "eval").co_consts[0].co_names]
+    program = eval(f"lambda np, {', '.join(names)}: ({row})" if not pending else
+                   f"lambda np, {', '.join(names)}: (lambda {', '.join(names)}: ({row}))("
+                   f"{', '.join(f'{name}.copy({chr(75)!r})' for name in names)})", {"real": real})
+    with real.errstate(all="ignore"):
+        check_same(program, *[SOURCES[name] for name in names], messages=True)

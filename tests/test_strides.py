@@ -1,0 +1,62 @@
+"""Strides and flags are NumPy's to the last axis, also along axes of length 1, where nothing steps."""
+
+import random
+
+import numpy as real
+import pytest
+
+from tests.helpers import fresh, module_under_test
+from tests.test_lazy_functions import rows
+
+CALLS = """
+x+y; x*2; -x; np.sqrt(x); np.add(x,y); np.where(x>y,x,y); x.copy(); x.copy('K'); x.copy('A'); x.astype('f4')
+x.astype('f4',order='A'); x.sum(0); x.sum(-1); x.mean(0,keepdims=True); x.max(1); x.cumsum(0); x.std(-1); (x+y)*x
+x.argmax(0); x>y; np.maximum(x,1); np.sort(x,0); np.concatenate([x,y]); np.stack([x,y]); np.clip(x,0,1)
+np.round(x,1); x**2; np.diff(x,axis=0); np.flip(x,0); np.take(x,[0],0); x[[0]]; x[:,[0]]; np.nan_to_num(x)
+np.zeros_like(x); np.ones_like(x); np.full_like(x,2); np.expand_dims(x,0)+y; x.T+y.T; np.cumsum(x,1); x@y.T
+np.einsum('...i,...i->...i',x,y); np.repeat(x,2,0); np.pad(x,1); x.reshape(-1); x.ravel('K'); x.flatten('F')
+np.swapaxes(x,0,1); np.median(x,0); np.var(x,1); np.prod(x,0); np.any(x,0); x.round(); np.fix(x); np.real(x)
+np.divmod(x,3)[0]; np.modf(x)[0]; np.mean(x,(0,1)); np.linalg.norm(x,axis=0); np.array(x); np.asarray(x,order='F')
+np.ascontiguousarray(x); np.require(x,'f4','F'); np.broadcast_arrays(x,y[:1])[1]; np.triu(x); np.insert(x,0,1,0)
+np.delete(x,0,0); np.fft.fft(x); np.gradient(x,axis=0) if x.shape[0]>1 else x; np.add.accumulate(x,1)
+np.add.reduce(x,(0,1)); np.add.reduceat(x,[0],0); np.take_along_axis(x,np.zeros((1,)*x.ndim,int),0)
+np.select([x>y],[x]); np.atleast_3d(x); np.block([[x,y]]); x.swapaxes(0,-1).copy(); x[::-1]; x[None].copy('K')
+np.multiply(x,y,order='F'); np.trapezoid(x,axis=0)
+"""
+
+
+def array(rng, shape, dtype):
+    """An array in a random layout: axes in any order, gaps, steps backwards, repeated elements."""
+    axes = rng.sample(range(len(shape)), len(shape))
+    packed = real.arange(int(real.prod(shape))).astype(dtype).reshape([shape[i] for i in axes])
+    result = packed.transpose(real.argsort(axes))
+    layout = rng.random()
+    if layout < 0.2:
+        return real.zeros([2 * n for n in shape], dtype)[(slice(None, None, 2),) * len(shape)]
+    if layout < 0.3:
+        return result[(slice(None, None, -1),) * len(shape)]
+    if layout < 0.4:
+        return real.broadcast_to(result[..., :1], shape)
+    return real.asfortranarray(result) if layout < 0.5 else result
+
+
+def seen(value):
+    flags = value.flags
+    return value.shape, value.strides, flags.c_contiguous, flags.f_contiguous, flags.owndata
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_strides_are_numpys(seed):
+    np, rng = module_under_test(), random.Random(seed)
+    shape = tuple(rng.choice([1, 1, 2, 3]) for _ in range(rng.choice([2, 2, 3, 3, 4])))
+    other = tuple(1 if rng.random() < 0.15 else n for n in shape)
+    x, y = array(rng, shape, rng.choice(["f8", "f8", "f4", "i4"])), array(rng, other, rng.choice(["f8", "f4"]))
+    for line in CALLS.strip().splitlines():
+        for row in rows(line, ""):
+            try:
+                expected = eval(row, {"np": real, "x": x, "y": y})
+            except (ValueError, IndexError):
+                continue
+            found = eval(row, {"np": np, "x": fresh(x, np), "y": fresh(y, np)})
+            if isinstance(expected, real.ndarray) and 0 not in expected.shape:
+                assert seen(found) == seen(expected), (row, shape, x.strides, other, y.strides)
