@@ -107,10 +107,7 @@ class _Eager(_ndarray):
 
 
 TAKERS: dict[tuple[str, str], Any] = {
-    ("einops._backends", "is_appropriate_type"): _ndarray, ("pandas.core.common", "is_bool_indexer"): _ndarray,
-    ("pandas.core.algorithms", "_ensure_arraylike"): _ndarray, ("pandas.core.algorithms", "factorize"): _ndarray,
-    ("pandas.core.groupby.grouper", "__init__"): _ndarray, ("h5py._hl.selections", "select"): _ndarray,
-    ("h5py._hl.selections", "from_mask"): _ndarray, ("matplotlib.cbook", "_reshape_2D"): _ndarray,
+    ("einops._backends", "is_appropriate_type"): _ndarray, ("matplotlib.cbook", "_reshape_2D"): _ndarray,
     ("scipy.sparse.linalg._interface", "aslinearoperator"): _ndarray, ("scipy.sparse._sputils", "isdense"): _ndarray,
     ("sklearn.model_selection._search", "__init__"): _ndarray, ("xarray.core.variable", "as_compatible_data"): _generic,
 }
