@@ -206,14 +206,19 @@ def test_weak_references_and_lifetime():
     assert_same(real.arange(5.0) * 2, out)
 
 
-def test_class_of_an_array():
+def test_class_of_an_array_is_what_the_author_of_a_module_knows():
     np = module_under_test()
     t = np.arange(3) * 2
-    assert t.__class__ is np.ndarray is type(t) and not isinstance(t, (int, float, str, list))
-    exec_as = {"__name__": "einops._backends", "numpy": real, "t": t}
-    for name in ("is_appropriate_type", "other"):
-        exec(f"def {name}(): return isinstance(t, numpy.ndarray)", exec_as)
-    assert exec_as["is_appropriate_type"]() and exec_as["other"]() is isinstance(t, real.ndarray)
+    source = "def found(): return t.__class__, isinstance(t, numpy.ndarray), isinstance(t, (int, float, str, list))"
+    rooms = {"a_program": (np, {"np": np, "numpy": real}), "a_library": (real, {"np": real}),
+             "a_library_with_a_name": (real, {"ndarray": real.ndarray}), "einops._backends": (real, {}),
+             "numpy.lib._made_up": (np, {"np": real})}  # fmt: skip
+    for name, (known, held) in rooms.items():
+        scope = {"__name__": name, "t": t, **held}
+        exec(source, scope)
+        scope["numpy"] = real
+        assert scope["found"]() == (known.ndarray, known is real, False), name
+    assert type(t) is np.ndarray and isinstance(t, np.ndarray) and isinstance(real.zeros(1), np.ndarray)
 
 
 def test_broadcast_arrays_give_no_warning():

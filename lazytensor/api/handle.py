@@ -105,11 +105,16 @@ class _Eager(_ndarray):
                             **{k: _ndarray if a is Tensor else a for k, a in kwargs.items()})
 
 
-_CLASS_IN: dict[str, Any] = {"numpy": None, "numpy.ctypeslib": _ndarray, "einops": _ndarray, "pandas": None, "h5py": None,
-                             "lazytensor": None}
-"""What a Tensor's `__class__` is in the code of a package, or of a part of it: None is the Tensor's own. NumPy asks for a
-real array itself. pandas and h5py ask further in C; there nothing of ours arrives (`border.py`). einops holds NumPy in an
-object of its own."""
+_CLASS_IN: dict[str, Any] = {
+    "lazytensor": None, "numpy": None, "numpy.ctypeslib": _ndarray, "einops": _ndarray, "pandas": None, "h5py": None,
+    "xarray.core.variable": np.generic, "sklearn.utils._unique": None,
+}
+"""What a Tensor's `__class__` is in the code of a package, or of a part of it; None is the Tensor's own.
+
+NumPy asks for a real array itself; pandas and h5py ask in C, so there nothing of ours arrives (`border.py`). einops
+holds NumPy in an object of its own. xarray keeps whatever says that it is like an array, NumPy's scalars aside, which it
+makes arrays of first. scikit-learn keeps sorted labels aside for NumPy's arrays, which the array API has unsorted.
+"""
 _answers: dict[str, Any] = {}
 
 
