@@ -1,6 +1,7 @@
-"""Typical operations of pandas whose arguments are arrays or lazy scalars: statements, then an expression, split at "; ".
+"""Typical operations of pandas whose arguments are arrays or lazy scalars.
 
-They are split at " ; ", and given a DataFrame `d` of floats with columns a, b, c, one of mixed dtypes `e`, a Series `S`, and arrays.
+Programs are split at " ; ", and their statements, the last of which is an expression, at "; ". They are given a
+DataFrame `d` of floats with columns a, b, c, one of mixed dtypes `e`, three Series and arrays.
 """
 
 GIVEN = {

@@ -6,14 +6,14 @@ NumPy's scalars for lazy ones; what it calls back gives it such too. Calls that 
 pass through untouched: inside, everything is real already.
 
 Libraries that only ask `isinstance(x, numpy.ndarray)` in Python, and then do with anything like an array, need no
-border: see `ANSWERS` in `handle.py`.
+border: see `_class_in` in `handle.py`.
 """
 
 from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any, NamedTuple
 
@@ -107,11 +107,11 @@ class Library:
                 continue
             if not self.has(value.__module__):
                 continue
-            function = self.wrapped(value)
+            function: Any = self.wrapped(value)
             setattr(module, name, function)
-            home = vars(sys.modules.get(value.__module__, module))
-            if type(value) is types.FunctionType and home.get(value.__name__) is value:
-                home[value.__name__] = function  # where pickle looks for it
+            home = vars(sys.modules.get(str(value.__module__), module))
+            if type(value) is types.FunctionType and home.get(function.__name__) is value:
+                home[function.__name__] = function  # where pickle looks for it
             else:
                 function.__module__ = module.__name__
 
@@ -134,7 +134,7 @@ def open_border(name: str) -> None:
     library = Library(name.partition(".")[0], border)
     public = [kind for part in border.classes if part in sys.modules for kind in vars(sys.modules[part]).values()
               if isinstance(kind, type) and not issubclass(kind, BaseException)]
-    for kind in {base for kind in public for base in kind.__mro__ if library.has(base.__module__)}:
+    for kind in {base for listed in public for base in listed.__mro__ if library.has(base.__module__)}:
         library.open_class(kind)
     for part in border.functions:
         if part in sys.modules:
@@ -155,13 +155,14 @@ class Watch:
         specs: Iterator[Any] = (finder.find_spec(fullname, path, target) for finder in list(sys.meta_path)
                                 if finder is not Watch and hasattr(finder, "find_spec"))
         spec: ModuleSpec | None = next((found for found in specs if found is not None), None)
-        if spec is not None and hasattr(spec.loader, "exec_module"):
-            load = spec.loader.exec_module
+        loader: Any = None if spec is None else spec.loader
+        if hasattr(loader, "exec_module"):
+            load = loader.exec_module
 
             def exec_module(module: types.ModuleType) -> None:
                 load(module)
                 open_border(fullname)
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+            loader.exec_module = exec_module
         return spec
 
 
@@ -171,4 +172,4 @@ def install() -> None:
         if name in sys.modules:
             open_border(name)
     if Watch not in sys.meta_path:
-        sys.meta_path.insert(0, Watch)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, Watch)

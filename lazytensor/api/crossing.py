@@ -119,7 +119,7 @@ def make(_fn, _inside, _frame, _real, _back, _engines):
 """
 _MARK = "<frozen importlib._bootstrap>"
 _ENGINES = (None, "python", "cython")
-"""Of pandas's parameter `engine`: any other compiles the function that it is given, which must then be the program's."""
+"""Of pandas's parameter `engine`; any other compiles the function that it is given, which must be the program's."""
 
 
 def crossing(fn: Callable[..., Any], inside: set[str], folder: str, calls_back: bool) -> Callable[..., Any]:

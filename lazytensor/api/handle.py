@@ -111,16 +111,17 @@ _CLASS_IN: dict[str, Any] = {
 }
 """What a Tensor's `__class__` is in the code of a package, or of a part of it; None is the Tensor's own.
 
-NumPy asks for a real array itself; pandas and h5py ask in C, so there nothing of ours arrives (`border.py`). einops
-holds NumPy in an object of its own. xarray keeps whatever says that it is like an array, NumPy's scalars aside, which it
-makes arrays of first. scikit-learn keeps sorted labels aside for NumPy's arrays, which the array API has unsorted.
+NumPy asks for a real array itself; pandas and h5py ask in C, so there nothing of ours arrives (`border.py`). einops has
+NumPy in an object of its own. xarray keeps whatever is like an array, but makes arrays of NumPy's scalars. scikit-learn
+keeps the labels of NumPy's arrays aside, sorted; by the array API, `unique_values` need not sort.
 """
 _answers: dict[str, Any] = {}
 
 
 def _class_in(scope: dict[str, Any]) -> Any:
-    """What a Tensor's `__class__` is in a module, by its namespace: in one that has NumPy and not lazytensor, NumPy's, as
-    its author meant. So `isinstance(t, numpy.ndarray)` holds in libraries, which then do with anything like an array."""
+    """What a Tensor's `__class__` is in a module, by its namespace: where NumPy is known and lazytensor is not, NumPy's.
+
+    So `isinstance(t, numpy.ndarray)` holds in libraries, as their authors meant; they do with anything like an array."""
     name = scope.get("__name__", "")
     known = [part for part in _CLASS_IN if name == part or name.startswith(part + ".")]
     if known:
@@ -157,7 +158,7 @@ class Tensor(metaclass=_ArrayType):
     def __class__(self) -> Any:
         """This class; in modules that know NumPy alone, NumPy's: see `_class_in`."""
         scope = sys._getframe(1).f_globals
-        return _answers.get(scope.get("__name__")) or _class_in(scope)
+        return _answers.get(scope.get("__name__", "")) or _class_in(scope)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         return wrap(_ndarray.__new__(_ndarray, *[unwrapped(a) for a in args],

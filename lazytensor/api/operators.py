@@ -284,8 +284,8 @@ def _declines(value: Any) -> bool:
 
 
 def _is_compiled(kind: type) -> bool:
-    """Whether a class's operators are written in C (pandas's Timestamp): they look for NumPy's own type, so such a class
-    is asked by NumPy, with a real array."""
+    """Whether a class's operators are not written in Python (pandas's Timestamp): they may look for NumPy's own type in
+    C, so such a class is asked by NumPy, with a real array."""
     names = ("__add__", "__radd__", "__mul__", "__rmul__", "__lt__")
     found = [vars(base)[name] for base in kind.__mro__[:-1] for name in names if name in vars(base)]
     return bool(found) and type(found[0]) is not FunctionType
