@@ -142,7 +142,7 @@ def test_callbacks():
     def program(np):
         frame = pd.DataFrame({"k": [0, 0, 1], "v": [1.0, 2.0, 4.0]})
         means = frame.groupby("k").v.agg(lambda x: np.array(x).mean())
-        kept = frame.pipe(lambda d, t: type(t) is np.ndarray, np.ones(2))
+        kept = frame.pipe(lambda d, t: hasattr(t, "realize"), np.ones(2)) == hasattr(np, "realize")
         return means.to_numpy(), str(means.dtype), kept, frame.v.map(lambda x: np.array([x, x]).sum()).to_numpy()
 
     check_same(program)
@@ -172,8 +172,9 @@ def test_what_the_borders_name_is_there():
         pytest.importorskip(name)
         for part in (*border.BORDERS[name].classes, *border.BORDERS[name].functions):
             importlib.import_module(part)
-    kinds = [type(pd.DataFrame().loc), type(pd.DataFrame().iloc), pd.Series, pd.Index, type(pd.Series("a").str),
-             pd.Grouper, type(pd.Series([1]).rolling(1)), type(pd.DataFrame({"a": [1]}).groupby("a")), pd.Categorical, pd.Timestamp]
+    frame = pd.DataFrame({"a": [1]})
+    kinds = [type(frame.loc), type(frame.iloc), pd.Series, pd.Index, type(pd.Series("a").str),
+             pd.Grouper, type(pd.Series([1]).rolling(1)), type(frame.groupby("a")), pd.Categorical, pd.Timestamp]
     assert [kind for kind in kinds if not any(map(is_crossing, _functions(kind)))] == []
 
 

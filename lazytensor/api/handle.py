@@ -119,9 +119,10 @@ _answers: dict[str, Any] = {}
 
 
 def _class_in(scope: dict[str, Any]) -> Any:
-    """What a Tensor's `__class__` is in a module, by its namespace: where NumPy is known and lazytensor is not, NumPy's.
+    """What a Tensor's `__class__` is in a module, by its namespace; if that has NumPy and not lazytensor, NumPy's.
 
-    So `isinstance(t, numpy.ndarray)` holds in libraries, as their authors meant; they do with anything like an array."""
+    So `isinstance(t, numpy.ndarray)` holds in libraries, which then do with anything like an array.
+    """
     name = scope.get("__name__", "")
     known = [part for part in _CLASS_IN if name == part or name.startswith(part + ".")]
     if known:
@@ -130,7 +131,7 @@ def _class_in(scope: dict[str, Any]) -> Any:
         held = {id(value) for value in list(scope.values())}
         ours = Tensor, sys.modules[Tensor.__module__]
         answer = _ndarray if held & {id(np), id(_ndarray)} and held.isdisjoint(map(id, ours)) else Tensor
-    if name != "__main__":
+    if name != "__main__" or answer is Tensor:  # a session may import lazytensor later
         _answers[name] = answer
     return answer
 
