@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any, NamedTuple
 
 from .crossing import crossing, is_crossing
+from .dispatch import HELPERS, prefer_ours
 
 
 class Border(NamedTuple):
@@ -144,13 +145,19 @@ def open_border(name: str) -> None:
 # ---------------------------------------------------------------- when
 
 
+def _completes(module: str) -> Callable[[str], None] | None:
+    """What is to be done when a module has been imported, if anything."""
+    return open_border if module in BORDERS else prefer_ours if module.endswith(HELPERS) else None
+
+
 class Watch:
     """Among Python's finders of modules: opens a border when the library behind it has been imported."""
 
     @staticmethod
     def find_spec(fullname: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         """The spec that the other finders have, with an `exec_module` that also opens the border."""
-        if fullname not in BORDERS:
+        completed = _completes(fullname)
+        if completed is None:
             return None
         specs: Iterator[Any] = (finder.find_spec(fullname, path, target) for finder in list(sys.meta_path)
                                 if finder is not Watch and hasattr(finder, "find_spec"))
@@ -161,15 +168,16 @@ class Watch:
 
             def exec_module(module: types.ModuleType) -> None:
                 load(module)
-                open_border(fullname)
+                completed(fullname)
             loader.exec_module = exec_module
         return spec
 
 
 def install() -> None:
     """Opens the borders of what has been imported, and watches what will be."""
-    for name in BORDERS:
-        if name in sys.modules:
-            open_border(name)
+    for name in list(sys.modules):
+        completed = _completes(name)
+        if completed is not None:
+            completed(name)
     if Watch not in sys.meta_path:
         sys.meta_path.insert(0, Watch)
