@@ -123,7 +123,7 @@ def test_subclasses_of_a_program():
             return (self * weights).to_numpy().sum()
 
     table = Table(lt.ones((2, 2)), scale=(lt.arange(3)).sum())
-    assert table.total(lt.arange(2.0)) == 6.0 and (table.dtypes == float).all()
+    assert table.total(lt.arange(2.0)) == 6.0 and set(map(str, table.dtypes)) == {"float64"}
 
 
 def test_warnings_name_the_line_of_the_program():

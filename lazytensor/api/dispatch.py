@@ -1,7 +1,7 @@
-"""Which namespace of the array API standard SciPy and scikit-learn take for Tensors that come with NumPy's arrays: ours.
+"""The array API namespace that SciPy and scikit-learn take for Tensors that come with NumPy's arrays: ours.
 
-They ask `array_api_compat`, of which each has a copy of its own, and which refuses arrays of two libraries. To a program
-all of them are NumPy's: a filter that SciPy has designed is an ndarray, `x[0]` a `numpy.float64`.
+They ask `array_api_compat`, of which each has a copy of its own, and which refuses arrays of two libraries. To a
+program all are NumPy's: a filter that SciPy has designed is an ndarray, `x[0]` a `numpy.float64`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,24 @@ def _is_ours(x: Any) -> bool:
 
 
 def prefer_ours(name: str) -> None:
-    """Puts in place of a module's `array_namespace`, wherever it is known, one that looks past NumPy's own arrays if there
-    are Tensors too."""
-    real: Any = getattr(sys.modules[name], "array_namespace", None)
-    if real is None or hasattr(real, "__wrapped__"):
-        return
+    """Has a module of helpers look past NumPy's own arrays where there are Tensors too, and know that lazy scalars
+    cannot be written to; wherever its functions are known already."""
+    module = sys.modules[name]
+    for function, replaced in (("array_namespace", _namespace_of), ("is_writeable_array", _writeable)):
+        real: Any = getattr(module, function, None)
+        if real is None or hasattr(real, "__wrapped__"):
+            continue
+        own = functools.wraps(real)(functools.partial(replaced, real))
+        for known in [vars(holder) for holder in list(sys.modules.values()) if hasattr(holder, "__dict__")]:
+            for key in [key for key, value in list(known.items()) if value is real]:
+                known[key] = own
 
-    @functools.wraps(real)
-    def array_namespace(*xs: Any, **options: Any) -> Any:
-        if any(map(_is_ours, xs)):
-            xs = tuple([x for x in xs if not issubclass(type(x), (np.ndarray, np.generic))])
-        return real(*xs, **options)
 
-    for module in list(sys.modules.values()):
-        known = getattr(module, "__dict__", {})
-        for key in [key for key, value in list(known.items()) if value is real]:
-            known[key] = array_namespace
+def _namespace_of(real: Any, *xs: Any, **options: Any) -> Any:
+    if any(map(_is_ours, xs)):
+        xs = tuple([x for x in xs if not issubclass(type(x), (np.ndarray, np.generic))])
+    return real(*xs, **options)
+
+
+def _writeable(real: Any, x: Any) -> bool:
+    return not issubclass(type(x), Scalar) and bool(real(x))

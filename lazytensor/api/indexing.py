@@ -39,6 +39,7 @@ from .handle import (
     is_shared,
     lock_of,
     peek,
+    read,
     root_of,
     steps_of,
     unwrapped,
@@ -47,7 +48,7 @@ from .handle import (
     writing_of,
 )
 from .inplace import change, looked_at, read_only
-from .scalar import Scalar, value_of
+from .scalar import Scalar, scalar, value_of
 
 _getframe = sys._getframe
 _getitem = operator.getitem
@@ -138,6 +139,9 @@ def _general_getitem(self: Any, index: Any) -> Any:
     v = self._value
     if _is_basic(index):
         if not _gives_array(index, v.shape):
+            if not v.shape and index == () and v.dtype.char in NUMERIC and is_pending(self):
+                own = self if v.__class__ is Node else self.copy()
+                return scalar(read(own))
             return wrap((export if v.dtype.names else peek)(self)[index])
         if index == ():
             return self[...] if v.shape else wrap(peek(self)[()])
