@@ -35,7 +35,8 @@ stats.kurtosis(v) ; stats.tmean(v) ; stats.tvar(v) ; stats.pearsonr(v, v ** 2).s
 stats.pearsonr(v, v ** 2).pvalue ; stats.bartlett(v, v * 2).statistic ; stats.chisquare(v + 1).pvalue
 stats.skewtest(xp.arange(20.0)).pvalue ; stats.normaltest(xp.arange(20.0) ** 2).pvalue ; stats.jarque_bera(v).pvalue
 stats.circmean(v) ; stats.levene(v, v * 2).pvalue ; stats.f_oneway(v, v * 2).pvalue
-stats.power_divergence(v + 1).pvalue ; stats.combine_pvalues(v / 10 + 0.01).pvalue ; stats.quantile(v, 0.5) ; stats.gstd(v + 1) ; stats.describe(v).variance
+stats.power_divergence(v + 1).pvalue
+stats.combine_pvalues(v / 10 + 0.01).pvalue ; stats.quantile(v, 0.5) ; stats.gstd(v + 1) ; stats.describe(v).variance
 special.logsumexp(v) ; special.logsumexp(v, b=v) ; special.erf(xp.sum(v)) ; integrate.simpson(v) ; stats.sem(v)
 integrate.trapezoid(v) ; stats.linregress(v, v * 2).slope ; stats.mannwhitneyu(v, v + 1).pvalue ; stats.entropy(v)
 """
