@@ -228,3 +228,39 @@ def test_broadcast_arrays_give_no_warning():
             return [x + 1 for x in np.broadcast_arrays(np.arange(3), np.ones((2, 1)))]
 
     check_same(program)
+
+
+def test_an_array_of_a_lazy_scalar_may_be_written_to():
+    def program(np):
+        x = np.arange(3.0) + 1
+        scalars = x.sum(), (x > 1).any(), (x + 1j).sum(), np.arange(3).max(), x.astype("f4").mean()
+        made = [real.asarray(s) for s in scalars] + [real.array(scalars[0]), real.asarray(scalars[0], dtype="f4")]
+        for array in made:
+            array[...] = 0
+        return made, scalars, [array.flags.writeable for array in made], bytes(memoryview(scalars[0]))
+
+    check_same(program)
+
+
+def test_a_matrix_has_the_layout_of_numpys():
+    def program(np):
+        x = np.arange(6.0).reshape(2, 3) + 1
+        seen = []
+        for v in (x, x.T, x[:, ::2], (x + 1).T, x.sum(), [[x.sum(), 1]]):
+            for m in (np.matrix(v), np.asmatrix(v), np.matrix(v, copy=False), np.matrix(v, dtype="f4"), real.matrix(v)):
+                shared = np.shares_memory(m, v) if type(v) is not list else None
+                seen.append((type(m).__name__, m.strides, m.flags.num, m.tolist(), m.dtype.str, shared))
+        m = np.asmatrix(x)
+        x[0, 0] = 9
+        return seen, m[0, 0], np.bmat([[x], [x]]).strides
+
+    check_same(program)
+
+
+def test_the_base_of_a_flat_iterator_is_the_array():
+    def program(np):
+        x = np.arange(6.0).reshape(2, 3) + 1
+        flat = x.T.flat
+        return x.flat.base is x, flat.base.shape, flat.base.base is x, list(flat)
+
+    check_same(program)

@@ -106,8 +106,8 @@ class _Eager(_ndarray):
 
 
 _CLASS_IN: dict[str, Any] = {
-    "lazytensor": None, "numpy": None, "numpy.ctypeslib": _ndarray, "einops": _ndarray, "pandas": None, "h5py": None,
-    "xarray.core.variable": np.generic, "sklearn.utils._unique": None,
+    "lazytensor": None, "numpy": None, "numpy.ctypeslib": _ndarray, "numpy.matrixlib": _ndarray, "einops": _ndarray,
+    "pandas": None, "h5py": None, "xarray.core.variable": np.generic, "sklearn.utils._unique": None,
 }
 """What a Tensor's `__class__` is in the code of a package, or of a part of it; None is the Tensor's own.
 

@@ -20,7 +20,7 @@ _NO_COLUMNS = 0x80 | 13 << 3
 
 
 def _one_line(code: CodeType) -> CodeType:
-    """The code with all of it on its first line, nowhere in particular: no part of the user's line is to be underlined."""
+    """The code with all of it on its first line, nowhere in particular: no part of a line is to be underlined."""
     units = len(code.co_code) // 2
     lengths = [min(8, units - start) for start in range(0, units, 8)]
     return code.replace(co_linetable=b"".join(bytes((_NO_COLUMNS | length - 1, 0)) for length in lengths))
@@ -43,7 +43,7 @@ def _entry(filename: str, line: int, name: str) -> TracebackType:
         FunctionType(code, {"__name__": "lazytensor.blame"})()
     except ZeroDivisionError as error:
         found: Any = error.__traceback__
-        return found.tb_next  # type: ignore[no-any-return]
+        return found.tb_next
     raise AssertionError("the template does not fail")
 
 
