@@ -25,11 +25,13 @@ class Border(NamedTuple):
     """A library's border: the modules whose classes and functions programs use, and whether it calls functions back.
 
     `classes` are modules whose classes (with what those inherit from) are public, `functions` those whose functions
-    are. Compiled classes keep their operators: those are asked often, and the Tensors' own operators see to them.
+    are, or those of certain `names`. Compiled classes keep their operators: those are asked often, and the Tensors' own
+    operators see to them.
     """
 
     classes: tuple[str, ...]
     functions: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()
     untouched: frozenset[str] = frozenset()
     calls_back: bool = False
 
@@ -42,9 +44,11 @@ BORDERS: dict[str, Border] = {
          "pandas.core.groupby.generic", "pandas.core.groupby.indexing", "pandas.core.indexes.accessors",
          "pandas.core.indexing", "pandas.core.resample", "pandas.core.strings.accessor", "pandas.core.window",
          "pandas.plotting"),
-        ("pandas", "pandas.api.types", "pandas.api.indexers", "pandas.plotting", "pandas.testing"), _PIPE, True),
-    "pandas.io.formats.style": Border(("pandas.io.formats.style",), (), _PIPE, True),
+        ("pandas", "pandas.api.types", "pandas.api.indexers", "pandas.plotting", "pandas.testing"),
+        untouched=_PIPE, calls_back=True),
+    "pandas.io.formats.style": Border(("pandas.io.formats.style",), untouched=_PIPE, calls_back=True),
     "h5py": Border(("h5py",), ("h5py",)),
+    "torch": Border((), ("torch",), frozenset(("asarray", "from_numpy"))),
 }
 """The libraries with a border, and parts of theirs that are imported later, by the module whose import completes it."""
 
@@ -106,7 +110,7 @@ class Library:
         for name, value in list(vars(module).items()):
             if name.startswith("_") or not (_is_function(value) or type(value) is types.BuiltinFunctionType):
                 continue
-            if not self.has(value.__module__):
+            if not (name in self.border.names if self.border.names else self.has(value.__module__)):
                 continue
             function: Any = self.wrapped(value)
             setattr(module, name, function)
