@@ -112,9 +112,9 @@ _CLASS_IN: dict[str, Any] = {
 """What a Tensor's `__class__` is in the code of a package, or of a part of it; None is the Tensor's own.
 
 NumPy asks for a real array itself; pandas and h5py ask in C, so there nothing of ours arrives (`border.py`). JAX takes
-what it does not know for what its `__array__` gives. einops has NumPy in an object of its own. xarray keeps whatever is
-like an array, but makes arrays of NumPy's scalars. scikit-learn keeps the labels of NumPy's arrays aside, sorted; by the
-array API, `unique_values` need not sort.
+what it does not know for what its `__array__` gives. einops has NumPy in an object of its own. xarray keeps what is
+like an array, but makes arrays of NumPy's scalars. scikit-learn keeps the labels of NumPy's arrays aside, sorted; by
+the array API, `unique_values` need not sort.
 """
 _answers: dict[str, Any] = {}
 
