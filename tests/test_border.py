@@ -38,7 +38,8 @@ def test_what_is_not_ours_crosses_as_it_is(value):
 def test_arrays_and_scalars_become_numpys_wherever_they_stand():
     t, s = lt.arange(3.0) + 1, (lt.arange(3) + 1).sum()
     named = inspect.ArgInfo([s], t, None, {})
-    values = [t, s, [t, 1], (s,), {"a": t}, {s: 1}, slice(s, None), [[s], [t]], {s}, named, (x for x in [s, t])]
+    values = [t, s, [t, 1], (s,), {"a": t}, {s: 1}, slice(s, None), [[s], [t]], {s}, named, Pair((s, t)),
+              (x for x in [s, t])]
 
     def types(value):
         if isinstance(value, slice):
@@ -58,6 +59,7 @@ def test_functions_of_ours_are_numpys_and_others_give_real_results():
     ours = functools.partial(lambda n: lt.ones(n))
     assert crossed(ours) is ours
     assert type(crossed(ours, functions=True)(2)) is real.ndarray
+    assert crossed(functools.partial(lt.mean, axis=0), functions=True).func is real.mean
 
 
 def test_a_crossing_has_the_parameters_of_its_function():
@@ -142,8 +144,10 @@ def test_callbacks():
     def program(np):
         frame = pd.DataFrame({"k": [0, 0, 1], "v": [1.0, 2.0, 4.0]})
         means = frame.groupby("k").v.agg(lambda x: np.array(x).mean())
+        named = frame.groupby("k").v.agg([functools.partial(np.sum, axis=0), lambda x: np.array(x).min()])
         kept = frame.pipe(lambda d, t: hasattr(t, "realize"), np.ones(2)) == hasattr(np, "realize")
-        return means.to_numpy(), str(means.dtype), kept, frame.v.map(lambda x: np.array([x, x]).sum()).to_numpy()
+        doubled = frame.v.map(lambda x: np.array([x, x]).sum())
+        return list(named.columns), means.to_numpy(), str(means.dtype), kept, doubled.to_numpy()
 
     check_same(program)
 

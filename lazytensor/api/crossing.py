@@ -26,7 +26,7 @@ _PLAIN = {int, float, complex, bool, str, bytes, type(None), type, np.dtype, np.
 """Types whose values cross as they are; those that have been met and are neither containers nor functions join."""
 _MOST = 4096
 _ROWS = frozenset((list, tuple))
-_FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+_FUNCTIONS = (types.FunctionType, types.MethodType)
 _ITERATORS = (types.GeneratorType, map, filter, zip)
 
 
@@ -60,9 +60,8 @@ def real(value: Any, functions: bool = False) -> Any:
     if kind is slice:
         bounds = value.start, value.stop, value.step
         return value if _PLAIN.issuperset(map(type, bounds)) else slice(*[real(x) for x in bounds])
-    if issubclass(kind, tuple) and hasattr(kind, "_make"):
-        parts = [real(x, functions) for x in value]
-        return value if all(map(operator.is_, parts, value)) else kind._make(parts)
+    if issubclass(kind, (list, tuple)):  # of a class of the program's, which the library takes for a plain one
+        return _collection(value, getattr(kind, "_make", list if issubclass(kind, list) else tuple), functions)
     if kind in _ITERATORS:
         return (real(x, functions) for x in value)
     if callable(value):
@@ -99,6 +98,9 @@ def _numpys_own(value: Any, functions: bool) -> Any:
         return value._real
     if getattr(value, "__module__", "").partition(".")[0] == _PACKAGE and not isinstance(value, type):
         return getattr(value, "__wrapped__", value)
+    if functions and type(value) is functools.partial:
+        inner = _numpys_own(value.func, functions)
+        return value if inner is value.func else functools.partial(inner, *value.args, **value.keywords)
     if not functions or type(value) not in _FUNCTIONS:
         return value
 
