@@ -17,6 +17,7 @@ from numpy import __array_api_version__ as __array_api_version__
 from numpy import __version__ as __version__
 
 from . import errors as errors
+from .api import border as _border
 from .api import namespace as _namespace
 from .api.fallback import realize_all as _realize_all
 from .api.handle import Tensor as Tensor
@@ -27,6 +28,7 @@ from .run.pool import trim as trim
 
 globals().update(_namespace.names())
 _namespace.install()
+_border.install()
 lazytensor_version = VERSION
 __all__ = list(_public)
 

@@ -8,6 +8,7 @@ import collections
 import contextlib
 import copy
 import importlib
+import traceback
 import warnings
 
 import numpy as real
@@ -323,3 +324,9 @@ def assert_stays_pending(fn, source=None):
         assert_same(fn(+source), result)
         if not executed:  # a hook that never fires would let everything pass
             raise AssertionError("reading the result executed no node: the input was not pending, or the hook is dead")
+
+
+def blamed(error):
+    """What the last entry of an error's traceback says: 'file.py, line 3, in f: lazytensor was running ...'."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}, line {last.lineno}, in {last.name}"

@@ -28,6 +28,28 @@ spatial.transform.Rotation.from_rotvec(x[:, :3]).as_matrix() ; interpolate.Cubic
 interpolate.make_interp_spline(xp.arange(7.0), v)(v) ; constants.convert_temperature(v, "C", "K")
 """
 
+WITHOUT_AXES = """
+stats.ttest_1samp(v, 1.0).pvalue ; stats.ttest_1samp(v, v[1]).pvalue ; stats.ttest_1samp(v, xp.sum(v) / 7).statistic
+stats.ttest_ind(v, v + 1).pvalue ; stats.ttest_rel(v, v * 2).pvalue ; stats.variation(v) ; stats.skew(v)
+stats.kurtosis(v) ; stats.tmean(v) ; stats.tvar(v) ; stats.pearsonr(v, v ** 2).statistic ; stats.iqr(v)
+stats.pearsonr(v, v ** 2).pvalue ; stats.bartlett(v, v * 2).statistic ; stats.chisquare(v + 1).pvalue
+stats.skewtest(xp.arange(20.0)).pvalue ; stats.normaltest(xp.arange(20.0) ** 2).pvalue ; stats.jarque_bera(v).pvalue
+stats.circmean(v) ; stats.levene(v, v * 2).pvalue ; stats.f_oneway(v, v * 2).pvalue
+stats.power_divergence(v + 1).pvalue
+stats.combine_pvalues(v / 10 + 0.01).pvalue ; stats.quantile(v, 0.5) ; stats.gstd(v + 1) ; stats.describe(v).variance
+special.logsumexp(v) ; special.logsumexp(v, b=v) ; special.erf(xp.sum(v)) ; integrate.simpson(v) ; stats.sem(v)
+integrate.trapezoid(v) ; stats.linregress(v, v * 2).slope ; stats.mannwhitneyu(v, v + 1).pvalue ; stats.entropy(v)
+"""
+"""Calls whose results have no axes: lazy scalars, or NumPy's own where nothing is left to compute."""
+
+MIXED = """
+signal.sosfilt(signal.butter(2, 0.3, output="sos"), v) ; signal.lfilter([1.0], [1.0, 0.5], v)
+signal.sosfiltfilt(signal.butter(2, 0.3, output="sos"), xp.arange(30.0)) ; stats.lmoment(v)
+signal.filtfilt([1.0], [1.0, 0.5], xp.arange(30.0)) ; stats.ttest_1samp(x, real.ones(4)).pvalue
+stats.ttest_ind(x, real.ones((3, 4))).pvalue ; special.xlogy(x, real.arange(4.0)) ; signal.convolve(v, real.ones(3))
+"""
+"""Calls with NumPy's own arrays, or lists, besides Tensors."""
+
 SKLEARN = """
 linear_model.Ridge(solver="svd").fit(X, X[:, 0]).predict(X) ; linear_model.Ridge(solver="svd").fit(X, X[:, 0]).coef_
 linear_model.RidgeClassifier(solver="svd").fit(X, y).predict(X) ; linear_model.RidgeCV().fit(X, X[:, 0]).predict(X)
@@ -52,13 +74,13 @@ ROOMS = {
 
 def calls(library):
     """The calls of a library's table."""
-    table = SCIPY if library == "scipy" else SKLEARN
-    return [call.strip() for line in table.strip().splitlines() for call in line.split(" ; ")]
+    table = SCIPY + WITHOUT_AXES + MIXED if library == "scipy" else SKLEARN
+    return [call.strip() for line in table.strip().splitlines() if line for call in line.split(" ; ")]
 
 
 def arrays(xp):
     X = xp.sin(xp.reshape(xp.arange(120.0), (30, 4))) * 2 + xp.arange(30.0)[:, None] / 20
-    return {"xp": xp, "x": xp.reshape(xp.arange(12.0), (3, 4)) + 1, "v": xp.linspace(0, 1, 7) * 2,
+    return {"xp": xp, "real": real, "x": xp.reshape(xp.arange(12.0), (3, 4)) + 1, "v": xp.linspace(0, 1, 7) * 2,
             "X": X, "y": xp.astype(X[:, 0] > X[:, 1], xp.int64)}  # fmt: skip
 
 

@@ -1,11 +1,13 @@
 """Failures: raised where NumPy raises, explained when they come later, and nothing but right values afterwards."""
 
 import contextlib
+import doctest
 import pathlib
 import re
 import subprocess
 import sys
 import textwrap
+import traceback
 
 import numpy as real
 import pytest
@@ -14,7 +16,7 @@ import lazytensor
 from lazytensor import compile as pipeline
 from lazytensor.errors import LostValueError, SettingError
 from lazytensor.ir.dtypes import record_of
-from tests.helpers import assert_same, check_same, module_under_test
+from tests.helpers import assert_same, blamed, check_same, module_under_test
 
 HERE = pathlib.Path(__file__).name
 ROOT = str(pathlib.Path(lazytensor.__file__).parent.parent)
@@ -95,13 +97,13 @@ def test_failure_while_running_names_operation_operands_and_line(exp, program, m
         result = program(np)
         with exp.after(0, type(error)(*error.args)), pytest.raises(type(error)) as caught:
             result.realize()
-        note, = caught.value.__notes__
-        assert f"exp({operand})" in note
-        assert f"{HERE}, line {line_of(marker)}, in {program.__name__}" in note
+        place = blamed(caught.value)
+        assert f": lazytensor was running exp({operand}), written here" in place
+        assert f"{HERE}, line {line_of(marker)}, in {program.__name__}" in place
         program(np).realize()
 
 
-def test_note_is_printed_in_the_traceback(tmp_path):
+def test_the_place_is_printed_in_the_traceback(tmp_path):
     script = """
         import lazytensor as np
         from lazytensor.ir.dtypes import record_of
@@ -115,8 +117,8 @@ def test_note_is_printed_in_the_traceback(tmp_path):
     path = tmp_path / "script.py"
     path.write_text(textwrap.dedent(script).lstrip("\n"))
     out = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, env={"PYTHONPATH": ROOT})
-    assert "MemoryError: no more\nlazytensor was running exp(float64[3])" in out.stderr
-    assert f"{path}, line 5, in <module>" in out.stderr
+    place = f'  File "{path}", line 5, in <module>: lazytensor was running exp(float64[3]), written here'
+    assert out.stderr.endswith(f"{place}\n    y = np.exp(x, dtype='f4')\nMemoryError: no more\n")
     assert re.search(r'script\.py", line 8, in <module>\n\s+print\(y\)', out.stderr)
 
 
@@ -397,3 +399,29 @@ def test_mistakes_in_the_environment_are_told_at_import(variable, value, monkeyp
     monkeypatch.setenv(variable, value)
     out = subprocess.run([sys.executable, "-c", "import lazytensor"], capture_output=True, text=True)
     assert out.returncode == 1 and "SettingError" in out.stderr and repr(value) in out.stderr
+
+
+def test_what_an_exception_prints_is_numpys():
+    """doctest compares the last lines that an exception prints."""
+    text = """
+    >>> x = np.arange(3.0) + 1
+    >>> with np.errstate(all="raise"):
+    ...     x / 0
+    Traceback (most recent call last):
+    FloatingPointError: divide by zero encountered in divide
+    >>> np.linalg.inv(np.zeros((2, 2)) + 0)
+    Traceback (most recent call last):
+    numpy.linalg.LinAlgError: Singular matrix
+    """
+    np = module_under_test()
+    test = doctest.DocTestParser().get_doctest(text, {"np": np}, "example", None, 0)
+    assert doctest.DocTestRunner(optionflags=0).run(test).failed == 0
+
+    def program(np):
+        try:
+            with np.errstate(all="raise"):
+                np.log(np.arange(3.0) * 1)
+        except FloatingPointError as error:
+            return traceback.format_exception_only(error), getattr(error, "__notes__", None), error.__cause__
+
+    check_same(program)

@@ -206,14 +206,19 @@ def test_weak_references_and_lifetime():
     assert_same(real.arange(5.0) * 2, out)
 
 
-def test_class_of_an_array():
+def test_class_of_an_array_is_what_the_author_of_a_module_knows():
     np = module_under_test()
     t = np.arange(3) * 2
-    assert t.__class__ is np.ndarray is type(t) and not isinstance(t, (int, float, str, list))
-    exec_as = {"__name__": "einops._backends", "numpy": real, "t": t}
-    for name in ("is_appropriate_type", "other"):
-        exec(f"def {name}(): return isinstance(t, numpy.ndarray)", exec_as)
-    assert exec_as["is_appropriate_type"]() and exec_as["other"]() is isinstance(t, real.ndarray)
+    source = "def found(): return t.__class__, isinstance(t, numpy.ndarray), isinstance(t, (int, float, str, list))"
+    rooms = {"a_program": (np, {"np": np, "numpy": real}), "a_library": (real, {"np": real}),
+             "a_library_with_a_name": (real, {"ndarray": real.ndarray}), "einops._backends": (real, {}),
+             "numpy.lib._made_up": (np, {"np": real})}  # fmt: skip
+    for name, (known, held) in rooms.items():
+        scope = {"__name__": name, "t": t, **held}
+        exec(source, scope)
+        scope["numpy"] = real
+        assert scope["found"]() == (known.ndarray, known is real, False), name
+    assert type(t) is np.ndarray and isinstance(t, np.ndarray) and isinstance(real.zeros(1), np.ndarray)
 
 
 def test_broadcast_arrays_give_no_warning():
@@ -221,5 +226,41 @@ def test_broadcast_arrays_give_no_warning():
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             return [x + 1 for x in np.broadcast_arrays(np.arange(3), np.ones((2, 1)))]
+
+    check_same(program)
+
+
+def test_an_array_of_a_lazy_scalar_may_be_written_to():
+    def program(np):
+        x = np.arange(3.0) + 1
+        scalars = x.sum(), (x > 1).any(), (x + 1j).sum(), np.arange(3).max(), x.astype("f4").mean()
+        made = [real.asarray(s) for s in scalars] + [real.array(scalars[0]), real.asarray(scalars[0], dtype="f4")]
+        for array in made:
+            array[...] = 0
+        return made, scalars, [array.flags.writeable for array in made], bytes(memoryview(scalars[0]))
+
+    check_same(program)
+
+
+def test_a_matrix_has_the_layout_of_numpys():
+    def program(np):
+        x = np.arange(6.0).reshape(2, 3) + 1
+        seen = []
+        for v in (x, x.T, x[:, ::2], (x + 1).T, x.sum(), [[x.sum(), 1]]):
+            for m in (np.matrix(v), np.asmatrix(v), np.matrix(v, copy=False), np.matrix(v, dtype="f4"), real.matrix(v)):
+                shared = np.shares_memory(m, v) if type(v) is not list else None
+                seen.append((type(m).__name__, m.strides, m.flags.num, m.tolist(), m.dtype.str, shared))
+        m = np.asmatrix(x)
+        x[0, 0] = 9
+        return seen, m[0, 0], np.bmat([[x], [x]]).strides
+
+    check_same(program)
+
+
+def test_the_base_of_a_flat_iterator_is_the_array():
+    def program(np):
+        x = np.arange(6.0).reshape(2, 3) + 1
+        flat = x.T.flat
+        return x.flat.base is x, flat.base.shape, flat.base.base is x, list(flat)
 
     check_same(program)

@@ -313,3 +313,18 @@ def test_a_longdouble_in_a_sequence_keeps_all_its_bits():
         pending = np.array(third)
         write(np, got, pending @ pending)
         assert same_bits(expected, real.asarray(got))
+
+
+def test_the_element_of_an_array_without_axes_stays_pending():
+    def program(np):
+        t = np.where(np.arange(1.0).sum() < 1, np.arange(3.0).sum(), 2.0)
+        element = t[()]
+        view = (np.arange(1.0) + 1).reshape(())
+        seen = view[()]
+        t[...] = view[...] = 9
+        return element, seen, t, view, isinstance(element, real.float64)
+
+    check_same(program)
+    np = module_under_test()
+    t = (np.arange(1.0) + 1).reshape(())
+    assert not hasattr(np, "realize") or t[()]._node.buffer is None

@@ -301,7 +301,7 @@ def test_lost_leaf_raises_its_cause():
     del x
     with pytest.raises(Fuse) as caught:
         run(y, z)
-    assert "was running fails" in caught.value.__notes__[0]
+    assert not hasattr(caught.value, "__notes__")
     with pytest.raises((Fuse, LostValueError)) as lost:
         run(y, z)
     assert caught.value in (lost.value, lost.value.__cause__)

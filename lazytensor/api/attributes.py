@@ -130,10 +130,10 @@ class Flags:
 class FlatIterator:
     """What ``t.flat`` gives: NumPy's `flatiter` over the array's memory, which takes and gives Tensors."""
 
-    __slots__ = ("_real",)
+    __slots__ = ("_real", "base")
 
-    def __init__(self, real: Any) -> None:
-        self._real = real
+    def __init__(self, base: Any) -> None:
+        self._real, self.base = export(base).flat, base
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -373,7 +373,7 @@ _SIMPLE: dict[str, Any] = {
     "nbytes": (lambda t: prod(t._value.shape) * t._value.dtype.itemsize, None),
     "flags": (Flags, None), "base": (_get_base, None), "T": (_get_transposed, None),
     "mT": (_get_matrix_transposed, None), "real": (_get_real, _set_real), "imag": (_get_imag, _set_imag),
-    "flat": (lambda t: FlatIterator(export(t).flat), _set_flat), "data": (lambda t: export(t).data, None),
+    "flat": (lambda t: FlatIterator(t), _set_flat), "data": (lambda t: export(t).data, None),
     "ctypes": (_get_ctypes, None), "device": (lambda t: "cpu", None),
     "__array_interface__": (_address("__array_interface__"), None),
     "__array_struct__": (_address("__array_struct__"), None),

@@ -10,6 +10,8 @@ import ctypes
 import sys
 from typing import Any
 
+import numpy as np
+
 from .handle import Tensor, export, swallowed
 from .scalar import Scalar
 from .scalar import value_of as scalar_value
@@ -24,7 +26,9 @@ def _memory(t: Any) -> Any:
     dtype = t._node.dtype if lazy_scalar else t._value.dtype
     if dtype.char not in EXACT:
         raise TypeError(f"memoryview: a Tensor of dtype {dtype} has no buffer; use memoryview(t.numpy())")
-    return scalar_value(t) if lazy_scalar else export(t)
+    if lazy_scalar:  # in a copy: NumPy, which makes a new array of a scalar, would have it read-only
+        return np.array(scalar_value(t))
+    return export(t)
 
 
 def _python_buffer(self: Any, flags: int, /) -> memoryview:

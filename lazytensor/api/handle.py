@@ -37,7 +37,6 @@ WRITEABLE = 1024
 WARNS = 2
 """What `writeable` is of what `broadcast_arrays` gives: it may be written to, with a warning the first time."""
 _ndarray: Any = np.ndarray
-_generic = np.generic
 
 
 class View:
@@ -107,16 +106,36 @@ class _Eager(_ndarray):
                             **{k: _ndarray if a is Tensor else a for k, a in kwargs.items()})
 
 
-TAKERS: dict[tuple[str, str], Any] = {
-    ("einops._backends", "is_appropriate_type"): _ndarray, ("pandas.core.common", "is_bool_indexer"): _ndarray,
-    ("pandas.core.algorithms", "_ensure_arraylike"): _ndarray, ("pandas.core.algorithms", "factorize"): _ndarray,
-    ("pandas.core.groupby.grouper", "__init__"): _ndarray, ("h5py._hl.selections", "select"): _ndarray,
-    ("h5py._hl.selections", "from_mask"): _ndarray, ("matplotlib.cbook", "_reshape_2D"): _ndarray,
-    ("scipy.sparse.linalg._interface", "aslinearoperator"): _ndarray, ("scipy.sparse._sputils", "isdense"): _ndarray,
-    ("sklearn.model_selection._search", "__init__"): _ndarray, ("xarray.core.variable", "as_compatible_data"): _generic,
+_CLASS_IN: dict[str, Any] = {
+    "lazytensor": None, "numpy": None, "numpy.ctypeslib": _ndarray, "numpy.matrixlib": _ndarray, "einops": _ndarray,
+    "pandas": None, "h5py": None, "jax": None, "xarray.core.variable": np.generic, "sklearn.utils._unique": None,
 }
-"""Functions of other libraries, after their modules, that ask for a type of NumPy's, and then do with anything like it.
+"""What a Tensor's `__class__` is in the code of a package, or of a part of it; None is the Tensor's own.
+
+NumPy asks for a real array itself; pandas and h5py ask in C, so there nothing of ours arrives (`border.py`). JAX takes
+what it does not know for what its `__array__` gives. einops has NumPy in an object of its own. xarray keeps what is
+like an array, but makes arrays of NumPy's scalars. scikit-learn keeps the labels of NumPy's arrays aside, sorted; by
+the array API, `unique_values` need not sort.
 """
+_answers: dict[str, Any] = {}
+
+
+def _class_in(scope: dict[str, Any]) -> Any:
+    """What a Tensor's `__class__` is in a module, by its namespace; if that has NumPy and not lazytensor, NumPy's.
+
+    So `isinstance(t, numpy.ndarray)` holds in libraries, which then do with anything like an array.
+    """
+    name = scope.get("__name__", "")
+    known = [part for part in _CLASS_IN if name == part or name.startswith(part + ".")]
+    if known:
+        answer = _CLASS_IN[max(known, key=len)] or Tensor
+    else:
+        held = {id(value) for value in list(scope.values())}
+        ours = Tensor, sys.modules[Tensor.__module__]
+        answer = _ndarray if held & {id(np), id(_ndarray)} and held.isdisjoint(map(id, ours)) else Tensor
+    if name != "__main__" or answer is Tensor:  # a session may import lazytensor later
+        _answers[name] = answer
+    return answer
 
 
 class Tensor(metaclass=_ArrayType):
@@ -140,9 +159,9 @@ class Tensor(metaclass=_ArrayType):
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        """This class; to `isinstance` in the functions of `TAKERS`, what they ask for."""
-        frame = sys._getframe(1)
-        return TAKERS.get((frame.f_globals.get("__name__", ""), frame.f_code.co_name), Tensor)
+        """This class; in modules that know NumPy alone, NumPy's: see `_class_in`."""
+        scope = sys._getframe(1).f_globals
+        return _answers.get(scope.get("__name__", "")) or _class_in(scope)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         return wrap(_ndarray.__new__(_ndarray, *[unwrapped(a) for a in args],

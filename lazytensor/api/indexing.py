@@ -40,6 +40,7 @@ from .handle import (
     is_shared,
     lock_of,
     peek,
+    read,
     root_of,
     steps_of,
     tensor,
@@ -50,7 +51,7 @@ from .handle import (
 )
 from .inplace import change, looked_at, read_only
 from .relative import relative_view
-from .scalar import Scalar, value_of
+from .scalar import Scalar, scalar, value_of
 
 _getframe = sys._getframe
 _getitem = operator.getitem
@@ -148,6 +149,9 @@ def _general_getitem(self: Any, index: Any) -> Any:
     v = self._value
     if _is_basic(index):
         if not _gives_array(index, v.shape):
+            if not v.shape and index == () and v.dtype.char in NUMERIC and is_pending(self):
+                own = self if v.__class__ is Node else self.copy()
+                return scalar(read(own))
             return wrap((export if v.dtype.names else peek)(self)[index])
         if index == ():
             return self[...] if v.shape else wrap(peek(self)[()])

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from sys import getrefcount
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -278,13 +279,22 @@ def _is_known(kind: type) -> bool:
 
 
 def _declines(value: Any) -> bool:
-    """Whether a value has said that NumPy's operators must leave it alone."""
+    """Whether a value has said that NumPy's operators must leave it alone, and its own take a Tensor as it is."""
     kind = type(value)
     if kind in NUMBERS or kind is Tensor or issubclass(kind, (_ndarray, _generic, Scalar, list, tuple, str)):
         return False
     if hasattr(kind, "__array_ufunc__"):
-        return kind.__array_ufunc__ is None
-    return getattr(value, "__array_priority__", -1.0) > 0 and not hasattr(kind, "__array__")
+        return kind.__array_ufunc__ is None and not _is_compiled(kind)
+    return (getattr(value, "__array_priority__", -1.0) > 0 and not hasattr(kind, "__array__")
+            and not _is_compiled(kind))
+
+
+def _is_compiled(kind: type) -> bool:
+    """Whether a class's operators are not written in Python (pandas's Timestamp): they may look for NumPy's own type in
+    C, so such a class is asked by NumPy, with a real array."""
+    names = ("__add__", "__radd__", "__mul__", "__rmul__", "__lt__")
+    found = [vars(base)[name] for base in kind.__mro__[:-1] for name in names if name in vars(base)]
+    return bool(found) and type(found[0]) is not FunctionType
 
 
 # ---- scalar arithmetic -----------------------------------------------------------------------------------------------

@@ -11,11 +11,12 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy import random as real
 from numpy.random import _pickle
 
 from .fallback import applied, fallback
-from .handle import Tensor, export, peek
+from .handle import Tensor, export, peek, signature_of, unwrapped
 from .laziness import WRITTEN, How, documented
 
 DRAWS = How(WRITTEN, "random")
@@ -23,6 +24,13 @@ DRAWS = How(WRITTEN, "random")
 
 class _Kind(type):
     """`isinstance` holds for NumPy's own generators too, as `isinstance(ndarray, lazytensor.ndarray)` does."""
+
+    @property
+    def __signature__(cls) -> Any:
+        """What `inspect.signature` gives: NumPy's."""
+        if cls not in _KINDS:
+            raise AttributeError("__signature__")
+        return signature_of(cls.__mro__[1])
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, cls.__mro__[1]) if cls in _KINDS else super().__instancecheck__(instance)
@@ -103,17 +111,57 @@ def _attach() -> None:
 _attach()
 
 
+def _seeded(base: Any) -> type:
+    """One of NumPy's bit generators, or its SeedSequence, that takes Tensors and lazy scalars for seeds and keys."""
+    def method(name: str) -> Callable[..., Any]:
+        fn = getattr(base, name)
+
+        @functools.wraps(fn)
+        def seeded(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return applied(fn, (self, *args), kwargs, export)
+        return seeded
+
+    def generate_state(self: Any, n_words: Any, dtype: Any = np.uint32) -> Any:
+        """See `numpy.random.SeedSequence.generate_state`; NumPy's bit generators, who ask too, need a real array."""
+        return base.generate_state(self, unwrapped(n_words), dtype)
+
+    scope: dict[str, Any] = {
+        "__doc__": documented(base.__doc__, DRAWS), "__module__": "lazytensor.random", "__init__": method("__init__")}
+    if issubclass(base, real.BitGenerator):
+        state: Any = base.state
+        scope["state"] = property(state.__get__, lambda self, value: applied(state.__set__, (self, value), {}, peek))
+    scope |= {name: method(name) for name in ("advance", "jumped", "random_raw", "spawn") if hasattr(base, name)}
+    if hasattr(base, "generate_state"):
+        scope["generate_state"] = generate_state
+    kind = _Kind(base.__name__, (base,), scope)
+    _KINDS.add(kind)
+    return kind
+
+
+SEEDED: dict[str, Any] = {name: _seeded(getattr(real, name)) for name in (
+    "MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64", "SeedSequence")}
+
+
+def _random_state_init(self: Any, seed: Any = None) -> None:
+    applied(real.RandomState.__init__, (self, seed), {}, peek)
+
+
+RandomState.__init__ = _random_state_init  # type: ignore[method-assign]
+
+
 @functools.wraps(real.default_rng)
 def default_rng(seed: Any = None) -> Any:
     """See `numpy.random.default_rng`; a generator is given back as it is, as there."""
     if isinstance(seed, real.Generator):
         return seed
-    return Generator(applied(real.default_rng, (seed,), {}, peek).bit_generator)
+    if isinstance(seed, real.BitGenerator):
+        return Generator(seed)
+    return Generator(seed._bit_generator if isinstance(seed, real.RandomState) else SEEDED["PCG64"](seed))
 
 
 default_rng.__module__ = "lazytensor.random"
 default_rng.__doc__ = documented(real.default_rng.__doc__, DRAWS)
 
-RANDOM: dict[str, Any] = {"Generator": Generator, "RandomState": RandomState, "default_rng": default_rng,
+RANDOM: dict[str, Any] = {"Generator": Generator, "RandomState": RandomState, "default_rng": default_rng, **SEEDED,
                           "shuffle": _shuffling(real.shuffle, 0)}
 """What this file has in place of NumPy's names, by name."""

@@ -265,6 +265,12 @@ static int run_kernel_row(Rows *r, PyObject *record) {
     return done == 0 && slot_or_none(record, R.wait) == zero ? kernel_by_python(r, record) : done;
 }
 
+/* Puts an error back that `explained` may have given a longer traceback. */
+static void raise_again(PyObject *kind, PyObject *error, PyObject *trace) {
+    Py_XDECREF(trace);
+    PyErr_Restore(kind, error, PyException_GetTraceback(error));
+}
+
 static PyObject *failed(Rows *r, PyObject *node) {
     PyObject *kind, *error, *trace;
     PyErr_Fetch(&kind, &error, &trace);
@@ -282,7 +288,7 @@ static PyObject *failed(Rows *r, PyObject *node) {
         Py_XDECREF(result);
     }
     if (result != NULL)
-        PyErr_Restore(kind, error, trace);
+        raise_again(kind, error, trace);
     else {
         Py_XDECREF(kind);
         Py_XDECREF(error);
@@ -441,7 +447,7 @@ static int run_directly(PyObject *node, Floating *state) {
     return 0;
 }
 
-static void add_note(PyObject *node) {
+static void explain(PyObject *node) {
     PyObject *kind, *error, *trace;
     PyErr_Fetch(&kind, &error, &trace);
     PyErr_NormalizeException(&kind, &error, &trace);
@@ -452,7 +458,7 @@ static void add_note(PyObject *node) {
     if (result == NULL)
         PyErr_Clear();
     Py_XDECREF(result);
-    PyErr_Restore(kind, error, trace);
+    raise_again(kind, error, trace);
 }
 
 /* Executes pending nodes in the order given (interpreter.run_directly); empties the list. */
@@ -468,7 +474,7 @@ PyObject *run_nodes_directly(PyObject *nodes) {
             if (result < 0) {
                 if (result == -1) {
                     PyList_SetItem(nodes, i, Py_NewRef(node));
-                    add_note(node);
+                    explain(node);
                 }
                 Py_DECREF(node);
                 break;

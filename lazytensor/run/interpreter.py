@@ -17,6 +17,7 @@ from ..hot import learn, native
 from ..ir.node import Node, leaf, make, settle
 from ..ir.operation import Operation
 from . import floating, pool
+from .blame import explained
 
 _VIEW = Operation.VIEW
 _generic = np.generic
@@ -191,14 +192,6 @@ def _spare_operand(node: Node) -> Any:
                 and pool.sole(buffer, _known.buffer)):
             return buffer
     return None
-
-
-def explained(error: BaseException, node: Node) -> BaseException:
-    """The error, with a note that names operation, shapes, dtypes and the user's line."""
-    operands = ", ".join(f"{x.dtype}{list(x.shape)}" if isinstance(x, (Node, np.ndarray)) else type(x).__name__
-                         for x in node.inputs)
-    error.add_note(f"lazytensor was running {node.op.name}({operands}), written in {floating.place(node)}")
-    return error
 
 
 class Floating:

@@ -20,7 +20,8 @@ from ..ir.node import Node, settle
 from ..ir.operation import Operation
 from ..lower.table import DIRECT1, DIRECT2, GENERAL, KERNEL, MAP1, MAP2, KernelRecord, Program, Record
 from . import pool
-from .interpreter import Floating, apply_view, compute, explained, on_execute, value_of
+from .blame import explained
+from .interpreter import Floating, apply_view, compute, on_execute, value_of
 from .kernels import run_kernel
 from .taking import TAKEN, copied, take
 
