@@ -268,7 +268,9 @@ def round_(self: Any, decimals: int = 0, out: Any = None) -> Any:
 def fill(self: Any, value: Any) -> None:
     """As `numpy.ndarray.fill`."""
     kind = type(value)
-    if self._value.dtype.hasobject or not is_scalar_like(value) and (kind is not Tensor or value._value.shape):
+    if self._value.dtype.hasobject:
+        export(self).fill(value)
+    elif not is_scalar_like(value) and (kind is not Tensor or value._value.shape):
         export(self).fill(looked_at(value) if kind is Tensor else value)
     else:
         self[...] = value
