@@ -17,7 +17,7 @@ from ..ir.dtypes import NUMERIC, int_bounds, record_of
 from ..ir.node import Node
 from ..ir.operation import register
 from . import lazy
-from .build import NotArray, at_line, elementwise, handle, operand, record
+from .build import NotArray, at_line, elementwise, handle, is_scalar_like, operand, record
 from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, read, swallowed, tensor, wrap, wrap_all
 from .inplace import change, looked_at
 from .reductions import at_once
@@ -273,8 +273,11 @@ def round_(self: Any, decimals: int = 0, out: Any = None) -> Any:
 
 def fill(self: Any, value: Any) -> None:
     """As `numpy.ndarray.fill`."""
+    kind = type(value)
     if self._value.dtype.hasobject:
         export(self).fill(value)
+    elif not is_scalar_like(value) and (kind is not Tensor or value._value.shape):
+        export(self).fill(looked_at(value) if kind is Tensor else value)
     else:
         self[...] = value
 
