@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .draws import Draws
 from .lanes import Lanes
 
 _LEAST, _MOST = (1023 - 400) << 52, (1023 + 511) << 52
@@ -68,19 +69,15 @@ def _in_double(v: Lanes, a: str, b: str) -> str:
     return code.let(f"fptrunc {wide} {root} to {v.kind}")
 
 
-def points(char: str, rng: np.random.Generator, count: int) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
+def points(char: str, draws: Draws, count: int) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
     """Where it is to be compared: sides of about one size, of all sizes, with 0 among them, and any bits."""
     info = np.finfo(char)
-
-    def floats(low: float, high: float) -> np.ndarray[Any, Any]:
-        return (np.exp2(rng.uniform(low, high, count)) * rng.choice([-1, 1], count)).astype(char)
-    yield floats(-1, 1), floats(-1, 1)
-    yield rng.standard_normal(count).astype(char), rng.standard_normal(count).astype(char)
-    yield rng.integers(-9, 9, count).astype(char), rng.integers(-9, 9, count).astype(char)
+    yield draws.sizes(-1, 1, count, char), draws.sizes(-1, 1, count, char)
+    yield draws.uniform(-3, 3, count).astype(char), draws.uniform(-3, 3, count).astype(char)
+    yield draws.integers(-9, 9, count).astype(char), draws.integers(-9, 9, count).astype(char)
     for reach in (4, 60):
-        scale = floats(info.minexp, info.maxexp)
+        scale = draws.sizes(info.minexp, info.maxexp, count, char)
         with np.errstate(all="ignore"):
-            other = scale * floats(-reach, reach)
+            other = scale * draws.sizes(-reach, reach, count, char)
         yield scale, other
-    patterns = rng.integers(-1 << 63, 1 << 63, 2 * count).view(char)
-    yield patterns[:count].copy(), patterns[-count:].copy()
+    yield draws.patterns(char, count), draws.patterns(char, count)

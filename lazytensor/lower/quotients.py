@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .draws import Draws
 from .lanes import Lanes
 
 _BITS = {"d": (52, 1023, 500, 50), "f": (23, 127, 60, 20)}
@@ -64,20 +65,17 @@ def floor_divide(v: Lanes, a: str, b: str) -> str:
     return v.flip(q, v.op("xor", v.sign(a), v.sign(b)))
 
 
-def points(char: str, rng: np.random.Generator, count: int) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
+def points(char: str, draws: Draws, count: int) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
     """Where they are to be compared: quotients of any size, near integers, and integers; and any exponents."""
     _, _, most, quotient = _BITS[char]
     few = count // 16  # the C library may take a microsecond for a large quotient
-
-    def floats(low: float, high: float, n: int = few) -> np.ndarray[Any, Any]:
-        return (np.exp2(rng.uniform(low, high, n)) * rng.choice([-1, 1], n)).astype(char)
-    yield floats(-8, 8, count), floats(-4, 4, count)
-    yield floats(-most - 3, most + 3), floats(-most - 3, most + 3)
-    divisors = floats(-20, 20)
-    yield floats(-2, quotient + 3) * divisors, divisors
-    near = np.trunc(floats(0, quotient)) * divisors
-    yield np.nextafter(near, rng.choice([-np.inf, 0, np.inf], few).astype(char)), divisors
+    yield draws.sizes(-8, 8, count, char), draws.sizes(-4, 4, count, char)
+    yield draws.sizes(-most - 3, most + 3, few, char), draws.sizes(-most - 3, most + 3, few, char)
+    divisors = draws.sizes(-20, 20, few, char)
+    yield draws.sizes(-2, quotient + 3, few, char) * divisors, divisors
+    near = np.trunc(draws.sizes(0, quotient, few, char)) * divisors
+    yield np.nextafter(near, draws.signed(near)), divisors
+    yield np.nextafter(near, 2 * near), divisors
     yield near, divisors
-    yield rng.integers(-40, 40, few).astype(char), (rng.integers(-9, 9, few) / 4).astype(char)
-    patterns = rng.integers(-1 << 63, 1 << 63, 2 * few).view(char)
-    yield patterns[:few].copy(), patterns[-few:].copy()
+    yield draws.integers(-40, 40, few).astype(char), (draws.integers(-9, 9, few) / 4).astype(char)
+    yield draws.patterns(char, few), draws.patterns(char, few)

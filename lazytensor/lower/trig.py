@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from .draws import Draws
 from .inline import double
 from .lanes import Lanes
 
@@ -174,18 +175,16 @@ def data() -> str:
 _RANGES = ((2.0**-28, 0.126), (0.126, 0.8555), (0.85, 2.43), (2.42, 50.0), (50.0, 1e5), (1e5, 1.06e8))
 
 
-def points(rng: np.random.Generator, count: int) -> Iterator[tuple[np.ndarray[Any, Any]]]:
+def points(draws: Draws, count: int) -> Iterator[tuple[np.ndarray[Any, Any]]]:
     """Where sine and cosine are to be compared: each range; all exponents; and around every value at which something
     else is done, multiples of pi/4, and what lies between two entries of the table."""
     for low, high in _RANGES:
-        yield rng.uniform(low, high, count) * rng.choice([-1, 1], count),
-    yield rng.integers(-1 << 63, 1 << 63, count).view(float),
-    exponents = rng.uniform(-310, 27, count)
-    yield np.exp2(exponents) * rng.choice([-1, 1], count),
-    steps = np.arange(220) / 256
-    turns = np.concatenate([np.arange(1, 20), rng.integers(1, 1 << 26, count // 50)]) * (np.pi / 4)
+        yield draws.signed(draws.uniform(low, high, count)),
+    yield draws.patterns("d", count),
+    yield draws.sizes(-310, 27, count),
+    turns = np.concatenate([np.arange(1, 20), draws.integers(1, 1 << 26, count // 50)]) * (np.pi / 4)
     ends = np.array([LIMIT, LEAST, _SMALL, _MIDDLE, 0x3E40000000000000, 0x3E50000000000000, 0x7FF0000000000000,
                      0x0010000000000000]).view(float)
-    centres = np.concatenate([steps, turns, ends, [0.126, 0.0, *map(float.fromhex, _HALF_PI)]])
+    centres = np.concatenate([np.arange(220) / 256, turns, ends, [0.126, 0.0, *map(float.fromhex, _HALF_PI)]])
     near = (centres.view(np.int64)[:, None] + np.arange(-2, 3)).ravel().view(float)
     yield np.concatenate([near, -near]),

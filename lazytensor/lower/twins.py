@@ -21,16 +21,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import fidelity, hypotenuse, native, quotients, trig
+from .draws import Draws
 from .lanes import Function, loop_text
 from .loops import Loop, strided_loop
 
 _Array = np.ndarray[Any, Any]
-_Points = Callable[["np.random.Generator", int], Iterator[tuple[_Array, ...]]]
+_Points = Callable[[Draws, int], Iterator[tuple[_Array, ...]]]
 
 
 class Twin(NamedTuple):
     """The function of a loop on vectors; the C library's function that NumPy's loop calls; and operands to compare
-    with: `points` of a random generator and a number gives some arrays with about that many elements each."""
+    with: `points` of random draws and a number gives some arrays with about that many elements each."""
 
     function: Function
     calls: str
@@ -166,8 +167,7 @@ def differences(ufunc: Any, twin: Twin, made: Loop, count: int, seed: int = 0) -
     """
     raised = fidelity.raised()
     try:
-        rng = np.random.default_rng(seed)
-        wrong = [line for operands in twin.points(rng, count) for line in _compare(ufunc, made, operands)]
+        wrong = [line for operands in twin.points(Draws(seed), count) for line in _compare(ufunc, made, operands)]
         dtypes = _dtypes(ufunc, twin)
         for scalar in (None, 0, 1) if ufunc.nin == 2 else (None,):
             if count >= MANY:
