@@ -108,6 +108,8 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
             targets.append(made[-1])
         else:
             targets.append(_part(node, values[store.operands[0]] if made[-1] is None else made[-1]))
+            if targets[-1].dtype != node.dtype:  # a view of other elements
+                return False
     key = (record, *[(t.shape, t.strides) for t, (_, store) in zip(targets, record.outputs, strict=True) if store])
     bound = graph.bound.get(key)
     if bound is None or (bound.threads != current.threads and bound is not _REFUSED):
