@@ -125,3 +125,55 @@ def test_dear_work_is_not_done_twice():
     e = (lambda t: (t + 1, t[:, ::-1] * 2))(np.exp(x))
     steps, kernels, arrays = plan_of(*e)
     assert (steps, kernels) == (2, 1) and arrays == 3
+
+
+def softmax(np, x, *rest):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True), e
+
+
+def standardised(np, x, *rest):
+    d = x - x.mean(-1, keepdims=True)
+    return d / x.std(-1, keepdims=True), d
+
+
+def columns(np, x, *rest):
+    d = x - x.mean(0)
+    return d / x.std(0), d
+
+
+def statistics(np, x, *rest):
+    t = x * 2
+    return t.sum(), t.mean(), t.var(), t.min(), t.max(), t
+
+
+def distances(np, x, y, *rest):
+    squares = ((x[:, None, :] - y[None, :, :]) ** 2).sum(-1)
+    return np.sqrt(squares), squares
+
+
+def layer(np, x, y, w, b):
+    z = x @ w + b
+    return np.maximum(z, 0), z
+
+
+def stencil(np, x, *rest):
+    t = x[1:-1, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:] + x[2:, 1:-1] + x[:-2, 1:-1]
+    x[1:-1, 1:-1] = 0.2 * t
+    return x, t
+
+
+@pytest.mark.parametrize("program", [softmax, standardised, columns, statistics, distances, layer, stencil],
+                         ids=lambda p: p.__name__)
+def test_a_named_intermediate_costs_no_kernel(program):
+    """With only the result named, and with an intermediate held: one more array, no more kernels."""
+    plans = []
+    for named in (False, True):
+        np, x, y, w, b = operands((300, 200), (150, 200), (200, 100), (100,))
+        results = program(np, x, y, w, b)
+        if not named:
+            results = results[:-1]
+        plans.append(plan_of(*results))
+    (steps, kernels, arrays), (more_steps, more_kernels, more_arrays) = plans
+    assert (more_steps, more_kernels) == (steps, kernels)
+    assert more_arrays == arrays + 1

@@ -152,6 +152,27 @@ def test_warnings_are_numpys_at_numpys_lines():
     assert told[0][1] == told[1][1] and len(told[0][1]) > 10
 
 
+@pytest.mark.parametrize("special", [(), [((0, 0), 1e304)], [((250, 3), -1e304), ((5, 5), real.nan)]], ids=str)
+def test_several_results(special, flags):
+    np = module_under_test()
+    x, w, b = data("d", special=special)
+
+    def program(np, x, w, b):
+        z = (x @ w) * 1e3 + b
+        a = np.maximum(z, 0)
+        return z, a * a, a < 2
+    with real.errstate(all="ignore"):
+        right = program(real, x, w, b)
+    for _ in range(6):
+        got = program(np, *[np.array(v) for v in (x, w, b)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            np.realize(*got)
+        for e, g in zip(right, got, strict=True):
+            assert same_bits(e, real.asarray(g))
+    assert flags
+
+
 def test_what_somebody_holds_is_not_written_over(flags):
     np = module_under_test()
     x, w, b = data("d")

@@ -381,3 +381,26 @@ def test_bytes_of_booleans_other_than_0_and_1_are_kept_where_numpy_keeps_them(ro
         expected, found = [eval(row, {"np": m, **names}) for m, names in zip((real, np), given, strict=True)]
         for x, y in zip(*[r if isinstance(r, tuple) else (r,) for r in (expected, found)], strict=True):
             assert real.asarray(y).tobytes() == x.tobytes()
+
+
+def test_stores_through_views_of_other_elements():
+    def own(np, x, y):
+        part = x[::2]
+        octets = part.view("B")
+        octets[::-1, :] = octets[::-1, :] ^ 7
+        return x
+
+    def others(np, x, y):
+        octets = x.view("B")
+        octets[1:, :] = y.astype("B")[1:, :1] + np.ones(octets.shape, "B")[1:]
+        x.view(">f8")[:, 2:5] = y[:, 2:5] * 2
+        return x
+
+    def parts(np, x, y):
+        z = x + 1j * y
+        z.real[1:] = z.imag[1:] * 2
+        z.imag[:, 1:] = y[:, 1:] - 1
+        return z
+    for shape in ((8, 6), (300, 200)):
+        for program in (own, others, parts):
+            agree(program, shape, shape)

@@ -51,8 +51,8 @@ class Fused(NamedTuple):
         How many of the space's last axes are reduced, negative for the first ones; 0 if nothing is.
     stores : frozenset of int
         The operations among them that write into a part of an array that is there.
-    over : tuple of int
-        The inputs over which the only output could be written: arrays of its kind that are read as they are.
+    over : tuple of (int, int)
+        The inputs over which an output could be written, and which one: arrays of its kind that are read as they are.
     row_reads, row_writes : frozenset of int
         The inputs and outputs that have one element a row.
     """
@@ -65,7 +65,7 @@ class Fused(NamedTuple):
     space: tuple[int, int]
     rows: int
     stores: frozenset[int]
-    over: tuple[int, ...]
+    over: tuple[tuple[int, int], ...]
     row_reads: frozenset[int]
     row_writes: frozenset[int]
 
@@ -426,17 +426,22 @@ class _Maker:
         number = next(n for n in self.group.members if self.ways[n].rows)
         return number, 0
 
-    def over(self, writes: tuple[int, ...]) -> tuple[int, ...]:
+    def over(self, writes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
         """See `Fused`. What raises flags may have to run again, piece by piece: operations of one array each."""
         dag = self.dag
-        if len(writes) != 1 or self.rows or self.inlined or any(
+        if self.rows or self.inlined or any(
                 way.rows or way.name in ("store", "masked") for way in self.ways.values()):
             return ()
-        result, sources = dag.value(writes[0]), [n for n, _, _ in self.reads]
-        return tuple(i for i, (n, member, k) in enumerate(self.reads)
-                     if self.inputs[i].kind == ARRAY and dag.operands(member)[k].view is None and sources.count(n) == 1
-                     and (dag.value(n).shape, dag.value(n).dtype, dag.value(n).layout) == (
-                         result.shape, result.dtype, result.layout))
+        sources = [n for n, _, _ in self.reads]
+        results = [(value.shape, value.dtype, value.layout) for value in map(dag.value, writes)]
+        found = []
+        for i, (n, member, k) in enumerate(self.reads):
+            value = dag.value(n)
+            kind = value.shape, value.dtype, value.layout
+            if (self.inputs[i].kind == ARRAY and dag.operands(member)[k].view is None and sources.count(n) == 1
+                    and kind in results):
+                found.append((i, results.index(kind)))
+        return tuple(found)
 
     def key(self, number: int, position: int, operand: int, view: Any, path: Any) -> Any:
         """What is one input: an operand; through views it is another each time, for graphs of one key differ in which

@@ -106,8 +106,8 @@ class KernelRecord:
         Whether there are such.
     rereads : frozenset of int
         Those whose array the kernel reads, too: it writes into new memory, and what it does not write is copied.
-    over : int
-        The input over which the result may be written if nobody else holds it, for nothing reads it later; or -1.
+    over : (int, int) or None
+        The input over which a result may be written if nobody else holds it, for nothing reads it later, and which one.
     records : tuple of Record
         Those that it stands for.
     arrays, numbers : tuple of int
@@ -153,7 +153,7 @@ class KernelRecord:
         self.empties = tuple(sorted(empties - {s for s, _ in self.live}))
         self.records = records
         gone = {s for record in records for s in (*record.empties, record.out)}
-        self.over = next((i for i in fused.over if self.reads[i][0] in gone), -1)
+        self.over = next((found for found in fused.over if self.reads[found[0]][0] in gone), None)
         self.general = tuple(r for r in records if r.code == GENERAL)
         self.account = _accounts.setdefault(fused.kernel, Account())
         self.wait = self.penalty = 0
@@ -227,7 +227,7 @@ class Program:
         self.kernels: dict[int, KernelRecord] = {}
         self.rows = self._rows(fused)
         first = self.kernels.get(0)
-        self.alone = first if first and first.span == len(self.records) and first.over < 0 and not (
+        self.alone = first if first and first.span == len(self.records) and first.over is None and not (
             self.needless or self.same) else None
         numbers = [record.node for record in self.records]
         self.in_program_order = numbers == sorted(numbers)

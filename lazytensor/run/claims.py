@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import time
 from _thread import allocate_lock, get_ident
 from typing import Any
 
@@ -72,14 +74,24 @@ def release(run: Run, unfinished: list[Any]) -> None:
     run.finish()
 
 
+_LOGGING = logging
+"""Imported so that its handler of forks, which takes its lock, comes after ours: they run last registered first, and a
+run that is waited for may need that lock (networkx takes it when it is imported)."""
+
+PATIENCE = 10.0
+"""Seconds that a fork waits for runs; one that takes longer, or waits for what the fork holds, is begun anew in the
+child."""
+
+
 def _before_fork() -> None:
     """Lets the runs of other threads end, so that the child has no half-done node."""
     _lock.acquire()
     learn(held_up=True)  # the extension, which needs no lock, leaves new runs to `claim`
+    end = time.monotonic() + PATIENCE
     for run in list(_active):
         if run.owner != threading.get_ident() and (door := run.door()) is not None:
-            with door:
-                continue
+            if door.acquire(timeout=max(0.0, end - time.monotonic())):
+                door.release()
 
 
 def _after_fork_in_parent() -> None:
@@ -91,6 +103,8 @@ def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.RLock()
     learn(held_up=False)
+    for run in _active:
+        run.ended = True
     _active.clear()
 
 

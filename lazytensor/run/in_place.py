@@ -57,7 +57,8 @@ entry:
   %mask = load i64, ptr %mask_at
   %marks_at = getelementptr i64, ptr %extra, i64 4
   %marks = load ptr, ptr %marks_at
-  %out = sub i64 %arrays, 1
+  %out_at = getelementptr i64, ptr %extra, i64 5
+  %out = load i64, ptr %out_at
   %target_at = getelementptr ptr, ptr %data, i64 %out
   %target = load ptr, ptr %target_at
   %bytes = mul i64 %arrays, 8
@@ -197,10 +198,12 @@ class Pieces:
 
 def possible(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     """Whether the kernel may write over its operand in this run: large, laid out as the result, nobody else's."""
-    slot, (number, _) = record.reads[record.over][0], record.outputs[0]
-    array, node = values[slot], graph.nodes[number]
-    if (type(array) is not np.ndarray or array.nbytes < pool.SMALL or node.strides is not None
-            or array.shape != node.shape or array.dtype is not node.dtype or not array.flags.carray):
+    assert record.over is not None
+    slot = record.reads[record.over[0]][0]
+    array, nodes = values[slot], [graph.nodes[number] for number, _ in record.outputs]
+    if (type(array) is not np.ndarray or array.nbytes < pool.SMALL or array.dtype is not nodes[record.over[1]].dtype
+            or not array.flags.carray
+            or any(node.strides is not None or node.shape != array.shape for node in nodes)):
         return False
     array = None  # else it would count
     return held_here(slot, record.records, graph, values)
@@ -216,10 +219,12 @@ def pieces_of(bound: Any, array: Any) -> Pieces | None:
     return Pieces(bound, array)
 
 
-def run(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], arrays: list[Any]) -> int:
-    """Runs the kernel over the operand, the last of the arrays; REFUSED if nothing was done, else the flags of pieces
-    in which the operations ran. The operand's slot is empty then."""
-    slot = record.reads[record.over][0]
+def run(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], arrays: list[Any],
+        outputs: list[Any]) -> int:
+    """Runs the kernel over the operand, which is one of the outputs; REFUSED if nothing was done, else the flags of
+    pieces in which the operations ran."""
+    assert record.over is not None
+    slot = record.reads[record.over[0]][0]
     nodes = [graph.nodes[r.node] for r in record.records]
     mask = 0
     for node in nodes:
@@ -228,25 +233,23 @@ def run(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], a
     if described is None:
         return launch.REFUSED
     marks = np.zeros(-(-pieces.total // pieces.per), np.uint8)
-    extra = np.array([len(arrays), pieces.unit, pieces.per, mask, marks.ctypes.data], np.int64)
+    count = len(arrays) + len(outputs)
+    extra = np.array([count, pieces.unit, pieces.per, mask, marks.ctypes.data, len(arrays) + record.over[1]], np.int64)
     if slot < len(graph.leaves):
         graph.leaves[slot].buffer = None
         graph.leaves[slot].claim = TAKEN
-    target, values[slot] = values[slot], None
-    try:
-        flags = int(_launch_over()(described[0], extra.ctypes.data, *arrays))
-    finally:
-        values[slot] = target
+    target, values[slot] = values[slot], None  # from here on what was there is lost, also for an interrupt
+    flags = int(_launch_over()(described[0], extra.ctypes.data, *arrays, *outputs))
     if flags > 0:
-        values[slot] = None  # if it fails halfway, what was there is lost
-        _again(pieces, record, graph, values, target, slot, marks)
+        _again(pieces, record, graph, values, outputs, slot, marks)
+    elif flags < 0:
         values[slot] = target
-    if flags < 0 and slot < len(graph.leaves):
-        graph.leaves[slot].buffer, graph.leaves[slot].claim = target, None
+        if slot < len(graph.leaves):
+            graph.leaves[slot].buffer, graph.leaves[slot].claim = target, None
     return flags
 
 
-def _again(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], target: Any, slot: int,
+def _again(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], outputs: list[Any], slot: int,
            marks: Any) -> None:
     """The operations on the pieces that raised flags, each under its own error state. The order of what they warn of
     is that of the operations."""
@@ -254,7 +257,7 @@ def _again(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any]
     before, start = state.node, len(state.errors)
     for k in np.flatnonzero(marks):
         piece = slice(int(k) * pieces.per, min(pieces.total, (int(k) + 1) * pieces.per))
-        _operations(pieces, record, graph, values, target, slot, piece, state)
+        _operations(pieces, record, graph, values, outputs, slot, piece, state)
     position = {graph.nodes[r.node]: i for i, r in enumerate(record.records)}
     kinds = ("divide by zero", "overflow", "underflow", "invalid value")
     state.errors[start:] = sorted(dict.fromkeys(state.errors[start:]), key=lambda e: (
@@ -263,9 +266,12 @@ def _again(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any]
         state.at(before)
 
 
-def _operations(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], target: Any, slot: int,
+def _operations(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], outputs: list[Any], slot: int,
                 piece: slice, state: Any) -> None:
+    assert record.over is not None
+    target = outputs[record.over[1]]
     made: dict[int, Any] = {}
+    wanted: dict[int, Any] = {}
     for r in record.records:
         node = graph.nodes[r.node]
         operands = []
@@ -283,7 +289,9 @@ def _operations(pieces: Pieces, record: KernelRecord, graph: Graph, values: list
             made[r.out] = written(out, fn, operands, {"out": out, **dict(node.attrs or ())})
         else:
             made[r.out] = fn(*operands)
-    _cut(target, target.shape, pieces, piece)[...] = made[record.records[-1].out]
+        wanted[r.node] = made[r.out]
+    for (number, _), output in zip(record.outputs, outputs, strict=True):
+        _cut(output, output.shape, pieces, piece)[...] = wanted[number]
 
 
 def _cut(value: Any, shape: tuple[int, ...], pieces: Pieces, piece: slice) -> Any:

@@ -44,7 +44,7 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     for path in record.fused.paths.values():
         if not all(sliced(graph.views[member][k]) for member, k in path):
             return False
-    if record.over >= 0 and in_place.possible(record, graph, values):
+    if record.over is not None and in_place.possible(record, graph, values):
         done = _run_over(record, graph, values)
         if done is not None:
             return done
@@ -64,23 +64,32 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
 
 def _run_over(record: KernelRecord, graph: Graph, values: list[Any]) -> bool | None:
     """The same where the result takes the place of an operand; None if it is to have memory of its own."""
-    slot, key = record.reads[record.over][0], (record, "over")
+    assert record.over is not None
+    slot, key = record.reads[record.over[0]][0], (record, "over")
     pieces: Any = graph.bound.get(key)
     if pieces is None or (pieces is not _REFUSED and pieces.threads != current.threads):
-        bound = _bind(record, graph, values, key, [values[slot]])
+        bound = _bind(record, graph, values, key, _beside(record, graph, values[slot]))
         if bound is None:
             return False
         pieces = graph.bound[key] = in_place.pieces_of(bound, values[slot]) or _REFUSED
     if pieces is _REFUSED:
         return None
     arrays = [values[s] for s in record.slots] if record.plain else _inputs(record, graph, values)
-    flags = in_place.run(pieces, record, graph, values, [*arrays, values[slot]])
+    outputs = _beside(record, graph, values[slot])
+    flags = in_place.run(pieces, record, graph, values, arrays, outputs)
     if flags < 0:
         return False
     record.penalty = min(2 * record.penalty + 1, _PATIENCE) if flags else 0
     record.wait = record.penalty
-    values.append([values[slot]])
+    values.append(outputs)
     return True
+
+
+def _beside(record: KernelRecord, graph: Graph, array: Any) -> list[Any]:
+    """The outputs: the operand for one of them, new arrays for the others."""
+    assert record.over is not None
+    nodes = [graph.nodes[number] for number, _ in record.outputs]
+    return [array if i == record.over[1] else pool.empty(node.shape, node.dtype) for i, node in enumerate(nodes)]
 
 
 def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
@@ -100,6 +109,8 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
             targets.append(made[-1])
         else:
             targets.append(_part(node, values[store.operands[0]] if made[-1] is None else made[-1]))
+            if targets[-1].dtype != node.dtype:  # a view of other elements
+                return False
     key = (record, *[(t.shape, t.strides) for t, (_, store) in zip(targets, record.outputs, strict=True) if store])
     bound = graph.bound.get(key)
     if bound is None or (bound.threads != current.threads and bound is not _REFUSED):

@@ -105,20 +105,24 @@ def peak(steps: Iterable[Step], size: Callable[[int], int], groups: Iterable[Gro
     """The most bytes that the arrays made by the steps take at a time, `size` giving those of each node.
 
     Arrays that were there before do not count, and still do not when a step's result takes their memory. A group makes
-    what is needed after it, beside all that it reads.
+    what is needed after it, beside all that it reads; a result may take the place of what dies with it.
     """
     held: dict[int, int] = {}
     now = most = 0
     home = {number: group.members for group in groups if len(group.members) > 1 for number in group.members}
     unit: list[Step] = []
+    reducing = {number for group in groups if group.rows or group.inlined for number in group.members}
     for step in steps:
         if step.node in home:
             unit.append(step)
             if len(unit) < len(home[step.node]):
                 continue
             freed = {number for s in unit for number in s.frees}
+            over, out = (-1, -1) if step.node in reducing else _written_over(unit, freed, size)
             for s in unit:
-                if s.node not in freed:
+                if s.node == out:
+                    held[out] = held.pop(over, 0)
+                elif s.node not in freed:
                     held[s.node] = size(s.node)
                     now += held[s.node]
             most = max(most, now)
@@ -135,6 +139,23 @@ def peak(steps: Iterable[Step], size: Callable[[int], int], groups: Iterable[Gro
             if not (moved and number == step.over):
                 now -= held.get(number, 0)
     return most
+
+
+def _written_over(unit: list[Step], freed: set[int], size: Callable[[int], int]) -> tuple[int, int]:
+    """What dies with a group and has the kind of one of its results, and that result: a kernel writes it there. Or -1s.
+    """
+    members = {s.node for s in unit}
+    if any(s.op.kind == "mutate" for s in unit):
+        return -1, -1
+    viewed = {n for s in unit for n, through in zip(s.reads, s.viewed) if through}
+    results = [s for s in unit if s.node not in freed]
+    for s in unit:
+        if s.over >= 0 and s.over not in members and s.over not in viewed and s.op.kind == "elementwise":
+            for result in results:
+                a, b = s.value, result.value
+                if (a.shape, a.dtype, a.layout) == (b.shape, b.dtype, b.layout) and size(result.node) >= IN_PLACE_BYTES:
+                    return s.over, result.node
+    return -1, -1
 
 
 def predicted_peak(plan: Plan, graph: Graph) -> int:

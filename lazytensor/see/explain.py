@@ -76,8 +76,8 @@ def _rereads(program: Program) -> frozenset[int]:
 
 def _overs(program: Program) -> dict[int, int]:
     """The operations whose kernel may write their result over what it reads, and over which value."""
-    return {kernel.outputs[0][0]: kernel.fused.reads[kernel.over][0]
-            for kernel in program.kernels.values() if kernel.over >= 0}
+    return {kernel.outputs[kernel.over[1]][0]: kernel.fused.reads[kernel.over[0]][0]
+            for kernel in program.kernels.values() if kernel.over is not None}
 
 
 def _step_lines(program: Program, graph: Graph) -> list[str]:
