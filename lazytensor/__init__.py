@@ -51,7 +51,7 @@ def _explain(self: Any) -> str:
 
 Tensor.explain = Scalar.explain = _explain  # type: ignore[attr-defined]
 _ROOMS = {"explain": "lazytensor.see.explain", "verify": "lazytensor.see.verify",
-          "coverage": "lazytensor.see.coverage"}
+          "coverage": "lazytensor.see.coverage", "jit": "lazytensor.hybrid.jit"}
 
 
 def __getattr__(name: str) -> Any:

@@ -22,6 +22,7 @@ from .lower import Program, make_program
 from .run import claims, floating
 from .run.interpreter import run_directly
 from .run.table import run_program
+from .run.watching import active, mine
 
 __all__ = ["cache_info", "capture", "clear_cache", "pending", "realize"]
 
@@ -70,6 +71,8 @@ def realize(targets: list[Node]) -> None:
 
     Floating-point warnings are given after the run, at the lines that wrote the operations.
     """
+    if active and (watcher := mine()) is not None:
+        watcher.realizing(targets)
     state = floating.in_force()
     run, nodes, errors = claims.Run(), [], []  # type: ignore[var-annotated]
     try:

@@ -1,0 +1,1 @@
+"""A function is traced once and then runs without its Python."""

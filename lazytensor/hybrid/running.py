@@ -1,0 +1,134 @@
+"""What compiled functions call while they run, and the answers with which they leave a call to Python.
+
+=========  ===========================================================================================
+MISS       the guard does not hold: this compiled function is for other calls
+UNSEEN     the program saw a value that it has not seen before: trace another path
+ABANDON    an exception or a floating-point warning: Python runs, and gives it on its own line
+AGAIN      another thread wrote to an array meanwhile: begin again
+CHECK      it is time to run the Python, too, and compare
+=========  ===========================================================================================
+
+Whichever it is, nothing has happened: effects come at the end of a call, all together, and draws are put back.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..api.handle import Tensor, View, is_shared, view_tensor, wrap
+from ..api.scalar import Scalar, value_of
+from ..ir.node import Node
+from ..run import floating, pool
+from ..run.interpreter import apply_view
+from .effects import commit, made, made_scalar, settled
+
+_ndarray = np.ndarray
+_filters: Any = warnings
+
+
+class Sentinel:
+    """One of the answers above."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+MISS, UNSEEN, ABANDON, AGAIN, CHECK = map(Sentinel, ("MISS", "UNSEEN", "ABANDON", "AGAIN", "CHECK"))
+
+
+class Abandon(BaseException):
+    """Raised where NumPy would warn: this call is Python's. No exception of the program's, so that nobody catches it."""
+
+
+def _abandon(kind: str, flag: int) -> None:
+    raise Abandon(kind)
+
+
+_capsules: dict[int, tuple[Any, Any]] = {}
+
+
+def abandoning(errstate: Any) -> Any:
+    """The error state under which what was written under `errstate` runs here."""
+    known = _capsules.get(id(errstate))
+    if known is None or known[0] is not errstate:
+        if len(_capsules) > 256:
+            _capsules.clear()
+        known = _capsules[id(errstate)] = errstate, floating.calling(errstate, _abandon)
+    return known[1]
+
+
+class Run:
+    """Tells NumPy's functions which operation is running (`floating.noted.run`)."""
+
+    __slots__ = ("node", "errors", "interrupt")
+
+    def __init__(self) -> None:
+        self.node: Any = None
+        self.errors: list[Any] = []
+        self.interrupt: Any = None
+
+
+def item(value: Any) -> Any:
+    """An array without axes as NumPy's scalar."""
+    return value[()] if type(value) is _ndarray else value
+
+
+def copied(value: Any) -> Any:
+    """Memory of its own, the axes in the same order."""
+    if not isinstance(value, _ndarray):
+        return value
+    own = pool.empty_like(value)
+    np.copyto(own, value)
+    return own
+
+
+def writable(view: Any) -> Any:
+    """A view that NumPy makes read-only and the program has made writeable."""
+    if not view.flags.writeable:
+        view.flags.writeable = True
+    return view
+
+
+def view_of(root: Any, steps: Any, writeable: Any, locked: bool) -> Any:
+    """A view Tensor."""
+    t = view_tensor(root, steps, apply_view(steps, settled(root).buffer), writeable)
+    t._value.locked = locked
+    return t
+
+
+def rebuilt(kind: Any, names: list[str], parts: list[Any]) -> Any:
+    """A dataclass with these fields; nothing of its own code runs, as it ran when it was traced."""
+    new = object.__new__(kind)
+    for name, part in zip(names, parts, strict=True):
+        object.__setattr__(new, name, part)
+    return new
+
+
+def tell(prints: list[Any]) -> None:
+    """Does what `lt.debug.print` was asked for."""
+    for args, kwargs in prints:
+        plain_print(*[wrap(x) if type(x) is _ndarray else x for x in args], **kwargs)
+
+
+plain_print = print
+
+
+def scope() -> dict[str, Any]:
+    """What every compiled function refers to."""
+    return {"MISS": MISS, "UNSEEN": UNSEEN, "ABANDON": ABANDON, "AGAIN": AGAIN, "CHECK": CHECK, "Abandon": Abandon,
+            "Tensor": Tensor, "View": View, "Node": Node, "Scalar": Scalar, "value_of": value_of, "ndarray": _ndarray,
+            "is_shared": is_shared, "settled": settled, "copyto": np.copyto, "empty": pool.empty, "item": item,
+            "copied": copied, "writable": writable, "view_of": view_of, "rebuilt": rebuilt, "made": made,
+            "made_scalar": made_scalar, "commit": commit, "tell": tell, "Run": Run, "noted": floating.noted,
+            "in_force": floating.in_force, "enter": floating.enter, "leave": floating.leave, "watch": floating.watch,
+            "unchanged": floating.unchanged, "warnings": _filters}
+
+
