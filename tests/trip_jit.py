@@ -142,7 +142,7 @@ def views_of_one_array(np):
         return a * b
 
     base, found = np.arange(8.0), []
-    for i in range(6):
+    for _ in range(6):
         found += [f(base[:4], base[2:6]), f(base[:4], base[4:]), f(base[::2], base[1::2]), base.copy()]
     return found
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..api.handle import seen
 from .tracing import Operand, Record, Refusal, Trace
 
 MOST_PATHS = 64
@@ -95,11 +94,10 @@ def join(tree: Branch, path: Branch) -> Refusal | None:
     while True:
         if not _alike(tree, path):
             return Refusal("its Python did something else than before on the way to the same answer", "")
-        if tree.end is not None or path.answer is None:
-            if tree.end is None:
-                return Refusal("its Python did not ask for a value that it asked for before", "")
+        if path.answer is None:
             return None  # another thread has added it
         answers += 1
+        assert tree.answer is not None
         (outcome, rest), = path.paths.items()
         known = tree.paths.get(outcome)
         if known is not None:

@@ -1,4 +1,4 @@
-"""One compiled function: for arguments of one structure, the tree of its traces, and the Python functions made of it."""
+"""For arguments of one structure: the tree of a function's traces, and the Python functions made of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..run.interpreter import apply_view
 from . import running
 from .branches import Branch, branch_of, join, names_read
 from .effects import Outcome
-from .guards import Arguments, Check, Namespace, Scope, root_checks, why_not
+from .guards import Arguments, Check, Item, Namespace, Scope, root_checks, view_checks, why_not
 from .running import abandoning
 from .source import TooDeep, Writer, guard_lines
 from .streams import put_back, states_of
@@ -27,31 +27,67 @@ FIRST_CHECKS = (2, 3, 4)
 
 
 class Captured:
-    """The arrays, reached from a function's names, whose values are leaves; each has a name in generated code."""
+    """The arrays, reached from a function's names, whose values are leaves; each has a name in generated code.
+
+    One that is reached by a way that generated code can go (a global, a cell, an attribute, an element) may be another
+    array of the same kind at the next call. A view is known by its identity.
+    """
 
     def __init__(self) -> None:
         self.roots: dict[str, Any] = {}
-        self.handles: dict[str, Any] = {}
-        self._names: dict[int, str] = {}
-        self.words: dict[str, str] = {}
+        self.names: dict[int, str] = {}
+        self.places: dict[str, Item | None] = {}
+        self.views: list[tuple[Any, str | None]] = []
 
-    def add(self, handle: Any, taken: dict[int, str], words: str = "a captured array") -> None:
+    def add(self, handle: Any, taken: dict[int, str], place: Item | None) -> None:
         """Takes in an array's root, unless it is among the arguments'."""
-        root = handle._value.root if handle._value.__class__ is View else handle
-        if id(root) in taken or id(root) in self._names:
+        view = handle._value.__class__ is View
+        root = handle._value.root if view else handle
+        if view and handle not in [h for h, _ in self.views]:
+            self.views.append((handle, taken.get(id(root))))
+        if id(root) in taken:
             return
-        name = f"w{len(self._names)}"
-        self._names[id(root)] = name
-        self.roots[name], self.words[name] = root, words
+        name = self.names.get(id(root))
+        if name is None:
+            name = self.names[id(root)] = f"w{len(self.names)}"
+            self.roots[name] = root
+            self.places[name] = None if view else place
+        elif view:
+            self.places[name] = None
 
-    def checks(self, used: set[str], space: Namespace) -> list[Check]:
+    @property
+    def handles(self) -> dict[int, str]:
+        """By the id of an array that may be another at the next call, its expression."""
+        return {id(self.roots[name]): f"t{name}" for name, place in self.places.items() if place is not None}
+
+    def owner(self, name: str, space: Namespace) -> str:
+        """The expression of a root."""
+        return f"t{name}" if self.places[name] is not None else space.add(self.roots[name])
+
+    def words(self, name: str) -> str:
+        """What it is, in words."""
+        place = self.places[name]
+        return "an array that it reaches" if place is None else place.words
+
+    def checks(self, used: set[str], space: Namespace, owners: dict[str, str]) -> list[Check]:
         """The lines that bind the values of those that are used."""
         found: list[Check] = []
-        for name in sorted(used & self.roots.keys(), key=lambda n: int(n[1:])):
-            root, words = self.roots[name], self.words[name]
-            handle, n = space.add(root), f"n{name}"
-            found += [Check(f"{n} = {handle}._value"), Check(f"{n}.__class__ is Node", words),
-                      *root_checks(n, handle, root, name, space, words)]
+        for name, root in self.roots.items():
+            place, owner, words, n = self.places[name], self.owner(name, space), self.words(name), f"n{name}"
+            if place is not None:
+                found += [Check(f"{owner} = {place.text(space)}"), Check(f"type({owner}) is Tensor", words)]
+            elif name not in used:
+                continue
+            found += [Check(f"{n} = {owner}._value"), Check(f"{n}.__class__ is Node", words)]
+            if name in used:
+                found += root_checks(n, owner, root, name, space, words)
+            else:
+                found += root_checks(n, owner, root, name, space, words)[1:4]
+        for handle, of in self.views:
+            text = f"{space.add(handle)}._value"
+            found += view_checks(text, handle._value, space, "a view that it reaches")
+            if of is not None:
+                found.append(Check(f"{text}.root is {owners[of]}", "a view that it reaches was one of an argument"))
         return found
 
 
@@ -121,11 +157,11 @@ class Compiled:
         checks = [c for c in self.given.checks]
         space.update(self.given.space)
         space._by_id = dict(self.given.space._by_id)
-        checks += list(self.scope.checks(space, set(self.given.containers)))
-        checks += self.captured.checks(used, space)
+        checks += self.captured.checks(used, space, self.given.owners)
+        checks += list(self.scope.checks(space, set(self.given.containers), self.captured.handles, self.given.handles))
         self.leaves = used
         writes = {name for branch in tree.lines() if branch.end is not None for name in branch.end.writes}
-        roots = {**self.given.owners, **{name: space.add(root) for name, root in self.captured.roots.items()
+        roots = {**self.given.owners, **{name: self.captured.owner(name, space) for name in self.captured.roots
                                          if name in used}}
         if writes and len(roots) > 1:
             owners = list(roots.values())
@@ -137,7 +173,7 @@ class Compiled:
         scope |= {"E": self, "spaces": self.spaces, "CAP": self.capsule, "alike": self._alike,
                   "RUN": abandoning(self.capsule),
                   "drawn": lambda: states_of(generators),
-                  "restored": lambda states, answer: (put_back(generators, states), answer)[1]}
+                  "restored": lambda states, answer: put_back(generators, states, answer)}
         leaves = {name: name for name in (*roots, *self.given.scalars)}
         nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in roots.items()}
         for commits in (True, False):
@@ -165,7 +201,9 @@ class Compiled:
 
     def _text(self, writer: Writer, checks: list[Check], commits: bool) -> str:
         names = [f"b{i}_" for i in range(len(writer.temporaries))] + [f"d{i}_" for i in range(len(writer.prepared))]
-        lines = ["def call(args, kwargs):", *guard_lines(checks), "    cap = in_force()",
+        lines = ["def call(args, kwargs):", "    try:", *guard_lines(checks),
+                 "    except (LookupError, AttributeError, ValueError, TypeError):", "        return MISS",
+                 "    cap = in_force()",
                  "    if cap is not CAP and not alike(cap): return MISS",
                  "    if not (cap is watch.capsule and warnings.filters == watch.filters and "
                  "warnings._showwarnmsg_impl is watch.show) and not unchanged(cap): return ABANDON"]
@@ -185,7 +223,8 @@ class Compiled:
         lines += ["    token = enter(RUN)", "    try:"]
         lines += ["    " + line for line in writer.lines]
         failed = "restored(states, ABANDON)" if writer.draws else "ABANDON"
-        lines += ["    except (Exception, Abandon):", f"        return {failed}", "    finally:", "        leave(token)"]
+        lines += ["    except (Exception, Abandon):", f"        return {failed}", "    finally:",
+                  "        leave(token)"]
         if writer.runs:
             lines.append("        noted.run = before")
         if names and commits:

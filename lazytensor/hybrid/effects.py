@@ -1,7 +1,7 @@
 """What a call leaves behind: its result, and other values in arrays that were there before.
 
 `Outcome` describes both in the names of a trace, so that generated code can make them again. A call's effects come all
-together at its end (`commit`): until then nothing has happened, so a call that meets something new is simply begun again.
+together at its end (`commit`): until then nothing has happened, so a call that meets something new is begun again.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _names(spec: Spec) -> Iterator[str]:
             yield from _names(part)
 
 
-def outcome_of(trace: Trace, result: Any, given: Arguments, scope: Scope) -> Outcome | None:
+def outcome_of(trace: Trace, result: Any, given: Arguments, scope: Scope, captured: Any) -> Outcome | None:
     """What a traced call left; None, with the trace's refusal, if that cannot be done again."""
     writes: dict[str, str] = {}
     for name, root in trace.roots.items():
@@ -89,22 +89,22 @@ def outcome_of(trace: Trace, result: Any, given: Arguments, scope: Scope) -> Out
     for t, (v, *was) in given.views:
         if t._value is not v or was != [v.steps, v.shape, v.dtype, v.strides, v.writeable]:
             trace.refuse("it changes a view in place")
-    spec = _Describe(trace, given, scope).spec(result)
+    spec = _Describe(trace, {**captured.handles, **given.handles}, scope).spec(result)
     return None if trace.refusal is not None else Outcome(spec, writes)
 
 
 class _Describe:
     """Makes the Spec of a result."""
 
-    def __init__(self, trace: Trace, given: Arguments, scope: Scope) -> None:
-        self.trace, self.given, self.scope = trace, given, scope
+    def __init__(self, trace: Trace, handles: dict[int, str], scope: Scope) -> None:
+        self.trace, self.handles, self.scope = trace, handles, scope
         self.inside: set[int] = set()
 
     def spec(self, value: Any) -> Spec:
         kind, identity = type(value), id(value)
         if kind in ATOMS:
             return Spec("constant", "", value, 0)
-        expression = self.given.handles.get(identity)
+        expression = self.handles.get(identity)
         if expression is not None:
             return Spec("same", expression, None, identity)
         if identity in self.scope.objects or identity in self.scope.tensors or isinstance(value, (
@@ -155,7 +155,7 @@ class _Describe:
         return Spec("array", operand.name or "", v.strides, id(t))
 
 
-# ---- what generated code calls ------------------------------------------------------------------------------------------------
+# ---- what generated code calls ---------------------------------------------------------------------------------------
 
 
 def made(buffer: Any, strides: Any) -> Any:
@@ -183,8 +183,8 @@ def made_scalar(value: Any) -> Any:
 
 
 def commit(writes: tuple[Any, ...]) -> bool:
-    """Gives arrays their new values, (root, node before, buffer, strides) each; False, with nothing done, if one of them
-    has got another value since."""
+    """Gives arrays their new values, (root, node before, buffer, strides) each; False, with nothing done, if one of
+    them has got another value since."""
     locks = {id(lock): lock for lock in [lock_of(root) for root, *_ in writes]}
     ordered = [locks[key] for key in sorted(locks)]
     for lock in ordered:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .branches import Branch
 from .compiled import Compiled
 from .tracing import Refusal
@@ -38,7 +36,7 @@ def _structure(one: Compiled) -> list[str]:
                 f"{_count(len(branch.paths), 'value')} seen")
             lines.append(f"  segment ends: Python decides on a value ({outcomes}) in {branch.answer.place}")
     lines += [f"  writes to {_owner(one, root)}" for root in sorted(_written(tree))]
-    captured = [words for root, words in one.captured.words.items() if root in one.leaves]
+    captured = [root for root in one.captured.roots if root in one.leaves]
     if captured:
         lines.append(f"  arrays that it reaches besides its arguments: {len(captured)}")
     shown = [check.message for check in one.checks if check.message]
@@ -57,11 +55,10 @@ def _written(tree: Branch) -> set[str]:
 
 
 def _owner(one: Compiled, root: str) -> str:
-    return one.captured.words.get(root) or f"argument array {one.given.owners.get(root, root)}"
+    return one.captured.words(root) if root in one.captured.roots else f"argument array {root}"
 
 
 def _count(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
-__all__: list[Any] = ["explained"]

@@ -30,6 +30,9 @@ _PACKAGE = __name__.partition(".")[0]
 _EVERY_NAME = frozenset(("__dict__", "vars", "getattr", "setattr", "__getattr__", "dir"))
 
 
+_NOT_USERS = frozenset((_PACKAGE, "numpy", "builtins", "networkx", "llvmlite", "scipy"))
+
+
 class Check(NamedTuple):
     """A line of a guard: a statement, or (with `message`) a condition that must hold."""
 
@@ -80,7 +83,7 @@ class Namespace(dict[str, Any]):
         self._by_id: dict[int, str] = {}
 
 
-# ---- the state that a function can reach ----------------------------------------------------------------------------------
+# ---- the state that a function can reach -----------------------------------------------------------------------------
 
 
 class Item(NamedTuple):
@@ -91,6 +94,11 @@ class Item(NamedTuple):
     key: Any
     value: Any
     words: str
+
+    def text(self, space: Namespace) -> str:
+        """The expression that reaches it in generated code."""
+        return self.form.replace("H", space.add(self.holder)).replace("K", repr(self.key) if type(
+            self.key) in (str, int) else space.add(self.key))
 
     def now(self) -> Any:
         """What is there now; `MISSING` if it is gone."""
@@ -117,8 +125,7 @@ def is_users(module: Any) -> bool:
     first = str(module or "__main__").partition(".")[0]
     if first.startswith("namedtuple_"):
         return False
-    return first not in (_PACKAGE, "numpy", "builtins") and (
-        first not in sys.stdlib_module_names) or first == "__main__" or str(module) == f"{_PACKAGE}.nn"
+    return first not in _NOT_USERS and first not in sys.stdlib_module_names or first == "__main__" or str(module).startswith(f"{_PACKAGE}.nn")
 
 
 class Scope:
@@ -127,6 +134,7 @@ class Scope:
     def __init__(self) -> None:
         self.items: list[Item] = []
         self.tensors: dict[int, Any] = {}
+        self.places: dict[int, Item] = {}
         self.scalars: dict[int, Any] = {}
         self.generators: dict[int, Any] = {}
         self.objects: dict[int, Any] = {}
@@ -149,7 +157,7 @@ class Scope:
     def frame(self, frame: Any) -> None:
         """Follows what a function that has just been entered can name; it is known by its frame alone."""
         code = frame.f_code
-        if code in self.codes:
+        if code in self.codes or code.co_name == "<module>":
             return
         self.codes.add(code)
         self.names |= _names_in(code)
@@ -160,7 +168,10 @@ class Scope:
         self.walk()
 
     def _item(self, form: str, holder: Any, key: Any, value: Any, words: str) -> None:
-        self.items.append(Item(form, holder, key, value, words))
+        item = Item(form, holder, key, value, words)
+        self.items.append(item)
+        if type(value) is Tensor and id(value) not in self.places:
+            self.places[id(value)] = item
         self._stack.append((value, words))
 
     def _visit(self, value: Any, words: str) -> None:
@@ -288,14 +299,22 @@ class Scope:
                 return item.words
         return ""
 
-    def checks(self, space: Namespace, covered: set[int]) -> Iterator[Check]:
-        """The lines that ask whether all is as it was; `covered` has the ids of holders that are new at every call."""
+    def checks(self, space: Namespace, covered: set[int], handles: dict[int, str],
+               given: dict[int, str]) -> Iterator[Check]:
+        """The lines that ask whether all is as it was; `covered` has the ids of holders that are new at every call, and
+        `handles` the expressions of arrays that may be others of the same kind, by id; `given` those of arguments."""
         for item in self.items:
             if id(item.holder) in covered:
                 continue
-            form = item.form.replace("H", space.add(item.holder)).replace("K", repr(item.key) if type(
-                item.key) in (str, int) else space.add(item.key))
+            form = item.text(space)
             value = item.value
+            if type(value) is Tensor and id(value) in given:
+                yield Check(f"{form} is {given[id(value)]}", f"{item.words} was an argument, too")
+                continue
+            if type(value) is Tensor and id(value) in handles:
+                if self.places.get(id(value)) is not item:
+                    yield Check(f"{form} is {handles[id(value)]}", f"{item.words} was the same array as another")
+                continue
             if value is None or value is True or value is False:
                 yield Check(f"{form} is {value}", item.words)
             elif item.form == "len(H)":
@@ -313,7 +332,7 @@ _IMPLICIT = frozenset(("__call__", "__init__", "__post_init__", "__getattr__", "
                        "__sub__", "__eq__", "__lt__", "__contains__", "forward"))
 
 
-# ---- arguments ----------------------------------------------------------------------------------------------------------------
+# ---- arguments -------------------------------------------------------------------------------------------------------
 
 
 class Arguments:
@@ -451,7 +470,7 @@ class Arguments:
             self.checks += view_checks(f"v{i}", v, self.space, words)
             root, expression = v.root, f"v{i}.root"
             if id(root) in self._names:
-                self._check(f"{expression} is {self.owners[self._names[id(root)]]}", f"{words} shared memory with another")
+                self._check(f"{expression} is {self.owners[self._names[id(root)]]}", f"{words} shared another's memory")
                 return
             self._say(f"o{i} = {expression}")
             self._say(f"n{i} = o{i}._value")

@@ -27,7 +27,7 @@ from .effects import outcome_of, settled
 from .entering import Entered, Printing
 from .explaining import explained
 from .guards import Arguments, Namespace, Scope
-from .running import ABANDON, AGAIN, CHECK, MISS, UNSEEN, Sentinel
+from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
 from .tracing import Refusal, Trace
 
 MOST_TRACES = 32
@@ -153,7 +153,7 @@ class Jitted:
         """Runs the Python, watched, and compiles what it did."""
         if known is None:
             self._note_retrace(args, kwargs)
-            if len(self._compiled) >= MOST_TRACES:
+            if len(self._compiled) >= MOST_TRACES or not floating.unchanged(floating.in_force()):
                 return self.__wrapped__(*args, **kwargs)
         space = Namespace()
         given = Arguments(space, args, kwargs, self._names or [], self._static)
@@ -164,7 +164,7 @@ class Jitted:
         captured = known.captured if known is not None else Captured()
         taken = {id(root): name for name, root in given.roots.items()}
         for handle in list(scope.tensors.values()):
-            captured.add(handle, taken)
+            captured.add(handle, taken, scope.places.get(id(handle)))
         roots = {**given.roots, **captured.roots}
         shared = [root for root in roots.values() if not _is_plain(root)]
         if scope.refusal or shared:
@@ -184,8 +184,6 @@ class Jitted:
         trace = Trace(dict(roots), given.scalars, [*scope.generators.values(), *([] if own is None else [own])])
         for s in scope.scalars.values():
             trace.know_constant(s._node)
-        if not floating.unchanged(capsule):
-            return self.__wrapped__(*args, **kwargs)
         taken = {id(root): name for name, root in given.roots.items()}
 
         def found(frame: Any) -> None:
@@ -194,14 +192,14 @@ class Jitted:
             for identity in set(scope.tensors) - before:
                 handle = scope.tensors[identity]
                 old = set(captured.roots)
-                captured.add(handle, taken)
+                captured.add(handle, taken, scope.places.get(identity))
                 for name in set(captured.roots) - old:
                     trace.add_root(name, captured.roots[name])
         _counts["traces"] += 1
         python = streams.of_python()
         with trace, Printing(), Entered(found):
             result = self.__wrapped__(*args, **kwargs)
-        outcome = outcome_of(trace, result, given, scope) if trace.refusal is None else None
+        outcome = outcome_of(trace, result, given, scope, captured) if trace.refusal is None else None
         changed = given.changed() or scope.changed()
         if changed:
             trace.refuse(f"it changes {changed}")
@@ -346,7 +344,7 @@ def jit(fn: Any = None, *, static_argnames: Any = ()) -> Any:
 
 
 def cache_info() -> dict[str, int]:
-    """Counts over all jitted functions: traces, calls that were compared, traces refused; functions and programs kept."""
+    """Counts over all jitted functions: traces, calls that were compared, traces refused; functions, programs kept."""
     return {**_counts, "functions": len(_jitted), "compiled": sum(len(f._compiled) for f in list(_jitted))}
 
 

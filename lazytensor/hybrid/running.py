@@ -45,7 +45,7 @@ MISS, UNSEEN, ABANDON, AGAIN, CHECK = map(Sentinel, ("MISS", "UNSEEN", "ABANDON"
 
 
 class Abandon(BaseException):
-    """Raised where NumPy would warn: this call is Python's. No exception of the program's, so that nobody catches it."""
+    """Raised where NumPy would warn: this call is Python's. Nobody catches it, for it is none of the program's."""
 
 
 def _abandon(kind: str, flag: int) -> None:

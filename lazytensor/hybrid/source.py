@@ -62,7 +62,8 @@ class Writer:
     runs : whether NumPy functions are called that ask which operation is running
     """
 
-    def __init__(self, space: Namespace, tree: Branch, leaves: dict[str, str], roots: dict[str, str],
+    def __init__(self, space: Namespace, tree: Branch, leaves: dict[str, str],
+                 roots: dict[str, tuple[str, str]],
                  commits: bool, capsule: Any) -> None:
         self.space, self.commits, self.roots = space, commits, roots
         self.lines: list[str] = []
@@ -115,6 +116,7 @@ class Writer:
                 return
             answer = branch.answer
             assert answer is not None
+            self._indent = "    " * depth
             seen = f"q{self._next()}"
             self._say(depth, f"{seen} = {self._asked(answer, memory)}")
             (first, following), *others = branch.paths.items()
@@ -501,5 +503,5 @@ def _elementwise_call(op: Any, operands: list[str], out: str, options: dict[str,
 def guard_lines(checks: list[Check]) -> Iterator[str]:
     """A guard as the beginning of a function that gives MISS where it does not hold."""
     for check in checks:
-        yield f"    if not ({check.text}): return MISS" if check.message else f"    {check.text}"
+        yield f"        if not ({check.text}): return MISS" if check.message else f"        {check.text}"
 

@@ -16,13 +16,14 @@ def states_of(generators: list[Any]) -> list[Any]:
             for g in generators]
 
 
-def put_back(generators: list[Any], states: list[Any]) -> None:
-    """Puts streams back."""
+def put_back(generators: list[Any], states: list[Any], answer: Any = None) -> Any:
+    """Puts streams back, and gives the answer."""
     for g, state in zip(generators, states, strict=True):
         if isinstance(g, np.random.Generator):
             g.bit_generator.state = state
         else:
             g.set_state(state)
+    return answer
 
 
 def of_python() -> Any:

@@ -5,7 +5,7 @@ The call itself runs as any lazy program does; a `Trace` watches it (`run.watchi
 * an **operation** for each node that was needed: its operands are names of earlier records, of leaves (arguments and
   captured arrays) and of constants (arrays that the function made out of no array),
 * a **call** for each function that NumPy runs at once on values (``linalg.inv``, ``x[mask]``, random draws),
-* an **answer** for each value that the program saw (``bool(t)``, ``float(s)``): what follows holds for that answer alone,
+* an **answer** for each value that the program saw (``bool(t)``, ``float(s)``): what follows holds for it alone,
 * a **print** for each ``lt.debug.print``.
 
 What cannot be written down so that it can be done again makes the trace refuse, with the reason: the function then
@@ -65,14 +65,27 @@ class Record:
     """
 
     __slots__ = ("kind", "name", "operands", "op", "attrs", "shape", "dtype", "strides", "errstate", "fn", "args",
-                 "kwargs", "results", "outcome", "how", "code", "lasti", "real")
+                 "kwargs", "results", "outcome", "how", "code", "lasti")
+    op: Any
+    attrs: Any
+    shape: Any
+    dtype: Any
+    strides: Any
+    errstate: Any
+    fn: Any
+    args: Any
+    kwargs: Any
+    results: Any
+    outcome: Any
+    how: Any
+    code: Any
+    lasti: int
 
     def __init__(self, kind: str, name: str, operands: tuple[Operand, ...] = (), **more: Any) -> None:
         self.kind, self.name, self.operands = kind, name, operands
         self.op = self.attrs = self.shape = self.dtype = self.strides = self.errstate = self.fn = None
         self.args = self.kwargs = self.results = self.outcome = self.how = self.code = None
         self.lasti = -1
-        self.real = False
         for key, value in more.items():
             setattr(self, key, value)
 
@@ -136,7 +149,7 @@ class Trace:
             place = "" if frame is None else f"{frame.f_code.co_filename}, line {frame.f_lineno}"
             self.refusal = Refusal(why, place)
 
-    # ---- operations ---------------------------------------------------------------------------------------------------
+    # ---- operations --------------------------------------------------------------------------------------------------
 
     def realizing(self, targets: list[Node]) -> None:
         """These are about to be computed: they forget their operands then."""
@@ -227,7 +240,7 @@ class Trace:
         self.record([node])
         return self.operand(node)
 
-    # ---- what the program sees ------------------------------------------------------------------------------------------
+    # ---- what the program sees ---------------------------------------------------------------------------------------
 
     def _value(self, t: Any) -> Any:
         return seen(t) if type(t) is Tensor else seen_scalar(t)
@@ -284,7 +297,7 @@ class Trace:
         if root._value.seq <= self.start and id(root) not in self.names:
             self.refuse("it writes to an array that it reaches in a way that cannot be followed")
 
-    # ---- calls --------------------------------------------------------------------------------------------------------
+    # ---- calls -------------------------------------------------------------------------------------------------------
 
     def eager(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], take: Any) -> Any:
         """NumPy's own call, on values, as a record; `PASS` if nothing in it is of this trace."""

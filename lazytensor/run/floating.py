@@ -221,7 +221,8 @@ def modes_of(capsule: Any) -> dict[str, Any]:
     """What is done about each kind of error under an error state."""
     token = _put(capsule)
     try:
-        return {kind: _modes()[kind] for kind in KINDS}
+        modes: Any = _modes()
+        return {kind: modes[kind] for kind in KINDS}
     finally:
         _back(token)
 
