@@ -97,16 +97,16 @@ def join(tree: Branch, path: Branch) -> Refusal | None:
         if path.answer is None:
             return None  # another thread has added it
         answers += 1
-        assert tree.answer is not None
+        asked: Any = tree.answer
         (outcome, rest), = path.paths.items()
         known = tree.paths.get(outcome)
         if known is not None:
             tree, path = known, rest
             continue
         if answers > MOST_ANSWERS:
-            return Refusal(f"its Python decides on values more than {MOST_ANSWERS} times", path.answer.place)
-        if len(tree.paths) >= MOST_VALUES and path.answer.how != "bool":
-            return Refusal(f"its Python uses a value that has been another one {MOST_VALUES} times", path.answer.place)
+            return Refusal(f"its Python decides on values more than {MOST_ANSWERS} times", asked.place)
+        if len(tree.paths) >= MOST_VALUES and asked.how != "bool":
+            return Refusal(f"its Python uses a value that has been another one {MOST_VALUES} times", asked.place)
         tree.paths[outcome] = rest
         return None
 

@@ -16,6 +16,7 @@ from . import running
 from .branches import Branch, branch_of, join, names_read
 from .effects import Outcome
 from .guards import Arguments, Check, Item, Namespace, Scope, root_checks, view_checks, why_not
+from .nodes import NodeWriter, is_large
 from .running import abandoning
 from .source import TooDeep, Writer, guard_lines
 from .streams import put_back, states_of
@@ -43,7 +44,7 @@ class Captured:
         """Takes in an array's root, unless it is among the arguments'."""
         view = handle._value.__class__ is View
         root = handle._value.root if view else handle
-        if view and handle not in [h for h, _ in self.views]:
+        if view and not any(h is handle for h, _ in self.views):
             self.views.append((handle, taken.get(id(root))))
         if id(root) in taken:
             return
@@ -176,8 +177,14 @@ class Compiled:
                   "restored": lambda states, answer: put_back(generators, states, answer)}
         leaves = {name: name for name in (*roots, *self.given.scalars)}
         nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in roots.items()}
+        self.as_nodes = is_large(tree)
+        kind: type[Writer] = Writer
+        if self.as_nodes:
+            kind = NodeWriter
+            leaves = {name: node for name, (_, node) in nodes.items()} | {
+                name: f"{self.given.handles[id(s)]}._node" for name, s in self.given.scalars.items()}
         for commits in (True, False):
-            writer = Writer(space, tree, leaves, nodes, commits, self.capsule)
+            writer = kind(space, tree, leaves, nodes, commits, self.capsule)
             text = self._text(writer, checks, commits)
             made = self._executed(text, scope, space)
             if commits:
@@ -208,7 +215,7 @@ class Compiled:
                  "    if not (cap is watch.capsule and warnings.filters == watch.filters and "
                  "warnings._showwarnmsg_impl is watch.show) and not unchanged(cap): return ABANDON"]
         if commits:
-            lines += ["    E.calls += 1", "    if E.calls >= E.due: return CHECK"]
+            lines += ["    E.calls = calls = E.calls + 1", "    if calls >= E.due: return CHECK"]
             space = "try: W = spaces.pop()\n    except IndexError: W = new_space()"
         else:
             space = "W = new_space_2()"

@@ -15,12 +15,9 @@ import numpy as np
 
 from ..api.handle import Tensor, View, lock_of
 from ..api.scalar import Scalar, scalar
-from ..ir.node import Node, leaf, new, tick
-from ..ir.operation import Operation
+from ..ir.node import Node, leaf
 from .guards import ATOMS, Arguments, Scope
 from .tracing import Operand, Trace
-
-_LEAF = Operation.LEAF
 
 
 class Spec(NamedTuple):
@@ -158,25 +155,6 @@ class _Describe:
 # ---- what generated code calls ---------------------------------------------------------------------------------------
 
 
-def made(buffer: Any, strides: Any) -> Any:
-    """A Tensor of an array that nobody else has."""
-    n = new(Node)
-    n.op = _LEAF
-    n.a = n.b = n.attrs = n.code = n.errstate = n.claim = None
-    n.rest = ()
-    n.shape = buffer.shape
-    n.dtype = buffer.dtype
-    n.strides = strides
-    n.lasti = -1
-    n.depth = 0
-    n.seq = tick()
-    n.buffer = buffer
-    t = new(Tensor)
-    t._value = n
-    t._state = None
-    return t
-
-
 def made_scalar(value: Any) -> Any:
     """A lazy scalar of a value."""
     return scalar(leaf(value, None))
@@ -194,7 +172,7 @@ def commit(writes: tuple[Any, ...]) -> bool:
             if root._value is not before or root._state is not None:
                 return False
         for root, _, buffer, strides in writes:
-            root._value = leaf(buffer, strides)
+            root._value = buffer if type(buffer) is Node else leaf(buffer, strides)
     finally:
         for lock in ordered:
             lock.release()

@@ -30,6 +30,7 @@ _PACKAGE = __name__.partition(".")[0]
 _EVERY_NAME = frozenset(("__dict__", "vars", "getattr", "setattr", "__getattr__", "dir"))
 
 
+_LIBRARY = f"{_PACKAGE}.nn"
 _NOT_USERS = frozenset((_PACKAGE, "numpy", "builtins", "networkx", "llvmlite", "scipy"))
 
 
@@ -125,7 +126,8 @@ def is_users(module: Any) -> bool:
     first = str(module or "__main__").partition(".")[0]
     if first.startswith("namedtuple_"):
         return False
-    return first not in _NOT_USERS and first not in sys.stdlib_module_names or first == "__main__" or str(module).startswith(f"{_PACKAGE}.nn")
+    return first not in _NOT_USERS and first not in sys.stdlib_module_names or first == "__main__" or str(
+        module).startswith(_LIBRARY)
 
 
 class Scope:
@@ -216,6 +218,8 @@ class Scope:
         self.codes.add(code)
         self.names |= _names_in(code)
         name = f.__qualname__
+        if f.__module__.startswith(_LIBRARY):  # what the layers do is as settled as what NumPy does
+            return
         self.items.append(Item("H.__code__", f, None, code, f"the code of {name}"))
         self._item("H.__defaults__", f, None, f.__defaults__, f"the defaults of {name}")
         self._item("H.__kwdefaults__", f, None, f.__kwdefaults__, f"the defaults of {name}")
@@ -267,6 +271,7 @@ class Scope:
             for base in kind.__mro__:
                 if not is_users(base.__module__):
                     continue
+                library = base.__module__.startswith(_LIBRARY)
                 slots = base.__dict__.get("__slots__", ())
                 for name in names | _IMPLICIT:
                     if (id(base), name) not in self._met and name in base.__dict__:
@@ -274,7 +279,10 @@ class Scope:
                         held = base.__dict__[name]
                         if isinstance(held, types.MemberDescriptorType):
                             continue
-                        self._item("vars(H)[K]", base, name, held, f"{base.__name__}.{name}")
+                        if library:
+                            self._stack.append((held, f"{base.__name__}.{name}"))
+                        else:
+                            self._item("vars(H)[K]", base, name, held, f"{base.__name__}.{name}")
                 for name in (slots,) if isinstance(slots, str) else slots:
                     if name in names and not isinstance(value, type) and (id(value), name) not in self._met:
                         self._met.add((id(value), name))

@@ -188,7 +188,10 @@ class Jitted:
 
         def found(frame: Any) -> None:
             before = set(scope.tensors)
-            scope.frame(frame)
+            try:
+                scope.frame(frame)
+            except Exception as error:  # objects that do not want to be looked at
+                trace.refuse(f"what {frame.f_code.co_qualname} reaches cannot be followed ({error!r})")
             for identity in set(scope.tensors) - before:
                 handle = scope.tensors[identity]
                 old = set(captured.roots)

@@ -18,12 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from ..api.handle import Tensor, View, is_shared, view_tensor, wrap
-from ..api.scalar import Scalar, value_of
-from ..ir.node import Node
+from ..api.handle import Tensor, View, is_shared, tensor, view_tensor, wrap
+from ..api.scalar import Scalar, scalar, value_of
+from ..compile import realize
+from ..config import current
+from ..ir.layout import canonical
+from ..ir.node import Node, leaf, make, new, tick
+from ..ir.operation import Operation
 from ..run import floating, pool
 from ..run.interpreter import apply_view
-from .effects import commit, made, made_scalar, settled
+from .effects import commit, made_scalar, settled
 
 _ndarray = np.ndarray
 _filters: Any = warnings
@@ -90,6 +94,30 @@ def copied(value: Any) -> Any:
     return own
 
 
+def valued(node: Any) -> Any:
+    """The value of a node or of a view of one, computed now; a number as it is."""
+    if type(node) is not Node:
+        return node
+    if node.op is Operation.VIEW and node.buffer is None:
+        return apply_view(node.attrs, valued(node.a))
+    if node.buffer is None:
+        realize([node])
+    return node.buffer
+
+
+def leaf_of(value: Any) -> Any:
+    """A node that is its value."""
+    if not isinstance(value, _ndarray):
+        return leaf(value, None) if isinstance(value, np.generic) else value
+    return leaf(value, canonical(value.strides, value.shape, value.itemsize))
+
+
+def deep(node: Any) -> None:
+    """Runs a node that has just been made if the chain behind it is too long."""
+    if node.depth > current.depth:
+        realize([node])
+
+
 def writable(view: Any) -> Any:
     """A view that NumPy makes read-only and the program has made writeable."""
     if not view.flags.writeable:
@@ -126,7 +154,9 @@ def scope() -> dict[str, Any]:
     return {"MISS": MISS, "UNSEEN": UNSEEN, "ABANDON": ABANDON, "AGAIN": AGAIN, "CHECK": CHECK, "Abandon": Abandon,
             "Tensor": Tensor, "View": View, "Node": Node, "Scalar": Scalar, "value_of": value_of, "ndarray": _ndarray,
             "is_shared": is_shared, "settled": settled, "copyto": np.copyto, "empty": pool.empty, "item": item,
-            "copied": copied, "writable": writable, "view_of": view_of, "rebuilt": rebuilt, "made": made,
+            "copied": copied, "writable": writable, "view_of": view_of, "rebuilt": rebuilt, "new": new, "LEAF": Operation.LEAF,
+            "tick": tick, "VIEW": Operation.VIEW, "make": make, "realize": realize, "valued": valued,
+            "leaf_of": leaf_of, "tensor": tensor, "scalar": scalar, "deep": deep,
             "made_scalar": made_scalar, "commit": commit, "tell": tell, "Run": Run, "noted": floating.noted,
             "in_force": floating.in_force, "enter": floating.enter, "leave": floating.leave, "watch": floating.watch,
             "unchanged": floating.unchanged, "warnings": _filters}

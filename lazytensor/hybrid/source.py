@@ -106,7 +106,7 @@ class Writer:
             if depth > DEEPEST:
                 raise TooDeep
             for name, node in branch.constants.items():
-                memory.text[name] = self.space.add(node.buffer, "c")
+                memory.text[name] = self._constant(node)
             after = self._live[id(branch)]
             for position, record in enumerate(branch.records):
                 dies = after[position]
@@ -126,6 +126,9 @@ class Writer:
             self._say(depth, f"if not ({self._is(seen, answer.how, first)}):")
             self._say(depth + 1, f"return {self.unseen}")
             branch = following
+
+    def _constant(self, node: Any) -> str:
+        return self.space.add(node.buffer, "c")
 
     def _next(self) -> int:
         self._count += 1
@@ -405,16 +408,31 @@ class Writer:
         known = self._memo.get(spec.identity)
         if known is not None:
             return known
-        text = self._made_new(spec, memory, given, depth)
-        name = f"z{self._next()}"
-        self._say(depth, f"{name} = {text}")
+        name = text = self._made_new(spec, memory, given, depth)
+        if not text.isidentifier():
+            name = f"z{self._next()}"
+            self._say(depth, f"{name} = {text}")
         self._memo[spec.identity] = name
         return name
+
+    def _new_tensor(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
+        """A Tensor of new memory, with every slot of its node written out, as the hot paths of `api` have it."""
+        own = self._own(spec.name, memory, given, depth)
+        known = self._shapes.get(spec.name)
+        shape, dtype = (repr(known[0]), self.space.add(known[1])) if known is not None else (
+            f"{own}.shape", f"{own}.dtype")
+        n, t = f"n{self._next()}_", f"z{self._next()}"
+        for line in (f"{n} = new(Node); {t} = new(Tensor)", f"{n}.op = LEAF; {n}.rest = (); {n}.seq = tick()",
+                     f"{n}.a = {n}.b = {n}.attrs = {n}.code = {n}.errstate = {n}.claim = {t}._state = None",
+                     f"{n}.shape = {shape}; {n}.dtype = {dtype}; {n}.strides = {spec.what!r}",
+                     f"{n}.lasti = -1; {n}.depth = 0; {n}.buffer = {own}; {t}._value = {n}"):
+            self._say(depth, line)
+        return t
 
     def _made_new(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
         space = self.space
         if spec.kind == "array":
-            return f"made({self._own(spec.name, memory, given, depth)}, {spec.what!r})"
+            return self._new_tensor(spec, memory, given, depth)
         if spec.kind == "scalar":
             text = memory.text[spec.name]
             return f"item({text})" if spec.what == "real" else f"made_scalar({text})"
@@ -494,8 +512,8 @@ def _elementwise_call(op: Any, operands: list[str], out: str, options: dict[str,
         return f"copyto({out}, {operands[0]}, 'unsafe')"
     shown = ", ".join(operands)
     if isinstance(op.fn, np.ufunc):
-        if not options:
-            return f"{space.add(op.fn)}({shown}, {out})"
+        if not options:  # of these two, NumPy wants the output by name
+            return f"{space.add(op.fn)}({shown}, {'out=' if op.fn in (np.maximum, np.minimum) else ''}{out})"
     given = "".join(f", {k}={_literal(v, space)}" for k, v in options.items())
     return f"{space.add(op.fn)}({shown}, out={out}{given})"
 

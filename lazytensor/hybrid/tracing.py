@@ -41,11 +41,13 @@ MOST_BYTES = 256
 
 
 class Operand(NamedTuple):
-    """What a record reads: the value called `name`, through a view if there are steps; or the number `value`."""
+    """What a record reads: the value called `name`, through a view if there are steps (`laid` has the view's shape, dtype
+    and strides); or the number `value`."""
 
     name: str | None
     steps: Any = None
     value: Any = None
+    laid: Any = None
 
 
 class Record:
@@ -218,7 +220,7 @@ class Trace:
         if type(x) is not Node:
             return Operand(None, None, x)
         if x.op is _VIEW and x.buffer is None:
-            return Operand(self.slot_of(x.a), x.attrs)
+            return Operand(self.slot_of(x.a), x.attrs, None, (x.shape, x.dtype, x.strides))
         return Operand(self.slot_of(x))
 
     def slot_of(self, node: Node) -> str:
