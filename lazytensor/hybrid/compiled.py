@@ -119,7 +119,7 @@ class Compiled:
         self.checks: list[Check] = []
         self.space = given.space
         self.leaves: set[str] = set()
-        self.memory = 0
+        self.memory = self.rolled = 0
         self.lock = threading.RLock()
 
     def add(self, trace: Trace, outcome: Outcome) -> Refusal | None:
@@ -183,18 +183,23 @@ class Compiled:
             kind = NodeWriter
             leaves = {name: node for name, (_, node) in nodes.items()} | {
                 name: f"{self.given.handles[id(s)]}._node" for name, s in self.given.scalars.items()}
-        for commits in (True, False):
-            writer = kind(space, tree, leaves, nodes, commits, self.capsule)
-            text = self._text(writer, checks, commits)
-            made = self._executed(text, scope, space)
-            if commits:
-                self.spaces.clear()
-                scope["new_space"] = _space_maker(writer, space)
-                self.replay, self.source = made, text
-                self.memory = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
-            else:
-                scope["new_space_2"] = _space_maker(writer, space)
-                self.predict = made
+        writer = kind(space, tree, leaves, nodes, True, self.capsule)
+        self.source = self._text(writer, checks, True)
+        self.rolled = writer.rolled
+        self.memory = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
+        self.spaces.clear()
+        scope["new_space"] = _space_maker(writer)
+        self.replay = self._executed(self.source, scope, space)
+        self.predict = None
+
+        def predict(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            """Compiled when it is first needed."""
+            other = kind(space, tree, leaves, nodes, False, self.capsule)
+            text = self._text(other, checks, False)
+            scope["new_space_2"] = _space_maker(other)
+            self.predict = self._executed(text, scope, space)
+            return self.predict(args, kwargs)
+        self.predict = predict
         self.scope_of_source = {**scope, **space}
 
     def _executed(self, text: str, scope: dict[str, Any], space: Namespace) -> Any:
@@ -266,7 +271,7 @@ def _used(tree: Branch) -> tuple[set[str], list[Any]]:
     return used, draws
 
 
-def _space_maker(writer: Writer, space: Namespace) -> Any:
+def _space_maker(writer: Writer) -> Any:
     """What makes a workspace: the temporaries, and the views over them."""
     temporaries, prepared = list(writer.temporaries), list(writer.prepared)
 

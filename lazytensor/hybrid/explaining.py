@@ -41,6 +41,8 @@ def _structure(one: Compiled) -> list[str]:
         lines.append(f"  arrays that it reaches besides its arguments: {len(captured)}")
     shown = [check.message for check in one.checks if check.message]
     lines.append(f"  guard: {_count(len(shown), 'check')}: {'; '.join(dict.fromkeys(shown))}")
+    if one.rolled:
+        lines.append(f"  loops: {_count(one.rolled, 'line')} of the program saved")
     if one.memory:
         lines.append(f"  memory kept for what is not given away: {one.memory} bytes")
     if one.abandoned:

@@ -113,6 +113,15 @@ class Item(NamedTuple):
 MISSING = object()
 
 
+def _codes_in(code: types.CodeType) -> set[types.CodeType]:
+    """A code object and those within it: of functions that it makes, whose variables are its own."""
+    codes = {code}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            codes |= _codes_in(constant)
+    return codes
+
+
 def _names_in(code: types.CodeType) -> set[str]:
     names = set(code.co_names)
     for constant in code.co_consts:
@@ -161,7 +170,7 @@ class Scope:
         code = frame.f_code
         if code in self.codes or code.co_name == "<module>":
             return
-        self.codes.add(code)
+        self.codes |= _codes_in(code)
         self.names |= _names_in(code)
         self._globals(code, frame.f_globals)
         for name in code.co_freevars:
@@ -215,7 +224,7 @@ class Scope:
         code = f.__code__
         if not is_users(f.__module__):
             return
-        self.codes.add(code)
+        self.codes |= _codes_in(code)
         self.names |= _names_in(code)
         name = f.__qualname__
         if f.__module__.startswith(_LIBRARY):  # what the layers do is as settled as what NumPy does

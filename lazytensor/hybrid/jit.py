@@ -194,6 +194,8 @@ class Jitted:
                 trace.refuse(f"what {frame.f_code.co_qualname} reaches cannot be followed ({error!r})")
             for identity in set(scope.tensors) - before:
                 handle = scope.tensors[identity]
+                if trace.is_new(handle):
+                    continue
                 old = set(captured.roots)
                 captured.add(handle, taken, scope.places.get(identity))
                 for name in set(captured.roots) - old:

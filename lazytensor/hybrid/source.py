@@ -20,6 +20,7 @@ from ..run.interpreter import apply_view
 from .branches import Branch, names_read
 from .effects import Outcome, Spec
 from .guards import Check, Namespace
+from .rolling import roll
 from .running import abandoning
 from .tracing import Operand, Record
 
@@ -84,6 +85,7 @@ class Writer:
         memory.text = dict(leaves)
         self._count = 0
         self._branch(tree, memory, 1, capsule)
+        self.lines, self.rolled = roll(self.lines)
 
     # ---- what must be new at every call ----
 
@@ -267,12 +269,25 @@ class Writer:
         values = [self._value(x, memory, over) for x in record.operands[1:]]
         fn = record.op.fn
         if record.op.step == "store":
-            self._say(depth, f"{view}[{_index_text(extra[0], self.space)}] = {values[0]}")
+            index = extra[0]
+            if self._is_part(record, view, index):
+                part = self._view(target, (*steps, (_getitem, (index,))), memory)
+                self._say(depth, f"copyto({part}, {values[0]}, 'unsafe')")
+            else:
+                self._say(depth, f"{view}[{_index_text(index, self.space)}] = {values[0]}")
         else:
             shown = [view, *values, *(_literal(x, self.space) for x in extra)]
             self._say(depth, f"{self.space.add(fn)}({', '.join(shown)})")
         if own:
             dies.discard(old.name)
+
+    def _is_part(self, record: Record, view: str, index: Any) -> bool:
+        """Whether a store goes into a view of an array, from an array: it may then be written as `copyto`."""
+        value = record.operands[1]
+        return value.name is not None and not view.startswith("writable") and (
+            any(type(x) is slice or x is Ellipsis for x in (index if type(index) is tuple else (index,)))
+            or type(index) is int and len(record.shape) > 1) and bool(
+            value.laid[0] if value.steps else self._shapes.get(value.name, ((),))[0])
 
     def _place(self, record: Record, dies: set[str], memory: _Memory, depth: int, copies: bool = False) -> str:
         """The array that a result goes into: an operand's, a temporary, or a new one if it is given away."""

@@ -41,8 +41,8 @@ MOST_BYTES = 256
 
 
 class Operand(NamedTuple):
-    """What a record reads: the value called `name`, through a view if there are steps (`laid` has the view's shape, dtype
-    and strides); or the number `value`."""
+    """What a record reads: the value called `name`, through a view if there are steps (`laid` has the view's shape,
+    dtype and strides); or the number `value`."""
 
     name: str | None
     steps: Any = None
@@ -205,6 +205,12 @@ class Trace:
             self.errstate = errstate
             if not floating.silent(errstate):
                 self.refuse("its error state (np.errstate) prints, logs or calls a function")
+
+    def is_new(self, handle: Any) -> bool:
+        """Whether an array was made by the call itself: one that was there before cannot have another value by now, for
+        then the trace has refused it."""
+        v = handle._value
+        return bool((v if type(v) is Node else v.root._value).seq > self.start)
 
     def add_root(self, name: str, root: Any) -> None:
         """Another array that was there before, found while the call goes on."""
