@@ -132,7 +132,8 @@ def _watched_getitem(self: Any, index: Any) -> Any:
     if not _is_basic(index) or _gives_array(index, v.shape) or v.dtype.char not in NUMERIC or index == ():
         return _general_getitem(self, index)
     shadow(v.shape, v.strides, v.dtype)[(*(index if type(index) is tuple else (index,)), ...)]  # raises NumPy's error
-    return scalar(record(_ELEMENT, (operand(self),), (("index", index),), (), v.dtype, None, _getframe(2)))
+    dtype = v.dtype if v.dtype.isnative else np.dtype(v.dtype.type)
+    return scalar(record(_ELEMENT, (operand(self),), (("index", index),), (), dtype, None, _getframe(2)))
 
 
 def _gives_array(index: Any, shape: tuple[int, ...]) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import Any
 
 from ..run.watching import active, mine
-
-_print = builtins.print
+from .entering import show
 
 
 def print(*args: Any, **kwargs: Any) -> None:
@@ -21,8 +19,8 @@ def print(*args: Any, **kwargs: Any) -> None:
         watcher.print(args, kwargs)
         watcher.quiet += 1
         try:
-            _print(*args, **kwargs)
+            show(args, kwargs)
         finally:
             watcher.quiet -= 1
     else:
-        _print(*args, **kwargs)
+        show(args, kwargs)

@@ -42,6 +42,11 @@ def _watched_print(*args: Any, **kwargs: Any) -> None:
         watcher.quiet -= 1
 
 
+def show(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """The program's own `print`, whatever it is while a call is traced."""
+    (_print if builtins.print is _watched_print else builtins.print)(*args, **kwargs)
+
+
 class Printing:
     """`print` is ours while a call is traced or compared (with `mute`: silent in this thread)."""
 

@@ -67,6 +67,9 @@ def same(a: Any, b: Any) -> bool:
     return False
 
 
+_NAMED = (np.ufunc, types.FunctionType, types.BuiltinFunctionType, type(np.sum), type(np.ndarray.sum))
+
+
 class Namespace(dict[str, Any]):
     """The objects that generated code refers to, each under a name of its own."""
 
@@ -74,7 +77,8 @@ class Namespace(dict[str, Any]):
         """A name for an object; the same for the very same object."""
         known = self._by_id.get(id(value))
         if known is None:
-            known = f"{stem}{len(self)}_"
+            name = getattr(value, "__name__", "") if isinstance(value, _NAMED) else ""
+            known = f"{name if name.isidentifier() else stem}{'_' * bool(name)}{len(self)}_"
             self[known] = value
             self._by_id[id(value)] = known
         return known
@@ -227,7 +231,7 @@ class Scope:
         self.codes |= _codes_in(code)
         self.names |= _names_in(code)
         name = f.__qualname__
-        if f.__module__.startswith(_LIBRARY):  # what the layers do is as settled as what NumPy does
+        if str(f.__module__).startswith(_LIBRARY):  # what the layers do is as settled as what NumPy does
             return
         self.items.append(Item("H.__code__", f, None, code, f"the code of {name}"))
         self._item("H.__defaults__", f, None, f.__defaults__, f"the defaults of {name}")
@@ -280,7 +284,7 @@ class Scope:
             for base in kind.__mro__:
                 if not is_users(base.__module__):
                     continue
-                library = base.__module__.startswith(_LIBRARY)
+                library = str(base.__module__).startswith(_LIBRARY)
                 slots = base.__dict__.get("__slots__", ())
                 for name in names | _IMPLICIT:
                     if (id(base), name) not in self._met and name in base.__dict__:

@@ -67,11 +67,11 @@ class Jitted:
         self._warned = False
         self._why: list[str] = []
         self._lock = threading.RLock()
-        self._disabled = False
+        self._tracing = 0
         _jitted.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if active and mine() is not None or self._disabled:
+        if active and mine() is not None:
             return self.__wrapped__(*args, **kwargs)
         for compiled in self._compiled:
             answer = compiled.replay(args, kwargs)
@@ -132,9 +132,12 @@ class Jitted:
         predicted = compiled.predict(args, kwargs)
         if predicted.__class__ is Sentinel:
             return self._traced(args, kwargs, compiled) if predicted is UNSEEN else self.__wrapped__(*args, **kwargs)
+        calls = compiled.calls
         with Printing(mute=True):
             result, difference = compared(self.__wrapped__, args, kwargs, predicted, compiled.generators)
-        if difference:
+        if difference and (compiled.calls != calls or self._tracing):  # another thread wrote to the same arrays
+            compiled.due = compiled.calls + 1
+        elif difference:
             self._off = Refusal(f"its Python gave something else than the compiled function: {difference}", "")
             self._compiled = ()
             warnings.warn(
@@ -202,8 +205,12 @@ class Jitted:
                     trace.add_root(name, captured.roots[name])
         _counts["traces"] += 1
         python = streams.of_python()
-        with trace, Printing(), Entered(found):
-            result = self.__wrapped__(*args, **kwargs)
+        self._tracing += 1
+        try:
+            with trace, Printing(), Entered(found):
+                result = self.__wrapped__(*args, **kwargs)
+        finally:
+            self._tracing -= 1
         outcome = outcome_of(trace, result, given, scope, captured) if trace.refusal is None else None
         changed = given.changed() or scope.changed()
         if changed:

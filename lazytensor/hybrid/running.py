@@ -28,6 +28,7 @@ from ..ir.operation import Operation
 from ..run import floating, pool
 from ..run.interpreter import apply_view
 from .effects import commit, made_scalar, settled
+from .entering import show
 
 _ndarray = np.ndarray
 _filters: Any = warnings
@@ -143,10 +144,7 @@ def rebuilt(kind: Any, names: list[str], parts: list[Any]) -> Any:
 def tell(prints: list[Any]) -> None:
     """Does what `lt.debug.print` was asked for."""
     for args, kwargs in prints:
-        plain_print(*[wrap(x) if type(x) is _ndarray else x for x in args], **kwargs)
-
-
-plain_print = print
+        show(tuple([wrap(x) if type(x) is _ndarray else x for x in args]), kwargs)
 
 
 def scope() -> dict[str, Any]:
@@ -155,8 +153,8 @@ def scope() -> dict[str, Any]:
             "Tensor": Tensor, "View": View, "Node": Node, "Scalar": Scalar, "value_of": value_of, "ndarray": _ndarray,
             "is_shared": is_shared, "settled": settled, "copyto": np.copyto, "empty": pool.empty, "item": item,
             "copied": copied, "writable": writable, "view_of": view_of, "rebuilt": rebuilt, "new": new,
-            "LEAF": Operation.LEAF, "tick": tick, "VIEW": Operation.VIEW, "make": make, "realize": realize, "valued": valued,
-            "leaf_of": leaf_of, "tensor": tensor, "scalar": scalar, "deep": deep,
+            "LEAF": Operation.LEAF, "tick": tick, "VIEW": Operation.VIEW, "make": make, "realize": realize,
+            "valued": valued, "leaf_of": leaf_of, "tensor": tensor, "scalar": scalar, "deep": deep,
             "made_scalar": made_scalar, "commit": commit, "tell": tell, "Run": Run, "noted": floating.noted,
             "in_force": floating.in_force, "enter": floating.enter, "leave": floating.leave, "watch": floating.watch,
             "unchanged": floating.unchanged, "warnings": _filters}
