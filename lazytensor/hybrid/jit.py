@@ -188,14 +188,15 @@ class Jitted:
         for s in scope.scalars.values():
             trace.know_constant(s._node)
         taken = {id(root): name for name, root in given.roots.items()}
+        before = self._compiled
 
         def found(frame: Any) -> None:
-            before = set(scope.tensors)
+            known = set(scope.tensors)
             try:
                 scope.frame(frame)
             except Exception as error:  # objects that do not want to be looked at
                 trace.refuse(f"what {frame.f_code.co_qualname} reaches cannot be followed ({error!r})")
-            for identity in set(scope.tensors) - before:
+            for identity in set(scope.tensors) - known:
                 handle = scope.tensors[identity]
                 if trace.is_new(handle):
                     continue
@@ -229,7 +230,9 @@ class Jitted:
             self._refused(refusal, known)
         elif known is None:
             with self._lock:
-                self._compiled = (compiled, *self._compiled)
+                others = [c for c in self._compiled if c not in before]
+                if all(c.why_not(args, kwargs) for c in others):  # else another thread was quicker
+                    self._compiled = (compiled, *self._compiled)
         return result
 
     def _refused(self, refusal: Refusal, known: Compiled | None) -> None:
