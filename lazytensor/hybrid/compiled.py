@@ -12,7 +12,7 @@ import numpy as np
 from ..api.handle import View
 from ..run import floating, pool
 from ..run.interpreter import apply_view
-from . import running
+from . import fast, running
 from .branches import Branch, branch_of, join, names_read
 from .effects import Outcome
 from .guards import Arguments, Check, Item, Namespace, Scope, root_checks, view_checks, why_not
@@ -73,9 +73,11 @@ class Captured:
     def checks(self, used: set[str], space: Namespace, owners: dict[str, str]) -> list[Check]:
         """The lines that bind the values of those that are used."""
         found: list[Check] = []
+        begin = 0
         for name, root in self.roots.items():
             place, owner, words, n = self.places[name], self.owner(name, space), self.words(name), f"n{name}"
             if place is not None:
+                begin = len(found)
                 found += [Check(f"{owner} = {place.text(space)}"), Check(f"type({owner}) is Tensor", words)]
             elif name not in used:
                 continue
@@ -84,6 +86,9 @@ class Captured:
                 found += root_checks(n, owner, root, name, space, words)
             else:
                 found += root_checks(n, owner, root, name, space, words)[1:4]
+            load = None if place is None else fast.load_of(place.form, place.holder, place.key)
+            if load is not None and name in used:
+                found[begin:] = fast.replaced(found[begin:], fast.array_row(load, root, (owner, n, name)))
         for handle, of in self.views:
             text = f"{space.add(handle)}._value"
             found += view_checks(text, handle._value, space, "a view that it reaches")
@@ -113,7 +118,6 @@ class Compiled:
         self.calls = self.due = 1
         self.abandoned = 0
         self.source = ""
-        self.spaces: list[Any] = []
         self.replay: Any = None
         self.predict: Any = None
         self.checks: list[Check] = []
@@ -171,7 +175,7 @@ class Compiled:
         self.checks = checks
         scope = running.scope()
         generators = self.generators
-        scope |= {"E": self, "spaces": self.spaces, "CAP": self.capsule, "alike": self._alike,
+        scope |= {"E": self, "spaces": [], "CAP": self.capsule, "alike": self._alike,
                   "RUN": abandoning(self.capsule),
                   "drawn": lambda: states_of(generators),
                   "restored": lambda states, answer: put_back(generators, states, answer)}
@@ -185,11 +189,20 @@ class Compiled:
                 name: f"{self.given.handles[id(s)]}._node" for name, s in self.given.scalars.items()}
         writer = kind(space, tree, leaves, nodes, True, self.capsule)
         self.source = self._text(writer, checks, True)
+        text = self.source
+        if fast.native is not None and self.given.fast:
+            scope["G"], given, rest = fast.guard(checks, self.given.count)
+            text = self._text(writer, rest, True, given)
+
+            def slow(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+                """The whole guard in Python, compiled when it is first needed."""
+                scope["slow"] = self._executed(self.source, dict(scope), space)
+                return scope["slow"](args, kwargs)
+            scope["slow"] = slow
         self.rolled = writer.rolled
         self.memory = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
-        self.spaces.clear()
         scope["new_space"] = _space_maker(writer)
-        self.replay = self._executed(self.source, scope, space)
+        self.replay = self._executed(text, scope, space)
         self.predict = None
 
         def predict(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -211,11 +224,18 @@ class Compiled:
         linecache.cache[filename] = len(text), None, text.splitlines(True), filename
         return scope["call"]
 
-    def _text(self, writer: Writer, checks: list[Check], commits: bool) -> str:
+    def _text(self, writer: Writer, checks: list[Check], commits: bool, given: list[str] | None = None) -> str:
+        """The source; with `given`, the names that the extension's guard gives, the guard is what is left of it."""
         names = [f"b{i}_" for i in range(len(writer.temporaries))] + [f"d{i}_" for i in range(len(writer.prepared))]
-        lines = ["def call(args, kwargs):", "    try:", *guard_lines(checks),
-                 "    except (LookupError, AttributeError, ValueError, TypeError):", "        return MISS",
-                 "    cap = in_force()",
+        lines = ["def call(args, kwargs):"]
+        if given is not None:
+            lines += ["    x = G(args, kwargs)", "    if x is None: return slow(args, kwargs)"]
+            if given:
+                lines.append(f"    {', '.join(given)} = x")
+        if checks:
+            lines += ["    try:", *guard_lines(checks),
+                      "    except (LookupError, AttributeError, ValueError, TypeError):", "        return MISS"]
+        lines += ["    cap = in_force()",
                  "    if cap is not CAP and not alike(cap): return MISS",
                  "    if not (cap is watch.capsule and warnings.filters == watch.filters and "
                  "warnings._showwarnmsg_impl is watch.show) and not unchanged(cap): return ABANDON"]

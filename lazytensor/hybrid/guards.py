@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ import numpy as np
 
 from ..api.handle import Tensor, View
 from ..api.scalar import Scalar
+from . import fast
 
 ATOMS = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), range, slice, np.dtype)
 LARGEST = 4096
@@ -35,10 +37,15 @@ _NOT_USERS = frozenset((_PACKAGE, "numpy", "builtins", "networkx", "llvmlite", "
 
 
 class Check(NamedTuple):
-    """A line of a guard: a statement, or (with `message`) a condition that must hold."""
+    """A line of a guard: a statement, or (with `message`) a condition that must hold.
+
+    `fast` is the same for the extension (`fast.row`): a row; for an array also the names of its handle, node and value;
+    or PART, if an earlier row does what this line does.
+    """
 
     text: str
     message: str = ""
+    fast: Any = None
 
 
 def same(a: Any, b: Any) -> bool:
@@ -105,6 +112,14 @@ class Item(NamedTuple):
         return self.form.replace("H", space.add(self.holder)).replace("K", repr(self.key) if type(
             self.key) in (str, int) else space.add(self.key))
 
+    def row(self) -> Any:
+        """The same as a row for the extension, or None."""
+        if self.form == "len(H)":
+            return fast.row(fast.CONSTANT, holder=self.holder, length=self.value) if type(
+                self.holder) is list else None
+        found = fast.load_of(self.form, self.holder, self.key)
+        return None if found is None else fast.row(*found, expected=self.value)
+
     def now(self) -> Any:
         """What is there now; `MISSING` if it is gone."""
         try:
@@ -115,6 +130,7 @@ class Item(NamedTuple):
 
 
 MISSING = object()
+_WHOLE = re.compile(r"args\[(\d+)\]")
 
 
 def _codes_in(code: types.CodeType) -> set[types.CodeType]:
@@ -337,15 +353,15 @@ class Scope:
                     yield Check(f"{form} is {handles[id(value)]}", f"{item.words} was the same array as another")
                 continue
             if value is None or value is True or value is False:
-                yield Check(f"{form} is {value}", item.words)
+                yield Check(f"{form} is {value}", item.words, item.row())
             elif item.form == "len(H)":
-                yield Check(f"{form} == {value}", item.words)
+                yield Check(f"{form} == {value}", item.words, item.row())
             elif type(value) in ATOMS or isinstance(value, (tuple, np.generic, list)) and item.form != "H[K]" or (
                     isinstance(value, np.generic)):
                 name = space.add(value)
-                yield Check(f"{form} is {name} or same({form}, {name})", item.words)
+                yield Check(f"{form} is {name} or same({form}, {name})", item.words, item.row())
             else:
-                yield Check(f"{form} is {space.add(value)}", item.words)
+                yield Check(f"{form} is {space.add(value)}", item.words, item.row())
 
 
 _IMPLICIT = frozenset(("__call__", "__init__", "__post_init__", "__getattr__", "__enter__", "__exit__", "__iter__",
@@ -388,8 +404,11 @@ class Arguments:
         self.refusal = ""
         self._count = 0
         self._names: dict[int, str] = {}
-        self._check(f"len(args) == {len(args)}", "the number of arguments")
-        self._check("not kwargs" if not kwargs else f"list(kwargs) == {list(kwargs)!r}", "the keywords")
+        self.fast = not kwargs
+        self.count = len(args)
+        self.checks += [Check(f"len(args) == {len(args)}", "the number of arguments", fast.PART),
+                        Check("not kwargs" if not kwargs else f"list(kwargs) == {list(kwargs)!r}", "the keywords",
+                              fast.PART)]
         for i, value in enumerate(args):
             name = names[i] if i < len(names) else f"argument {i}"
             self._visit(value, f"args[{i}]", name, name in static)
@@ -480,7 +499,7 @@ class Arguments:
     # ---- arrays ----
 
     def _tensor(self, t: Any, path: str, words: str) -> None:
-        i = self._count
+        i, begin = self._count, len(self.checks)
         self._say(f"t{i} = {path}")
         self._check(f"type(t{i}) is Tensor", f"{words} was an array")
         self._say(f"v{i} = t{i}._value")
@@ -508,7 +527,11 @@ class Arguments:
         self.owners[name] = expression
         self._names[id(root)] = name
         self.handles.setdefault(id(root), expression)
+        whole = expression == f"t{i}" and _WHOLE.fullmatch(path)
         self.checks += root_checks(f"n{i}", expression, root, name, self.space, words)
+        if whole:
+            of = fast.array_row((fast.ARGUMENT, int(whole[1])), root, (f"t{i}", f"n{i}", name))
+            self.checks[begin:] = fast.replaced(self.checks[begin:], of)
 
     def _scalar(self, s: Any, path: str, words: str) -> None:
         name = f"a{self._count}"

@@ -17,6 +17,7 @@ import numpy as np
 from ..api.methods import CAST, COPY
 from ..run import pool
 from ..run.interpreter import apply_view
+from . import fast
 from .branches import Branch, names_read
 from .effects import Outcome, Spec
 from .guards import Check, Namespace
@@ -437,6 +438,8 @@ class Writer:
         shape, dtype = (repr(known[0]), self.space.add(known[1])) if known is not None else (
             f"{own}.shape", f"{own}.dtype")
         n, t = f"n{self._next()}_", f"z{self._next()}"
+        if fast.native is not None:
+            return f"made({own}, {shape}, {dtype}, {spec.what!r})"
         for line in (f"{n} = new(Node); {t} = new(Tensor)", f"{n}.op = LEAF; {n}.rest = (); {n}.seq = tick()",
                      f"{n}.a = {n}.b = {n}.attrs = {n}.code = {n}.errstate = {n}.claim = {t}._state = None",
                      f"{n}.shape = {shape}; {n}.dtype = {dtype}; {n}.strides = {spec.what!r}",
