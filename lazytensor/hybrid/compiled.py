@@ -12,7 +12,7 @@ import numpy as np
 from ..api.handle import View
 from ..run import floating, pool
 from ..run.interpreter import apply_view
-from . import fast, running
+from . import fast, fusing, running
 from .branches import Branch, branch_of, join, names_read
 from .effects import Outcome
 from .guards import Arguments, Check, Item, Namespace, Scope, root_checks, view_checks, why_not
@@ -23,8 +23,9 @@ from .streams import put_back, states_of
 from .tracing import Refusal, Trace
 
 _number = count(1).__next__
-FIRST_CHECKS = (2, 3, 4)
-"""Calls that also run the Python; after these, every power of two."""
+FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
+"""Calls that also run the Python; after these, every power of two. None at all if there are none here (for tests)."""
+NEVER = 1 << 62
 
 
 class Captured:
@@ -116,6 +117,8 @@ class Compiled:
         self.refusal: Refusal | None = None
         self.generators: list[Any] = []
         self.calls = self.due = 1
+        self.quick = self.as_nodes = False
+        self.kernels = 0
         self.abandoned = 0
         self.source = ""
         self.replay: Any = None
@@ -140,9 +143,16 @@ class Compiled:
                 self._compile()
             except TooDeep:
                 return Refusal("it has more branches within each other than one function can hold", "")
-            self.due = self.calls + 1
             self._base = self.calls - 1
+            self.due = self.calls + 1 if FIRST_CHECKS else NEVER
             return None
+
+    def quicken(self, on: bool = True) -> None:
+        """Compiles once more, with kernels, what has proved to be called often."""
+        with self.lock:
+            if self.quick is not on and not self.as_nodes and (not on or fusing.possible()):
+                self.quick = on
+                self._compile()
 
     def next_check(self) -> None:
         """When the Python runs again."""
@@ -182,12 +192,16 @@ class Compiled:
         leaves = {name: name for name in (*roots, *self.given.scalars)}
         nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in roots.items()}
         self.as_nodes = is_large(tree)
+        geometry = {name: (root._value.shape, root._value.dtype, root._value.strides)
+                    for name, root in {**self.given.roots, **self.captured.roots}.items()} if self.quick else None
         kind: type[Writer] = Writer
         if self.as_nodes:
             kind = NodeWriter
+            geometry = None
             leaves = {name: node for name, (_, node) in nodes.items()} | {
                 name: f"{self.given.handles[id(s)]}._node" for name, s in self.given.scalars.items()}
-        writer = kind(space, tree, leaves, nodes, True, self.capsule)
+        writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry)
+        self.kernels = writer.kernels
         self.source = self._text(writer, checks, True)
         text = self.source
         if fast.native is not None and self.given.fast:

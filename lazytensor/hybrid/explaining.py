@@ -41,6 +41,8 @@ def _structure(one: Compiled) -> list[str]:
         lines.append(f"  arrays that it reaches besides its arguments: {len(captured)}")
     shown = [check.message for check in one.checks if check.message]
     lines.append(f"  guard: {_count(len(shown), 'check')}: {'; '.join(dict.fromkeys(shown))}")
+    if one.kernels:
+        lines.append(f"  {_count(one.kernels, 'kernel call')}, in one pass over memory each")
     if one.rolled:
         lines.append(f"  loops: {_count(one.rolled, 'line')} of the program saved")
     if one.memory:

@@ -34,6 +34,10 @@ MOST_TRACES = 32
 """Structures of arguments that one function is compiled for; calls with others run the Python."""
 MANY_TRACES = 8
 """So many, and a warning says which argument varies."""
+HOT = 16
+"""Calls after which a compiled function is compiled with kernels,"""
+LONG = 64
+"""or at its first comparison, if its loops saved so many lines."""
 MOST_REFUSALS = 4
 """After so many traces that could not be compiled, without one that could, no more are tried."""
 _jitted: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -121,6 +125,10 @@ class Jitted:
 
     def _give_up(self, compiled: Compiled) -> None:
         """A compiled function that more often than not leaves its calls to the Python is dropped."""
+        if compiled.quick:  # a kernel may be what NumPy's calls are not: refused for memory that is not aligned
+            compiled.quicken(False)
+            compiled.abandoned = 0
+            return
         with self._lock:
             self._compiled = tuple(c for c in self._compiled if c is not compiled)
             self._off = compiled.refusal or Refusal("most calls raise exceptions or floating-point warnings", "")
@@ -144,6 +152,8 @@ class Jitted:
                 f"lazytensor.jit: {self._name} depends on something that cannot be seen, such as the time, a file, or "
                 f"the length of a list: {difference}. From now on it runs its Python at every call.",
                 HybridWarning, stacklevel=3)
+        elif compiled.calls - compiled._base >= HOT or compiled.rolled >= LONG:
+            compiled.quicken()
         return result
 
     @property

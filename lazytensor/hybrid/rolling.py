@@ -54,4 +54,4 @@ def _indent(line: str) -> str:
 def _whole(body: list[str]) -> bool:
     """Whether lines are statements of one level with nothing that leaves the function."""
     indent = _indent(body[0])
-    return all(_indent(line) == indent and not line.lstrip().startswith(("if ", "return ", "for ")) for line in body)
+    return all(_indent(line) == indent and not line.endswith(":") and "return " not in line for line in body)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..api.methods import CAST, COPY
+from ..ir.layout import shadow
 from ..run import pool
 from ..run.interpreter import apply_view
-from . import fast
+from . import fast, fusing
 from .branches import Branch, names_read
 from .effects import Outcome, Spec
 from .guards import Check, Namespace
@@ -66,7 +67,8 @@ class Writer:
 
     def __init__(self, space: Namespace, tree: Branch, leaves: dict[str, str],
                  roots: dict[str, tuple[str, str]],
-                 commits: bool, capsule: Any) -> None:
+                 commits: bool, capsule: Any,
+                 geometry: dict[str, tuple[Any, Any, Any]] | None = None) -> None:
         self.space, self.commits, self.roots = space, commits, roots
         self.lines: list[str] = []
         self.temporaries: list[tuple[Any, Any, Any]] = []
@@ -78,6 +80,9 @@ class Writer:
             "UNSEEN", "AGAIN")
         self._indent = ""
         self._shapes: dict[str, tuple[Any, Any, Any]] = {}
+        self._leaves = geometry or {}
+        self.fuses = geometry is not None
+        self.kernels = 0
         self._live = _liveness(tree)
         self._escaping: set[str] = set()
         for branch in tree.lines():
@@ -111,9 +116,16 @@ class Writer:
             for name, node in branch.constants.items():
                 memory.text[name] = self._constant(node)
             after = self._live[id(branch)]
-            for position, record in enumerate(branch.records):
-                dies = after[position]
-                capsule = getattr(self, "_" + record.kind)(record, dies, memory, depth, capsule)
+            position = 0
+            for part in fusing.chains(branch.records) if self.fuses else branch.records:
+                count = len(part.records) + (part.store is not None) if isinstance(part, fusing.Chain) else 1
+                if isinstance(part, fusing.Chain) and self._fused(
+                        part, after[position:position + count], memory, depth):
+                    position += count
+                    continue
+                for record in branch.records[position:position + count]:
+                    capsule = getattr(self, "_" + record.kind)(record, after[position], memory, depth, capsule)
+                    position += 1
             if branch.end is not None:
                 self._end(branch.end, memory, depth)
                 return
@@ -221,6 +233,51 @@ class Writer:
         self._bury(dies, memory)
         return capsule
 
+    def _fused(self, chain: fusing.Chain, after: list[set[str]], memory: _Memory, depth: int) -> bool:
+        """Writes a chain as one kernel, if it is one."""
+        self._indent = "    " * depth
+        inputs = fusing.Inputs(chain, {**self._leaves, **self._shapes})
+        dies = set().union(*after)
+        members = chain.records
+        live = [i for i, r in enumerate(members) if r.name not in dies]
+        part = None
+        if chain.store is not None:
+            if len(members) - 1 in live or chain.store.name in dies:
+                return False
+            part = self._part_of(chain.store, members[-1])
+            if part is None:
+                return False
+            live.append(len(members) - 1)
+        call = fusing.call_of(chain, inputs, tuple(live), part) if live else None
+        if call is None:
+            return False
+        texts = {}
+        if chain.store is not None:
+            target = self._target(chain.store, after[-1], memory, depth)
+            texts[len(members) - 1] = self._view(target, ((_getitem, (chain.store.attrs[1][0],)),), memory)
+            self._shapes[chain.store.name] = chain.store.shape, chain.store.dtype, chain.store.strides
+        given = [self._value(inputs.operands[i], memory) for i in call.inputs]
+        for i, record in enumerate(members):
+            self._shapes[record.name] = record.shape, record.dtype, record.strides
+            if i in live and i not in texts:
+                texts[i] = self._place(record, set(), memory, depth)
+        arguments = ", ".join([str(call.address), *given, *(texts[i] for i in call.outputs)])
+        self._say(depth, f"if {self.space.add(call.builtin, 'kernel')}({arguments}) & {call.mask}: raise Abandon")
+        self.space.add(call.keep, "block")
+        self.kernels += 1
+        inner = {record.name for record in members}
+        self._bury({name for name in dies if name not in inner and (
+            chain.store is None or name != chain.store.operands[0].name)}, memory)
+        return True
+
+    def _part_of(self, store: Record, value: Record) -> Any:
+        """The geometry of the part that a store writes, if it is an array of the value's shape."""
+        index = store.attrs[1][0]
+        if not any(type(x) is slice or x is Ellipsis for x in (index if type(index) is tuple else (index,))):
+            return None
+        seen = shadow(store.shape, store.strides, store.dtype)[index]
+        return (seen.shape, seen.dtype, seen.strides) if seen.shape == value.shape else None
+
     def _scalar_text(self, x: Operand, text: str) -> str:
         record_shape = self._shapes.get(x.name or "")
         return text if x.name is None or record_shape is not None and not x.steps else f"item({text})"
@@ -246,6 +303,28 @@ class Writer:
         return f"{self.space.add(fn)}({', '.join(shown)})"
 
     def _mutate(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> None:
+        old = record.operands[0]
+        target = self._target(record, dies, memory, depth)
+        steps, extra = record.attrs
+        view = self._view(target, steps, memory) if steps else target
+        if any(fn is not _getitem for fn, _ in steps):
+            view = f"writable({view})"
+        over = (old.name or "", target)
+        values = [self._value(x, memory, over) for x in record.operands[1:]]
+        fn = record.op.fn
+        if record.op.step == "store":
+            index = extra[0]
+            if self._is_part(record, view, index):
+                part = self._view(target, (*steps, (_getitem, (index,))), memory)
+                self._say(depth, f"copyto({part}, {values[0]}, 'unsafe')")
+            else:
+                self._say(depth, f"{view}[{_index_text(index, self.space)}] = {values[0]}")
+        else:
+            shown = [view, *values, *(_literal(x, self.space) for x in extra)]
+            self._say(depth, f"{self.space.add(fn)}({', '.join(shown)})")
+
+    def _target(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> str:
+        """The memory that a write goes to: the old value's, if nobody else needs that, or a copy."""
         old, name = record.operands[0], record.name
         assert old.name is not None
         text = memory.text[old.name]
@@ -262,25 +341,9 @@ class Writer:
         if own and old.name in memory.fresh:
             memory.fresh.add(name)
             memory.fresh.discard(old.name)
-        steps, extra = record.attrs
-        view = self._view(target, steps, memory) if steps else target
-        if any(fn is not _getitem for fn, _ in steps):
-            view = f"writable({view})"
-        over = (old.name, target)
-        values = [self._value(x, memory, over) for x in record.operands[1:]]
-        fn = record.op.fn
-        if record.op.step == "store":
-            index = extra[0]
-            if self._is_part(record, view, index):
-                part = self._view(target, (*steps, (_getitem, (index,))), memory)
-                self._say(depth, f"copyto({part}, {values[0]}, 'unsafe')")
-            else:
-                self._say(depth, f"{view}[{_index_text(index, self.space)}] = {values[0]}")
-        else:
-            shown = [view, *values, *(_literal(x, self.space) for x in extra)]
-            self._say(depth, f"{self.space.add(fn)}({', '.join(shown)})")
         if own:
             dies.discard(old.name)
+        return target
 
     def _is_part(self, record: Record, view: str, index: Any) -> bool:
         """Whether a store goes into a view of an array, from an array: it may then be written as `copyto`."""
