@@ -73,6 +73,16 @@ def realize(targets: list[Node]) -> None:
     """
     if active and (watcher := mine()) is not None:
         watcher.realizing(targets)
+        try:
+            _realize(targets)
+        except BaseException:
+            watcher.failed()
+            raise
+    else:
+        _realize(targets)
+
+
+def _realize(targets: list[Node]) -> None:
     state = floating.in_force()
     run, nodes, errors = claims.Run(), [], []  # type: ignore[var-annotated]
     try:

@@ -413,6 +413,32 @@ def exception_in_the_middle(np):
     return found
 
 
+def exception_caught_inside(np):
+    """An exception that depends on values and that the function itself catches."""
+
+    @jitted(np)
+    def f(m):
+        try:
+            return np.linalg.inv(m)
+        except np.linalg.LinAlgError:
+            return m * 0 - 1
+
+    @jitted(np)
+    def g(x):
+        with np.errstate(all="raise"):
+            try:
+                return 1 / x
+            except FloatingPointError:
+                return x - 1
+
+    found = []
+    for i in (0, 1, 0, 2, 3, 0, 1):
+        found += [f(np.eye(2) * i), g(np.ones(2) * i)]
+    for i in (1, 0, 2, 1, 0):
+        found += [f(np.eye(3) * i), g(np.ones(3) * i)]
+    return found
+
+
 def assertions(np):
     """`assert` on a value, and a ValueError of the function's own."""
 

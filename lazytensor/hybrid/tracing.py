@@ -158,6 +158,10 @@ class Trace:
         if self.refusal is None:
             self.record(targets)
 
+    def failed(self) -> None:
+        """An operation raised an exception because of its values. If the function goes on, that was a branch."""
+        self.refuse("an operation raised an exception that it caught")
+
     def record(self, targets: list[Any]) -> None:
         """Writes down the pending nodes of this trace that the targets need and that are not written down yet."""
         found: list[Node] = []
@@ -334,6 +338,9 @@ class Trace:
             real = [lent.lend(x) for x in args]
             options = {k: lent.lend(v) for k, v in kwargs.items()}
             result = at_line(fn, tuple(real), options)
+        except BaseException:
+            self.failed()
+            raise
         finally:
             self.quiet -= 1
         if generator is not None:

@@ -5,6 +5,7 @@ empty a look at it is all that watching costs. A watcher has these methods:
 
 =================  ==============================================================================================
 realizing(nodes)   these are about to be computed
+failed()           computing them raised an exception
 truth(t)           ``bool(t)`` of a Tensor or lazy scalar; gives the answer
 looked(t)          a Tensor's values are read; gives the array
 scalar(s)          a lazy scalar's value is read; gives it
