@@ -12,7 +12,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 help:
 	@echo 'make demo         run an unmodified NumPy program on a real photograph, compared with NumPy'
 	@echo 'make test         ruff, mypy and the tests'
-	@echo 'make fuzz         20,000 random programs against NumPy, on three threads too'
+	@echo 'make fuzz         20,000 random programs against NumPy, on three threads too, and 7,000 jitted functions'
 	@echo 'make perf         the costs of laziness, NumPy beside; and the same programs on NumPy, Numba, JAX, torch, ...'
 	@echo "make conformance  NumPy's own tests against lazytensor, where they are at hand"
 	@echo 'make clean        remove the virtual environment and the caches'
@@ -45,6 +45,7 @@ test: $(READY)
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --programs 20000 --threads 3
+	$(BIN)/python -m tests.fuzz_hybrid --programs 5000 --control 2000
 
 perf: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[perf]'

@@ -1,1 +1,1 @@
-"""A function is traced once and then runs without its Python."""
+"""Functions that are traced once and then run without their Python: `lt.jit`, control flow as functions, `lt.debug`."""

@@ -7,6 +7,7 @@ exceptions. Whatever cannot be compiled so that this holds runs its Python; `exp
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import threading
 import types
@@ -216,12 +217,22 @@ class Jitted:
                     trace.add_root(name, captured.roots[name])
         _counts["traces"] += 1
         python = streams.of_python()
+        collecting = gc.isenabled()
+        gc.disable()  # a trace makes many objects, and none is garbage
         self._tracing += 1
         try:
             with trace, Printing(), Entered(found):
                 result = self.__wrapped__(*args, **kwargs)
+            return self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python,
+                                       before)
         finally:
             self._tracing -= 1
+            if collecting:
+                gc.enable()
+
+    def _compiled_from(self, trace: Trace, result: Any, args: Any, kwargs: Any, known: Compiled | None, scope: Scope,
+                       given: Arguments, captured: Captured, capsule: Any, python: Any, before: Any) -> Any:
+        """Compiles what was traced; gives the result of the traced call."""
         outcome = outcome_of(trace, result, given, scope, captured) if trace.refusal is None else None
         changed = given.changed() or scope.changed()
         if changed:

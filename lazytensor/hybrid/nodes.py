@@ -13,7 +13,7 @@ from .effects import Outcome, Spec
 from .source import Writer, _literal, _Memory
 from .tracing import Operand, Record
 
-LARGE = 1 << 16
+LARGE = 1 << 20
 """The bytes of a tree's results, on the average, from which on it runs as nodes."""
 
 

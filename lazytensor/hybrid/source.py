@@ -73,6 +73,7 @@ class Writer:
         self.lines: list[str] = []
         self.temporaries: list[tuple[Any, Any, Any]] = []
         self.prepared: list[tuple[str, Any]] = []
+        self._prepared: dict[Any, int] = {}
         self.runs = False
         kinds = {record.kind for branch in tree.lines() for record in branch.records}
         self.prints, self.draws = "print" in kinds, "draw" in kinds
@@ -180,11 +181,10 @@ class Writer:
             name = memory.views[key] = self.space.add(apply_view(steps, self.space[text]), "c")
             return name
         if text.startswith("b"):
-            for i, (array, made) in enumerate(self.prepared):
-                if array == text and made == steps:
-                    return f"d{i}_"
-            self.prepared.append((text, steps))
-            return f"d{len(self.prepared) - 1}_"
+            number = self._prepared.setdefault(key, len(self.prepared)) if key[1] is not None else len(self.prepared)
+            if number == len(self.prepared):
+                self.prepared.append((text, steps))
+            return f"d{number}_"
         expression = self._stepped(text, steps)
         if key[1] is None:
             return expression
@@ -565,11 +565,19 @@ def _key(key: tuple[Any, Any, Any]) -> Any:
 
 
 def _frozen(steps: Any) -> Any:
+    """Steps as something that can be hashed; None if they hold what cannot."""
     try:
-        hash(found := tuple((fn, repr(args)) for fn, args in steps))
+        hash(found := tuple([(fn, _hashable(args)) for fn, args in steps]))
     except TypeError:
         return None
     return found
+
+
+def _hashable(value: Any) -> Any:
+    kind = type(value)
+    if kind is slice:
+        return slice, value.start, value.stop, value.step
+    return tuple([_hashable(x) for x in value]) if kind is tuple else (kind, value)
 
 
 def _literal(value: Any, space: Namespace) -> str:
