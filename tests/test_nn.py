@@ -1,5 +1,7 @@
 """`lt.nn`: modules, their parameters, the same bits hybridized and not."""
 
+import copy
+
 import numpy as real
 import pytest
 
@@ -61,6 +63,19 @@ def test_parameters_have_names_and_can_be_loaded():
     with pytest.raises(ValueError, match="layers.0.bias"):
         other.load_state_dict(net.state_dict() | {"layers.0.bias": np.ones(9)})
     assert len(list(net.modules())) == 7 and len(net) == 6 and isinstance(net[1], nn.ReLU)
+
+
+def test_a_copy_has_its_own_parameters():
+    net = network()
+    net.hybridize()
+    x = np.ones((2, 6), "f4")
+    for _ in range(3):
+        net(x)
+    other = copy.deepcopy(net)
+    for p in other.parameters():
+        p *= 0
+    found, before = other(x).numpy(), net(x).numpy()
+    assert real.array_equal(found, other.forward(x).numpy()) and not real.array_equal(found, before)
 
 
 def test_a_module_of_one_s_own():

@@ -232,6 +232,95 @@ def helper_rebound(np):
     return [*found, f(np.arange(3.0))]
 
 
+class Scaled:
+    """A class attribute that an instance may hide."""
+
+    factor = 2.0
+
+    def times(self, x):
+        return x * self.factor
+
+
+def attribute_hidden_and_made(np):
+    """An instance attribute that hides a class attribute, and attributes and globals that the call makes."""
+    scaled, fresh, found = Scaled(), Holder(0), []
+
+    @jitted(np)
+    def f(x):
+        return scaled.times(x)
+
+    @jitted(np)
+    def g(x):
+        fresh.made = x * 2
+        return x.sum()
+
+    for i in range(6):
+        x = np.arange(3.0) + i
+        found += [f(x), g(x), fresh.made]
+        if i == 2:
+            scaled.factor = 5.0
+        if i == 4:
+            del scaled.factor
+    return found
+
+
+def captured_and_argument_are_one(np):
+    """An array that the function captures is also its argument, whole or as a view; then it is not."""
+    w, other, found = np.arange(4.0), np.ones(4), []
+    part = w[1:]
+
+    @jitted(np)
+    def f(x):
+        w[0] += 1
+        x *= 2
+        return x + w, part + 1, x @ x
+
+    for given in (w, w, other, w, other, np.arange(4.0), w[:], w[:], other):
+        found += [*f(given), w.copy(), other.copy()]
+    return found
+
+
+def partial_functions(np):
+    """`functools.partial` with an array, replaced and updated."""
+    import functools
+
+    def base(w, x, by=1):
+        return w * x + by
+
+    w, found = np.arange(3.0), []
+    held = Holder(functools.partial(base, w, by=3))
+
+    @jitted(np)
+    def f(x):
+        return held.value(x)
+
+    for i in range(6):
+        found.append(f(np.ones(3) * i))
+        w += 1
+        if i == 3:
+            held.value = functools.partial(base, w * 0)
+    return found
+
+
+def copied_modules(np):
+    """A deep copy of an object with a jitted method has its own arrays."""
+    import copy
+
+    class Layer:
+        def __init__(self):
+            self.w = np.arange(3.0)
+
+        @jitted(np)
+        def __call__(self, x):
+            return x * self.w
+
+    one, found = Layer(), []
+    found += [one(np.ones(3)) for _ in range(4)]
+    two = copy.deepcopy(one)
+    two.w += 5
+    return [*found, *[layer(np.ones(3) * i) for i in range(4) for layer in (one, two)]]
+
+
 def nested_attributes(np):
     """Attributes of attributes, lists and dicts of arrays, an element replaced."""
     model = Holder(Holder([np.ones(3), {"w": np.arange(3.0)}]))

@@ -11,6 +11,7 @@ the trace, and says afterwards whether the function has changed any of it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 import sys
@@ -166,6 +167,7 @@ class Scope:
         self.items: list[Item] = []
         self.tensors: dict[int, Any] = {}
         self.places: dict[int, Item] = {}
+        self.absent: list[tuple[dict[str, Any], str, str]] = []
         self.scalars: dict[int, Any] = {}
         self.generators: dict[int, Any] = {}
         self.objects: dict[int, Any] = {}
@@ -226,6 +228,9 @@ class Scope:
             self._stack.append((value.__func__, words))
         elif isinstance(value, property):
             self._stack += [(f, words) for f in (value.fget, value.fset) if f is not None]
+        elif isinstance(value, functools.partial):
+            for form in ("H.func", "H.args", "H.keywords"):
+                self._item(form, value, None, getattr(value, form[2:]), words)
         elif hasattr(kind, "__jitted__"):
             self._stack.append((value.__wrapped__, words))
         elif isinstance(value, types.ModuleType) or isinstance(value, type):
@@ -263,6 +268,8 @@ class Scope:
         for name in _names_in(code):
             if name in names:
                 self._item("H[K]", names, name, names[name], f"global {name!r}")
+            else:
+                self.absent.append((names, name, f"global {name!r}"))
 
     def _container(self, value: Any, words: str) -> None:
         size = len(value)
@@ -289,11 +296,14 @@ class Scope:
         names = self.names
         every = bool(names & _EVERY_NAME)
         for value, words in self._instances:
-            own = getattr(value, "__dict__", {})
+            own = getattr(value, "__dict__", _NOTHING)
             for name in list(own) if every and not isinstance(value, (type, types.ModuleType)) else names:
                 if name in own and (id(value), name) not in self._met:
                     self._met.add((id(value), name))
                     self._item("vars(H)[K]", value, name, own[name], f"{words}.{name}")
+                elif name not in own and own is not _NOTHING and (id(value), name, "absent") not in self._met:
+                    self._met.add((id(value), name, "absent"))
+                    self.absent.append((own, name, f"{words}.{name}"))
             if isinstance(value, types.ModuleType):
                 continue
             kind = value if isinstance(value, type) else type(value)
@@ -310,8 +320,10 @@ class Scope:
                             continue
                         if library:
                             self._stack.append((held, f"{base.__name__}.{name}"))
-                        else:
-                            self._item("vars(H)[K]", base, name, held, f"{base.__name__}.{name}")
+                            continue
+                        self._item("vars(H)[K]", base, name, held, f"{base.__name__}.{name}")
+                        if kind is not value and own is not _NOTHING and name not in own:
+                            self.items.append(Item("K in vars(H)", value, name, False, f"{words}.{name}"))
                 for name in (slots,) if isinstance(slots, str) else slots:
                     if name in names and not isinstance(value, type) and (id(value), name) not in self._met:
                         self._met.add((id(value), name))
@@ -319,7 +331,7 @@ class Scope:
                             self._item(f"H.{name}", value, None, getattr(value, name), f"{words}.{name}")
 
     @property
-    def _met(self) -> set[tuple[int, str]]:
+    def _met(self) -> set[tuple[Any, ...]]:
         return self.__dict__.setdefault("met", set())
 
     def merge(self, other: Scope) -> None:
@@ -334,6 +346,9 @@ class Scope:
             now = item.now()
             if now is not item.value and not same(now, item.value):
                 return item.words
+        for held, name, words in self.absent:
+            if name in held:
+                return words
         return ""
 
     def checks(self, space: Namespace, covered: set[int], handles: dict[int, str],
@@ -364,6 +379,7 @@ class Scope:
                 yield Check(f"{form} is {space.add(value)}", item.words, item.row())
 
 
+_NOTHING: dict[str, Any] = {}
 _IMPLICIT = frozenset(("__call__", "__init__", "__post_init__", "__getattr__", "__enter__", "__exit__", "__iter__",
                        "__next__", "__getitem__", "__setitem__", "__len__", "__bool__", "__add__", "__mul__",
                        "__sub__", "__eq__", "__lt__", "__contains__", "forward"))
@@ -447,7 +463,9 @@ class Arguments:
         else:
             if isinstance(value, np.ndarray):
                 self.refusal = f"{words} is a real NumPy array: lazytensor.asarray makes it one of lazytensor's"
-            self._check(f"{path} is {self.space.add(value)}", f"{words} is another object")
+            whole = _WHOLE.fullmatch(path)
+            self.checks.append(Check(f"{path} is {self.space.add(value)}", f"{words} is another object",
+                                     fast.row(fast.ARGUMENT, int(whole[1]), expected=value) if whole else None))
             self.handles[id(value)] = path
             self.objects.append((value, words))
 

@@ -38,7 +38,7 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         compiled = self._compiled
-        return self.forward(*args, **kwargs) if compiled is None else compiled(*args, **kwargs)
+        return self.forward(*args, **kwargs) if compiled is None else compiled(self, *args, **kwargs)
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
         """The parameters with their names, those of modules within after ``name.``; each array once."""
@@ -87,7 +87,7 @@ class Module:
 
     def hybridize(self, active: bool = True) -> None:
         """Compiles `forward` (see `lazytensor.jit`), or with False goes back to running its Python."""
-        self._compiled = jit(self.forward) if active else None
+        self._compiled = jit(type(self).forward) if active else None
 
     def explain(self) -> str:
         """What is compiled (see `lazytensor.jit`)."""
