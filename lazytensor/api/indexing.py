@@ -59,7 +59,7 @@ _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 
 _GATHER = register("getitem", "call", lambda array, *indices, template: array[_rebuilt(template, indices)],
                    label="getitem")
-_ELEMENT = register("element", "call", lambda array, index: array[index], label="getitem")
+ELEMENT = register("element", "call", lambda array, index: array[index], label="getitem")
 _STORE = register("setitem", "mutate", lambda view, value, index: operator.setitem(view, index, value), label="cast",
                   step="store")
 _SCATTER = register("setitem_at", "mutate", lambda view, value, *rest: operator.setitem(
@@ -133,7 +133,7 @@ def _watched_getitem(self: Any, index: Any) -> Any:
         return _general_getitem(self, index)
     shadow(v.shape, v.strides, v.dtype)[(*(index if type(index) is tuple else (index,)), ...)]  # raises NumPy's error
     dtype = v.dtype if v.dtype.isnative else np.dtype(v.dtype.type)
-    return scalar(record(_ELEMENT, (operand(self),), (("index", index),), (), dtype, None, _getframe(2)))
+    return scalar(record(ELEMENT, (operand(self),), (("index", index),), (), dtype, None, _getframe(2)))
 
 
 def _gives_array(index: Any, shape: tuple[int, ...]) -> bool:

@@ -22,11 +22,12 @@ import numpy as np
 
 from ..api.build import at_line, users_frame
 from ..api.handle import Tensor, export, read, seen, tensor
+from ..api.indexing import ELEMENT
 from ..api.scalar import Scalar, scalar
 from ..api.scalar import seen as seen_scalar
 from ..ir.dtypes import NUMERIC
 from ..ir.layout import canonical
-from ..ir.node import Node, leaf, tick
+from ..ir.node import Node, leaf, new, tick
 from ..ir.operation import Operation
 from ..run import floating
 from ..run.watching import PASS, active
@@ -136,6 +137,7 @@ class Trace:
         self.after = dict(zip(self.generators, states_of(list(self.generators.values())), strict=True))
         self.constants: dict[str, Node] = {}
         self.records: list[Record] = []
+        self.plain: dict[str, Operand] = {}
         self.real: set[str] = set()
         self.refusal: Refusal | None = None
         self.quiet = 0
@@ -189,19 +191,29 @@ class Trace:
             self._operation(node)
 
     def _operation(self, node: Node) -> None:
-        name = f"r{len(self.records)}"
-        operands = tuple([self.operand(x) for x in node.inputs])
-        if node.errstate is not self.errstate:
-            self._note_state(node.errstate)
-        record = Record("operation", name, operands)
-        record.op, record.attrs, record.shape, record.dtype = node.op, node.attrs, node.shape, node.dtype
-        record.strides, record.errstate, record.code, record.lasti = node.strides, node.errstate, node.code, node.lasti
+        """Every store is written out, as on the hot paths of `api`: this is what a trace costs an operation."""
+        a, b, errstate = node.a, node.b, node.errstate
+        operands = ((self.operand(a), self.operand(b)) if b is not None else (self.operand(a),)) if (
+            a is not None and not node.rest) else tuple([self.operand(x) for x in node.inputs])
+        if errstate is not self.errstate:
+            self._note_state(errstate)
+        r = new(Record)
+        r.kind = "operation"
+        name = r.name = f"r{len(self.records)}"
+        r.operands = operands
+        r.op = op = node.op
+        r.attrs, r.shape, r.dtype, r.strides = node.attrs, node.shape, node.dtype, node.strides
+        r.errstate, r.code, r.lasti = errstate, node.code, node.lasti
+        r.fn = r.args = r.kwargs = r.results = r.outcome = r.how = None
         self.slots[node.seq] = name
-        self.records.append(record)
-        if node.op.name == "element":
+        self.records.append(r)
+        if op is ELEMENT:
             self.real.add(name)
-        if any(x.name in self.dynamic for x in operands):
-            self.dynamic.add(name)
+        dynamic = self.dynamic
+        for x in operands:
+            if x[0] in dynamic:
+                dynamic.add(name)
+                break
 
     def _note_state(self, errstate: Any) -> None:
         """Error states that print, log or call are only for the program's own line."""
@@ -230,8 +242,12 @@ class Trace:
         if type(x) is not Node:
             return Operand(None, None, x)
         if x.op is _VIEW and x.buffer is None:
-            return Operand(self.slot_of(x.a), x.attrs, None, (x.shape, x.dtype, x.strides))
-        return Operand(self.slot_of(x))
+            return Operand(self.slots.get(x.a.seq) or self.slot_of(x.a), x.attrs, None, (x.shape, x.dtype, x.strides))
+        name = self.slots.get(x.seq) or self.slot_of(x)
+        known = self.plain.get(name)
+        if known is None:
+            known = self.plain[name] = Operand(name)
+        return known
 
     def slot_of(self, node: Node) -> str:
         """The name of a node's value."""
