@@ -280,6 +280,58 @@ def captured_and_argument_are_one(np):
     return found
 
 
+def identity_of_arguments(np):
+    """`a is b` for two arguments."""
+
+    @jitted(np)
+    def f(a, b):
+        return a + 1 if a is b else a - b
+
+    x, y = np.ones(2), np.ones(2)
+    return [f(x, y), f(x, y), f(x, x), f(x, y), f(y, y), f(y, x)]
+
+
+def error_state_changed_inside(np):
+    """`seterr` inside stays in force."""
+
+    @jitted(np)
+    def f(x, how):
+        old = np.seterr(divide=how)
+        y = x + 1
+        return y, old["divide"]
+
+    before, found = np.geterr(), []
+    for how in ("ignore", "ignore", "warn", "ignore", "warn"):
+        found += [f(np.ones(2), how), np.geterr()["divide"]]
+    np.seterr(**before)
+    return found
+
+
+def sets_and_deques(np):
+    """A set whose elements change, and a deque to which the call appends."""
+    import collections
+
+    on, history, found = {"a"}, collections.deque(maxlen=3), []
+
+    @jitted(np)
+    def f(x):
+        if "a" in on:
+            x = x * 2
+        return x
+
+    @jitted(np)
+    def g(x):
+        history.append(len(history) + found[-1][0] * 0)
+        return x + len(history)
+
+    for i in range(6):
+        x = np.ones(2) * i
+        found += [f(x)]
+        found += [g(x)]
+        on.symmetric_difference_update({"a", "b"})
+    return found, len(history)
+
+
 def partial_functions(np):
     """`functools.partial` with an array, replaced and updated."""
     import functools

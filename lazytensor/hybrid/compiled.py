@@ -80,8 +80,6 @@ class Captured:
             if place is not None:
                 begin = len(found)
                 found += [Check(f"{owner} = {place.text(space)}"), Check(f"type({owner}) is Tensor", words)]
-            elif name not in used:
-                continue
             found += [Check(f"{n} = {owner}._value"), Check(f"{n}.__class__ is Node", words)]
             if name in used:
                 found += root_checks(n, owner, root, name, space, words)
@@ -126,6 +124,7 @@ class Compiled:
         self.checks: list[Check] = []
         self.space = given.space
         self.leaves: set[str] = set()
+        self._files: list[str] = []
         self.memory = self.rolled = 0
         self.lock = threading.RLock()
 
@@ -175,6 +174,11 @@ class Compiled:
         checks += self.captured.checks(used, space, self.given.owners)
         checks += list(self.scope.checks(space, set(self.given.containers), self.captured.handles, self.given.handles))
         self.leaves = used
+        handles = self.given.tensors
+        if len(handles) > 1:
+            checks.append(Check(" and ".join(f"{a} is not {b}" for i, a in enumerate(handles) for b in handles[:i])
+                                if len(handles) < 5 else f"len({{{', '.join(f'id({x})' for x in handles)}}}) == "
+                                f"{len(handles)}", "two arguments that were different arrays are one"))
         writes = {name for branch in tree.lines() if branch.end is not None for name in branch.end.writes}
         roots = {**self.given.owners, **{name: self.captured.owner(name, space) for name in self.captured.roots
                                          if name in used}}
@@ -233,6 +237,10 @@ class Compiled:
         """The function of a text; its lines can be seen in tracebacks."""
         scope.update(space)
         filename = f"<lazytensor.jit {self.name} {_number()}>"
+        self._files.append(filename)
+        for old in self._files[:-3]:  # what runs now, its whole guard, and its prediction
+            linecache.cache.pop(old, None)
+        del self._files[:-3]
         code = compile(text, filename, "exec", dont_inherit=True)
         exec(code, scope)
         linecache.cache[filename] = len(text), None, text.splitlines(True), filename

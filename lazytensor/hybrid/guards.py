@@ -28,6 +28,7 @@ from . import fast
 ATOMS = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), range, slice, np.dtype)
 LARGEST = 4096
 """Elements of a container that are looked at, one by one, at every call."""
+_MUTABLE = frozenset(("collections", "array", "queue"))
 _OPAQUE = (np.ndarray, np.generic, np.ufunc, np.dtype)
 _PACKAGE = __name__.partition(".")[0]
 _EVERY_NAME = frozenset(("__dict__", "vars", "getattr", "setattr", "__getattr__", "dir"))
@@ -68,6 +69,8 @@ def same(a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(map(same, a, b))
     if issubclass(kind, np.generic):
         return bool(a.dtype == b.dtype and a.tobytes() == b.tobytes())
+    if kind is set:
+        return bool(a == b)
     if kind is slice:
         return same((a.start, a.stop, a.step), (b.start, b.stop, b.step))
     if kind in ATOMS:
@@ -125,7 +128,7 @@ class Item(NamedTuple):
         """What is there now; `MISSING` if it is gone."""
         try:
             return eval(self.form, {"H": self.holder, "K": self.key, "vars": vars, "type": type, "len": len,
-                                    "list": list})
+                                    "list": list, "set": set})
         except (LookupError, AttributeError, ValueError, TypeError):
             return MISSING
 
@@ -240,6 +243,12 @@ class Scope:
             self._container(value, words)
             if kind.__module__ != "builtins":
                 self._instances.append((value, words))
+        elif isinstance(value, np.ndarray):
+            self.refusal = f"{words} is a real NumPy array, whose memory can change unseen"
+        elif kind.__module__ in _MUTABLE or kind is bytearray:
+            self.items.append(Item("list(H)", value, None, list(value), f"the elements of {words}"))
+            if len(value) > LARGEST or not all(type(x) in ATOMS for x in value):
+                self.refusal = f"{words} is a {kind.__name__}, whose elements are not followed"
         elif not isinstance(value, _OPAQUE) and (hasattr(value, "__dict__") or hasattr(kind, "__slots__")):
             if isinstance(value, (types.GenericAlias,)):
                 return
@@ -289,7 +298,7 @@ class Scope:
                 else:
                     self._item("H[K]", value, i, x, f"{words}[{i}]")
         else:
-            self.items.append(Item("len(H)", value, None, size, words))
+            self.items.append(Item("set(H)", value, None, set(value), f"the elements of {words}"))
 
     def _attributes(self) -> None:
         """The attributes, of the objects met so far, whose names occur in code met so far."""
@@ -369,6 +378,8 @@ class Scope:
                 continue
             if value is None or value is True or value is False:
                 yield Check(f"{form} is {value}", item.words, item.row())
+            elif item.form == "set(H)":
+                yield Check(f"same({form}, {space.add(value)})", item.words)
             elif item.form == "len(H)":
                 yield Check(f"{form} == {value}", item.words, item.row())
             elif type(value) in ATOMS or isinstance(value, (tuple, np.generic, list)) and item.form != "H[K]" or (
@@ -416,6 +427,7 @@ class Arguments:
         self.objects: list[tuple[Any, str]] = []
         self.containers: dict[int, tuple[Any, Any]] = {}
         self.views: list[tuple[Any, Any]] = []
+        self.tensors: list[str] = []
         self.static = static
         self.refusal = ""
         self._count = 0
@@ -518,6 +530,7 @@ class Arguments:
 
     def _tensor(self, t: Any, path: str, words: str) -> None:
         i, begin = self._count, len(self.checks)
+        self.tensors.append(f"t{i}")
         self._say(f"t{i} = {path}")
         self._check(f"type(t{i}) is Tensor", f"{words} was an array")
         self._say(f"v{i} = t{i}._value")

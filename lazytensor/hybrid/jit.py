@@ -216,7 +216,7 @@ class Jitted:
                 for name in set(captured.roots) - old:
                     trace.add_root(name, captured.roots[name])
         _counts["traces"] += 1
-        python = streams.of_python()
+        python, filters = streams.of_python(), list(warnings.filters)
         collecting = gc.isenabled()
         gc.disable()  # a trace makes many objects, and none is garbage
         self._tracing += 1
@@ -224,19 +224,22 @@ class Jitted:
             with trace, Printing(), Entered(found):
                 result = self.__wrapped__(*args, **kwargs)
             return self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python,
-                                       before)
+                                       before, filters)
         finally:
             self._tracing -= 1
             if collecting:
                 gc.enable()
 
     def _compiled_from(self, trace: Trace, result: Any, args: Any, kwargs: Any, known: Compiled | None, scope: Scope,
-                       given: Arguments, captured: Captured, capsule: Any, python: Any, before: Any) -> Any:
+                       given: Arguments, captured: Captured, capsule: Any, python: Any, before: Any,
+                       filters: list[Any]) -> Any:
         """Compiles what was traced; gives the result of the traced call."""
         outcome = outcome_of(trace, result, given, scope, captured) if trace.refusal is None else None
         changed = given.changed() or scope.changed()
-        if changed:
-            trace.refuse(f"it changes {changed}")
+        if not changed and (floating.in_force() is not capsule or filters != warnings.filters):
+            changed = "the floating-point error state or the warning filters"
+        if changed or scope.refusal:
+            trace.refuse(f"it changes {changed}" if changed else scope.refusal)
         if streams.of_python() != python or not trace.accounted():
             trace.refuse("random numbers were drawn or seeded in a way that cannot be followed")
         result = real_elements(result, trace) if trace.real else result
