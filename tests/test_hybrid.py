@@ -75,6 +75,25 @@ def test_many_traces_warn_once_with_the_argument_that_varies():
     assert f.cache_info()["compiled"] <= 32
 
 
+def test_a_method_is_compiled_once():
+    class Average:
+        rate = 0.9
+
+        def __init__(self):
+            self.mean = np.zeros(3)
+
+        @np.jit
+        def update(self, x):
+            self.mean *= self.rate
+            self.mean += x * (1 - self.rate)
+            return self.mean * 1
+
+    average = Average()
+    for _ in range(12):
+        average.update(np.ones(3))
+    assert Average.update.cache_info()["compiled"] == 1 and Average.update.cache_info()["calls"] == 12
+
+
 def test_source_is_python_and_shows_the_operations():
     f = np.jit(lambda x, y: np.maximum(x @ y, 0).sum())
     f(np.ones((2, 3)), np.ones((3, 2)))

@@ -113,8 +113,9 @@ class Item(NamedTuple):
 
     def text(self, space: Namespace) -> str:
         """The expression that reaches it in generated code."""
-        return self.form.replace("H", space.add(self.holder)).replace("K", repr(self.key) if type(
-            self.key) in (str, int) else space.add(self.key))
+        key = repr(self.key) if type(self.key) in (str, int) else space.add(self.key)
+        names = {"H": space.add(self.holder), "K": key}
+        return _PLACES.sub(lambda found: names[found[0]], self.form)
 
     def row(self) -> Any:
         """The same as a row for the extension, or None."""
@@ -134,6 +135,7 @@ class Item(NamedTuple):
 
 
 MISSING = object()
+_PLACES = re.compile(r"\b[HK]\b")
 _WHOLE = re.compile(r"args\[(\d+)\]")
 
 
@@ -332,7 +334,7 @@ class Scope:
                             continue
                         self._item("vars(H)[K]", base, name, held, f"{base.__name__}.{name}")
                         if kind is not value and own is not _NOTHING and name not in own:
-                            self.items.append(Item("K in vars(H)", value, name, False, f"{words}.{name}"))
+                            self.items.append(Item("(K in vars(H))", value, name, False, f"{words}.{name}"))
                 for name in (slots,) if isinstance(slots, str) else slots:
                     if name in names and not isinstance(value, type) and (id(value), name) not in self._met:
                         self._met.add((id(value), name))
