@@ -206,6 +206,7 @@ def triangular(n):
 
 
 if __name__ == "__main__":
+    np.config(threads=1)  # as the others
     network(1)
     network(64)
     twenty()

@@ -60,10 +60,8 @@ def chains(records: list[Record]) -> list[Record | Chain]:
     run: list[Record] = []
 
     def close(store: Record | None = None) -> None:
-        if len(run) + (store is not None) > 1 and run:
+        if run:
             found.append(Chain(tuple(run), store))
-        else:
-            found.extend(run + ([] if store is None else [store]))
         run.clear()
     for record in records:
         if _is_store_of(record, run):
