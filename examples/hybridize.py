@@ -74,7 +74,8 @@ def timed():
     for _ in range(10):
         net(x)
     after = microseconds(lambda: net(x), 1000)
-    print(f"before hybridize() {before:7.1f} us a call, after {after:7.1f} us; the same bits: {net(x).tolist() == plain}")
+    print(f"before hybridize() {before:7.1f} us a call, after {after:7.1f} us")
+    print("the same bits:", net(x).tolist() == plain)
 
 
 # ---- Python inside ---------------------------------------------------------------------------------------------------

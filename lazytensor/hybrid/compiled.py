@@ -13,11 +13,13 @@ from ..api.handle import View
 from ..run import floating, pool
 from ..run.interpreter import apply_view
 from . import fast, fusing, running
+from .arguments import Arguments, root_checks, view_checks
 from .branches import Branch, branch_of, join, names_read
 from .effects import Outcome
-from .guards import Arguments, Check, Item, Namespace, Scope, root_checks, view_checks, why_not
+from .guards import Check, Namespace, why_not
 from .nodes import NodeWriter, is_large
 from .running import abandoning
+from .scope import Item, Scope
 from .source import TooDeep, Writer, guard_lines
 from .streams import put_back, states_of
 from .tracing import Refusal, Trace

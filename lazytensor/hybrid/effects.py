@@ -16,7 +16,9 @@ import numpy as np
 from ..api.handle import Tensor, View, lock_of
 from ..api.scalar import Scalar, scalar
 from ..ir.node import Node, leaf
-from .guards import ATOMS, Arguments, Scope
+from .arguments import Arguments
+from .guards import ATOMS
+from .scope import Scope
 from .tracing import Operand, Trace
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..run.watching import mine
-from .guards import is_users
+from .scope import is_users
 
 _lock = threading.RLock()
 _print = builtins.print

@@ -34,7 +34,7 @@ def row(load: int, index: int = 0, holder: Any = None, key: Any = None, *, expec
 
 
 def load_of(form: str, holder: Any, key: Any) -> Any:
-    """How a form of `guards.Item` is loaded: (load, index, holder, key), or None if C does not know how."""
+    """How a form of `scope.Item` is loaded: (load, index, holder, key), or None if C does not know how."""
     if form in _FORMS:
         return _FORMS[form], 0, holder, None
     if form == "H[K]" and type(holder) is dict and type(key) is str:

@@ -22,13 +22,15 @@ from ..errors import HybridWarning
 from ..run import floating
 from ..run.watching import active, mine
 from . import streams
+from .arguments import Arguments
 from .checking import compared
 from .compiled import Captured, Compiled
 from .effects import outcome_of, settled
 from .entering import Entered, Printing
 from .explaining import explained
-from .guards import Arguments, Namespace, Scope
+from .guards import Namespace
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
+from .scope import Scope
 from .tracing import Refusal, Trace
 
 MOST_TRACES = 32
