@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..run.watching import PASS, active, eager
 from .build import NOT_AN_ARRAY, made_real
 from .fallback import Loans, fallback
 from .handle import Tensor, apply_steps, export, geometry, peek, wrap
@@ -84,6 +85,8 @@ def _eagerly(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
 
 def _on_real(fn: Callable[..., Any], given: Any, dtype: Any, *order: Any, like: Any = None, **options: Any) -> Any:
     """NumPy's function on anything but a Tensor; Tensors and lazy scalars in a list are made real."""
+    if active and like is None and (found := eager(fn, (given, dtype, *order), options)) is not PASS:
+        return found
     loans = Loans(peek)
     if like is not None:
         options["like"] = loans.lend(like)

@@ -20,6 +20,7 @@ from ..ir.layout import c_strides
 from ..ir.node import leaf
 from ..ir.operation import Operation, register
 from ..run import floating, pool
+from ..run.watching import active, mine
 from . import sampling
 from .build import NotArray, record, taken_in
 from .handle import Tensor, peek, read, tensor
@@ -404,8 +405,15 @@ def _concern(values: Any) -> bool:
 
 def _real(value: Any) -> Any:
     """The values of an argument, computed now."""
-    return peek(value) if type(value) is Tensor else scalar_value(value) if issubclass(type(value), Scalar) else (
-        np.asarray(value))
+    found = unwatched(value)
+    return found if found is not value else np.asarray(value)
+
+
+def unwatched(value: Any) -> Any:
+    """An argument as real memory for a look that decides nothing but whether NumPy raises."""
+    if active and mine() is not None and (type(value) is Tensor or issubclass(type(value), Scalar)):
+        return mine().checked(value)
+    return peek(value) if type(value) is Tensor else scalar_value(value) if issubclass(type(value), Scalar) else value
 
 
 def within(indices: Any, length: int) -> bool:
