@@ -12,7 +12,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 help:
 	@echo 'make demo         run an unmodified NumPy program on a real photograph, compared with NumPy'
 	@echo 'make test         ruff, mypy and the tests'
-	@echo 'make fuzz         20,000 random programs against NumPy, on three threads too'
+	@echo 'make fuzz         20,000 random programs against NumPy, on three threads too, and 7,000 jitted functions'
 	@echo "make certify      the vector loops that stand for NumPy's against NumPy's, on 100 million values a range"
 	@echo 'make perf         the costs of laziness, NumPy beside; and the same programs on NumPy, Numba, JAX, torch, ...'
 	@echo "make conformance  NumPy's own tests against lazytensor, where they are at hand"
@@ -21,7 +21,7 @@ help:
 	@echo 'Each makes the virtual environment $(VENV) first, and again when pyproject.toml changes.'
 	@echo 'make PYTHON=/path/to/python3.12 demo   makes it with that Python.'
 
-$(READY): pyproject.toml setup.py $(wildcard lazytensor/hot/*.[ch])
+$(READY): pyproject.toml setup.py $(wildcard lazytensor/*/*.[ch])
 	@set -e; \
 	for python in $(if $(PYTHON),'$(PYTHON)',python3 python3.14 python3.13 python3.12 python3.11 python); do \
 	    if "$$python" -c '$(NEW_ENOUGH)' 2>/dev/null; then found=$$python; break; fi; \
@@ -46,6 +46,7 @@ test: $(READY)
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --programs 20000 --threads 3
+	$(BIN)/python -m tests.fuzz_hybrid --programs 5000 --control 2000
 
 certify: $(READY)
 	$(BIN)/python -m tests.certify --values 100000000

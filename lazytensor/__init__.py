@@ -53,7 +53,11 @@ def _explain(self: Any) -> str:
 
 Tensor.explain = Scalar.explain = _explain  # type: ignore[attr-defined]
 _ROOMS = {"explain": "lazytensor.see.explain", "verify": "lazytensor.see.verify",
-          "coverage": "lazytensor.see.coverage"}
+          "coverage": "lazytensor.see.coverage", "jit": "lazytensor.hybrid.jit",
+          **dict.fromkeys(("cond", "fori_loop", "map", "range", "scan", "while_loop"), "lazytensor.hybrid.loops"),
+          "debug": "lazytensor.hybrid", "nn": "lazytensor"}
+
+_MODULES = ("debug", "nn")
 
 
 def __getattr__(name: str) -> Any:
@@ -61,7 +65,8 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         import importlib
 
-        return getattr(importlib.import_module(_ROOMS[name]), name)
+        return importlib.import_module(f"{_ROOMS[name]}.{name}") if name in _MODULES else getattr(
+            importlib.import_module(_ROOMS[name]), name)
     return _namespace.missing(name)
 
 

@@ -26,6 +26,7 @@ from .run import claims, floating, launch, pool
 from .run.interpreter import on_execute, run_directly
 from .run.kernels import flags_matter
 from .run.table import run_program
+from .run.watching import active, mine
 
 __all__ = ["cache_info", "capture", "clear_cache", "pending", "realize"]
 
@@ -77,6 +78,18 @@ def realize(targets: list[Node]) -> None:
 
     Floating-point warnings are given after the run, at the lines that wrote the operations.
     """
+    if active and (watcher := mine()) is not None:
+        watcher.realizing(targets)
+        try:
+            _realize(targets)
+        except BaseException:
+            watcher.failed()
+            raise
+    else:
+        _realize(targets)
+
+
+def _realize(targets: list[Node]) -> None:
     state = floating.in_force()
     run, nodes, errors = claims.Run(), [], []
     try:

@@ -40,3 +40,10 @@ class VerificationError(AssertionError):
 
     The message names the operation, its operands, the place in your program and the first element that differs.
     """
+
+
+class HybridWarning(UserWarning):
+    """A jitted function is not run as was hoped: it is traced again and again, or it depends on what cannot be seen.
+
+    Its results are right all the same. The message says what varies; `explain` of the function says more.
+    """

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+HYBRID = "hybridize.py"  # shows what NumPy has not
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py") if path.name != HYBRID)
 
 
 def test_there_are_examples():
@@ -28,3 +29,12 @@ def test_an_example_is_the_same_both_ways(name):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_plain_numpy(name):
     assert "lazytensor" not in (ROOT / "examples" / name).read_text()
+
+
+def test_the_hybrid_example_compiles_and_learns():
+    command = [sys.executable, str(ROOT / "examples" / HYBRID)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    accuracy = re.search(r"test accuracy ([\d.]+)%; the step was called 560 times, compiled 1 time$", done.stdout, re.M)
+    assert accuracy and float(accuracy[1]) >= 95
+    assert "the same bits: True" in done.stdout and done.stdout.count("  print: forward runs its Python") == 1

@@ -12,8 +12,8 @@ import pytest
 import lazytensor
 
 ROOT = pathlib.Path(lazytensor.__file__).parent
-FLOORS = ("release", "hot", "config", "errors", "ir", "optimise", "schedule", "lower", "run", "compile", "api", "see",
-          "command", "__init__", "__main__")
+FLOORS = ("release", "hot", "config", "errors", "ir", "optimise", "schedule", "lower", "run", "compile", "api",
+          "hybrid", "see", "command", "__init__", "nn", "__main__")
 SAME_HEIGHT = {"config": "errors", "errors": "config"}  # a setting's error is one of the errors
 LATE = {
     ("ir.dag", "networkx"),  # costs 240 ms: when a graph is first built

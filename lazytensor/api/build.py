@@ -22,6 +22,7 @@ from ..ir.node import AT_ONCE, Node, leaf, make
 from ..ir.operation import Operation
 from ..run import pins
 from ..run.floating import foreign_may_wait, in_force, unchanged
+from ..run.watching import active, mine
 from .handle import Tensor, View, export, read, tensor
 from .scalar import Scalar, scalar, value_of
 
@@ -151,6 +152,8 @@ def with_real_scalars(value: Any) -> Any:
 def taken_in(array: Any) -> Node:
     """A real array as an operand: its elements as they are now. A copy must have the array's own strides, which NumPy's
     loops look at."""
+    if active and (watcher := mine()) is not None:
+        watcher.foreign()
     if array.nbytes <= SNAPSHOT and not array.dtype.hasobject and array.flags.c_contiguous:
         array = array.copy()
         return leaf(array, _strides(array))
@@ -294,8 +297,8 @@ def elementwise(record_: UfuncRecord, inputs: tuple[Any, ...], frame: Any, attrs
     found = resolved(record_, inputs, **options) if options else resolved(record_, inputs)
     shape = shape_of(inputs)
     dtype = found.outputs[0]
-    if not shape and (not (found.lazy or lazy) or not any(type(x) is Node and x.buffer is None and x.depth
-                                                          for x in inputs)):
+    if not shape and (not (found.lazy or lazy) or not (any(type(x) is Node and x.buffer is None and x.depth
+                                                           for x in inputs) or watched())):
         raise NotArray  # nothing to wait for: NumPy's own scalar
     strides = strides_for(shape, dtype.itemsize, inputs, found.loop) if like is ... else like
     return record(record_.op, inputs, attrs, shape, dtype, strides, frame,
@@ -344,5 +347,10 @@ def is_pending(value: Any) -> bool:
     if kind is Tensor:
         v = value._value
         node = v.root._value if v.__class__ is View else v
-        return node.buffer is None
-    return issubclass(kind, Scalar) and value._node.buffer is None
+        return node.buffer is None or watched()
+    return issubclass(kind, Scalar) and (value._node.buffer is None or watched())
+
+
+def watched() -> bool:
+    """Whether this thread's arrays are watched: then what is computed counts as pending, for nobody is to see it."""
+    return bool(active) and mine() is not None

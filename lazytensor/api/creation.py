@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..run.watching import PASS, active, eager
 from . import lazy
 from .build import NOT_AN_ARRAY, at_line, is_pending, made_real, record
 from .fallback import Loans, fallback
@@ -80,6 +81,8 @@ def _eagerly(t: Any, dtype: Any, order: Any, copy: Any, ndmin: int) -> Any:
 
 def _on_real(fn: Callable[..., Any], given: Any, dtype: Any, *order: Any, like: Any = None, **options: Any) -> Any:
     """NumPy's function on anything but a Tensor; Tensors and lazy scalars in a list are made real."""
+    if active and like is None and (found := eager(fn, (given, dtype, *order), options)) is not PASS:
+        return found
     loans = Loans(peek)
     if like is not None:
         options["like"] = loans.lend(like)

@@ -27,6 +27,7 @@ from ..ir.node import AT_ONCE, Node, leaf, new
 from ..ir.operation import Operation
 from ..run import pool
 from ..run.interpreter import apply_view
+from ..run.watching import active, mine
 from .relative import relative_view
 from .scalar import Scalar
 from .scalar import value_of as scalar_value
@@ -275,6 +276,8 @@ def read(t: Tensor) -> Node:
     root = t if v.__class__ is Node else v.root
     node: Node = root._value
     if root._state is not None and is_shared(root):
+        if active and (watcher := mine()) is not None:
+            watcher.foreign()
         array = node.buffer if v is node else apply_view(steps_of(t), node.buffer)
         return leaf(array, v.strides, AT_ONCE)
     if v is node:
@@ -300,6 +303,8 @@ def read(t: Tensor) -> Node:
 
 def run(t: Tensor) -> Any:
     """Computes the Tensor's root, if it is pending; gives the root's buffer."""
+    if active and (watcher := mine()) is not None:
+        watcher.gave(t)
     v = t._value
     node = v if v.__class__ is Node else v.root._value
     while node.buffer is None:
@@ -310,6 +315,13 @@ def run(t: Tensor) -> Any:
 
 def peek(t: Tensor) -> Any:
     """The Tensor's value as a real array, to look at only: never given out, never written."""
+    if active and (watcher := mine()) is not None:
+        return watcher.looked(t)
+    return seen(t)
+
+
+def seen(t: Tensor) -> Any:
+    """`peek`, of which no watcher is told."""
     v = t._value
     node = v if v.__class__ is Node else v.root._value
     buffer = node.buffer

@@ -19,6 +19,7 @@ from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
 from ..run import masking
 from ..run.floating import in_force, unchanged
+from ..run.watching import PASS, active, eager, mine
 from .build import (
     NOT_AN_ARRAY,
     NUMBERS,
@@ -51,6 +52,7 @@ from .handle import (
 )
 from .inplace import change, looked_at, read_only
 from .relative import relative_view
+from .rows import unwatched
 from .scalar import Scalar, scalar, value_of
 
 _getframe = sys._getframe
@@ -64,6 +66,7 @@ _GATHER = register("getitem", "call", lambda array, *indices, template: array[_r
                    label="getitem")
 _GATHER_WHOLE = register("getitem whole", "call", lambda array, *indices, template: array[
     _rebuilt(template, indices)].base, label="getitem")
+ELEMENT = register("element", "call", lambda array, index: array[index], label="getitem")
 _STORE = register("setitem", "mutate", lambda view, value, index: operator.setitem(view, index, value), label="cast",
                   step="store")
 _SCATTER = register("setitem_at", "mutate", lambda view, value, *rest: operator.setitem(
@@ -117,6 +120,8 @@ def getitem(self: Any, index: Any) -> Any:
     """``self[index]``: a view for basic indices, NumPy's scalar for integers alone, else an array of its own."""
     v = self._value
     kind = type(index)
+    if active and mine() is not None:
+        return _watched_getitem(self, index)
     if v.__class__ is Node:
         buffer = v.buffer
         if buffer is not None:
@@ -129,6 +134,17 @@ def getitem(self: Any, index: Any) -> Any:
         elif kind is slice or (kind is tuple and _is_basic(index) and _gives_array(index, v.shape)):
             return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], writing_of(self))
     return _general_getitem(self, index)
+
+
+def _watched_getitem(self: Any, index: Any) -> Any:
+    """The same under a watcher's eyes: an element stays pending, so that its value is not seen by the program."""
+    index = plain(index)
+    v = self._value
+    if not _is_basic(index) or _gives_array(index, v.shape) or v.dtype.char not in NUMERIC or index == ():
+        return _general_getitem(self, index)
+    shadow(v.shape, v.strides, v.dtype)[(*(index if type(index) is tuple else (index,)), ...)]  # raises NumPy's error
+    dtype = v.dtype if v.dtype.isnative else np.dtype(v.dtype.type)
+    return scalar(record(ELEMENT, (operand(self),), (("index", index),), (), dtype, None, _getframe(2)))
 
 
 def _gives_array(index: Any, shape: tuple[int, ...]) -> bool:
@@ -163,6 +179,8 @@ def _general_getitem(self: Any, index: Any) -> Any:
 
 def _advanced(self: Any, index: Any) -> Any:
     """Index arrays are looked at now, so that a bad index raises here; what they pick from may stay pending."""
+    if active and (found := eager(_getitem, (self, index), {})) is not PASS:
+        return found
     v = self._value
     if is_pending(self) and v.dtype.itemsize and not v.dtype.hasobject and _lies_in_order(v.strides):
         try:
@@ -252,6 +270,8 @@ def _store_quickly(self: Any, index: Any, value: Any) -> bool:
         return False
     frame = _getframe(2)
     target = buffer = v = None
+    if active and (watcher := mine()) is not None:
+        watcher.writes(self)
     node = make(_STORE, (None, w), ((), (index,)), (), w.dtype, None, capsule, 0, frame)
     with lock_of(self):
         if self._state is not None:
@@ -270,7 +290,7 @@ def _write_now(root: Any, index: Any, value: Any) -> bool:
     """Writes to the memory of a realized root, if no pending work reads its present value. Under its lock."""
     node = root._value
     buffer = node.buffer
-    if buffer is None or not alone(node, buffer):
+    if buffer is None or not alone(node, buffer) or (active and mine() is not None):
         return False
     if _goes_in_silently(value, node.dtype):
         buffer[index] = value
@@ -406,7 +426,7 @@ def _scatter(self: Any, index: Any, value: Any) -> bool:
         node = _element_value(value, v.dtype)
         op = _MASKED if v.__class__ is Node else _SCATTER
         return change(op, self, (node, *indices), ((_HERE,),), _getframe(3))
-    real = tuple([looked_at(part) for part in parts])
+    real = tuple([unwatched(part) for part in parts])
     if any(getattr(part, "dtype", None) == np.dtype(bool) for part in real):
         return False
     try:

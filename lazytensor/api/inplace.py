@@ -18,6 +18,7 @@ from ..ir.layout import dense
 from ..ir.node import AT_ONCE, Node, make
 from ..ir.operation import Operation, register
 from ..run import floating
+from ..run.watching import active, mine
 from .build import at_line, bound, operand, resolved, shape_of, stand_in, with_real_scalars
 from .handle import WARNS, Tensor, export, is_shared, lock_of, peek, root_of, steps_of, writing_of
 
@@ -76,6 +77,8 @@ def swap(root: Tensor, build: Callable[[Node], Node]) -> bool:
 
     False if the root's memory has been given out by another thread meanwhile: nothing is done then.
     """
+    if active and (watcher := mine()) is not None:
+        watcher.writes(root)
     with lock_of(root):
         if root._state is not None and root._state.memory is not None:
             return False

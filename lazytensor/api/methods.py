@@ -16,6 +16,7 @@ from ..ir import layout
 from ..ir.dtypes import NUMERIC, int_bounds, record_of
 from ..ir.node import Node
 from ..ir.operation import register
+from ..run.watching import active, mine
 from . import lazy
 from .build import NotArray, at_line, elementwise, handle, is_scalar_like, operand, record
 from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, read, swallowed, tensor, wrap, wrap_all
@@ -399,6 +400,12 @@ def _from_value(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
     return method
 
 
+def _bool(self: Any) -> bool:
+    if active and (watcher := mine()) is not None:
+        return bool(watcher.truth(self))
+    return bool(peek(self))
+
+
 def _number(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
     """``int(t)`` and the like. An array with axes is no number: the error is another where a real array's element was
     to be set, for NumPy then says so itself of arrays that it knows."""
@@ -453,7 +460,8 @@ def _attach() -> None:
         setattr(Tensor, name, fn)
     for name in ("__int__", "__float__", "__complex__"):
         setattr(Tensor, name, _number(getattr(_ndarray, name), name))
-    for name in ("__repr__", "__str__", "__bool__", "__index__", "__format__"):
+    Tensor.__bool__ = _bool  # type: ignore[attr-defined]
+    for name in ("__repr__", "__str__", "__index__", "__format__"):
         setattr(Tensor, name, _from_value(getattr(_ndarray, name), name))
     Tensor.__class_getitem__ = classmethod(GenericAlias)  # type: ignore[attr-defined]
     Tensor.__hash__ = None  # type: ignore[assignment]

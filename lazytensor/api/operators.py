@@ -27,6 +27,7 @@ from ..ir.node import AT_ONCE, Node, leaf, make, new, tick
 from ..ir.operation import Operation, register
 from ..run import floating, pins
 from ..run.floating import in_force, unchanged, watch
+from ..run.watching import PASS, active, eager, mine
 from . import lazy
 from .build import (
     NUMBERS,
@@ -42,6 +43,7 @@ from .build import (
     record,
     resolved,
     users_frame,
+    watched,
 )
 from .handle import Tensor, export, lock_of, read, tensor, unwrapped, wrap_all
 from .inplace import looked_at, write_ufunc
@@ -262,6 +264,8 @@ def on_real(fn: Callable[..., Any], *operands: Any) -> Any:
     """The operator of real arrays: NumPy knows what to do, or whom to ask."""
     if type(fn) is not np.ufunc and any(_declines(x) for x in operands):
         return NotImplemented
+    if active and (found := eager(fn, operands, {})) is not PASS:
+        return found
     lend = looked_at if all(_is_known(type(x)) for x in operands) else unwrapped
     return wrap_all(at_line(fn, tuple([lend(x) for x in operands])))
 
@@ -324,7 +328,7 @@ def _scalar_result(fn: Callable[..., Any], kinds: tuple[Any, ...], counted: bool
 
 def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
     """NumPy's scalar arithmetic (it is not array arithmetic) on lazy and real scalars."""
-    pending = [v for v in values if issubclass(type(v), Scalar) and v._node.buffer is None]
+    pending = [v for v in values if issubclass(type(v), Scalar) and (v._node.buffer is None or watched())]
     counted = fn is operator.pow and type(values[1]) is int and values[1] >= 0
     if not pending or not all(type(v) is not int or _fits_all(v, values) for v in values):
         return at_line(fn, tuple([value_of(v) if issubclass(type(v), Scalar) else v for v in values]))
@@ -488,6 +492,8 @@ def _reflected(record_: UfuncRecord, name: str, fn: Callable[[Any, Any], Any]) -
 
 def _give(root: Any, node: Node, depth: int, twice: bool) -> bool:
     """Makes `node`, computed from the root's present one, the root's next; False if its memory has been given out."""
+    if active and (watcher := mine()) is not None:
+        watcher.writes(root)
     with lock_of(root):
         if root._state is not None:
             return False

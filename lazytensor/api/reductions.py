@@ -18,6 +18,7 @@ from ..ir import layout
 from ..ir.dtypes import NUMERIC, RAISE_ON_VALUES, only_objects
 from ..ir.node import Node
 from ..ir.operation import Operation, register
+from ..run.watching import PASS, active, eager
 from . import lazy
 from .build import at_line, record
 from .handle import Tensor, read, tensor, unwrapped, wrap_all
@@ -182,6 +183,8 @@ def at_once(real: Callable[..., Any], t: Any, args: tuple[Any, ...], kwargs: dic
         found = rule.pending((t, *args), kwargs, _getframe(2))
         if found is not lazy.NOW:
             return found
+    if active and kwargs.get("out") is None and (found := eager(real, (t, *args), kwargs)) is not PASS:
+        return found
     options = {k: looked_at(v) if k != "out" else unwrapped(v) for k, v in kwargs.items()}
     lent = [unwrapped(a) for a in args]
     result = at_line(real, (looked_at(t), *lent), options)

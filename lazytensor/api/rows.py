@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.dtypes import NUMERIC
+from ..run.watching import active, mine
 from .build import is_pending
 from .handle import Tensor, peek
 from .scalar import Scalar
@@ -23,8 +24,15 @@ from .scalar import value_of as scalar_value
 
 def _real(value: Any) -> Any:
     """The values of an argument, computed now."""
-    return peek(value) if type(value) is Tensor else scalar_value(value) if issubclass(type(value), Scalar) else (
-        np.asarray(value))
+    found = unwatched(value)
+    return found if found is not value else np.asarray(value)
+
+
+def unwatched(value: Any) -> Any:
+    """An argument as real memory for a look that decides nothing but whether NumPy raises."""
+    if active and mine() is not None and (type(value) is Tensor or issubclass(type(value), Scalar)):
+        return mine().checked(value)
+    return peek(value) if type(value) is Tensor else scalar_value(value) if issubclass(type(value), Scalar) else value
 
 
 def within(indices: Any, length: int) -> bool:

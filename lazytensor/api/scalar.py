@@ -17,6 +17,7 @@ import numpy as np
 from ..compile import realize
 from ..hot import learn
 from ..ir.node import Node, new
+from ..run.watching import active, mine
 
 _generic = np.generic
 
@@ -91,6 +92,8 @@ class Scalar(metaclass=_ScalarType):
         return hash(value_of(self))
 
     def __bool__(self) -> bool:
+        if active and (watcher := mine()) is not None:
+            return bool(watcher.truth(self))
         return bool(value_of(self))
 
     def __int__(self) -> int:
@@ -147,6 +150,13 @@ def spelled_out(name: str, code: CodeType) -> bool:
 
 def value_of(s: Any) -> Any:
     """The NumPy scalar of a lazy one, computed if need be."""
+    if active and (watcher := mine()) is not None:
+        return watcher.scalar(s)
+    return seen(s)
+
+
+def seen(s: Any) -> Any:
+    """`value_of`, of which no watcher is told."""
     node = s._node
     buffer = node.buffer
     if buffer is None:

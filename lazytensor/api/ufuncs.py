@@ -9,6 +9,7 @@ import numpy as np
 
 from ..hot import native
 from ..ir.dtypes import RAISE_ON_VALUES, only_objects, record_of
+from ..run.watching import PASS, active, eager
 from . import lazy
 from .build import NUMBERS, NotArray, at_line, elementwise, handle, is_pending, is_scalar_like, operand
 from .handle import Tensor, root_of, signature_of, unwrapped, wrap_all, writing_of
@@ -117,6 +118,9 @@ def _is_ours(value: Any) -> bool:
 def _on_real(ufunc: Any, args: tuple[Any, ...], out: Any, where: Any, options: dict[str, Any]) -> Any:
     """NumPy's own call: real memory in, Tensors out; what is written to is given out."""
     keywords = dict(options)
+    if active and out is None and (found := eager(ufunc, args, {**keywords, **({} if where is True else {
+            "where": where})})) is not PASS:
+        return found
     if where is not True:
         keywords["where"] = looked_at(where)
     if out is not None:

@@ -92,11 +92,14 @@ extern LaunchSlots L;
 /* The classes, and objects of lazytensor's modules, handed over by `learn`. */
 extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *scalar_type;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
-extern PyObject *current, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
+extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
+
+/* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
+static inline int watched(void) { return watchers != NULL && PyList_GET_SIZE(watchers) > 0; }
 
 /* A growing list of borrowed or owned pointers. */
 typedef struct {

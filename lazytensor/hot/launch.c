@@ -428,7 +428,7 @@ PyObject *hot_realize(PyObject *self, PyObject *targets) {
         PyErr_SetString(PyExc_TypeError, "realize(targets: list)");
         return NULL;
     }
-    if (held_up == Py_True)
+    if (held_up == Py_True || watched())
         return PyObject_CallOneArg(realize_slowly, targets);
     Run *run = (Run *)PyObject_CallNoArgs((PyObject *)&Run_Type);
     if (run == NULL)

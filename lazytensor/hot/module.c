@@ -20,7 +20,7 @@ LaunchSlots L;
 
 PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *scalar_type;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
-PyObject *current, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
+PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks;
@@ -115,7 +115,7 @@ LEARNER(learn_launch, LaunchSlots, LAUNCH_SLOTS)
 static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"view_operation", &view_operation}, {"negative_kind", &negative_kind}, {"extobj", &extobj},
     {"watch", &watch}, {"warnings_dict", &warnings_dict}, {"may_wait", &may_wait}, {"bound_check", &bound_check},
-    {"current", &current}, {"hooks", &hooks}, {"exact_plans", &exact_plans}, {"plan_clock", &plan_clock},
+    {"current", &current}, {"watchers", &watchers}, {"hooks", &hooks}, {"exact_plans", &exact_plans}, {"plan_clock", &plan_clock},
     {"pool_empty", &pool_empty}, {"launch_run", &launch_run}, {"flags_matter", &flags_matter},
     {"realize_slowly", &realize_slowly}, {"run_nodes", &run_nodes}, {"warn_of", &warn_of},
     {"active_runs", &active_runs}, {"views_class", &views_class}, {"no_views", &no_views}, {"held_up", &held_up},

@@ -615,7 +615,7 @@ static PyObject *unary_call(PyObject *self, PyObject *const *args, size_t nargsf
 static PyObject *scalar_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Method *method = (Method *)self;
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
-    if (names == NULL && (count == 1 || count == 2)) {
+    if (names == NULL && (count == 1 || count == 2) && !watched()) {
         PyObject *result = quick_scalar(method, args[0], count == 2 ? args[1] : NULL);
         if (result != NULL || PyErr_Occurred())
             return result;
@@ -625,7 +625,7 @@ static PyObject *scalar_call(PyObject *self, PyObject *const *args, size_t nargs
 
 static PyObject *in_place_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Method *method = (Method *)self;
-    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2 && Py_TYPE(args[0]) == tensor_type) {
+    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2 && Py_TYPE(args[0]) == tensor_type && !watched()) {
         PyObject *result = quick_in_place(method, args[0], args[1]);
         if (result != NULL || PyErr_Occurred())
             return result;

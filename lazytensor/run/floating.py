@@ -224,6 +224,27 @@ def _slow_running(capsule: Any) -> Any:
         _back(token)
 
 
+def modes_of(capsule: Any) -> dict[str, Any]:
+    """What is done about each kind of error under an error state."""
+    token = _put(capsule)
+    try:
+        modes: Any = _modes()
+        return {kind: modes[kind] for kind in KINDS}
+    finally:
+        _back(token)
+
+
+def silent(capsule: Any) -> bool:
+    """Whether an error state does nothing but warn, ignore or raise."""
+    return set(modes_of(capsule).values()) <= {"warn", "ignore", "raise"}
+
+
+def calling(capsule: Any, function: Callable[[str, int], None]) -> Any:
+    """An error state that calls a function wherever `capsule` has NumPy warn."""
+    modes: Any = {kind: "call" if mode == "warn" else mode for kind, mode in modes_of(capsule).items()}
+    return _capsule(**modes, call=function)
+
+
 enter, leave = _put, _back
 
 

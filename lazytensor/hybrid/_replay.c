@@ -1,0 +1,345 @@
+/* The guard of a compiled function in C: one call that asks whether all is as it was traced and binds the arrays.
+ *
+ * Its Python twin is the text that `source.guard_lines` writes, which is the reference, decides wherever this code says
+ * no, and does all the work where the extension is not there. A guard is a table of steps, each of which loads an
+ * object (an argument, an entry of a dict, an element of a list, the content of a cell, an attribute of a function) and
+ * compares it: with the very object that it was, or with an array's geometry. `made` makes a Tensor of an array.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#ifdef Py_GIL_DISABLED
+#error "the guard relies on the GIL"
+#endif
+
+enum Load { ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE,
+            LOADS };
+
+typedef struct {
+    int load;
+    Py_ssize_t index;
+    PyObject *holder, *key;      /* owned, or NULL */
+    PyObject *expected;          /* what it must be; or NULL for an array */
+    PyObject *shape, *dtype, *strides;
+    int gives;                   /* an array: whether its value is wanted, besides the handle */
+    Py_ssize_t length;           /* instead: how long the loaded list or dict must be; or -1 */
+} Step;
+
+typedef struct {
+    PyObject_HEAD
+    Py_ssize_t arguments, count, outputs;
+    Step *steps;
+    vectorcallfunc call;
+} Guard;
+
+static PyTypeObject *tensor_type, *node_type;
+static PyObject *leaf_operation, *tick, *empty_tuple, *zero, *minus_one;
+static Py_ssize_t value_at, state_at, shape_at, dtype_at, strides_at, buffer_at;
+#define NODE_NAMES 15
+static const char *node_names[NODE_NAMES] = {"op", "a", "b", "rest", "attrs", "shape", "dtype", "strides", "code", "lasti",
+                                             "errstate", "depth", "seq", "buffer", "claim"};
+static Py_ssize_t node_at[NODE_NAMES];
+
+#define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
+
+static Py_ssize_t offset_of(PyTypeObject *type, const char *name) {
+    PyObject *found = PyDict_GetItemString(type->tp_dict, name);
+    if (found == NULL || !Py_IS_TYPE(found, &PyMemberDescr_Type) ||
+        ((PyMemberDescrObject *)found)->d_member->type != T_OBJECT_EX) {
+        PyErr_Format(PyExc_TypeError, "%s has no slot %s", type->tp_name, name);
+        return -1;
+    }
+    return ((PyMemberDescrObject *)found)->d_member->offset;
+}
+
+static PyObject *setup(PyObject *self, PyObject *args) {
+    PyTypeObject *tensor, *node;
+    PyObject *leaf, *counter;
+    if (!PyArg_ParseTuple(args, "O!O!OO", &PyType_Type, &tensor, &PyType_Type, &node, &leaf, &counter))
+        return NULL;
+    if ((value_at = offset_of(tensor, "_value")) < 0 || (state_at = offset_of(tensor, "_state")) < 0)
+        return NULL;
+    for (int i = 0; i < NODE_NAMES; i++)
+        if ((node_at[i] = offset_of(node, node_names[i])) < 0)
+            return NULL;
+    shape_at = node_at[5];
+    dtype_at = node_at[6];
+    strides_at = node_at[7];
+    buffer_at = node_at[13];
+    tensor_type = (PyTypeObject *)Py_NewRef(tensor);
+    node_type = (PyTypeObject *)Py_NewRef(node);
+    leaf_operation = Py_NewRef(leaf);
+    tick = Py_NewRef(counter);
+    Py_RETURN_NONE;
+}
+
+/* ---- steps ---- */
+
+static PyObject *loaded(Step *step, PyObject *args) {
+    PyObject *holder = step->holder;
+    switch (step->load) {
+    case ARGUMENT:
+        return PyTuple_GET_ITEM(args, step->index);
+    case ENTRY:
+        return PyDict_GetItemWithError(holder, step->key);
+    case CLASS_ENTRY:
+        return PyDict_GetItemWithError(((PyTypeObject *)holder)->tp_dict, step->key);
+    case ELEMENT:
+        return step->index < PyList_GET_SIZE(holder) ? PyList_GET_ITEM(holder, step->index) : NULL;
+    case ATTRIBUTE: {
+        PyObject *own = PyObject_GenericGetDict(holder, NULL);
+        PyObject *found = own == NULL ? NULL : PyDict_GetItemWithError(own, step->key);
+        Py_XDECREF(own);  /* the object has it, and it has what was found */
+        return found;
+    }
+    case CELL:
+        return PyCell_GET(holder);
+    case CODE:
+        return ((PyFunctionObject *)holder)->func_code;
+    case DEFAULTS: {
+        PyObject *found = ((PyFunctionObject *)holder)->func_defaults;
+        return found == NULL ? Py_None : found;
+    }
+    case KEYWORD_DEFAULTS: {
+        PyObject *found = ((PyFunctionObject *)holder)->func_kwdefaults;
+        return found == NULL ? Py_None : found;
+    }
+    default:
+        return holder;
+    }
+}
+
+static int equal(PyObject *a, PyObject *b) {
+    return a == b || (a != NULL && a != Py_None && b != Py_None && PyObject_RichCompareBool(a, b, Py_EQ) == 1);
+}
+
+/* Whether an object is an array of its own with the geometry of a step; its node. */
+static PyObject *bound(Step *step, PyObject *object) {
+    if (Py_TYPE(object) != tensor_type)
+        return NULL;
+    PyObject *node = SLOT(object, value_at);
+    if (node == NULL || Py_TYPE(node) != node_type || SLOT(object, state_at) != Py_None)
+        return NULL;
+    PyObject *buffer = SLOT(node, buffer_at);
+    if (buffer == NULL || buffer == Py_None || SLOT(node, dtype_at) != step->dtype ||
+        !equal(SLOT(node, shape_at), step->shape) || !equal(SLOT(node, strides_at), step->strides))
+        return NULL;
+    return node;
+}
+
+static PyObject *guard_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Guard *guard = (Guard *)self;
+    if (PyVectorcall_NARGS(nargsf) != 2 || !PyTuple_Check(args[0]) || !PyDict_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "a guard takes the tuple and the dict of arguments");
+        return NULL;
+    }
+    if (PyTuple_GET_SIZE(args[0]) != guard->arguments || PyDict_GET_SIZE(args[1]))
+        Py_RETURN_NONE;
+    PyObject *result = PyTuple_New(guard->outputs);
+    if (result == NULL)
+        return NULL;
+    Py_ssize_t given = 0;
+    for (Py_ssize_t i = 0; i < guard->count; i++) {
+        Step *step = &guard->steps[i];
+        PyObject *object = loaded(step, args[0]);
+        if (object == NULL)
+            goto no;
+        if (step->length >= 0) {
+            if ((PyList_Check(object) ? PyList_GET_SIZE(object) : -1) != step->length)
+                goto no;
+        }
+        else if (step->shape == NULL) {
+            if (object != step->expected)
+                goto no;
+        }
+        else {
+            PyObject *node = bound(step, object);
+            if (node == NULL)
+                goto no;
+            if (step->gives) {
+                PyTuple_SET_ITEM(result, given++, Py_NewRef(object));
+                PyTuple_SET_ITEM(result, given++, Py_NewRef(node));
+                PyTuple_SET_ITEM(result, given++, Py_NewRef(SLOT(node, buffer_at)));
+            }
+        }
+    }
+    return result;
+no:
+    Py_DECREF(result);
+    if (PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static void guard_clear_steps(Guard *guard) {
+    for (Py_ssize_t i = 0; i < guard->count; i++) {
+        Step *step = &guard->steps[i];
+        Py_XDECREF(step->holder);
+        Py_XDECREF(step->key);
+        Py_XDECREF(step->expected);
+        Py_XDECREF(step->shape);
+        Py_XDECREF(step->dtype);
+        Py_XDECREF(step->strides);
+    }
+    guard->count = 0;
+}
+
+static int guard_clear(PyObject *self) {
+    guard_clear_steps((Guard *)self);
+    return 0;
+}
+
+static int guard_traverse(PyObject *self, visitproc visit, void *arg) {
+    Guard *guard = (Guard *)self;
+    for (Py_ssize_t i = 0; i < guard->count; i++) {
+        Py_VISIT(guard->steps[i].holder);
+        Py_VISIT(guard->steps[i].expected);
+    }
+    return 0;
+}
+
+static void guard_dealloc(PyObject *self) {
+    PyObject_GC_UnTrack(self);
+    guard_clear_steps((Guard *)self);
+    PyMem_Free(((Guard *)self)->steps);
+    Py_TYPE(self)->tp_free(self);
+}
+
+static int holder_fits(int load, PyObject *holder) {
+    switch (load) {
+    case ENTRY:
+        return PyDict_Check(holder);
+    case ELEMENT:
+        return PyList_Check(holder);
+    case CELL:
+        return PyCell_Check(holder);
+    case CLASS_ENTRY:
+        return PyType_Check(holder);
+    case CODE: case DEFAULTS: case KEYWORD_DEFAULTS:
+        return PyFunction_Check(holder);
+    default:
+        return 1;
+    }
+}
+
+/* A step from (load, index, holder, key, expected, geometry, gives, length); geometry is (shape, dtype, strides) or None. */
+static int step_from(Step *step, PyObject *row, Py_ssize_t arguments) {
+    PyObject *holder, *key, *expected, *geometry;
+    if (!PyArg_ParseTuple(row, "inOOOOin", &step->load, &step->index, &holder, &key, &expected, &geometry, &step->gives,
+                          &step->length))
+        return -1;
+    if (step->load < 0 || step->load >= LOADS || !holder_fits(step->load, holder) || step->index < 0 ||
+        (step->load == ARGUMENT && step->index >= arguments) ||
+        (geometry != Py_None && (!PyTuple_Check(geometry) || PyTuple_GET_SIZE(geometry) != 3))) {
+        PyErr_SetString(PyExc_ValueError, "not a step of a guard");
+        return -1;
+    }
+    step->holder = Py_NewRef(holder);
+    step->key = Py_NewRef(key);
+    step->expected = Py_NewRef(expected);
+    if (geometry != Py_None) {
+        step->shape = Py_NewRef(PyTuple_GET_ITEM(geometry, 0));
+        step->dtype = Py_NewRef(PyTuple_GET_ITEM(geometry, 1));
+        step->strides = Py_NewRef(PyTuple_GET_ITEM(geometry, 2));
+    }
+    return 0;
+}
+
+static PyObject *guard_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    Py_ssize_t arguments;
+    PyObject *rows;
+    if (!PyArg_ParseTuple(args, "nO!", &arguments, &PyList_Type, &rows))
+        return NULL;
+    if (tensor_type == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "setup first");
+        return NULL;
+    }
+    Guard *guard = (Guard *)type->tp_alloc(type, 0);
+    if (guard == NULL)
+        return NULL;
+    guard->arguments = arguments;
+    guard->call = guard_call;
+    guard->steps = PyMem_Calloc(PyList_GET_SIZE(rows) + 1, sizeof(Step));
+    if (guard->steps == NULL) {
+        Py_DECREF(guard);
+        return PyErr_NoMemory();
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows); i++) {
+        if (step_from(&guard->steps[i], PyList_GET_ITEM(rows, i), arguments) < 0) {
+            Py_DECREF(guard);
+            return NULL;
+        }
+        guard->count++;
+        guard->outputs += 3 * (guard->steps[i].shape != NULL && guard->steps[i].gives);
+    }
+    return (PyObject *)guard;
+}
+
+static PyMemberDef guard_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Guard, call), READONLY, NULL},
+    {NULL},
+};
+
+static PyTypeObject Guard_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "lazytensor.hybrid._replay.Guard",
+    .tp_doc = "Guard(arguments, rows): called with the tuple and the dict of arguments, gives for each array that is "
+              "wanted the handle, its node and its buffer, in one tuple; None if something is not as it was.",
+    .tp_basicsize = sizeof(Guard),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_vectorcall_offset = offsetof(Guard, call),
+    .tp_call = PyVectorcall_Call,
+    .tp_new = guard_new,
+    .tp_traverse = guard_traverse,
+    .tp_clear = guard_clear,
+    .tp_dealloc = guard_dealloc,
+    .tp_members = guard_members,
+};
+
+/* ---- results ---- */
+
+static PyObject *made(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    if (count != 4 || tensor_type == NULL) {
+        PyErr_SetString(PyExc_TypeError, "made(buffer, shape, dtype, strides)");
+        return NULL;
+    }
+    PyObject *seq = PyObject_CallNoArgs(tick);
+    PyObject *node = seq == NULL ? NULL : node_type->tp_alloc(node_type, 0);
+    PyObject *tensor = node == NULL ? NULL : tensor_type->tp_alloc(tensor_type, 0);
+    if (tensor == NULL) {
+        Py_XDECREF(seq);
+        Py_XDECREF(node);
+        return NULL;
+    }
+    PyObject *values[NODE_NAMES] = {leaf_operation, Py_None, Py_None, empty_tuple, Py_None, args[1], args[2], args[3],
+                                    Py_None, minus_one, Py_None, zero, seq, args[0], Py_None};
+    for (int i = 0; i < NODE_NAMES; i++)
+        SLOT(node, node_at[i]) = Py_NewRef(values[i]);
+    Py_DECREF(seq);
+    SLOT(tensor, value_at) = node;
+    SLOT(tensor, state_at) = Py_NewRef(Py_None);
+    return tensor;
+}
+
+static PyMethodDef methods[] = {
+    {"setup", setup, METH_VARARGS, "setup(Tensor, Node, leaf, tick): the classes and objects that this works on."},
+    {"made", (PyCFunction)(void (*)(void))made, METH_FASTCALL, "made(buffer, shape, dtype, strides): a Tensor."},
+    {NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_replay", "See _replay.c.", -1, methods};
+
+PyMODINIT_FUNC PyInit__replay(void) {
+    PyObject *m;
+    if (PyType_Ready(&Guard_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
+        return NULL;
+    empty_tuple = PyTuple_New(0);
+    zero = PyLong_FromLong(0);
+    minus_one = PyLong_FromLong(-1);
+    if (PyModule_AddObjectRef(m, "Guard", (PyObject *)&Guard_Type) < 0) {
+        Py_DECREF(m);
+        return NULL;
+    }
+    return m;
+}

@@ -1,0 +1,217 @@
+"""The structure of a call's arguments: which are arrays, what holds them, what another call's must have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import numpy as np
+
+from ..api.handle import Tensor, View
+from ..api.scalar import Scalar
+from . import fast
+from .guards import ATOMS, Check, Namespace, same
+from .scope import LARGEST, MISSING
+
+_WHOLE = re.compile(r"args\[(\d+)\]")
+
+
+class Arguments:
+    """The structure of one call's arguments: what is a leaf, and the checks that another call's must pass.
+
+    Attributes
+    ----------
+    checks : list of Check
+    roots : dict of str to Tensor
+        The arrays that own memory, each under the name that generated code gives its value.
+    handles : dict of int to str
+        By the id of an object among the arguments, the expression that reaches it.
+    scalars : dict of str to Scalar
+    objects : list of (object, words)
+        What is neither array, number nor container: known by identity, its attributes walked.
+    holders : set of int
+        The ids of containers, which may be others at the next call.
+    """
+
+    def __init__(self, space: Namespace, args: tuple[Any, ...], kwargs: dict[str, Any], names: list[str],
+                 static: frozenset[str]) -> None:
+        self.space = space
+        self.checks: list[Check] = []
+        self.roots: dict[str, Any] = {}
+        self.owners: dict[str, str] = {}
+        self.handles: dict[int, str] = {}
+        self.scalars: dict[str, Any] = {}
+        self.objects: list[tuple[Any, str]] = []
+        self.containers: dict[int, tuple[Any, Any]] = {}
+        self.views: list[tuple[Any, Any]] = []
+        self.tensors: list[str] = []
+        self.static = static
+        self.refusal = ""
+        self._count = 0
+        self._names: dict[int, str] = {}
+        self.fast = not kwargs
+        self.count = len(args)
+        self.checks += [Check(f"len(args) == {len(args)}", "the number of arguments", fast.PART),
+                        Check("not kwargs" if not kwargs else f"list(kwargs) == {list(kwargs)!r}", "the keywords",
+                              fast.PART)]
+        for i, value in enumerate(args):
+            name = names[i] if i < len(names) else f"argument {i}"
+            self._visit(value, f"args[{i}]", name, name in static)
+        for key, value in kwargs.items():
+            self._visit(value, f"kwargs[{key!r}]", key, key in static)
+
+    def _check(self, condition: str, words: str) -> None:
+        self.checks.append(Check(condition, words))
+
+    def _say(self, text: str) -> None:
+        self.checks.append(Check(text))
+
+    def _visit(self, value: Any, path: str, words: str, static: bool) -> None:
+        self._count += 1
+        if self._count > LARGEST:
+            self.refusal = "its arguments have more parts than can be looked at on every call"
+            return
+        kind = type(value)
+        if id(value) in self.handles and kind not in ATOMS:
+            self._check(f"{path} is {self.handles[id(value)]}", f"{words} was the same object as another argument")
+        elif kind is Tensor and not static:
+            self._tensor(value, path, words)
+        elif issubclass(kind, Scalar) and not static:
+            self._scalar(value, path, words)
+        elif kind in ATOMS or issubclass(kind, np.generic) or isinstance(value, frozenset):
+            self._value(value, path, words)
+        elif (kind in (list, tuple, dict) or issubclass(kind, tuple) and hasattr(kind, "_fields")
+              or dataclasses.is_dataclass(kind)) and not static:
+            self._container(value, path, words)
+        elif static and not isinstance(value, (Tensor, np.ndarray)) and kind.__hash__ is not None and (
+                kind.__eq__ is not object.__eq__):
+            name = self.space.add(value)
+            self._check(f"type({path}) is {self.space.add(kind)} and {path} == {name}", f"static argument {words}")
+        elif static and kind in (list, tuple, dict):
+            self._value(value, path, words)
+        else:
+            if isinstance(value, np.ndarray):
+                self.refusal = f"{words} is a real NumPy array: lazytensor.asarray makes it one of lazytensor's"
+            whole = _WHOLE.fullmatch(path)
+            self.checks.append(Check(f"{path} is {self.space.add(value)}", f"{words} is another object",
+                                     fast.row(fast.ARGUMENT, int(whole[1]), expected=value) if whole else None))
+            self.handles[id(value)] = path
+            self.objects.append((value, words))
+
+    def _value(self, value: Any, path: str, words: str) -> None:
+        kind = type(value)
+        if value is None or value is True or value is False:
+            self._check(f"{path} is {value}", f"{words} was {value}")
+        elif kind is int or kind is str:
+            self._check(f"type({path}) is {kind.__name__} and {path} == {value!r}", f"{words} was {value!r}")
+        else:
+            self._check(f"same({path}, {self.space.add(value)})", f"{words} was {value!r}")
+
+    def _container(self, value: Any, path: str, words: str) -> None:
+        kind, space = type(value), self.space
+        self._check(f"type({path}) is {space.add(kind)}", f"{words} was a {kind.__name__}")
+        local = f"p{self._count}"
+        self.handles[id(value)] = local
+        self._say(f"{local} = {path}")
+        if dataclasses.is_dataclass(kind):
+            parts: Any = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+            self.objects.append((kind, words))
+            paths = [(f"{local}.{name}", f"{words}.{name}", x) for name, x in parts.items()]
+        elif kind is dict:
+            parts = dict(value)
+            if not all(type(k) in (str, int, bool, float, tuple, type(None)) for k in value):
+                self.refusal = f"the keys of {words} are no plain values"
+            self._check(f"list({local}) == {space.add(list(value))}", f"the keys of {words}")
+            paths = [(f"{local}[{space.add(k) if type(k) not in (str, int) else repr(k)}]", f"{words}[{k!r}]", x)
+                     for k, x in value.items()]
+        else:
+            parts = list(value)
+            self._check(f"len({local}) == {len(value)}", f"the length of {words}")
+            paths = [(f"{local}[{i}]", f"{words}[{i}]", x) for i, x in enumerate(value)]
+        self.containers[id(value)] = value, parts
+        for where, said, x in paths:
+            self._visit(x, where, said, False)
+
+    def changed(self) -> str:
+        """Which container among the arguments holds other things now."""
+        for value, parts in self.containers.values():
+            kind = type(value)
+            now = ({f.name: getattr(value, f.name, MISSING) for f in dataclasses.fields(value)}
+                   if dataclasses.is_dataclass(kind) else dict(value) if kind is dict else list(value))
+            old, new = (list(parts.items()), list(now.items())) if isinstance(now, dict) else (parts, now)
+            if len(old) != len(new) or not all(_identical(a, b) for a, b in zip(old, new, strict=True)):
+                return f"a {kind.__name__} among the arguments"
+        return ""
+
+    # ---- arrays ----
+
+    def _tensor(self, t: Any, path: str, words: str) -> None:
+        i, begin = self._count, len(self.checks)
+        self.tensors.append(f"t{i}")
+        self._say(f"t{i} = {path}")
+        self._check(f"type(t{i}) is Tensor", f"{words} was an array")
+        self._say(f"v{i} = t{i}._value")
+        self.handles[id(t)] = f"t{i}"
+        if t._value.__class__ is View:
+            v = t._value
+            self.views.append((t, (v, v.steps, v.shape, v.dtype, v.strides, v.writeable)))
+            self.checks += view_checks(f"v{i}", v, self.space, words)
+            root, expression = v.root, f"v{i}.root"
+            if id(root) in self._names:
+                self._check(f"{expression} is {self.owners[self._names[id(root)]]}", f"{words} shared another's memory")
+                return
+            self._say(f"o{i} = {expression}")
+            self._say(f"n{i} = o{i}._value")
+            expression = f"o{i}"
+        else:
+            if id(t) in self._names:
+                self._check(f"t{i} is {self.owners[self._names[id(t)]]}", f"{words} shared memory with another")
+                return
+            self._check(f"v{i}.__class__ is Node", f"{words} was an array of its own, not a view")
+            root, expression = t, f"t{i}"
+            self._say(f"n{i} = v{i}")
+        name = f"a{i}"
+        self.roots[name] = root
+        self.owners[name] = expression
+        self._names[id(root)] = name
+        self.handles.setdefault(id(root), expression)
+        whole = expression == f"t{i}" and _WHOLE.fullmatch(path)
+        self.checks += root_checks(f"n{i}", expression, root, name, self.space, words)
+        if whole:
+            of = fast.array_row((fast.ARGUMENT, int(whole[1])), root, (f"t{i}", f"n{i}", name))
+            self.checks[begin:] = fast.replaced(self.checks[begin:], of)
+
+    def _scalar(self, s: Any, path: str, words: str) -> None:
+        name = f"a{self._count}"
+        self.scalars[name] = s
+        self.handles[id(s)] = path
+        self._check(f"issubclass(type({path}), Scalar) and {path}._node.dtype == {self.space.add(s._node.dtype)}",
+                    f"{words} was a lazy {s._node.dtype}")
+        self._say(f"{name} = value_of({path})")
+
+
+def _identical(a: Any, b: Any) -> bool:
+    return a is b or type(a) is tuple and type(b) is tuple and a[0] == b[0] and (a[1] is b[1] or same(a[1], b[1]))
+
+
+def view_checks(v: str, view: Any, space: Namespace, words: str) -> list[Check]:
+    """Whether a handle is the same view of its root as when it was traced."""
+    return [Check(f"{v}.__class__ is View and {v}.shape == {view.shape!r} and {v}.steps == {space.add(view.steps)} "
+                  f"and {v}.strides == {view.strides!r} and {v}.writeable == {view.writeable!r} and {v}.of == "
+                  f"{view.of!r} and {v}.given == {space.add(view.given)} and {v}.laid == {view.laid!r}",
+                  f"{words} was another view")]
+
+
+def root_checks(n: str, root: str, array: Any, name: str, space: Namespace, words: str) -> list[Check]:
+    """Whether a root has the shape, dtype and layout that were traced; and its value under `name`."""
+    node = array._value
+    dtype = space.add(node.dtype)
+    return [Check(f"{root}._state is None or not is_shared({root})", f"the memory of {words} is shared"),
+            Check(f"{n}.shape == {node.shape!r}", f"the shape of {words} was {node.shape!r}"),
+            Check(f"{n}.dtype is {dtype} or ({n}.dtype == {dtype} and {n}.dtype.char == {node.dtype.char!r})",
+                  f"the dtype of {words} was {node.dtype}"),
+            Check(f"{n}.strides == {node.strides!r}" if node.strides is not None else f"{n}.strides is None",
+                  f"the layout of {words}"),
+            Check(f"{name} = {n}.buffer"),
+            Check(f"if {name} is None: {n} = settled({root}); {name} = {n}.buffer")]

@@ -1,0 +1,125 @@
+"""The tree of traces: one straight line of records, then an answer that the program saw, and a branch for each answer.
+
+Another call that gives an answer not seen before is traced from the top, and its trace joins the tree: what precedes
+the new answer must be the same, record by record, or the function's Python does not do the same each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .tracing import Operand, Record, Refusal, Trace
+
+MOST_PATHS = 64
+"""Ways through one function that are compiled; what goes yet another way runs its Python."""
+MOST_ANSWERS = 400
+"""Answers on one way through."""
+MOST_VALUES = 8
+"""Different values (not truth values) seen in one place."""
+
+
+class Branch:
+    """A straight line: `records`; then either the `answer` that leads on to one of `paths`, or the `end`."""
+
+    __slots__ = ("records", "constants", "answer", "paths", "end")
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.constants: dict[str, Any] = {}
+        self.answer: Record | None = None
+        self.paths: dict[Any, Branch] = {}
+        self.end: Any = None
+
+    def lines(self) -> Iterator[Branch]:
+        """This branch and all behind it, those behind first."""
+        stack, found = [self], []
+        while stack:
+            branch = stack.pop()
+            found.append(branch)
+            stack += branch.paths.values()
+        return reversed(found)
+
+    @property
+    def ends(self) -> int:
+        """How many ways lead through."""
+        return sum(branch.end is not None for branch in self.lines())
+
+
+def names_read(record: Record) -> Iterator[str]:
+    """The names of what a record reads."""
+    for operand in record.operands:
+        if operand.name is not None:
+            yield operand.name
+    if record.args is not None:
+        yield from _names_within((record.args, record.kwargs or {}))
+
+
+def _names_within(value: Any) -> Iterator[str]:
+    if type(value) is Operand:
+        if value.name is not None:
+            yield value.name
+    elif type(value) in (list, tuple):
+        for x in value:
+            yield from _names_within(x)
+    elif type(value) is dict:
+        yield from _names_within(list(value.values()))
+
+
+def branch_of(trace: Trace, end: Any) -> Branch:
+    """A trace as a tree of one path."""
+    first = branch = Branch()
+    given: set[str] = set()
+
+    def use(names: Any) -> None:
+        for name in names:
+            if name in trace.constants and name not in given:
+                given.add(name)
+                branch.constants[name] = trace.constants[name]
+    for record in trace.records:
+        use(names_read(record))
+        if record.kind == "answer":
+            branch.answer = record
+            branch.paths[record.outcome] = branch = Branch()
+        else:
+            branch.records.append(record)
+    use(end.names())
+    branch.end = end
+    return first
+
+
+def join(tree: Branch, path: Branch) -> Refusal | None:
+    """Adds a path to a tree; or says why that cannot be."""
+    answers = 0
+    while True:
+        if not _alike(tree, path):
+            return Refusal("its Python did something else than before on the way to the same answer", "")
+        if path.answer is None:
+            return None  # another thread has added it
+        answers += 1
+        asked: Any = tree.answer
+        (outcome, rest), = path.paths.items()
+        known = tree.paths.get(outcome)
+        if known is not None:
+            tree, path = known, rest
+            continue
+        if answers > MOST_ANSWERS:
+            return Refusal(f"its Python decides on values more than {MOST_ANSWERS} times", asked.place)
+        if len(tree.paths) >= MOST_VALUES and asked.how != "bool":
+            return Refusal(f"its Python uses a value that has been another one {MOST_VALUES} times", asked.place)
+        tree.paths[outcome] = rest
+        return None
+
+
+def _alike(tree: Branch, path: Branch) -> bool:
+    return (len(tree.records) == len(path.records) and all(map(Record.like, tree.records, path.records))
+            and (tree.answer is None) == (path.answer is None)
+            and (tree.answer is None or path.answer is None or tree.answer.like(path.answer))
+            and tree.constants.keys() == path.constants.keys() and all(
+                _equal(node, path.constants[name]) for name, node in tree.constants.items()))
+
+
+def _equal(a: Any, b: Any) -> bool:
+    x, y = a.buffer, b.buffer
+    return a is b or (x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes())
+

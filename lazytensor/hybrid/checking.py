@@ -1,0 +1,107 @@
+"""Is what a compiled function would do what its Python does? Both are run, and everything is compared."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..api.handle import Tensor, View, peek
+from ..api.scalar import Scalar
+from ..api.scalar import value_of as scalar_value
+from ..ir.layout import c_strides
+from .guards import same
+from .streams import put_back, same_state, states_of
+
+
+def compared(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], predicted: Any,
+             generators: list[Any]) -> tuple[Any, str]:
+    """The result of the Python, and how it differs from what was predicted ("" if it does not).
+
+    `predicted` is what `Compiled.predict` gives: the result, the writes, and all arrays with their present nodes,
+    and where the random streams were.
+    """
+    foretold, writes, known, before = predicted
+    streams = states_of(generators)
+    if generators:
+        put_back(generators, before)
+    written = {id(root) for root, *_ in writes}
+    result = fn(*args, **kwargs)
+    difference = _difference(foretold, result, "its result", {id(root) for root, _ in known})
+    for root, _, buffer, _ in writes:
+        if not difference and not same_bits(buffer, peek(root)):
+            difference = "an array that it writes to has another value"
+    for root, node in known:
+        if not difference and id(root) not in written and root._value is not node and not same_bits(
+                node.buffer, peek(root)):
+            difference = "an array has another value that was not written to before"
+    if not difference and generators and not all(map(same_state, streams, states_of(generators))):
+        difference = "another number of random draws"
+    return result, difference
+
+
+def _difference(a: Any, b: Any, words: str, known: set[int]) -> str:
+    """How two results differ, in words."""
+    if a is b:
+        return ""
+    kind = type(a)
+    lazy_a, lazy_b = issubclass(kind, Scalar), issubclass(type(b), Scalar)
+    if (lazy_a or isinstance(a, np.generic)) and (lazy_b or isinstance(b, np.generic)):
+        x, y = (scalar_value(v) if issubclass(type(v), Scalar) else v for v in (a, b))
+        return "" if same_bits(x, y) else f"{words} was {y!r}, not {x!r}"
+    if kind is not type(b):
+        return f"{words} was a {type(b).__qualname__}, not a {kind.__qualname__}"
+    if kind is Tensor:
+        return _arrays(a, b, words, known)
+    if kind is list or isinstance(a, tuple):
+        if len(a) != len(b):
+            return f"{words} had {len(b)} parts, not {len(a)}"
+        parts = [(f"{words}[{i}]", x, y) for i, (x, y) in enumerate(zip(a, b, strict=True))]
+    elif kind is dict:
+        if list(a) != list(b):
+            return f"{words} had other keys"
+        parts = [(f"{words}[{k!r}]", a[k], b[k]) for k in a]
+    elif dataclasses.is_dataclass(kind):
+        parts = [(f"{words}.{f.name}", getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(kind)]
+    else:
+        return "" if same(a, b) else f"{words} was {b!r}, not {a!r}"
+    for said, x, y in parts:
+        found = _difference(x, y, said, known)
+        if found:
+            return found
+    return ""
+
+
+def _arrays(a: Any, b: Any, words: str, known: set[int]) -> str:
+    v, w = a._value, b._value
+    if (v.shape, v.dtype) != (w.shape, w.dtype) or _steps(v) != _steps(w):
+        return f"{words} was {w.dtype}{list(w.shape)}, not {v.dtype}{list(v.shape)}"
+    if id(a) in known or id(b) in known:
+        return f"{words} was another array"
+    if v.__class__ is View and id(v.root) in known:
+        return "" if w.__class__ is View and w.root is v.root else f"{words} was no view of the same array"
+    if (v.__class__ is View) is not (w.__class__ is View):
+        return f"{words} was {'a view' if w.__class__ is View else 'no view'}"
+    return "" if same_bits(peek(a), peek(b)) else f"{words} had other values"
+
+
+def _steps(v: Any) -> Any:
+    """The strides of axes that take a step; an empty array takes none."""
+    if 0 in v.shape:
+        return ()
+    return [s for s, n in zip(v.strides or c_strides(v.shape, v.dtype.itemsize), v.shape, strict=True) if n > 1]
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Whether two arrays or scalars are equal to the bit; any NaN equals any other."""
+    x, y = np.asarray(a), np.asarray(b)
+    if x.shape != y.shape or x.dtype != y.dtype:
+        return False
+    if x.dtype.kind not in "fc":
+        return x.tobytes() == y.tobytes()
+    if x.dtype.kind == "c":
+        return same_bits(x.real, y.real) and same_bits(x.imag, y.imag)
+    with np.errstate(all="ignore"):
+        return bool((((x == y) & (np.signbit(x) == np.signbit(y))) | (np.isnan(x) & np.isnan(y))).all())

@@ -1,0 +1,328 @@
+"""For arguments of one structure: the tree of a function's traces, and the Python functions made of it."""
+
+from __future__ import annotations
+
+import linecache
+import threading
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from ..api.handle import View
+from ..run import floating, pool
+from ..run.interpreter import apply_view
+from . import fast, fusing, running
+from .arguments import Arguments, root_checks, view_checks
+from .branches import Branch, branch_of, join, names_read
+from .effects import Outcome
+from .guards import Check, Namespace, why_not
+from .nodes import NodeWriter, is_large
+from .running import abandoning
+from .scope import Item, Scope
+from .source import TooDeep, Writer, guard_lines
+from .streams import put_back, states_of
+from .tracing import Refusal, Trace
+
+_number = count(1).__next__
+FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
+"""Calls that also run the Python; after these, every power of two. None at all if there are none here (for tests)."""
+NEVER = 1 << 62
+
+
+class Captured:
+    """The arrays, reached from a function's names, whose values are leaves; each has a name in generated code.
+
+    One that is reached by a way that generated code can go (a global, a cell, an attribute, an element) may be another
+    array of the same kind at the next call. A view is known by its identity.
+    """
+
+    def __init__(self) -> None:
+        self.roots: dict[str, Any] = {}
+        self.names: dict[int, str] = {}
+        self.places: dict[str, Item | None] = {}
+        self.views: list[tuple[Any, str | None]] = []
+
+    def add(self, handle: Any, taken: dict[int, str], place: Item | None) -> None:
+        """Takes in an array's root, unless it is among the arguments'."""
+        view = handle._value.__class__ is View
+        root = handle._value.root if view else handle
+        if view and not any(h is handle for h, _ in self.views):
+            self.views.append((handle, taken.get(id(root))))
+        if id(root) in taken:
+            return
+        name = self.names.get(id(root))
+        if name is None:
+            name = self.names[id(root)] = f"w{len(self.names)}"
+            self.roots[name] = root
+            self.places[name] = None if view else place
+        elif view:
+            self.places[name] = None
+
+    @property
+    def handles(self) -> dict[int, str]:
+        """By the id of an array that may be another at the next call, its expression."""
+        return {id(self.roots[name]): f"t{name}" for name, place in self.places.items() if place is not None}
+
+    def owner(self, name: str, space: Namespace) -> str:
+        """The expression of a root."""
+        return f"t{name}" if self.places[name] is not None else space.add(self.roots[name])
+
+    def words(self, name: str) -> str:
+        """What it is, in words."""
+        place = self.places[name]
+        return "an array that it reaches" if place is None else place.words
+
+    def checks(self, used: set[str], space: Namespace, owners: dict[str, str]) -> list[Check]:
+        """The lines that bind the values of those that are used."""
+        found: list[Check] = []
+        begin = 0
+        for name, root in self.roots.items():
+            place, owner, words, n = self.places[name], self.owner(name, space), self.words(name), f"n{name}"
+            if place is not None:
+                begin = len(found)
+                found += [Check(f"{owner} = {place.text(space)}"), Check(f"type({owner}) is Tensor", words)]
+            found += [Check(f"{n} = {owner}._value"), Check(f"{n}.__class__ is Node", words)]
+            if name in used:
+                found += root_checks(n, owner, root, name, space, words)
+            else:
+                found += root_checks(n, owner, root, name, space, words)[1:4]
+            load = None if place is None else fast.load_of(place.form, place.holder, place.key)
+            if load is not None and name in used:
+                found[begin:] = fast.replaced(found[begin:], fast.array_row(load, root, (owner, n, name)))
+        for handle, of in self.views:
+            text = f"{space.add(handle)}._value"
+            found += view_checks(text, handle._value, space, "a view that it reaches")
+            if of is not None:
+                found.append(Check(f"{text}.root is {owners[of]}", "a view that it reaches was one of an argument"))
+        return found
+
+
+class Compiled:
+    """What a jitted function has for arguments of one structure.
+
+    Attributes
+    ----------
+    replay, predict : callable
+        ``replay(args, kwargs)`` does a call; `predict` computes what it would do and does nothing.
+    calls, due : int
+        How often it was called, and the next call that also runs the Python.
+    refusal : Refusal or None
+        Why it has no replay: calls run the Python.
+    """
+
+    def __init__(self, name: str, given: Arguments, scope: Scope, captured: Captured, capsule: Any) -> None:
+        self.name, self.given, self.scope, self.captured, self.capsule = name, given, scope, captured, capsule
+        self.tree: Branch | None = None
+        self.refusal: Refusal | None = None
+        self.generators: list[Any] = []
+        self.calls = self.due = 1
+        self.quick = self.as_nodes = False
+        self.kernels = 0
+        self.abandoned = 0
+        self.source = ""
+        self.replay: Any = None
+        self.predict: Any = None
+        self.checks: list[Check] = []
+        self.space = given.space
+        self.leaves: set[str] = set()
+        self._files: list[str] = []
+        self.memory = self.rolled = 0
+        self.lock = threading.RLock()
+
+    def add(self, trace: Trace, outcome: Outcome) -> Refusal | None:
+        """Takes in a trace; the reason if it does not fit those that were here before."""
+        with self.lock:
+            path = branch_of(trace, outcome)
+            if self.tree is None:
+                self.tree = path
+            else:
+                refusal = join(self.tree, path)
+                if refusal is not None:
+                    return refusal
+            try:
+                self._compile()
+            except TooDeep:
+                return Refusal("it has more branches within each other than one function can hold", "")
+            self._base = self.calls - 1
+            self.due = self.calls + 1 if FIRST_CHECKS else NEVER
+            return None
+
+    def quicken(self, on: bool = True) -> None:
+        """Compiles once more, with kernels, what has proved to be called often."""
+        with self.lock:
+            if self.quick is not on and not self.as_nodes and (not on or fusing.possible()):
+                self.quick = on
+                self._compile()
+
+    def next_check(self) -> None:
+        """When the Python runs again."""
+        done = self.calls - self._base
+        later = [n for n in FIRST_CHECKS if n > done]
+        self.due = self._base + (later[0] if later else 1 << done.bit_length())
+
+    _base = 0
+
+    # ---- compilation ----
+
+    def _compile(self) -> None:
+        tree, space = self.tree, Namespace()
+        assert tree is not None
+        used, draws = _used(tree)
+        self.generators = list({id(g): g for g in draws}.values())
+        checks = [c for c in self.given.checks]
+        space.update(self.given.space)
+        space._by_id = dict(self.given.space._by_id)
+        checks += self.captured.checks(used, space, self.given.owners)
+        checks += list(self.scope.checks(space, set(self.given.containers), self.captured.handles, self.given.handles))
+        self.leaves = used
+        handles = self.given.tensors
+        if len(handles) > 1:
+            checks.append(Check(" and ".join(f"{a} is not {b}" for i, a in enumerate(handles) for b in handles[:i])
+                                if len(handles) < 5 else f"len({{{', '.join(f'id({x})' for x in handles)}}}) == "
+                                f"{len(handles)}", "two arguments that were different arrays are one"))
+        writes = {name for branch in tree.lines() if branch.end is not None for name in branch.end.writes}
+        roots = {**self.given.owners, **{name: self.captured.owner(name, space) for name in self.captured.roots
+                                         if name in used}}
+        if writes and len(roots) > 1:
+            owners = list(roots.values())
+            checks.append(Check(f"len({{{', '.join(f'id({x})' for x in owners)}}}) == {len(owners)}",
+                                "two arrays that were different are one"))
+        self.checks = checks
+        scope = running.scope()
+        generators = self.generators
+        scope |= {"E": self, "spaces": [], "CAP": self.capsule, "alike": self._alike,
+                  "RUN": abandoning(self.capsule),
+                  "drawn": lambda: states_of(generators),
+                  "restored": lambda states, answer: put_back(generators, states, answer)}
+        leaves = {name: name for name in (*roots, *self.given.scalars)}
+        nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in roots.items()}
+        self.as_nodes = is_large(tree)
+        geometry = {name: (root._value.shape, root._value.dtype, root._value.strides)
+                    for name, root in {**self.given.roots, **self.captured.roots}.items()} if self.quick else None
+        kind: type[Writer] = Writer
+        if self.as_nodes:
+            kind = NodeWriter
+            geometry = None
+            leaves = {name: node for name, (_, node) in nodes.items()} | {
+                name: f"{self.given.handles[id(s)]}._node" for name, s in self.given.scalars.items()}
+        writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry)
+        self.kernels = writer.kernels
+        self.source = self._text(writer, checks, True)
+        text = self.source
+        if fast.native is not None and self.given.fast:
+            scope["G"], given, rest = fast.guard(checks, self.given.count)
+            text = self._text(writer, rest, True, given)
+
+            def slow(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+                """The whole guard in Python, compiled when it is first needed."""
+                scope["slow"] = self._executed(self.source, dict(scope), space)
+                return scope["slow"](args, kwargs)
+            scope["slow"] = slow
+        self.rolled = writer.rolled
+        self.memory = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
+        scope["new_space"] = _space_maker(writer)
+        self.replay = self._executed(text, scope, space)
+        self.predict = None
+
+        def predict(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            """Compiled when it is first needed."""
+            other = kind(space, tree, leaves, nodes, False, self.capsule)
+            text = self._text(other, checks, False)
+            scope["new_space_2"] = _space_maker(other)
+            self.predict = self._executed(text, scope, space)
+            return self.predict(args, kwargs)
+        self.predict = predict
+        self.scope_of_source = {**scope, **space}
+
+    def _executed(self, text: str, scope: dict[str, Any], space: Namespace) -> Any:
+        """The function of a text; its lines can be seen in tracebacks."""
+        scope.update(space)
+        filename = f"<lazytensor.jit {self.name} {_number()}>"
+        self._files.append(filename)
+        for old in self._files[:-3]:  # what runs now, its whole guard, and its prediction
+            linecache.cache.pop(old, None)
+        del self._files[:-3]
+        code = compile(text, filename, "exec", dont_inherit=True)
+        exec(code, scope)
+        linecache.cache[filename] = len(text), None, text.splitlines(True), filename
+        return scope["call"]
+
+    def _text(self, writer: Writer, checks: list[Check], commits: bool, given: list[str] | None = None) -> str:
+        """The source; with `given`, the names that the extension's guard gives, the guard is what is left of it."""
+        names = [f"b{i}_" for i in range(len(writer.temporaries))] + [f"d{i}_" for i in range(len(writer.prepared))]
+        lines = ["def call(args, kwargs):"]
+        if given is not None:
+            lines += ["    x = G(args, kwargs)", "    if x is None: return slow(args, kwargs)"]
+            if given:
+                lines.append(f"    {', '.join(given)} = x")
+        if checks:
+            lines += ["    try:", *guard_lines(checks),
+                      "    except (LookupError, AttributeError, ValueError, TypeError):", "        return MISS"]
+        lines += ["    cap = in_force()",
+                 "    if cap is not CAP and not alike(cap): return MISS",
+                 "    if not (cap is watch.capsule and warnings.filters == watch.filters and "
+                 "warnings._showwarnmsg_impl is watch.show) and not unchanged(cap): return ABANDON"]
+        if commits:
+            lines += ["    E.calls = calls = E.calls + 1", "    if calls >= E.due: return CHECK"]
+            space = "try: W = spaces.pop()\n    except IndexError: W = new_space()"
+        else:
+            space = "W = new_space_2()"
+        if names:
+            lines += [f"    {space}", f"    {', '.join(names)}{',' * (len(names) == 1)} = W"]
+        if writer.draws:
+            lines.append("    states = drawn()")
+        if writer.prints:
+            lines.append("    prints = []")
+        if writer.runs:
+            lines.append("    before, run = noted.run, Run(); noted.run = run")
+        lines += ["    token = enter(RUN)", "    try:"]
+        lines += ["    " + line for line in writer.lines]
+        failed = "restored(states, ABANDON)" if writer.draws else "ABANDON"
+        lines += ["    except (Exception, Abandon):", f"        return {failed}", "    finally:",
+                  "        leave(token)"]
+        if writer.runs:
+            lines.append("        noted.run = before")
+        if names and commits:
+            lines.append("        spaces.append(W)")
+        return "\n".join(lines) + "\n"
+
+    def _alike(self, capsule: Any) -> bool:
+        return floating.modes_of(capsule) == floating.modes_of(self.capsule)
+
+    def why_not(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """Which check fails for these arguments, in words."""
+        scope = dict(self.scope_of_source) if self.tree is not None else {**running.scope(), **self.space}
+        return why_not(self.checks or self.given.checks, {**scope, "args": args, "kwargs": kwargs})
+
+
+def _used(tree: Branch) -> tuple[set[str], list[Any]]:
+    """The names that a tree reads or writes, and the generators that it draws from."""
+    used: set[str] = set()
+    draws: list[Any] = []
+    for branch in tree.lines():
+        for record in branch.records:
+            used |= set(names_read(record))
+            if record.kind == "draw":
+                own = getattr(record.fn, "__self__", None)
+                found = record.args[0] if record.args and isinstance(
+                    record.args[0], (np.random.Generator, np.random.RandomState)) else own
+                draws.append(found)
+        if branch.answer is not None:
+            used |= set(names_read(branch.answer))
+        if branch.end is not None:
+            used |= set(branch.end.names()) | set(branch.end.writes)
+    return used, draws
+
+
+def _space_maker(writer: Writer) -> Any:
+    """What makes a workspace: the temporaries, and the views over them."""
+    temporaries, prepared = list(writer.temporaries), list(writer.prepared)
+
+    def new_space() -> tuple[Any, ...]:
+        arrays = [pool.empty(shape, dtype, strides) for shape, dtype, strides in temporaries]
+        views = [apply_view(steps, arrays[int(text[1:-1])]) for text, steps in prepared]
+        return (*arrays, *views)
+    return new_space
+
+

@@ -1,0 +1,191 @@
+"""What a call leaves behind: its result, and other values in arrays that were there before.
+
+`Outcome` describes both in the names of a trace, so that generated code can make them again. A call's effects come all
+together at its end (`commit`): until then nothing has happened, so a call that meets something new is begun again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..api.handle import Tensor, View, lock_of
+from ..api.scalar import Scalar, scalar
+from ..ir.node import Node, leaf
+from .arguments import Arguments
+from .guards import ATOMS
+from .scope import Scope
+from .tracing import Operand, Trace
+
+
+class Spec(NamedTuple):
+    """How to make a part of a result again.
+
+    ==========  ==============================  ====================================================
+    kind        name                            what
+    ==========  ==============================  ====================================================
+    same        the expression of an argument   None
+    constant    ''                              the object
+    array       its value's name                the strides
+    view        ''                              (root's Spec, steps, writeable, locked)
+    scalar      its value's name                'lazy' or 'real'
+    sequence    ''                              (type, parts): list, tuple, named tuple
+    dict        ''                              (keys, parts)
+    dataclass   ''                              (type, field names, parts)
+    ==========  ==============================  ====================================================
+    """
+
+    kind: str
+    name: str
+    what: Any
+    identity: int
+
+
+class Outcome:
+    """The end of a path: the result's Spec, and for each array with another value its name and the value's."""
+
+    __slots__ = ("result", "writes")
+
+    def __init__(self, result: Spec, writes: dict[str, str]) -> None:
+        self.result, self.writes = result, writes
+
+    def names(self) -> Iterator[str]:
+        """What it takes of the trace's values."""
+        yield from self.writes.values()
+        yield from _names(self.result)
+
+
+def _names(spec: Spec) -> Iterator[str]:
+    if spec.kind in ("array", "scalar"):
+        yield spec.name
+    elif spec.kind == "view":
+        yield from _names(spec.what[0])
+    elif spec.kind in ("sequence", "dict", "dataclass"):
+        for part in spec.what[-1]:
+            yield from _names(part)
+
+
+def outcome_of(trace: Trace, result: Any, given: Arguments, scope: Scope, captured: Any) -> Outcome | None:
+    """What a traced call left; None, with the trace's refusal, if that cannot be done again."""
+    writes: dict[str, str] = {}
+    for name, root in trace.roots.items():
+        node = root._value
+        if node is trace.entry[name]:
+            continue
+        old = trace.entry[name]
+        if type(node) is not Node or (node.shape, node.dtype, node.strides) != (old.shape, old.dtype, old.strides):
+            trace.refuse("it changes the shape, dtype or layout of an array in place")
+            return None
+        trace.record([node])
+        writes[name] = trace.slot_of(node)
+    for name, root in trace.roots.items():
+        if root._state is not None:
+            trace.refuse(f"it changes the flags or gives out the memory of an array ({name})")
+    for t, (v, *was) in given.views:
+        if t._value is not v or was != [v.steps, v.shape, v.dtype, v.strides, v.writeable]:
+            trace.refuse("it changes a view in place")
+    spec = _Describe(trace, {**captured.handles, **given.handles}, scope).spec(result)
+    return None if trace.refusal is not None else Outcome(spec, writes)
+
+
+class _Describe:
+    """Makes the Spec of a result."""
+
+    def __init__(self, trace: Trace, handles: dict[int, str], scope: Scope) -> None:
+        self.trace, self.handles, self.scope = trace, handles, scope
+        self.inside: set[int] = set()
+
+    def spec(self, value: Any) -> Spec:
+        kind, identity = type(value), id(value)
+        if kind in ATOMS:
+            return Spec("constant", "", value, 0)
+        expression = self.handles.get(identity)
+        if expression is not None:
+            return Spec("same", expression, None, identity)
+        if identity in self.scope.objects or identity in self.scope.tensors or isinstance(value, (
+                types.FunctionType, types.BuiltinFunctionType, types.ModuleType)) or (
+                isinstance(value, type) or isinstance(value, np.ufunc)):
+            return Spec("constant", "", value, identity)
+        if kind is Tensor:
+            return self._tensor(value)
+        if issubclass(kind, Scalar):
+            operand = self.trace.reference(value)
+            if operand.name is None or operand.name in self.trace.constants:
+                return Spec("constant", "", value, identity)
+            return Spec("scalar", operand.name, "real" if operand.name in self.trace.real else "lazy", identity)
+        if issubclass(kind, np.generic) and not value.dtype.hasobject:
+            return Spec("constant", "", value, identity)
+        if identity in self.inside or len(self.inside) > 200:
+            self.trace.refuse("its result holds itself")
+            return Spec("constant", "", None, 0)
+        self.inside.add(identity)
+        found = self._container(value)
+        self.inside.discard(identity)
+        return found
+
+    def _container(self, value: Any) -> Spec:
+        kind, identity = type(value), id(value)
+        if kind is list or kind is tuple or issubclass(kind, tuple) and hasattr(kind, "_make"):
+            return Spec("sequence", "", (kind, [self.spec(x) for x in value]), identity)
+        if kind is dict:
+            if all(type(k) in (str, int, bool, float, tuple, type(None)) for k in value):
+                return Spec("dict", "", (list(value), [self.spec(x) for x in value.values()]), identity)
+        elif dataclasses.is_dataclass(kind) and not isinstance(value, type):
+            names = [f.name for f in dataclasses.fields(value)]
+            if set(getattr(value, "__dict__", names)) <= set(names):
+                return Spec("dataclass", "", (kind, names, [self.spec(getattr(value, n)) for n in names]), identity)
+        self.trace.refuse(f"its result holds a {kind.__qualname__}, which cannot be made again")
+        return Spec("constant", "", None, 0)
+
+    def _tensor(self, t: Any) -> Spec:
+        v = t._value
+        if v.__class__ is View:
+            return Spec("view", "", (self.spec(v.root), v.steps, v.writeable, v.locked), id(t))
+        if t._state is not None or v.seq <= self.trace.start:
+            self.trace.refuse("its result is an array that shares memory, is read-only, or was there before")
+            return Spec("constant", "", None, 0)
+        operand: Operand = self.trace.reference(t)
+        if v.dtype.hasobject:
+            self.trace.refuse("its result is an array of objects")
+        return Spec("array", operand.name or "", v.strides, id(t))
+
+
+# ---- what generated code calls ---------------------------------------------------------------------------------------
+
+
+def made_scalar(value: Any) -> Any:
+    """A lazy scalar of a value."""
+    return scalar(leaf(value, None))
+
+
+def commit(writes: tuple[Any, ...]) -> bool:
+    """Gives arrays their new values, (root, node before, buffer, strides) each; False, with nothing done, if one of
+    them has got another value since."""
+    locks = {id(lock): lock for lock in [lock_of(root) for root, *_ in writes]}
+    ordered = [locks[key] for key in sorted(locks)]
+    for lock in ordered:
+        lock.acquire()
+    try:
+        for root, before, _, _ in writes:
+            if root._value is not before or root._state is not None:
+                return False
+        for root, _, buffer, strides in writes:
+            root._value = buffer if type(buffer) is Node else leaf(buffer, strides)
+    finally:
+        for lock in ordered:
+            lock.release()
+    return True
+
+
+def settled(root: Any) -> Any:
+    """A root's node, computed."""
+    while True:
+        node = root._value
+        if node.buffer is not None:
+            return node
+        root.realize()
+

@@ -1,0 +1,68 @@
+"""`f.explain()`: what a jitted function does, in words."""
+
+from __future__ import annotations
+
+from .branches import Branch
+from .compiled import Compiled
+from .tracing import Refusal
+
+
+def explained(name: str, compiled: tuple[Compiled, ...], off: Refusal | None, why: list[str]) -> str:
+    """The text of `explain`."""
+    lines = [f"{name}: {_count(len(compiled), 'compiled structure')} of arguments"]
+    if off is not None:
+        lines.append(f"other calls run its Python: {off}")
+    for one in compiled:
+        lines += _structure(one)
+    seen: dict[str, int] = {}
+    for reason in why:
+        seen[reason] = seen.get(reason, 0) + 1
+    lines += [f"{reason}{f' ({times} times)' if times > 1 else ''}" for reason, times in seen.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _structure(one: Compiled) -> list[str]:
+    tree = one.tree
+    if tree is None:
+        return []
+    records = [record for branch in tree.lines() for record in branch.records]
+    kinds = [record.kind for record in records]
+    lines = [f"  called {_count(one.calls, 'time')}, {_count(tree.ends, 'path')} through it, "
+             f"{_count(kinds.count('operation'), 'operation')}, {_count(kinds.count('call'), 'call')} of NumPy, "
+             f"{_count(kinds.count('draw'), 'draw')}"]
+    for branch in tree.lines():
+        if branch.answer is not None:
+            outcomes = ", ".join(str(k) for k in branch.paths) if branch.answer.how == "bool" else (
+                f"{_count(len(branch.paths), 'value')} seen")
+            lines.append(f"  segment ends: Python decides on a value ({outcomes}) in {branch.answer.place}")
+    lines += [f"  writes to {_owner(one, root)}" for root in sorted(_written(tree))]
+    captured = [root for root in one.captured.roots if root in one.leaves]
+    if captured:
+        lines.append(f"  arrays that it reaches besides its arguments: {len(captured)}")
+    shown = [check.message for check in one.checks if check.message]
+    lines.append(f"  guard: {_count(len(shown), 'check')}: {'; '.join(dict.fromkeys(shown))}")
+    if one.kernels:
+        lines.append(f"  {_count(one.kernels, 'kernel call')}, in one pass over memory each")
+    if one.rolled:
+        lines.append(f"  loops: {_count(one.rolled, 'line')} of the program saved")
+    if one.memory:
+        lines.append(f"  memory kept for what is not given away: {one.memory} bytes")
+    if one.abandoned:
+        lines.append(f"  left to Python {_count(one.abandoned, 'time')}")
+    if one.refusal is not None:
+        lines.append(f"  what else it may see runs its Python: {one.refusal}")
+    return lines
+
+
+def _written(tree: Branch) -> set[str]:
+    return {root for branch in tree.lines() if branch.end is not None for root in branch.end.writes}
+
+
+def _owner(one: Compiled, root: str) -> str:
+    return one.captured.words(root) if root in one.captured.roots else f"argument array {root}"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+

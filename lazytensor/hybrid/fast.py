@@ -1,0 +1,77 @@
+"""Guards in C (`_replay.c`), an optional extension: rows for what its table of steps can do.
+
+`native` is the extension, or None where it was not built or ``LAZYTENSOR_HOT=0`` leaves it out.
+"""
+
+from __future__ import annotations
+
+import os
+import types
+from typing import Any
+
+from ..api.handle import Tensor
+from ..ir.node import Node, tick
+from ..ir.operation import Operation
+
+native: Any = None
+if os.environ.get("LAZYTENSOR_HOT") != "0":
+    try:
+        from . import _replay as native  # type: ignore[attr-defined, no-redef]
+        native.setup(Tensor, Node, Operation.LEAF, tick)
+    except (ImportError, TypeError):
+        native = None
+
+(ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE) = range(10)
+PART: Any = "part"
+_FORMS = {"H.cell_contents": CELL, "H.__code__": CODE, "H.__defaults__": DEFAULTS,
+          "H.__kwdefaults__": KEYWORD_DEFAULTS}
+
+
+def row(load: int, index: int = 0, holder: Any = None, key: Any = None, *, expected: Any = None,
+        geometry: Any = None, length: int = -1) -> tuple[Any, ...]:
+    """A step of a guard, as `_replay.Guard` takes it."""
+    return load, index, holder, key, expected, geometry, int(geometry is not None), length
+
+
+def load_of(form: str, holder: Any, key: Any) -> Any:
+    """How a form of `scope.Item` is loaded: (load, index, holder, key), or None if C does not know how."""
+    if form in _FORMS:
+        return _FORMS[form], 0, holder, None
+    if form == "H[K]" and type(holder) is dict and type(key) is str:
+        return ENTRY, 0, holder, key
+    if form == "H[K]" and type(holder) is list and type(key) is int:
+        return ELEMENT, key, holder, None
+    if form == "vars(H)[K]" and isinstance(holder, type):
+        return CLASS_ENTRY, 0, holder, key
+    if form == "vars(H)[K]" and (isinstance(holder, types.ModuleType) or type(holder).__flags__ & _HAS_DICT):
+        return ATTRIBUTE, 0, holder, key
+    return None
+
+
+_HAS_DICT = 1 << 9
+"""The flag of types made by a class statement."""
+
+
+def array_row(load: tuple[Any, ...], array: Any, names: tuple[str, str, str]) -> Any:
+    """The row of an array that has the geometry of `array`, and the names of its handle, node and value."""
+    node = array._value
+    return row(*load, geometry=(node.shape, node.dtype, node.strides)), names
+
+
+def replaced(checks: list[Any], of: Any) -> list[Any]:
+    """Lines that one row stands for: the first has it, the others are parts."""
+    return [check._replace(fast=of if i == 0 else PART) for i, check in enumerate(checks)]
+
+
+def guard(checks: list[Any], arguments: int) -> tuple[Any, list[str], list[Any]]:
+    """A guard of the rows, the names that it gives, and the lines that are left to Python."""
+    rows: list[Any] = []
+    names: list[str] = []
+    for check in checks:
+        if type(check.fast) is tuple:
+            of = check.fast
+            if len(of) == 2:
+                of, given = of
+                names += given
+            rows.append(of)
+    return native.Guard(arguments, rows), names, [check for check in checks if check.fast is None]

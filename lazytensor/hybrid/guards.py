@@ -1,0 +1,91 @@
+"""Guards: what a compiled function takes for granted, as lines that are asked at every call.
+
+A line is a statement that reaches a value, or a check, with words for what is different when it does not hold. `source`
+makes them the beginning of the compiled function; `why_not` runs them one by one. What there is to ask about arguments
+is in `arguments`, about the rest of Python's state in `scope`.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from typing import Any, NamedTuple
+
+import numpy as np
+
+ATOMS = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), range, slice, np.dtype)
+
+
+class Check(NamedTuple):
+    """A line of a guard: a statement, or (with `message`) a condition that must hold.
+
+    `fast` is the same for the extension (`fast.row`): a row; for an array also the names of its handle, node and value;
+    or PART, if an earlier row does what this line does.
+    """
+
+    text: str
+    message: str = ""
+    fast: Any = None
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two plain values are the same to any program: equal, of one type, to the bit.
+
+    >>> same(1, 1), same(1, 1.0), same(0.0, -0.0), same((1, math.nan), (1, math.nan))
+    (True, False, False, True)
+    """
+    if a is b:
+        return True
+    kind = type(a)
+    if kind is not type(b):
+        return False
+    if kind is float:
+        return a == b and math.copysign(1, a) == math.copysign(1, b) or a != a and b != b
+    if kind is complex:
+        return same(a.real, b.real) and same(a.imag, b.imag)
+    if kind is tuple or kind is list:
+        return len(a) == len(b) and all(map(same, a, b))
+    if issubclass(kind, np.generic):
+        return bool(a.dtype == b.dtype and a.tobytes() == b.tobytes())
+    if kind is set:
+        return bool(a == b)
+    if kind is slice:
+        return same((a.start, a.stop, a.step), (b.start, b.stop, b.step))
+    if kind in ATOMS:
+        return bool(a == b)
+    return False
+
+
+_NAMED = (np.ufunc, types.FunctionType, types.BuiltinFunctionType, type(np.sum), type(np.ndarray.sum))
+
+
+class Namespace(dict[str, Any]):
+    """The objects that generated code refers to, each under a name of its own."""
+
+    def add(self, value: Any, stem: str = "k") -> str:
+        """A name for an object; the same for the very same object."""
+        known = self._by_id.get(id(value))
+        if known is None:
+            name = getattr(value, "__name__", "") if isinstance(value, _NAMED) else ""
+            known = f"{name if name.isidentifier() else stem}{'_' * bool(name)}{len(self)}_"
+            self[known] = value
+            self._by_id[id(value)] = known
+        return known
+
+    def __init__(self) -> None:
+        super().__init__(same=same)
+        self._by_id: dict[int, str] = {}
+
+
+def why_not(checks: list[Check], scope: dict[str, Any]) -> str:
+    """The words of the first check that does not hold; "" if all do. `scope` is what generated code has."""
+    for check in checks:
+        if not check.message:
+            exec(check.text, scope)
+            continue
+        try:
+            if not eval(check.text, scope):
+                return check.message
+        except (LookupError, AttributeError, ValueError, TypeError):
+            return check.message
+    return ""

@@ -1,0 +1,392 @@
+"""`lt.jit`: a function that is traced once for each structure of its arguments and then runs without its Python.
+
+The contract is the library's: every call gives what the function's Python would have given, values, effects, draws and
+exceptions. Whatever cannot be compiled so that this holds runs its Python; `explain` says what, and why.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import inspect
+import threading
+import types
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from ..api.handle import View, is_shared
+from ..api.scalar import Scalar, seen
+from ..errors import HybridWarning
+from ..run import floating
+from ..run.watching import active, mine
+from . import streams
+from .arguments import Arguments
+from .checking import compared
+from .compiled import Captured, Compiled
+from .effects import outcome_of, settled
+from .entering import Entered, Printing
+from .explaining import explained
+from .guards import Namespace
+from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
+from .scope import Scope
+from .tracing import Refusal, Trace
+
+MOST_TRACES = 32
+"""Structures of arguments that one function is compiled for; calls with others run the Python."""
+MANY_TRACES = 8
+"""So many, and a warning says which argument varies."""
+HOT = 16
+"""Calls after which a compiled function is compiled with kernels,"""
+LONG = 64
+"""or at its first comparison, if its loops saved so many lines."""
+MOST_REFUSALS = 4
+"""After so many traces that could not be compiled, without one that could, no more are tried."""
+_jitted: weakref.WeakSet[Any] = weakref.WeakSet()
+_counts = {"traces": 0, "replays": 0, "checks": 0, "refused": 0}
+
+
+class Jitted:
+    """A compiled function: what `jit` gives. Called, it does what the function does.
+
+    Attributes
+    ----------
+    __wrapped__ : callable
+        The function itself.
+    source : str
+        The compiled programs as text: one Python function for each structure of arguments.
+    """
+
+    __jitted__ = True
+
+    def __init__(self, fn: Callable[..., Any], static_argnames: tuple[str, ...] = ()) -> None:
+        functools.update_wrapper(self, fn)
+        self.__wrapped__ = fn
+        self._static = frozenset(static_argnames)
+        self._names = _parameters(fn)
+        unknown = self._static - set(self._names) if self._names is not None else set()
+        if unknown:
+            raise ValueError(f"static_argnames: {fn!r} has no parameter {sorted(unknown)[0]!r}")
+        self._compiled: tuple[Compiled, ...] = ()
+        self._off: Refusal | None = None
+        self._refusals = 0
+        self._warned = False
+        self._why: list[str] = []
+        self._lock = threading.RLock()
+        self._tracing = 0
+        _jitted.add(self)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if active and mine() is not None:
+            return self.__wrapped__(*args, **kwargs)
+        for compiled in self._compiled:
+            answer = compiled.replay(args, kwargs)
+            if answer.__class__ is not Sentinel:
+                return answer
+            if answer is not MISS:
+                return self._answered(answer, compiled, args, kwargs)
+        if self._off is not None:
+            return self.__wrapped__(*args, **kwargs)
+        return self._traced(args, kwargs, None)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<lazytensor.jit of {self.__wrapped__!r}>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__wrapped__":
+            raise AttributeError(name)
+        return getattr(self.__wrapped__, name)
+
+    def __reduce__(self) -> Any:
+        return _rejitted, (self.__wrapped__, tuple(sorted(self._static)))
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+    # ---- what a compiled function could not do ----
+
+    def _answered(self, answer: Any, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        for _ in range(64):
+            if answer is AGAIN:
+                answer = compiled.replay(args, kwargs)
+            elif answer is CHECK:
+                return self._checked(compiled, args, kwargs)
+            else:
+                break
+        if answer.__class__ is not Sentinel:
+            return answer
+        if answer is UNSEEN and compiled.refusal is None:
+            return self._traced(args, kwargs, compiled)
+        compiled.abandoned += 1
+        if compiled.abandoned > 16 and 2 * compiled.abandoned > compiled.calls:
+            self._give_up(compiled)
+        return self.__wrapped__(*args, **kwargs)
+
+    def _give_up(self, compiled: Compiled) -> None:
+        """A compiled function that more often than not leaves its calls to the Python is dropped."""
+        if compiled.quick:  # a kernel may be what NumPy's calls are not: refused for memory that is not aligned
+            compiled.quicken(False)
+            compiled.abandoned = 0
+            return
+        with self._lock:
+            self._compiled = tuple(c for c in self._compiled if c is not compiled)
+            self._off = compiled.refusal or Refusal("most calls raise exceptions or floating-point warnings", "")
+
+    def _checked(self, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that also runs the Python, whose results count."""
+        _counts["checks"] += 1
+        compiled.next_check()
+        predicted = compiled.predict(args, kwargs)
+        if predicted.__class__ is Sentinel:
+            return self._traced(args, kwargs, compiled) if predicted is UNSEEN else self.__wrapped__(*args, **kwargs)
+        calls = compiled.calls
+        with Printing(mute=True):
+            result, difference = compared(self.__wrapped__, args, kwargs, predicted, compiled.generators)
+        if difference and (compiled.calls != calls or self._tracing):  # another thread wrote to the same arrays
+            compiled.due = compiled.calls + 1
+        elif difference:
+            self._off = Refusal(f"its Python gave something else than the compiled function: {difference}", "")
+            self._compiled = ()
+            warnings.warn(
+                f"lazytensor.jit: {self._name} depends on something that cannot be seen, such as the time, a file, or "
+                f"the length of a list: {difference}. From now on it runs its Python at every call.",
+                HybridWarning, stacklevel=3)
+        elif compiled.calls - compiled._base >= HOT or compiled.rolled >= LONG:
+            compiled.quicken()
+        return result
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self.__wrapped__, "__qualname__", self.__wrapped__))
+
+    # ---- tracing ----
+
+    def _traced(self, args: tuple[Any, ...], kwargs: dict[str, Any], known: Compiled | None) -> Any:
+        """Runs the Python, watched, and compiles what it did."""
+        if known is None:
+            self._note_retrace(args, kwargs)
+            if len(self._compiled) >= MOST_TRACES or not floating.unchanged(floating.in_force()):
+                return self.__wrapped__(*args, **kwargs)
+        space = Namespace()
+        given = Arguments(space, args, kwargs, self._names or [], self._static)
+        if given.refusal:
+            self._refused(Refusal(given.refusal, ""), known)
+            return self.__wrapped__(*args, **kwargs)
+        scope = Scope().walk((self.__wrapped__, self._name), *given.objects)
+        captured = known.captured if known is not None else Captured()
+        taken = {id(root): name for name, root in given.roots.items()}
+        for handle in list(scope.tensors.values()):
+            captured.add(handle, taken, scope.places.get(id(handle)))
+        roots = {**given.roots, **captured.roots}
+        shared = [root for root in roots.values() if not _is_plain(root)]
+        if scope.refusal or shared:
+            self._refused(Refusal(scope.refusal or "it uses an array that shares its memory with something outside, "
+                                  "or is of objects", ""), known)
+            return self.__wrapped__(*args, **kwargs)
+        return self._watched(args, kwargs, known, given, scope, captured, roots)
+
+    def _watched(self, args: Any, kwargs: Any, known: Compiled | None, given: Arguments, scope: Scope,
+                 captured: Captured, roots: dict[str, Any]) -> Any:
+        for root in roots.values():
+            settled(root)
+        for s in (*given.scalars.values(), *scope.scalars.values()):
+            s.realize()
+        capsule = floating.in_force()
+        own = streams.global_stream()
+        trace = Trace(dict(roots), given.scalars, [*scope.generators.values(), *([] if own is None else [own])])
+        for s in scope.scalars.values():
+            trace.know_constant(s._node)
+        taken = {id(root): name for name, root in given.roots.items()}
+        before = self._compiled
+
+        def found(frame: Any) -> None:
+            known = set(scope.tensors)
+            try:
+                scope.frame(frame)
+            except Exception as error:  # objects that do not want to be looked at
+                trace.refuse(f"what {frame.f_code.co_qualname} reaches cannot be followed ({error!r})")
+            for identity in set(scope.tensors) - known:
+                handle = scope.tensors[identity]
+                if trace.is_new(handle):
+                    continue
+                old = set(captured.roots)
+                captured.add(handle, taken, scope.places.get(identity))
+                for name in set(captured.roots) - old:
+                    trace.add_root(name, captured.roots[name])
+        _counts["traces"] += 1
+        python, filters = streams.of_python(), list(warnings.filters)
+        collecting = gc.isenabled()
+        gc.disable()  # a trace makes many objects, and none is garbage
+        self._tracing += 1
+        try:
+            with trace, Printing(), Entered(found):
+                result = self.__wrapped__(*args, **kwargs)
+            return self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python,
+                                       before, filters)
+        finally:
+            self._tracing -= 1
+            if collecting:
+                gc.enable()
+
+    def _compiled_from(self, trace: Trace, result: Any, args: Any, kwargs: Any, known: Compiled | None, scope: Scope,
+                       given: Arguments, captured: Captured, capsule: Any, python: Any, before: Any,
+                       filters: list[Any]) -> Any:
+        """Compiles what was traced; gives the result of the traced call."""
+        outcome = outcome_of(trace, result, given, scope, captured) if trace.refusal is None else None
+        changed = given.changed() or scope.changed()
+        if not changed and (floating.in_force() is not capsule or filters != warnings.filters):
+            changed = "the floating-point error state or the warning filters"
+        if changed or scope.refusal:
+            trace.refuse(f"it changes {changed}" if changed else scope.refusal)
+        if streams.of_python() != python or not trace.accounted():
+            trace.refuse("random numbers were drawn or seeded in a way that cannot be followed")
+        result = real_elements(result, trace) if trace.real else result
+        if trace.refusal is not None or outcome is None:
+            self._refused(trace.refusal or Refusal("it cannot be compiled", ""), known)
+            return result
+        compiled = known or Compiled(self._name, given, scope, captured, capsule)
+        if known is not None:
+            known.scope.merge(scope)
+        refusal = compiled.add(trace, outcome)
+        if refusal is not None:
+            self._refused(refusal, known)
+        elif known is None:
+            with self._lock:
+                others = [c for c in self._compiled if c not in before]
+                if all(c.why_not(args, kwargs) for c in others):  # else another thread was quicker
+                    self._compiled = (compiled, *self._compiled)
+        return result
+
+    def _refused(self, refusal: Refusal, known: Compiled | None) -> None:
+        """A trace that cannot be compiled: after a few, none is tried any more."""
+        _counts["refused"] += 1
+        self._why.append(str(refusal))
+        with self._lock:
+            self._refusals += 1
+            if known is not None:
+                known.refusal = refusal
+            if self._refusals >= MOST_REFUSALS:
+                self._off = refusal
+
+    def _note_retrace(self, args: Any, kwargs: Any) -> None:
+        """Why a call is traced although others were; many of them are worth a warning."""
+        if not self._compiled:
+            return
+        why = self._compiled[0].why_not(args, kwargs) or "the error state"
+        self._why.append(f"traced again: {why}")
+        if len(self._compiled) + 1 >= MANY_TRACES and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"lazytensor.jit: {self._name} is traced for the {len(self._compiled) + 1}th time; what varies: {why}. "
+                "A number that differs from call to call is better given as an array: lazytensor.asarray(x).",
+                HybridWarning, stacklevel=4)
+
+    # ---- what it did ----
+
+    @property
+    def source(self) -> str:
+        """The compiled programs as text."""
+        return "\n".join(compiled.source for compiled in self._compiled)
+
+    def explain(self) -> str:
+        """What is compiled, what is taken for granted, what is done in place, and what runs its Python, and why."""
+        return explained(self._name, self._compiled, self._off, self._why)
+
+    def cache_info(self) -> dict[str, Any]:
+        """Counts: compiled structures, paths through them, calls of them; why there was a new trace each time."""
+        return {"compiled": len(self._compiled),
+                "paths": sum(c.tree.ends for c in self._compiled if c.tree is not None),
+                "calls": sum(c.calls for c in self._compiled), "reasons": list(self._why),
+                "python": None if self._off is None else str(self._off)}
+
+
+def real_elements(result: Any, trace: Trace) -> Any:
+    """A traced call's result with NumPy's own scalars for elements, as any other call gives."""
+    kind = type(result)
+    if issubclass(kind, Scalar):
+        return seen(result) if trace.slots.get(result._node.seq) in trace.real else result
+    if kind is list:
+        result[:] = [real_elements(x, trace) for x in result]
+        return result
+    if kind is tuple:
+        return tuple([real_elements(x, trace) for x in result])
+    if kind is dict:
+        for key, value in result.items():
+            result[key] = real_elements(value, trace)
+        return result
+    if issubclass(kind, tuple) and hasattr(kind, "_make"):
+        return kind._make([real_elements(x, trace) for x in result])
+    return result
+
+
+def _is_plain(root: Any) -> bool:
+    """Whether an array's memory is its own and holds numbers."""
+    return not root._value.dtype.hasobject and not (root._state is not None and is_shared(root)) and (
+        root._state is None) and root._value.__class__ is not View
+
+
+def _parameters(fn: Any) -> list[str] | None:
+    try:
+        return list(inspect.signature(fn).parameters)
+    except (TypeError, ValueError):
+        return None
+
+
+def _rejitted(fn: Any, static: tuple[str, ...]) -> Any:
+    return jit(fn, static_argnames=static)
+
+
+def jit(fn: Any = None, *, static_argnames: Any = ()) -> Any:
+    """A function that is traced once and then runs without its Python.
+
+    The first call with arguments of a new structure runs the function and records what it asks for: later calls check
+    that everything is as it was (structure, dtypes and shapes of arguments, which of them share memory, the numbers and
+    strings among them, the globals, closure variables, defaults and attributes that the function reads) and run the
+    compiled program. Arrays that the function reaches otherwise (weights) are inputs, too: their present values count.
+    In-place updates, random draws, branches on values and exceptions are those of the Python. What cannot be compiled
+    runs its Python.
+
+    Parameters
+    ----------
+    fn : callable
+        Left out, `jit` gives a decorator.
+    static_argnames : str or sequence of str
+        Parameters whose arguments are compared by value, such as configuration objects.
+
+    Returns
+    -------
+    Jitted
+        A function like `fn`, with `explain()`, `cache_info()` and `source`.
+
+    Examples
+    --------
+    >>> import lazytensor as np
+    >>> @np.jit
+    ... def scaled(x, factor):
+    ...     return (x - x.mean()) * factor
+    >>> x = np.arange(4.0)
+    >>> scaled(x, 2.0)
+    array([-3., -1.,  1.,  3.])
+    >>> scaled(x + 1, 2.0)
+    array([-3., -1.,  1.,  3.])
+    >>> scaled.cache_info()["compiled"]
+    1
+    """
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    if fn is None:
+        return lambda f: jit(f, static_argnames=names)
+    if not callable(fn):
+        raise TypeError(f"lazytensor.jit: a function is wanted, not {type(fn).__qualname__}")
+    return Jitted(fn, names)
+
+
+def cache_info() -> dict[str, int]:
+    """Counts over all jitted functions: traces, calls that were compared, traces refused; functions, programs kept."""
+    return {**_counts, "functions": len(_jitted), "compiled": sum(len(f._compiled) for f in list(_jitted))}
+
+
+jit.cache_info = cache_info  # type: ignore[attr-defined]

@@ -1,0 +1,130 @@
+"""Control flow as functions: `cond`, `while_loop`, `fori_loop`, `scan`, `map`, `range`. They do what the loops in their
+docstrings do, everywhere; in a jitted function they are traced like such loops, and outside of one the body is jitted
+by itself, so that its Python runs once for each structure of what it is given.
+"""
+
+from __future__ import annotations
+
+import builtins
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..api.namespace import ours
+from ..run.watching import active, mine
+from .jit import Jitted, jit
+
+_stack = ours(np.stack, "stack")
+_bodies: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+def _body(fn: Any) -> Any:
+    """A loop's body, jitted unless a trace is in progress or it is already."""
+    if isinstance(fn, Jitted) or active and mine() is not None:
+        return fn
+    try:
+        known = _bodies.get(fn)
+        if known is None:
+            known = _bodies[fn] = jit(fn)
+    except TypeError:  # no weak references to it
+        return fn
+    return known
+
+
+def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *operands: Any) -> Any:
+    """``true_fn(*operands) if pred else false_fn(*operands)``.
+
+    >>> import lazytensor as np
+    >>> np.cond(np.arange(3).sum() > 2, lambda x: x * 2, lambda x: x, np.arange(3))
+    array([0, 2, 4])
+    """
+    return true_fn(*operands) if pred else false_fn(*operands)
+
+
+def while_loop(cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], init: Any) -> Any:
+    """``value = init; while cond_fn(value): value = body_fn(value)``, and the last value.
+
+    >>> import lazytensor as np
+    >>> np.while_loop(lambda x: x.sum() < 100, lambda x: x * 2, np.arange(4.0))
+    array([ 0., 32., 64., 96.])
+    """
+    condition, body, value = _body(cond_fn), _body(body_fn), init
+    while condition(value):
+        value = body(value)
+    return value
+
+
+def fori_loop(lower: int, upper: int, body_fn: Callable[[Any, Any], Any], init: Any) -> Any:
+    """``value = init; for i in range(lower, upper): value = body_fn(i, value)``, and the last value.
+
+    >>> import lazytensor as np
+    >>> np.fori_loop(0, 4, lambda i, x: x + i, np.zeros(2))
+    array([6., 6.])
+    """
+    value = init
+    for i in builtins.range(lower, upper):
+        value = body_fn(i, value)
+    return value
+
+
+def scan(f: Callable[[Any, Any], Any], init: Any, xs: Any, length: int | None = None) -> Any:
+    """``carry, y = f(carry, x)`` for each x of the first axis of `xs` (or `length` times None); gives the last carry
+    and the ys, stacked.
+
+    >>> import lazytensor as np
+    >>> np.scan(lambda total, x: (total + x, total * x), 0.0, np.arange(4.0))
+    (np.float64(6.0), array([0., 0., 2., 9.]))
+    """
+    step, carry, ys = _body(f), init, []
+    for x in [None] * (length or 0) if xs is None else rows(xs):
+        carry, y = step(carry, x)
+        ys.append(y)
+    return carry, stacked(ys)
+
+
+def map(f: Callable[[Any], Any], xs: Any) -> Any:
+    """``f(x)`` for each x of the first axis of `xs`, stacked.
+
+    >>> import lazytensor as np
+    >>> np.map(lambda row: row.sum(), np.ones((2, 3)))
+    array([3., 3.])
+    """
+    step = _body(f)
+    return stacked([step(x) for x in rows(xs)])
+
+
+def rows(xs: Any) -> Iterator[Any]:
+    """The parts of a tree of arrays along their first axes, one after the other."""
+    kind = type(xs)
+    if kind is tuple or kind is list:
+        return (kind(parts) for parts in zip(*[rows(x) for x in xs], strict=True))
+    if kind is dict:
+        return (dict(zip(xs, parts, strict=True)) for parts in zip(*[rows(x) for x in xs.values()], strict=True))
+    return iter(xs)
+
+
+def stacked(ys: list[Any]) -> Any:
+    """A list of equal trees as one tree of stacked arrays; None where there is nothing."""
+    if not ys or ys[0] is None:
+        return None
+    first, kind = ys[0], type(ys[0])
+    if kind is tuple or kind is list:
+        return kind(stacked([y[i] for y in ys]) for i in builtins.range(len(first)))
+    if kind is dict:
+        return {key: stacked([y[key] for y in ys]) for key in first}
+    return _stack(ys)
+
+
+def range(*bounds: Any) -> Any:
+    """Python's `range`, whose bounds may be arrays without axes.
+
+    >>> import lazytensor as np
+    >>> list(np.range(np.arange(4).max()))
+    [0, 1, 2]
+    """
+    return builtins.range(*[int(b) for b in bounds])
+
+
+__all__ = ["cond", "fori_loop", "map", "range", "scan", "while_loop"]

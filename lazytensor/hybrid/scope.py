@@ -1,0 +1,325 @@
+"""The Python state that a function can reach, before a call is traced, and what of it the call has changed.
+
+`Scope` walks what a function's code can name: globals, closure cells, defaults, and of what these hold the attributes
+whose names occur in the code, elements of lists, tuples and dicts, and further functions and methods.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..api.handle import Tensor
+from ..api.scalar import Scalar
+from . import fast
+from .guards import ATOMS, Check, Namespace, same
+
+LARGEST = 4096
+"""Elements of a container that are looked at, one by one, at every call."""
+_MUTABLE = frozenset(("collections", "array", "queue"))
+_OPAQUE = (np.ndarray, np.generic, np.ufunc, np.dtype)
+_PACKAGE = __name__.partition(".")[0]
+_EVERY_NAME = frozenset(("__dict__", "vars", "getattr", "setattr", "__getattr__", "dir"))
+_LIBRARY = f"{_PACKAGE}.nn"
+_NOT_USERS = frozenset((_PACKAGE, "numpy", "builtins", "networkx", "llvmlite", "scipy"))
+
+
+class Item(NamedTuple):
+    """One thing that is reached: how (an expression of `holder` and `key`), what it was, and in words."""
+
+    form: str
+    holder: Any
+    key: Any
+    value: Any
+    words: str
+
+    def text(self, space: Namespace) -> str:
+        """The expression that reaches it in generated code."""
+        key = repr(self.key) if type(self.key) in (str, int) else space.add(self.key)
+        names = {"H": space.add(self.holder), "K": key}
+        return _PLACES.sub(lambda found: names[found[0]], self.form)
+
+    def row(self) -> Any:
+        """The same as a row for the extension, or None."""
+        if self.form == "len(H)":
+            return fast.row(fast.CONSTANT, holder=self.holder, length=self.value) if type(
+                self.holder) is list else None
+        found = fast.load_of(self.form, self.holder, self.key)
+        return None if found is None else fast.row(*found, expected=self.value)
+
+    def now(self) -> Any:
+        """What is there now; `MISSING` if it is gone."""
+        try:
+            return eval(self.form, {"H": self.holder, "K": self.key, "vars": vars, "type": type, "len": len,
+                                    "list": list, "set": set})
+        except (LookupError, AttributeError, ValueError, TypeError):
+            return MISSING
+
+
+MISSING = object()
+_PLACES = re.compile(r"\b[HK]\b")
+
+
+def _codes_in(code: types.CodeType) -> set[types.CodeType]:
+    """A code object and those within it: of functions that it makes, whose variables are its own."""
+    codes = {code}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            codes |= _codes_in(constant)
+    return codes
+
+
+def _names_in(code: types.CodeType) -> set[str]:
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _names_in(constant)
+    return names
+
+
+def is_users(module: Any) -> bool:
+    """Whether a module's name is that of a program: neither of lazytensor's, NumPy's nor Python's own."""
+    first = str(module or "__main__").partition(".")[0]
+    if first.startswith("namedtuple_"):
+        return False
+    return first not in _NOT_USERS and first not in sys.stdlib_module_names or first == "__main__" or str(
+        module).startswith(_LIBRARY)
+
+
+class Scope:
+    """What functions can reach from their names."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.tensors: dict[int, Any] = {}
+        self.places: dict[int, Item] = {}
+        self.absent: list[tuple[dict[str, Any], str, str]] = []
+        self.scalars: dict[int, Any] = {}
+        self.generators: dict[int, Any] = {}
+        self.objects: dict[int, Any] = {}
+        self.codes: set[types.CodeType] = set()
+        self.names: set[str] = set()
+        self._stack: list[tuple[Any, str]] = []
+        self._instances: list[tuple[Any, str]] = []
+        self.refusal = ""
+
+    def walk(self, *starts: tuple[Any, str]) -> Scope:
+        """Follows values, each given with its words; may be called again for more."""
+        self._stack += starts
+        while self._stack:
+            value, words = self._stack.pop()
+            self._visit(value, words)
+            if not self._stack:
+                self._attributes()
+        return self
+
+    def frame(self, frame: Any) -> None:
+        """Follows what a function that has just been entered can name; it is known by its frame alone."""
+        code = frame.f_code
+        if code in self.codes or code.co_name == "<module>":
+            return
+        self.codes |= _codes_in(code)
+        self.names |= _names_in(code)
+        self._globals(code, frame.f_globals)
+        for name in code.co_freevars:
+            if name in frame.f_locals:
+                self._stack.append((frame.f_locals[name], f"closure variable {name!r}"))
+        self.walk()
+
+    def _item(self, form: str, holder: Any, key: Any, value: Any, words: str) -> None:
+        item = Item(form, holder, key, value, words)
+        self.items.append(item)
+        if type(value) is Tensor and id(value) not in self.places:
+            self.places[id(value)] = item
+        self._stack.append((value, words))
+
+    def _visit(self, value: Any, words: str) -> None:
+        kind = type(value)
+        if kind in ATOMS or id(value) in self.objects:
+            return
+        if kind is Tensor:
+            self.objects[id(value)] = self.tensors[id(value)] = value
+            return
+        if issubclass(kind, Scalar):
+            self.objects[id(value)] = self.scalars[id(value)] = value
+            return
+        self.objects[id(value)] = value
+        if isinstance(value, (np.random.Generator, np.random.RandomState)):
+            self.generators[id(value)] = value
+        elif isinstance(value, types.FunctionType):
+            self._function(value, words)
+        elif isinstance(value, types.MethodType):
+            self._stack += [(value.__func__, words), (value.__self__, words)]
+        elif isinstance(value, (staticmethod, classmethod)):
+            self._stack.append((value.__func__, words))
+        elif isinstance(value, property):
+            self._stack += [(f, words) for f in (value.fget, value.fset) if f is not None]
+        elif isinstance(value, functools.partial):
+            for form in ("H.func", "H.args", "H.keywords"):
+                self._item(form, value, None, getattr(value, form[2:]), words)
+        elif hasattr(kind, "__jitted__"):
+            self._stack.append((value.__wrapped__, words))
+        elif isinstance(value, types.ModuleType) or isinstance(value, type):
+            if is_users(value.__name__ if isinstance(value, types.ModuleType) else value.__module__):
+                self._instances.append((value, words))
+        elif kind in (list, tuple, dict, set, frozenset) or isinstance(value, (list, tuple, dict)):
+            self._container(value, words)
+            if kind.__module__ != "builtins":
+                self._instances.append((value, words))
+        elif isinstance(value, np.ndarray):
+            self.refusal = f"{words} is a real NumPy array, whose memory can change unseen"
+        elif kind.__module__ in _MUTABLE or kind is bytearray:
+            self.items.append(Item("list(H)", value, None, list(value), f"the elements of {words}"))
+            if len(value) > LARGEST or not all(type(x) in ATOMS for x in value):
+                self.refusal = f"{words} is a {kind.__name__}, whose elements are not followed"
+        elif not isinstance(value, _OPAQUE) and (hasattr(value, "__dict__") or hasattr(kind, "__slots__")):
+            if isinstance(value, (types.GenericAlias,)):
+                return
+            self._instances.append((value, words))
+
+    def _function(self, f: Any, words: str) -> None:
+        code = f.__code__
+        if not is_users(f.__module__):
+            return
+        self.codes |= _codes_in(code)
+        self.names |= _names_in(code)
+        name = f.__qualname__
+        if str(f.__module__).startswith(_LIBRARY):  # what the layers do is as settled as what NumPy does
+            return
+        self.items.append(Item("H.__code__", f, None, code, f"the code of {name}"))
+        self._item("H.__defaults__", f, None, f.__defaults__, f"the defaults of {name}")
+        self._item("H.__kwdefaults__", f, None, f.__kwdefaults__, f"the defaults of {name}")
+        for variable, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
+            try:
+                self._item("H.cell_contents", cell, None, cell.cell_contents, f"closure variable {variable!r}")
+            except ValueError:
+                pass  # not filled yet
+        self._globals(code, f.__globals__)
+
+    def _globals(self, code: types.CodeType, names: dict[str, Any]) -> None:
+        for name in _names_in(code):
+            if name in names:
+                self._item("H[K]", names, name, names[name], f"global {name!r}")
+            else:
+                self.absent.append((names, name, f"global {name!r}"))
+
+    def _container(self, value: Any, words: str) -> None:
+        size = len(value)
+        if size > LARGEST:
+            self.refusal = f"{words} has more elements than can be looked at on every call"
+            return
+        if isinstance(value, dict):
+            self.items.append(Item("list(H)", value, None, list(value), f"the keys of {words}"))
+            for key, x in value.items():
+                self._item("H[K]", value, key, x, f"{words}[{key!r}]")
+        elif isinstance(value, (list, tuple)):
+            if not isinstance(value, tuple):
+                self.items.append(Item("len(H)", value, None, size, f"the length of {words}"))
+            for i, x in enumerate(value):
+                if isinstance(value, tuple):
+                    self._stack.append((x, f"{words}[{i}]"))
+                else:
+                    self._item("H[K]", value, i, x, f"{words}[{i}]")
+        else:
+            self.items.append(Item("set(H)", value, None, set(value), f"the elements of {words}"))
+
+    def _attributes(self) -> None:
+        """The attributes, of the objects met so far, whose names occur in code met so far."""
+        names = self.names
+        every = bool(names & _EVERY_NAME)
+        for value, words in self._instances:
+            own = getattr(value, "__dict__", _NOTHING)
+            for name in list(own) if every and not isinstance(value, (type, types.ModuleType)) else names:
+                if name in own and (id(value), name) not in self._met:
+                    self._met.add((id(value), name))
+                    self._item("vars(H)[K]", value, name, own[name], f"{words}.{name}")
+                elif name not in own and own is not _NOTHING and (id(value), name, "absent") not in self._met:
+                    self._met.add((id(value), name, "absent"))
+                    self.absent.append((own, name, f"{words}.{name}"))
+            if isinstance(value, types.ModuleType):
+                continue
+            kind = value if isinstance(value, type) else type(value)
+            for base in kind.__mro__:
+                if not is_users(base.__module__):
+                    continue
+                library = str(base.__module__).startswith(_LIBRARY)
+                slots = base.__dict__.get("__slots__", ())
+                for name in names | _IMPLICIT:
+                    if (id(base), name) not in self._met and name in base.__dict__:
+                        self._met.add((id(base), name))
+                        held = base.__dict__[name]
+                        if isinstance(held, types.MemberDescriptorType):
+                            continue
+                        if library:
+                            self._stack.append((held, f"{base.__name__}.{name}"))
+                            continue
+                        self._item("vars(H)[K]", base, name, held, f"{base.__name__}.{name}")
+                        if kind is not value and own is not _NOTHING and name not in own:
+                            self.items.append(Item("(K in vars(H))", value, name, False, f"{words}.{name}"))
+                for name in (slots,) if isinstance(slots, str) else slots:
+                    if name in names and not isinstance(value, type) and (id(value), name) not in self._met:
+                        self._met.add((id(value), name))
+                        if hasattr(value, name):
+                            self._item(f"H.{name}", value, None, getattr(value, name), f"{words}.{name}")
+
+    @property
+    def _met(self) -> set[tuple[Any, ...]]:
+        return self.__dict__.setdefault("met", set())
+
+    def merge(self, other: Scope) -> None:
+        """Takes in what another call reached."""
+        known = {(item.form, id(item.holder), str(item.key)) for item in self.items}
+        self.items += [item for item in other.items if (item.form, id(item.holder), str(item.key)) not in known]
+        self.objects |= other.objects
+
+    def changed(self) -> str:
+        """What of it is not as it was, in words; "" if all is."""
+        for item in self.items:
+            now = item.now()
+            if now is not item.value and not same(now, item.value):
+                return item.words
+        for held, name, words in self.absent:
+            if name in held:
+                return words
+        return ""
+
+    def checks(self, space: Namespace, covered: set[int], handles: dict[int, str],
+               given: dict[int, str]) -> Iterator[Check]:
+        """The lines that ask whether all is as it was; `covered` has the ids of holders that are new at every call, and
+        `handles` the expressions of arrays that may be others of the same kind, by id; `given` those of arguments."""
+        for item in self.items:
+            if id(item.holder) in covered:
+                continue
+            form = item.text(space)
+            value = item.value
+            if type(value) is Tensor and id(value) in given:
+                yield Check(f"{form} is {given[id(value)]}", f"{item.words} was an argument, too")
+                continue
+            if type(value) is Tensor and id(value) in handles:
+                if self.places.get(id(value)) is not item:
+                    yield Check(f"{form} is {handles[id(value)]}", f"{item.words} was the same array as another")
+                continue
+            if value is None or value is True or value is False:
+                yield Check(f"{form} is {value}", item.words, item.row())
+            elif item.form == "set(H)":
+                yield Check(f"same({form}, {space.add(value)})", item.words)
+            elif item.form == "len(H)":
+                yield Check(f"{form} == {value}", item.words, item.row())
+            elif type(value) in ATOMS or isinstance(value, (tuple, np.generic, list)) and item.form != "H[K]" or (
+                    isinstance(value, np.generic)):
+                name = space.add(value)
+                yield Check(f"{form} is {name} or same({form}, {name})", item.words, item.row())
+            else:
+                yield Check(f"{form} is {space.add(value)}", item.words, item.row())
+
+
+_NOTHING: dict[str, Any] = {}
+_IMPLICIT = frozenset(("__call__", "__init__", "__post_init__", "__getattr__", "__enter__", "__exit__", "__iter__",
+                       "__next__", "__getitem__", "__setitem__", "__len__", "__bool__", "__add__", "__mul__",
+                       "__sub__", "__eq__", "__lt__", "__contains__", "forward"))

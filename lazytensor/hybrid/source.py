@@ -1,0 +1,614 @@
+"""From a tree of traces to Python source: guard, calls of NumPy's functions into prepared memory, branches, results.
+
+The text is the compiled program (``f.source``). Every value has a name of its own; temporaries live in a workspace,
+which is made once and lent to one call at a time; what a call gives away is new at every call. A temporary's memory is
+used again after its last reader, by the last reader itself where NumPy's loops keep their bits (`_may_write_over`).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..api.methods import CAST, COPY
+from ..ir.layout import shadow
+from ..run import pool
+from ..run.interpreter import apply_view
+from . import fast, fusing
+from .branches import Branch, names_read
+from .effects import Outcome, Spec
+from .guards import Check, Namespace
+from .rolling import roll
+from .running import abandoning
+from .tracing import Operand, Record
+
+_getitem = operator.getitem
+DEEPEST = 60
+"""Branches within branches that Python's compiler takes."""
+
+
+class TooDeep(Exception):
+    """More branches within each other than one function can hold."""
+
+
+class _Memory:
+    """Where values are: for each name its expression, the array that holds it, and that array's views."""
+
+    def __init__(self) -> None:
+        self.text: dict[str, str] = {}
+        self.held: dict[str, str] = {}
+        self.fresh: set[str] = set()
+        self.free: dict[Any, list[str]] = {}
+        self.views: dict[tuple[str, Any], str] = {}
+
+    def copy(self) -> _Memory:
+        other = _Memory()
+        other.text, other.held, other.fresh = dict(self.text), dict(self.held), set(self.fresh)
+        other.free = {k: list(v) for k, v in self.free.items()}
+        other.views = dict(self.views)
+        return other
+
+
+class Writer:
+    """Writes the body of one tree.
+
+    Attributes
+    ----------
+    lines : list of str
+    temporaries : list of (shape, dtype, strides)
+        The arrays of a workspace; and of views over them, `prepared`: (array, steps).
+    switches : the error states that it enters
+    runs : whether NumPy functions are called that ask which operation is running
+    """
+
+    def __init__(self, space: Namespace, tree: Branch, leaves: dict[str, str],
+                 roots: dict[str, tuple[str, str]],
+                 commits: bool, capsule: Any,
+                 geometry: dict[str, tuple[Any, Any, Any]] | None = None) -> None:
+        self.space, self.commits, self.roots = space, commits, roots
+        self.lines: list[str] = []
+        self.temporaries: list[tuple[Any, Any, Any]] = []
+        self.prepared: list[tuple[str, Any]] = []
+        self._prepared: dict[Any, int] = {}
+        self.runs = False
+        kinds = {record.kind for branch in tree.lines() for record in branch.records}
+        self.prints, self.draws = "print" in kinds, "draw" in kinds
+        self.unseen, self.again = ("restored(states, UNSEEN)", "restored(states, AGAIN)") if self.draws else (
+            "UNSEEN", "AGAIN")
+        self._indent = ""
+        self._shapes: dict[str, tuple[Any, Any, Any]] = {}
+        self._leaves = geometry or {}
+        self.fuses = geometry is not None
+        self.kernels = 0
+        self._live = _liveness(tree)
+        self._escaping: set[str] = set()
+        for branch in tree.lines():
+            self._note_escapes(branch)
+        memory = _Memory()
+        memory.text = dict(leaves)
+        self._count = 0
+        self._branch(tree, memory, 1, capsule)
+        self.lines, self.rolled = roll(self.lines)
+
+    # ---- what must be new at every call ----
+
+    def _note_escapes(self, branch: Branch) -> None:
+        if branch.end is not None:
+            self._escaping |= set(branch.end.names())
+        for record in reversed(branch.records):
+            if record.kind == "operation" and record.op.kind == "mutate" and record.name in self._escaping:
+                old = record.operands[0]
+                if old.name is not None and old.steps is None:
+                    self._escaping.add(old.name)
+
+    # ---- lines ----
+
+    def _say(self, depth: int, text: str) -> None:
+        self.lines.append("    " * depth + text)
+
+    def _branch(self, branch: Branch, memory: _Memory, depth: int, capsule: Any) -> None:
+        while True:
+            if depth > DEEPEST:
+                raise TooDeep
+            for name, node in branch.constants.items():
+                memory.text[name] = self._constant(node)
+            after = self._live[id(branch)]
+            position = 0
+            for part in fusing.chains(branch.records) if self.fuses else branch.records:
+                count = len(part.records) + (part.store is not None) if isinstance(part, fusing.Chain) else 1
+                if isinstance(part, fusing.Chain) and self._fused(
+                        part, after[position:position + count], memory, depth):
+                    position += count
+                    continue
+                for record in branch.records[position:position + count]:
+                    capsule = getattr(self, "_" + record.kind)(record, after[position], memory, depth, capsule)
+                    position += 1
+            if branch.end is not None:
+                self._end(branch.end, memory, depth)
+                return
+            answer = branch.answer
+            assert answer is not None
+            self._indent = "    " * depth
+            seen = f"q{self._next()}"
+            self._say(depth, f"{seen} = {self._asked(answer, memory)}")
+            (first, following), *others = branch.paths.items()
+            for outcome, path in others:
+                self._say(depth, f"if {self._is(seen, answer.how, outcome)}:")
+                self._branch(path, memory.copy(), depth + 1, capsule)
+            self._say(depth, f"if not ({self._is(seen, answer.how, first)}):")
+            self._say(depth + 1, f"return {self.unseen}")
+            branch = following
+
+    def _constant(self, node: Any) -> str:
+        return self.space.add(node.buffer, "c")
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count
+
+    def _asked(self, answer: Record, memory: _Memory) -> str:
+        text = self._value(answer.operands[0], memory)
+        return {"bool": f"bool({text})", "bytes": f"{text}.tobytes()", "shape": f"{text}.shape",
+                "value": f"(type({text}), repr({text}))"}[answer.how]
+
+    def _is(self, seen: str, how: str, outcome: Any) -> str:
+        if how == "bool":
+            return seen if outcome else f"not {seen}"
+        return f"{seen} == {outcome!r}" if how in ("bytes", "shape") else f"{seen} == {self.space.add(outcome)}"
+
+    # ---- operands ----
+
+    def _value(self, x: Operand, memory: _Memory, over: tuple[str, str] | None = None) -> str:
+        """The expression of an operand; `over` says which name is read from other memory."""
+        if x.name is None:
+            if type(x.value) in (int, bool) or type(x.value) is float and np.isfinite(x.value):
+                return repr(x.value)
+            return self.space.add(x.value)
+        text = memory.text[x.name] if over is None or over[0] != x.name else over[1]
+        return text if not x.steps else self._view(text, x.steps, memory)
+
+    def _view(self, text: str, steps: Any, memory: _Memory) -> str:
+        """The name of a view, made once for each array; those of a workspace's arrays are made with them."""
+        key = (text, _frozen(steps))
+        known = memory.views.get(key)
+        if known is not None:
+            return known
+        if text.startswith("c"):
+            name = memory.views[key] = self.space.add(apply_view(steps, self.space[text]), "c")
+            return name
+        if text.startswith("b"):
+            number = self._prepared.setdefault(key, len(self.prepared)) if key[1] is not None else len(self.prepared)
+            if number == len(self.prepared):
+                self.prepared.append((text, steps))
+            return f"d{number}_"
+        expression = self._stepped(text, steps)
+        if key[1] is None:
+            return expression
+        name = f"x{self._next()}"
+        self.lines.append(f"{self._indent}{name} = {expression}")
+        memory.views[key] = name
+        return name
+
+    def _stepped(self, text: str, steps: Any) -> str:
+        for fn, args in steps:
+            if fn is _getitem:
+                text = f"{text}[{_index_text(args[0], self.space)}]"
+            else:
+                text = f"{self.space.add(fn)}({text}, *{self.space.add(args)})" if args else (
+                    f"{self.space.add(fn)}({text})")
+        return text
+
+    # ---- operations ----
+
+    def _operation(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+        self._indent = "    " * depth
+        capsule = self._state(record, depth, capsule)
+        self._shapes[record.name] = record.shape, record.dtype, record.strides
+        kind, op = record.op.kind, record.op
+        name = record.name
+        if kind == "mutate":
+            self._mutate(record, dies, memory, depth)
+            self._bury(dies, memory)
+            return capsule
+        operands = [self._value(x, memory) for x in record.operands]
+        options = dict(record.attrs) if record.attrs else {}
+        if kind == "elementwise" and (record.shape or record.attrs is not None):
+            out = self._place(record, dies, memory, depth)
+            self._say(depth, _elementwise_call(op, operands, out, options, self.space))
+        elif kind == "call" and op.fn in (np.matmul, np.dot) and record.shape and record.strides is None and (
+                not options):
+            out = self._place(record, set(), memory, depth)
+            self._say(depth, f"{self.space.add(op.fn)}({', '.join(operands)}, {out})")
+        else:
+            if kind == "scalar":
+                operands = [self._scalar_text(x, text) for x, text in zip(record.operands, operands, strict=True)]
+            self._say(depth, f"{name} = {self._call_text(record, operands, options, memory, depth)}")
+            memory.text[name] = memory.held[name] = name
+            if record.shape:
+                memory.fresh.add(name)
+        self._bury(dies, memory)
+        return capsule
+
+    def _fused(self, chain: fusing.Chain, after: list[set[str]], memory: _Memory, depth: int) -> bool:
+        """Writes a chain as one kernel, if it is one."""
+        self._indent = "    " * depth
+        inputs = fusing.Inputs(chain, {**self._leaves, **self._shapes})
+        dies = set().union(*after)
+        members = chain.records
+        live = [i for i, r in enumerate(members) if r.name not in dies]
+        part = None
+        if chain.store is not None:
+            if len(members) - 1 in live or chain.store.name in dies:
+                return False
+            part = self._part_of(chain.store, members[-1])
+            if part is None:
+                return False
+            live.append(len(members) - 1)
+        call = fusing.call_of(chain, inputs, tuple(live), part) if live else None
+        if call is None:
+            return False
+        texts = {}
+        if chain.store is not None:
+            target = self._target(chain.store, after[-1], memory, depth)
+            texts[len(members) - 1] = self._view(target, ((_getitem, (chain.store.attrs[1][0],)),), memory)
+            self._shapes[chain.store.name] = chain.store.shape, chain.store.dtype, chain.store.strides
+        given = [self._value(inputs.operands[i], memory) for i in call.inputs]
+        for i, record in enumerate(members):
+            self._shapes[record.name] = record.shape, record.dtype, record.strides
+            if i in live and i not in texts:
+                texts[i] = self._place(record, set(), memory, depth)
+        arguments = ", ".join([str(call.address), *given, *(texts[i] for i in call.outputs)])
+        self._say(depth, f"if {self.space.add(call.builtin, 'kernel')}({arguments}) & {call.mask}: raise Abandon")
+        self.space.add(call.keep, "block")
+        self.kernels += 1
+        inner = {record.name for record in members}
+        self._bury({name for name in dies if name not in inner and (
+            chain.store is None or name != chain.store.operands[0].name)}, memory)
+        return True
+
+    def _part_of(self, store: Record, value: Record) -> Any:
+        """The geometry of the part that a store writes, if it is an array of the value's shape."""
+        index = store.attrs[1][0]
+        if not any(type(x) is slice or x is Ellipsis for x in (index if type(index) is tuple else (index,))):
+            return None
+        seen = shadow(store.shape, store.strides, store.dtype)[index]
+        return (seen.shape, seen.dtype, seen.strides) if seen.shape == value.shape else None
+
+    def _scalar_text(self, x: Operand, text: str) -> str:
+        record_shape = self._shapes.get(x.name or "")
+        return text if x.name is None or record_shape is not None and not x.steps else f"item({text})"
+
+    def _call_text(self, record: Record, operands: list[str], options: dict[str, Any], memory: _Memory,
+                   depth: int) -> str:
+        fn = record.op.fn
+        if record.op.name == "element":
+            return f"{operands[0]}[{_index_text(options['index'], self.space)}]"
+        if "form" in options:
+            self.runs = True
+            self._say(depth, f"run.node = {self.space.add(record)}")
+        together = options.get("together")
+        if together is not None:
+            key = f"together {id(together)}"
+            if key not in memory.text:
+                memory.text[key] = f"g{self._next()}"
+                self._say(depth, f"{memory.text[key]} = {self.space.add(type(together))}()")
+            shown = [f"{k}={memory.text[key] if k == 'together' else _literal(v, self.space)}"
+                     for k, v in options.items()]
+            return f"{self.space.add(fn)}({', '.join([*operands, *shown])})"
+        shown = [*operands, *(f"{k}={_literal(v, self.space)}" for k, v in options.items())]
+        return f"{self.space.add(fn)}({', '.join(shown)})"
+
+    def _mutate(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> None:
+        old = record.operands[0]
+        target = self._target(record, dies, memory, depth)
+        steps, extra = record.attrs
+        view = self._view(target, steps, memory) if steps else target
+        if any(fn is not _getitem for fn, _ in steps):
+            view = f"writable({view})"
+        over = (old.name or "", target)
+        values = [self._value(x, memory, over) for x in record.operands[1:]]
+        fn = record.op.fn
+        if record.op.step == "store":
+            index = extra[0]
+            if self._is_part(record, view, index):
+                part = self._view(target, (*steps, (_getitem, (index,))), memory)
+                self._say(depth, f"copyto({part}, {values[0]}, 'unsafe')")
+            else:
+                self._say(depth, f"{view}[{_index_text(index, self.space)}] = {values[0]}")
+        else:
+            shown = [view, *values, *(_literal(x, self.space) for x in extra)]
+            self._say(depth, f"{self.space.add(fn)}({', '.join(shown)})")
+
+    def _target(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> str:
+        """The memory that a write goes to: the old value's, if nobody else needs that, or a copy."""
+        old, name = record.operands[0], record.name
+        assert old.name is not None
+        text = memory.text[old.name]
+        own = old.steps is None and old.name in dies and (
+            text.startswith("b") and name not in self._escaping or old.name in memory.fresh)
+        if own:
+            target = text
+        else:
+            source = self._value(old, memory)
+            target = self._place(record, set(), memory, depth, copies=True)
+            self._say(depth, f"copyto({target}, {source})")
+        memory.text[name] = target
+        memory.held[name] = memory.held.get(old.name, target) if own else target
+        if own and old.name in memory.fresh:
+            memory.fresh.add(name)
+            memory.fresh.discard(old.name)
+        if own:
+            dies.discard(old.name)
+        return target
+
+    def _is_part(self, record: Record, view: str, index: Any) -> bool:
+        """Whether a store goes into a view of an array, from an array: it may then be written as `copyto`."""
+        value = record.operands[1]
+        return value.name is not None and not view.startswith("writable") and (
+            any(type(x) is slice or x is Ellipsis for x in (index if type(index) is tuple else (index,)))
+            or type(index) is int and len(record.shape) > 1) and bool(
+            value.laid[0] if value.steps else self._shapes.get(value.name, ((),))[0])
+
+    def _place(self, record: Record, dies: set[str], memory: _Memory, depth: int, copies: bool = False) -> str:
+        """The array that a result goes into: an operand's, a temporary, or a new one if it is given away."""
+        name = record.name
+        key = record.shape, record.dtype, record.strides
+        if name in self._escaping:
+            shape, dtype, strides = key
+            if strides is None and prod(shape) * dtype.itemsize < pool.SMALL:
+                self._say(depth, f"{name} = ndarray({shape!r}, {self.space.add(dtype)})")
+            else:
+                self._say(depth, f"{name} = empty({shape!r}, {self.space.add(dtype)}, {strides!r})")
+            memory.text[name] = memory.held[name] = name
+            memory.fresh.add(name)
+            return name
+        taken = None if copies else self._written_over(record, dies, memory)
+        if taken is not None:
+            memory.text[name] = memory.held[name] = memory.text[taken]
+            dies.discard(taken)
+            return memory.text[name]
+        free = memory.free.get(_key(key))
+        if free:
+            out = free.pop()
+        else:
+            out = f"b{len(self.temporaries)}_"
+            self.temporaries.append(key)
+        memory.text[name] = memory.held[name] = out
+        return out
+
+    def _written_over(self, record: Record, dies: set[str], memory: _Memory) -> str | None:
+        if record.op.kind != "elementwise" or record.dtype.kind == "c" or len(record.operands) > 2 or any(
+                x.steps for x in record.operands):
+            return None
+        for x in record.operands:
+            if x.name in dies and memory.text[x.name].startswith("b") and self._shapes.get(x.name) == (
+                    record.shape, record.dtype, record.strides):
+                return x.name
+        return None
+
+    def _bury(self, dies: set[str], memory: _Memory) -> None:
+        """Memory of temporaries that nobody reads any more is free."""
+        for gone in dies:
+            text = memory.text.pop(gone, "")
+            if text.startswith("b") and gone in self._shapes:
+                memory.free.setdefault(_key(self._shapes[gone]), []).append(text)
+
+    def _state(self, record: Record, depth: int, capsule: Any) -> Any:
+        if record.errstate is None or record.errstate is capsule:
+            return capsule
+        self._say(depth, f"leave(token); token = enter({self.space.add(abandoning(record.errstate))})")
+        return record.errstate
+
+    # ---- calls, draws, prints ----
+
+    def _call(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+        self._indent = "    " * depth
+        capsule = self._state(record, depth, capsule)
+        args = [self._argument(x, memory) for x in record.args]
+        args += [f"{k}={self._argument(v, memory)}" for k, v in record.kwargs.items()]
+        targets = [r.name for r in record.results]
+        text = f"{self.space.add(record.fn)}({', '.join(args)})"
+        if len(targets) == 1 and record.how != "many":
+            self._say(depth, f"{targets[0]} = {text}")
+            if record.results[0].shape is not None:
+                self._say(depth, f"if type({targets[0]}) is not ndarray: raise Abandon")
+        else:
+            self._say(depth, f"{', '.join(targets)}, = {text}" if targets else text)
+        for result in record.results:
+            memory.text[result.name] = memory.held[result.name] = result.name
+            if result.shape is not None:
+                memory.fresh.add(result.name)
+        return capsule
+
+    def _draw(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+        return self._call(record, dies, memory, depth, capsule)
+
+    def _argument(self, value: Any, memory: _Memory) -> str:
+        kind = type(value)
+        if kind is Operand:
+            return self._value(value, memory)
+        if kind is list or kind is tuple:
+            parts = ", ".join(self._argument(x, memory) for x in value)
+            return f"[{parts}]" if kind is list else f"({parts}{',' * (len(value) == 1)})"
+        if kind is dict:
+            return "{" + ", ".join(f"{_literal(k, self.space)}: {self._argument(v, memory)}"
+                                   for k, v in value.items()) + "}"
+        return _literal(value, self.space)
+
+    def _print(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+        self._indent = "    " * depth
+        args = "".join(f"copied({self._argument(x, memory)}), " for x in record.args)
+        self._say(depth, f"prints.append((({args}), {self.space.add(record.kwargs)}))")
+        return capsule
+
+    # ---- the end ----
+
+    def _end(self, end: Outcome, memory: _Memory, depth: int) -> None:
+        self._indent = "    " * depth
+        given: set[str] = set()
+        writes = []
+        for root, name in end.writes.items():
+            own = self._own(name, memory, given, depth)
+            node = self.roots[root]
+            writes.append((root, node, own, self._shapes.get(name, (None, None, None))[2]))
+        self._memo: dict[int, str] = {}
+        result = self._made(end.result, memory, given, depth)
+        shown = ", ".join(f"({owner}, {node}, {own}, {strides!r})" for _, (owner, node), own, strides in writes)
+        shown = f"({shown}{',' * bool(writes)})"
+        if not self.commits:
+            known = "".join(f"({owner}, {node}), " for owner, node in self.roots.values())
+            self._say(depth, f"return {result}, {shown}, ({known}), {'states' if self.draws else None}")
+            return
+        if writes:
+            self._say(depth, f"if not commit({shown}): return {self.again}")
+        if self.prints:
+            self._say(depth, "tell(prints)")
+        self._say(depth, f"return {result}")
+
+    def _own(self, name: str, memory: _Memory, given: set[str], depth: int) -> str:
+        """A value as memory that nobody else has."""
+        text = memory.text[name]
+        if name in memory.fresh and text not in given:
+            given.add(text)
+            return text
+        copy = f"y{self._next()}"
+        self._say(depth, f"{copy} = copied({text})")
+        return copy
+
+    def _made(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
+        if spec.kind == "same":
+            return spec.name
+        if spec.kind == "constant":
+            return _literal(spec.what, self.space)
+        known = self._memo.get(spec.identity)
+        if known is not None:
+            return known
+        name = text = self._made_new(spec, memory, given, depth)
+        if not text.isidentifier():
+            name = f"z{self._next()}"
+            self._say(depth, f"{name} = {text}")
+        self._memo[spec.identity] = name
+        return name
+
+    def _new_tensor(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
+        """A Tensor of new memory, with every slot of its node written out, as the hot paths of `api` have it."""
+        own = self._own(spec.name, memory, given, depth)
+        known = self._shapes.get(spec.name)
+        shape, dtype = (repr(known[0]), self.space.add(known[1])) if known is not None else (
+            f"{own}.shape", f"{own}.dtype")
+        n, t = f"n{self._next()}_", f"z{self._next()}"
+        if fast.native is not None:
+            return f"made({own}, {shape}, {dtype}, {spec.what!r})"
+        for line in (f"{n} = new(Node); {t} = new(Tensor)", f"{n}.op = LEAF; {n}.rest = (); {n}.seq = tick()",
+                     f"{n}.a = {n}.b = {n}.attrs = {n}.code = {n}.errstate = {n}.claim = {t}._state = None",
+                     f"{n}.shape = {shape}; {n}.dtype = {dtype}; {n}.strides = {spec.what!r}",
+                     f"{n}.lasti = -1; {n}.depth = 0; {n}.buffer = {own}; {t}._value = {n}"):
+            self._say(depth, line)
+        return t
+
+    def _made_new(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
+        space = self.space
+        if spec.kind == "array":
+            return self._new_tensor(spec, memory, given, depth)
+        if spec.kind == "scalar":
+            text = memory.text[spec.name]
+            return f"item({text})" if spec.what == "real" else f"made_scalar({text})"
+        if spec.kind == "view":
+            root, steps, writeable, locked = spec.what
+            return (f"view_of({self._made(root, memory, given, depth)}, {space.add(steps)}, {writeable!r}, {locked!r})")
+        parts = [self._made(x, memory, given, depth) for x in spec.what[-1]]
+        if spec.kind == "dict":
+            return "{" + ", ".join(f"{_literal(k, space)}: {p}" for k, p in zip(
+                spec.what[0], parts, strict=True)) + "}"
+        if spec.kind == "dataclass":
+            kind, names, _ = spec.what
+            return f"rebuilt({space.add(kind)}, {names!r}, [{', '.join(parts)}])"
+        kind = spec.what[0]
+        if kind is list:
+            return f"[{', '.join(parts)}]"
+        plain = f"({', '.join(parts)}{',' * (len(parts) == 1)})"
+        return plain if kind is tuple else f"{space.add(kind)}._make({plain})"
+
+
+def _liveness(tree: Branch) -> dict[int, list[set[str]]]:
+    """For each branch (by id) and record, the names that are read there for the last time."""
+    found: dict[int, list[set[str]]] = {}
+    needed: dict[int, set[str]] = {}
+    for branch in tree.lines():
+        live: set[str] = set()
+        for path in branch.paths.values():
+            live |= needed[id(path)]
+        if branch.answer is not None:
+            live |= set(names_read(branch.answer))
+        if branch.end is not None:
+            live |= set(branch.end.names())
+        dies: list[set[str]] = []
+        for record in reversed(branch.records):
+            reads = set(names_read(record))
+            last = reads - live
+            if record.name not in live:
+                last.add(record.name)
+            dies.append(last)
+            live |= reads
+        found[id(branch)] = dies[::-1]
+        needed[id(branch)] = live
+    return found
+
+
+def _key(key: tuple[Any, Any, Any]) -> Any:
+    shape, dtype, strides = key
+    return shape, dtype.str, dtype.char, strides
+
+
+def _frozen(steps: Any) -> Any:
+    """Steps as something that can be hashed; None if they hold what cannot."""
+    try:
+        hash(found := tuple([(fn, _hashable(args)) for fn, args in steps]))
+    except TypeError:
+        return None
+    return found
+
+
+def _hashable(value: Any) -> Any:
+    kind = type(value)
+    if kind is slice:
+        return slice, value.start, value.stop, value.step
+    return tuple([_hashable(x) for x in value]) if kind is tuple else (kind, value)
+
+
+def _literal(value: Any, space: Namespace) -> str:
+    """A plain value as source, anything else by name."""
+    if value is None or value is True or value is False or type(value) is int or type(value) is str:
+        return repr(value)
+    return space.add(value)
+
+
+def _index_text(index: Any, space: Namespace) -> str:
+    """An index as source."""
+    if type(index) is tuple:
+        return ", ".join(_index_text(x, space) for x in index) + ("," if len(index) == 1 else "") if index else "()"
+    if type(index) is int:
+        return repr(index)
+    return space.add(index)
+
+
+def _elementwise_call(op: Any, operands: list[str], out: str, options: dict[str, Any], space: Namespace) -> str:
+    if op is CAST or op is COPY:
+        return f"copyto({out}, {operands[0]}, 'unsafe')"
+    shown = ", ".join(operands)
+    if isinstance(op.fn, np.ufunc):
+        if not options:  # of these two, NumPy wants the output by name
+            return f"{space.add(op.fn)}({shown}, {'out=' if op.fn in (np.maximum, np.minimum) else ''}{out})"
+    given = "".join(f", {k}={_literal(v, space)}" for k, v in options.items())
+    return f"{space.add(op.fn)}({shown}, out={out}{given})"
+
+
+def guard_lines(checks: list[Check]) -> Iterator[str]:
+    """A guard as the beginning of a function that gives MISS where it does not hold."""
+    for check in checks:
+        yield f"        if not ({check.text}): return MISS" if check.message else f"        {check.text}"
+

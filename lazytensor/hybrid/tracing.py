@@ -1,0 +1,503 @@
+"""The trace of one call: which operations the function's Python asked for, on what, and what it saw of their values.
+
+The call itself runs as any lazy program does; a `Trace` watches it (`run.watching`) and writes down a list of records:
+
+* an **operation** for each node that was needed: its operands are names of earlier records, of leaves (arguments and
+  captured arrays) and of constants (arrays that the function made out of no array),
+* a **call** for each function that NumPy runs at once on values (``linalg.inv``, ``x[mask]``, random draws),
+* an **answer** for each value that the program saw (``bool(t)``, ``float(s)``): what follows holds for it alone,
+* a **print** for each ``lt.debug.print``.
+
+What cannot be written down so that it can be done again makes the trace refuse, with the reason: the function then
+runs its Python at every call, which is always right.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..api.build import at_line, users_frame
+from ..api.handle import Tensor, export, read, seen, tensor
+from ..api.indexing import ELEMENT
+from ..api.scalar import Scalar, scalar
+from ..api.scalar import seen as seen_scalar
+from ..ir.dtypes import NUMERIC
+from ..ir.layout import canonical
+from ..ir.node import Node, leaf, new, tick
+from ..ir.operation import Operation
+from ..run import floating
+from ..run.watching import PASS, active
+from .streams import same_state, states_of
+
+_VIEW, _LEAF = Operation.VIEW, Operation.LEAF
+_ndarray, _generic = np.ndarray, np.generic
+_program_order = attrgetter("seq")
+_GENERATORS = (np.random.Generator, np.random.RandomState)
+MOST_BYTES = 256
+"""What the program may see of values at once and still be compiled for them."""
+
+
+class Operand(NamedTuple):
+    """What a record reads: the value called `name`, through a view if there are steps (`laid` has the view's shape,
+    dtype and strides); or the number `value`."""
+
+    name: str | None
+    steps: Any = None
+    value: Any = None
+    laid: Any = None
+
+
+class Record:
+    """One line of a trace.
+
+    Attributes
+    ----------
+    kind : 'operation', 'call', 'draw', 'answer' or 'print'
+    name : what later records call the result
+    operands : tuple of Operand
+        Of an operation and an answer. What a call takes has them among its arguments.
+    op, attrs, shape, dtype, strides, errstate : as in `Node`, of an operation
+    fn, args, kwargs : of a call
+    results : of a call, what it gave: a name for each array or scalar
+    outcome : of an answer, what the program saw; `how` says in which form ('bool', 'bytes', 'value' or 'shape')
+    code, lasti : the place in the user's program
+    """
+
+    __slots__ = ("kind", "name", "operands", "op", "attrs", "shape", "dtype", "strides", "errstate", "fn", "args",
+                 "kwargs", "results", "outcome", "how", "code", "lasti")
+    op: Any
+    attrs: Any
+    shape: Any
+    dtype: Any
+    strides: Any
+    errstate: Any
+    fn: Any
+    args: Any
+    kwargs: Any
+    results: Any
+    outcome: Any
+    how: Any
+    code: Any
+    lasti: int
+
+    def __init__(self, kind: str, name: str, operands: tuple[Operand, ...] = (), **more: Any) -> None:
+        self.kind, self.name, self.operands = kind, name, operands
+        self.op = self.attrs = self.shape = self.dtype = self.strides = self.errstate = self.fn = None
+        self.args = self.kwargs = self.results = self.outcome = self.how = self.code = None
+        self.lasti = -1
+        for key, value in more.items():
+            setattr(self, key, value)
+
+    def like(self, other: Record) -> bool:
+        """Whether another trace has the same in this place, whatever the answers."""
+        return (self.kind == other.kind and self.name == other.name and self.operands == other.operands
+                and self.op is other.op and self.shape == other.shape and self.dtype == other.dtype
+                and self.fn is other.fn and self.how == other.how)
+
+    @property
+    def place(self) -> str:
+        """The user's line."""
+        return floating.place(self)
+
+
+class Result(NamedTuple):
+    """An array or scalar that a call gave: its name, dtype and shape (None for a scalar)."""
+
+    name: str
+    dtype: Any
+    shape: Any
+
+
+class Refusal(NamedTuple):
+    """Why a function runs its Python at every call, and where."""
+
+    why: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.why} ({self.place})" if self.place else self.why
+
+
+class Trace:
+    """A watcher of one call in one thread. `roots` are the arrays whose values are leaves, by name."""
+
+    def __init__(self, roots: dict[str, Any], scalars: dict[str, Any], generators: Any = ()) -> None:
+        self.ident = get_ident()
+        self.roots = roots
+        self.names = {id(root): name for name, root in roots.items()}
+        self.entry = {name: root._value for name, root in roots.items()}
+        self.slots: dict[int, str] = {node.seq: name for name, node in self.entry.items()}
+        self.slots |= {s._node.seq: name for name, s in scalars.items()}
+        self.dynamic = set(self.slots.values())
+        self.generators = {id(g): g for g in generators}
+        self.after = dict(zip(self.generators, states_of(list(self.generators.values())), strict=True))
+        self.constants: dict[str, Node] = {}
+        self.records: list[Record] = []
+        self.plain: dict[str, Operand] = {}
+        self.real: set[str] = set()
+        self.refusal: Refusal | None = None
+        self.quiet = 0
+        self.errstate: Any = None
+        self.start = tick()
+        if len(self.slots) < len(roots) + len(scalars):
+            self.refuse("two of its arrays have one value between them")
+
+    def refuse(self, why: str) -> None:
+        """Gives up: the function is not compiled."""
+        if self.refusal is None:
+            frame = users_frame()
+            place = "" if frame is None else f"{frame.f_code.co_filename}, line {frame.f_lineno}"
+            self.refusal = Refusal(why, place)
+
+    # ---- operations --------------------------------------------------------------------------------------------------
+
+    def realizing(self, targets: list[Node]) -> None:
+        """These are about to be computed: they forget their operands then."""
+        if self.refusal is None:
+            self.record(targets)
+
+    def failed(self) -> None:
+        """An operation raised an exception because of its values. If the function goes on, that was a branch."""
+        self.refuse("an operation raised an exception that it caught")
+
+    def record(self, targets: list[Any]) -> None:
+        """Writes down the pending nodes of this trace that the targets need and that are not written down yet."""
+        found: list[Node] = []
+        slots, start = self.slots, self.start
+        stack = list(targets)
+        met = set()
+        while stack:
+            node = stack.pop()
+            while type(node) is Node:
+                if node.op is _VIEW and node.buffer is None:
+                    node = node.a
+                    continue
+                seq = node.seq
+                if node.buffer is not None or seq in slots or seq <= start or seq in met:
+                    break
+                met.add(seq)
+                found.append(node)
+                if type(node.b) is Node:
+                    stack.append(node.b)
+                if node.rest:
+                    stack += node.rest
+                node = node.a
+        found.sort(key=_program_order)
+        for node in found:
+            self._operation(node)
+
+    def _operation(self, node: Node) -> None:
+        """Every store is written out, as on the hot paths of `api`: this is what a trace costs an operation."""
+        a, b, errstate = node.a, node.b, node.errstate
+        operands = ((self.operand(a), self.operand(b)) if b is not None else (self.operand(a),)) if (
+            a is not None and not node.rest) else tuple([self.operand(x) for x in node.inputs])
+        if errstate is not self.errstate:
+            self._note_state(errstate)
+        r = new(Record)
+        r.kind = "operation"
+        name = r.name = f"r{len(self.records)}"
+        r.operands = operands
+        r.op = op = node.op
+        r.attrs, r.shape, r.dtype, r.strides = node.attrs, node.shape, node.dtype, node.strides
+        r.errstate, r.code, r.lasti = errstate, node.code, node.lasti
+        r.fn = r.args = r.kwargs = r.results = r.outcome = r.how = None
+        self.slots[node.seq] = name
+        self.records.append(r)
+        if op is ELEMENT:
+            self.real.add(name)
+        dynamic = self.dynamic
+        for x in operands:
+            if x[0] in dynamic:
+                dynamic.add(name)
+                break
+
+    def _note_state(self, errstate: Any) -> None:
+        """Error states that print, log or call are only for the program's own line."""
+        if errstate is not None:
+            self.errstate = errstate
+            if not floating.silent(errstate):
+                self.refuse("its error state (np.errstate) prints, logs or calls a function")
+
+    def is_new(self, handle: Any) -> bool:
+        """Whether an array was made by the call itself: one that was there before cannot have another value by now, for
+        then the trace has refused it."""
+        v = handle._value
+        return bool((v if type(v) is Node else v.root._value).seq > self.start)
+
+    def add_root(self, name: str, root: Any) -> None:
+        """Another array that was there before, found while the call goes on."""
+        node = root._value
+        if node.seq > self.start or node.buffer is None or node.seq in self.slots:
+            return self.refuse("it changed an array before it could be followed")
+        self.roots[name], self.names[id(root)], self.entry[name] = root, name, node
+        self.slots[node.seq] = name
+        self.dynamic.add(name)
+
+    def operand(self, x: Any) -> Operand:
+        """What a record says of an operand."""
+        if type(x) is not Node:
+            return Operand(None, None, x)
+        if x.op is _VIEW and x.buffer is None:
+            return Operand(self.slots.get(x.a.seq) or self.slot_of(x.a), x.attrs, None, (x.shape, x.dtype, x.strides))
+        name = self.slots.get(x.seq) or self.slot_of(x)
+        known = self.plain.get(name)
+        if known is None:
+            known = self.plain[name] = Operand(name)
+        return known
+
+    def slot_of(self, node: Node) -> str:
+        """The name of a node's value."""
+        name = self.slots.get(node.seq)
+        if name is None:
+            name = f"c{len(self.constants)}"
+            if node.buffer is None or node.seq <= self.start or node.op is not _LEAF:
+                self.refuse("it uses an array that it reaches in a way that cannot be followed")
+            elif node.dtype.hasobject:
+                self.refuse("it uses an array of objects")
+            self.constants[name] = node
+            self.slots[node.seq] = name
+        return name
+
+    def reference(self, t: Any) -> Operand:
+        """The operand that a Tensor or lazy scalar is, its operations written down."""
+        node = read(t) if type(t) is Tensor else t._node
+        self.record([node])
+        return self.operand(node)
+
+    # ---- what the program sees ---------------------------------------------------------------------------------------
+
+    def _value(self, t: Any) -> Any:
+        return seen(t) if type(t) is Tensor else seen_scalar(t)
+
+    def checked(self, t: Any) -> Any:
+        """A value looked at for a check that decides nothing but whether NumPy raises: it raises again by itself."""
+        if self.refusal is None:
+            self.reference(t)
+        return self._value(t)
+
+    def truth(self, t: Any) -> bool:
+        """``bool(t)``: a branch of the program."""
+        return bool(self._answered(t, "bool"))
+
+    def looked(self, t: Any) -> Any:
+        """A Tensor's values, as a real array."""
+        return self._answered(t, "bytes")
+
+    def scalar(self, s: Any) -> Any:
+        """A lazy scalar's value."""
+        return self._answered(s, "bytes")
+
+    def _answered(self, t: Any, how: str) -> Any:
+        if self.refusal is not None or self.quiet:
+            return self._value(t)
+        operand = self.reference(t)
+        value = self._value(t)
+        if operand.name in self.dynamic and self.refusal is None:
+            if how == "bool":
+                self.answer(operand, how, bool(value))
+            elif value.nbytes > MOST_BYTES or value.dtype.hasobject:
+                self.refuse("its Python looks at the values of an array")
+            else:
+                self.answer(operand, how, value.tobytes())
+        return value
+
+    def answer(self, operand: Operand, how: str, outcome: Any) -> None:
+        """What follows is for this answer alone."""
+        frame = users_frame()
+        self.records.append(Record("answer", f"r{len(self.records)}", (operand,), how=how, outcome=outcome,
+                                   code=frame and frame.f_code, lasti=frame.f_lasti if frame else -1))
+
+    def gave(self, t: Any) -> None:
+        """A Tensor's memory is given out: what becomes of it cannot be followed."""
+        if not self.quiet:
+            self.refuse("memory of an array is given out (as by .numpy(), out= or a function that writes)")
+
+    def foreign(self) -> None:
+        """Memory of somebody else's is read."""
+        self.refuse("it uses memory that something outside holds too, such as a real NumPy array")
+
+    def writes(self, root: Any) -> None:
+        """A root gets another value."""
+        if root._value.seq <= self.start and id(root) not in self.names:
+            self.refuse("it writes to an array that it reaches in a way that cannot be followed")
+
+    # ---- calls -------------------------------------------------------------------------------------------------------
+
+    def eager(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], take: Any) -> Any:
+        """NumPy's own call, on values, as a record; `PASS` if nothing in it is of this trace."""
+        if self.refusal is not None or self.quiet or take is export:
+            return PASS
+        generator = _generator(fn, args)
+        found: list[Operand] = []
+        try:
+            template = self._template(args, found), {k: self._template(v, found) for k, v in kwargs.items()}
+        except _Unknown:
+            return PASS  # what it looks at, it says itself
+        if generator is None and not any(x.name in self.dynamic for x in found):
+            return PASS
+        if generator is not None and id(generator) not in self.generators:
+            self.refuse("it draws random numbers from a generator that it reaches in a way that cannot be followed")
+            return PASS
+        return self._called(fn, args, kwargs, template, generator)
+
+    def _called(self, fn: Any, args: Any, kwargs: Any, template: Any, generator: Any) -> Any:
+        if generator is not None and not self._follows(generator):
+            self.refuse("random numbers were drawn or seeded in a way that cannot be followed")
+            return PASS
+        self.quiet += 1
+        try:
+            lent = _Lent()
+            real = [lent.lend(x) for x in args]
+            options = {k: lent.lend(v) for k, v in kwargs.items()}
+            result = at_line(fn, tuple(real), options)
+        except BaseException:
+            self.failed()
+            raise
+        finally:
+            self.quiet -= 1
+        if generator is not None:
+            self.after[id(generator)] = generator.bit_generator.state if isinstance(
+                generator, np.random.Generator) else generator.get_state(legacy=False)
+        frame = users_frame()
+        record = Record("call" if generator is None else "draw", f"r{len(self.records)}", fn=fn, args=template[0],
+                        kwargs=template[1], results=[], code=frame and frame.f_code,
+                        lasti=frame.f_lasti if frame else -1, errstate=floating.in_force())
+        before = len(self.records)
+        self.records.append(record)
+        own = self._given(result, record, lent.arrays, "")
+        if self.refusal is None:
+            shapes = [(x.name, x.shape) for x in record.results if x.shape is not None]
+            if shapes and generator is None:
+                for name, shape in shapes:
+                    self.answer(Operand(name), "shape", shape)
+        elif generator is None:
+            del self.records[before:]
+            return PASS
+        return own
+
+    def _follows(self, generator: Any) -> bool:
+        """Whether a stream is where the last draw of the trace, or the call's beginning, left it."""
+        return same_state(self.after[id(generator)], states_of([generator])[0])
+
+    def accounted(self) -> bool:
+        """Whether nothing was drawn but by the draws of the trace."""
+        return all(map(self._follows, self.generators.values()))
+
+    def know_constant(self, node: Node) -> None:
+        """A value that cannot change: that of a lazy scalar which was there before."""
+        name = f"c{len(self.constants)}"
+        self.constants[name] = node
+        self.slots[node.seq] = name
+
+    def _given(self, value: Any, record: Record, lent: list[Any], path: str) -> Any:
+        """What the program gets for a result of a call; `path` leads to it from the whole result."""
+        kind = type(value)
+        if kind is _ndarray:
+            if value.dtype.hasobject or value.base is not None or any(np.may_share_memory(value, x) for x in lent):
+                self.refuse(f"{getattr(record.fn, '__name__', 'a function')} gives an array over memory of another")
+                return value
+            name = f"{record.name}_{len(record.results)}"
+            record.results.append(Result(name, value.dtype, value.shape))
+            t = tensor(_leaf_of(value))
+            self._know(t._value, name)
+            return t
+        if isinstance(value, _generic) and not value.dtype.hasobject and value.dtype.char in NUMERIC:
+            name = f"{record.name}_{len(record.results)}"
+            record.results.append(Result(name, value.dtype, None))
+            s = scalar(leaf(value, None))
+            self._know(s._node, name)
+            self.real.add(name)
+            return s
+        if kind in (list, tuple) or kind.__base__ is tuple and hasattr(kind, "_make"):
+            if all(isinstance(x, (_ndarray, _generic)) for x in value) and kind is not list and not path:
+                record.how = "many"
+                own = [self._given(x, record, lent, f"[{i}]") for i, x in enumerate(value)]
+                return tuple(own) if kind is tuple else kind._make(own)
+        if kind in (bool, int, float, str, type(None), complex, bytes) or kind is list and _plain(value):
+            name = f"{record.name}_{len(record.results)}"
+            record.results.append(Result(name, None, None))
+            self.dynamic.add(name)
+            self.answer(Operand(name), "value", (kind, repr(value)))
+            return value
+        self.refuse(f"{getattr(record.fn, '__name__', 'a function')} gives something that cannot be made again")
+        return value
+
+    def _know(self, node: Node, name: str) -> None:
+        self.slots[node.seq] = name
+        self.dynamic.add(name)
+
+    def _template(self, value: Any, found: list[Operand]) -> Any:
+        """An argument of a call with operands in the place of arrays."""
+        kind = type(value)
+        if kind is Tensor or issubclass(kind, Scalar):
+            operand = self.reference(value)
+            found.append(operand)
+            return operand
+        if kind is list or kind is tuple:
+            return kind([self._template(x, found) for x in value])
+        if kind is dict:
+            return {k: self._template(v, found) for k, v in value.items()}
+        if issubclass(kind, _ndarray) or callable(value) and not isinstance(value, type):
+            raise _Unknown
+        return value
+
+    def print(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """`lt.debug.print`."""
+        found: list[Operand] = []
+        try:
+            template = self._template(args, found)
+        except _Unknown:
+            return self.refuse("what it prints cannot be followed")
+        self.records.append(Record("print", f"r{len(self.records)}", args=template, kwargs=kwargs))
+
+    def __enter__(self) -> Trace:
+        active.append(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        active.remove(self)
+
+
+class _Unknown(Exception):
+    """An argument that is neither an array nor plain."""
+
+
+class _Lent:
+    """Real arrays for one call."""
+
+    def __init__(self) -> None:
+        self.arrays: list[Any] = []
+
+    def lend(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is Tensor:
+            array = seen(value)
+            self.arrays.append(array)
+            return array
+        if issubclass(kind, Scalar):
+            return seen_scalar(value)
+        if kind is list or kind is tuple:
+            return kind([self.lend(x) for x in value])
+        if kind is dict:
+            return {k: self.lend(v) for k, v in value.items()}
+        return value
+
+
+def _generator(fn: Any, args: tuple[Any, ...]) -> Any:
+    """The random generator that a call draws from, or None."""
+    if args and isinstance(args[0], _GENERATORS):
+        return args[0]
+    own = getattr(fn, "__self__", None)
+    return own if isinstance(own, _GENERATORS) else None
+
+
+def _plain(value: Any) -> bool:
+    return all(type(x) in (bool, int, float, str, complex) or type(x) is list and _plain(x) for x in value)
+
+
+def _leaf_of(array: Any) -> Node:
+    return leaf(array, canonical(array.strides, array.shape, array.itemsize))

@@ -1,0 +1,44 @@
+"""Who watches a program run: a trace in progress is told what the program does with arrays and their values.
+
+`active` holds the traces, at most one a thread; the rooms above fill it (as `interpreter.on_execute`), and while it is
+empty a look at it is all that watching costs. A watcher has these methods:
+
+=================  ==============================================================================================
+realizing(nodes)   these are about to be computed
+failed()           computing them raised an exception
+truth(t)           ``bool(t)`` of a Tensor or lazy scalar; gives the answer
+looked(t)          a Tensor's values are read; gives the array
+scalar(s)          a lazy scalar's value is read; gives it
+gave(t)            a Tensor's memory is given out or replaced
+foreign()          memory of somebody else's is read
+writes(root)       a root is about to get another value
+eager(fn, ...)     NumPy runs ``fn(*args, **kwargs)`` now; gives the result, or `PASS` if that is not its business
+=================  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from typing import Any
+
+from ..hot import learn
+
+active: list[Any] = []
+learn(watchers=active)
+PASS: Any = object()
+"""What a watcher gives for a call that may go its usual way."""
+
+
+def mine() -> Any:
+    """This thread's watcher, or None."""
+    ident = get_ident()
+    for watcher in active:
+        if watcher.ident == ident:
+            return watcher
+    return None
+
+
+def eager(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], take: Any = None) -> Any:
+    """This thread's watcher's answer to a call that NumPy is about to run."""
+    watcher = mine()
+    return PASS if watcher is None else watcher.eager(fn, args, kwargs, take)

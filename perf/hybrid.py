@@ -1,0 +1,215 @@
+"""Compiled functions beside other compilers, all in one process, interleaved: `python perf/hybrid.py`.
+
+Rows of libraries that are not installed are left out. Times are the least of many rounds, in microseconds a call.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+
+import time  # noqa: E402
+
+import numpy as real  # noqa: E402
+
+import lazytensor as np  # noqa: E402
+from lazytensor import nn  # noqa: E402
+
+
+def least(calls, times, rounds):
+    """The least time of each, in microseconds."""
+    found = dict.fromkeys(calls, 1e12)
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            for _ in range(times):
+                call()
+            found[name] = min(found[name], (time.perf_counter() - start) / times * 1e6)
+    return found
+
+
+def show(title, found):
+    print(title)
+    own = found["lazytensor jit"]
+    for name, us in found.items():
+        print(f"  {name:24} {us:12.2f} us   {us / own:6.2f}")
+
+
+def peers():
+    """JAX and torch, if they are there."""
+    try:
+        import jax
+        import torch
+
+        torch.set_num_threads(1)
+        return jax, torch
+    except ImportError:
+        return None, None
+
+
+JAX, TORCH = peers()
+
+
+def network(batch):
+    net = nn.Sequential(nn.Dense(512, 256, rng=0), nn.ReLU(), nn.Dense(256, 128, rng=1), nn.ReLU(),
+                        nn.Dense(128, 2, rng=2))  # fmt: skip
+    arrays = [(m.weight.copy().numpy(), m.bias.copy().numpy()) for m in net.layers[::2]]
+    x = real.random.default_rng(0).normal(size=(batch, 512)).astype("f4")
+    own = np.array(x)
+
+    def plain(x):
+        for i, (w, b) in enumerate(arrays):
+            x = x @ w + b
+            if i < 2:
+                x = real.maximum(x, 0)
+        return x
+
+    compiled = np.jit(net.forward)
+    for _ in range(40):
+        compiled(own)
+    assert real.array_equal(compiled(own).numpy(), plain(x))
+    calls = {"NumPy": lambda: plain(x), "lazytensor lazy": lambda: net.forward(own).realize(),
+             "lazytensor jit": lambda: compiled(own)}  # fmt: skip
+    if JAX is not None:
+        calls |= _peer_networks(arrays, x)
+    show(f"512-256-128-2 network, float32, batch {batch}", least(calls, 100, 40))
+
+
+def _peer_networks(arrays, x):
+    weights = [(JAX.numpy.array(w), JAX.numpy.array(b)) for w, b in arrays]
+
+    @JAX.jit
+    def f(x):
+        for i, (w, b) in enumerate(weights):
+            x = x @ w + b
+            if i < 2:
+                x = JAX.numpy.maximum(x, 0)
+        return x
+
+    layers = []
+    for i, (w, b) in enumerate(arrays):
+        layers.append(TORCH.nn.Linear(*w.shape))
+        layers[-1].weight.data, layers[-1].bias.data = TORCH.tensor(w.T.copy()), TORCH.tensor(b)
+        layers += [TORCH.nn.ReLU()] if i < 2 else []
+    model = TORCH.jit.freeze(TORCH.jit.script(TORCH.nn.Sequential(*layers).eval()))
+    jx, tx = JAX.numpy.array(x), TORCH.tensor(x)
+
+    def torchscript():
+        with TORCH.no_grad():
+            return model(tx)
+
+    for _ in range(30):
+        torchscript()
+        f(jx).block_until_ready()
+    return {"TorchScript, frozen": torchscript, "JAX jit": lambda: f(jx).block_until_ready()}
+
+
+def twenty():
+    def f(np):
+        def g(x, y):
+            for _ in range(5):
+                x = x * y + 1.5
+                y = np.maximum(y - x, 0.25)
+            return x
+
+        return g
+
+    x, y = real.linspace(1, 2, 100), real.linspace(0.1, 0.2, 100)
+    a, b = np.array(x), np.array(y)
+    compiled, u, v = np.jit(f(np)), real.empty(100), real.empty(100)
+    for _ in range(40):
+        compiled(a, b)
+    multiply, add, subtract, maximum = real.multiply, real.add, real.subtract, real.maximum
+
+    def arithmetic():
+        p, q = x, y
+        for _ in range(5):
+            multiply(p, q, u), add(u, 1.5, u), subtract(q, u, v), maximum(v, 0.25, out=v)
+            p, q = u, v
+
+    calls = {"NumPy": lambda: f(real)(x, y), "NumPy, into memory": arithmetic, "lazytensor jit": lambda: compiled(a, b)}
+    if JAX is not None:
+        g = JAX.jit(f(JAX.numpy))
+        jx, jy = JAX.numpy.array(x), JAX.numpy.array(y)
+        calls["JAX jit"] = lambda: g(jx, jy).block_until_ready()
+    show("20 operations on 100 elements, float64", least(calls, 200, 60))
+
+
+def jacobi(dimensions, n, steps):
+    def one(a, b, steps):
+        for _ in range(steps):
+            b[1:-1] = 0.33333 * (a[:-2] + a[1:-1] + a[2:])
+            a[1:-1] = 0.33333 * (b[:-2] + b[1:-1] + b[2:])
+        return a
+
+    def two(a, b, steps):
+        for _ in range(steps):
+            b[1:-1, 1:-1] = 0.2 * (a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1])
+            a[1:-1, 1:-1] = 0.2 * (b[1:-1, 1:-1] + b[1:-1, :-2] + b[1:-1, 2:] + b[2:, 1:-1] + b[:-2, 1:-1])
+        return a
+
+    f = one if dimensions == 1 else two
+    rng = real.random.default_rng(0)
+    a, b = rng.random((n,) * dimensions), rng.random((n,) * dimensions)
+    compiled = np.jit(f)
+    start = time.perf_counter()
+    compiled(np.array(a), np.array(b), steps)
+    first = time.perf_counter() - start
+    for _ in range(5):
+        found = compiled(np.array(a), np.array(b), steps)
+    assert real.array_equal(found.numpy(), f(a.copy(), b.copy(), steps))
+    p, q = np.array(a), np.array(b)
+    u, v = a.copy(), b.copy()
+    calls = {"NumPy": lambda: f(u, v, steps), "lazytensor jit": lambda: compiled(p, q, steps)}
+    if JAX is not None:
+        calls["JAX fori_loop"] = _jax_jacobi(dimensions, a, b, steps)
+    show(f"Jacobi, {dimensions}-D, {n}, {steps} steps (first call {first:.2f} s)", least(calls, 2, 12))
+
+
+def _jax_jacobi(dimensions, a, b, steps):
+    def step(_, state):
+        a, b = state
+        if dimensions == 1:
+            b = b.at[1:-1].set(0.33333 * (a[:-2] + a[1:-1] + a[2:]))
+            return a.at[1:-1].set(0.33333 * (b[:-2] + b[1:-1] + b[2:])), b
+        b = b.at[1:-1, 1:-1].set(0.2 * (a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1]))
+        return a.at[1:-1, 1:-1].set(
+            0.2 * (b[1:-1, 1:-1] + b[1:-1, :-2] + b[1:-1, 2:] + b[2:, 1:-1] + b[:-2, 1:-1])), b  # fmt: skip
+
+    g = JAX.jit(lambda a, b: JAX.lax.fori_loop(0, steps, step, (a, b)))
+    x, y = JAX.numpy.array(a), JAX.numpy.array(b)
+    g(x, y)[0].block_until_ready()
+    return lambda: g(x, y)[0].block_until_ready()
+
+
+def triangular(n):
+    def lu(A):
+        for i in range(len(A)):
+            for j in range(i):
+                A[i, j] -= A[i, :j] @ A[:j, j]
+                A[i, j] /= A[j, j]
+            for j in range(i, len(A)):
+                A[i, j] -= A[i, :i] @ A[:i, j]
+        return A
+
+    start = real.random.default_rng(0).random((n, n)) + real.eye(n) * n
+    compiled = np.jit(lu)
+    begin = time.perf_counter()
+    compiled(np.array(start))
+    first = time.perf_counter() - begin
+    for _ in range(4):
+        found = compiled(np.array(start))
+    assert real.array_equal(found.numpy(), lu(start.copy()))
+    calls = {"NumPy": lambda: lu(start.copy()), "lazytensor jit": lambda: compiled(np.array(start))}
+    show(f"triangular double loop, N = {n} (first call {first:.2f} s)", least(calls, 1, 5))
+
+
+if __name__ == "__main__":
+    np.config(threads=1)  # as the others
+    network(1)
+    network(64)
+    twenty()
+    jacobi(1, 3200, 800)
+    jacobi(2, 150, 50)
+    triangular(60)

@@ -1,0 +1,61 @@
+"""Thousands of random functions, jitted, against NumPy: `python -m tests.fuzz_hybrid --programs 5000 --control 2000`.
+
+`--programs` are straight, `--control` have branches and loops that depend on values. Two thirds of the functions are
+left without the steps for which all of a function runs its Python, so that more of them are compiled. `--nodes` has all
+of them run as large arrays' programs do.
+"""
+
+import argparse
+import collections
+import importlib
+import sys
+import time
+import traceback
+
+from tests import program_jit
+
+
+def tried(seed, module, control):
+    """(what differs or None, the function or None, what was compiled)."""
+    make = program_jit.generate if seed % 3 == 0 else lambda s, c: program_jit.tamed(s, module, c)
+    function = make(seed, control)
+    if function is None:
+        return None, None, {}
+    found, f = program_jit.run(function, module)
+    return found, function, f.cache_info()
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz_hybrid", description=__doc__)
+    parser.add_argument("--programs", type=int, default=5000)
+    parser.add_argument("--control", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--nodes", action="store_true")
+    parser.add_argument("--show", type=int, default=5, help="how many failures to print")
+    options = parser.parse_args(arguments)
+    module = importlib.import_module("lazytensor")
+    if options.nodes:
+        importlib.import_module("lazytensor.hybrid.nodes").LARGE = 0
+    failures, start = [], time.monotonic()
+    for control, number in ((False, options.programs), (True, options.control)):
+        counts = collections.Counter()
+        for seed in range(options.seed, options.seed + number):
+            try:
+                found, function, info = tried(seed, module, control)
+            except Exception:
+                found, function, info = traceback.format_exc(), None, {}
+            counts["functions"] += bool(found or function)
+            counts["compiled"] += bool(info.get("compiled"))
+            counts["paths"] += info.get("paths", 0)
+            if found:
+                failures.append((seed, control))
+                if len(failures) <= options.show:
+                    print(function.report("lazytensor", found) if function else f"# seed {seed}: {found}", flush=True)
+        kind = "with branches and loops" if control else "straight"
+        print(f"{counts['functions']} functions {kind}, {counts['compiled']} of them compiled", dict(counts))
+    print(f"{len(failures)} differ: {failures[:20]}; {time.monotonic() - start:.0f} s")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

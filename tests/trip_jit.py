@@ -1,0 +1,911 @@
+"""Programs that trip compilers which trace: each gives, with its functions jitted, what it gives with NumPy.
+
+`jitted(np)` is `lt.jit`, and with NumPy a decorator that does nothing.
+"""
+
+import collections
+import dataclasses
+import time
+
+from tests.helpers import is_lazy
+
+
+def jitted(np, **options):
+    return (lambda f: np.jit(f, **options)) if hasattr(np, "jit") else (lambda f: f)
+
+
+def snapshots(values):
+    """Copies, so that later updates do not show."""
+    return [v.copy() if hasattr(v, "copy") else v for v in values]
+
+
+def captured_weight_updated(np):
+    """A weight that a function captures is an input: updates between calls, in place and by a new value, count."""
+    w = np.arange(6.0).reshape(2, 3)
+
+    @jitted(np)
+    def f(x):
+        return x @ w
+
+    x, found = np.ones((4, 2)), []
+    for i in range(6):
+        found.append(f(x + i))
+        w[i % 2] += 1
+        w *= 0.5
+    w = np.ones((2, 3)) * 7
+    return [*found, f(x), w]
+
+
+def static_arguments(np):
+    """Ints, lists, strings and None as arguments decide what the function does."""
+
+    @jitted(np)
+    def f(x, n, names, mode="a", extra=None):
+        for i in range(n):
+            x = x + i
+        y = x * len(names) if mode == "a" else x - len(names)
+        return y if extra is None else y + extra
+
+    x = np.arange(4.0)
+    calls = [(2, ["p"]), (3, ["p"]), (2, ["p", "q"]), (2, ["p"], "b"), (2, ["p"], "a", 1), (2, ["p"]), (True, ["p"])]
+    return [f(x + i, *args) for i in range(3) for args in calls]
+
+
+def shape_decides(np):
+    """A Python `if` on a shape, and a loop over it."""
+
+    @jitted(np)
+    def f(x):
+        if x.shape[0] > 3:
+            return x[:3] * 2
+        total = 0.0
+        for i in range(len(x)):
+            total = total + x[i]
+        return x + total
+
+    return [f(np.arange(float(n)) + k) for k in range(4) for n in (2, 5, 3, 2, 7)]
+
+
+def branch_flips(np):
+    """A branch on a value that goes the other way at the third call, and back."""
+
+    @jitted(np)
+    def f(x):
+        y = x * 2
+        if y.sum() > 10:
+            return y - 1
+        return y + 1
+
+    return [f(np.ones(3) * s) for s in (1, 1, 9, 1, 9, 1, 1, 9, 9, 9, 1)]
+
+
+def branch_after_write(np):
+    """The same after an in-place update, which must happen once."""
+    log = np.zeros(2)
+
+    @jitted(np)
+    def f(x):
+        log[0] += 1
+        x += 1
+        if x.max() > 5:
+            log[1] += 1
+            x *= 0
+        return x.sum()
+
+    x, found = np.arange(3.0), []
+    for _ in range(9):
+        found.append(float(f(x)))
+        found += snapshots([x, log])
+    return found
+
+
+def argument_in_place(np):
+    """`a += b`, `a[:] = ...` and a write to a part change the caller's array."""
+
+    @jitted(np)
+    def f(a, b):
+        a += b
+        a[1:] = a[:-1] * 2
+        b[:] = a + b
+        return a
+
+    a, b = np.arange(4.0), np.ones(4)
+    found = []
+    for _ in range(5):
+        r = f(a, b)
+        found += [r is a, *snapshots([a, b])]
+    return found
+
+
+def alias_then_not(np):
+    """One array passed twice, then two arrays: writes to one are seen through the other, or not."""
+
+    @jitted(np)
+    def f(a, b):
+        a[0] = 100
+        b *= 2
+        return a + b
+
+    found = []
+    for i in range(6):
+        x, y = np.arange(3.0) + i, np.arange(3.0)
+        found += [f(x, x), x.copy(), f(x, y), x, y]
+    return found
+
+
+def views_of_one_array(np):
+    """Overlapping views of one array as arguments."""
+
+    @jitted(np)
+    def f(a, b):
+        a += 1
+        return a * b
+
+    base, found = np.arange(8.0), []
+    for _ in range(6):
+        found += [f(base[:4], base[2:6]), f(base[:4], base[4:]), f(base[::2], base[1::2]), base.copy()]
+    return found
+
+
+def result_is_a_view(np):
+    """A result that is a view of an argument: writes to it reach the argument."""
+
+    @jitted(np)
+    def f(a):
+        a += 1
+        return a[1:], a.T, a
+
+    found = []
+    a = np.arange(4.0)
+    for _ in range(5):
+        part, turned, whole = f(a)
+        part[0] = -5
+        found += [part.copy(), turned.copy(), whole is a, part.base is a]
+    return found
+
+
+SCALE = 2.0
+
+
+class Holder:
+    """Something with an attribute."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def doubled(self, x):
+        return x * self.value * 2
+
+
+def bindings_rebound(np):
+    """A closure variable, a global, an attribute and a default, each bound anew between calls."""
+    global SCALE
+    factor, holder, found = 3.0, Holder(1.5), []
+
+    @jitted(np)
+    def closure(x):
+        return x * factor
+
+    @jitted(np)
+    def uses_global(x):
+        return x * SCALE
+
+    @jitted(np)
+    def attribute(x):
+        return holder.doubled(x) + holder.value
+
+    def plain(x, by=1.0):
+        return x + by
+
+    default = jitted(np)(plain)
+    x = np.arange(3.0)
+    for i in range(5):
+        found += [closure(x), uses_global(x), attribute(x), default(x)]
+        factor, SCALE, holder.value = factor + i, SCALE + 1, holder.value * 2
+        plain.__defaults__ = (10.0 * i,)
+    holder = Holder(-1.0)
+    found.append(attribute(x))
+    SCALE = 2.0
+    return found
+
+
+def helper_rebound(np):
+    """A helper function that is replaced, by name and by its code."""
+
+    def one(x):
+        return x + 1
+
+    def two(x):
+        return x * 2
+
+    helper, found = one, []
+
+    @jitted(np)
+    def f(x):
+        return helper(x)
+
+    for i in range(6):
+        found.append(f(np.arange(3.0)))
+        helper = two if i % 2 else one
+    one.__code__ = two.__code__
+    helper = one
+    return [*found, f(np.arange(3.0))]
+
+
+class Scaled:
+    """A class attribute that an instance may hide."""
+
+    factor = 2.0
+
+    def times(self, x):
+        return x * self.factor
+
+
+def attribute_hidden_and_made(np):
+    """An instance attribute that hides a class attribute, and attributes and globals that the call makes."""
+    scaled, fresh, found = Scaled(), Holder(0), []
+
+    @jitted(np)
+    def f(x):
+        return scaled.times(x)
+
+    @jitted(np)
+    def g(x):
+        fresh.made = x * 2
+        return x.sum()
+
+    for i in range(6):
+        x = np.arange(3.0) + i
+        found += [f(x), g(x), fresh.made]
+        if i == 2:
+            scaled.factor = 5.0
+        if i == 4:
+            del scaled.factor
+    return found
+
+
+def captured_and_argument_are_one(np):
+    """An array that the function captures is also its argument, whole or as a view; then it is not."""
+    w, other, found = np.arange(4.0), np.ones(4), []
+    part = w[1:]
+
+    @jitted(np)
+    def f(x):
+        w[0] += 1
+        x *= 2
+        return x + w, part + 1, x @ x
+
+    for given in (w, w, other, w, other, np.arange(4.0), w[:], w[:], other):
+        found += [*f(given), w.copy(), other.copy()]
+    return found
+
+
+def identity_of_arguments(np):
+    """`a is b` for two arguments."""
+
+    @jitted(np)
+    def f(a, b):
+        return a + 1 if a is b else a - b
+
+    x, y = np.ones(2), np.ones(2)
+    return [f(x, y), f(x, y), f(x, x), f(x, y), f(y, y), f(y, x)]
+
+
+def error_state_changed_inside(np):
+    """`seterr` inside stays in force."""
+
+    @jitted(np)
+    def f(x, how):
+        old = np.seterr(divide=how)
+        y = x + 1
+        return y, old["divide"]
+
+    before, found = np.geterr(), []
+    for how in ("ignore", "ignore", "warn", "ignore", "warn"):
+        found += [f(np.ones(2), how), np.geterr()["divide"]]
+    np.seterr(**before)
+    return found
+
+
+def sets_and_deques(np):
+    """A set whose elements change, and a deque to which the call appends."""
+    import collections
+
+    on, history, found = {"a"}, collections.deque(maxlen=3), []
+
+    @jitted(np)
+    def f(x):
+        if "a" in on:
+            x = x * 2
+        return x
+
+    @jitted(np)
+    def g(x):
+        history.append(len(history) + found[-1][0] * 0)
+        return x + len(history)
+
+    for i in range(6):
+        x = np.ones(2) * i
+        found += [f(x)]
+        found += [g(x)]
+        on.symmetric_difference_update({"a", "b"})
+    return found, len(history)
+
+
+def partial_functions(np):
+    """`functools.partial` with an array, replaced and updated."""
+    import functools
+
+    def base(w, x, by=1):
+        return w * x + by
+
+    w, found = np.arange(3.0), []
+    held = Holder(functools.partial(base, w, by=3))
+
+    @jitted(np)
+    def f(x):
+        return held.value(x)
+
+    for i in range(6):
+        found.append(f(np.ones(3) * i))
+        w += 1
+        if i == 3:
+            held.value = functools.partial(base, w * 0)
+    return found
+
+
+def copied_modules(np):
+    """A deep copy of an object with a jitted method has its own arrays."""
+    import copy
+
+    class Layer:
+        def __init__(self):
+            self.w = np.arange(3.0)
+
+        @jitted(np)
+        def __call__(self, x):
+            return x * self.w
+
+    one, found = Layer(), []
+    found += [one(np.ones(3)) for _ in range(4)]
+    two = copy.deepcopy(one)
+    two.w += 5
+    return [*found, *[layer(np.ones(3) * i) for i in range(4) for layer in (one, two)]]
+
+
+def nested_attributes(np):
+    """Attributes of attributes, lists and dicts of arrays, an element replaced."""
+    model = Holder(Holder([np.ones(3), {"w": np.arange(3.0)}]))
+    found = []
+
+    @jitted(np)
+    def f(x):
+        first, rest = model.value.value
+        return x * first + rest["w"]
+
+    for i in range(6):
+        found.append(f(np.arange(3.0)))
+        model.value.value[0] = model.value.value[0] + i
+        model.value.value[1]["w"] *= 2
+    return found
+
+
+def time_inside(np):
+    """`time()` inside: the compiled function would give the old one; the comparison at the second call finds out."""
+
+    @jitted(np)
+    def f(x):
+        return x * 0 + time.perf_counter()
+
+    found = []
+    with quiet(np):
+        for _ in range(4):
+            found.append(float(f(np.ones(2))[0]))
+    return found[0] < found[1] < found[2] < found[3]
+
+
+def list_length_inside(np):
+    """The length of a list that grows between calls."""
+    seen = []
+
+    @jitted(np)
+    def f(x):
+        return x + len(seen)
+
+    found = []
+    for i in range(6):
+        found.append(f(np.arange(2.0)))
+        seen.append(i)
+    return found
+
+
+def list_appended_inside(np):
+    """The function itself appends to a list."""
+    history = []
+
+    @jitted(np)
+    def f(x):
+        y = x.sum()
+        history.append(float(y))
+        return x + len(history)
+
+    found = [f(np.arange(3.0) + i) for i in range(6)]
+    return found, history
+
+
+def attribute_set_inside(np):
+    """The function itself sets an attribute."""
+    state = Holder(np.zeros(3))
+
+    @jitted(np)
+    def f(x):
+        state.value = state.value * 0.5 + x
+        return state.value.sum()
+
+    return [float(f(np.ones(3) * i)) for i in range(6)], state.value
+
+
+def random_draws(np):
+    """Draws go on where the last call left the stream, from a generator and from the global one."""
+    rng = np.random.default_rng(5)
+    np.random.seed(3)
+
+    @jitted(np)
+    def f(x):
+        return x + rng.normal(size=3) * np.random.random(3)
+
+    found = []
+    for i in range(9):
+        found.append(f(np.ones(3)))
+        if i == 4:
+            found.append(rng.random(2))
+    return [*found, rng.random(), np.random.random()]
+
+
+def draws_with_a_branch(np):
+    """A draw that decides how many more are drawn."""
+    rng = np.random.default_rng(1)
+
+    @jitted(np)
+    def f(x):
+        u = rng.random(2)
+        if u[0] > 0.5:
+            return x + rng.random(3)
+        return x * u[1]
+
+    return [f(np.ones(3)) for _ in range(20)], rng.random(2)
+
+
+def seeded_inside(np):
+    """A generator made inside gives the same numbers each time; `seed` inside sets the global one."""
+
+    @jitted(np)
+    def f(x):
+        np.random.seed(7)
+        return x + np.random.default_rng(3).random(2) + np.random.random(2)
+
+    return [f(np.zeros(2)) for _ in range(4)], np.random.random()
+
+
+def nested_jit(np):
+    """A jitted function that calls another."""
+
+    @jitted(np)
+    def inner(x, n):
+        return x * n + 1
+
+    @jitted(np)
+    def outer(x):
+        return inner(x, 2) + inner(x, 3)
+
+    return [outer(np.arange(3.0) + i) for i in range(5)], inner(np.ones(2), 4)
+
+
+def recursion(np):
+    """A jitted function that calls itself."""
+
+    @jitted(np)
+    def f(x, n):
+        return x if n == 0 else f(x, n - 1) * 2 + n
+
+    return [f(np.arange(3.0) + i, 4) for i in range(4)], f(np.ones(2), 1)
+
+
+def generators(np):
+    """A generator inside, and a jitted function that is one."""
+
+    @jitted(np)
+    def f(x):
+        def powers():
+            y = x
+            while True:
+                yield y
+                y = y * x
+
+        steps = powers()
+        return sum(next(steps) for _ in range(3))
+
+    @jitted(np)
+    def g(x):
+        for i in range(3):
+            yield x * i
+
+    return [f(np.arange(3.0) + i) for i in range(4)], [list(g(np.ones(2) * i)) for i in range(3)]
+
+
+def exception_in_the_middle(np):
+    """An exception that depends on values leaves exactly the updates before it."""
+
+    @jitted(np)
+    def f(a, m):
+        a += 1
+        b = np.linalg.inv(m)
+        a *= 2
+        return b @ a
+
+    a, found = np.zeros(2), []
+    for i in range(8):
+        m = np.eye(2) * (i % 3)
+        try:
+            found.append(f(a, m))
+        except np.linalg.LinAlgError as error:
+            found.append(type(error).__name__)
+        found.append(a.copy())
+    return found
+
+
+def exception_caught_inside(np):
+    """An exception that depends on values and that the function itself catches."""
+
+    @jitted(np)
+    def f(m):
+        try:
+            return np.linalg.inv(m)
+        except np.linalg.LinAlgError:
+            return m * 0 - 1
+
+    @jitted(np)
+    def g(x):
+        with np.errstate(all="raise"):
+            try:
+                return 1 / x
+            except FloatingPointError:
+                return x - 1
+
+    found = []
+    for i in (0, 1, 0, 2, 3, 0, 1):
+        found += [f(np.eye(2) * i), g(np.ones(2) * i)]
+    for i in (1, 0, 2, 1, 0):
+        found += [f(np.eye(3) * i), g(np.ones(3) * i)]
+    return found
+
+
+def assertions(np):
+    """`assert` on a value, and a ValueError of the function's own."""
+
+    @jitted(np)
+    def f(x):
+        assert x.min() >= 0, "negative"
+        if x.max() > 5:
+            raise ValueError("too large")
+        return x.sum()
+
+    found = []
+    for s in (1, 2, -1, 9, 1, -1, 9, 2):
+        try:
+            found.append(float(f(np.ones(2) * s)))
+        except (AssertionError, ValueError) as error:
+            found.append(str(error))
+    return found
+
+
+def reader_before_a_write(np):
+    """An expression built before a jitted write keeps the old values."""
+
+    @jitted(np)
+    def f(a):
+        a *= 10
+        return a + 1
+
+    a, found = np.arange(3.0), []
+    for _ in range(5):
+        early = a + 0.5
+        late = f(a)
+        found += [early, late, a.copy()]
+    return found
+
+
+def loop_with_decay(np):
+    """`dt *= 0.5` in a loop, on a Python float."""
+
+    @jitted(np)
+    def f(x):
+        dt = 1.0
+        for _ in range(6):
+            x = x + dt * x
+            dt *= 0.5
+        return x
+
+    return [f(np.arange(3.0) + i) for i in range(4)]
+
+
+def loop_with_a_special_step(np):
+    """`if i == 5` in a loop."""
+
+    @jitted(np)
+    def f(x):
+        for i in range(8):
+            x = x * 2 if i == 5 else x + i
+        return x
+
+    return [f(np.arange(3.0) + i) for i in range(4)]
+
+
+def loop_with_append(np):
+    """A loop that appends to a local list."""
+
+    @jitted(np)
+    def f(x):
+        rows = []
+        for i in range(5):
+            x = np.sin(x + i)
+            rows.append(x)
+        return np.stack(rows), rows[-1], rows
+
+    return [f(np.arange(3.0) + i) for i in range(4)]
+
+
+def while_on_a_value(np):
+    """`while` on a value: another number of turns at each call."""
+
+    @jitted(np)
+    def f(x):
+        turns = 0
+        while x.max() > 1:
+            x = x / 2
+            turns += 1
+        return x, turns
+
+    return [f(np.arange(4.0) * s) for s in (1, 8, 1, 100, 8, 3, 1, 0, 0, 1000)]
+
+
+def min_and_max_of_values(np):
+    """Python's `min`, `max`, `sorted` and chained comparisons on elements."""
+
+    @jitted(np)
+    def f(x):
+        low, high = min(x[0], x[1], x[2]), max(x)
+        return low, high, sorted([x[0], x[2]])[0], 0 < x[1] < high
+
+    return [f(np.array(v)) for v in ([1.0, 2, 3], [3.0, 2, 1], [1.0, 2, 3], [2.0, 9, 1], [0.0, 0, 0])]
+
+
+def value_used_by_python(np):
+    """`.item()`, `float()` and `int()`: the value is Python's, another at each call."""
+
+    @jitted(np)
+    def f(x):
+        n = int(x[0])
+        return np.zeros(n) + x.sum().item(), float(x.mean()) * 2
+
+    return [f(np.ones(3) * s) for s in (1, 2, 2, 3, 1, 4, 5, 6, 7, 8, 9, 10, 11)]
+
+
+def size_from_a_value(np):
+    """A mask gives an array of another length at each call."""
+
+    @jitted(np)
+    def f(x):
+        kept = x[x > 1]
+        return kept * 2, len(kept), np.unique(x)
+
+    return [f(np.array(v)) for v in ([0.0, 2, 3], [0.0, 2, 3], [5.0, 2, 3], [0.0, 0, 0], [2.0, 2, 0], [0.0, 2, 3])]
+
+
+def elements_read_and_written(np):
+    """Elements in loops: `A[i, j] -= A[i, :j] @ A[:j, j]`."""
+
+    @jitted(np)
+    def lu(A):
+        n = A.shape[0]
+        for i in range(n):
+            for j in range(i):
+                A[i, j] -= A[i, :j] @ A[:j, j]
+                A[i, j] /= A[j, j]
+            for j in range(i, n):
+                A[i, j] -= A[i, :i] @ A[:i, j]
+        return A
+
+    found = []
+    for k in range(4):
+        A = np.arange(25.0).reshape(5, 5) % 7 + np.eye(5) * (20 + k)
+        lu(A)
+        found.append(A)
+    return found
+
+
+Point = collections.namedtuple("Point", "x y")
+
+
+@dataclasses.dataclass
+class Pair:
+    """Two arrays."""
+
+    left: object
+    right: object
+
+
+def containers(np):
+    """Dicts, lists, tuples, named tuples and dataclasses in and out."""
+
+    @jitted(np)
+    def f(d, p, q):
+        return {"s": d["a"] + d["b"][0], "p": Point(p.x * 2, p.y)}, [q.left, (q.right + 1,)], Pair(p.x, q.left - 1)
+
+    found = []
+    for i in range(5):
+        x = np.arange(3.0) + i
+        d, p = {"a": x, "b": [x * 2, 5]}, Point(x, "name")
+        result = f(d, p, Pair(x + 1, x + 2))
+        found += [result[0], result[1], result[2].left, result[2].right, result[1][0] is d["a"]]
+    return found
+
+
+def same_object_twice_in_the_result(np):
+    """One array in two places of a result is one array."""
+
+    @jitted(np)
+    def f(x):
+        y = x + 1
+        return y, [y], y[1:]
+
+    found = []
+    for i in range(5):
+        a, (b,), c = f(np.arange(3.0) + i)
+        a[1] = 50
+        found += [a is b, a, c]
+    return found
+
+
+def methods(np):
+    """A jitted method, on two objects, whose attributes change."""
+
+    class Layer:
+        def __init__(self, w):
+            self.w, self.on = w, True
+
+        @jitted(np)
+        def __call__(self, x):
+            return x @ self.w if self.on else x
+
+    a, b, found = Layer(np.eye(3)), Layer(np.ones((3, 3))), []
+    for i in range(5):
+        x = np.arange(3.0) + i
+        found += [a(x), b(x)]
+        a.w = a.w * 2
+        b.on = not b.on
+    return found
+
+
+def dtypes_change(np):
+    """The same function on other dtypes, ranks and layouts."""
+
+    @jitted(np)
+    def f(x):
+        return x * 2 + x.sum(axis=0)
+
+    x = np.arange(6)
+    kinds = [x, x * 1.0, x.reshape(2, 3), x.astype("f4"), x.reshape(2, 3).T, (x * 1j), x[::2], x > 2, x[:1], x[:0]]
+    return [f(k) for _ in range(4) for k in kinds]
+
+
+def scalars_in_and_out(np):
+    """Lazy scalars and elements as arguments and results."""
+
+    @jitted(np)
+    def f(s, x):
+        return s * 2, x * s, x[0], x.sum() - s
+
+    found = []
+    for i in range(5):
+        x = np.arange(3.0) + i
+        found.append(f(x.sum(), x))
+        found.append(f(x[1], x))
+    return found
+
+
+def error_states(np):
+    """`errstate` inside and outside: warnings that are raised come from the Python."""
+
+    @jitted(np)
+    def f(x):
+        with np.errstate(divide="ignore"):
+            y = 1 / x
+        return np.log(y)
+
+    found = []
+    for s in (1.0, 2.0, 0.0, 1.0, 0.0):
+        with np.errstate(all="ignore"):
+            found.append(f(np.ones(2) * s))
+        with np.errstate(invalid="raise"):
+            try:
+                found.append(f(-np.ones(2) * s))
+            except FloatingPointError:
+                found.append("raised")
+    return found
+
+
+def statistics_and_decompositions(np):
+    """Functions that NumPy runs at once: sorting, inverses, unique values, means over axes."""
+
+    @jitted(np)
+    def f(m):
+        q, r = np.linalg.qr(m)
+        values = np.linalg.svd(m, compute_uv=False)
+        return q @ r, values, np.sort(m, axis=0), np.median(m), m.mean(axis=1), np.linalg.solve(m, m[0]), np.argsort(m)
+
+    return [f(np.arange(9.0).reshape(3, 3) % 5 + np.eye(3) * (i + 2)) for i in range(6)]
+
+
+def index_arrays(np):
+    """Index arrays as arguments and constants, read and written."""
+
+    @jitted(np)
+    def f(x, at):
+        y = x[at] + x[[0, 1]][:1]
+        x[at] = -1
+        x[np.array([2])] = 7
+        return y, np.take(x, at)
+
+    found = []
+    for i in range(6):
+        x = np.arange(6.0)
+        at = np.array([i % 6, (i + 2) % 6])
+        found += [f(x, at), x]
+    try:
+        f(np.arange(6.0), np.array([1, 9]))
+    except IndexError as error:
+        found.append(type(error).__name__)
+    return found
+
+
+def constants_given_away(np):
+    """An array made of nothing inside is new at every call."""
+
+    @jitted(np)
+    def f(n):
+        a = np.zeros(3)
+        a[0] = 1
+        return a, np.arange(3), a[1:]
+
+    found = []
+    for _ in range(5):
+        a, b, c = f(3)
+        a += 5
+        b[:] = 9
+        found += [a, b, c, f(3)]
+    return found
+
+
+def quiet(np):
+    """No warnings of ours; with NumPy there are none."""
+    import warnings
+
+    context = warnings.catch_warnings()
+
+    class Quiet:
+        def __enter__(self):
+            context.__enter__()
+            if hasattr(np, "jit"):
+                warnings.simplefilter("ignore", np.errors.HybridWarning)
+
+        def __exit__(self, *exc):
+            context.__exit__(*exc)
+
+    return Quiet()
+
+
+PROGRAMS = [f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == __name__
+            and getattr(f, "__code__", None) and f.__code__.co_varnames[:f.__code__.co_argcount] == ("np",)
+            and f.__name__ not in ("jitted", "quiet")]  # fmt: skip
+__all__ = ["PROGRAMS", "is_lazy"]
