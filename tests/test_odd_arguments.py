@@ -3,7 +3,7 @@
 import numpy as real
 import pytest
 
-from tests.helpers import check_same
+from tests.helpers import check_same, module_under_test, same_bits
 
 # a: text; d: dates; r: records; i: small integers; f: float16; e: empty; x: a matrix of floats; q: in Fortran order
 SOURCES = {
@@ -68,3 +68,15 @@ def test_result_or_words_are_numpys(row, pending):
                    f"{', '.join(f'{name}.copy({chr(75)!r})' for name in names)})", {"real": real})
     with real.errstate(all="ignore"):
         check_same(program, *[SOURCES[name] for name in names], messages=True)
+
+
+@pytest.mark.parametrize("product", ["tensordot(a, b, 1)", "dot(a, b)", "inner(a, b.T)", "matmul(a, b)", "vdot(a, b.T)",
+                                     "einsum('ij,jk', a, b)", "linalg.multi_dot([a, b, b.T])", "linalg.matmul(a, b)"])
+def test_the_memory_of_a_real_array_stays_one_in_products(product):
+    """BLAS takes another routine for the product of an array and its own transpose."""
+    np, rng = module_under_test(), real.random.default_rng(0)
+    for _ in range(30):
+        n, m = rng.integers(2, 9, 2)
+        r = rng.normal(size=(n, m)) + 1j * rng.normal(size=(n, m))
+        expected, found = [eval(f"M.{product}", {"M": M, "a": M.asarray(r.T), "b": r}) for M in (real, np)]
+        assert same_bits(real.asarray(expected), real.asarray(found))

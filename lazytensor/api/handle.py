@@ -122,7 +122,7 @@ _answers: dict[str, Any] = {}
 
 
 def _class_in(scope: dict[str, Any]) -> Any:
-    """What a Tensor's `__class__` is in a module, by its namespace; if that has NumPy and not lazytensor, NumPy's.
+    """What a Tensor's `__class__` is in a module, by its namespace: NumPy's if that has NumPy and nothing of ours.
 
     So `isinstance(t, numpy.ndarray)` holds in libraries, which then do with anything like an array.
     """
@@ -132,7 +132,8 @@ def _class_in(scope: dict[str, Any]) -> Any:
         answer = _CLASS_IN[max(known, key=len)] or Tensor
     else:
         held = {id(value) for value in list(scope.values())}
-        ours = Tensor, sys.modules[Tensor.__module__]
+        home = sys.modules[Tensor.__module__]
+        ours = [home, Tensor, *[x for name, x in vars(home).items() if callable(x) and getattr(np, name, x) is not x]]
         answer = _ndarray if held & {id(np), id(_ndarray)} and held.isdisjoint(map(id, ours)) else Tensor
     if name != "__main__" or answer is Tensor:  # a session may import lazytensor later
         _answers[name] = answer

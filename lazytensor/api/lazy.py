@@ -65,6 +65,7 @@ class Rule:
     flags : str
         ``halves``: lengths may be halved. ``free``: integer arguments may be of any size. ``moves``: any dtype but
         objects will do. ``strict``: a list is no array. ``vast``: 600 is a length at which NumPy takes another way.
+        ``whole``: a product, of which a real array is no operand, for it may be the memory of another (BLAS looks).
     check : callable or None
         ``check(given)``, given the arguments by name: whether the call may wait.
 
@@ -74,7 +75,7 @@ class Rule:
     """
 
     __slots__ = ("fn", "name", "names", "arrays", "many", "deep", "looked", "needed", "op", "into", "check", "halves",
-                 "free", "moves", "strict", "variadic", "breaks", "known", "shaped")
+                 "free", "moves", "strict", "whole", "variadic", "breaks", "known", "shaped")
 
     def __init__(self, fn: Any, name: str, arrays: str, flags: str = "", check: Any = None,
                  names: tuple[str, ...] | None = None) -> None:
@@ -94,7 +95,7 @@ class Rule:
         self.op = _registered(name, runner(fn))
         self.into: Operation | None = None
         self.halves, self.free, self.moves = "halves" in flags, "free" in flags, "moves" in flags
-        self.strict = "strict" in flags
+        self.strict, self.whole = "strict" in flags, "whole" in flags
         self.breaks = (600,) if "vast" in flags else ()
         self.known: dict[Any, Any] = {}
         self.shaped: dict[Any, Any] = {}
@@ -201,6 +202,8 @@ class Rule:
         if kind is Tensor:
             node = read(value)
         elif kind is _ndarray:
+            if self.whole:
+                raise NotArray
             node = taken_in(value)
         elif issubclass(kind, Scalar):
             node = value._node
@@ -310,7 +313,8 @@ def of_ufunc(ufunc: Any, method: str) -> Rule:
     if rule is None:
         if method == "__call__":
             names = tuple([f"x{i}" for i in range(ufunc.nin)])
-            rule = Rule(ufunc, f"{ufunc.__name__} as a call", " ".join(names), names=names)
+            rule = Rule(ufunc, f"{ufunc.__name__} as a call", " ".join(names), "whole" if ufunc.signature else "",
+                        names=names)
         else:
             arrays, all_of_them = _METHODS[method]
             rule = Rule(getattr(ufunc, method), f"{ufunc.__name__}.{method}", arrays, "free",

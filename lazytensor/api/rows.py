@@ -248,15 +248,16 @@ TABLE: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("sinc", "i0", "fix", "isposinf", "isneginf", "iscomplex", "isreal"), ("x",)),
     "angle": ("z",), "isclose": ("a b rtol atol",), "round": ("a", "free"), "around": ("a", "free"),
     # products
-    **dict.fromkeys(("inner", "vdot", "outer", "kron", "tensordot", "cross"), ("a b",)),
-    "trace": ("a", "free"), "einsum": ("operands", "strict free"), "dot": ("a b",),
+    **dict.fromkeys(("outer", "kron", "cross"), ("a b",)),
+    **dict.fromkeys(("inner", "vdot", "tensordot", "dot"), ("a b", "whole")),
+    "trace": ("a", "free"), "einsum": ("operands", "strict free whole"),
     # linear algebra that cannot fail
     "linalg.norm": ("x", "", _check_norm), "linalg.matrix_norm": ("x", "", _check_matrix_norm),
     **dict.fromkeys(("linalg.vector_norm", "linalg.trace"), ("x",)),
     **dict.fromkeys(("linalg.det", "linalg.slogdet"), ("a",)), "linalg.matrix_power": ("a", "", _check_power),
-    "linalg.multi_dot": ("[arrays]",), "linalg.qr": ("a",),
-    **dict.fromkeys(("linalg.outer", "linalg.cross", "linalg.tensordot", "linalg.vecdot", "linalg.matmul"),
-                    ("x1 x2",)),
+    "linalg.multi_dot": ("[arrays]", "whole"), "linalg.qr": ("a",),
+    **dict.fromkeys(("linalg.outer", "linalg.cross"), ("x1 x2",)),
+    **dict.fromkeys(("linalg.tensordot", "linalg.vecdot", "linalg.matmul"), ("x1 x2", "whole")),
     # Fourier transforms
     **{f"fft.{name}": row for name, row in _FFT.items()},
     **dict.fromkeys(("fft.fftshift", "fft.ifftshift"), ("x", "moves")),

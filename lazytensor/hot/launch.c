@@ -245,7 +245,7 @@ static int is_llvm(PyObject *engine) {
 /* Whether a result is so large that it may be written over an operand, which is for Python to look at. */
 static int may_go_over(PyObject *record, PyObject *bound) {
     PyObject *outputs = slot_or_none(bound, L.outputs);
-    if (PyLong_AsLong(slot_or_none(record, R.over)) < 0)
+    if (slot_or_none(record, R.over) == Py_None)
         return 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(outputs); i++)
         if (PyTuple_GET_ITEM(PyList_GET_ITEM(outputs, i), 1) == Py_True)
