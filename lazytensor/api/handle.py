@@ -118,7 +118,8 @@ what it does not know for what its `__array__` gives. einops has NumPy in an obj
 like an array, but makes arrays of NumPy's scalars. scikit-learn keeps the labels of NumPy's arrays aside, sorted; by
 the array API, `unique_values` need not sort.
 """
-_answers: dict[str, Any] = {}
+_answers: dict[tuple[str, int], Any] = {}
+"""What `_class_in` said, by a module's name and how many names it has: a session may import lazytensor later."""
 
 
 def _class_in(scope: dict[str, Any]) -> Any:
@@ -132,12 +133,21 @@ def _class_in(scope: dict[str, Any]) -> Any:
         answer = _CLASS_IN[max(known, key=len)] or Tensor
     else:
         held = {id(value) for value in list(scope.values())}
-        home = sys.modules[Tensor.__module__]
-        ours = [home, Tensor, *[x for name, x in vars(home).items() if callable(x) and getattr(np, name, x) is not x]]
-        answer = _ndarray if held & {id(np), id(_ndarray)} and held.isdisjoint(map(id, ours)) else Tensor
-    if name != "__main__" or answer is Tensor:  # a session may import lazytensor later
-        _answers[name] = answer
+        answer = _ndarray if held & {id(np), id(_ndarray)} and held.isdisjoint(_ours()) else Tensor
+    if len(_answers) >= _MOST_ANSWERS:
+        _answers.clear()
+    _answers[name, len(scope)] = answer
     return answer
+
+
+_MOST_ANSWERS = 1 << 14
+
+
+def _ours() -> set[int]:
+    """The identities of the package and of what it has besides NumPy's own."""
+    home = sys.modules[Tensor.__module__]
+    return {id(home), id(Tensor), *[id(x) for name, x in list(vars(home).items())
+                                    if callable(x) and getattr(np, name, x) is not x]}
 
 
 class Tensor(metaclass=_ArrayType):
@@ -163,7 +173,7 @@ class Tensor(metaclass=_ArrayType):
     def __class__(self) -> Any:
         """This class; in modules that know NumPy alone, NumPy's: see `_class_in`."""
         scope = sys._getframe(1).f_globals
-        return _answers.get(scope.get("__name__", "")) or _class_in(scope)
+        return _answers.get((scope.get("__name__", ""), len(scope))) or _class_in(scope)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         return wrap(_ndarray.__new__(_ndarray, *[unwrapped(a) for a in args],
