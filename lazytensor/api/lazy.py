@@ -8,7 +8,7 @@ NumPy's. `sampling` finds the geometry. Whatever is not as a row expects runs wh
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..ir.operation import Operation, register
 from . import sampling
 from .build import GATHERERS, NotArray, concern, record, taken_in, users_frame
 from .forms import Together, frozen, largest, runner, scalars_of, thawed, writer
-from .handle import Tensor, read, tensor, writing_of
+from .handle import Tensor, read, root_of, tensor, writing_of
 from .inplace import change
 from .rows import TABLE, check_reduceat
 from .scalar import Scalar, scalar
@@ -65,7 +65,7 @@ class Rule:
     flags : str
         ``halves``: lengths may be halved. ``free``: integer arguments may be of any size. ``moves``: any dtype but
         objects will do. ``strict``: a list is no array. ``vast``: 600 is a length at which NumPy takes another way.
-        ``whole``: a product, of which a real array is no operand, for it may be the memory of another (BLAS looks).
+        ``whole``: a product, which NumPy computes by another routine where two operands are one memory.
     check : callable or None
         ``check(given)``, given the arguments by name: whether the call may wait.
 
@@ -106,6 +106,8 @@ class Rule:
     def pending(self, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Any:
         """The pending result of ``fn(*args, **kwargs)``, or `NOW` if NumPy must run now."""
         if not concern(args) and not (kwargs and concern(kwargs.values())):
+            return NOW
+        if self.whole and _may_be_one((*args, *kwargs.values())):
             return NOW
         found = self.expected(args, kwargs)
         if found is None:
@@ -202,8 +204,6 @@ class Rule:
         if kind is Tensor:
             node = read(value)
         elif kind is _ndarray:
-            if self.whole:
-                raise NotArray
             node = taken_in(value)
         elif issubclass(kind, Scalar):
             node = value._node
@@ -321,6 +321,14 @@ def of_ufunc(ufunc: Any, method: str) -> Rule:
                         check_reduceat if method == "reduceat" else None, tuple(all_of_them.split()))
         _of_ufuncs[ufunc, method] = rule
     return rule
+
+
+def _may_be_one(values: Iterable[Any]) -> bool:
+    """Whether a real array is among the values beside a Tensor that shares memory with the outside: it may be that
+    memory, which a copy would not be."""
+    parts = [x for value in values for x in (value if type(value) in (list, tuple) else (value,))]
+    return any(type(x) is _ndarray for x in parts) and any(
+        type(x) is Tensor and root_of(x)._state is not None for x in parts)
 
 
 def _fitting(found: Any, target: Any) -> Any:
