@@ -193,3 +193,16 @@ def test_h5py_behind_it():
     data[lt.array([1, 3])] = lt.array([7.0, 8.0]) + 0
     data[lt.arange(6) > 4] = (lt.arange(3.0)).sum()
     assert data[:].tolist() == [0, 7, 4, 8, 8, 3]
+
+
+def test_what_looks_up_names_where_it_is_called():
+    frame, limit = pd.DataFrame({"a": lt.arange(3.0)}), 0.5
+    assert len(frame.query("a > @limit")) == 2 and pd.eval("limit + 1") == limit + 1
+    assert frame.eval("a + @limit").tolist() == [0.5, 1.5, 2.5]
+
+
+def test_pandas_warns_at_the_users_line():
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        pd.to_datetime(["13/01/2020"]); line = sys._getframe().f_lineno  # noqa: E702
+    assert [(w.filename, w.lineno) for w in found] == [(__file__, line)]

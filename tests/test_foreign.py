@@ -264,3 +264,15 @@ def test_the_base_of_a_flat_iterator_is_the_array():
         return x.flat.base is x, flat.base.shape, flat.base.base is x, list(flat)
 
     check_same(program)
+
+
+def test_sqlite_takes_lazy_scalars_as_numpys():
+    import sqlite3
+
+    np = module_under_test()
+    connection = sqlite3.connect(":memory:")
+    for dtype in ("f8", "f4", "i8", "?"):
+        rows = [connection.execute("select typeof(?), ?", (s, s)).fetchall()
+                for s in (m.ones(2, dtype).max() for m in (np, real))]
+        assert rows[0] == rows[1], dtype
+    connection.close()

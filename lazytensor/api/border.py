@@ -34,9 +34,11 @@ class Border(NamedTuple):
     names: frozenset[str] = frozenset()
     untouched: frozenset[str] = frozenset()
     calls_back: bool = False
+    counts: bool = False
 
 
-_PIPE = frozenset(("pipe",))
+_UNWRAPPED = frozenset(("pipe", "query", "eval"))
+"""What hands its arguments on, and what looks up names in the frame of whoever calls it."""
 BORDERS: dict[str, Border] = {
     "pandas": Border(
         ("pandas", "pandas.api.extensions", "pandas.api.indexers", "pandas.api.typing", "pandas.arrays",
@@ -45,8 +47,8 @@ BORDERS: dict[str, Border] = {
          "pandas.core.indexing", "pandas.core.resample", "pandas.core.strings.accessor", "pandas.core.window",
          "pandas.plotting"),
         ("pandas", "pandas.api.types", "pandas.api.indexers", "pandas.plotting", "pandas.testing"),
-        untouched=_PIPE, calls_back=True),
-    "pandas.io.formats.style": Border(("pandas.io.formats.style",), untouched=_PIPE, calls_back=True),
+        untouched=_UNWRAPPED, calls_back=True, counts=True),
+    "pandas.io.formats.style": Border(("pandas.io.formats.style",), untouched=_UNWRAPPED, calls_back=True, counts=True),
     "h5py": Border(("h5py",), ("h5py",)),
     "torch": Border((), ("torch",), frozenset(("asarray", "from_numpy"))),
 }
@@ -74,7 +76,7 @@ class Library:
 
     def wrapped(self, fn: Any) -> Any:
         """The function with the border around it."""
-        return crossing(fn, self.modules, self.folder, self.border.calls_back)
+        return crossing(fn, self.modules, self.folder, self.border.calls_back, self.border.counts)
 
     def open_class(self, kind: type) -> None:
         """Puts the border around the methods that a class itself defines."""
@@ -108,7 +110,8 @@ class Library:
     def open_functions(self, module: types.ModuleType) -> None:
         """Puts the border around the public functions of a namespace, there and where they were defined."""
         for name, value in list(vars(module).items()):
-            if name.startswith("_") or not (_is_function(value) or type(value) is types.BuiltinFunctionType):
+            if name.startswith("_") or name in self.border.untouched or not (
+                    _is_function(value) or type(value) is types.BuiltinFunctionType):
                 continue
             if not (name in self.border.names if self.border.names else self.has(value.__module__)):
                 continue

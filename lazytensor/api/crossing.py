@@ -119,12 +119,13 @@ def make(_fn, _inside, _frame, _real, _back, _engines):
         return _fn({crossing})
     return function
 """
-_MARK = "<frozen importlib._bootstrap>"
+_MARK, _COUNTED = "<frozen importlib._bootstrap>", "<lazytensor border>"
 _ENGINES = (None, "python", "cython")
 """Of pandas's parameter `engine`; any other compiles the function that it is given, which must be the program's."""
 
 
-def crossing(fn: Callable[..., Any], inside: set[str], folder: str, calls_back: bool) -> Callable[..., Any]:
+def crossing(fn: Callable[..., Any], inside: set[str], folder: str, calls_back: bool,
+             counts: bool = False) -> Callable[..., Any]:
     """A library's function that gets real arguments when it is called from outside of the library.
 
     Parameters
@@ -139,19 +140,21 @@ def crossing(fn: Callable[..., Any], inside: set[str], folder: str, calls_back: 
         which it knows by the file name of the code.)
     calls_back : bool
         Whether functions among the arguments are to give real results.
+    counts : bool
+        Whether the library counts its own frames, by their files, to find the user's: then Python counts them, too.
     """
     code = fn.__code__ if type(fn) is types.FunctionType else None
     fixed = code is not None and not code.co_flags & 12 and not any(n.startswith("_") for n in code.co_varnames[:8])
     function = _fixed(fn, code, inside, calls_back) if fixed else _any(fn, inside, calls_back)
     function.__code__ = function.__code__.replace(
-        co_filename=f"{folder}/{_MARK} {__file__}", co_name=fn.__name__)
+        co_filename=f"{folder}/{_COUNTED if counts else _MARK} {__file__}", co_name=fn.__name__)
     return functools.update_wrapper(function, fn)
 
 
 def is_crossing(fn: Any) -> bool:
     """Whether a function is one that `crossing` has made."""
     code = getattr(fn, "__code__", None)
-    return type(code) is types.CodeType and _MARK in code.co_filename
+    return type(code) is types.CodeType and (_MARK in code.co_filename or _COUNTED in code.co_filename)
 
 
 def _any(fn: Callable[..., Any], inside: set[str], calls_back: bool) -> Any:

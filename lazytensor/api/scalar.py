@@ -105,6 +105,10 @@ class Scalar(metaclass=_ScalarType):
     def __bytes__(self) -> bytes:
         return bytes(value_of(self))
 
+    def __conform__(self, protocol: Any) -> Any:
+        """What sqlite3 is to take in its stead: NumPy's scalar."""
+        return value_of(self)
+
     __iter__ = None
 
     def __format__(self, spec: str) -> str:
