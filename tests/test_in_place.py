@@ -115,7 +115,7 @@ SCRIPT = """
 import warnings, sys
 import numpy, NAME as np
 if np is not numpy:
-    np.config(plan_after=1, compile_after=0)
+    np.config(engine="llvm", plan_after=1, compile_after=0)
     from lazytensor.run import in_place
     raised, run = [], in_place.run
     in_place.run = lambda *args: (raised.append(run(*args)), raised[-1])[1]
