@@ -590,47 +590,44 @@ static int how_far_up(PyObject *const *args, Py_ssize_t count, Py_ssize_t usual)
     return count > usual ? (int)PyLong_AsLong(args[usual]) : 1;
 }
 
+/* What was done quickly, an error, or else what the Python function does. */
+static PyObject *or_slow(PyObject *result, Method *method, PyObject *const *args, size_t nargsf, PyObject *names) {
+    return result != NULL || PyErr_Occurred() ? result : PyObject_Vectorcall(method->slow, args, nargsf, names);
+}
+
 static PyObject *binary_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Method *method = (Method *)self;
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
-    if (names == NULL && (count == 2 || count == 3)) {
-        PyObject *result = quick_binary(method, args[0], args[1], how_far_up(args, count, 2));
-        if (result != NULL || PyErr_Occurred())
-            return result;
-    }
-    return PyObject_Vectorcall(method->slow, args, nargsf, names);
+    PyObject *result = NULL;
+    if (names == NULL && (count == 2 || count == 3))
+        result = quick_binary(method, args[0], args[1], how_far_up(args, count, 2));
+    return or_slow(result, method, args, nargsf, names);
 }
 
 static PyObject *unary_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Method *method = (Method *)self;
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
-    if (names == NULL && (count == 1 || count == 2)) {
-        PyObject *result = quick_unary(method, args[0], how_far_up(args, count, 1));
-        if (result != NULL || PyErr_Occurred())
-            return result;
-    }
-    return PyObject_Vectorcall(method->slow, args, nargsf, names);
+    PyObject *result = NULL;
+    if (names == NULL && (count == 1 || count == 2))
+        result = quick_unary(method, args[0], how_far_up(args, count, 1));
+    return or_slow(result, method, args, nargsf, names);
 }
 
 static PyObject *scalar_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Method *method = (Method *)self;
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
-    if (names == NULL && (count == 1 || count == 2) && !watched()) {
-        PyObject *result = quick_scalar(method, args[0], count == 2 ? args[1] : NULL);
-        if (result != NULL || PyErr_Occurred())
-            return result;
-    }
-    return PyObject_Vectorcall(method->slow, args, nargsf, names);
+    PyObject *result = NULL;
+    if (names == NULL && (count == 1 || count == 2) && !watched())
+        result = quick_scalar(method, args[0], count == 2 ? args[1] : NULL);
+    return or_slow(result, method, args, nargsf, names);
 }
 
 static PyObject *in_place_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Method *method = (Method *)self;
-    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2 && Py_TYPE(args[0]) == tensor_type && !watched()) {
-        PyObject *result = quick_in_place(method, args[0], args[1]);
-        if (result != NULL || PyErr_Occurred())
-            return result;
-    }
-    return PyObject_Vectorcall(method->slow, args, nargsf, names);
+    PyObject *result = NULL;
+    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2 && Py_TYPE(args[0]) == tensor_type && !watched())
+        result = quick_in_place(method, args[0], args[1]);
+    return or_slow(result, method, args, nargsf, names);
 }
 
 /* A ufunc's __call__: (self, *operands), self an `api.ufuncs.ufunc` whose `_quick` is one of the above. */

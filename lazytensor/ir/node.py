@@ -102,7 +102,6 @@ def make(op: Operation, inputs: tuple[Any, ...], attrs: Any, shape: tuple[int, .
     return n
 
 
-make_in_python = make
 if native is not None:
     make = native.make
 
