@@ -4,12 +4,15 @@ Whoever calls it claims chunks like any worker, so it never waits for a worker t
 nothing spins for a while and then sleeps on a futex. Workers are plain threads that Python does not know. One caller at
 a time has them: whoever finds them busy, a nested call too, runs its chunks alone.
 
-Why this is right in every interleaving. `left` counts the chunks not yet claimed and falls by one per claim, in one
-compare-and-exchange; it is raised only by the caller that holds `busy`, when it is 0. A successful claim is therefore
-one of the job in force, however old the value that it was compared with, and `fn`, `arg`, `chunks` stay put until that
-claim is counted in `finished`. The last to be counted sets `done`, and only then does the caller give up `busy`. Sleep
-and wake-up (of workers by `turn` and `asleep`, of the caller by `done` and `waiting`) write their own word before they
-read the other's, with the kernel comparing once more, so none is missed.
+Each thread has a range of chunks of its own, the same at every run of a kernel, and takes from its front: what it wrote
+at one run it reads at the next, out of its own core's cache. When its range is empty it takes from the end of the others'.
+
+Why this is right in every interleaving. A range is one word, `first` and `end` in its halves; it loses one chunk per
+claim, in one compare-and-exchange, and is raised only by the caller that holds `busy`, when all are empty. A successful
+claim is therefore one of the job in force, however old the value that it was compared with, and `fn`, `arg`, `chunks`
+stay put until that claim is counted in `finished`. The last to be counted sets `done`, and only then does the caller
+give up `busy`. Sleep and wake-up (of workers by `turn` and `asleep`, of the caller by `done` and `waiting`) write their
+own word before they read the other's, with the kernel comparing once more, so none is missed.
 """
 
 from __future__ import annotations
@@ -52,7 +55,7 @@ define void @parallel(ptr %fn, ptr %arg, i64 %chunks) nounwind {
 # Linux and x86-64: futex is system call 202 (wait 128, wake 129, both private), sigset_t has 128 bytes.
 _POOL = _SERIAL + """
 @busy = internal global i32 0, align 64
-@left = internal global i64 0, align 64
+@ranges = internal global [THREADS x [8 x i64]] zeroinitializer, align 64
 @finished = internal global i64 0, align 64
 @turn = internal global i32 0, align 64
 @asleep = internal global i32 0, align 64
@@ -76,20 +79,41 @@ declare void @llvm.x86.sse2.pause()
 declare void @llvm.x86.sse.ldmxcsr(ptr)
 declare void @llvm.x86.sse.stmxcsr(ptr)
 declare i64 @llvm.readcyclecounter()
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 
-; Claims and runs chunks until none is left; whether it got any. %mine is the thread's present control word.
-define internal i1 @drain(ptr %mine) noinline nounwind {
+; Claims and runs chunks until none is left; whether it got any. %mine is the thread's present control word, %own the
+; number of its range.
+define internal i1 @drain(ptr %mine, i64 %own) noinline nounwind {
   br label %look
 look:
-  %any = phi i1 [ false, %0 ], [ %any, %claim ], [ true, %run ]
-  %w = load atomic i64, ptr @left acquire, align 8
-  %none = icmp eq i64 %w, 0
-  br i1 %none, label %end, label %claim
+  %any = phi i1 [ false, %0 ], [ %any, %beyond ], [ true, %run ]
+  %whose = phi i64 [ %own, %0 ], [ %wrapped, %beyond ], [ %whose, %run ]
+  %tried = phi i64 [ 0, %0 ], [ %tried1, %beyond ], [ %tried, %run ]
+  %range = getelementptr [8 x i64], ptr @ranges, i64 %whose
+  br label %again
+again:
+  %w = load atomic i64, ptr %range acquire, align 8
+  %from = and i64 %w, 4294967295
+  %end_of = lshr i64 %w, 32
+  %some = icmp ult i64 %from, %end_of
+  br i1 %some, label %claim, label %beyond
+beyond:
+  %whose1 = add i64 %whose, 1
+  %round = icmp eq i64 %whose1, THREADS
+  %wrapped = select i1 %round, i64 0, i64 %whose1
+  %tried1 = add i64 %tried, 1
+  %all = icmp eq i64 %tried1, THREADS
+  br i1 %all, label %end, label %look
 claim:
-  %w1 = sub i64 %w, 1
-  %pair = cmpxchg ptr @left, i64 %w, i64 %w1 seq_cst seq_cst, align 8
+  %front = icmp eq i64 %whose, %own
+  %shorter = add i64 %w, 1
+  %cut = sub i64 %w, 4294967296
+  %less = select i1 %front, i64 %shorter, i64 %cut
+  %back = sub i64 %end_of, 1
+  %chunk = select i1 %front, i64 %from, i64 %back
+  %pair = cmpxchg ptr %range, i64 %w, i64 %less seq_cst seq_cst, align 8
   %ok = extractvalue { i64, i1 } %pair, 1
-  br i1 %ok, label %claimed, label %look
+  br i1 %ok, label %claimed, label %again
 claimed:
   %fn = load ptr, ptr @fn
   %arg = load ptr, ptr @arg
@@ -103,7 +127,6 @@ set:
   call void @llvm.x86.sse.ldmxcsr(ptr %mine)
   br label %run
 run:
-  %chunk = sub i64 %chunks, %w
   call void %fn(ptr %arg, i64 %chunk)
   %before = atomicrmw add ptr @finished, i64 1 seq_cst
   %now = add i64 %before, 1
@@ -118,11 +141,12 @@ rouse:
   call i64 (i64, ...) @syscall(i64 202, ptr @done, i64 129, i64 1)
   br label %end
 end:
-  %got = phi i1 [ %any, %look ], [ true, %tell ], [ true, %rouse ]
+  %got = phi i1 [ %any, %beyond ], [ true, %tell ], [ true, %rouse ]
   ret i1 %got
 }
 
-define internal ptr @worker(ptr %unused) nounwind {
+define internal ptr @worker(ptr %number) nounwind {
+  %own = ptrtoint ptr %number to i64
   %mine = alloca i32
   store i32 -1, ptr %mine
   call i32 (i32, ...) @prctl(i32 15, ptr @name)
@@ -159,7 +183,7 @@ sleep:
   %b = atomicrmw sub ptr @asleep, i32 1 seq_cst
   br label %awake
 work:
-  %got = call i1 @drain(ptr %mine)
+  %got = call i1 @drain(ptr %mine, i64 %own)
   br label %again
 }
 
@@ -179,7 +203,9 @@ define internal void @start() noinline nounwind {
   br label %each
 each:
   %k = phi i64 [ 0, %0 ], [ %k1, %next ]
-  %failed = call i32 @pthread_create(ptr %thread, ptr null, ptr @worker, ptr null)
+  %k1 = add i64 %k, 1
+  %number = inttoptr i64 %k1 to ptr
+  %failed = call i32 @pthread_create(ptr %thread, ptr null, ptr @worker, ptr %number)
   %made = icmp eq i32 %failed, 0
   br i1 %made, label %let, label %next
 let:
@@ -187,7 +213,6 @@ let:
   call i32 @pthread_detach(i64 %id)
   br label %next
 next:
-  %k1 = add i64 %k, 1
   %more = icmp ult i64 %k1, WORKERS
   br i1 %more, label %each, label %end
 end:
@@ -225,7 +250,20 @@ post:
   store i32 %control, ptr @control
   store atomic i64 0, ptr @finished seq_cst, align 8
   store atomic i32 0, ptr @done seq_cst, align 4
-  store atomic i64 %chunks, ptr @left seq_cst, align 8
+  br label %raise
+raise:
+  %i = phi i64 [ 0, %post ], [ %i1, %raise ]
+  %start = phi i64 [ 0, %post ], [ %stop, %raise ]
+  %i1 = add i64 %i, 1
+  %scaled = mul i64 %chunks, %i1
+  %stop = udiv i64 %scaled, THREADS
+  %high = shl i64 %stop, 32
+  %both = or i64 %high, %start
+  %at_range = getelementptr [8 x i64], ptr @ranges, i64 %i
+  store atomic i64 %both, ptr %at_range seq_cst, align 8
+  %raised = icmp eq i64 %i1, THREADS
+  br i1 %raised, label %call, label %raise
+call:
   %t = atomicrmw add ptr @turn, i32 1 seq_cst
   %sleepers = load atomic i32, ptr @asleep seq_cst, align 4
   %any = icmp ne i32 %sleepers, 0
@@ -237,7 +275,7 @@ rouse:
   call i64 (i64, ...) @syscall(i64 202, ptr @turn, i64 129, i64 %many)
   br label %help
 help:
-  call i1 @drain(ptr %mine)
+  call i1 @drain(ptr %mine, i64 0)
   %from = call i64 @llvm.readcyclecounter()
   br label %spin
 spin:
@@ -278,7 +316,7 @@ end:
 ; In a forked child: no workers, nobody busy.
 define void @reset() nounwind {
   store atomic i32 0, ptr @busy seq_cst, align 4
-  store atomic i64 0, ptr @left seq_cst, align 8
+  call void @llvm.memset.p0.i64(ptr align 64 @ranges, i8 0, i64 RANGES, i1 false)
   store atomic i32 0, ptr @turn seq_cst, align 4
   store atomic i32 0, ptr @asleep seq_cst, align 4
   store atomic i32 0, ptr @waiting seq_cst, align 4
@@ -301,7 +339,7 @@ def entry(threads: int) -> int:
     """Address of ``void parallel(void (*fn)(void *arg, int64_t chunk), void *arg, int64_t chunks)``.
 
     It runs ``fn`` once for each chunk from 0 to ``chunks - 1``, on the calling thread and up to ``threads - 1``
-    workers, and returns when all have run. Chunks are begun in order. Call it without the GIL, from any thread, also
+    workers, and returns when all have run. Chunks are fewer than 2**32. Call it without the GIL, from any thread, also
     from a chunk. Workers have the caller's floating-point control word; flags are the chunks' own business.
 
     Parameters
@@ -320,7 +358,10 @@ def entry(threads: int) -> int:
             if workers < 1:
                 _entries[workers] = native.load(_ONE_THREAD, ["parallel"])["parallel"]
             else:
-                text = _POOL.replace("WORKERS", str(workers)).replace("SPIN", str(SPIN))
+                text = _POOL
+                for word, value in (("WORKERS", workers), ("THREADS", workers + 1), ("RANGES", 64 * (workers + 1)),
+                                    ("SPIN", SPIN)):
+                    text = text.replace(word, str(value))
                 found = native.load(text, ["parallel", "reset"])
                 _resets.append(found["reset"])
                 _entries[workers] = found["parallel"]
