@@ -156,9 +156,10 @@ def seconds(call: Call, repeats: int = 1) -> float:
 
 
 def sample(call: Call, repeats: int) -> float:
-    """Seconds of a call, after the threads of others are asleep and its own are awake."""
+    """Seconds of a call, after the threads of others are asleep, its own are awake, and its data is in the caches."""
     time.sleep(PAUSE)
-    if repeats > 1:
+    start = time.perf_counter()
+    while repeats > 1 and time.perf_counter() - start < SAMPLE:
         call()
     return seconds(call, repeats)
 
@@ -167,7 +168,7 @@ def interleaved(calls: dict[str, Call], effort: Effort) -> dict[str, dict[str, f
     """The median, the interquartile range and the number of rounds of each."""
     once = {name: min(sample(call, 1) for _ in range(2)) for name, call in calls.items()}
     repeats = {name: max(1, min(5000, round(SAMPLE / max(t, 1e-7)))) for name, t in once.items()}
-    a_round = sum(once[name] * (n + (n > 1)) + PAUSE for name, n in repeats.items())
+    a_round = sum(once[name] * n * (1 + (n > 1)) + PAUSE for name, n in repeats.items())
     rounds = max(effort.least, min(effort.most, int(effort.seconds / a_round)))
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):

@@ -80,6 +80,80 @@ def outcome(method, a, b):
         return error
 
 
+@pytest.mark.parametrize("name", ["rsub", "rtruediv", "rmul", "rpow", "pow"])
+@pytest.mark.parametrize("second", OPERANDS)
+@pytest.mark.parametrize("first", [name for name in OPERANDS if name not in NO_TENSORS])
+def test_a_reflected_operation_and_a_power_are_written_as_in_python(first, second, name):
+    np = module_under_test()
+    method = getattr(np.ndarray, f"__{name}__")
+    for _ in range(2):
+        outcomes = []
+        for call in (method, method.__wrapped__):
+            try:
+                with warnings.catch_warnings(record=True) as given:
+                    warnings.simplefilter("always")
+                    result = call(OPERANDS[first](np), OPERANDS[second](np))
+                    node = getattr(result, "_value", None)
+                    kept = fields(node) if type(node) is Node else type(result)
+                    outcomes.append((kept, real.asarray(result), [str(w.message) for w in given]))
+            except Exception as error:
+                outcomes.append((type(error), str(error)))
+        (kept, *values), (other, *others) = outcomes
+        for noted in (kept, other):
+            if type(noted) is dict:  # a frame more
+                noted.pop("code"), noted.pop("lasti"), noted.pop("claim"), noted.pop("buffer")
+        assert str(kept) == str(other)
+        assert len(values) == len(others)
+        assert same_bits(values[0], others[0]) if len(values) > 1 else values == others
+        assert values[1:] == others[1:]
+
+
+@pytest.mark.parametrize("power", [2, -1, 0.5, 2.0, True, 3, -2, 2**40, real.float32(2), real.int64(2), -1.0])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "u1", "?", "c16", "f2"])
+def test_exponents(power, dtype):
+    np = module_under_test()
+    x = real.arange(1, 7).astype(dtype)
+    for _ in range(2):
+        outcomes = []
+        for module in (real, np):
+            try:
+                outcomes.append(real.asarray(module.array(x) ** power))
+            except Exception as error:
+                outcomes.append((type(error), str(error)))
+        assert same_bits(*outcomes) if type(outcomes[0]) is real.ndarray else outcomes[0] == outcomes[1]
+
+
+CALLS = {
+    "plain": ((), {}), "axis": ((0,), {}), "named": ((), {"axis": -1}), "kept": ((), {"axis": 1, "keepdims": True}),
+    "both": ((), {"axis": (0, 1)}), "none": ((None,), {}), "true": ((True,), {}), "truth": ((), {"keepdims": 1}),
+    "dtype": ((), {"dtype": real.float64}), "name": ((), {"dtype": "f4"}), "far": ((5,), {}), "float": ((1.0,), {}),
+    "twice": (((0, 0),), {}), "array": ((), {"axis": real.array(1)}), "all": ((0, None, None, True), {}),
+    "odd": ((), {"axes": 1}), "truths": (((True, False),), {}),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "std", "argmin", "cumsum", "all"])
+def test_a_reduction_is_what_numpys_is_when_it_is_known(name, call):
+    np = module_under_test()
+    args, kwargs = CALLS[call]
+    make = {"array": lambda m: m.arange(12.0).reshape(3, 4), "view": lambda m: m.arange(24.0).reshape(4, 6)[::2, 1:5],
+            "turned": lambda m: m.arange(12, dtype="f4").reshape(3, 4).T, "ints": lambda m: m.arange(12).reshape(3, 4)}
+    for array in list(make.values()) * 2:
+        outcomes = []
+        for module in (real, np):
+            try:
+                with warnings.catch_warnings(record=True) as given:
+                    warnings.simplefilter("always")
+                    result = getattr(array(module), name)(*args, **kwargs)
+                outcomes.append((real.asarray(result), result.strides, [str(w.message) for w in given]))
+            except Exception as error:
+                outcomes.append((type(error), str(error)))
+        assert outcomes[0][1:] == outcomes[1][1:]
+        if type(outcomes[0][0]) is real.ndarray:
+            assert same_bits(outcomes[0][0], outcomes[1][0])
+
+
 def test_the_users_line_is_noted():
     np = module_under_test()
     x = np.arange(3.0)

@@ -70,17 +70,20 @@ UNARY: dict[str, np.ufunc] = {"neg": np.negative, "pos": np.positive, "abs": np.
 
 def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
     """Remembers a result dtype for the hot path, if the operation may wait whatever the values."""
-    if type(a) is not Node or record_.foreign or a.dtype.char not in NUMERIC:
+    table, own, other = (record_.reflected, b, a) if type(a) in NUMBERS else (record_.fast, a, b)
+    if type(own) is not Node or record_.foreign or own.dtype.char not in NUMERIC:
         return
-    if not record_.resolve((a.dtype, kind_of(b))).lazy:
+    if not record_.resolve((kind_of(a), kind_of(b))).lazy:
         return
     kind: Any
-    if type(b) is int:
-        kind = int if 0 <= b <= 127 else NEGATIVE if -128 <= b < 0 and a.dtype.kind != "u" else None
+    if type(other) is int:
+        kind = int if 0 <= other <= 127 else NEGATIVE if -128 <= other < 0 and own.dtype.kind != "u" else None
+    elif type(other) in NUMBERS:
+        kind = type(other)
     else:
-        kind = type(b) if type(b) in NUMBERS else b.dtype.num if b.dtype.char in NUMERIC and type(b) is Node else None
+        kind = other.dtype.num if other.dtype.char in NUMERIC and type(other) is Node else None
     if kind is not None:
-        record_.fast.setdefault(a.dtype.num, {})[kind] = result
+        table.setdefault(own.dtype.num, {})[kind] = result
 
 
 def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -440,7 +443,12 @@ def power(left: Any, right: Any) -> Any:
             return on_real(operator.pow, left, right)
         record_ = _fast_power(a, b) or record_of(np.power)
         inputs = (a,) if record_.ufunc is not np.power else (a, b)
-        return handle(elementwise(record_, inputs, users_frame(), lazy=is_count(a, b)))
+        node = elementwise(record_, inputs, users_frame(), lazy=is_count(a, b))
+        if len(inputs) == 2:
+            _learn(record_, a, b, node.dtype)
+        elif a.dtype.char in NUMERIC and record_.resolve((a.dtype,)).lazy:
+            record_.fast[a.dtype.num] = node.dtype
+        return handle(node)
     except NotArray:
         return on_real(operator.pow, left, right)
 
@@ -487,7 +495,7 @@ def _reflected(record_: UfuncRecord, name: str, fn: Callable[[Any, Any], Any]) -
         return _general(record_, fn, other, self, _getframe(1))
 
     method.__name__ = method.__qualname__ = f"__r{name}__"
-    return method
+    return method if native is None else native.Reflected(record_.op, record_.reflected, method)
 
 
 def _give(root: Any, node: Node, depth: int, twice: bool) -> bool:
@@ -554,7 +562,14 @@ def _power_method(swapped: bool) -> Callable[..., Any]:
         return power(other, self) if swapped else power(self, other)
 
     method.__name__ = method.__qualname__ = "__rpow__" if swapped else "__pow__"
-    return method
+    if native is None:
+        return method
+    record_ = record_of(np.power)
+    if swapped:
+        return native.Reflected(record_.op, record_.reflected, method)
+    special = [record_of(ufunc) for ufunc in _SPECIAL_POWERS.values()]
+    return native.Power(record_.op, record_.fast, method,
+                        tuple([native.Unary(r.op, r.fast, method) for r in special]))
 
 
 _DIVMOD = lazy.Rule(divmod, "scalar divmod", "x1 x2", names=("x1", "x2"))

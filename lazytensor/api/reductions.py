@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..hot import native
 from ..ir import layout
 from ..ir.dtypes import NUMERIC, RAISE_ON_VALUES, only_objects
 from ..ir.node import Node
@@ -42,13 +43,15 @@ class Rule(NamedTuple):
 class Reduction:
     """One reduction: how NumPy computes it, and its layout rule ('reduce', 'statistic', 'arg' or 'accumulate')."""
 
-    __slots__ = ("name", "fn", "op", "rule", "known", "shaped")
+    __slots__ = ("name", "fn", "op", "rule", "known", "shaped", "seen")
 
     def __init__(self, name: str, fn: Callable[..., Any], rule: str, label: str | None) -> None:
         self.name, self.fn, self.rule = name, fn, rule
         self.op: Operation = register(name, "call", fn, label=label)
         self.known: dict[Any, Rule] = {}
         self.shaped: dict[Any, Any] = {}
+        self.seen: dict[Any, Any] = {}
+        """For the extension: what `shaped` has, by `key_of` of the arguments as they are written."""
 
     def ask(self, dtype: np.dtype[Any], ndim: int, arguments: tuple[Any, ...]) -> Rule:
         """NumPy's answer for these arguments (pairs of keyword and value), remembered.
@@ -88,6 +91,15 @@ class Reduction:
                       strides, frame)
         return tensor(node) if shape else scalar(node)
 
+    def learn(self, t: Any, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: tuple[Any, ...]) -> None:
+        """Remembers what a result is like for a call with those very arguments, which has been made."""
+        v = t._value
+        found = self.shaped.get((v.dtype, v.dtype.num, v.shape, v.strides, arguments))
+        if found is not None:
+            if len(self.seen) > 4096:
+                self.seen.clear()
+            self.seen[key_of(v, args, kwargs)] = found
+
     def _shape(self, v: Any, arguments: tuple[Any, ...]) -> Any:
         """Attributes, shape, dtype and strides of the result; None if NumPy must run now."""
         if 0 in v.shape or v.dtype.char not in NUMERIC:
@@ -111,6 +123,12 @@ class Reduction:
             half = self.name == "mean" and node.dtype.char == "e" and "dtype" not in options
             return layout.statistic(self.name, *sizes, rule.axes, keepdims, None, half)
         return layout.reduction(*sizes, rule.axes, keepdims)
+
+
+def key_of(v: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What stands for an operand's layout and a call's arguments: equal ones of different types are not alike."""
+    values = (*args, *kwargs.values())
+    return (v.dtype, v.dtype.num, v.shape, v.strides, tuple(kwargs), *values, *map(type, values))
 
 
 _HASHABLE: tuple[Any, ...] = (int, float, complex, bool, type(None), type, np.dtype, str, tuple, np.generic)
@@ -140,12 +158,14 @@ def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ..
 def _reduction_method(name: str, reduction: Reduction) -> Callable[..., Any]:
     real = getattr(_ndarray, name)
     parameters = _PARAMETERS[name]
-    order = tuple(parameters)
+    order = tuple(parameters)[:_POSITIONAL.get(name)]
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not args and not kwargs:
             result = reduction.pending(self, (), _getframe(1))
             if result is not None:
+                if native is not None:
+                    reduction.learn(self, args, kwargs, ())
                 return result
         elif len(args) <= len(order) and kwargs.keys() <= parameters.keys():
             given = {**dict(zip(order, args, strict=False)), **kwargs}
@@ -154,13 +174,15 @@ def _reduction_method(name: str, reduction: Reduction) -> Callable[..., Any]:
                 if arguments is not None and _degrees_left(self, given):
                     result = reduction.pending(self, arguments, _getframe(1))
                     if result is not None:
+                        if native is not None:
+                            reduction.learn(self, args, kwargs, arguments)
                         return result
         return at_once(real, self, args, kwargs)
 
     method.__name__ = name
     method.__qualname__ = f"ndarray.{name}"
     method.__doc__ = real.__doc__
-    return method
+    return method if native is None else native.Reducer(reduction.op, reduction.seen, method)
 
 
 def _degrees_left(t: Any, given: dict[str, Any]) -> bool:
@@ -202,8 +224,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "prod": {"axis": None, "dtype": None, "out": None, "keepdims": False, "initial": _NO, "where": True},
     "max": {"axis": None, "out": None, "keepdims": False, "initial": _NO, "where": True},
     "min": {"axis": None, "out": None, "keepdims": False, "initial": _NO, "where": True},
-    "any": {"axis": None, "out": None, "keepdims": False, "where": True},
-    "all": {"axis": None, "out": None, "keepdims": False, "where": True},
+    "any": {"axis": None, "dtype": None, "out": None, "keepdims": False, "where": True},
+    "all": {"axis": None, "dtype": None, "out": None, "keepdims": False, "where": True},
     "mean": {"axis": None, "dtype": None, "out": None, "keepdims": False, "where": True},
     "var": {"axis": None, "dtype": None, "out": None, "ddof": 0, "keepdims": False, "where": True, "mean": _NO},
     "std": {"axis": None, "dtype": None, "out": None, "ddof": 0, "keepdims": False, "where": True, "mean": _NO},
@@ -212,6 +234,9 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "cumsum": {"axis": None, "dtype": None, "out": None},
     "cumprod": {"axis": None, "dtype": None, "out": None},
 }
+
+_POSITIONAL = {"any": 4, "all": 4, "mean": 4, "var": 5, "std": 5}
+"""How many of the parameters may be given without their names, where not all."""
 
 _RULES = {"mean": "statistic", "var": "statistic", "std": "statistic", "argmax": "arg", "argmin": "arg",
           "cumsum": "accumulate", "cumprod": "accumulate"}

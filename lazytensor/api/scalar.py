@@ -184,6 +184,7 @@ _ASKED: dict[str, Callable[..., Any]] = {
 _SPECIAL = {name: _special(name, fn) for name, fn in _ASKED.items()}
 """What only some of NumPy's scalars have."""
 _classes: dict[Any, type] = {}
+learn(scalar_classes=_classes)
 
 
 def class_for(dtype: np.dtype[Any]) -> Any:

@@ -50,7 +50,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define SCALAR_SLOTS(X) X(_node)
 #define VIEW_SLOTS(X) X(root) X(steps) X(shape) X(dtype) X(strides) X(of)
 #define WATCH_SLOTS(X) X(capsule) X(filters) X(show)
-#define CURRENT_SLOTS(X) X(engine) X(depth) X(threads) X(debug) X(plan_nodes)
+#define CURRENT_SLOTS(X) X(engine) X(depth) X(threads) X(debug) X(plan_nodes) X(pinned)
 #define GRAPH_SLOTS(X) X(nodes) X(leaves) X(views) X(exact) X(bound)
 #define SIZED_SLOTS(X) X(entry) X(bound)
 #define ENTRY_SLOTS(X) X(used) X(program)
@@ -95,7 +95,7 @@ extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict
 extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks;
+extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *scalar_classes, *pins_noted, *pins_since;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
@@ -227,7 +227,20 @@ PyObject *run_nodes_directly(PyObject *nodes);
 PyObject *hot_run_program(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_run_directly(PyObject *self, PyObject *nodes);
 
-extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type;
+/* A method of Tensors or scalars: `slow` is the Python function that it stands for, `fast` what that has learnt. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *op, *fast, *slow, *fn;
+    char swapped;
+    vectorcallfunc call;
+} Method;
+
+extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
+extern PyTypeObject Reducer_Type;
+PyObject *node_of(PyObject *tensor);
+PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
+                   PyObject *frame, int lazy);
+PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 Py_ssize_t bytes_of(PyObject *node);
 PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count);

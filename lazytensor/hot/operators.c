@@ -49,7 +49,7 @@ static int may_be_pending(PyObject **capsule) {
     return may;
 }
 
-enum { LARGE = 1 << 20 };
+enum { LARGE = 1 << 20, PINS_SMALL = 1 << 12 };
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
 
 static Py_ssize_t depth_of(PyObject *node) {
@@ -65,6 +65,53 @@ static int is_large(PyObject *node) {
         buffer = Py_TYPE(base) == node_type ? slot_or_none(base, N.buffer) : Py_None;
     }
     return PyArray_Check(buffer) && PyArray_NBYTES((PyArrayObject *)buffer) >= LARGE;
+}
+
+/* Bytes of realized memory that a new node keeps alive through one operand, or that pending ones would (build.bound). */
+static Py_ssize_t pinned_by(PyObject *x, Py_ssize_t own) {
+    if (Py_TYPE(x) != node_type)
+        return 0;
+    if (slot_or_none(x, N.depth) != zero) {
+        Py_ssize_t size = bytes_of(x);
+        return size >= PINS_SMALL && size > own ? size : 0;
+    }
+    PyObject *buffer = slot_or_none(x, N.buffer);
+    if (buffer == Py_None) {
+        PyObject *base = slot_or_none(x, N.a);
+        buffer = Py_TYPE(base) == node_type ? slot_or_none(base, N.buffer) : Py_None;
+    }
+    if (!PyArray_CheckExact(buffer))
+        return 0;
+    Py_ssize_t size = PyArray_NBYTES((PyArrayObject *)buffer);
+    return size >= LARGE || (size >= PINS_SMALL && size > 4 * own) ? size : 0;
+}
+
+/* Notes a new node that reads large memory (run/pins.note), and lets Python run what pins too much or is too deep
+ * (build.bound). -1 for an error. */
+static int bound_node(PyObject *node) {
+    if (depth_of(node) <= PyLong_AsSsize_t(slot_or_none(current, C.depth))) {
+        Py_ssize_t own = bytes_of(node), pinned;
+        PyObject *rest = slot_or_none(node, N.rest);
+        pinned = pinned_by(slot_or_none(node, N.a), own) + pinned_by(slot_or_none(node, N.b), own);
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(rest); i++)
+            pinned += pinned_by(PyTuple_GET_ITEM(rest, i), own);
+        if (pinned == 0)
+            return 0;
+        Py_ssize_t since = pinned + PyLong_AsSsize_t(PyList_GET_ITEM(pins_since, 0));
+        if (since <= PyLong_AsSsize_t(slot_or_none(current, C.pinned)) / 4) {
+            PyObject *ref = PyWeakref_NewRef(node, NULL), *count = PyLong_FromSsize_t(since);
+            int failed = ref == NULL || count == NULL || PyList_Append(pins_noted, ref) < 0;
+            if (!failed)
+                failed = PyList_SetItem(pins_since, 0, Py_NewRef(count)) < 0;
+            Py_XDECREF(ref);
+            Py_XDECREF(count);
+            return failed ? -1 : 0;
+        }
+    }
+    PyErr_Clear();  /* a limit beyond what a machine word holds: Python counts */
+    PyObject *done = PyObject_CallOneArg(bound_check, node);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
 }
 
 /* ---- operands ------------------------------------------------------------------------------------------------------- */
@@ -103,7 +150,7 @@ static PyObject *view_node(PyObject *view) {
 }
 
 /* The node of a Tensor's value, a new reference; NULL without an error where Python has to look. */
-static PyObject *node_of(PyObject *tensor) {
+PyObject *node_of(PyObject *tensor) {
     PyObject *value = slot_or_none(tensor, T._value);
     if (Py_TYPE(value) == node_type)
         return slot_or_none(tensor, T._state) == Py_None ? Py_NewRef(value) : NULL;
@@ -197,13 +244,6 @@ static PyObject *by_number(PyObject *table, PyObject *dtype) {
 
 /* ---- writing an operation ------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    PyObject_HEAD
-    PyObject *op, *fast, *slow, *fn;
-    char swapped;
-    vectorcallfunc call;
-} Method;
-
 /* The pending node of an operation on `a` and `b` (NULL if there is one operand), run already if it may not wait. `up`
  * frames above the innermost Python frame is the user's. */
 static PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *shape, PyObject *dtype,
@@ -236,10 +276,8 @@ static PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *
     if (PyErr_Occurred())
         Py_CLEAR(node);
     else if (large || depth >= PyLong_AsSsize_t(slot_or_none(current, C.depth))) {
-        PyObject *done = PyObject_CallOneArg(bound_check, node);
-        if (done == NULL)
+        if (bound_node(node) < 0)
             Py_CLEAR(node);
-        Py_XDECREF(done);
     }
 end:
     Py_XDECREF(capsule);
@@ -331,6 +369,48 @@ static PyObject *quick_unary(Method *method, PyObject *operand, int up) {
     return result;
 }
 
+/* ``number <op> self``; NULL without an error where Python has to do it. */
+static PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left) {
+    PyObject *node, *result = NULL, *row, *kind, *dtype;
+    if (Py_TYPE(self) != tensor_type || (node = node_of(self)) == NULL)
+        return NULL;
+    if (PyTuple_GET_SIZE(slot_or_none(node, N.shape)) && gives_c_order(node)
+        && (kind = kind_of_number(left, slot_or_none(node, N.dtype))) != NULL
+        && (row = by_number(method->fast, slot_or_none(node, N.dtype))) != NULL
+        && (dtype = PyDict_GetItemWithError(row, kind)) != NULL) {
+        Py_ssize_t depth = depth_of(node);
+        result = written(method, left, node, slot_or_none(node, N.shape), dtype, depth, depth == 0 && is_large(node), 1);
+    }
+    Py_DECREF(node);
+    return result;
+}
+
+/* The method by which NumPy computes a power with that exponent (operators._fast_power), borrowed: of square, reciprocal
+ * and square root, which `fn` holds; NULL if there is none. */
+static Method *special_power(Method *method, PyObject *self, PyObject *exponent) {
+    PyObject *value = slot_or_none(self, T._value);
+    if (Py_TYPE(value) != node_type && Py_TYPE(value) != view_type)
+        return NULL;
+    PyObject *dtype = slot_or_none(value, Py_TYPE(value) == node_type ? N.dtype : V.dtype);
+    int number = ((PyArray_Descr *)dtype)->type_num, which = -1;
+    int floating = PyTypeNum_ISFLOAT(number) || PyTypeNum_ISCOMPLEX(number);
+    if (PyLong_CheckExact(exponent)) {
+        int overflow;
+        long n = PyLong_AsLongAndOverflow(exponent, &overflow);
+        which = n == 2 && (floating || PyTypeNum_ISINTEGER(number)) ? 0 : n == -1 && floating && !overflow ? 1 : -1;
+    } else if (PyFloat_CheckExact(exponent) && PyFloat_AS_DOUBLE(exponent) == 0.5 && floating)
+        which = 2;
+    return which < 0 ? NULL : (Method *)PyTuple_GET_ITEM(method->fn, which);
+}
+
+/* ``self ** exponent``; NULL without an error where Python has to do it. */
+static PyObject *quick_power(Method *method, PyObject *self, PyObject *exponent) {
+    if (Py_TYPE(self) != tensor_type)
+        return NULL;
+    Method *special = special_power(method, self, exponent);
+    return special != NULL ? quick_unary(special, self, 1) : quick_binary(method, self, exponent, 1);
+}
+
 /* ---- any node --------------------------------------------------------------------------------------------------------- */
 
 static PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype,
@@ -400,14 +480,11 @@ static int may_pin(PyObject *x) {
     return Py_TYPE(x) == node_type && (bytes_of(x) >= 1 << 12 || is_large(x));
 }
 
-PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    PyObject *capsule = NULL, *depth = NULL, *node = NULL, *frame = NULL;
+/* A pending node of that operation, run already if it may not wait (`lazy`) or if too much would (build.record). */
+PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
+                   PyObject *frame, int lazy) {
+    PyObject *capsule = NULL, *depth = NULL, *node = NULL;
     Py_ssize_t deepest = 0;
-    if (count < 7 || count > 8 || !PyTuple_CheckExact(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "record(op, inputs: tuple, attrs, shape, dtype, strides, frame, lazy=True)");
-        return NULL;
-    }
-    PyObject *inputs = args[1];
     int may = may_be_pending(&capsule), pins = 0;
     if (may < 0)
         goto end;
@@ -419,29 +496,32 @@ PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count) {
             pins |= may_pin(x);
         }
     }
-    deepest++;
-    if (count > 7 && may) {
-        may = PyObject_IsTrue(args[7]);
-        if (may < 0)
-            goto end;
-    }
-    if (!may)
-        deepest = AT_ONCE;
+    deepest = may && lazy ? deepest + 1 : AT_ONCE;
     depth = PyLong_FromSsize_t(deepest);
-    frame = depth == NULL ? NULL : outside(args[6]);
-    if (frame == NULL)
+    if (depth == NULL)
         goto end;
-    node = made_node(args[0], inputs, args[2], args[3], args[4], args[5], capsule, depth, frame);
+    node = made_node(op, inputs, attrs, shape, dtype, strides, capsule, depth, frame);
     if (node != NULL && (pins || deepest > PyLong_AsSsize_t(slot_or_none(current, C.depth)))) {
-        PyObject *done = PyObject_CallOneArg(bound_check, node);
-        if (done == NULL)
+        if (bound_node(node) < 0)
             Py_CLEAR(node);
-        Py_XDECREF(done);
     }
 end:
     Py_XDECREF(capsule);
     Py_XDECREF(depth);
-    Py_XDECREF(frame);
+    return node;
+}
+
+PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    if (count < 7 || count > 8 || !PyTuple_CheckExact(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "record(op, inputs: tuple, attrs, shape, dtype, strides, frame, lazy=True)");
+        return NULL;
+    }
+    int lazy = count > 7 ? PyObject_IsTrue(args[7]) : 1;
+    PyObject *frame = lazy < 0 ? NULL : outside(args[6]);
+    if (frame == NULL)
+        return NULL;
+    PyObject *node = recorded(args[0], args[1], args[2], args[3], args[4], args[5], frame, lazy);
+    Py_DECREF(frame);
     return node;
 }
 
@@ -575,10 +655,8 @@ static PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other)
     Py_DECREF(b);
     Py_XDECREF(capsule);
     if (done == 1 && (large || depth_of(node) > PyLong_AsSsize_t(slot_or_none(current, C.depth)))) {
-        PyObject *result = PyObject_CallOneArg(bound_check, node);
-        if (result == NULL)
+        if (bound_node(node) < 0)
             done = -1;
-        Py_XDECREF(result);
     }
     Py_XDECREF(node);
     return done == 1 ? Py_NewRef(self) : NULL;
@@ -630,6 +708,21 @@ static PyObject *in_place_call(PyObject *self, PyObject *const *args, size_t nar
     return or_slow(result, method, args, nargsf, names);
 }
 
+static PyObject *reflected_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    PyObject *result = NULL;
+    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2)
+        result = quick_reflected((Method *)self, args[0], args[1]);
+    return or_slow(result, (Method *)self, args, nargsf, names);
+}
+
+static PyObject *power_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    PyObject *result = NULL;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    if (names == NULL && (count == 2 || (count == 3 && args[2] == Py_None)))
+        result = quick_power((Method *)self, args[0], args[1]);
+    return or_slow(result, (Method *)self, args, nargsf, names);
+}
+
 /* A ufunc's __call__: (self, *operands), self an `api.ufuncs.ufunc` whose `_quick` is one of the above. */
 static PyObject *caller_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Method *method = (Method *)self;
@@ -665,7 +758,9 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         method->fn = Py_NewRef(fn);
         method->swapped = (char)swapped;
         method->call = type == &Binary_Type ? binary_call : type == &Unary_Type ? unary_call
-            : type == &ScalarMethod_Type ? scalar_call : type == &InPlace_Type ? in_place_call : caller_call;
+            : type == &ScalarMethod_Type ? scalar_call : type == &InPlace_Type ? in_place_call
+            : type == &Reflected_Type ? reflected_call : type == &Power_Type ? power_call
+            : type == &Reducer_Type ? reducer_call : caller_call;
     }
     return (PyObject *)method;
 }
@@ -731,3 +826,9 @@ METHOD_TYPE(Caller_Type, "Caller", "Caller(None, {}, slow): a ufunc's call; `slo
 METHOD_TYPE(ScalarMethod_Type, "ScalarMethod",
             "ScalarMethod(None, fast, slow, fn, swapped): a scalar's method; `fn` is the operator of NumPy's scalars.");
 METHOD_TYPE(InPlace_Type, "InPlace", "InPlace(op, fast, slow): an in-place method; `slow` is the Python function behind it.");
+METHOD_TYPE(Reflected_Type, "Reflected",
+            "Reflected(op, fast, slow): a binary method with the operands exchanged; `slow` is the Python function behind it.");
+METHOD_TYPE(Power_Type, "Power",
+            "Power(op, fast, slow, fn): `fn` has the Unary methods of square, reciprocal and square root.");
+METHOD_TYPE(Reducer_Type, "Reducer",
+            "Reducer(op, fast, slow): a reduction's method; `fast` has what results of such arguments are like.");

@@ -40,15 +40,17 @@ class UfuncRecord:
 
     `fast` is for the hot path: ``fast[number][kind]`` is the result dtype of a binary call that may wait, for the first
     operand's ``dtype.num`` and the second's, or float, complex, bool, int (from 0 to 127), `NEGATIVE` (-128 to -1).
+    `reflected` is the same for calls whose first operand is a number, by the second's ``dtype.num``.
     """
 
-    __slots__ = ("ufunc", "op", "fast", "known", "foreign")
+    __slots__ = ("ufunc", "op", "fast", "reflected", "known", "foreign")
 
     def __init__(self, ufunc: np.ufunc) -> None:
         self.ufunc = ufunc
         self.op = _operation(ufunc)
         self.foreign = all(getattr(home, ufunc.__name__, None) is not ufunc for home in (np, _umath))
         self.fast: dict[Any, Any] = {}
+        self.reflected: dict[Any, Any] = {}
         self.known: dict[Any, Resolved] = {}
 
     def resolve(self, kinds: tuple[Kind, ...], dtype: Any = None, casting: str = "same_kind",

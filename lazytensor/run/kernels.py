@@ -229,7 +229,7 @@ def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph
 
 def flags_matter(flags: int, record: KernelRecord, nodes: list[Any]) -> bool:
     """Whether somebody is to be warned of floating-point flags that a kernel raised."""
-    return any(flags & floating.mask(nodes[n].errstate) for n in record.members)
+    return any(flags & floating.mask(errstate) for errstate in {nodes[n].errstate for n in record.members})
 
 
 class _Refused(launch.Launch):

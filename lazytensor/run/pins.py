@@ -14,6 +14,7 @@ from sys import getrefcount
 from typing import Any
 
 from ..config import current
+from ..hot import learn
 from ..ir.node import Node
 from ..ir.operation import Operation
 
@@ -26,24 +27,30 @@ SMALL = 1 << 12
 _VIEW = Operation.VIEW
 _lock = threading.RLock()
 _noted: list[weakref.ref[Node]] = []
-_since = 0
+_since = [0]
+"""Bytes noted since they were last counted."""
+learn(pins_noted=_noted, pins_since=_since)
 
 
 def note(node: Node, nbytes: int) -> list[Node]:
     """Notes a pending node that reads `nbytes` of realized memory; gives the nodes to run if too much is pinned."""
-    global _since
+    _noted.append(weakref.ref(node))
+    _since[0] += nbytes
+    return over_budget() if _since[0] * 4 > current.pinned else []
+
+
+def over_budget() -> list[Node]:
+    """The pending nodes noted, if they pin too much."""
     with _lock:
-        _noted.append(weakref.ref(node))
-        _since += nbytes
-        if _since * 4 <= current.pinned:
-            return []
-        _since = 0
-        return _over_budget()
+        _since[0] = 0
+        looked_at = len(_noted)  # another thread may note more meanwhile
+        alive = [node for ref in _noted[:looked_at] if (node := ref()) is not None and node.buffer is None]
+        _noted[:looked_at] = [weakref.ref(node) for node in alive]
+        return alive if _pinned(alive) > current.pinned // 2 else []
 
 
-def _over_budget() -> list[Node]:
-    alive = [node for ref in _noted if (node := ref()) is not None and node.buffer is None]
-    _noted[:] = [weakref.ref(node) for node in alive]
+def _pinned(alive: list[Node]) -> int:
+    """Bytes of realized memory that those nodes alone hold, less what the largest of them may hold."""
     uses: dict[Node, int] = {}
     for node in alive:
         for operand in {id(x): x for x in node.inputs}.values():
@@ -57,7 +64,7 @@ def _over_budget() -> list[Node]:
     operand = None
     held = [x.buffer.nbytes for x in list(uses) if _only_pending(x, uses)]
     granted = max((node.nbytes for node in alive), default=0)
-    return alive if sum(held) - granted > current.pinned // 2 else []
+    return sum(held) - granted
 
 
 def _only_pending(leaf: Any, uses: dict[Node, int]) -> bool:

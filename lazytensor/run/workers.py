@@ -5,7 +5,7 @@ nothing spins for a while and then sleeps on a futex. Workers are plain threads 
 a time has them: whoever finds them busy, a nested call too, runs its chunks alone.
 
 Each thread has a range of chunks of its own, the same at every run of a kernel, and takes from its front: what it wrote
-at one run it reads at the next, out of its own core's cache. When its range is empty it takes from the end of the others'.
+at one run it finds at the next in its own core's cache. When its range is empty it takes from the ends of others.
 
 Why this is right in every interleaving. A range is one word, `first` and `end` in its halves; it loses one chunk per
 claim, in one compare-and-exchange, and is raised only by the caller that holds `busy`, when all are empty. A successful
