@@ -34,14 +34,15 @@ EXACT = 4096
 """Structures with their sizes that are remembered, so that a loop over arrays of one size finds its plan at once."""
 
 BYTE_NS = 0.25
-"""What an operation takes for each byte that it writes, in nanoseconds."""
+"""What an operation takes for each byte that it writes, or reads where it reduces, in nanoseconds."""
 PLAN_NS = 2e5
 """What a plan costs for each operation,"""
 IMPORT_NS = 4e8
 """and the first one besides, for networkx and llvmlite have to be imported."""
 
 ALONE = 1 << 19
-"""The bytes from which an operation on elements is planned alone, if NumPy's loop is slower than memory."""
+"""The bytes from which a single operation is planned: on elements, if NumPy's loop is slower than memory, or a
+reduction."""
 
 
 class _Sized:
@@ -130,7 +131,7 @@ def _planned(nodes: list[Node], graph: Graph | None) -> tuple[Program, Graph] | 
     if entry.program is None:
         entry.seen += 1
         entry.used = _clock()
-        entry.spent += BYTE_NS * sum(node.nbytes for node in nodes)
+        entry.spent += BYTE_NS * sum(map(_bytes, nodes))
         if entry.seen <= current.plan_after and entry.spent < (
                 PLAN_NS * len(nodes) + (0 if "networkx" in sys.modules else IMPORT_NS)):
             return None
@@ -142,9 +143,14 @@ def _planned(nodes: list[Node], graph: Graph | None) -> tuple[Program, Graph] | 
     return entry.program, graph
 
 
+def _bytes(node: Node) -> int:
+    """The bytes that an operation writes, or reads, where it makes one number of many."""
+    return max(node.nbytes, node.a.nbytes) if node.op.kind == "call" and type(node.a) is Node else node.nbytes
+
+
 def _shared(node: Node) -> bool:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
-    return node.nbytes >= ALONE and node.op.kind == "elementwise" and current.engine == "llvm" and alone(node.op.fn)
+    return _bytes(node) >= ALONE and current.engine == "llvm" and alone(node.op)
 
 
 def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Sized:

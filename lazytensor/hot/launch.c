@@ -363,15 +363,20 @@ static PyObject *run_planned(Capture *c, PyObject *sized) {
     return errors;
 }
 
+/* Whether one operation is so large that threads may share it (compile._shared). */
+static int may_share(PyObject *node) {
+    PyObject *first = slot_or_none(node, N.a);
+    return bytes_of(node) >= ALONE || (slot_or_none(SLOT(node, N.op), O.kind) == text_call
+                                       && Py_TYPE(first) == node_type && bytes_of(first) >= ALONE);
+}
+
 static PyObject *run_claimed(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
     PyObject *result = NULL;
     if (slot_or_none(current, C.debug) == Py_True || PyList_GET_SIZE(hooks) > 0
         || n > PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes)))
         return by_python(nodes, Py_None);
-    if (n < 2) {
-        if (bytes_of(PyList_GET_ITEM(nodes, 0)) >= ALONE)
-            return by_python(nodes, Py_None);
+    if (n < 2 && !may_share(PyList_GET_ITEM(nodes, 0))) {
         counted_runs++;
         counted_nodes++;
         counted_direct++;

@@ -12,6 +12,7 @@ import numpy as np
 from ..ir.capture import Graph
 from ..ir.dag import Dag, Value
 from ..ir.dtypes import record_of
+from ..ir.operation import Operation
 from ..schedule.fuse import Group, Role
 from ..schedule.plan import Plan
 from . import fidelity, loops, native
@@ -76,10 +77,14 @@ def available() -> bool:
 
 
 @lru_cache(256)
-def alone(function: Any) -> bool:
-    """Whether a kernel of this operation alone may pay: NumPy's loop is slower than memory and can be called in one."""
+def alone(operation: Operation) -> bool:
+    """Whether a kernel of this operation alone may pay: it reduces, or NumPy's loop is slower than memory and can be
+    called in one."""
+    function = operation.fn
     name = getattr(function, "__name__", "")
-    return isinstance(function, np.ufunc) and function.signature is None and (
+    if operation.kind == "call":
+        return operation.name in _REDUCTIONS
+    return isinstance(function, np.ufunc) and operation.kind == "elementwise" and function.signature is None and (
         FORMS[name].slow if name in FORMS else name in fidelity.NUMPY | fidelity.SCIPY)
 
 
@@ -230,8 +235,7 @@ class Kernels:
         if any(isinstance(way, str) for way in ways) or all(way.name == "store" for way in ways):  # type: ignore[union-attr]
             return False
         if all(n in group.rows for n in group.members):
-            return any(way.name in ("var", "std", "argmin", "argmax") for way in ways) or sum(  # type: ignore[union-attr]
-                way.rows != 0 for way in ways) > 1  # type: ignore[union-attr]
+            return any(way.rows != 0 for way in ways)  # type: ignore[union-attr]
         name = ways[0].name  # type: ignore[union-attr]
         return len(ways) > 1 or name in ("call", "masked") or (name in FORMS and FORMS[name].slow)
 
