@@ -194,6 +194,7 @@ def clear_cache() -> None:
 realize_in_python = realize
 if native is not None:
     learn(Sized=_Sized, Entry=_Entry, Program=Program, KernelRecord=KernelRecord, Launch=launch.Launch,
-          exact_plans=_exact, plan_clock=_clock, hooks=on_execute, pool_empty=pool.empty, launch_run=launch.run,
-          flags_matter=flags_matter, realize_slowly=realize, run_nodes=run_nodes, warn_of=floating.warn)
+          LongRow=launch.LongRow, exact_plans=_exact, plan_clock=_clock, hooks=on_execute, pool_empty=pool.empty,
+          launch_run=launch.run, flags_matter=flags_matter, realize_slowly=realize, run_nodes=run_nodes,
+          warn_of=floating.warn)
     realize = native.realize

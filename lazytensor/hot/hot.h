@@ -58,6 +58,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define RECORD_SLOTS(X) X(simple) X(wait) X(penalty) X(slots) X(plain) X(arrays) X(numbers) X(reads) X(results) \
     X(members) X(restless) X(live) X(empties) X(last) X(span) X(over)
 #define LAUNCH_SLOTS(X) X(address) X(threads) X(outputs) X(last) X(call)
+#define LONG_SLOTS(X) X(phases) X(results) X(values)
 
 #define OFFSET(name) Py_ssize_t name;
 typedef struct { NODE_SLOTS(OFFSET) } NodeSlots;
@@ -73,6 +74,7 @@ typedef struct { ENTRY_SLOTS(OFFSET) } EntrySlots;
 typedef struct { PROGRAM_SLOTS(OFFSET) } ProgramSlots;
 typedef struct { RECORD_SLOTS(OFFSET) } RecordSlots;
 typedef struct { LAUNCH_SLOTS(OFFSET) } LaunchSlots;
+typedef struct { LONG_SLOTS(OFFSET) } LongSlots;
 #undef OFFSET
 
 extern NodeSlots N;
@@ -88,9 +90,10 @@ extern EntrySlots E;
 extern ProgramSlots P;
 extern RecordSlots R;
 extern LaunchSlots L;
+extern LongSlots X;   /* of a launch that is a LongRow */
 
 /* The classes, and objects of lazytensor's modules, handed over by `learn`. */
-extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *scalar_type;
+extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;

@@ -161,9 +161,38 @@ static PyObject *numbers_of(Source *source, PyObject *record) {
     return list;
 }
 
+/* Runs the phases of a kernel on one long row, as run/launch.run. */
+static long launched_in_phases(Arguments *a, PyObject *bound) {
+    npy_intp sizes[2] = {PyLong_AsSsize_t(slot_or_none(bound, X.results)), PyLong_AsSsize_t(slot_or_none(bound, X.values))};
+    PyObject *phases = slot_or_none(bound, X.phases);
+    long bits = 0;
+    for (int i = 0; i < 2; i++) {
+        PyObject *shared = PyArray_SimpleNew(1, &sizes[i], NPY_INT64);
+        if (shared == NULL)
+            return -2;
+        a->args[a->count + i] = a->owned[a->owns++] = shared;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(phases); i++) {
+        PyObject *phase = PyList_GET_ITEM(phases, i), *flags;
+        a->args[0] = slot_or_none(phase, L.address);
+        flags = PyObject_Vectorcall(slot_or_none(phase, L.call), a->args, a->count + 2, NULL);
+        if (flags == NULL)
+            return -2;
+        long more = PyLong_AsLong(flags);
+        Py_DECREF(flags);
+        if (more < 0 || more & AMBIGUOUS)
+            return -1;
+        bits |= more;
+    }
+    return bits;
+}
+
 /* Runs the kernel; gives the floating-point flags or REFUSED (a negative number), -2 with an error set. */
 static long launched(Arguments *a, Source *source, PyObject *record, PyObject *bound) {
-    PyObject *flags, *block = block_with(source, record, bound);
+    int long_row = Py_TYPE(bound) == long_type;
+    if (long_row && PyTuple_GET_SIZE(slot_or_none(record, R.numbers)) == 0)
+        return launched_in_phases(a, bound);
+    PyObject *flags, *block = long_row ? NULL : block_with(source, record, bound);
     if (block != NULL) {
         PyObject *last = Py_NewRef(slot_or_none(bound, L.last));  /* so that no other thread frees the block */
         a->args[0] = block;
@@ -262,7 +291,7 @@ PyObject *ready_launch(PyObject *record, PyObject *bounds, int *never) {
         return NULL;
     PyObject *bound = PyDict_GetItemWithError(bounds, record);
     *never = bound == refused_launch;
-    if (bound == NULL || Py_TYPE(bound) != launch_type
+    if (bound == NULL || (Py_TYPE(bound) != launch_type && Py_TYPE(bound) != long_type)
         || slot_or_none(bound, L.threads) != slot_or_none(current, C.threads) || may_go_over(record, bound))
         return NULL;
     return bound;

@@ -17,8 +17,9 @@ EntrySlots E;
 ProgramSlots P;
 RecordSlots R;
 LaunchSlots L;
+LongSlots X;
 
-PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *scalar_type;
+PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
@@ -111,6 +112,7 @@ LEARNER(learn_entry, EntrySlots, ENTRY_SLOTS)
 LEARNER(learn_program, ProgramSlots, PROGRAM_SLOTS)
 LEARNER(learn_record, RecordSlots, RECORD_SLOTS)
 LEARNER(learn_launch, LaunchSlots, LAUNCH_SLOTS)
+LEARNER(learn_long, LongSlots, LONG_SLOTS)
 
 static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"view_operation", &view_operation}, {"negative_kind", &negative_kind}, {"extobj", &extobj},
@@ -135,6 +137,7 @@ static int learn_class(const char *name, PyObject *type) {
     KEPT("Scalar", learn_scalar, S, scalar_type)
     KEPT("Graph", learn_graph, G, graph_type)
     KEPT("Launch", learn_launch, L, launch_type)
+    KEPT("LongRow", learn_long, X, long_type)
     CLASS("Operation", learn_operation, O)
     CLASS("Watch", learn_watch, W)
     CLASS("Current", learn_current, C)

@@ -8,6 +8,7 @@ pass. What the columns have one of (means, deviations) is computed on the tile b
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from .emit import TILE, Emitter, Flags, Text, passes_of
 from .inline import FLOATS, FORMS, cast, constant, stored, vector
 from .kernel import Kernel, Step
 from .long_rows import possible
+
+TOGETHER = 4
+"""Rows whose elements a result takes in one after the other before it goes back to memory."""
 
 __all__ = ["emit_columns", "possible"]
 
@@ -36,6 +40,7 @@ class _Columns(Emitter):
         self.known: dict[int, str] = {}
         self.results: dict[int, str] = {}
         self.columns = ""
+        self.together: list[list[str]] = []
 
     def module(self) -> Text:
         code = self.code
@@ -62,17 +67,8 @@ class _Columns(Emitter):
                 for n in reduces:
                     self.fill(n, results[n])
                 if steps or reduces:
-                    def row(i: str, steps: list[int] = steps, reduces: list[int] = reduces,
-                            done: frozenset[int] = frozenset(self.outputs_done)) -> None:
-                        self.outputs_done = set(done)
-                        self.folding = reduces
-                        self.pointers = [code.let(f"getelementptr i8, ptr {p}, i64 {code.let(f'mul i64 {i}, {s}')}")
-                                         for p, s in zip(self.data, self.outer, strict=True)]
-                        self.one_tile(steps, at)
-                        self.folding = []
                     self.results = results
-                    code.loop("0", count, 1, row)
-                    self.pointers = self.data
+                    self.each_row(steps, reduces, at, count)
                 for n in reduces:
                     self.known[n] = results[n]
                 for n in rows:
@@ -85,6 +81,73 @@ class _Columns(Emitter):
         code.add(f"ret i32 {self.flags.read()}")
         body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
         return Text("\n".join(code.declared) + "\n" + body, self.imports)
+
+    def each_row(self, steps: list[int], reduces: list[int], at: str, count: str) -> None:
+        """A pass over the rows; several at a time where a result can stay in its register meanwhile."""
+        code, done = self.code, frozenset(self.outputs_done)
+
+        def several(rows: int) -> Callable[[str], None]:
+            def some(i: str) -> None:
+                self.outputs_done = set(done)
+                self.folding = reduces
+                self.together = [self.row_from(i, k) for k in range(rows)]
+                self.pointers = self.together[0]
+                self.one_tile(steps, at)
+                self.folding = []
+            return some
+        whole = "0"
+        if reduces and self.in_one_loop(steps):
+            whole = code.let(f"and i64 {count}, -{TOGETHER}")
+            code.loop("0", whole, TOGETHER, several(TOGETHER))
+        code.loop(whole, count, 1, several(1))
+        self.pointers = self.data
+
+    def row_from(self, row: str, further: int) -> list[str]:
+        """The arrays' addresses at a row."""
+        number = self.code.let(f"add i64 {row}, {further}")
+        return [self.code.let(f"getelementptr i8, ptr {p}, i64 {self.code.let(f'mul i64 {number}, {s}')}")
+                for p, s in zip(self.data, self.outer, strict=True)]
+
+    def in_one_loop(self, steps: list[int]) -> bool:
+        """Whether a pass has no calls and needs no buffers."""
+        before = set(self.outputs_done)
+        plan = self.phases(steps)
+        self.outputs_done = before
+        return not plan.buffered and all(kind == "inline" for kind, _ in plan.phases)
+
+    def inlined(self, steps: list[int], count: str, plan: Any, saved: dict[int, str]) -> None:
+        if len(self.together) == 1:
+            super().inlined(steps, count, plan, saved)
+            return
+        code, folding = self.code, self.folding
+        needed = sorted(({n for value in steps for n in self.step(value).operands} | self.extra_operands()) - {*steps})
+        rows = []
+        for pointers in self.together:
+            self.pointers = pointers
+            rows.append(({n: self.source(n, saved) for n in needed}, self.targets(steps, plan, saved)))
+
+        def one(i: str, width: int) -> None:
+            places = [code.let(f"getelementptr {stored(self.step(n).char)}, ptr {self.results[n]}, i64 {i}")
+                      for n in folding]
+            totals = [code.let(f"load {vector(stored(self.step(n).char), width)}, ptr {place}, align "
+                               f"{np.dtype(self.step(n).char).itemsize}")
+                      for n, place in zip(folding, places, strict=True)]
+            for sources, targets in rows:
+                values = {n: self.load(n, source, i, width) for n, source in sources.items()}
+                for n in steps:
+                    values[n] = self.compute(self.step(n), [values[k] for k in self.step(n).operands], width)
+                for n, pointer in targets:
+                    self.store(n, values[n], pointer, i, width)
+                totals = [self.folded(n, total, values, width) for n, total in zip(folding, totals, strict=True)]
+            for n, place, total in zip(folding, places, totals, strict=True):
+                char = self.step(n).char
+                code.add(f"store {vector(stored(char), width)} {total}, ptr {place}, align {np.dtype(char).itemsize}")
+        self.vectors(one)
+
+    def folded(self, value: int, total: str, values: dict[int, str], width: int) -> str:
+        """A reduction's result with one row's elements more."""
+        step = self.step(value)
+        return FORMS[step.loop[0].__name__].emit(self.code, step.char, width, (total, values[step.operands[0]]))
 
     def fill(self, value: int, place: str) -> None:
         """What a reduction starts from: zero, or what any element replaces."""
@@ -139,11 +202,11 @@ class _Columns(Emitter):
         code = self.code
         for value in self.folding:
             step = self.step(value)
-            kind, (operand,) = stored(step.char), step.operands
+            kind = stored(step.char)
             place = code.let(f"getelementptr {kind}, ptr {self.results[value]}, i64 {i}")
             align = np.dtype(step.char).itemsize
             old = code.let(f"load {vector(kind, width)}, ptr {place}, align {align}")
-            new = FORMS[step.loop[0].__name__].emit(code, step.char, width, (old, values[operand]))
+            new = self.folded(value, old, values, width)
             code.add(f"store {vector(kind, width)} {new}, ptr {place}, align {align}")
 
     def column_value(self, value: int, place: str, at: str) -> None:

@@ -145,6 +145,8 @@ PART = 1 << 15
 
 LONG_ROW = 1 << 16
 """A single row of this many elements is shared among the workers."""
+KEPT_ROW = 1 << 13
+"""A single row of this many elements is gone through by leaves if something has to be kept of it: those stay in L1."""
 LEAST_ROW = 16
 """Rows that are shorter cost more than their elements."""
 MOST_ROW = 1 << 20
@@ -173,16 +175,6 @@ def code(kernel: Kernel, layouts: str, rows: bool) -> int:
         text = emit(kernel, layouts, rows)
         found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
     return int(found)
-
-
-class LongRow:
-    """A kernel bound to one long row: its phases, and how much memory they share."""
-
-    __slots__ = ("phases", "results", "values", "threads", "outputs")
-    outputs: list[tuple[Any, ...]]
-
-    def __init__(self, phases: list[Launch], results: int, values: int) -> None:
-        self.phases, self.results, self.values, self.threads = phases, results, values, current.threads
 
 
 class Launch:
@@ -215,6 +207,16 @@ class Launch:
         self.block[_PART], self.block[_CHUNKS] = part, -(-whole // part)
 
 
+class LongRow(Launch):
+    """A kernel bound to one long row: its phases, and how much memory they share."""
+
+    __slots__ = ("phases", "results", "values")
+
+    def __init__(self, phases: list[Launch], results: int, values: int) -> None:
+        super().__init__(phases[0].block, phases[0].numbers, phases[0].work)
+        self.phases, self.results, self.values = phases, results, values
+
+
 def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: int = 0,
          by_row: frozenset[int] = frozenset()) -> Launch | LongRow | None:
     """A launch for arrays of these shapes and strides (inputs that are arrays, then outputs), or None.
@@ -240,7 +242,9 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
             return side_by_side
         if sizes[-1] < LEAST_ROW or kernel.finds_places:
             return None
-        if sizes[-1] > MOST_ROW // max(1, row_bytes(kernel)) or (len(sizes) == 1 and sizes[0] >= LONG_ROW):
+        kept = row_bytes(kernel)
+        if sizes[-1] > MOST_ROW // max(1, kept) or (
+                len(sizes) == 1 and sizes[0] >= (KEPT_ROW if kept and possible(kernel) else LONG_ROW)):
             return _bind_long(kernel, sizes, strides, arrays)
     else:
         sizes, strides = coalesced(shape, along)
@@ -357,7 +361,7 @@ def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
         launch.block[_KERNEL] = addresses[name]
         if split == "tree":
             launch.block[_ROWS], launch.block[_HEADER] = 1 << depth, depth
-            launch.block[_CHUNKS], launch.block[_PART] = 1 << depth, 1
+            launch.block[_CHUNKS], launch.block[_PART] = 1 << depth, 1 if depth else length
             launch.block[_PARALLEL] = workers.entry(threads_in_use())
         elif split == "elements":
             _split(launch.block, 1, length, launch.work)
