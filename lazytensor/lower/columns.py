@@ -8,10 +8,12 @@ pass. What the columns have one of (means, deviations) is computed on the tile b
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from . import division, native
 from .emit import TILE, Emitter, Flags, Text, passes_of
 from .inline import FLOATS, FORMS, cast, constant, stored, vector
 from .kernel import Kernel, Step
@@ -41,6 +43,7 @@ class _Columns(Emitter):
         self.results: dict[int, str] = {}
         self.columns = ""
         self.together: list[list[str]] = []
+        self.reciprocals: dict[int, str] = {}
 
     def module(self) -> Text:
         code = self.code
@@ -68,6 +71,7 @@ class _Columns(Emitter):
                     self.fill(n, results[n])
                 if steps or reduces:
                     self.results = results
+                    self.invert(steps)
                     self.each_row(steps, reduces, at, count)
                 for n in reduces:
                     self.known[n] = results[n]
@@ -120,6 +124,7 @@ class _Columns(Emitter):
             super().inlined(steps, count, plan, saved)
             return
         code, folding = self.code, self.folding
+        self.divisors = self.divided_by(steps)
         needed = sorted(({n for value in steps for n in self.step(value).operands} | self.extra_operands()) - {*steps})
         rows = []
         for pointers in self.together:
@@ -135,7 +140,7 @@ class _Columns(Emitter):
             for sources, targets in rows:
                 values = {n: self.load(n, source, i, width) for n, source in sources.items()}
                 for n in steps:
-                    values[n] = self.compute(self.step(n), [values[k] for k in self.step(n).operands], width)
+                    values[n] = self.element(n, values, i, width)
                 for n, pointer in targets:
                     self.store(n, values[n], pointer, i, width)
                 totals = [self.folded(n, total, values, width) for n, total in zip(folding, totals, strict=True)]
@@ -143,6 +148,37 @@ class _Columns(Emitter):
                 char = self.step(n).char
                 code.add(f"store {vector(stored(char), width)} {total}, ptr {place}, align {np.dtype(char).itemsize}")
         self.vectors(one)
+
+    def element(self, value: int, values: dict[int, str], i: str, width: int) -> str:
+        step = self.step(value)
+        if width == 1 or value not in self.reciprocals:
+            return super().element(value, values, i, width)
+        known = self.some(step.char, self.reciprocals[value], i, width)
+        a, b = (values[n] for n in step.operands)
+        return division.quotients(self.code, step.char, width, a, b, known)
+
+    def some(self, char: str, place: str, i: str, width: int) -> str:
+        """Elements of a buffer."""
+        kind = stored(char)
+        return self.code.let(f"load {vector(kind, width)}, ptr {self.code.place(kind, place, i)}, align "
+                             f"{np.dtype(char).itemsize}")
+
+    def invert(self, steps: list[int]) -> None:
+        """The reciprocals of what the columns have one of, by which their elements are divided."""
+        self.reciprocals = {}
+        for n in steps if native.fast_fma() else ():
+            step = self.step(n)
+            if step.name == "divide" and step.operands[1] in self.known and step.operands[0] not in self.known:
+                room = self.reciprocals[n] = self.code.alloca(f"[{TILE} x i64]")
+                self.vectors(partial(self.inverted, step.char, self.known[step.operands[1]], room))
+
+    def inverted(self, char: str, source: str, room: str, i: str, width: int) -> None:
+        """Of some of them. (The last ones, which are no vector, are divided.)"""
+        if width > 1:
+            y = division.reciprocals(self.code, char, width, self.some(char, source, i, width))
+            kind = stored(char)
+            self.code.add(f"store {vector(kind, width)} {y}, ptr {self.code.place(kind, room, i)}, align "
+                          f"{np.dtype(char).itemsize}")
 
     def folded(self, value: int, total: str, values: dict[int, str], width: int) -> str:
         """A reduction's result with one row's elements more."""

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import routines
+from . import native, routines
+from .division import Divisor, divisor, quotient
 from .fidelity import clears_flags
 from .inline import FORMS, Code, cast, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
@@ -96,6 +97,7 @@ class Emitter:
         self.saved: dict[int, str] = {}
         self.outputs_done: set[int] = set()
         self.number_values: dict[int, str] = {}
+        self.divisors: dict[int, Divisor] = {}
         self.calls = any(step.name == "call" for step in kernel.steps)
         self.memory: list[str] = []
 
@@ -401,6 +403,7 @@ class Emitter:
         needed = sorted(({n for value in steps for n in self.step(value).operands} | self.extra_operands()) - inside)
         sources = {n: self.source(n, saved) for n in needed}
         targets = self.targets(steps, plan, saved)
+        self.divisors = self.divided_by(steps)
 
         def body(width: int) -> Any:
             def one(i: str) -> None:
@@ -408,8 +411,7 @@ class Emitter:
                 for n, source in sources.items():
                     values[n] = self.load(n, source, i, width)
                 for n in steps:
-                    step = self.step(n)
-                    values[n] = self.compute(step, [values[k] for k in step.operands], width)
+                    values[n] = self.element(n, values, i, width)
                 for n, pointer in targets:
                     self.store(n, values[n], pointer, i, width)
                 self.after(values, i, width)
@@ -417,6 +419,23 @@ class Emitter:
         whole = code.let(f"and i64 {count}, -{lanes}")
         code.loop("0", whole, lanes, body(lanes))
         code.loop(whole, count, 1, body(1))
+
+    def element(self, value: int, values: dict[int, str], i: str, width: int) -> str:
+        """One step on the elements from `i` of the tile on."""
+        step = self.step(value)
+        if value in self.divisors and width > 1:
+            return quotient(self.code, step.char, width, values[step.operands[0]], self.divisors[value])
+        return self.compute(step, [values[k] for k in step.operands], width)
+
+    def divided_by(self, steps: list[int]) -> dict[int, Divisor]:
+        """What the divisions among the steps divide by, where that is one number for all elements."""
+        found = {}
+        for n in steps if native.fast_fma() else ():
+            step = self.step(n)
+            if step.name == "divide" and step.operands[0] not in (*self.number_values, *self.rowwise) and (
+                    step.operands[1] in self.number_values or step.operands[1] in self.rowwise):
+                found[n] = divisor(self.code, step.char, self.uniform(step.operands[1]))
+        return found
 
     def extra_operands(self) -> set[int]:
         """What `after` takes besides."""

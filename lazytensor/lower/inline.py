@@ -69,6 +69,10 @@ class Code:
         self.entry.append(f"  {name} = alloca {kind}, align {align}")
         return name
 
+    def place(self, kind: str, base: str, index: str | int) -> str:
+        """The address of an element."""
+        return self.let(f"getelementptr {kind}, ptr {base}, i64 {index}")
+
     def loop(self, start: str, stop: str, step: Any, body: Callable[[str], None]) -> None:
         """``for i in range(start, stop, step): body(i)``."""
         before, head, inside, after = (self.fresh(x) for x in ("before", "head", "body", "after"))

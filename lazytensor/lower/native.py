@@ -49,6 +49,7 @@ class _Engine:
         self.machine = target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
         linker = target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
         self.jit = llvm.create_lljit_compiler(linker, suppress_errors=True)
+        self.fma = "+fma" in features.split(",")
         self.header = f'target triple = "{target.triple}" target datalayout = "{self.machine.target_data}" '
         self.libraries = 0
         versions = (llvm.llvm_version_info, llvmlite.__version__, np.__version__, VERSION)
@@ -124,6 +125,11 @@ def available() -> bool:
     The first call imports llvmlite.
     """
     return why_not() is None
+
+
+def fast_fma() -> bool:
+    """Whether the processor multiplies and adds in one instruction, rounding once."""
+    return _started().fma
 
 
 def why_not() -> str | None:

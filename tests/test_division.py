@@ -1,0 +1,71 @@
+"""Division by what is the same for many elements (`lower/division.py`): the bits and the warnings of a division."""
+
+import warnings
+
+import numpy as real
+import pytest
+
+from lazytensor.lower import division
+from lazytensor.run import kernels
+
+from .helpers import module_under_test, plan_soon, same_bits
+
+BITS = {"f4": ("u4", 32, 60), "f8": ("u8", 64, 500)}
+
+
+def any_bits(rng, count, dtype):
+    return rng.integers(0, 2 ** BITS[dtype][1], count, dtype=BITS[dtype][0]).view(dtype)
+
+
+def nearly_powers(rng, count, dtype, most):
+    x = real.ldexp(real.ones(count), rng.integers(-most - 1, most + 2, count)).astype(dtype)
+    return (x.view(BITS[dtype][0]) + rng.integers(-3, 4, count).astype(BITS[dtype][0])).view(dtype)
+
+
+DRAWS = {
+    "bits": any_bits,
+    "normal": lambda rng, count, dtype: rng.normal(size=count).astype(dtype),
+    "powers": lambda rng, count, dtype: nearly_powers(rng, count, dtype, 20),
+    "edges": lambda rng, count, dtype: nearly_powers(rng, count, dtype, BITS[dtype][2]),
+    "counts": lambda rng, count, dtype: rng.integers(-3, 9, count).astype(dtype),
+}
+
+PROGRAMS = {
+    "rows": lambda np, a, b: a / np.repeat(b, a.shape[1]).reshape(a.shape).max(1, keepdims=True),
+    "columns": lambda np, a, b: a.T / np.repeat(b, a.shape[1]).reshape(a.shape).T.copy().max(0),
+    "number": lambda np, a, b: (a + 0 * a) / b[0],
+    "mean": lambda np, a, b: (a * a) / (a * a).sum(1, keepdims=True),
+}
+
+
+def outcome(np, program, a, b):
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        result = real.asarray(PROGRAMS[program](np, np.array(a), np.array(b)))
+    return result, sorted({str(w.message) for w in given})
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("divisors", DRAWS)
+@pytest.mark.parametrize("dividends", DRAWS)
+@pytest.mark.parametrize("dtype", BITS)
+def test_bits_and_warnings_are_those_of_a_division(dtype, dividends, divisors, program):
+    np = module_under_test()
+    plan_soon(np)
+    rng = real.random.default_rng(11)
+    for width in (67, 16, 300):
+        a = DRAWS[dividends](rng, 40 * width, dtype).reshape(40, width)
+        b = DRAWS[divisors](rng, 40, dtype)
+        want, told = outcome(real, program, a, b)
+        for _ in range(2):
+            got, heard = outcome(np, program, a, b)
+            assert same_bits(got, want)
+            assert heard == told
+    assert not kernels.failures
+
+
+def test_operands_in_range_raise_nothing_but_inexact():
+    """The largest and smallest operands that are not divided: all that is computed is normal."""
+    for char, (_, significand, bias, most) in division._SHAPE.items():
+        assert 2 * most < bias - 1, char
+        assert -most - 2 * significand > 1 - bias, char
