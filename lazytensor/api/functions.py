@@ -138,6 +138,24 @@ def _numbers(x: Any) -> bool:
 
 
 def _pending_where(inputs: tuple[Any, ...]) -> Any:
+    key = tuple([(x.dtype, x.dtype.num, x.shape, x.strides) if type(x) is Node else
+                 (type(x), x if type(x) is int or not abs(x) < _ANY_FLOAT else None) for x in inputs])
+    found = _where_results.get(key)
+    if found is None:
+        if len(_where_results) > 4096:
+            _where_results.clear()
+        found = _where_results[key] = _where_result(inputs)
+    shape, dtype, strides = found
+    return handle(record(_WHERE, inputs, None, shape, dtype, strides, _getframe(2)))
+
+
+_ANY_FLOAT = 65504.0
+"""Smaller magnitudes are numbers in every floating dtype."""
+_where_results: dict[Any, Any] = {}
+"""Shape, dtype and strides of results, by what the operands are."""
+
+
+def _where_result(inputs: tuple[Any, ...]) -> Any:
     samples = [np.zeros((), x.dtype) if type(x) is Node else x for x in inputs[1:]]
     dtype = np.where(np.zeros(1, bool), *samples).dtype
     for x in inputs[1:]:
@@ -148,8 +166,7 @@ def _pending_where(inputs: tuple[Any, ...]) -> Any:
     if not shape or any(n == 0 for n in shape):
         raise NotArray
     operands = tuple([(x.shape, x.strides, x.dtype.itemsize) if type(x) is Node else ((), None, 8) for x in inputs])
-    strides = layout_of(shape, dtype.itemsize, operands, trivial=False)
-    return handle(record(_WHERE, inputs, None, shape, dtype, strides, _getframe(2)))
+    return shape, dtype, layout_of(shape, dtype.itemsize, operands, trivial=False)
 
 
 _diag_of_real = fallback(np.diag, "diag")
