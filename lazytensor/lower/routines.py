@@ -47,54 +47,26 @@ add:
 done:
   ret KIND %t
 }
-define internal KIND @four_CHAR(ptr %x, i64 %n) {
+define internal <8 x KIND> @rest_CHAR(ptr %x, i64 %from, i64 %n, <8 x KIND> %start) {
 entry:
-  %left0 = lshr i64 %n, 1
-  %left = and i64 %left0, -8
-  %right = sub i64 %n, %left
-  %na0 = lshr i64 %left, 1
-  %na = and i64 %na0, -8
-  %nb = sub i64 %left, %na
-  %nc0 = lshr i64 %right, 1
-  %nc = and i64 %nc0, -8
-  %nd = sub i64 %right, %nc
-  %b = getelementptr KIND, ptr %x, i64 %na
-  %c = getelementptr KIND, ptr %x, i64 %left
-  %d = getelementptr KIND, ptr %c, i64 %nc
+  %whole = and i64 %n, -8
   br label %head
 head:
-  %i = phi i64 [0, %entry], [%i1, %body]
-  %ra = phi <8 x KIND> [splat (KIND -0.0), %entry], [%ra1, %body]
-  %rb = phi <8 x KIND> [splat (KIND -0.0), %entry], [%rb1, %body]
-  %rc = phi <8 x KIND> [splat (KIND -0.0), %entry], [%rc1, %body]
-  %rd = phi <8 x KIND> [splat (KIND -0.0), %entry], [%rd1, %body]
-  %more = icmp slt i64 %i, %na
-  br i1 %more, label %body, label %fold
+  %i = phi i64 [%from, %entry], [%i1, %body]
+  %r = phi <8 x KIND> [%start, %entry], [%r1, %body]
+  %more = icmp slt i64 %i, %whole
+  br i1 %more, label %body, label %end
 body:
-  %pa = getelementptr KIND, ptr %x, i64 %i
-  %pb = getelementptr KIND, ptr %b, i64 %i
-  %pc = getelementptr KIND, ptr %c, i64 %i
-  %pd = getelementptr KIND, ptr %d, i64 %i
-  %va = load <8 x KIND>, ptr %pa, align SIZE
-  %vb = load <8 x KIND>, ptr %pb, align SIZE
-  %vc = load <8 x KIND>, ptr %pc, align SIZE
-  %vd = load <8 x KIND>, ptr %pd, align SIZE
-  %ra1 = fadd <8 x KIND> %ra, %va
-  %rb1 = fadd <8 x KIND> %rb, %vb
-  %rc1 = fadd <8 x KIND> %rc, %vc
-  %rd1 = fadd <8 x KIND> %rd, %vd
+  %p = getelementptr KIND, ptr %x, i64 %i
+  %v = load <8 x KIND>, ptr %p, align SIZE
+  %r1 = fadd <8 x KIND> %r, %v
   %i1 = add i64 %i, 8
   br label %head
-fold:
-  %sa = call KIND @leaf_CHAR(ptr %x, i64 %na, i64 %na, <8 x KIND> %ra)
-  %sb = call KIND @leaf_CHAR(ptr %b, i64 %na, i64 %nb, <8 x KIND> %rb)
-  %sc = call KIND @leaf_CHAR(ptr %c, i64 %na, i64 %nc, <8 x KIND> %rc)
-  %sd = call KIND @leaf_CHAR(ptr %d, i64 %na, i64 %nd, <8 x KIND> %rd)
-  %ab = fadd KIND %sa, %sb
-  %cd = fadd KIND %sc, %sd
-  %all = fadd KIND %ab, %cd
-  ret KIND %all
+end:
+  ret <8 x KIND> %r
 }
+TOGETHER4
+TOGETHER8
 define KIND @sum_CHAR(ptr %x, i64 %n) {
 entry:
   %tiny = icmp slt i64 %n, 8
@@ -106,15 +78,28 @@ some:
   %half0 = lshr i64 %n, 1
   %half = and i64 %half0, -8
   %rest = sub i64 %n, %half
-  %quarter0 = lshr i64 %rest, 1
-  %quarter = and i64 %quarter0, -8
-  %last = sub i64 %rest, %quarter
+  %first0 = lshr i64 %half, 1
+  %quarter = and i64 %first0, -8
+  %second0 = lshr i64 %rest, 1
+  %second = and i64 %second0, -8
+  %last = sub i64 %rest, %second
+  %third0 = lshr i64 %last, 1
+  %third = and i64 %third0, -8
+  %least = sub i64 %last, %third
+  %quartered = icmp sgt i64 %quarter, 128
+  %ends8 = icmp sle i64 %least, 128
+  %eighths = and i1 %quartered, %ends8
+  br i1 %eighths, label %eight, label %fewer
+eight:
+  %e = call KIND @together8_CHAR(ptr %x, i64 %n)
+  ret KIND %e
+fewer:
   %halved = icmp sgt i64 %half, 128
   %ends = icmp sle i64 %last, 128
   %quarters = and i1 %halved, %ends
   br i1 %quarters, label %four, label %split
 four:
-  %q = call KIND @four_CHAR(ptr %x, i64 %n)
+  %q = call KIND @together4_CHAR(ptr %x, i64 %n)
   ret KIND %q
 split:
   %right = getelementptr KIND, ptr %x, i64 %half
@@ -144,7 +129,56 @@ done:
 }
 """
 """NumPy's pairwise sum of n contiguous elements (`pairwise_sum` in its loops): halves that are multiples of 8 down to
-blocks of 128, in which 8 accumulators run side by side. Four such blocks at a time, for an addition takes its time."""
+blocks of 128, in which 8 accumulators run side by side. Four or eight such blocks at a time, for an addition takes its
+time, and their accumulators are folded together."""
+
+
+def _together(count: int) -> str:
+    """``togetherCOUNT(x, n)``: a sum whose tree has that many blocks, a power of two, at the same depth."""
+    lines: list[str] = [f"define internal KIND @together{count}_CHAR(ptr %x, i64 %n) {{", "entry:"]
+    blocks = [("%x", "%n")]  # place and length
+    while len(blocks) < count:
+        halves = []
+        for place, length in blocks:
+            k = f"{len(blocks)}_{len(halves)}"
+            lines += [f"  %h{k} = lshr i64 {length}, 1", f"  %l{k} = and i64 %h{k}, -8",
+                      f"  %r{k} = sub i64 {length}, %l{k}", f"  %p{k} = getelementptr KIND, ptr {place}, i64 %l{k}"]
+            halves += [(place, f"%l{k}"), (f"%p{k}", f"%r{k}")]
+        blocks = halves
+    shortest, last = blocks[0][1], blocks[-1]
+    lines += ["  br label %head", "head:", "  %i = phi i64 [0, %entry], [%i1, %body]"]
+    lines += [f"  %s{b} = phi <8 x KIND> [splat (KIND -0.0), %entry], [%t{b}, %body]" for b in range(count)]
+    lines += [f"  %more = icmp slt i64 %i, {shortest}", "  br i1 %more, label %body, label %fold", "body:"]
+    for b, (place, _) in enumerate(blocks):
+        lines += [f"  %q{b} = getelementptr KIND, ptr {place}, i64 %i",
+                  f"  %v{b} = load <8 x KIND>, ptr %q{b}, align SIZE", f"  %t{b} = fadd <8 x KIND> %s{b}, %v{b}"]
+    lines += ["  %i1 = add i64 %i, 8", "  br label %head", "fold:"]
+    vectors = ["%s0"]
+    for b, (place, length) in enumerate(blocks[1:], 1):
+        lines.append(f"  %u{b} = call <8 x KIND> @rest_CHAR(ptr {place}, i64 {shortest}, i64 {length}, "
+                     f"<8 x KIND> %s{b})")
+        vectors.append(f"%u{b}")
+    for level in range(3):  # neighbours are added: eight accumulators of each block become one sum
+        pairs = list(zip(vectors[::2], vectors[1::2], strict=True)) if len(vectors) > 1 else [(vectors[0], "poison")]
+        vectors = []
+        for j, (a, b) in enumerate(pairs):
+            for half in ("EVEN", "ODD"):
+                lines.append(f"  %{half.lower()}{level}_{j} = shufflevector <8 x KIND> {a}, <8 x KIND> {b}, "
+                             f"<8 x i32> {half}")
+            lines.append(f"  %w{level}_{j} = fadd <8 x KIND> %even{level}_{j}, %odd{level}_{j}")
+            vectors.append(f"%w{level}_{j}")
+    lines += [f"  %b{b} = extractelement <8 x KIND> {vectors[0]}, i32 {b}" for b in range(count)]
+    lines += [f"  %whole = and i64 {last[1]}, -8", "  br label %tail", "tail:",
+              "  %j = phi i64 [%whole, %fold], [%j1, %add]", f"  %c0 = phi KIND [%b{count - 1}, %fold], [%c1, %add]",
+              f"  %over = icmp slt i64 %j, {last[1]}", "  br i1 %over, label %add, label %done", "add:",
+              f"  %z = getelementptr KIND, ptr {last[0]}, i64 %j", "  %y = load KIND, ptr %z, align SIZE",
+              "  %c1 = fadd KIND %c0, %y", "  %j1 = add i64 %j, 1", "  br label %tail", "done:"]
+    sums = [f"%b{b}" for b in range(count - 1)] + ["%c0"]
+    while len(sums) > 1:
+        k = len(sums)
+        lines += [f"  %d{k}_{j} = fadd KIND {sums[2 * j]}, {sums[2 * j + 1]}" for j in range(k // 2)]
+        sums = [f"%d{k}_{j}" for j in range(k // 2)]
+    return "\n".join([*lines, f"  ret KIND {sums[0]}", "}"])
 
 
 def _transpose() -> str:
@@ -209,4 +243,6 @@ def _text(name: str) -> str:
         return _transpose().replace("BITS", str(bits)).replace("SIZE", str(bits // 8))
     char = name.removeprefix("sum_")
     kind, size = {"f": ("float", 4), "d": ("double", 8)}[char]
-    return SUM.replace("KIND", kind).replace("CHAR", char).replace("SIZE", str(size))
+    even, odd = (f"<{', '.join(f'i32 {i}' for i in range(first, 16, 2))}>" for first in (0, 1))
+    text = SUM.replace("TOGETHER4", _together(4)).replace("TOGETHER8", _together(8))
+    return text.replace("EVEN", even).replace("ODD", odd).replace("KIND", kind).replace("CHAR", char).replace("SIZE", str(size))
