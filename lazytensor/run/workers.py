@@ -105,7 +105,10 @@ beyond:
   %all = icmp eq i64 %tried1, THREADS
   br i1 %all, label %end, label %look
 claim:
-  %front = icmp eq i64 %whose, %own
+  %mine_too = icmp eq i64 %whose, %own
+  %run_number = load atomic i32, ptr @turn monotonic, align 4
+  %odd = trunc i32 %run_number to i1
+  %front = xor i1 %mine_too, %odd
   %shorter = add i64 %w, 1
   %cut = sub i64 %w, 4294967296
   %less = select i1 %front, i64 %shorter, i64 %cut
