@@ -30,12 +30,47 @@ def emit_columns(kernel: Kernel, layouts: str) -> Text:
 
     There is one outer axis, the one that is reduced: the block has its length and the arrays' strides along it.
     """
-    return _Columns(kernel, layouts).module()
+    whole = _Columns(kernel, layouts, "kernel", 0, None)
+    return _module([whole])
+
+
+def emit_apart(kernel: Kernel, layouts: str) -> Text:
+    """The same as two functions: ``reduced`` does all passes but the last one, which is ``rest``: that one takes rows
+    from `row0` to `row1`, so that workers can share them where there are few columns.
+
+    After the kernel's arrays come two more, of which the second keeps what the columns have one of: 8 bytes for each
+    column and value of `shared_values`.
+    """
+    last = len(_passes(kernel)) - 1
+    return _module([_Columns(kernel, layouts, "reduced", 0, last), _Columns(kernel, layouts, "rest", last, None)])
+
+
+def shared_values(kernel: Kernel) -> list[int]:
+    """What the columns have one of and the last pass reads, if that pass reduces nothing; else nothing."""
+    steps, _, rows = _passes(kernel)[-1]
+    computed = {n for n in kernel.rowwise() if n >= len(kernel.inputs)}
+    return [] if rows or len(_passes(kernel)) == 1 else sorted(
+        computed & {k for n in steps for k in kernel.steps[n - len(kernel.inputs)].operands})
+
+
+def _passes(kernel: Kernel) -> list[tuple[list[int], list[int], list[int]]]:
+    return passes_of(kernel, kernel.rowwise(), False)
+
+
+def _module(functions: list[_Columns]) -> Text:
+    bodies = [function.text() for function in functions]
+    declared = {line: None for function in functions for line in function.code.declared}
+    imports = {name: address for function in functions for name, address in function.imports.items()}
+    return Text("\n".join([*declared, *bodies]), imports)
 
 
 class _Columns(Emitter):
-    def __init__(self, kernel: Kernel, layouts: str) -> None:
+    """One function: the passes from `first` to before `end`."""
+
+    def __init__(self, kernel: Kernel, layouts: str, name: str, first: int, end: int | None) -> None:
         super().__init__(kernel, layouts, False)
+        self.name, self.first, self.here_passes = name, first, _passes(kernel)[first:end]
+        self.before = [n for steps, _, _ in _passes(kernel)[:first] for n in steps]
         self.by_column = self.rowwise
         self.rowwise = frozenset()  # nothing is the same for a whole tile
         self.folding: list[int] = []
@@ -45,7 +80,8 @@ class _Columns(Emitter):
         self.together: list[list[str]] = []
         self.reciprocals: dict[int, str] = {}
 
-    def module(self) -> Text:
+    def text(self) -> str:
+        """The text of the function."""
         code = self.code
         self.number_values = self.load_numbers()
         self.data = [code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
@@ -53,40 +89,66 @@ class _Columns(Emitter):
         self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
         self.outer = [self.load_word(self.layout.stride(k) + 1) for k in range(self.arrays)]
         self.pointers = self.data
-        count = self.load_word(1)
         self.flags = Flags(code, self.calls)
         self.flags.clear()
-        results = {n: code.alloca(f"[{TILE} x i64]") for n in sorted(self.by_column) if n >= self.inputs}
-
-        def tile(at: str) -> None:
-            left = code.let(f"sub i64 %stop, {at}")
-            short = code.let(f"icmp slt i64 {left}, {TILE}")
-            self.columns = code.let(f"select i1 {short}, i64 {left}, i64 {TILE}")
-            self.outputs_done = set()
-            self.known = {}
-            for steps, _, rows in passes_of(self.kernel, self.by_column, False):
-                reduces = [n for n in rows if self.step(n).name == "reduce"]
-                self.place = at
-                for n in reduces:
-                    self.fill(n, results[n])
-                if steps or reduces:
-                    self.results = results
-                    self.invert(steps)
-                    self.each_row(steps, reduces, at, count)
-                for n in reduces:
-                    self.known[n] = results[n]
-                for n in rows:
-                    if n not in reduces:
-                        self.column_value(n, results[n], at)
-            for array, value in enumerate(self.kernel.outputs, self.first_output):
-                if value in self.by_column:
-                    self.write(value, array)
-        code.loop("%start", "%stop", TILE, tile)
+        self.results = {} if self.first else {
+            n: code.alloca(f"[{TILE} x i64]") for n in sorted(self.by_column) if n >= self.inputs}
+        code.loop("%start", "%stop", TILE, self.tile)
         code.add(f"ret i32 {self.flags.read()}")
-        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
-        return Text("\n".join(code.declared) + "\n" + body, self.imports)
+        return code.function(
+            f"i32 @{self.name}(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
 
-    def each_row(self, steps: list[int], reduces: list[int], at: str, count: str) -> None:
+    def tile(self, at: str) -> None:
+        """The columns from `at` on."""
+        code = self.code
+        left = code.let(f"sub i64 %stop, {at}")
+        short = code.let(f"icmp slt i64 {left}, {TILE}")
+        self.columns = code.let(f"select i1 {short}, i64 {left}, i64 {TILE}")
+        self.outputs_done, self.known, self.place = set(self.before), {}, at
+        rows = ("0", self.load_word(1))
+        if self.first:
+            rows = ("%row0", "%row1")
+            self.known = {n: self.shared(n, at) for n in shared_values(self.kernel)}
+        for steps, _, values in self.here_passes:
+            self.one_over_rows(steps, values, at, rows)
+        if self.first:
+            return
+        for array, value in enumerate(self.kernel.outputs, self.first_output):
+            if value in self.by_column:
+                self.write(value, array)
+        for n in shared_values(self.kernel) if self.name == "reduced" else ():
+            self.vectors(partial(self.copied, self.chars[n], self.known[n], self.shared(n, at)))
+
+    def one_over_rows(self, steps: list[int], values: list[int], at: str, rows: tuple[str, str]) -> None:
+        """A pass, and what the columns have one of after it."""
+        reduces = [n for n in values if self.step(n).name == "reduce"]
+        self.place = at
+        for n in reduces:
+            self.fill(n, self.results[n])
+        if steps or reduces:
+            self.invert(steps)
+            self.each_row(steps, reduces, at, rows)
+        for n in reduces:
+            self.known[n] = self.results[n]
+        for n in values:
+            if n not in reduces:
+                self.column_value(n, self.results[n], at)
+
+    def shared(self, value: int, at: str) -> str:
+        """Where a value of the columns from `at` on is kept for the other function."""
+        code = self.code
+        base = code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {self.arrays + 1}')}")
+        number = shared_values(self.kernel).index(value)
+        start = code.place("i64", base, code.let(f"mul i64 %stop, {number}"))
+        return code.place(stored(self.chars[value]), start, at)
+
+    def copied(self, char: str, source: str, target: str, i: str, width: int) -> None:
+        """Some elements of a buffer to another."""
+        x, kind = self.some(char, source, i, width), stored(char)
+        self.code.add(f"store {vector(kind, width)} {x}, ptr {self.code.place(kind, target, i)}, align "
+                      f"{np.dtype(char).itemsize}")
+
+    def each_row(self, steps: list[int], reduces: list[int], at: str, rows: tuple[str, str]) -> None:
         """A pass over the rows; several at a time where a result can stay in its register meanwhile."""
         code, done = self.code, frozenset(self.outputs_done)
 
@@ -99,11 +161,12 @@ class _Columns(Emitter):
                 self.one_tile(steps, at)
                 self.folding = []
             return some
-        whole = "0"
+        start, stop = rows
         if reduces and self.in_one_loop(steps):
-            whole = code.let(f"and i64 {count}, -{TOGETHER}")
-            code.loop("0", whole, TOGETHER, several(TOGETHER))
-        code.loop(whole, count, 1, several(1))
+            whole = code.let(f"and i64 {stop}, -{TOGETHER}")
+            code.loop(start, whole, TOGETHER, several(TOGETHER))
+            start = whole
+        code.loop(start, stop, 1, several(1))
         self.pointers = self.data
 
     def row_from(self, row: str, further: int) -> list[str]:

@@ -138,12 +138,13 @@ def _together(count: int) -> str:
     lines: list[str] = [f"define internal KIND @together{count}_CHAR(ptr %x, i64 %n) {{", "entry:"]
     blocks = [("%x", "%n")]  # place and length
     while len(blocks) < count:
-        halves = []
+        halves: list[tuple[str, str]] = []
         for place, length in blocks:
-            k = f"{len(blocks)}_{len(halves)}"
-            lines += [f"  %h{k} = lshr i64 {length}, 1", f"  %l{k} = and i64 %h{k}, -8",
-                      f"  %r{k} = sub i64 {length}, %l{k}", f"  %p{k} = getelementptr KIND, ptr {place}, i64 %l{k}"]
-            halves += [(place, f"%l{k}"), (f"%p{k}", f"%r{k}")]
+            name = f"{len(blocks)}_{len(halves)}"
+            lines += [f"  %h{name} = lshr i64 {length}, 1", f"  %l{name} = and i64 %h{name}, -8",
+                      f"  %r{name} = sub i64 {length}, %l{name}",
+                      f"  %p{name} = getelementptr KIND, ptr {place}, i64 %l{name}"]
+            halves += [(place, f"%l{name}"), (f"%p{name}", f"%r{name}")]
         blocks = halves
     shortest, last = blocks[0][1], blocks[-1]
     lines += ["  br label %head", "head:", "  %i = phi i64 [0, %entry], [%i1, %body]"]
@@ -161,9 +162,9 @@ def _together(count: int) -> str:
     for level in range(3):  # neighbours are added: eight accumulators of each block become one sum
         pairs = list(zip(vectors[::2], vectors[1::2], strict=True)) if len(vectors) > 1 else [(vectors[0], "poison")]
         vectors = []
-        for j, (a, b) in enumerate(pairs):
+        for j, (left, right) in enumerate(pairs):
             for half in ("EVEN", "ODD"):
-                lines.append(f"  %{half.lower()}{level}_{j} = shufflevector <8 x KIND> {a}, <8 x KIND> {b}, "
+                lines.append(f"  %{half.lower()}{level}_{j} = shufflevector <8 x KIND> {left}, <8 x KIND> {right}, "
                              f"<8 x i32> {half}")
             lines.append(f"  %w{level}_{j} = fadd <8 x KIND> %even{level}_{j}, %odd{level}_{j}")
             vectors.append(f"%w{level}_{j}")
@@ -245,4 +246,6 @@ def _text(name: str) -> str:
     kind, size = {"f": ("float", 4), "d": ("double", 8)}[char]
     even, odd = (f"<{', '.join(f'i32 {i}' for i in range(first, 16, 2))}>" for first in (0, 1))
     text = SUM.replace("TOGETHER4", _together(4)).replace("TOGETHER8", _together(8))
-    return text.replace("EVEN", even).replace("ODD", odd).replace("KIND", kind).replace("CHAR", char).replace("SIZE", str(size))
+    for word, value in (("EVEN", even), ("ODD", odd), ("KIND", kind), ("CHAR", char), ("SIZE", str(size))):
+        text = text.replace(word, value)
+    return text

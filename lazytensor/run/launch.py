@@ -17,7 +17,7 @@ import numpy as np
 
 from ..config import current
 from ..lower import native, packed
-from ..lower.columns import emit_columns
+from ..lower.columns import emit_apart, emit_columns, shared_values
 from ..lower.emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Layout, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, emit_long, possible
@@ -147,6 +147,8 @@ LONG_ROW = 1 << 16
 """A single row of this many elements is shared among the workers."""
 KEPT_ROW = 1 << 13
 """A single row of this many elements is gone through by leaves if something has to be kept of it: those stay in L1."""
+FEW_COLUMNS = 128
+"""Fewer columns are not worth a thread for each part of them."""
 LEAST_ROW = 16
 """Rows that are shorter cost more than their elements."""
 MOST_ROW = 1 << 20
@@ -294,19 +296,37 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
         return None
     sizes, strides = [*outer_sizes, *inner_sizes], [(*a, *b) for a, b in zip(outer, inner, strict=True)]
     layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
+    columns, threads = sizes[-1], threads_in_use()
     launch = _described(kernel, sizes, strides, arrays)
+    if launch.work >= PARALLEL_WORK and threads > 1 and columns < FEW_COLUMNS and shared_values(kernel):
+        return _bind_apart(kernel, layouts, sizes, strides, arrays)
     key = kernel, layouts, "columns"
     found = _code.get(key)
     if found is None:
         text = emit_columns(kernel, layouts)
         found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
-    block, columns, threads = launch.block, sizes[-1], threads_in_use()
+    block = launch.block
     block[_KERNEL], block[_ROWS], block[_CHUNKS], block[_PART] = found, 1, 1, columns
-    if launch.work >= PARALLEL_WORK and threads > 1 and columns >= 128:
+    if launch.work >= PARALLEL_WORK and threads > 1 and columns >= FEW_COLUMNS:
         part = -(-columns // (2 * threads))
         part += -part % (512 if part > 512 else 64)
         block[_CHUNKS], block[_PART], block[_PARALLEL] = -(-columns // part), part, workers.entry(threads)
     return launch
+
+
+def _bind_apart(kernel: Kernel, layouts: str, sizes: list[int], strides: list[tuple[int, ...]],
+                arrays: Sequence[Any]) -> LongRow:
+    """Few columns, which one thread reduces, and rows, which all then go over."""
+    key = kernel, layouts, "apart"
+    found = _code.get(key)
+    if found is None:
+        text = emit_apart(kernel, layouts)
+        found = _code[key] = native.load(text.text, ("reduced", "rest"), text.imports)
+    first, second = (_described(kernel, sizes, strides, arrays) for _ in range(2))
+    first.block[_KERNEL], second.block[_KERNEL] = found["reduced"], found["rest"]
+    first.block[_ROWS], first.block[_CHUNKS], first.block[_PART] = 1, 1, sizes[-1]
+    _split(second.block, sizes[0], sizes[-1], second.work)
+    return LongRow([first, second], 1, sizes[-1] * len(shared_values(kernel)))
 
 
 def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> Any:
