@@ -56,7 +56,7 @@ def test_an_operation_is_written_as_in_python(first, second):
     np = module_under_test()
     for name in ("add", "truediv", "lt"):
         method = getattr(np.ndarray, f"__{name}__")
-        fast, slow = method, method.__wrapped__
+        fast, slow = method, method.slow
         for _ in range(2):  # the second time the dtypes are known
             a, b = OPERANDS[first](np), OPERANDS[second](np)
             got, want = outcome(fast, a, b), outcome(slow, a, b)
@@ -88,7 +88,7 @@ def test_a_reflected_operation_and_a_power_are_written_as_in_python(first, secon
     method = getattr(np.ndarray, f"__{name}__")
     for _ in range(2):
         outcomes = []
-        for call in (method, method.__wrapped__):
+        for call in (method, method.slow):
             try:
                 with warnings.catch_warnings(record=True) as given:
                     warnings.simplefilter("always")
@@ -152,6 +152,36 @@ def test_a_reduction_is_what_numpys_is_when_it_is_known(name, call):
         assert outcomes[0][1:] == outcomes[1][1:]
         if type(outcomes[0][0]) is real.ndarray:
             assert same_bits(outcomes[0][0], outcomes[1][0])
+
+
+INDICES = {
+    "int": 1, "negative": -1, "far": 99, "slice": slice(1, 3), "steps": slice(None, None, -2), "new": None, "all": ...,
+    "pair": (1, 2), "row": (1, slice(None)), "column": (slice(None), 1), "one": (slice(None), slice(1, 2)),
+    "none": (slice(0, 0), 0), "broadcast": (slice(None), None, slice(None)), "dots": (..., 1), "empty": (), "true": True,
+    "list": [0, 1], "three": (1, 1, 1), "huge": 2**70, "float": 1.0, "array": real.array([1, 0]), "word": "a",
+}
+
+
+@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("operand", [*[name for name in OPERANDS if name not in NO_TENSORS], "0-d", "records", "objects"])
+def test_a_part_is_what_it_is_in_python(operand, index):
+    np = module_under_test()
+    more = {"0-d": lambda: np.array(3.0), "records": lambda: np.zeros(3, "i4,f8"),
+            "objects": lambda: np.array([[1, None], ["x", 2]], object)}
+    found = []
+    for call in (np.ndarray.__getitem__, np.ndarray.__getitem__.slow):
+        array = more[operand]() if operand in more else OPERANDS[operand](np)
+        try:
+            part = call(array, INDICES[index])
+        except Exception as error:
+            found.append((type(error), str(error)))
+            continue
+        view = getattr(part, "_value", None)
+        kept = {name: getattr(view, name) for name in handle.View.__slots__ if name not in ("root", "of")} if (
+            type(view) is handle.View) else type(view)
+        root = type(view) is handle.View and view.root is array
+        found.append((type(part), kept, root, real.asarray(part).tolist(), real.asarray(part).strides))
+    assert str(found[0]) == str(found[1])
 
 
 def test_the_users_line_is_noted():

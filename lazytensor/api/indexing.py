@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..config import current
+from ..hot import learn, native
 from ..ir.dtypes import NUMERIC
-from ..ir.layout import canonical, shadow
+from ..ir.layout import _shadows, canonical, shadow
 from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
 from ..run import masking
@@ -57,6 +58,7 @@ from .scalar import Scalar, scalar, value_of
 
 _getframe = sys._getframe
 _getitem = operator.getitem
+learn(getitem_function=_getitem, canonical=canonical, shadows=_shadows)
 _ndarray = np.ndarray
 _generic = np.generic
 _PLAIN = frozenset((bool, int, float))
@@ -474,8 +476,8 @@ def length(self: Any) -> int:
 
 
 _METHODS: dict[str, Any] = {
-    "__getitem__": getitem, "__setitem__": setitem, "__delitem__": delitem, "__iter__": iterate,
-    "__contains__": contains, "__len__": length,
+    "__getitem__": getitem if native is None else native.Getter(None, {}, getitem), "__setitem__": setitem,
+    "__delitem__": delitem, "__iter__": iterate, "__contains__": contains, "__len__": length,
 }
 for _name, _method in _METHODS.items():
     setattr(Tensor, _name, _method)

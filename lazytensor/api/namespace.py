@@ -313,5 +313,6 @@ def install() -> None:
     if Finder not in sys.meta_path:
         sys.meta_path.append(Finder)
     for name, method in vars(Tensor).items():
+        method = getattr(method, "slow", method)  # the Python function behind a method of the extension
         if type(method) is types.FunctionType and hasattr(np.ndarray, name):
             vars(method)["__wrapped__"] = getattr(np.ndarray, name)  # its signature is shown

@@ -48,7 +48,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define OPERATION_SLOTS(X) X(kind) X(fn) X(label)
 #define TENSOR_SLOTS(X) X(_value) X(_state)
 #define SCALAR_SLOTS(X) X(_node)
-#define VIEW_SLOTS(X) X(root) X(steps) X(shape) X(dtype) X(strides) X(of)
+#define VIEW_SLOTS(X) X(root) X(steps) X(shape) X(dtype) X(strides) X(writeable) X(locked) X(of) X(laid) X(given)
 #define WATCH_SLOTS(X) X(capsule) X(filters) X(show)
 #define CURRENT_SLOTS(X) X(engine) X(depth) X(threads) X(debug) X(plan_nodes) X(pinned)
 #define GRAPH_SLOTS(X) X(nodes) X(leaves) X(views) X(exact) X(bound)
@@ -98,7 +98,8 @@ extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict
 extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *scalar_classes, *pins_noted, *pins_since;
+extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *scalar_classes, *pins_noted, *pins_since, *canonical;
+extern PyObject *shadows, *getitem_function;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
@@ -239,11 +240,12 @@ typedef struct {
 } Method;
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
-extern PyTypeObject Reducer_Type;
+extern PyTypeObject Reducer_Type, Getter_Type;
 PyObject *node_of(PyObject *tensor);
 PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
                    PyObject *frame, int lazy);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 Py_ssize_t bytes_of(PyObject *node);
 PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count);

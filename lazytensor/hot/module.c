@@ -24,7 +24,8 @@ PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_
 PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *scalar_classes, *pins_noted, *pins_since;
+PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *scalar_classes, *pins_noted, *pins_since, *canonical;
+PyObject *shadows, *getitem_function;
 PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 int vector_grow(Vector *v) {
@@ -125,6 +126,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"forget_operands", &forget_operands}, {"rescue", &rescue}, {"explained", &explained}, {"reported", &reported},
     {"execute", &execute}, {"running_state", &running_state}, {"own_state", &own_state}, {"ufunc_type", &ufunc_type}, {"refused_launch", &refused_launch}, {"locks", &locks},
     {"scalar_classes", &scalar_classes}, {"pins_noted", &pins_noted}, {"pins_since", &pins_since},
+    {"canonical", &canonical}, {"shadows", &shadows}, {"getitem_function", &getitem_function},
 };
 
 static int learn_class(const char *name, PyObject *type) {
@@ -275,9 +277,10 @@ static struct PyModuleDef module = {
 
 PyMODINIT_FUNC PyInit__hot(void) {
     PyTypeObject *types[] = {&Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
-                             &ScalarMethod_Type, &InPlace_Type, &Reflected_Type, &Power_Type, &Reducer_Type};
+                             &ScalarMethod_Type, &InPlace_Type, &Reflected_Type, &Power_Type, &Reducer_Type,
+                             &Getter_Type};
     const char *names[] = {"Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace",
-                           "Reflected", "Power", "Reducer"};
+                           "Reflected", "Power", "Reducer", "Getter"};
     import_array();
     PyObject *made = PyModule_Create(&module);
     if (made == NULL)

@@ -760,7 +760,7 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         method->call = type == &Binary_Type ? binary_call : type == &Unary_Type ? unary_call
             : type == &ScalarMethod_Type ? scalar_call : type == &InPlace_Type ? in_place_call
             : type == &Reflected_Type ? reflected_call : type == &Power_Type ? power_call
-            : type == &Reducer_Type ? reducer_call : caller_call;
+            : type == &Reducer_Type ? reducer_call : type == &Getter_Type ? getter_call : caller_call;
     }
     return (PyObject *)method;
 }
@@ -793,7 +793,7 @@ static PyObject *method_bound(PyObject *self, PyObject *instance, PyObject *type
 
 /* Name, text and signature are those of the Python function that stands behind it. */
 static PyObject *method_attribute(PyObject *self, PyObject *name) {
-    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "__wrapped__") == 0)
+    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "slow") == 0)
         return Py_NewRef(((Method *)self)->slow);
     if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "__class__") != 0) {
         PyObject *found = PyObject_GetAttr(((Method *)self)->slow, name);
@@ -832,3 +832,4 @@ METHOD_TYPE(Power_Type, "Power",
             "Power(op, fast, slow, fn): `fn` has the Unary methods of square, reciprocal and square root.");
 METHOD_TYPE(Reducer_Type, "Reducer",
             "Reducer(op, fast, slow): a reduction's method; `fast` has what results of such arguments are like.");
+METHOD_TYPE(Getter_Type, "Getter", "Getter(None, {}, slow): ``self[index]``; `slow` is the Python function behind it.");
