@@ -158,7 +158,8 @@ INDICES = {
     "int": 1, "negative": -1, "far": 99, "slice": slice(1, 3), "steps": slice(None, None, -2), "new": None, "all": ...,
     "pair": (1, 2), "row": (1, slice(None)), "column": (slice(None), 1), "one": (slice(None), slice(1, 2)),
     "none": (slice(0, 0), 0), "broadcast": (slice(None), None, slice(None)), "dots": (..., 1), "empty": (),
-    "true": True, "list": [0, 1], "three": (1, 1, 1), "huge": 2**70, "float": 1.0, "array": real.array([1, 0]), "word": "a",
+    "true": True, "list": [0, 1],
+    "three": (1, 1, 1), "huge": 2**70, "float": 1.0, "array": real.array([1, 0]), "word": "a",
 }
 
 
