@@ -249,3 +249,10 @@ def test_recorded_warnings_are_numpys():
         return y, z, first, [(str(w.message), w.category, pathlib.Path(w.filename).name, w.lineno) for w in seen]
 
     check_same(program)
+
+
+def test_a_program_from_standard_input_is_warned_as_by_numpy():
+    program = "import {} as np\nprint(np.array([1e308]) * 10)\n"
+    said = [subprocess.run([sys.executable, "-"], input=program.format(module), capture_output=True, text=True)
+            for module in ("numpy", "lazytensor")]
+    assert (said[0].stdout, said[0].stderr) == (said[1].stdout, said[1].stderr) and "overflow" in said[1].stderr

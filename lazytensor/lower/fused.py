@@ -76,6 +76,10 @@ def available() -> bool:
     return platform.machine() in ("x86_64", "AMD64") and native.available() and loops.available()
 
 
+_STOPPING = frozenset(("any", "all"))
+"""Reductions that NumPy ends as soon as it knows the result."""
+
+
 @lru_cache(256)
 def alone(operation: Operation) -> bool:
     """Whether a kernel of this operation alone may pay: it reduces, or NumPy's loop is slower than memory and can be
@@ -83,7 +87,7 @@ def alone(operation: Operation) -> bool:
     function = operation.fn
     name = getattr(function, "__name__", "")
     if operation.kind == "call":
-        return operation.name in _REDUCTIONS
+        return operation.name in _REDUCTIONS.keys() - _STOPPING
     return isinstance(function, np.ufunc) and operation.kind == "elementwise" and function.signature is None and (
         FORMS[name].slow if name in FORMS else name in fidelity.NUMPY | fidelity.SCIPY)
 
@@ -235,7 +239,8 @@ class Kernels:
         if any(isinstance(way, str) for way in ways) or all(way.name == "store" for way in ways):  # type: ignore[union-attr]
             return False
         if all(n in group.rows for n in group.members):
-            return any(way.rows != 0 for way in ways)  # type: ignore[union-attr]
+            reductions = [way.name for way in ways if way.rows]  # type: ignore[union-attr]
+            return len(reductions) > 1 or not _STOPPING.issuperset(reductions)
         name = ways[0].name  # type: ignore[union-attr]
         return len(ways) > 1 or name in ("call", "masked") or (name in FORMS and FORMS[name].slow)
 

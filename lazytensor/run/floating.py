@@ -306,4 +306,4 @@ def warn(errors: list[tuple[Any, str]]) -> None:
         if then is not None and _action(then, message, module, line) == "ignore":
             continue
         warnings.warn_explicit(message, RuntimeWarning, filename, line, scope.get("__name__"),
-                               scope.setdefault("__warningregistry__", {}), scope if "__file__" in scope else None)
+                               scope.setdefault("__warningregistry__", {}))
