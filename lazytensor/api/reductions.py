@@ -149,6 +149,8 @@ def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ..
                 return None
         if name == "axis" and isinstance(value, np.integer):
             value = int(value)
+        if name == "axis" and bool in map(type, value if type(value) is tuple else (value,)):  # equals 0 or 1, is none
+            return None
         if issubclass(type(value), Scalar):
             return None
         pairs.append((name, value))

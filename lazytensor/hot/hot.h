@@ -242,6 +242,7 @@ typedef struct {
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
 extern PyTypeObject Reducer_Type, Getter_Type;
 PyObject *node_of(PyObject *tensor);
+PyObject *outside(PyObject *frame);
 PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
                    PyObject *frame, int lazy);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);

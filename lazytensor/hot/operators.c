@@ -244,14 +244,44 @@ static PyObject *by_number(PyObject *table, PyObject *dtype) {
 
 /* ---- writing an operation ------------------------------------------------------------------------------------------- */
 
+/* The first frame from `frame` on that is not of this package's namespace, a new reference or None. */
+PyObject *outside(PyObject *frame) {
+    static PyObject *name, *api, *top;
+    if (name == NULL) {
+        name = PyUnicode_InternFromString("__package__");
+        api = PyUnicode_InternFromString("lazytensor.api");
+        top = PyUnicode_InternFromString("lazytensor");
+    }
+    Py_INCREF(frame);
+    while (PyFrame_Check(frame)) {
+        PyObject *globals = PyFrame_GetGlobals((PyFrameObject *)frame);
+        PyObject *package = PyDict_GetItemWithError(globals, name);
+        int ours = package != NULL && PyUnicode_Check(package)
+            && (PyUnicode_Compare(package, api) == 0 || PyUnicode_Compare(package, top) == 0);
+        Py_DECREF(globals);
+        if (!ours)
+            break;
+        PyObject *back = (PyObject *)PyFrame_GetBack((PyFrameObject *)frame);
+        Py_SETREF(frame, back == NULL ? Py_NewRef(Py_None) : back);
+    }
+    return frame;
+}
+
 /* The pending node of an operation on `a` and `b` (NULL if there is one operand), run already if it may not wait. `up`
- * frames above the innermost Python frame is the user's. */
+ * frames above the innermost Python frame is the user's; 0 for the first that is not of this package. */
 static PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *shape, PyObject *dtype,
                               Py_ssize_t depth, int large, int up) {
     PyObject *capsule = NULL, *node = NULL;
     PyFrameObject *frame = PyEval_GetFrame();
     int may = may_be_pending(&capsule);
     Py_XINCREF(frame);
+    if (up == 0 && frame != NULL) {
+        PyObject *users = outside((PyObject *)frame);
+        Py_DECREF(frame);
+        frame = PyFrame_Check(users) ? (PyFrameObject *)users : NULL;
+        if (frame == NULL)
+            Py_DECREF(users);
+    }
     for (; up > 1 && frame != NULL; up--)
         Py_SETREF(frame, PyFrame_GetBack(frame));
     if (may < 0 || (node = new_node()) == NULL)
@@ -379,7 +409,7 @@ static PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left)
         && (row = by_number(method->fast, slot_or_none(node, N.dtype))) != NULL
         && (dtype = PyDict_GetItemWithError(row, kind)) != NULL) {
         Py_ssize_t depth = depth_of(node);
-        result = written(method, left, node, slot_or_none(node, N.shape), dtype, depth, depth == 0 && is_large(node), 1);
+        result = written(method, left, node, slot_or_none(node, N.shape), dtype, depth, depth == 0 && is_large(node), 0);
     }
     Py_DECREF(node);
     return result;
@@ -408,7 +438,7 @@ static PyObject *quick_power(Method *method, PyObject *self, PyObject *exponent)
     if (Py_TYPE(self) != tensor_type)
         return NULL;
     Method *special = special_power(method, self, exponent);
-    return special != NULL ? quick_unary(special, self, 1) : quick_binary(method, self, exponent, 1);
+    return special != NULL ? quick_unary(special, self, 0) : quick_binary(method, self, exponent, 0);
 }
 
 /* ---- any node --------------------------------------------------------------------------------------------------------- */
@@ -450,29 +480,6 @@ PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     }
     return made_node(args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7],
                      count > 8 ? args[8] : Py_None);
-}
-
-/* The first frame from `frame` on that is not of this package's namespace, a new reference or None. */
-static PyObject *outside(PyObject *frame) {
-    static PyObject *name, *api, *top;
-    if (name == NULL) {
-        name = PyUnicode_InternFromString("__package__");
-        api = PyUnicode_InternFromString("lazytensor.api");
-        top = PyUnicode_InternFromString("lazytensor");
-    }
-    Py_INCREF(frame);
-    while (PyFrame_Check(frame)) {
-        PyObject *globals = PyFrame_GetGlobals((PyFrameObject *)frame);
-        PyObject *package = PyDict_GetItemWithError(globals, name);
-        int ours = package != NULL && PyUnicode_Check(package)
-            && (PyUnicode_Compare(package, api) == 0 || PyUnicode_Compare(package, top) == 0);
-        Py_DECREF(globals);
-        if (!ours)
-            break;
-        PyObject *back = (PyObject *)PyFrame_GetBack((PyFrameObject *)frame);
-        Py_SETREF(frame, back == NULL ? Py_NewRef(Py_None) : back);
-    }
-    return frame;
 }
 
 /* Whether an operand holds so much memory that what pins it is counted (build.bound). */

@@ -66,8 +66,10 @@ static PyObject *reduced(Method *method, PyObject *self, PyObject *found) {
     Py_XDECREF(input);
     if (inputs == NULL)
         return NULL;
+    frame = outside(frame == NULL ? Py_None : frame);
     PyObject *node = recorded(method->op, inputs, PyTuple_GET_ITEM(found, 0), shape, dtype, PyTuple_GET_ITEM(found, 3),
-                              frame == NULL ? Py_None : frame, 1);
+                              frame, 1);
+    Py_DECREF(frame);
     Py_DECREF(inputs);
     if (node == NULL)
         return NULL;
