@@ -149,8 +149,8 @@ def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ..
                 return None
         if name == "axis" and isinstance(value, np.integer):
             value = int(value)
-        if name == "axis" and bool in map(type, value if type(value) is tuple else (value,)):  # equals 0 or 1, is none
-            return None
+        if name == "axis" and not {int, type(None)}.issuperset(map(type, value if type(value) is tuple else (value,))):
+            return None  # True and 1.0 equal 1 and are no axes
         if issubclass(type(value), Scalar):
             return None
         pairs.append((name, value))
