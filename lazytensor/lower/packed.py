@@ -16,7 +16,7 @@ import numpy as np
 
 from . import routines
 from .emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Emitter, Flags, Text, passes_of
-from .inline import FLOATS, FORMS, cast, constant, element, splat, stored, vector
+from .inline import COUNTER, FLOATS, FORMS, cast, constant, element, splat, stored, vector
 from .kernel import NUMBER, ROW, Kernel, Step
 from .long_rows import AMBIGUOUS
 
@@ -439,22 +439,24 @@ class _Packed(Emitter):
         """``for k in range(start, stop, step): held = body(k, held)``; gives what is held at the end."""
         code = self.code
         before, head, inside, latch, after = (code.fresh(x) for x in ("from", "along", "element", "further", "end"))
-        k, following, held = code.fresh("%k"), code.fresh("%l"), [code.fresh("%h") for _ in kinds]
+        count, following, held = code.fresh("%k"), code.fresh("%l"), [code.fresh("%h") for _ in kinds]
         code.add(f"br label %{before}")
         code.label(before)
+        first = code.let(f"bitcast i64 {start} to {COUNTER}")
         code.add(f"br label %{head}")
         code.label(head)
-        code.add(f"{k} = phi i64 [{start}, %{before}], [{following}, %{latch}]")
+        code.add(f"{count} = phi {COUNTER} [{first}, %{before}], [{following}, %{latch}]")
         phis = len(code.lines)
         code.lines += [""] * len(held)  # written when it is known what they become
+        k = code.let(f"bitcast {COUNTER} {count} to i64")
         code.add(f"br i1 {code.let(f'icmp slt i64 {k}, {stop}')}, label %{inside}, label %{after}")
         code.label(inside)
         found = body(k, held)
         code.add(f"br label %{latch}")
         code.label(latch)
-        for j, (kind, name, first, new) in enumerate(zip(kinds, held, begun, found, strict=True)):
-            code.lines[phis + j] = f"  {name} = phi {kind} [{first}, %{before}], [{new}, %{latch}]"
-        code.add(f"{following} = add nsw i64 {k}, {step}")
+        for j, (kind, name, x, new) in enumerate(zip(kinds, held, begun, found, strict=True)):
+            code.lines[phis + j] = f"  {name} = phi {kind} [{x}, %{before}], [{new}, %{latch}]"
+        code.add(f"{following} = bitcast i64 {code.let(f'add nsw i64 {k}, {step}')} to {COUNTER}")
         code.add(f"br label %{head}")
         code.label(after)
         return held
