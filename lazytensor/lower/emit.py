@@ -18,33 +18,16 @@ from . import routines
 from .fidelity import clears_flags
 from .inline import FORMS, Code, cast, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
+from .nest import MOST_AXES, Layout
 from .twins import loop_of
 
 CONTIGUOUS, REPEATED, STRIDED = "crs"
 """How an array runs along the innermost axis."""
 
-MOST_AXES = 8
 TILE = 512
 _VECTOR_BYTES = 64
 _PAD = 192
 """Tile buffers are set apart by this many bytes, so that they do not fall on the same places of the cache."""
-
-
-class Layout(NamedTuple):
-    """Where the numbers are in the block, in words of 8 bytes: how many outer axes, their sizes from the outermost in,
-    then for each array its stride along the innermost axis and along the outer ones, then the NUMBER inputs, two words
-    each."""
-
-    arrays: int
-
-    def stride(self, array: int) -> int:
-        return 1 + MOST_AXES + array * (MOST_AXES + 1)
-
-    def number(self, index: int) -> int:
-        return self.stride(self.arrays) + 2 * index
-
-    def words(self, numbers: int) -> int:
-        return self.number(numbers)
 
 
 def row_bytes(kernel: Kernel) -> int:
@@ -104,16 +87,16 @@ class Emitter:
     def module(self) -> Text:
         code = self.code
         self.number_values = self.load_numbers()
-        self.data = [code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
-                     for k in range(self.arrays)]
-        self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
+        self.inner = [self.load_word(self.layout.stride(k)) if self.layouts[k] == STRIDED else ""
+                      for k in range(self.arrays)]
         self.passes = self.with_memory() if self.kernel.reduces else []
         self.flags = Flags(code, self.calls)
         self.flags.clear()
         if self.rows:
             self.odometer()
         else:
-            self.row([*self.data])
+            self.row([code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
+                      for k in range(self.arrays)])
         for place in self.memory:
             code.declare("declare void @free(ptr)")
             code.add(f"call void @free(ptr {place})")
@@ -163,71 +146,40 @@ class Emitter:
         return self.code.let(f"load i64, ptr {self.word(index)}")
 
     def odometer(self) -> None:
-        """Rows from %row0 to %row1; the arrays' offsets follow the outer axes like the wheels of a counter."""
-        code, layout = self.code, self.layout
-        axes = self.load_word(0)
-        places = code.alloca(f"[{MOST_AXES} x i64]")
-        offsets = [code.alloca("i64", 8) for _ in range(self.arrays)]
-        rest = code.alloca("i64", 8)
-        for offset in offsets:
-            code.add(f"store i64 0, ptr {offset}")
-        code.add(f"store i64 %row0, ptr {rest}")
+        """Rows from %row0 to %row1: the pointers go on by a step each, as one vector, up to the end of an axis."""
+        code, count = self.code, self.arrays
+        steps = vector("i64", 1 << (count - 1).bit_length())
+        memory, by = code.alloca(steps), code.alloca(steps)
+        places, left = code.alloca(f"[{MOST_AXES} x i64]", 8), code.alloca("i64", 8)
+        first = self.routine("i64 @first_row", f"ptr %data, ptr %block, ptr {memory}, ptr {by}, ptr {places}, "
+                             f"i64 {count}, i64 %row0")
+        code.add(f"store i64 {first}, ptr {left}")
 
-        def locate(k: str) -> None:
-            axis = code.let(f"sub i64 {code.let(f'sub i64 {axes}, 1')}, {k}")
-            size = self.at(axis, 1)
-            row = code.let(f"load i64, ptr {rest}")
-            place = code.let(f"srem i64 {row}, {size}")
-            code.add(f"store i64 {code.let(f'sdiv i64 {row}, {size}')}, ptr {rest}")
-            code.add(f"store i64 {place}, ptr {code.let(f'getelementptr i64, ptr {places}, i64 {axis}')}")
-            for array, offset in enumerate(offsets):
-                self.bump(offset, code.let(f"mul i64 {place}, {self.at(axis, layout.stride(array) + 1)}"))
-        code.loop("0", axes, 1, locate)
+        def wind_on() -> None:
+            length = self.routine("i64 @next_row", f"ptr %block, ptr {memory}, ptr {places}, i64 {count}")
+            code.add(f"store i64 {length}, ptr {left}")
 
         def one(_: str) -> None:
-            self.row([code.let(f"getelementptr i8, ptr {base}, i64 {code.let(f'load i64, ptr {offset}')}")
-                      for base, offset in zip(self.data, offsets, strict=True)])
-            self.advance(axes, places, offsets)
+            self.row([code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr {memory}, i64 {k}')}")
+                      for k in range(count)])
+            old, step = code.let(f"load {steps}, ptr {memory}"), code.let(f"load {steps}, ptr {by}")
+            code.add(f"store {steps} {code.let(f'add {steps} {old}, {step}')}, ptr {memory}")
+            rest = code.let(f"sub i64 {code.let(f'load i64, ptr {left}')}, 1")
+            code.add(f"store i64 {rest}, ptr {left}")
+            code.when(code.let(f"icmp eq i64 {rest}, 0"), wind_on)
         code.loop("%row0", "%row1", 1, one)
 
-    def advance(self, axes: str, places: str, offsets: list[str]) -> None:
-        """The next row: the innermost of the outer axes first, carrying over."""
-        code, layout = self.code, self.layout
-        start = code.let(f"sub i64 {axes}, 1")
-        before, head, turn, carry, done = (code.fresh(x) for x in ("before", "wheel", "turn", "carry", "next"))
-        axis, outer = code.fresh("%axis"), code.fresh("%outer")
-        code.add(f"br label %{before}")
-        code.label(before)
-        code.add(f"br label %{head}")
-        code.label(head)
-        code.add(f"{axis} = phi i64 [{start}, %{before}], [{outer}, %{carry}]")
-        inside = code.let(f"icmp sge i64 {axis}, 0")
-        code.add(f"br i1 {inside}, label %{turn}, label %{done}")
-        code.label(turn)
-        place_at = code.let(f"getelementptr i64, ptr {places}, i64 {axis}")
-        place = code.let(f"add i64 {code.let(f'load i64, ptr {place_at}')}, 1")
-        size = self.at(axis, 1)
-        strides = [self.at(axis, layout.stride(k) + 1) for k in range(self.arrays)]
-        for offset, stride in zip(offsets, strides, strict=True):
-            self.bump(offset, stride)
-        code.add(f"store i64 {place}, ptr {place_at}")
-        full = code.let(f"icmp eq i64 {place}, {size}")
-        code.add(f"br i1 {full}, label %{carry}, label %{done}")
-        code.label(carry)
-        code.add(f"store i64 0, ptr {place_at}")
-        for offset, stride in zip(offsets, strides, strict=True):
-            self.bump(offset, code.let(f"sub i64 0, {code.let(f'mul i64 {stride}, {size}')}"))
-        code.add(f"{outer} = sub i64 {axis}, 1")
-        code.add(f"br label %{head}")
-        code.label(done)
-
-    def at(self, axis: str, first: int) -> str:
-        index = self.code.let(f"add i64 {axis}, {first}")
-        return self.code.let(f"load i64, ptr {self.code.let(f'getelementptr i64, ptr %block, i64 {index}')}")
-
-    def bump(self, place: str, by: str) -> None:
-        old = self.code.let(f"load i64, ptr {place}")
-        self.code.add(f"store i64 {self.code.let(f'add i64 {old}, {by}')}, ptr {place}")
+    def routine(self, function: str, arguments: str) -> str:
+        """A call of a routine, as ``i64 @next_row`` or ``void @transpose8``; what it gives back."""
+        kind, name = function.split(" @")
+        self.imports[name] = routines.address(name)
+        kinds = ", ".join(argument.split()[0] for argument in arguments.split(", "))
+        self.code.declare(f"declare {kind} @{name}({kinds})")
+        call = f"call {kind} @{name}({arguments})"
+        if kind != "void":
+            return self.code.let(call)
+        self.code.add(call)
+        return ""
 
     # ---- a row -------------------------------------------------------------------------------------------------------
 
@@ -299,10 +251,7 @@ class Emitter:
 
     def sum(self, char: str, source: str, count: str) -> str:
         """The sum of so many floats, in NumPy's order."""
-        name, kind = f"sum_{char}", stored(char)
-        self.imports[name] = routines.address(name)
-        self.code.declare(f"declare {kind} @{name}(ptr, i64)")
-        return self.code.let(f"call {kind} @{name}(ptr {source}, i64 {count})")
+        return self.routine(f"{stored(char)} @sum_{char}", f"ptr {source}, i64 {count}")
 
     def divided(self, step: Step) -> str:
         """A sum by the number of elements, in double precision whatever its own."""

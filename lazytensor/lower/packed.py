@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from . import routines
-from .emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Emitter, Flags, Text, passes_of
+from .emit import CONTIGUOUS, REPEATED, STRIDED, Emitter, Flags, Text, passes_of
 from .inline import COUNTER, FLOATS, FORMS, cast, constant, element, splat, stored, vector
 from .kernel import NUMBER, ROW, Kernel, Step
 from .long_rows import AMBIGUOUS
+from .nest import MOST_AXES
 
 LONGEST = 128
 """The longest row for which NumPy's sum does not split."""
@@ -120,13 +120,11 @@ class _Packed(Emitter):
 
     def pack(self, value: int, base: str, buffer: str) -> None:
         """Transposes the tile of an array into its buffer."""
-        code, array = self.code, self.array_of[value]
+        array = self.array_of[value]
         source = self.strided(base, self.place, self.across[array])
-        name = f"transpose{8 * np.dtype(self.chars[value]).itemsize}"
-        self.imports[name] = routines.address(name)
-        code.declare(f"declare void @{name}(ptr, i64, i64, ptr, i64, i64, i64)")
-        code.add(f"call void @{name}(ptr {source}, i64 {self.across[array]}, i64 {self.inner[array]}, "
-                 f"ptr {buffer}, i64 {self.tile}, i64 {self.count}, i64 {self.length})")
+        self.routine(f"void @transpose{8 * np.dtype(self.chars[value]).itemsize}",
+                     f"ptr {source}, i64 {self.across[array]}, i64 {self.inner[array]}, "
+                     f"ptr {buffer}, i64 {self.tile}, i64 {self.count}, i64 {self.length}")
 
     # ---- an outer row ------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,12 @@
-"""Functions that many kernels call, compiled once: NumPy's pairwise sum, and turning rows into columns."""
+"""Functions that many kernels call, compiled once: NumPy's pairwise sum, turning rows into columns, the way from row to
+row."""
 
 from __future__ import annotations
 
 import threading
 
 from . import native
+from .nest import ROWS
 
 SUM = """
 define internal KIND @leaf_CHAR(ptr %x, i64 %from, i64 %n, <8 x KIND> %start) {
@@ -194,19 +196,24 @@ _addresses: dict[str, int] = {}
 
 
 def address(name: str) -> int:
-    """The address of ``sum_f``, ``sum_d`` or ``transpose8`` to ``transpose64``, compiled when first asked for."""
+    """The address of ``sum_f``, ``sum_d``, ``transpose8`` to ``transpose64``, ``first_row`` or ``next_row``, compiled
+    when first asked for."""
     found = _addresses.get(name)
     if found is None:
+        text, names = _module(name)
         with _lock:
-            _addresses.update(native.load(_text(name), (name,)))
+            _addresses.update(native.load(text, names))
         found = _addresses[name]
     return found
 
 
-def _text(name: str) -> str:
+def _module(name: str) -> tuple[str, tuple[str, ...]]:
+    """The text of a routine's module, and what it has."""
+    if name in ("first_row", "next_row"):
+        return ROWS, ("first_row", "next_row")
     if name.startswith("transpose"):
         bits = int(name.removeprefix("transpose"))
-        return _transpose().replace("BITS", str(bits)).replace("SIZE", str(bits // 8))
+        return _transpose().replace("BITS", str(bits)).replace("SIZE", str(bits // 8)), (name,)
     char = name.removeprefix("sum_")
     kind, size = {"f": ("float", 4), "d": ("double", 8)}[char]
-    return SUM.replace("KIND", kind).replace("CHAR", char).replace("SIZE", str(size))
+    return SUM.replace("KIND", kind).replace("CHAR", char).replace("SIZE", str(size)), (name,)

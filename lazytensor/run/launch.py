@@ -18,9 +18,10 @@ import numpy as np
 from ..config import current
 from ..lower import native, packed
 from ..lower.columns import emit_columns
-from ..lower.emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Layout, emit, row_bytes
+from ..lower.emit import CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, emit_long, possible
+from ..lower.nest import MOST_AXES, Layout
 from . import workers
 
 _KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
