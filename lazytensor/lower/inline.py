@@ -48,6 +48,7 @@ class Code:
         self.entry: list[str] = []
         self.declared: dict[str, None] = {}
         self.count = 0
+        self.here = "entry"
 
     def fresh(self, stem: str) -> str:
         self.count += 1
@@ -63,6 +64,8 @@ class Code:
         return name
 
     def label(self, name: str) -> None:
+        """Begins a block."""
+        self.here = name
         self.lines.append(f"{name}:")
 
     def declare(self, line: str) -> None:
@@ -76,23 +79,20 @@ class Code:
 
     def loop(self, start: str, stop: str, step: Any, body: Callable[[str], None]) -> None:
         """``for i in range(start, stop, step): body(i)``."""
-        before, head, inside, after = (self.fresh(x) for x in ("before", "head", "body", "after"))
-        latch = self.fresh("latch")
-        self.add(f"br label %{before}")
-        self.label(before)
-        begun = self.let(f"bitcast i64 {start} to {COUNTER}")
+        head, inside, after = (self.fresh(x) for x in ("head", "body", "after"))
+        begun, before = self.let(f"bitcast i64 {start} to {COUNTER}"), self.here
         self.add(f"br label %{head}")
         self.label(head)
         count, following = self.fresh("%c"), self.fresh("%n")
-        self.add(f"{count} = phi {COUNTER} [{begun}, %{before}], [{following}, %{latch}]")
+        phi = len(self.lines)
+        self.add("")  # written when it is known from where the next turn comes
         i = self.let(f"bitcast {COUNTER} {count} to i64", "%i")
         more = self.let(f"icmp slt i64 {i}, {stop}")
         self.add(f"br i1 {more}, label %{inside}, label %{after}")
         self.label(inside)
         body(i)
-        self.add(f"br label %{latch}")
-        self.label(latch)
         self.add(f"{following} = bitcast i64 {self.let(f'add nsw i64 {i}, {step}')} to {COUNTER}")
+        self.lines[phi] = f"  {count} = phi {COUNTER} [{begun}, %{before}], [{following}, %{self.here}]"
         self.add(f"br label %{head}")
         self.label(after)
 

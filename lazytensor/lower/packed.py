@@ -436,25 +436,21 @@ class _Packed(Emitter):
                 body: Callable[[str, list[str]], list[str]]) -> list[str]:
         """``for k in range(start, stop, step): held = body(k, held)``; gives what is held at the end."""
         code = self.code
-        before, head, inside, latch, after = (code.fresh(x) for x in ("from", "along", "element", "further", "end"))
+        head, inside, after = (code.fresh(x) for x in ("along", "element", "end"))
         count, following, held = code.fresh("%k"), code.fresh("%l"), [code.fresh("%h") for _ in kinds]
-        code.add(f"br label %{before}")
-        code.label(before)
-        first = code.let(f"bitcast i64 {start} to {COUNTER}")
+        first, before = code.let(f"bitcast i64 {start} to {COUNTER}"), code.here
         code.add(f"br label %{head}")
         code.label(head)
-        code.add(f"{count} = phi {COUNTER} [{first}, %{before}], [{following}, %{latch}]")
         phis = len(code.lines)
-        code.lines += [""] * len(held)  # written when it is known what they become
+        code.lines += [""] * (1 + len(held))  # written when it is known what they become
         k = code.let(f"bitcast {COUNTER} {count} to i64")
         code.add(f"br i1 {code.let(f'icmp slt i64 {k}, {stop}')}, label %{inside}, label %{after}")
         code.label(inside)
         found = body(k, held)
-        code.add(f"br label %{latch}")
-        code.label(latch)
-        for j, (kind, name, x, new) in enumerate(zip(kinds, held, begun, found, strict=True)):
-            code.lines[phis + j] = f"  {name} = phi {kind} [{x}, %{before}], [{new}, %{latch}]"
         code.add(f"{following} = bitcast i64 {code.let(f'add nsw i64 {k}, {step}')} to {COUNTER}")
+        carried = zip([COUNTER, *kinds], [count, *held], [first, *begun], [following, *found], strict=True)
+        for j, (kind, name, x, new) in enumerate(carried):
+            code.lines[phis + j] = f"  {name} = phi {kind} [{x}, %{before}], [{new}, %{code.here}]"
         code.add(f"br label %{head}")
         code.label(after)
         return held
