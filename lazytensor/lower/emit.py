@@ -16,7 +16,7 @@ import numpy as np
 
 from . import routines
 from .fidelity import clears_flags
-from .inline import FORMS, Code, cast, element, splat, stored, vector
+from .inline import FLOATS, FORMS, Code, cast, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
 from .nest import MOST_AXES, Layout
 from .twins import loop_of
@@ -518,8 +518,7 @@ def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
             here: list[int] = []
             for n in waiting:
                 step = kernel.steps[n - inputs]
-                if step.name == "where" and not inside.isdisjoint(step.operands[1:]) and any(
-                        k in here for k in step.operands[1:]):
+                if step.name == "where" and any(k in here and _may_raise(kernel, k) for k in step.operands[1:]):
                     continue  # else LLVM may compute only what is chosen, and raise no flags for the rest
                 if step.name != "call" and done.issuperset(step.operands):
                     here.append(n)
@@ -541,6 +540,12 @@ def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
               or any(n in kernel.steps[m - inputs].operands for m in phase_of if phase_of[m] != k)):
             buffered.append(n)
     return _Plan(phases, buffered, packed, direct, before)
+
+
+def _may_raise(kernel: Kernel, value: int) -> bool:
+    """Whether a step may raise floating-point flags: it takes or gives floats, and does more than choose from them."""
+    step = kernel.steps[value - len(kernel.inputs)]
+    return step.name != "where" and any(kernel.char(n) in FLOATS for n in (*step.operands, value))
 
 
 def passes_of(kernel: Kernel, rowwise: frozenset[int], keeps: bool = True) -> list[
