@@ -18,6 +18,7 @@ from . import routines
 from .fidelity import clears_flags
 from .inline import FLOATS, FORMS, Code, cast, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
+from .loops import Loop
 from .nest import MOST_AXES, Layout
 from .twins import loop_of
 
@@ -41,6 +42,12 @@ class Text(NamedTuple):
 
     text: str
     imports: dict[str, int]
+
+
+def imports_of(loop: Loop) -> dict[str, int]:
+    """The names by which a kernel knows a loop of NumPy's and what it takes."""
+    parts = (("loop", loop.loop), ("context", loop.context), ("auxdata", loop.auxdata))
+    return {f"{part}_{loop.symbol}": address for part, address in parts if address}
 
 
 def emit(kernel: Kernel, layouts: str, rows: bool) -> Text:
@@ -454,11 +461,10 @@ class Emitter:
         ufunc, dtypes = step.loop
         loop = loop_of(ufunc, dtypes)
         assert loop is not None
-        for part, address in (("loop", loop.loop), ("context", loop.context), ("auxdata", loop.auxdata)):
-            self.imports[f"{part}_{loop.symbol}"] = address or 0
-        code.declare(f"declare i32 @loop_{loop.symbol}(ptr, ptr, ptr, ptr, ptr)")
-        code.declare(f"@context_{loop.symbol} = external global i8")
-        code.declare(f"@auxdata_{loop.symbol} = external global i8")
+        for name, address in imports_of(loop).items():
+            self.imports[name] = address
+            code.declare(f"declare i32 @{name}(ptr, ptr, ptr, ptr, ptr)" if name.startswith("loop_")
+                         else f"@{name} = external global i8")
         auxdata = f"@auxdata_{loop.symbol}" if loop.auxdata else "null"
         if clears_flags(ufunc, dtypes):
             self.flags.note()

@@ -12,8 +12,6 @@ order: where the result is zero, the flag `AMBIGUOUS` is raised.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from .emit import Emitter, Flags, Text, dear, passes_of
@@ -24,11 +22,9 @@ LEAF = 1024
 AMBIGUOUS = 64
 
 
-class Phase(NamedTuple):
-    """One call: the exported function's name, and how the work is split: 'tree', 'elements' or 'once'."""
-
-    name: str
-    split: str
+def split_of(phase: str) -> str:
+    """How the work of a phase, one of the functions of `emit_long`, is split: 'tree', 'elements' or 'once'."""
+    return {"parts": "tree", "map": "elements", "fold": "once"}[phase.rstrip("0123456789")]
 
 
 def possible(kernel: Kernel) -> bool:
@@ -37,8 +33,8 @@ def possible(kernel: Kernel) -> bool:
     return not any(dear(kernel, n) and computed.count(n) > 1 for n in set(computed))
 
 
-def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
-    """The module of a kernel on one row, and its phases.
+def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[str, ...]]:
+    """The module of a kernel on one row, and its functions: the phases, in order.
 
     The functions take what `emit.emit`'s take. After the kernel's arrays come two more: the parts' results (8 bytes for
     each part and reduction of the phase) and the row's values (8 bytes for each value of the kernel). For a 'tree'
@@ -47,7 +43,7 @@ def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
     whole = Emitter(kernel, layouts, False)
     passes = passes_of(kernel, whole.rowwise, False)
     texts: list[str] = []
-    phases: list[Phase] = []
+    phases: list[str] = []
     declared: dict[str, None] = {}
     imports: dict[str, int] = {}
     done: set[int] = set()
@@ -57,14 +53,14 @@ def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
         if reduces:
             parts = [_Tree(kernel, layouts, p, steps, reduces, done), _Parts(kernel, layouts, p),
                      _Fold(kernel, layouts, p, rows, reduces)]
-            phases += [Phase(f"parts{p}", "tree"), Phase(f"fold{p}", "once")]
+            phases += [f"parts{p}", f"fold{p}"]
         else:
             if steps:
                 parts.append(_Map(kernel, layouts, p, steps, done))
-                phases.append(Phase(f"map{p}", "elements"))
+                phases.append(f"map{p}")
             if rows:
                 parts.append(_Fold(kernel, layouts, p, rows, reduces))
-                phases.append(Phase(f"fold{p}", "once"))
+                phases.append(f"fold{p}")
         done |= set(steps)
         for part in parts:
             texts.append(part.text())

@@ -18,9 +18,10 @@ import numpy as np
 from ..config import current
 from ..lower import native, packed
 from ..lower.columns import emit_columns
+from ..lower.compiled import compiled
 from ..lower.emit import CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
-from ..lower.long_rows import AMBIGUOUS, emit_long, possible
+from ..lower.long_rows import AMBIGUOUS, emit_long, possible, split_of
 from ..lower.nest import MOST_AXES, Layout
 from . import workers
 
@@ -171,8 +172,8 @@ def code(kernel: Kernel, layouts: str, rows: bool) -> int:
     key = kernel, layouts, rows
     found = _code.get(key)
     if found is None:
-        text = emit(kernel, layouts, rows)
-        found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
+        found = _code[key] = compiled(kernel, "rows" if rows else "row", layouts,
+                                      lambda: (emit(kernel, layouts, rows), ("kernel",)))["kernel"]
     return int(found)
 
 
@@ -295,8 +296,8 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     key = kernel, layouts, "columns"
     found = _code.get(key)
     if found is None:
-        text = emit_columns(kernel, layouts)
-        found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
+        found = _code[key] = compiled(kernel, "columns", layouts,
+                                      lambda: (emit_columns(kernel, layouts), ("kernel",)))["kernel"]
     block, columns, threads = launch.block, sizes[-1], threads_in_use()
     block[_KERNEL], block[_ROWS], block[_CHUNKS], block[_PART] = found, 1, 1, columns
     if launch.work >= PARALLEL_WORK and threads > 1 and columns >= 128:
@@ -323,8 +324,8 @@ def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]
     key = kernel, layouts, "packed"
     found = _code.get(key)
     if found is None:
-        text = packed.emit_packed(kernel, layouts)
-        found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
+        found = _code[key] = compiled(kernel, "packed", layouts,
+                                      lambda: (packed.emit_packed(kernel, layouts), ("kernel",)))["kernel"]
     block, layout = launch.block, Layout(len(arrays))
     words, widest = block[_HEADER:], max(a.itemsize for a in arrays)
     words[packed.LENGTH_WORD] = length
@@ -344,18 +345,18 @@ def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
     layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
     if len(sizes) > 1 or not possible(kernel) or not _reduces_contiguous(kernel, layouts):
         return None
-    text, names = emit_long(kernel, layouts)
     key = kernel, layouts, None
     addresses = _code.get(key)
     if addresses is None:
-        addresses = _code[key] = native.load(text.text, [name for name, _ in names], text.imports)
+        addresses = _code[key] = compiled(kernel, "long", layouts, lambda: emit_long(kernel, layouts))
     length, depth = sizes[0], 0
     while depth < 6 and length >> (depth + 1) >= PART:
         depth += 1
     phases = []
-    for name, split in names:
+    for name, address in addresses.items():
+        split = split_of(name)
         launch = _described(kernel, sizes, strides, arrays)
-        launch.block[_KERNEL] = addresses[name]
+        launch.block[_KERNEL] = address
         if split == "tree":
             launch.block[_ROWS], launch.block[_HEADER] = 1 << depth, depth
             launch.block[_CHUNKS], launch.block[_PART] = 1 << depth, 1
