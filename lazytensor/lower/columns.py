@@ -64,7 +64,7 @@ class _Columns(Emitter):
                 if steps or reduces:
                     def row(i: str, steps: list[int] = steps, reduces: list[int] = reduces,
                             done: frozenset[int] = frozenset(self.outputs_done)) -> None:
-                        self.outputs_done = set(done)
+                        self.outputs_done, self.in_memory = set(done), ("", "")
                         self.folding = reduces
                         self.pointers = [code.let(f"getelementptr i8, ptr {p}, i64 {code.let(f'mul i64 {i}, {s}')}")
                                          for p, s in zip(self.data, self.outer, strict=True)]
@@ -149,7 +149,7 @@ class _Columns(Emitter):
     def column_value(self, value: int, place: str, at: str) -> None:
         """What the columns of the tile have one of, from others of that kind."""
         step = self.step(value)
-        self.buffers, self.direct, self.place = dict(self.known), {}, at
+        self.buffers, self.direct, self.place, self.in_memory = dict(self.known), {}, at, ("", "")
         self.known[value] = place
         if step.name == "call":
             size = np.dtype(step.char).itemsize

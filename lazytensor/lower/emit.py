@@ -54,8 +54,8 @@ def emit(kernel: Kernel, layouts: str, rows: bool) -> Text:
     """The module of a kernel whose arrays (inputs, then outputs) have these layouts along the innermost axis.
 
     It exports ``i32 kernel(ptr data, ptr block, i64 row0, i64 row1, i64 start, i64 stop)``, which computes the elements
-    from `start` to `stop` of each of these rows and gives the floating-point flags that were raised. Without `rows`
-    there is one row.
+    from `start` to `stop` of each of these rows and gives the floating-point flags noted on the way (see `Flags`).
+    Without `rows` there is one row.
     """
     return Emitter(kernel, layouts, rows).module()
 
@@ -88,6 +88,7 @@ class Emitter:
         self.number_values: dict[int, str] = {}
         self.calls = any(step.name == "call" for step in kernel.steps)
         self.memory: list[str] = []
+        self.in_memory = "", ""
 
     # ---- the frame ---------------------------------------------------------------------------------------------------
 
@@ -287,6 +288,7 @@ class Emitter:
             self.buffers[value] = self.tile_buffer(value, len(self.buffers))
 
         def one(at: str) -> None:
+            self.in_memory = "", ""
             left = code.let(f"sub i64 %stop, {at}")
             short = code.let(f"icmp slt i64 {left}, {tile}")
             count = code.let(f"select i1 {short}, i64 {left}, i64 {tile}")
@@ -468,14 +470,22 @@ class Emitter:
         auxdata = f"@auxdata_{loop.symbol}" if loop.auxdata else "null"
         if clears_flags(ufunc, dtypes):
             self.flags.note()
-        data, strides = code.alloca(f"[{len(places)} x ptr]"), code.alloca(f"[{len(places)} x i64]")
-        size = code.alloca("i64", 8)
-        for k, (pointer, stride) in enumerate(places):
-            code.add(f"store ptr {pointer}, ptr {code.let(f'getelementptr ptr, ptr {data}, i64 {k}')}")
-            code.add(f"store i64 {stride}, ptr {code.let(f'getelementptr i64, ptr {strides}, i64 {k}')}")
-        code.add(f"store i64 {count}, ptr {size}")
-        code.let(f"call i32 @loop_{loop.symbol}(ptr @context_{loop.symbol}, ptr {data}, ptr {size}, ptr {strides}, "
-                 f"ptr {auxdata})")
+        data = code.alloca(f"[{len(places)} x ptr]")
+        for k, (pointer, _) in enumerate(places):
+            place = code.let(f"getelementptr ptr, ptr {data}, i64 {k}") if k else data
+            code.add(f"store ptr {pointer}, ptr {place}")
+        words = ", ".join(f"i64 {stride}" for _, stride in places)
+        strides = "@strides_" + "_".join(str(stride) for _, stride in places)
+        code.declare(f"{strides} = internal constant [{len(places)} x i64] [{words}]")
+        code.let(f"call i32 @loop_{loop.symbol}(ptr @context_{loop.symbol}, ptr {data}, ptr {self.counted(count)}, "
+                 f"ptr {strides}, ptr {auxdata})")
+
+    def counted(self, count: str) -> str:
+        """Where a number of elements is in memory."""
+        if count != self.in_memory[0]:
+            self.in_memory = count, self.code.alloca("i64", 8)
+            self.code.add(f"store i64 {count}, ptr {self.in_memory[1]}")
+        return self.in_memory[1]
 
     def call_operand(self, value: int, saved: dict[int, str]) -> tuple[str, int]:
         code, char = self.code, self.chars[value]
@@ -609,38 +619,69 @@ def dear(kernel: Kernel, value: int) -> bool:
 
 
 class Flags:
-    """The floating-point status: cleared at the start, noted before what clears it, read at the end.
+    """The floating-point status of a run: noted before what clears it. Who calls a kernel has cleared it, and reads at
+    the end what is in MXCSR then (`CHECKED`).
 
     Loops that are called may raise flags by the C library, which has them in the status of the x87, too.
     """
 
     def __init__(self, code: Code, calls: bool) -> None:
         self.code, self.calls = code, calls
-        self.place, self.noted = code.alloca("i32", 8), code.alloca("i32", 8)
+        self.place = self.memory = ""
+
+    @property
+    def noted(self) -> str:
+        """Where they are noted."""
+        if not self.memory:
+            self.memory = self.code.alloca("i32", 8)
+            self.code.entry.append(f"  store i32 0, ptr {self.memory}")
+        return self.memory
 
     def clear(self) -> None:
-        code = self.code
-        code.declare("declare void @llvm.x86.sse.stmxcsr(ptr)")
-        code.declare("declare void @llvm.x86.sse.ldmxcsr(ptr)")
-        code.add(f"call void @llvm.x86.sse.stmxcsr(ptr {self.place})")
-        state = code.let(f"load i32, ptr {self.place}")
-        code.add(f"store i32 {code.let(f'and i32 {state}, -64')}, ptr {self.place}")
-        code.add(f"call void @llvm.x86.sse.ldmxcsr(ptr {self.place})")
-        code.add(f"store i32 0, ptr {self.noted}")
         if self.calls:
-            code.declare("declare i32 @feclearexcept(i32)")
-            code.let("call i32 @feclearexcept(i32 61)")
+            self.code.declare("declare i32 @feclearexcept(i32)")
+            self.code.let("call i32 @feclearexcept(i32 61)")
 
     def note(self) -> None:
         """Keeps what has been raised so far."""
-        self.code.add(f"store i32 {self.read()}, ptr {self.noted}")
+        old = self.code.let(f"load i32, ptr {self.noted}")
+        self.code.add(f"store i32 {self.code.let(f'or i32 {old}, {self.raised()}')}, ptr {self.noted}")
 
-    def read(self) -> str:
+    def raised(self) -> str:
+        """What has been raised and not cleared."""
         code = self.code
         if self.calls:
             code.declare("declare i32 @fetestexcept(i32)")
-            state = code.let("call i32 @fetestexcept(i32 61)")
-        else:
-            code.add(f"call void @llvm.x86.sse.stmxcsr(ptr {self.place})")
-            state = code.let(f"load i32, ptr {self.place}")
-        return code.let(f"or i32 {code.let(f'load i32, ptr {self.noted}')}, {code.let(f'and i32 {state}, 63')}")
+            return code.let("call i32 @fetestexcept(i32 61)")
+        self.place = self.place or code.alloca("i32", 8)
+        code.declare("declare void @llvm.x86.sse.stmxcsr(ptr)")
+        code.add(f"call void @llvm.x86.sse.stmxcsr(ptr {self.place})")
+        return code.let(f"and i32 {code.let(f'load i32, ptr {self.place}')}, 63")
+
+    def read(self) -> str:
+        """What the caller does not find in MXCSR."""
+        if self.calls:
+            self.note()
+        return self.code.let(f"load i32, ptr {self.noted}") if self.memory else "0"
+
+
+CHECKED = """
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+
+define internal i32 @checked(ptr %kernel, ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop) nounwind {
+  %state = alloca i32, align 8
+  call void @llvm.x86.sse.stmxcsr(ptr %state)
+  %before = load i32, ptr %state
+  %cleared = and i32 %before, -64
+  store i32 %cleared, ptr %state
+  call void @llvm.x86.sse.ldmxcsr(ptr %state)
+  %noted = call i32 %kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)
+  call void @llvm.x86.sse.stmxcsr(ptr %state)
+  %after = load i32, ptr %state
+  %raised = and i32 %after, 63
+  %flags = or i32 %noted, %raised
+  ret i32 %flags
+}
+"""
+"""A kernel's call, with the flags that it raises."""

@@ -106,8 +106,9 @@ class Code:
         self.label(after)
 
     def function(self, signature: str) -> str:
-        """The text of the function, its declarations not included."""
-        return f"define {signature} {{\nentry:\n" + "\n".join(self.entry + self.lines) + "\n}\n"
+        """The text of the function, its declarations not included. Nothing is thrown through it, so that its object
+        needs no tables for that."""
+        return f"define {signature} nounwind {{\nentry:\n" + "\n".join(self.entry + self.lines) + "\n}\n"
 
 
 def splat(code: Code, value: str, kind: str, lanes: int) -> str:

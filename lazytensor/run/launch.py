@@ -19,7 +19,7 @@ from ..config import current
 from ..lower import native, packed
 from ..lower.columns import emit_columns
 from ..lower.compiled import compiled
-from ..lower.emit import CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
+from ..lower.emit import CHECKED, CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, emit_long, possible, split_of
 from ..lower.nest import MOST_AXES, Layout
@@ -35,7 +35,7 @@ each array the bits that its address must not have."""
 REFUSED = -1
 """Instead of flags: nothing was done, an array is not aligned or a number does not fit."""
 
-_TEXT = """
+_TEXT = CHECKED + """
 declare ptr @PyLong_AsVoidPtr(ptr)
 declare ptr @PyLong_FromLong(i64)
 declare ptr @PyEval_SaveThread()
@@ -64,7 +64,7 @@ define void @chunk(ptr %job, i64 %number) {
   %row1 = select i1 %many, i64 %last, i64 1
   %start = select i1 %many, i64 0, i64 %first
   %stop = select i1 %many, i64 %length, i64 %last
-  %flags = call i32 %kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)
+  %flags = call i32 @checked(ptr %kernel, ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)
   %old = atomicrmw or ptr %flags_at, i32 %flags monotonic
   ret void
 }
