@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .emit import TILE, Emitter, Flags, Text, passes_of
-from .inline import FLOATS, FORMS, cast, constant, stored, vector
+from .inline import FLOATS, FORMS, QUICK, cast, constant, stored, vector
 from .kernel import Kernel, Step
 from .long_rows import possible
 
@@ -37,7 +37,7 @@ class _Columns(Emitter):
         self.results: dict[int, str] = {}
         self.columns = ""
 
-    def module(self) -> Text:
+    def module(self, attributes: str = QUICK) -> Text:
         code = self.code
         self.number_values = self.load_numbers()
         self.data = [code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
@@ -83,7 +83,8 @@ class _Columns(Emitter):
                     self.write(value, array)
         code.loop("%start", "%stop", TILE, tile)
         code.add(f"ret i32 {self.flags.read()}")
-        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
+        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)",
+                             attributes)
         return Text("\n".join(code.declared) + "\n" + body, self.imports)
 
     def fill(self, value: int, place: str) -> None:
@@ -156,6 +157,7 @@ class _Columns(Emitter):
             self.called(step, [*[self.call_operand(n, {}) for n in step.operands], (place, size)], self.columns)
             return
         sources = {n: self.source(n, {}) for n in step.operands}
+        self.splat_all(sources)
 
         def one(i: str, width: int) -> None:
             operands = [self.load(n, sources[n], i, width) for n in step.operands]

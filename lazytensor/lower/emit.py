@@ -10,13 +10,14 @@ A run hands over two blocks of memory: the arrays' addresses, and numbers (`Layo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import routines
 from .fidelity import clears_flags
-from .inline import FLOATS, FORMS, Code, cast, element, splat, stored, vector
+from .inline import FLOATS, FORMS, QUICK, Code, cast, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
 from .loops import Loop
 from .nest import MOST_AXES, Layout
@@ -50,14 +51,14 @@ def imports_of(loop: Loop) -> dict[str, int]:
     return {f"{part}_{loop.symbol}": address for part, address in parts if address}
 
 
-def emit(kernel: Kernel, layouts: str, rows: bool) -> Text:
+def emit(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> Text:
     """The module of a kernel whose arrays (inputs, then outputs) have these layouts along the innermost axis.
 
     It exports ``i32 kernel(ptr data, ptr block, i64 row0, i64 row1, i64 start, i64 stop)``, which computes the elements
     from `start` to `stop` of each of these rows and gives the floating-point flags noted on the way (see `Flags`).
-    Without `rows` there is one row.
+    Without `rows` there is one row. A `careful` one takes LLVM longer.
     """
-    return Emitter(kernel, layouts, rows).module()
+    return Emitter(kernel, layouts, rows).module("nounwind" if careful else QUICK)
 
 
 class Emitter:
@@ -88,11 +89,13 @@ class Emitter:
         self.number_values: dict[int, str] = {}
         self.calls = any(step.name == "call" for step in kernel.steps)
         self.memory: list[str] = []
+        self.start = "0" if rows else "%start"  # a row of many is done whole
         self.in_memory = "", ""
+        self.splats: dict[int, str] = {}
 
     # ---- the frame ---------------------------------------------------------------------------------------------------
 
-    def module(self) -> Text:
+    def module(self, attributes: str = QUICK) -> Text:
         code = self.code
         self.number_values = self.load_numbers()
         self.inner = [self.load_word(self.layout.stride(k)) if self.layouts[k] == STRIDED else ""
@@ -109,7 +112,8 @@ class Emitter:
             code.declare("declare void @free(ptr)")
             code.add(f"call void @free(ptr {place})")
         code.add(f"ret i32 {self.flags.read()}")
-        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
+        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)",
+                             attributes)
         return Text("\n".join(code.declared) + "\n" + body, self.imports)
 
     def load_numbers(self) -> dict[int, str]:
@@ -277,8 +281,7 @@ class Emitter:
         strided = any(self.layouts[array] == STRIDED and value in written
                       for array, value in enumerate(self.kernel.outputs, self.first_output))
         if not plan.buffered and not strided and all(kind == "inline" for kind, _ in plan.phases):
-            self.place = "%start"
-            count = code.let("sub i64 %stop, %start")
+            self.place, count = self.start, "%stop" if self.start == "0" else code.let(f"sub i64 %stop, {self.start}")
             for _, inside in plan.phases:
                 self.inlined(inside, count, plan, saved)
             self.saved.update(saved)
@@ -304,7 +307,7 @@ class Emitter:
             for array, value in enumerate(self.kernel.outputs, self.first_output):
                 if self.layouts[array] == STRIDED and value in written:
                     self.copy(value, count, False, array, saved)
-        code.loop("%start", "%stop", tile, one)
+        code.loop(self.start, "%stop", tile, one)
         self.saved.update(saved)
 
     def tile_buffer(self, value: int, index: int) -> str:
@@ -316,7 +319,7 @@ class Emitter:
 
     def here(self, array: int) -> str:
         """Where the tile of an array begins."""
-        if self.layouts[array] == REPEATED:
+        if self.layouts[array] == REPEATED or self.place == "0":
             return self.pointers[array]
         code = self.code
         if self.layouts[array] == CONTIGUOUS:
@@ -327,6 +330,8 @@ class Emitter:
 
     def saved_here(self, value: int, base: str) -> str:
         """Where the tile begins in what is kept of a whole row."""
+        if self.place == "0":
+            return base
         return self.code.let(f"getelementptr {stored(self.chars[value])}, ptr {base}, i64 {self.place}")
 
     def array_char(self, array: int) -> str:
@@ -337,20 +342,14 @@ class Emitter:
     def copy(self, value: int, count: str, into_buffer: bool, array: int = -1,
              saved: dict[int, str] | None = None) -> None:
         """From a strided array to a tile buffer, or back."""
-        code = self.code
         array = self.array_of[value] if into_buffer else array
-        kind = stored(self.chars[value])
         base, step = self.here(array), self.inner[array]
         buffer = self.buffers[value] if value in self.buffers else self.saved_here(value, (saved or {})[value])
 
-        def one(i: str) -> None:
-            far = code.let(f"getelementptr i8, ptr {base}, i64 {code.let(f'mul i64 {i}, {step}')}")
-            near = code.let(f"getelementptr {kind}, ptr {buffer}, i64 {i}")
-            source, target = (far, near) if into_buffer else (near, far)
-            align = np.dtype(self.chars[value]).itemsize
-            x = code.let(f"load {kind}, ptr {source}, align {align}")
-            code.add(f"store {kind} {x}, ptr {target}, align {align}")
-        code.loop("0", count, 1, one)
+        size = np.dtype(self.chars[value]).itemsize
+        far, near = f"ptr {base}, i64 {step}", f"ptr {buffer}, i64 {size}"
+        places = (near, far) if into_buffer else (far, near)
+        self.routine(f"void @copy{8 * size}", f"{places[0]}, {places[1]}, i64 {count}")
 
     def inlined(self, steps: list[int], count: str, plan: _Plan, saved: dict[int, str]) -> None:
         """The steps on all elements of the tile: vectors, then what is left one by one."""
@@ -372,9 +371,15 @@ class Emitter:
                     self.store(n, values[n], pointer, i, width)
                 self.after(values, i, width)
             return one
+        self.splat_all(sources)
         whole = code.let(f"and i64 {count}, -{lanes}")
         code.loop("0", whole, lanes, body(lanes))
         code.loop(whole, count, 1, body(1))
+
+    def splat_all(self, values: Iterable[int]) -> None:
+        """Makes vectors of those that are the same everywhere, before a loop."""
+        self.splats = {n: splat(self.code, self.uniform(n), element(self.chars[n]), self.lanes) for n in values
+                       if n in self.number_values or n in self.rowwise}
 
     def extra_operands(self) -> set[int]:
         """What `after` takes besides."""
@@ -413,7 +418,7 @@ class Emitter:
     def load(self, value: int, source: str, i: str, width: int) -> str:
         code, char = self.code, self.chars[value]
         if value in self.number_values or value in self.rowwise:
-            return splat(code, self.uniform(value), element(char), width)
+            return self.splats[value] if width > 1 else self.uniform(value)
         kind = stored(char)
         align = np.dtype(char).itemsize
         if self.layouts[self.array_of.get(value, -1)] == REPEATED and value in self.array_of:

@@ -40,6 +40,11 @@ COUNTER = "<1 x i64>"
 reduction looks at. That pass takes up to half of the time of compiling, and finds next to nothing to do here."""
 
 
+QUICK = "nounwind noinline optnone"
+"""The attributes of kernels: LLVM translates what is written and allocates registers well, and that is nearly all that
+vector loops need. Its other passes take 30% more time, and win next to nothing where nothing is computed twice."""
+
+
 class Code:
     """LLVM text under construction: lines, fresh names, declarations of what is external."""
 
@@ -105,10 +110,10 @@ class Code:
         self.add(f"br label %{after}")
         self.label(after)
 
-    def function(self, signature: str) -> str:
+    def function(self, signature: str, attributes: str = "nounwind") -> str:
         """The text of the function, its declarations not included. Nothing is thrown through it, so that its object
         needs no tables for that."""
-        return f"define {signature} nounwind {{\nentry:\n" + "\n".join(self.entry + self.lines) + "\n}\n"
+        return f"define {signature} {attributes} {{\nentry:\n" + "\n".join(self.entry + self.lines) + "\n}\n"
 
 
 def splat(code: Code, value: str, kind: str, lanes: int) -> str:

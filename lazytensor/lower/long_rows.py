@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from .emit import Emitter, Flags, Text, dear, passes_of
-from .inline import FORMS, stored
+from .inline import FORMS, QUICK, stored
 from .kernel import Kernel
 
 LEAF = 1024
@@ -117,7 +117,8 @@ class _Part(Emitter):
     def framed(self, name: str) -> str:
         """The function with flags cleared at its start and given back at its end; the body has been written."""
         self.code.add(f"ret i32 {self.flags.read()}")
-        return self.code.function(f"i32 @{name}(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
+        return self.code.function(f"i32 @{name}(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)",
+                                  QUICK)
 
 
 class _Map(_Part):
@@ -182,7 +183,7 @@ class _Tree(_Part):
         for j, value in enumerate(self.reduces):
             self.leaf(value, j, saved)
         code.add(f"ret i32 {code.let(f'load i32, ptr {self.flags.noted}')}")
-        return code.function(f"internal i32 @{name}(ptr %data, ptr %block, i64 %start, i64 %n, ptr %out)")
+        return code.function(f"internal i32 @{name}(ptr %data, ptr %block, i64 %start, i64 %n, ptr %out)", QUICK)
 
     def leaf(self, value: int, j: int, saved: dict[int, str]) -> None:
         code, step = self.code, self.step(value)
@@ -299,5 +300,5 @@ class _Fold(_Part):
         self.gather(self.flags.read(), ambiguous)
         code.add(f"ret i32 {code.let(f'load i32, ptr {ambiguous}')}")
         return code.function(f"i32 @fold{self.number}(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, "
-                             "i64 %stop)")
+                             "i64 %stop)", QUICK)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .emit import CONTIGUOUS, REPEATED, STRIDED, Emitter, Flags, Text, passes_of
-from .inline import COUNTER, FLOATS, FORMS, cast, constant, element, splat, stored, vector
+from .inline import COUNTER, FLOATS, FORMS, QUICK, cast, constant, element, splat, stored, vector
 from .kernel import NUMBER, ROW, Kernel, Step
 from .long_rows import AMBIGUOUS
 from .nest import MOST_AXES
@@ -66,7 +66,7 @@ class _Packed(Emitter):
         self.kept: dict[int, str] = {}
         self.ambiguous = ""
 
-    def module(self) -> Text:
+    def module(self, attributes: str = QUICK) -> Text:
         code = self.code
         self.number_values = {n: splat(code, x, element(self.chars[n]), self.lanes)
                               for n, x in self.load_numbers().items()}
@@ -107,7 +107,8 @@ class _Packed(Emitter):
         code.loop("%start", "%stop", self.tile, tile)
         raised = code.let(f"load i32, ptr {self.ambiguous}")
         code.add(f"ret i32 {code.let(f'or i32 {raised}, {self.flags.read()}')}")
-        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %first, i64 %last, i64 %start, i64 %stop)")
+        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %first, i64 %last, i64 %start, i64 %stop)",
+                             attributes)
         return Text("\n".join(code.declared) + "\n" + body, self.imports)
 
     def is_still(self, array: int) -> str:

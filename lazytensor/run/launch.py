@@ -147,6 +147,10 @@ PART = 1 << 15
 
 LONG_ROW = 1 << 16
 """A single row of this many elements is shared among the workers."""
+SHORT_ROW = 64
+FEW_ARRAYS = 10
+"""Where rows are shorter, what is done for each row counts; where arrays are more, registers are short: kernels for
+such are compiled with care."""
 LEAST_ROW = 16
 """Rows that are shorter cost more than their elements."""
 MOST_ROW = 1 << 20
@@ -167,13 +171,13 @@ def launcher() -> Any:
     return _launch
 
 
-def code(kernel: Kernel, layouts: str, rows: bool) -> int:
+def code(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> int:
     """The address of a kernel's code for a class of layouts, compiled when first asked for."""
-    key = kernel, layouts, rows
+    key = kernel, layouts, rows, careful
     found = _code.get(key)
     if found is None:
-        found = _code[key] = compiled(kernel, "rows" if rows else "row", layouts,
-                                      lambda: (emit(kernel, layouts, rows), ("kernel",)))["kernel"]
+        found = _code[key] = compiled(kernel, f"{rows} {careful}", layouts,
+                                      lambda: (emit(kernel, layouts, rows, careful), ("kernel",)))["kernel"]
     return int(found)
 
 
@@ -253,7 +257,8 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
     if kernel.reduces and not _reduces_contiguous(kernel, layouts):
         return None
     launch = _described(kernel, sizes, strides, arrays)
-    launch.block[_KERNEL] = code(kernel, layouts, len(sizes) > 1)
+    careful = (len(sizes) > 1 and length < SHORT_ROW) or len(arrays) > FEW_ARRAYS
+    launch.block[_KERNEL] = code(kernel, layouts, len(sizes) > 1, careful)
     count = prod(sizes[:-1])
     _split(launch.block, count, length, 0 if kernel.reduces and count == 1 else launch.work)
     return launch
