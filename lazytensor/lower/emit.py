@@ -355,18 +355,24 @@ class Emitter:
         """The steps on all elements of the tile: vectors, then what is left one by one."""
         code, lanes = self.code, self.lanes
         inside = set(steps)
-        needed = sorted(({n for value in steps for n in self.step(value).operands} | self.extra_operands()) - inside)
+        extra = sorted(self.extra_operands())
+        needed = sorted({n for value in steps for n in self.step(value).operands}.union(extra) - inside)
         sources = {n: self.source(n, saved) for n in needed}
         targets = self.targets(steps, plan, saved)
 
         def body(width: int) -> Any:
             def one(i: str) -> None:
                 values: dict[int, str] = {}
-                for n, source in sources.items():
-                    values[n] = self.load(n, source, i, width)
+
+                def read(n: int) -> str:
+                    if n not in values:  # when it is first needed: that takes fewer registers
+                        values[n] = self.load(n, sources[n], i, width)
+                    return values[n]
                 for n in steps:
                     step = self.step(n)
-                    values[n] = self.compute(step, [values[k] for k in step.operands], width)
+                    values[n] = self.compute(step, [read(k) for k in step.operands], width)
+                for n in extra:
+                    read(n)
                 for n, pointer in targets:
                     self.store(n, values[n], pointer, i, width)
                 self.after(values, i, width)

@@ -149,8 +149,8 @@ LONG_ROW = 1 << 16
 """A single row of this many elements is shared among the workers."""
 SHORT_ROW = 64
 FEW_ARRAYS = 10
-"""Where rows are shorter, what is done for each row counts; where arrays are more, registers are short: kernels for
-such are compiled with care."""
+"""Where rows are shorter or arrays are more, what is done besides the arithmetic counts: kernels for rows of such are
+compiled with care."""
 LEAST_ROW = 16
 """Rows that are shorter cost more than their elements."""
 MOST_ROW = 1 << 20
@@ -257,8 +257,9 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
     if kernel.reduces and not _reduces_contiguous(kernel, layouts):
         return None
     launch = _described(kernel, sizes, strides, arrays)
-    careful = (len(sizes) > 1 and length < SHORT_ROW) or len(arrays) > FEW_ARRAYS
-    launch.block[_KERNEL] = code(kernel, layouts, len(sizes) > 1, careful)
+    rows_in_nest = len(sizes) > 1
+    careful = rows_in_nest and (length < SHORT_ROW or len(arrays) > FEW_ARRAYS)
+    launch.block[_KERNEL] = code(kernel, layouts, rows_in_nest, careful)
     count = prod(sizes[:-1])
     _split(launch.block, count, length, 0 if kernel.reduces and count == 1 else launch.work)
     return launch
