@@ -8,6 +8,8 @@ import numpy as real
 import pytest
 
 from lazytensor.lower import fused
+from lazytensor.lower.emit import emit
+from lazytensor.lower.kernel import Input, Kernel, Step
 from lazytensor.run import kernels, launch
 
 from .helpers import module_under_test, plan_soon, same_bits
@@ -132,6 +134,8 @@ CASES = {
     "where divide": "np.where(x > 0, 1.0 / x, 0.0)",
     "where sqrt": "np.where(x > 1, np.sqrt(x - 1), 0.0) + 1",
     "where square": "np.where(x > 5, 0.0, (x * 1e200) * (x * 1e200))",
+    "where of where": "np.where(x > 0, np.where(x > 1, 1.0 / x, 1.0), 0.0)",
+    "where of an operation on where": "np.where(x > 0, 1.0 / np.where(x > 1, x, 0.0), 0.0)",
     "float32 exp": "np.exp(f) + f",
     "float32 number": "f * 1e30 * 1e30 + f",
     "integers": "(i // j) + j",
@@ -151,6 +155,15 @@ def test_warnings(case):
                               check=True)
         texts.append([line.split("RuntimeWarning: ")[1] for line in done.stderr.splitlines() if "Warning: " in line])
     assert texts[1] == texts[0] and texts[0]
+
+
+def test_choices_from_choices_are_one_loop():
+    """No tile buffers: what is chosen from raises nothing, so LLVM may leave it out."""
+    masks, numbers = [Input("array", "?")] * 3, [Input("array", "d")] * 2
+    steps = (Step("where", "d", (0, 3, 4)), Step("where", "d", (1, 5, 3)), Step("where", "d", (2, 4, 6)))
+    chosen = emit(Kernel((*masks, *numbers), steps, (7,)), "cccccc", False).text
+    computed = emit(Kernel((*masks, *numbers), (Step("add", "d", (3, 4)), *steps[1:]), (7,)), "cccccc", False).text
+    assert "x i8]" not in chosen and "x i8]" in computed
 
 
 def test_an_interrupt_while_a_storing_kernel_is_made_loses_nothing(monkeypatch):

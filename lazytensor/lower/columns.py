@@ -15,7 +15,7 @@ import numpy as np
 
 from . import division, native
 from .emit import TILE, Emitter, Flags, Text, passes_of
-from .inline import FLOATS, FORMS, cast, constant, stored, vector
+from .inline import FLOATS, FORMS, QUICK, cast, constant, stored, vector
 from .kernel import Kernel, Step
 from .long_rows import possible
 
@@ -96,7 +96,7 @@ class _Columns(Emitter):
         code.loop("%start", "%stop", TILE, self.tile)
         code.add(f"ret i32 {self.flags.read()}")
         return code.function(
-            f"i32 @{self.name}(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
+            f"i32 @{self.name}(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)", QUICK)
 
     def tile(self, at: str) -> None:
         """The columns from `at` on."""
@@ -154,7 +154,7 @@ class _Columns(Emitter):
 
         def several(rows: int) -> Callable[[str], None]:
             def some(i: str) -> None:
-                self.outputs_done = set(done)
+                self.outputs_done, self.in_memory = set(done), ("", "")
                 self.folding = reduces
                 self.together = [self.row_from(i, k) for k in range(rows)]
                 self.pointers = self.together[0]
@@ -193,6 +193,8 @@ class _Columns(Emitter):
         for pointers in self.together:
             self.pointers = pointers
             rows.append(({n: self.source(n, saved) for n in needed}, self.targets(steps, plan, saved)))
+
+        self.splat_all(needed)
 
         def one(i: str, width: int) -> None:
             places = [code.let(f"getelementptr {stored(self.step(n).char)}, ptr {self.results[n]}, i64 {i}")
@@ -311,13 +313,14 @@ class _Columns(Emitter):
     def column_value(self, value: int, place: str, at: str) -> None:
         """What the columns of the tile have one of, from others of that kind."""
         step = self.step(value)
-        self.buffers, self.direct, self.place = dict(self.known), {}, at
+        self.buffers, self.direct, self.place, self.in_memory = dict(self.known), {}, at, ("", "")
         self.known[value] = place
         if step.name == "call":
             size = np.dtype(step.char).itemsize
             self.called(step, [*[self.call_operand(n, {}) for n in step.operands], (place, size)], self.columns)
             return
         sources = {n: self.source(n, {}) for n in step.operands}
+        self.splat_all(sources)
 
         def one(i: str, width: int) -> None:
             operands = [self.load(n, sources[n], i, width) for n in step.operands]

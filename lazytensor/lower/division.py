@@ -20,26 +20,29 @@ _SHAPE = {"f": (32, 23, 127, 60), "d": (64, 52, 1023, 500)}
 
 
 class Divisor(NamedTuple):
-    """A number to divide by: itself, its reciprocal (1 where it is out of range), and whether it is in range."""
+    """A number to divide by, as vectors: itself, its negative and its reciprocal (1 where it is out of range), and
+    whether it is in range."""
 
     value: str
+    minus: str
     reciprocal: str
     good: str
 
 
-def divisor(code: Code, char: str, value: str) -> Divisor:
+def divisor(code: Code, char: str, lanes: int, value: str) -> Divisor:
     """What is computed of a number before the loop."""
     kind = element(char)
     good = _in_range(code, char, 1, value)
     safe = code.let(f"select i1 {good}, {kind} {value}, {kind} 1.0")
-    return Divisor(value, code.let(f"fdiv {kind} 1.0, {safe}"), good)
+    minus, reciprocal = code.let(f"fneg {kind} {value}"), code.let(f"fdiv {kind} 1.0, {safe}")
+    return Divisor(splat(code, value, kind, lanes), splat(code, minus, kind, lanes),
+                   splat(code, reciprocal, kind, lanes), good)
 
 
 def quotient(code: Code, char: str, lanes: int, dividend: str, by: Divisor) -> str:
     """A vector divided by one number."""
-    y, b = splat(code, by.reciprocal, element(char), lanes), splat(code, by.value, element(char), lanes)
     inside = _all(code, lanes, _in_range(code, char, lanes, dividend))
-    return _either(code, char, lanes, code.let(f"and i1 {inside}, {by.good}"), dividend, b, y)
+    return _either(code, char, lanes, code.let(f"and i1 {inside}, {by.good}"), dividend, by)
 
 
 def reciprocals(code: Code, char: str, lanes: int, values: str) -> str:
@@ -58,26 +61,26 @@ def quotients(code: Code, char: str, lanes: int, dividend: str, divisors: str, k
     zero = splat(code, "0.0", element(char), lanes)
     good = code.let(f"fcmp une {v} {known}, {zero}")
     both = code.let(f"and {vector('i1', lanes)} {_in_range(code, char, lanes, dividend)}, {good}")
-    return _either(code, char, lanes, _all(code, lanes, both), dividend, divisors, known)
+    by = Divisor(divisors, code.let(f"fneg {v} {divisors}"), known, "")
+    return _either(code, char, lanes, _all(code, lanes, both), dividend, by)
 
 
 def _all(code: Code, lanes: int, truths: str) -> str:
     return code.let(f"icmp eq i{lanes} {code.let(f'bitcast <{lanes} x i1> {truths} to i{lanes}')}, -1")
 
 
-def _either(code: Code, char: str, lanes: int, quickly: str, a: str, b: str, y: str) -> str:
+def _either(code: Code, char: str, lanes: int, quickly: str, a: str, by: Divisor) -> str:
     """The corrected product where it may be `quickly`, else the division."""
     v = vector(element(char), lanes)
     quick, slow, end = (code.fresh(x) for x in ("quick", "slow", "divided"))
     code.add(f"br i1 {quickly}, label %{quick}, label %{slow}")
     code.label(quick)
-    minus = code.let(f"fneg {v} {b}")
-    q = code.let(f"fmul {v} {a}, {y}")
+    q = code.let(f"fmul {v} {a}, {by.reciprocal}")
     for _ in range(2):
-        q = _fma(code, char, lanes, _fma(code, char, lanes, minus, q, a), y, q)
+        q = _fma(code, char, lanes, _fma(code, char, lanes, by.minus, q, a), by.reciprocal, q)
     code.add(f"br label %{end}")
     code.label(slow)
-    divided = code.let(f"fdiv {v} {a}, {b}")
+    divided = code.let(f"fdiv {v} {a}, {by.value}")
     code.add(f"br label %{end}")
     code.label(end)
     return code.let(f"phi {v} [{q}, %{quick}], [{divided}, %{slow}]")

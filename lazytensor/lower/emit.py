@@ -10,6 +10,7 @@ A run hands over two blocks of memory: the arrays' addresses, and numbers (`Layo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,35 +18,19 @@ import numpy as np
 from . import native, routines
 from .division import Divisor, divisor, quotient
 from .fidelity import clears_flags
-from .inline import FORMS, Code, cast, element, splat, stored, vector
+from .inline import FLOATS, FORMS, QUICK, Code, cast, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
+from .loops import Loop
+from .nest import MOST_AXES, Layout
 from .twins import loop_of
 
 CONTIGUOUS, REPEATED, STRIDED = "crs"
 """How an array runs along the innermost axis."""
 
-MOST_AXES = 8
 TILE = 512
 _VECTOR_BYTES = 64
 _PAD = 192
 """Tile buffers are set apart by this many bytes, so that they do not fall on the same places of the cache."""
-
-
-class Layout(NamedTuple):
-    """Where the numbers are in the block, in words of 8 bytes: how many outer axes, their sizes from the outermost in,
-    then for each array its stride along the innermost axis and along the outer ones, then the NUMBER inputs, two words
-    each."""
-
-    arrays: int
-
-    def stride(self, array: int) -> int:
-        return 1 + MOST_AXES + array * (MOST_AXES + 1)
-
-    def number(self, index: int) -> int:
-        return self.stride(self.arrays) + 2 * index
-
-    def words(self, numbers: int) -> int:
-        return self.number(numbers)
 
 
 def row_bytes(kernel: Kernel) -> int:
@@ -61,14 +46,20 @@ class Text(NamedTuple):
     imports: dict[str, int]
 
 
-def emit(kernel: Kernel, layouts: str, rows: bool) -> Text:
+def imports_of(loop: Loop) -> dict[str, int]:
+    """The names by which a kernel knows a loop of NumPy's and what it takes."""
+    parts = (("loop", loop.loop), ("context", loop.context), ("auxdata", loop.auxdata))
+    return {f"{part}_{loop.symbol}": address for part, address in parts if address}
+
+
+def emit(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> Text:
     """The module of a kernel whose arrays (inputs, then outputs) have these layouts along the innermost axis.
 
     It exports ``i32 kernel(ptr data, ptr block, i64 row0, i64 row1, i64 start, i64 stop)``, which computes the elements
-    from `start` to `stop` of each of these rows and gives the floating-point flags that were raised. Without `rows`
-    there is one row.
+    from `start` to `stop` of each of these rows and gives the floating-point flags noted on the way (see `Flags`).
+    Without `rows` there is one row. A `careful` one takes LLVM longer.
     """
-    return Emitter(kernel, layouts, rows).module()
+    return Emitter(kernel, layouts, rows).module("nounwind" if careful else QUICK)
 
 
 class Emitter:
@@ -100,27 +91,31 @@ class Emitter:
         self.divisors: dict[int, Divisor] = {}
         self.calls = any(step.name == "call" for step in kernel.steps)
         self.memory: list[str] = []
+        self.start = "0" if rows else "%start"  # a row of many is done whole
+        self.in_memory = "", ""
+        self.splats: dict[int, str] = {}
 
     # ---- the frame ---------------------------------------------------------------------------------------------------
 
-    def module(self) -> Text:
+    def module(self, attributes: str = QUICK) -> Text:
         code = self.code
         self.number_values = self.load_numbers()
-        self.data = [code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
-                     for k in range(self.arrays)]
-        self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
+        self.inner = [self.load_word(self.layout.stride(k)) if self.layouts[k] == STRIDED else ""
+                      for k in range(self.arrays)]
         self.passes = self.with_memory() if self.kernel.reduces else []
         self.flags = Flags(code, self.calls)
         self.flags.clear()
         if self.rows:
             self.odometer()
         else:
-            self.row([*self.data])
+            self.row([code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
+                      for k in range(self.arrays)])
         for place in self.memory:
             code.declare("declare void @free(ptr)")
             code.add(f"call void @free(ptr {place})")
         code.add(f"ret i32 {self.flags.read()}")
-        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
+        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)",
+                             attributes)
         return Text("\n".join(code.declared) + "\n" + body, self.imports)
 
     def load_numbers(self) -> dict[int, str]:
@@ -165,71 +160,40 @@ class Emitter:
         return self.code.let(f"load i64, ptr {self.word(index)}")
 
     def odometer(self) -> None:
-        """Rows from %row0 to %row1; the arrays' offsets follow the outer axes like the wheels of a counter."""
-        code, layout = self.code, self.layout
-        axes = self.load_word(0)
-        places = code.alloca(f"[{MOST_AXES} x i64]")
-        offsets = [code.alloca("i64", 8) for _ in range(self.arrays)]
-        rest = code.alloca("i64", 8)
-        for offset in offsets:
-            code.add(f"store i64 0, ptr {offset}")
-        code.add(f"store i64 %row0, ptr {rest}")
+        """Rows from %row0 to %row1: the pointers go on by a step each, as one vector, up to the end of an axis."""
+        code, count = self.code, self.arrays
+        steps = vector("i64", 1 << (count - 1).bit_length())
+        memory, by = code.alloca(steps), code.alloca(steps)
+        places, left = code.alloca(f"[{MOST_AXES} x i64]", 8), code.alloca("i64", 8)
+        first = self.routine("i64 @first_row", f"ptr %data, ptr %block, ptr {memory}, ptr {by}, ptr {places}, "
+                             f"i64 {count}, i64 %row0")
+        code.add(f"store i64 {first}, ptr {left}")
 
-        def locate(k: str) -> None:
-            axis = code.let(f"sub i64 {code.let(f'sub i64 {axes}, 1')}, {k}")
-            size = self.at(axis, 1)
-            row = code.let(f"load i64, ptr {rest}")
-            place = code.let(f"srem i64 {row}, {size}")
-            code.add(f"store i64 {code.let(f'sdiv i64 {row}, {size}')}, ptr {rest}")
-            code.add(f"store i64 {place}, ptr {code.let(f'getelementptr i64, ptr {places}, i64 {axis}')}")
-            for array, offset in enumerate(offsets):
-                self.bump(offset, code.let(f"mul i64 {place}, {self.at(axis, layout.stride(array) + 1)}"))
-        code.loop("0", axes, 1, locate)
+        def wind_on() -> None:
+            length = self.routine("i64 @next_row", f"ptr %block, ptr {memory}, ptr {places}, i64 {count}")
+            code.add(f"store i64 {length}, ptr {left}")
 
         def one(_: str) -> None:
-            self.row([code.let(f"getelementptr i8, ptr {base}, i64 {code.let(f'load i64, ptr {offset}')}")
-                      for base, offset in zip(self.data, offsets, strict=True)])
-            self.advance(axes, places, offsets)
+            self.row([code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr {memory}, i64 {k}')}")
+                      for k in range(count)])
+            old, step = code.let(f"load {steps}, ptr {memory}"), code.let(f"load {steps}, ptr {by}")
+            code.add(f"store {steps} {code.let(f'add {steps} {old}, {step}')}, ptr {memory}")
+            rest = code.let(f"sub i64 {code.let(f'load i64, ptr {left}')}, 1")
+            code.add(f"store i64 {rest}, ptr {left}")
+            code.when(code.let(f"icmp eq i64 {rest}, 0"), wind_on)
         code.loop("%row0", "%row1", 1, one)
 
-    def advance(self, axes: str, places: str, offsets: list[str]) -> None:
-        """The next row: the innermost of the outer axes first, carrying over."""
-        code, layout = self.code, self.layout
-        start = code.let(f"sub i64 {axes}, 1")
-        before, head, turn, carry, done = (code.fresh(x) for x in ("before", "wheel", "turn", "carry", "next"))
-        axis, outer = code.fresh("%axis"), code.fresh("%outer")
-        code.add(f"br label %{before}")
-        code.label(before)
-        code.add(f"br label %{head}")
-        code.label(head)
-        code.add(f"{axis} = phi i64 [{start}, %{before}], [{outer}, %{carry}]")
-        inside = code.let(f"icmp sge i64 {axis}, 0")
-        code.add(f"br i1 {inside}, label %{turn}, label %{done}")
-        code.label(turn)
-        place_at = code.let(f"getelementptr i64, ptr {places}, i64 {axis}")
-        place = code.let(f"add i64 {code.let(f'load i64, ptr {place_at}')}, 1")
-        size = self.at(axis, 1)
-        strides = [self.at(axis, layout.stride(k) + 1) for k in range(self.arrays)]
-        for offset, stride in zip(offsets, strides, strict=True):
-            self.bump(offset, stride)
-        code.add(f"store i64 {place}, ptr {place_at}")
-        full = code.let(f"icmp eq i64 {place}, {size}")
-        code.add(f"br i1 {full}, label %{carry}, label %{done}")
-        code.label(carry)
-        code.add(f"store i64 0, ptr {place_at}")
-        for offset, stride in zip(offsets, strides, strict=True):
-            self.bump(offset, code.let(f"sub i64 0, {code.let(f'mul i64 {stride}, {size}')}"))
-        code.add(f"{outer} = sub i64 {axis}, 1")
-        code.add(f"br label %{head}")
-        code.label(done)
-
-    def at(self, axis: str, first: int) -> str:
-        index = self.code.let(f"add i64 {axis}, {first}")
-        return self.code.let(f"load i64, ptr {self.code.let(f'getelementptr i64, ptr %block, i64 {index}')}")
-
-    def bump(self, place: str, by: str) -> None:
-        old = self.code.let(f"load i64, ptr {place}")
-        self.code.add(f"store i64 {self.code.let(f'add i64 {old}, {by}')}, ptr {place}")
+    def routine(self, function: str, arguments: str) -> str:
+        """A call of a routine, as ``i64 @next_row`` or ``void @transpose8``; what it gives back."""
+        kind, name = function.split(" @")
+        self.imports[name] = routines.address(name)
+        kinds = ", ".join(argument.split()[0] for argument in arguments.split(", "))
+        self.code.declare(f"declare {kind} @{name}({kinds})")
+        call = f"call {kind} @{name}({arguments})"
+        if kind != "void":
+            return self.code.let(call)
+        self.code.add(call)
+        return ""
 
     # ---- a row -------------------------------------------------------------------------------------------------------
 
@@ -301,10 +265,7 @@ class Emitter:
 
     def sum(self, char: str, source: str, count: str) -> str:
         """The sum of so many floats, in NumPy's order."""
-        name, kind = f"sum_{char}", stored(char)
-        self.imports[name] = routines.address(name)
-        self.code.declare(f"declare {kind} @{name}(ptr, i64)")
-        return self.code.let(f"call {kind} @{name}(ptr {source}, i64 {count})")
+        return self.routine(f"{stored(char)} @sum_{char}", f"ptr {source}, i64 {count}")
 
     def divided(self, step: Step) -> str:
         """A sum by the number of elements, in double precision whatever its own."""
@@ -322,8 +283,7 @@ class Emitter:
         strided = any(self.layouts[array] == STRIDED and value in written
                       for array, value in enumerate(self.kernel.outputs, self.first_output))
         if not plan.buffered and not strided and all(kind == "inline" for kind, _ in plan.phases):
-            self.place = "%start"
-            count = code.let("sub i64 %stop, %start")
+            self.place, count = self.start, "%stop" if self.start == "0" else code.let(f"sub i64 %stop, {self.start}")
             for _, inside in plan.phases:
                 self.inlined(inside, count, plan, saved)
             self.saved.update(saved)
@@ -333,6 +293,7 @@ class Emitter:
             self.buffers[value] = self.tile_buffer(value, len(self.buffers))
 
         def one(at: str) -> None:
+            self.in_memory = "", ""
             left = code.let(f"sub i64 %stop, {at}")
             short = code.let(f"icmp slt i64 {left}, {tile}")
             count = code.let(f"select i1 {short}, i64 {left}, i64 {tile}")
@@ -348,7 +309,7 @@ class Emitter:
             for array, value in enumerate(self.kernel.outputs, self.first_output):
                 if self.layouts[array] == STRIDED and value in written:
                     self.copy(value, count, False, array, saved)
-        code.loop("%start", "%stop", tile, one)
+        code.loop(self.start, "%stop", tile, one)
         self.saved.update(saved)
 
     def tile_buffer(self, value: int, index: int) -> str:
@@ -360,7 +321,7 @@ class Emitter:
 
     def here(self, array: int) -> str:
         """Where the tile of an array begins."""
-        if self.layouts[array] == REPEATED:
+        if self.layouts[array] == REPEATED or self.place == "0":
             return self.pointers[array]
         code = self.code
         if self.layouts[array] == CONTIGUOUS:
@@ -371,6 +332,8 @@ class Emitter:
 
     def saved_here(self, value: int, base: str) -> str:
         """Where the tile begins in what is kept of a whole row."""
+        if self.place == "0":
+            return base
         return self.code.let(f"getelementptr {stored(self.chars[value])}, ptr {base}, i64 {self.place}")
 
     def array_char(self, array: int) -> str:
@@ -381,26 +344,21 @@ class Emitter:
     def copy(self, value: int, count: str, into_buffer: bool, array: int = -1,
              saved: dict[int, str] | None = None) -> None:
         """From a strided array to a tile buffer, or back."""
-        code = self.code
         array = self.array_of[value] if into_buffer else array
-        kind = stored(self.chars[value])
         base, step = self.here(array), self.inner[array]
         buffer = self.buffers[value] if value in self.buffers else self.saved_here(value, (saved or {})[value])
 
-        def one(i: str) -> None:
-            far = code.let(f"getelementptr i8, ptr {base}, i64 {code.let(f'mul i64 {i}, {step}')}")
-            near = code.let(f"getelementptr {kind}, ptr {buffer}, i64 {i}")
-            source, target = (far, near) if into_buffer else (near, far)
-            align = np.dtype(self.chars[value]).itemsize
-            x = code.let(f"load {kind}, ptr {source}, align {align}")
-            code.add(f"store {kind} {x}, ptr {target}, align {align}")
-        code.loop("0", count, 1, one)
+        size = np.dtype(self.chars[value]).itemsize
+        far, near = f"ptr {base}, i64 {step}", f"ptr {buffer}, i64 {size}"
+        places = (near, far) if into_buffer else (far, near)
+        self.routine(f"void @copy{8 * size}", f"{places[0]}, {places[1]}, i64 {count}")
 
     def inlined(self, steps: list[int], count: str, plan: _Plan, saved: dict[int, str]) -> None:
         """The steps on all elements of the tile: vectors, then what is left one by one."""
         code, lanes = self.code, self.lanes
         inside = set(steps)
-        needed = sorted(({n for value in steps for n in self.step(value).operands} | self.extra_operands()) - inside)
+        extra = sorted(self.extra_operands())
+        needed = sorted({n for value in steps for n in self.step(value).operands}.union(extra) - inside)
         sources = {n: self.source(n, saved) for n in needed}
         targets = self.targets(steps, plan, saved)
         self.divisors = self.divided_by(steps)
@@ -408,14 +366,22 @@ class Emitter:
         def body(width: int) -> Any:
             def one(i: str) -> None:
                 values: dict[int, str] = {}
-                for n, source in sources.items():
-                    values[n] = self.load(n, source, i, width)
+
+                def read(n: int) -> str:
+                    if n not in values:  # when it is first needed: that takes fewer registers
+                        values[n] = self.load(n, sources[n], i, width)
+                    return values[n]
                 for n in steps:
+                    for k in self.step(n).operands:
+                        read(k)
                     values[n] = self.element(n, values, i, width)
+                for n in extra:
+                    read(n)
                 for n, pointer in targets:
                     self.store(n, values[n], pointer, i, width)
                 self.after(values, i, width)
             return one
+        self.splat_all(sources)
         whole = code.let(f"and i64 {count}, -{lanes}")
         code.loop("0", whole, lanes, body(lanes))
         code.loop(whole, count, 1, body(1))
@@ -434,8 +400,13 @@ class Emitter:
             step = self.step(n)
             if step.name == "divide" and step.operands[0] not in (*self.number_values, *self.rowwise) and (
                     step.operands[1] in self.number_values or step.operands[1] in self.rowwise):
-                found[n] = divisor(self.code, step.char, self.uniform(step.operands[1]))
+                found[n] = divisor(self.code, step.char, self.lanes, self.uniform(step.operands[1]))
         return found
+
+    def splat_all(self, values: Iterable[int]) -> None:
+        """Makes vectors of those that are the same everywhere, before a loop."""
+        self.splats = {n: splat(self.code, self.uniform(n), element(self.chars[n]), self.lanes) for n in values
+                       if n in self.number_values or n in self.rowwise}
 
     def extra_operands(self) -> set[int]:
         """What `after` takes besides."""
@@ -474,7 +445,7 @@ class Emitter:
     def load(self, value: int, source: str, i: str, width: int) -> str:
         code, char = self.code, self.chars[value]
         if value in self.number_values or value in self.rowwise:
-            return splat(code, self.uniform(value), element(char), width)
+            return self.splats[value] if width > 1 else self.uniform(value)
         kind = stored(char)
         align = np.dtype(char).itemsize
         if self.layouts[self.array_of.get(value, -1)] == REPEATED and value in self.array_of:
@@ -524,22 +495,29 @@ class Emitter:
         ufunc, dtypes = step.loop
         loop = loop_of(ufunc, dtypes)
         assert loop is not None
-        for part, address in (("loop", loop.loop), ("context", loop.context), ("auxdata", loop.auxdata)):
-            self.imports[f"{part}_{loop.symbol}"] = address or 0
-        code.declare(f"declare i32 @loop_{loop.symbol}(ptr, ptr, ptr, ptr, ptr)")
-        code.declare(f"@context_{loop.symbol} = external global i8")
-        code.declare(f"@auxdata_{loop.symbol} = external global i8")
+        for name, address in imports_of(loop).items():
+            self.imports[name] = address
+            code.declare(f"declare i32 @{name}(ptr, ptr, ptr, ptr, ptr)" if name.startswith("loop_")
+                         else f"@{name} = external global i8")
         auxdata = f"@auxdata_{loop.symbol}" if loop.auxdata else "null"
         if clears_flags(ufunc, dtypes):
             self.flags.note()
-        data, strides = code.alloca(f"[{len(places)} x ptr]"), code.alloca(f"[{len(places)} x i64]")
-        size = code.alloca("i64", 8)
-        for k, (pointer, stride) in enumerate(places):
-            code.add(f"store ptr {pointer}, ptr {code.let(f'getelementptr ptr, ptr {data}, i64 {k}')}")
-            code.add(f"store i64 {stride}, ptr {code.let(f'getelementptr i64, ptr {strides}, i64 {k}')}")
-        code.add(f"store i64 {count}, ptr {size}")
-        code.let(f"call i32 @loop_{loop.symbol}(ptr @context_{loop.symbol}, ptr {data}, ptr {size}, ptr {strides}, "
-                 f"ptr {auxdata})")
+        data = code.alloca(f"[{len(places)} x ptr]")
+        for k, (pointer, _) in enumerate(places):
+            place = code.let(f"getelementptr ptr, ptr {data}, i64 {k}") if k else data
+            code.add(f"store ptr {pointer}, ptr {place}")
+        words = ", ".join(f"i64 {stride}" for _, stride in places)
+        strides = "@strides_" + "_".join(str(stride) for _, stride in places)
+        code.declare(f"{strides} = internal constant [{len(places)} x i64] [{words}]")
+        code.let(f"call i32 @loop_{loop.symbol}(ptr @context_{loop.symbol}, ptr {data}, ptr {self.counted(count)}, "
+                 f"ptr {strides}, ptr {auxdata})")
+
+    def counted(self, count: str) -> str:
+        """Where a number of elements is in memory."""
+        if count != self.in_memory[0]:
+            self.in_memory = count, self.code.alloca("i64", 8)
+            self.code.add(f"store i64 {count}, ptr {self.in_memory[1]}")
+        return self.in_memory[1]
 
     def call_operand(self, value: int, saved: dict[int, str]) -> tuple[str, int]:
         code, char = self.code, self.chars[value]
@@ -588,8 +566,7 @@ def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
             here: list[int] = []
             for n in waiting:
                 step = kernel.steps[n - inputs]
-                if step.name == "where" and not inside.isdisjoint(step.operands[1:]) and any(
-                        k in here for k in step.operands[1:]):
+                if step.name == "where" and any(k in here and _may_raise(kernel, k) for k in step.operands[1:]):
                     continue  # else LLVM may compute only what is chosen, and raise no flags for the rest
                 if step.name != "call" and done.issuperset(step.operands):
                     here.append(n)
@@ -611,6 +588,12 @@ def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
               or any(n in kernel.steps[m - inputs].operands for m in phase_of if phase_of[m] != k)):
             buffered.append(n)
     return _Plan(phases, buffered, packed, direct, before)
+
+
+def _may_raise(kernel: Kernel, value: int) -> bool:
+    """Whether a step may raise floating-point flags: it takes or gives floats, and does more than choose from them."""
+    step = kernel.steps[value - len(kernel.inputs)]
+    return step.name != "where" and any(kernel.char(n) in FLOATS for n in (*step.operands, value))
 
 
 def passes_of(kernel: Kernel, rowwise: frozenset[int], keeps: bool = True) -> list[
@@ -668,38 +651,69 @@ def dear(kernel: Kernel, value: int) -> bool:
 
 
 class Flags:
-    """The floating-point status: cleared at the start, noted before what clears it, read at the end.
+    """The floating-point status of a run: noted before what clears it. Who calls a kernel has cleared it, and reads at
+    the end what is in MXCSR then (`CHECKED`).
 
     Loops that are called may raise flags by the C library, which has them in the status of the x87, too.
     """
 
     def __init__(self, code: Code, calls: bool) -> None:
         self.code, self.calls = code, calls
-        self.place, self.noted = code.alloca("i32", 8), code.alloca("i32", 8)
+        self.place = self.memory = ""
+
+    @property
+    def noted(self) -> str:
+        """Where they are noted."""
+        if not self.memory:
+            self.memory = self.code.alloca("i32", 8)
+            self.code.entry.append(f"  store i32 0, ptr {self.memory}")
+        return self.memory
 
     def clear(self) -> None:
-        code = self.code
-        code.declare("declare void @llvm.x86.sse.stmxcsr(ptr)")
-        code.declare("declare void @llvm.x86.sse.ldmxcsr(ptr)")
-        code.add(f"call void @llvm.x86.sse.stmxcsr(ptr {self.place})")
-        state = code.let(f"load i32, ptr {self.place}")
-        code.add(f"store i32 {code.let(f'and i32 {state}, -64')}, ptr {self.place}")
-        code.add(f"call void @llvm.x86.sse.ldmxcsr(ptr {self.place})")
-        code.add(f"store i32 0, ptr {self.noted}")
         if self.calls:
-            code.declare("declare i32 @feclearexcept(i32)")
-            code.let("call i32 @feclearexcept(i32 61)")
+            self.code.declare("declare i32 @feclearexcept(i32)")
+            self.code.let("call i32 @feclearexcept(i32 61)")
 
     def note(self) -> None:
         """Keeps what has been raised so far."""
-        self.code.add(f"store i32 {self.read()}, ptr {self.noted}")
+        old = self.code.let(f"load i32, ptr {self.noted}")
+        self.code.add(f"store i32 {self.code.let(f'or i32 {old}, {self.raised()}')}, ptr {self.noted}")
 
-    def read(self) -> str:
+    def raised(self) -> str:
+        """What has been raised and not cleared."""
         code = self.code
         if self.calls:
             code.declare("declare i32 @fetestexcept(i32)")
-            state = code.let("call i32 @fetestexcept(i32 61)")
-        else:
-            code.add(f"call void @llvm.x86.sse.stmxcsr(ptr {self.place})")
-            state = code.let(f"load i32, ptr {self.place}")
-        return code.let(f"or i32 {code.let(f'load i32, ptr {self.noted}')}, {code.let(f'and i32 {state}, 63')}")
+            return code.let("call i32 @fetestexcept(i32 61)")
+        self.place = self.place or code.alloca("i32", 8)
+        code.declare("declare void @llvm.x86.sse.stmxcsr(ptr)")
+        code.add(f"call void @llvm.x86.sse.stmxcsr(ptr {self.place})")
+        return code.let(f"and i32 {code.let(f'load i32, ptr {self.place}')}, 63")
+
+    def read(self) -> str:
+        """What the caller does not find in MXCSR."""
+        if self.calls:
+            self.note()
+        return self.code.let(f"load i32, ptr {self.noted}") if self.memory else "0"
+
+
+CHECKED = """
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+
+define internal i32 @checked(ptr %kernel, ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop) nounwind {
+  %state = alloca i32, align 8
+  call void @llvm.x86.sse.stmxcsr(ptr %state)
+  %before = load i32, ptr %state
+  %cleared = and i32 %before, -64
+  store i32 %cleared, ptr %state
+  call void @llvm.x86.sse.ldmxcsr(ptr %state)
+  %noted = call i32 %kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)
+  call void @llvm.x86.sse.stmxcsr(ptr %state)
+  %after = load i32, ptr %state
+  %raised = and i32 %after, 63
+  %flags = or i32 %noted, %raised
+  ret i32 %flags
+}
+"""
+"""A kernel's call, with the flags that it raises."""

@@ -12,23 +12,19 @@ order: where the result is zero, the flag `AMBIGUOUS` is raised.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from .emit import Emitter, Flags, Text, dear, passes_of
-from .inline import FORMS, stored
+from .inline import FORMS, QUICK, stored
 from .kernel import Kernel
 
 LEAF = 1024
 AMBIGUOUS = 64
 
 
-class Phase(NamedTuple):
-    """One call: the exported function's name, and how the work is split: 'tree', 'elements' or 'once'."""
-
-    name: str
-    split: str
+def split_of(phase: str) -> str:
+    """How the work of a phase, one of the functions of `emit_long`, is split: 'tree', 'elements' or 'once'."""
+    return {"parts": "tree", "map": "elements", "fold": "once"}[phase.rstrip("0123456789")]
 
 
 def possible(kernel: Kernel) -> bool:
@@ -37,8 +33,8 @@ def possible(kernel: Kernel) -> bool:
     return not any(dear(kernel, n) and computed.count(n) > 1 for n in set(computed))
 
 
-def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
-    """The module of a kernel on one row, and its phases.
+def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[str, ...]]:
+    """The module of a kernel on one row, and its functions: the phases, in order.
 
     The functions take what `emit.emit`'s take. After the kernel's arrays come two more: the parts' results (8 bytes for
     each part and reduction of the phase) and the row's values (8 bytes for each value of the kernel). For a 'tree'
@@ -47,7 +43,7 @@ def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
     whole = Emitter(kernel, layouts, False)
     passes = passes_of(kernel, whole.rowwise, False)
     texts: list[str] = []
-    phases: list[Phase] = []
+    phases: list[str] = []
     declared: dict[str, None] = {}
     imports: dict[str, int] = {}
     done: set[int] = set()
@@ -57,14 +53,14 @@ def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[Phase, ...]]:
         if reduces:
             parts = [_Tree(kernel, layouts, p, steps, reduces, done), _Parts(kernel, layouts, p),
                      _Fold(kernel, layouts, p, rows, reduces)]
-            phases += [Phase(f"parts{p}", "tree"), Phase(f"fold{p}", "once")]
+            phases += [f"parts{p}", f"fold{p}"]
         else:
             if steps:
                 parts.append(_Map(kernel, layouts, p, steps, done))
-                phases.append(Phase(f"map{p}", "elements"))
+                phases.append(f"map{p}")
             if rows:
                 parts.append(_Fold(kernel, layouts, p, rows, reduces))
-                phases.append(Phase(f"fold{p}", "once"))
+                phases.append(f"fold{p}")
         done |= set(steps)
         for part in parts:
             texts.append(part.text())
@@ -121,7 +117,8 @@ class _Part(Emitter):
     def framed(self, name: str) -> str:
         """The function with flags cleared at its start and given back at its end; the body has been written."""
         self.code.add(f"ret i32 {self.flags.read()}")
-        return self.code.function(f"i32 @{name}(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)")
+        return self.code.function(f"i32 @{name}(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)",
+                                  QUICK)
 
 
 class _Map(_Part):
@@ -186,7 +183,7 @@ class _Tree(_Part):
         for j, value in enumerate(self.reduces):
             self.leaf(value, j, saved)
         code.add(f"ret i32 {code.let(f'load i32, ptr {self.flags.noted}')}")
-        return code.function(f"internal i32 @{name}(ptr %data, ptr %block, i64 %start, i64 %n, ptr %out)")
+        return code.function(f"internal i32 @{name}(ptr %data, ptr %block, i64 %start, i64 %n, ptr %out)", QUICK)
 
     def leaf(self, value: int, j: int, saved: dict[int, str]) -> None:
         code, step = self.code, self.step(value)
@@ -303,5 +300,5 @@ class _Fold(_Part):
         self.gather(self.flags.read(), ambiguous)
         code.add(f"ret i32 {code.let(f'load i32, ptr {ambiguous}')}")
         return code.function(f"i32 @fold{self.number}(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, "
-                             "i64 %stop)")
+                             "i64 %stop)", QUICK)
 

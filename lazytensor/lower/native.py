@@ -13,8 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -165,22 +164,41 @@ def load(text: str, exports: Sequence[str], imports: Mapping[str, int] = {}) -> 
     RuntimeError
         For text that LLVM does not take, a symbol that is found nowhere, or where `available` is False.
     """
-    global _compiling
+    with _working() as engine:
+        key = _key(engine, text.encode())
+        image = _read(key)
+        if image is None:
+            image = engine.compile(text)
+            _write(key, image)
+    return linked(image, exports, imports)
+
+
+def compiled(text: str) -> bytes:
+    """Object code of a module, to be `linked`; `load` does both, and keeps it."""
+    with _working() as engine:
+        return engine.compile(text)
+
+
+def linked(image: bytes, exports: Sequence[str], imports: Mapping[str, int]) -> dict[str, int]:
+    """Puts object code into the process, as `load` does."""
     missing = [name for name, address in imports.items() if not address]
     if missing:
         raise RuntimeError(f"imported symbols with address 0: {', '.join(missing)}")
+    with _working() as engine:
+        return engine.link(image, exports, imports)
+
+
+@contextmanager
+def _working() -> Iterator[_Engine]:
+    """The engine, for one thread at a time."""
+    global _compiling
     with _lock:
-        engine = _started()
+        engine, before = _started(), _compiling
         _compiling = True
         try:
-            key = _key(engine, text.encode())
-            image = _read(key)
-            if image is None:
-                image = engine.compile(text)
-                _write(key, image)
-            return engine.link(image, exports, imports)
+            yield engine
         finally:
-            _compiling = False
+            _compiling = before
 
 
 def recall(what: bytes) -> bytes | None:
@@ -237,7 +255,7 @@ _room = 0
 """Bytes that may still be written before the folder is measured again."""
 
 
-def _folder() -> Path | None:
+def _folder() -> str | None:
     """The cache's folder, made if need be; None if there is to be no cache or it would not be ours alone to write."""
     given = os.environ.get("LAZYTENSOR_CACHE")
     if given is None:
@@ -246,12 +264,15 @@ def _folder() -> Path | None:
     if not given:
         return None
     try:
-        os.makedirs(given, mode=0o700, exist_ok=True)
-        about = os.stat(given)
+        try:
+            about = os.stat(given)
+        except FileNotFoundError:
+            os.makedirs(given, mode=0o700, exist_ok=True)
+            about = os.stat(given)
     except OSError:
         return None
     ours = not hasattr(os, "getuid") or (about.st_uid == os.getuid() and not about.st_mode & stat.S_IWOTH)
-    return Path(given) if ours else None
+    return given if ours and stat.S_ISDIR(about.st_mode) else None
 
 
 def _sealed(key: str, image: bytes) -> bytes:
@@ -265,9 +286,10 @@ def _read(key: str) -> bytes | None:
     if folder is None:
         _counts["misses"] += 1
         return None
-    path = folder / key
+    path = os.path.join(folder, key)
     try:
-        held = path.read_bytes()
+        with open(path, "rb", buffering=0) as file:
+            held = file.read()
     except OSError:
         _counts["misses"] += 1
         return None
@@ -275,7 +297,7 @@ def _read(key: str) -> bytes | None:
     image = held[start:]
     if not held.startswith(_MAGIC) or held[len(_MAGIC):start] != _sealed(key, image):
         with suppress(OSError):
-            path.unlink()
+            os.unlink(path)
         _counts["dropped"] += 1
         _counts["misses"] += 1
         return None
@@ -295,20 +317,21 @@ def _write(key: str, image: bytes) -> None:
         _room = _trim(folder, CACHE_LIMIT - len(held))
     if len(held) > CACHE_LIMIT:
         return
-    temporary = folder / f"{key}.{os.getpid()}.{time.monotonic_ns():x}.new"
+    path = os.path.join(folder, key)
+    temporary = f"{path}.{os.getpid()}.{time.monotonic_ns():x}.new"
     try:
         with open(temporary, "xb") as file:
             file.write(held)
-        os.replace(temporary, folder / key)
+        os.replace(temporary, path)
     except OSError:
         with suppress(OSError):
-            temporary.unlink()
+            os.unlink(temporary)
     else:
         _room -= len(held)
         _counts["written"] += 1
 
 
-def _entries(folder: Path) -> Iterator[tuple[float, int, str]]:
+def _entries(folder: str) -> Iterator[tuple[float, int, str]]:
     """Time of last use, bytes and path of each file that is ours."""
     with suppress(OSError), os.scandir(folder) as files:
         for file in files:
@@ -319,7 +342,7 @@ def _entries(folder: Path) -> Iterator[tuple[float, int, str]]:
                     yield about.st_mtime, about.st_size, file.path
 
 
-def _trim(folder: Path, limit: int) -> int:
+def _trim(folder: str, limit: int) -> int:
     """Removes the least recently used until there are `limit` bytes at most, and what a killed process left half
     written; returns how many bytes may be written before it is time to look again."""
     entries = sorted(_entries(folder))

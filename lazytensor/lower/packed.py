@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from . import routines
-from .emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Emitter, Flags, Text, passes_of
-from .inline import FLOATS, FORMS, cast, constant, element, splat, stored, vector
+from .emit import CONTIGUOUS, REPEATED, STRIDED, Emitter, Flags, Text, passes_of
+from .inline import COUNTER, FLOATS, FORMS, QUICK, cast, constant, element, splat, stored, vector
 from .kernel import NUMBER, ROW, Kernel, Step
 from .long_rows import AMBIGUOUS
+from .nest import MOST_AXES
 
 LONGEST = 128
 """The longest row for which NumPy's sum does not split."""
@@ -66,7 +66,7 @@ class _Packed(Emitter):
         self.kept: dict[int, str] = {}
         self.ambiguous = ""
 
-    def module(self) -> Text:
+    def module(self, attributes: str = QUICK) -> Text:
         code = self.code
         self.number_values = {n: splat(code, x, element(self.chars[n]), self.lanes)
                               for n, x in self.load_numbers().items()}
@@ -107,7 +107,8 @@ class _Packed(Emitter):
         code.loop("%start", "%stop", self.tile, tile)
         raised = code.let(f"load i32, ptr {self.ambiguous}")
         code.add(f"ret i32 {code.let(f'or i32 {raised}, {self.flags.read()}')}")
-        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %first, i64 %last, i64 %start, i64 %stop)")
+        body = code.function("i32 @kernel(ptr %data, ptr %block, i64 %first, i64 %last, i64 %start, i64 %stop)",
+                             attributes)
         return Text("\n".join(code.declared) + "\n" + body, self.imports)
 
     def is_still(self, array: int) -> str:
@@ -120,13 +121,11 @@ class _Packed(Emitter):
 
     def pack(self, value: int, base: str, buffer: str) -> None:
         """Transposes the tile of an array into its buffer."""
-        code, array = self.code, self.array_of[value]
+        array = self.array_of[value]
         source = self.strided(base, self.place, self.across[array])
-        name = f"transpose{8 * np.dtype(self.chars[value]).itemsize}"
-        self.imports[name] = routines.address(name)
-        code.declare(f"declare void @{name}(ptr, i64, i64, ptr, i64, i64, i64)")
-        code.add(f"call void @{name}(ptr {source}, i64 {self.across[array]}, i64 {self.inner[array]}, "
-                 f"ptr {buffer}, i64 {self.tile}, i64 {self.count}, i64 {self.length})")
+        self.routine(f"void @transpose{8 * np.dtype(self.chars[value]).itemsize}",
+                     f"ptr {source}, i64 {self.across[array]}, i64 {self.inner[array]}, "
+                     f"ptr {buffer}, i64 {self.tile}, i64 {self.count}, i64 {self.length}")
 
     # ---- an outer row ------------------------------------------------------------------------------------------------
 
@@ -438,23 +437,21 @@ class _Packed(Emitter):
                 body: Callable[[str, list[str]], list[str]]) -> list[str]:
         """``for k in range(start, stop, step): held = body(k, held)``; gives what is held at the end."""
         code = self.code
-        before, head, inside, latch, after = (code.fresh(x) for x in ("from", "along", "element", "further", "end"))
-        k, following, held = code.fresh("%k"), code.fresh("%l"), [code.fresh("%h") for _ in kinds]
-        code.add(f"br label %{before}")
-        code.label(before)
+        head, inside, after = (code.fresh(x) for x in ("along", "element", "end"))
+        count, following, held = code.fresh("%k"), code.fresh("%l"), [code.fresh("%h") for _ in kinds]
+        first, before = code.let(f"bitcast i64 {start} to {COUNTER}"), code.here
         code.add(f"br label %{head}")
         code.label(head)
-        code.add(f"{k} = phi i64 [{start}, %{before}], [{following}, %{latch}]")
         phis = len(code.lines)
-        code.lines += [""] * len(held)  # written when it is known what they become
+        code.lines += [""] * (1 + len(held))  # written when it is known what they become
+        k = code.let(f"bitcast {COUNTER} {count} to i64")
         code.add(f"br i1 {code.let(f'icmp slt i64 {k}, {stop}')}, label %{inside}, label %{after}")
         code.label(inside)
         found = body(k, held)
-        code.add(f"br label %{latch}")
-        code.label(latch)
-        for j, (kind, name, first, new) in enumerate(zip(kinds, held, begun, found, strict=True)):
-            code.lines[phis + j] = f"  {name} = phi {kind} [{first}, %{before}], [{new}, %{latch}]"
-        code.add(f"{following} = add nsw i64 {k}, {step}")
+        code.add(f"{following} = bitcast i64 {code.let(f'add nsw i64 {k}, {step}')} to {COUNTER}")
+        carried = zip([COUNTER, *kinds], [count, *held], [first, *begun], [following, *found], strict=True)
+        for j, (kind, name, x, new) in enumerate(carried):
+            code.lines[phis + j] = f"  {name} = phi {kind} [{x}, %{before}], [{new}, %{code.here}]"
         code.add(f"br label %{head}")
         code.label(after)
         return held

@@ -1,10 +1,12 @@
-"""Functions that many kernels call, compiled once: NumPy's pairwise sum, and turning rows into columns."""
+"""Functions that many kernels call, compiled once: NumPy's pairwise sum, turning rows into columns, strided copies,
+the way from row to row."""
 
 from __future__ import annotations
 
 import threading
 
 from . import native
+from .nest import ROWS
 
 SUM = """
 define internal KIND @leaf_CHAR(ptr %x, i64 %from, i64 %n, <8 x KIND> %start) {
@@ -224,28 +226,53 @@ def _transpose() -> str:
     return "\n".join(lines)
 
 
+def _copy() -> str:
+    """``copy(target, its stride, source, its stride, count)``, strides in bytes: four elements at a time."""
+    lines = ["define void @copyBITS(ptr %to, i64 %far, ptr %from, i64 %step, i64 %n) nounwind {", "entry:",
+             "  %whole = and i64 %n, -4", "  br label %fours", "fours:", "  %i = phi i64 [0, %entry], [%i4, %four]",
+             "  %t0 = phi ptr [%to, %entry], [%t4, %four]", "  %s0 = phi ptr [%from, %entry], [%s4, %four]",
+             "  %more = icmp slt i64 %i, %whole", "  br i1 %more, label %four, label %ones", "four:"]
+    for k in range(4):
+        lines += [f"  %x{k} = load iBITS, ptr %s{k}, align SIZE", f"  store iBITS %x{k}, ptr %t{k}, align SIZE",
+                  f"  %s{k + 1} = getelementptr i8, ptr %s{k}, i64 %step",
+                  f"  %t{k + 1} = getelementptr i8, ptr %t{k}, i64 %far"]
+    lines += ["  %i4 = add i64 %i, 4", "  br label %fours", "ones:", "  %j = phi i64 [%i, %fours], [%j1, %one]",
+              "  %t = phi ptr [%t0, %fours], [%tt, %one]", "  %s = phi ptr [%s0, %fours], [%ss, %one]",
+              "  %left = icmp slt i64 %j, %n", "  br i1 %left, label %one, label %done", "one:",
+              "  %x = load iBITS, ptr %s, align SIZE", "  store iBITS %x, ptr %t, align SIZE",
+              "  %ss = getelementptr i8, ptr %s, i64 %step", "  %tt = getelementptr i8, ptr %t, i64 %far",
+              "  %j1 = add i64 %j, 1", "  br label %ones", "done:", "  ret void", "}", ""]
+    return "\n".join(lines)
+
+
 _lock = threading.Lock()
 _addresses: dict[str, int] = {}
 
 
 def address(name: str) -> int:
-    """The address of ``sum_f``, ``sum_d`` or ``transpose8`` to ``transpose64``, compiled when first asked for."""
+    """The address of ``sum_f``, ``sum_d``, ``transpose8`` to ``transpose64``, ``copy8`` to ``copy64``, ``first_row`` or
+    ``next_row``, compiled when first asked for."""
     found = _addresses.get(name)
     if found is None:
+        text, names = _module(name)
         with _lock:
-            _addresses.update(native.load(_text(name), (name,)))
+            _addresses.update(native.load(text, names))
         found = _addresses[name]
     return found
 
 
-def _text(name: str) -> str:
-    if name.startswith("transpose"):
-        bits = int(name.removeprefix("transpose"))
-        return _transpose().replace("BITS", str(bits)).replace("SIZE", str(bits // 8))
+def _module(name: str) -> tuple[str, tuple[str, ...]]:
+    """The text of a routine's module, and what it has."""
+    if name in ("first_row", "next_row"):
+        return ROWS, ("first_row", "next_row")
+    if not name.startswith("sum_"):
+        bits = int(name.removeprefix("copy").removeprefix("transpose"))
+        text = _copy() if name.startswith("copy") else _transpose()
+        return text.replace("BITS", str(bits)).replace("SIZE", str(bits // 8)), (name,)
     char = name.removeprefix("sum_")
     kind, size = {"f": ("float", 4), "d": ("double", 8)}[char]
     even, odd = (f"<{', '.join(f'i32 {i}' for i in range(first, 16, 2))}>" for first in (0, 1))
     text = SUM.replace("TOGETHER4", _together(4)).replace("TOGETHER8", _together(8))
     for word, value in (("EVEN", even), ("ODD", odd), ("KIND", kind), ("CHAR", char), ("SIZE", str(size))):
         text = text.replace(word, value)
-    return text
+    return text, (name,)

@@ -16,6 +16,7 @@ import numpy as np
 from ..config import current
 from ..ir.capture import Graph
 from ..lower import native
+from ..lower.emit import CHECKED
 from ..lower.table import KernelRecord
 from . import floating, launch, pool
 from .interpreter import apply_view, written
@@ -23,7 +24,7 @@ from .taking import TAKEN, held_here
 
 PIECE = 1 << 15
 """Bytes of the buffer: the first and second level of the cache hold them."""
-_BUILTIN_TEXT = """
+_BUILTIN_TEXT = CHECKED + """
 declare ptr @PyLong_AsVoidPtr(ptr)
 declare ptr @PyLong_FromLong(i64)
 declare ptr @PyEval_SaveThread()
@@ -87,7 +88,7 @@ one:
   %row1 = select i1 %many, i64 %end, i64 1
   %start = select i1 %many, i64 0, i64 %i
   %stop = select i1 %many, i64 %length, i64 %end
-  %flags = call i32 %kernel(ptr %moved, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)
+  %flags = call i32 @checked(ptr %kernel, ptr %moved, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)
   %wide = zext i32 %flags to i64
   %serious = and i64 %wide, %mask
   %clean = icmp eq i64 %serious, 0

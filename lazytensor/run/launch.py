@@ -18,9 +18,11 @@ import numpy as np
 from ..config import current
 from ..lower import native, packed
 from ..lower.columns import emit_apart, emit_columns, shared_values
-from ..lower.emit import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Layout, emit, row_bytes
+from ..lower.compiled import compiled
+from ..lower.emit import CHECKED, CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
-from ..lower.long_rows import AMBIGUOUS, emit_long, possible
+from ..lower.long_rows import AMBIGUOUS, emit_long, possible, split_of
+from ..lower.nest import MOST_AXES, Layout
 from . import workers
 
 _KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
@@ -33,7 +35,7 @@ each array the bits that its address must not have."""
 REFUSED = -1
 """Instead of flags: nothing was done, an array is not aligned or a number does not fit."""
 
-_TEXT = """
+_TEXT = CHECKED + """
 declare ptr @PyLong_AsVoidPtr(ptr)
 declare ptr @PyLong_FromLong(i64)
 declare ptr @PyEval_SaveThread()
@@ -62,7 +64,7 @@ define void @chunk(ptr %job, i64 %number) {
   %row1 = select i1 %many, i64 %last, i64 1
   %start = select i1 %many, i64 0, i64 %first
   %stop = select i1 %many, i64 %length, i64 %last
-  %flags = call i32 %kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)
+  %flags = call i32 @checked(ptr %kernel, ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)
   %old = atomicrmw or ptr %flags_at, i32 %flags monotonic
   ret void
 }
@@ -149,6 +151,10 @@ KEPT_ROW = 1 << 13
 """A single row of this many elements is gone through by leaves if something has to be kept of it: those stay in L1."""
 FEW_COLUMNS = 128
 """Fewer columns are not worth a thread for each part of them."""
+SHORT_ROW = 64
+FEW_ARRAYS = 10
+"""Where rows are shorter or arrays are more, what is done besides the arithmetic counts: kernels for rows of such are
+compiled with care."""
 LEAST_ROW = 16
 """Rows that are shorter cost more than their elements."""
 MOST_ROW = 1 << 20
@@ -169,13 +175,13 @@ def launcher() -> Any:
     return _launch
 
 
-def code(kernel: Kernel, layouts: str, rows: bool) -> int:
+def code(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> int:
     """The address of a kernel's code for a class of layouts, compiled when first asked for."""
-    key = kernel, layouts, rows
+    key = kernel, layouts, rows, careful
     found = _code.get(key)
     if found is None:
-        text = emit(kernel, layouts, rows)
-        found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
+        found = _code[key] = compiled(kernel, f"{rows} {careful}", layouts,
+                                      lambda: (emit(kernel, layouts, rows, careful), ("kernel",)))["kernel"]
     return int(found)
 
 
@@ -257,7 +263,9 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
     if kernel.reduces and not _reduces_contiguous(kernel, layouts):
         return None
     launch = _described(kernel, sizes, strides, arrays)
-    launch.block[_KERNEL] = code(kernel, layouts, len(sizes) > 1)
+    rows_in_nest = len(sizes) > 1
+    careful = rows_in_nest and (length < SHORT_ROW or len(arrays) > FEW_ARRAYS)
+    launch.block[_KERNEL] = code(kernel, layouts, rows_in_nest, careful)
     count = prod(sizes[:-1])
     _split(launch.block, count, length, 0 if kernel.reduces and count == 1 else launch.work)
     return launch
@@ -303,8 +311,8 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     key = kernel, layouts, "columns"
     found = _code.get(key)
     if found is None:
-        text = emit_columns(kernel, layouts)
-        found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
+        found = _code[key] = compiled(kernel, "columns", layouts,
+                                       lambda: (emit_columns(kernel, layouts), ("kernel",)))["kernel"]
     block = launch.block
     block[_KERNEL], block[_ROWS], block[_CHUNKS], block[_PART] = found, 1, 1, columns
     if launch.work >= PARALLEL_WORK and threads > 1 and columns >= FEW_COLUMNS:
@@ -320,8 +328,8 @@ def _bind_apart(kernel: Kernel, layouts: str, sizes: list[int], strides: list[tu
     key = kernel, layouts, "apart"
     found = _code.get(key)
     if found is None:
-        text = emit_apart(kernel, layouts)
-        found = _code[key] = native.load(text.text, ("reduced", "rest"), text.imports)
+        found = _code[key] = compiled(kernel, "apart", layouts,
+                                       lambda: (emit_apart(kernel, layouts), ("reduced", "rest")))
     first, second = (_described(kernel, sizes, strides, arrays) for _ in range(2))
     first.block[_KERNEL], second.block[_KERNEL] = found["reduced"], found["rest"]
     first.block[_ROWS], first.block[_CHUNKS], first.block[_PART] = 1, 1, sizes[-1]
@@ -346,8 +354,8 @@ def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]
     key = kernel, layouts, "packed"
     found = _code.get(key)
     if found is None:
-        text = packed.emit_packed(kernel, layouts)
-        found = _code[key] = native.load(text.text, ("kernel",), text.imports)["kernel"]
+        found = _code[key] = compiled(kernel, "packed", layouts,
+                                      lambda: (packed.emit_packed(kernel, layouts), ("kernel",)))["kernel"]
     block, layout = launch.block, Layout(len(arrays))
     words, widest = block[_HEADER:], max(a.itemsize for a in arrays)
     words[packed.LENGTH_WORD] = length
@@ -367,18 +375,18 @@ def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
     layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
     if len(sizes) > 1 or not possible(kernel) or not _reduces_contiguous(kernel, layouts):
         return None
-    text, names = emit_long(kernel, layouts)
     key = kernel, layouts, None
     addresses = _code.get(key)
     if addresses is None:
-        addresses = _code[key] = native.load(text.text, [name for name, _ in names], text.imports)
+        addresses = _code[key] = compiled(kernel, "long", layouts, lambda: emit_long(kernel, layouts))
     length, depth = sizes[0], 0
     while depth < 6 and length >> (depth + 1) >= PART:
         depth += 1
     phases = []
-    for name, split in names:
+    for name, address in addresses.items():
+        split = split_of(name)
         launch = _described(kernel, sizes, strides, arrays)
-        launch.block[_KERNEL] = addresses[name]
+        launch.block[_KERNEL] = address
         if split == "tree":
             launch.block[_ROWS], launch.block[_HEADER] = 1 << depth, depth
             launch.block[_CHUNKS], launch.block[_PART] = 1 << depth, 1 if depth else length
