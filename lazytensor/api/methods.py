@@ -18,7 +18,7 @@ from ..ir.node import Node
 from ..ir.operation import register
 from ..run.watching import active, mine
 from . import lazy
-from .build import NotArray, at_line, elementwise, handle, is_scalar_like, operand, record
+from .build import CAST, COPY, NotArray, at_line, elementwise, handle, is_scalar_like, operand, record
 from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, read, swallowed, tensor, wrap, wrap_all
 from .inplace import change, looked_at
 from .reductions import at_once
@@ -28,14 +28,6 @@ _ndarray = np.ndarray
 _getframe = sys._getframe
 
 
-def _cast(array: Any, out: Any) -> Any:
-    """The elements of `array` in `out`, whose dtype they take."""
-    np.copyto(out, array, casting="unsafe")
-    return out
-
-
-CAST = register("astype", "elementwise", _cast, label="cast", step="cast")
-COPY = register("copy", "elementwise", _cast, step="cast")
 _RESHAPE = register("reshape", "call", lambda array, shape, order: array.reshape(shape, order=order).copy("K"))
 _ROUND = register("round", "call", _ndarray.round, label="multiply")
 _FLATTEN = lazy.Rule(_ndarray.flatten, "flatten", "a", "moves", names=("a", "order"))

@@ -30,6 +30,7 @@ from ..run.floating import in_force, unchanged, watch
 from ..run.watching import PASS, active, eager, mine
 from . import lazy
 from .build import (
+    CAST,
     NUMBERS,
     NotArray,
     at_line,
@@ -79,8 +80,13 @@ def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
         kind = int if 0 <= b <= 127 else NEGATIVE if -128 <= b < 0 and a.dtype.kind != "u" else None
     else:
         kind = type(b) if type(b) in NUMBERS else b.dtype.num if b.dtype.char in NUMERIC and type(b) is Node else None
-    if kind is not None:
+    if kind is not None and not (type(b) is Node and _are_twins(a.dtype, b.dtype)):
         record_.fast.setdefault(a.dtype.num, {})[kind] = result
+
+
+def _are_twins(one: Any, other: Any) -> bool:
+    """Whether these are two C types of the same numbers (long and long long): which one a result has depends on more."""
+    return one.num != other.num and one.kind == other.kind and one.itemsize == other.itemsize
 
 
 def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -104,7 +110,7 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
             if b.__class__ is not Node or other._state is not None:
                 b = read(other)
             kind = b.dtype.num
-            if shape is not b.shape and shape != b.shape:
+            if (shape is not b.shape and shape != b.shape) or not b.dtype.isnative:
                 kind = None
             elif strides is not None or b.strides is not None:
                 kind = None
@@ -117,7 +123,7 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
         elif kind is int and not 0 <= other <= 127:
             kind = NEGATIVE if -128 <= other < 0 else None
         row = fast.get(a.dtype.num)
-        dtype = row.get(kind) if row is not None and shape else None
+        dtype = row.get(kind) if row is not None and shape and a.dtype.isnative else None
         if dtype is not None:
             capsule = in_force()
             if not (capsule is watch.capsule and _warnings.filters == watch.filters
@@ -161,7 +167,7 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
     def method(self: Any, up: int = 1) -> Any:
         a = self._value
         if a.__class__ is Node and self._state is None and a.strides is None and a.shape:
-            dtype = fast.get(a.dtype.num)
+            dtype = fast.get(a.dtype.num) if a.dtype.isnative else None
             if dtype is not None:
                 capsule = in_force()
                 n = new(Node)
@@ -193,12 +199,13 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
                 return t
         try:
             a = operand(self)
-            n = elementwise(record_, (a,), _getframe(up))
+            into = _overwritten(record_.ufunc, (getrefcount(self),), _unnamed.operand, (self, a)) if _may_show(a) else None
+            n = elementwise(record_, (a,), _getframe(up), like=_LIKE_ITSELF if into is None else into.strides)
         except NotArray:
             return on_real(fn, self)
         if type(a) is Node and not record_.foreign and a.dtype.char in NUMERIC and record_.resolve((a.dtype,)).lazy:
             fast[a.dtype.num] = n.dtype
-        return handle(n)
+        return handle(_as_overwritten(n, into, _getframe(up)))
 
     method.__name__ = method.__qualname__ = f"__{name}__"
     return method if native is None else native.Unary(op, fast, method)
@@ -208,44 +215,62 @@ def _general(record_: UfuncRecord, fn: Callable[[Any, Any], Any], left: Any, rig
     """Any operands; `fn` is the operator, applied to real ones where nothing else will do."""
     try:
         a, b = operand(left), operand(right)
-        like = _LIKE_ITSELF
-        if (type(a) is Node and type(b) is Node and (a.strides is not None or b.strides is not None)
-                and type(fn) is not np.ufunc):
-            like = _elided_layout(record_.ufunc, a, b, getrefcount(left), getrefcount(right))
-        node = elementwise(record_, (a, b), frame, like=like, lazy=record_.ufunc is np.power and is_count(a, b))
+        into = None
+        if type(fn) is not np.ufunc and (_may_show(a) or _may_show(b)):
+            counts = getrefcount(left), getrefcount(right)
+            into = _overwritten(record_.ufunc, counts, _unnamed.pair, (left, a), (right, b))
+        node = elementwise(record_, (a, b), frame, like=_LIKE_ITSELF if into is None else into.strides,
+                           lazy=record_.ufunc is np.power and is_count(a, b))
     except NotArray:
         return on_real(fn, left, right)
     _learn(record_, a, b, node.dtype)
-    return handle(node)
+    return handle(_as_overwritten(node, into, frame))
 
 
 class _References:
-    """The reference counts by which `_general` knows an operand that has no name: NumPy writes into such."""
+    """The reference counts by which an operator knows an operand that has no name, which NumPy writes into: those that
+    `_general` sees of its two, that of a unary operator's operand and that of a power's base."""
 
-    __slots__ = ("left", "right", "seen")
-    left: int
-    right: int
-    seen: list[tuple[int, int]] | None
+    __slots__ = ("pair", "operand", "base", "seen")
+    pair: tuple[int, ...]
+    operand: tuple[int, ...]
+    base: tuple[int, ...]
+    seen: list[tuple[int, ...]] | None
 
 
 _unnamed = _References()
-_unnamed.left = _unnamed.right = 0
+_unnamed.pair = _unnamed.operand = _unnamed.base = (0, 0)
 _unnamed.seen = None
 
 
-def _elided_layout(ufunc: Any, a: Node, b: Node, left: int, right: int) -> Any:
-    """The layout of the large unnamed temporary that NumPy would write the result into, if there is one."""
+def _may_show(x: Any) -> bool:
+    """Whether a result written into this operand may have another layout or dtype than a new array."""
+    return type(x) is Node and (x.strides is not None or not x.dtype.isnative or x.dtype.char in "qQ")
+
+
+def _overwritten(ufunc: Any, counts: tuple[int, ...], unnamed: tuple[int, ...], *operands: Any) -> Operand | None:
+    """The large unnamed temporary that NumPy would write the result into, if there is one. `operands` are the values
+    and what nodes hold for them."""
     if _unnamed.seen is not None:
-        _unnamed.seen.append((left, right))
-    if max(a.nbytes, b.nbytes) < ELIDED_BYTES:
-        return _LIKE_ITSELF
-    found = elided(ufunc.__name__, Operand(a.shape, a.strides, a.dtype, _is_temporary(a, left <= _unnamed.left)),
-                   Operand(b.shape, b.strides, b.dtype, _is_temporary(b, right <= _unnamed.right)))
-    return _LIKE_ITSELF if found is None else found.strides
+        _unnamed.seen.append(counts)
+    if max([x.nbytes for _, x in operands if type(x) is Node]) < ELIDED_BYTES:
+        return None
+    return elided(ufunc.__name__, *[_as_operand(value, x, count <= least)
+                                    for (value, x), count, least in zip(operands, counts, unnamed, strict=False)])
 
 
-def _is_temporary(node: Node, unnamed: bool) -> bool:
-    return unnamed and node.op is not Operation.VIEW
+def _as_operand(value: Any, x: Any, unnamed: bool) -> Operand:
+    if type(x) is not Node:
+        return Operand((), None, np.asarray(x).dtype, generic=isinstance(x, _generic))
+    own = type(value) is Tensor and value._value.__class__ is Node and value._state is None
+    return Operand(x.shape, x.strides, x.dtype, unnamed and own, issubclass(type(value), Scalar))
+
+
+def _as_overwritten(node: Node, into: Operand | None, frame: Any) -> Node:
+    """The result in the dtype of the temporary that it is written into: of another byte order, or another C type."""
+    if into is None or (into.dtype == node.dtype and into.dtype.char == node.dtype.char):
+        return node
+    return record(CAST, (node,), (), node.shape, into.dtype, into.strides, frame)
 
 
 def _measure_unnamed() -> None:
@@ -256,7 +281,9 @@ def _measure_unnamed() -> None:
                            in_force(), 1))
     _unnamed.seen = []
     pending((8, 16)) + pending(None)
-    (_unnamed.left, _unnamed.right), = _unnamed.seen
+    -pending((8, 16))
+    pending((8, 16)) ** 2
+    _unnamed.pair, _unnamed.operand, _unnamed.base = _unnamed.seen
     _unnamed.seen = None
 
 
@@ -439,8 +466,14 @@ def power(left: Any, right: Any) -> Any:
         if not _KNOWN_POWERS or not (resolved(record_of(np.power), (a, b)).lazy or is_count(a, b)):
             return on_real(operator.pow, left, right)
         record_ = _fast_power(a, b) or record_of(np.power)
-        inputs = (a,) if record_.ufunc is not np.power else (a, b)
-        return handle(elementwise(record_, inputs, users_frame(), lazy=is_count(a, b)))
+        inputs, into, frame = (a, b), None, users_frame()
+        if record_.ufunc is not np.power:
+            inputs = (a,)
+            if _may_show(a):
+                into = _overwritten(record_.ufunc, (getrefcount(left),), _unnamed.base, (left, a))
+        node = elementwise(record_, inputs, frame, like=_LIKE_ITSELF if into is None else into.strides,
+                           lazy=is_count(a, b))
+        return handle(_as_overwritten(node, into, frame))
     except NotArray:
         return on_real(operator.pow, left, right)
 

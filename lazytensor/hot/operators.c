@@ -188,7 +188,10 @@ static PyObject *c_ordered_shape(PyObject *a, PyObject *b) {
     return NULL;
 }
 
+/* What a table has for a dtype; nothing for those of another byte order, whose results may be too (an elided temporary's). */
 static PyObject *by_number(PyObject *table, PyObject *dtype) {
+    if (!PyArray_ISNBO(((PyArray_Descr *)dtype)->byteorder))
+        return NULL;
     PyObject *number = PyLong_FromLong(((PyArray_Descr *)dtype)->type_num);
     PyObject *found = number == NULL ? NULL : PyDict_GetItemWithError(table, number);
     Py_XDECREF(number);
