@@ -41,6 +41,7 @@ from tests.helpers import difference
 from tests.program_core import KINDS, Program, Reference, Scene, Step, World
 
 FOREIGN_ELEMENT = re.compile(r"r\d+\[[^:]*(?<!\.\.\.)\] ?\S?\S?= .*\b(np\.|[as]\d)")
+FOREIGN_FLAT = re.compile(r"(?:.*; )?r\d+\.flat(?:\[.*\])? = .*\b([as]\d+)\b")
 FOREIGN_PART = re.compile(r"(?:.*; )?r\d+\[.*\] = ([as]\d+)$")
 WRITEABLE_AGAIN = re.compile(r"([ar]\d+)\.flags\.writeable = True$")
 COMPLEX_COMPARED = re.compile(r"(1j|2-0\.5j|complex\(-0\.0, inf\))\)? [=!]= ")
@@ -120,6 +121,8 @@ def _is_documented(source, world):
     part, again = FOREIGN_PART.match(source), WRITEABLE_AGAIN.match(source)
     if FOREIGN_ELEMENT.match(source) or COMPLEX_COMPARED.search(source):
         return True
+    if flat := FOREIGN_FLAT.match(source):  # a lazy longdouble goes through `float` there
+        return isinstance(world.names.get(flat.group(1)), real.longdouble)
     if part:
         return isinstance(world.names.get(part.group(1)), real.generic)
     return bool(again) and world.names[again.group(1)].flags.writeable

@@ -24,7 +24,7 @@ from ..hot import native
 from ..ir.dtypes import NEGATIVE, NUMERIC, UfuncRecord, record_of
 from ..ir.layout import ELIDED_BYTES, Operand, elided
 from ..ir.node import AT_ONCE, Node, leaf, make, new, tick
-from ..ir.operation import Operation, register
+from ..ir.operation import register
 from ..run import floating, pins
 from ..run.floating import in_force, unchanged, watch
 from ..run.watching import PASS, active, eager, mine
@@ -85,7 +85,7 @@ def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
 
 
 def _are_twins(one: Any, other: Any) -> bool:
-    """Whether these are two C types of the same numbers (long and long long): which one a result has depends on more."""
+    """Whether these are two C types of the same numbers, long and long long: which one a result has depends on more."""
     return one.num != other.num and one.kind == other.kind and one.itemsize == other.itemsize
 
 
@@ -199,7 +199,9 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
                 return t
         try:
             a = operand(self)
-            into = _overwritten(record_.ufunc, (getrefcount(self),), _unnamed.operand, (self, a)) if _may_show(a) else None
+            into = None
+            if _may_show(a):
+                into = _overwritten(record_.ufunc, (getrefcount(self),), _unnamed.operand, (self, a))
             n = elementwise(record_, (a,), _getframe(up), like=_LIKE_ITSELF if into is None else into.strides)
         except NotArray:
             return on_real(fn, self)
@@ -466,7 +468,8 @@ def power(left: Any, right: Any) -> Any:
         if not _KNOWN_POWERS or not (resolved(record_of(np.power), (a, b)).lazy or is_count(a, b)):
             return on_real(operator.pow, left, right)
         record_ = _fast_power(a, b) or record_of(np.power)
-        inputs, into, frame = (a, b), None, users_frame()
+        inputs: tuple[Any, ...] = (a, b)
+        into, frame = None, users_frame()
         if record_.ufunc is not np.power:
             inputs = (a,)
             if _may_show(a):

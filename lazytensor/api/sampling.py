@@ -121,8 +121,9 @@ class Lengths:
 
 @lru_cache(8192)
 def pattern(shape: tuple[int, ...], strides: tuple[int, ...] | None, itemsize: int) -> Any:
-    """The structure of a layout without its sizes: per axis from the innermost, whether it is dense, has a gap, is tight
-    (the next step begins before the gap of the axis inside would end), overlaps or repeats, and its direction. None for C order; False if it cannot be imitated."""
+    """The structure of a layout without its sizes: per axis from the innermost, whether it is dense, has a gap, is
+    tight (begins before the gap of the axis inside ends), overlaps or repeats, and its direction. None for C order;
+    False if it cannot be imitated."""
     if strides is None or not shape:
         return None
     found = []
