@@ -11,7 +11,7 @@ import warnings
 
 import numpy as real
 
-from tests.program_values import DTYPES, EXPONENTS, SCALARS, data, has_nan, in_range, succeeds
+from tests.program_values import DTYPES, EXPONENTS, SCALARS, data, has_nan, in_range, modest, succeeds
 
 HEADER = """\
 import copy, pickle, warnings
@@ -22,7 +22,8 @@ from tests.program_values import data
 real.seterr(all="ignore"); warnings.simplefilter("ignore")
 """
 BUILTIN_NAMES = {"real": real, "inf": real.inf, "nan": real.nan, "data": data, "copy": copy, "pickle": pickle,
-                 "warnings": warnings, "in_range": in_range, "has_nan": has_nan, "succeeds": succeeds}  # fmt: skip
+                 "warnings": warnings, "in_range": in_range, "modest": modest, "has_nan": has_nan,
+                 "succeeds": succeeds}  # fmt: skip
 NOT_COMPARED = ("np", *BUILTIN_NAMES)
 
 
