@@ -587,11 +587,20 @@ def _power_method(swapped: bool) -> Callable[..., Any]:
     def method(self: Any, other: Any, modulus: Any = None) -> Any:
         if modulus is not None:
             return NotImplemented
+        kind = type(other)
+        if not swapped and (kind is int or kind is float) and (quick := _QUICK_POWERS.get((kind, other))) is not None:
+            v = self._value if type(self) is Tensor else None
+            if v.__class__ is Node and v.shape and v.dtype.kind in "fc" and not _may_show(v):
+                return quick(self, 2)
         return power(other, self) if swapped else power(self, other)
 
     method.__name__ = method.__qualname__ = "__rpow__" if swapped else "__pow__"
     return method
 
+
+_QUICK_POWERS = {exponent: unary_method(ufunc.__name__, ufunc, ufunc) for exponent, ufunc in _SPECIAL_POWERS.items()
+                 if _KNOWN_POWERS}
+"""The methods that do what a power with a special exponent does, by the exponent and its type."""
 
 _DIVMOD = lazy.Rule(divmod, "scalar divmod", "x1 x2", names=("x1", "x2"))
 
