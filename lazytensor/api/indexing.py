@@ -142,7 +142,7 @@ def getitem(self: Any, index: Any) -> Any:
 
 
 def _picked_now(self: Any, mask: Any) -> Any:
-    """What a mask picks from a root that has been computed, in memory that is nobody else's; None if NumPy is to do it."""
+    """What a mask picks from a root that has been computed, in memory of its own; None if NumPy is to do it."""
     real = seen(mask)
     found = masking.picked(self._value.buffer, real)
     return None if found is None else tensor(leaf(found, None))
@@ -319,13 +319,13 @@ def _pending_store(root: Any, op: Any, operands: tuple[Any, ...], attrs: Any, de
         return False
     if active and (watcher := mine()) is not None:
         watcher.writes(root)
-    node = make(op, (None, *operands), attrs, (), None, None, capsule, 0, frame)
+    node = make(op, (None, *operands), attrs, (), root._value.dtype, None, capsule, 0, frame)
     with lock_of(root):
         if root._state is not None:
             return False
         old = node.a = root._value
         node.seq = tick()
-        node.shape, node.strides, node.dtype = old.shape, old.strides, old.dtype
+        node.shape, node.strides = old.shape, old.strides
         depth = node.depth = 1 + (old.depth if old.depth > deepest else deepest)
         root._value = node
     if depth > current.depth or not deepest:

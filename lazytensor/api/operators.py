@@ -598,8 +598,8 @@ def _power_method(swapped: bool) -> Callable[..., Any]:
     return method
 
 
-_QUICK_POWERS = {exponent: unary_method(ufunc.__name__, ufunc, ufunc) for exponent, ufunc in _SPECIAL_POWERS.items()
-                 if _KNOWN_POWERS}
+_QUICK_POWERS: dict[Any, Callable[..., Any]] = {
+    exponent: unary_method(f.__name__, f, f) for exponent, f in _SPECIAL_POWERS.items() if _KNOWN_POWERS}
 """The methods that do what a power with a special exponent does, by the exponent and its type."""
 
 _DIVMOD = lazy.Rule(divmod, "scalar divmod", "x1 x2", names=("x1", "x2"))

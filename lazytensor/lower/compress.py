@@ -14,15 +14,15 @@ _NEEDED = {1: ("avx512bw", "avx512vbmi2"), 2: ("avx512bw", "avx512vbmi2"), 4: ("
 """The features of the CPU that each size of element needs; those of 16 bytes are pairs of 8."""
 
 _PICK = """
-  %x = call <LANES x iBITS> @llvm.masked.load.vLANESiBITS.p0(ptr %at, i32 1, <LANES x i1> %chosen, <LANES x iBITS> ZERO)
-  %y = call <LANES x iBITS> @llvm.x86.avx512.mask.compress.vLANESiBITS(<LANES x iBITS> %x, <LANES x iBITS> ZERO, <LANES x i1> %chosen)
-  call void @llvm.masked.store.vLANESiBITS.p0(<LANES x iBITS> %y, ptr %packed, i32 1, <LANES x i1> %first)
+  %x = call VECTOR @llvm.masked.load.vKIND.p0(ptr %at, i32 1, CHOICE %chosen, VECTOR ZERO)
+  %y = call VECTOR @llvm.x86.avx512.mask.compress.vKIND(VECTOR %x, VECTOR ZERO, CHOICE %chosen)
+  call void @llvm.masked.store.vKIND.p0(VECTOR %y, ptr %packed, i32 1, CHOICE %first)
 """
 _PUT = """
-  %x = call <LANES x iBITS> @llvm.masked.load.vLANESiBITS.p0(ptr %packed, i32 1, <LANES x i1> %first, <LANES x iBITS> ZERO)
-  %y = call <LANES x iBITS> @llvm.x86.avx512.mask.expand.vLANESiBITS(<LANES x iBITS> %x, <LANES x iBITS> ZERO, <LANES x i1> %chosen)
-  call void @llvm.masked.store.vLANESiBITS.p0(<LANES x iBITS> %y, ptr %at, i32 1, <LANES x i1> %chosen)
-"""  # fmt: skip
+  %x = call VECTOR @llvm.masked.load.vKIND.p0(ptr %packed, i32 1, CHOICE %first, VECTOR ZERO)
+  %y = call VECTOR @llvm.x86.avx512.mask.expand.vKIND(VECTOR %x, VECTOR ZERO, CHOICE %chosen)
+  call void @llvm.masked.store.vKIND.p0(VECTOR %y, ptr %at, i32 1, CHOICE %chosen)
+"""
 _FUNCTION = """
 define internal void @NAME(ptr %target, ptr %source, ptr %mask, i64 %n, i64 %count) {
 entry:
@@ -73,13 +73,13 @@ done:
 """
 _FEW = """
   %low = trunc i64 %b to iLANES
-  %chosen = bitcast iLANES %low to <LANES x i1>
+  %chosen = bitcast iLANES %low to CHOICE
   %p = call iLANES @llvm.ctpop.iLANES(iLANES %low)
   %taken = zext iLANES %p to i64
   %one = shl i64 1, %taken
   %ones = sub i64 %one, 1
   %firsts = trunc i64 %ones to iLANES
-  %first = bitcast iLANES %firsts to <LANES x i1>
+  %first = bitcast iLANES %firsts to CHOICE
 """
 _PAIRS = """
   %four = and i64 %b, 15
@@ -120,14 +120,18 @@ def function(name: str, size: int, put: bool) -> str:
     bits = min(8 * size, 64)
     lanes = 512 // bits
     items = lanes // (size * 8 // bits)
-    chosen = _ALL if items == 64 else _PAIRS if size == 16 else _FEW
-    rest = "and i64 0, 0" if items == 64 else f"lshr i64 %b, {items}"
     copy = "".join(_VECTOR.replace("NUM", str(k)).replace("AT", str(64 * k)) for k in range(size))
-    copy = copy.replace("FROM", "%j" if put else "%start").replace("TO", "%start" if put else "%j")
-    text = _FUNCTION.replace("COPY", copy).replace("WHOLE", str(64 * size)).replace("CHOSEN", chosen).replace("MOVE", _PUT if put else _PICK).replace("REST", rest).replace("ITEMS", str(items))
-    text = text.replace("PACKED", "%source" if put else "%target").replace("SPREAD", "%target" if put else "%source")
-    text = text.replace("NAME", name).replace("STEP", str(items * size)).replace("SIZE", str(size))
-    return text.replace("LANES", str(lanes)).replace("BITS", str(bits)).replace("ZERO", "zeroinitializer")
+    names = {
+        "COPY": copy.replace("FROM", "%j" if put else "%start").replace("TO", "%start" if put else "%j"),
+        "CHOSEN": _ALL if items == 64 else _PAIRS if size == 16 else _FEW, "MOVE": _PUT if put else _PICK,
+        "REST": "and i64 0, 0" if items == 64 else f"lshr i64 %b, {items}", "ITEMS": str(items),
+        "PACKED": "%source" if put else "%target", "SPREAD": "%target" if put else "%source", "NAME": name,
+        "WHOLE": str(64 * size), "STEP": str(items * size), "SIZE": str(size), "VECTOR": f"<{lanes} x i{bits}>",
+        "CHOICE": f"<{lanes} x i1>", "KIND": f"{lanes}i{bits}", "LANES": str(lanes), "ZERO": "zeroinitializer"}
+    text = _FUNCTION
+    for key, value in names.items():
+        text = text.replace(key, value)
+    return text
 
 
 def declarations() -> str:

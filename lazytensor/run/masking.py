@@ -216,8 +216,8 @@ def _moves(name: str, move: str, source: str, target: str) -> str:
 
 @cache
 def _functions() -> tuple[Any, Any, Any] | None:
-    """``pick(target, source, mask, n, count, size)``, ``put`` with the same arguments, ``count(mask, n)``; None where no
-    machine code can be made."""
+    """``pick(target, source, mask, n, count, size)``, ``put`` with the same arguments, ``count(mask, n)``; None where
+    no machine code can be made."""
     if not native.available():
         return None
     head = ("declare ptr @PyEval_SaveThread()\ndeclare void @PyEval_RestoreThread(ptr)\n"
