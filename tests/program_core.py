@@ -74,6 +74,14 @@ def compiled(source, kind="exec"):
     return compile(source, "<program>", kind)
 
 
+def _chain(error):
+    """The types of the exceptions that were being handled when it was raised, and when those were."""
+    types = []
+    while (error := error.__context__) is not None:
+        types.append(type(error).__name__)
+    return types
+
+
 class World:
     """The names of one run of a program, with `np` bound to one module."""
 
@@ -81,11 +89,12 @@ class World:
         self.names = {"np": module, **BUILTIN_NAMES, **dict(given)}
 
     def execute(self, step):
-        """Execute one step; return None, or what was raised: its type and message, with no reference to a frame."""
+        """Execute one step; return None, or what was raised: its type, its message and the types of the exceptions that
+        it came of, with no reference to a frame."""
         try:
             exec(compiled(step.source), self.names)
         except Exception as error:
-            return type(error), str(error)
+            return type(error), str(error), _chain(error)
         return None
 
     def live(self):

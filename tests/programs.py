@@ -194,6 +194,8 @@ def lockstep(program, module, given=(), given_actual=()):
 
 def _outcome_difference(expected, actual):
     if (expected and expected[0]) == (actual and actual[0]):
+        if expected and actual[2] and not expected[2]:
+            return f"{expected[0].__name__}({expected[1]}): expected context {expected[2]}, got {actual[2]}"
         return None
     names = [f"{outcome[0].__name__}({outcome[1]})" if outcome else "no exception" for outcome in (expected, actual)]
     return f"expected {names[0]}, got {names[1]}"

@@ -106,9 +106,13 @@ def _is_basic(index: Any) -> bool:
 
 
 def plain(index: Any) -> Any:
-    """The index with lazy scalars and integer-like things as Python ints, Tensors left as they are."""
+    """The index with lazy scalars and integer-like things as Python ints, Tensors left as they are; itself if there is
+    nothing to change (`_is_itself` compares identities)."""
     if type(index) is tuple:
-        return tuple([plain(part) for part in index])
+        if _is_basic(index):
+            return index
+        parts = tuple([plain(part) for part in index])
+        return index if all(map(operator.is_, parts, index)) else parts
     kind = type(index)
     if kind in _BASIC or kind is Tensor or kind is _ndarray or kind is bool or kind is str:
         return index

@@ -98,6 +98,7 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
         If NumPy must do it, with operands that are no arrays of numbers.
     """
     root = root_of(target)
+    before = root._value
     inputs = tuple([operand(v) for v in values])
     mask = () if where is True else (operand(where),)
     capsule = floating.in_force()
@@ -114,16 +115,21 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
             _reads_through_view(x, v) for x in inputs) and (
             v.strides is None or dense(v.shape, v.strides, v.dtype.itemsize)):
         def whole(old: Node) -> Node:
-            return make(record_.op, inputs, keywords, old.shape, old.dtype, old.strides, capsule,
-                        depth_of(inputs), frame)
+            now = inputs if old is before else _read_again(target, values, inputs)
+            return make(record_.op, now, keywords, old.shape, old.dtype, old.strides, capsule, depth_of(now), frame)
         return None if swap(root, whole) else _at_once(record_.ufunc, target, values, where, options)
     op, steps = _part_operation(record_.ufunc), steps_of(target)
     extra = (steps, (len(mask), keywords))
 
     def part(old: Node) -> Node:
-        operands = (old, *inputs, *mask)
+        operands = (old, *(inputs if old is before else _read_again(target, values, inputs)), *mask)
         return make(op, operands, extra, old.shape, old.dtype, old.strides, capsule, depth_of(operands), frame)
     return None if swap(root, part) else _at_once(record_.ufunc, target, values, where, options)
+
+
+def _read_again(target: Tensor, values: tuple[Any, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The operands, where another thread has written to the target since it was read: no update is lost."""
+    return tuple([operand(v) if v is target else x for v, x in zip(values, inputs, strict=True)])
 
 
 def _reads_through_view(x: Any, node: Node) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import opcode
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from math import prod
 from types import GenericAlias
 from typing import Any
@@ -213,10 +214,9 @@ def conjugate(self: Any, *args: Any, **kwargs: Any) -> Any:
         return at_once(_ndarray.conjugate, self, args, kwargs)
     if self._value.dtype.kind != "c":
         return self
-    try:
+    with suppress(NotArray):
         return handle(elementwise(record_of(np.conjugate), (operand(self),), _getframe(1)))
-    except NotArray:
-        return at_once(_ndarray.conjugate, self, (), {})
+    return at_once(_ndarray.conjugate, self, (), {})
 
 
 def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:

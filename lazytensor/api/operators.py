@@ -204,6 +204,8 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
                 into = _overwritten(record_.ufunc, (getrefcount(self),), _unnamed.operand, (self, a))
             n = elementwise(record_, (a,), _getframe(up), like=_LIKE_ITSELF if into is None else into.strides)
         except NotArray:
+            a = None
+        if a is None:  # outside the handler: NumPy's errors have no context
             return on_real(fn, self)
         if type(a) is Node and not record_.foreign and a.dtype.char in NUMERIC and record_.resolve((a.dtype,)).lazy:
             fast[a.dtype.num] = n.dtype
@@ -224,6 +226,8 @@ def _general(record_: UfuncRecord, fn: Callable[[Any, Any], Any], left: Any, rig
         node = elementwise(record_, (a, b), frame, like=_LIKE_ITSELF if into is None else into.strides,
                            lazy=record_.ufunc is np.power and is_count(a, b))
     except NotArray:
+        node = None
+    if node is None:
         return on_real(fn, left, right)
     _learn(record_, a, b, node.dtype)
     return handle(_as_overwritten(node, into, frame))
@@ -466,7 +470,7 @@ def power(left: Any, right: Any) -> Any:
     try:
         a, b = operand(left), operand(right)
         if not _KNOWN_POWERS or not (resolved(record_of(np.power), (a, b)).lazy or is_count(a, b)):
-            return on_real(operator.pow, left, right)
+            raise NotArray
         record_ = _fast_power(a, b) or record_of(np.power)
         inputs: tuple[Any, ...] = (a, b)
         into, frame = None, users_frame()
@@ -476,9 +480,9 @@ def power(left: Any, right: Any) -> Any:
                 into = _overwritten(record_.ufunc, (getrefcount(left),), _unnamed.base, (left, a))
         node = elementwise(record_, inputs, frame, like=_LIKE_ITSELF if into is None else into.strides,
                            lazy=is_count(a, b))
-        return handle(_as_overwritten(node, into, frame))
     except NotArray:
-        return on_real(operator.pow, left, right)
+        node = None
+    return on_real(operator.pow, left, right) if node is None else handle(_as_overwritten(node, into, frame))
 
 
 def is_count(a: Any, b: Any) -> bool:
@@ -494,9 +498,10 @@ def power_in_place(self: Any, other: Any) -> Any:
         if not _KNOWN_POWERS:
             raise NotArray
         write_ufunc(special or record_of(np.power), self, (self,) if special else (self, other), users_frame())
+        return self
     except NotArray:
-        return in_place_on_real(operator.ipow, self, other)
-    return self
+        pass
+    return in_place_on_real(operator.ipow, self, other)
 
 
 def _fast_power(a: Any, b: Any) -> UfuncRecord | None:
@@ -575,9 +580,10 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
                     _learn(record_, a, b, resolved(record_, (a, b)).outputs[0])
         try:
             write_ufunc(record_, self, (self, other), _getframe(1))
+            return self
         except NotArray:
-            return in_place_on_real(fn, self, other)
-        return self
+            pass
+        return in_place_on_real(fn, self, other)
 
     method.__name__ = method.__qualname__ = f"__i{name}__"
     return method if native is None else native.InPlace(op, fast, method)
