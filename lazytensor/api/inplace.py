@@ -7,6 +7,8 @@ memory or on a copy of it. What may not wait is done by NumPy itself on the root
 
 from __future__ import annotations
 
+import os
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -139,18 +141,33 @@ def _reads_through_view(x: Any, node: Node) -> bool:
 def _part_operation(ufunc: Any) -> Operation:
     """The operation that runs a ufunc into a view of its first operand."""
     known = _parts.get(ufunc)
-    if known is None:
+    if known is not None:
+        return known
+    with _making:
+        if ufunc in _parts:  # another thread was quicker
+            return _parts[ufunc]
+
         def fn(view: Any, *values: Any) -> None:
             masked, keywords = values[-2:]
             if masked:
                 ufunc(*values[:-3], out=view, where=values[-3], **dict(keywords))
             else:
                 ufunc(*values[:-2], out=view, **dict(keywords))
-        known = _parts[ufunc] = register(f"{ufunc.__name__}_into_{len(_parts)}", "mutate", fn, label=ufunc.__name__)
-    return known
+        made = _parts[ufunc] = register(f"{ufunc.__name__}_into_{len(_parts)}", "mutate", fn, label=ufunc.__name__)
+        return made
 
 
 _parts: dict[Any, Operation] = {}
+_making = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _making
+    _making = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _check_shapes(ufunc: Any, inputs: tuple[Any, ...], target: Tensor, options: dict[str, Any]) -> None:
