@@ -32,6 +32,7 @@ Everything else counts: values, sign of zero, dtype, shape, layout, kind, except
 import dataclasses
 import random
 import re
+import time
 import warnings
 
 import numpy as real
@@ -221,9 +222,10 @@ def _world_difference(expected, actual, seed):
 # ---------------------------------------------------------------- shrinking
 
 
-def shrink(found, module, attempts=400):
+def shrink(found, module, attempts=400, seconds=60):
     """The Difference of a program with steps removed greedily, from the end, while it still differs."""
     best, changed = found, True
+    end = time.monotonic() + seconds
     while changed and attempts > 0:
         changed = False
         for candidate in _smaller(best):
@@ -232,8 +234,8 @@ def shrink(found, module, attempts=400):
             if smaller:
                 best, changed = smaller, True
                 break
-            if attempts <= 0:
-                break
+            if attempts <= 0 or time.monotonic() > end:
+                return best
     return best
 
 
