@@ -41,7 +41,8 @@ from tests import program_create, program_errors, program_math, program_views, p
 from tests.helpers import difference
 from tests.program_core import KINDS, Program, Reference, Scene, Step, World
 
-FOREIGN_ELEMENT = re.compile(r"r\d+\.fill\(.*\b(np\.|[as]\d)|r\d+\[[^:]*(?<!\.\.\.)\] ?\S?\S?= .*\b(np\.|[as]\d)")
+FOREIGN_ELEMENT = re.compile(r"r\d+\.fill\(.*\b(np\.|[as]\d)|x\[\(\)\].*= .*\b(np\.|[ars]\d)|"
+                             r"r\d+\[[^:]*(?<!\.\.\.)\] ?\S?\S?= .*\b(np\.|[as]\d)")
 FOREIGN_FLAT = re.compile(r"(?:.*; )?r\d+\.flat(?:\[.*\])? = .*\b([as]\d+)\b")
 FOREIGN_PART = re.compile(r"(?:.*; )?r\d+\[.*\] = ([as]\d+)$")
 WRITEABLE_AGAIN = re.compile(r"([ar]\d+)\.flags\.writeable = True$")
