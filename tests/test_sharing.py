@@ -1,5 +1,6 @@
 """One memory, in both directions: every way to give an array's memory out or to take memory in, against NumPy."""
 
+import contextlib
 import ctypes
 import gc
 import io
@@ -392,3 +393,15 @@ def test_a_view_of_objects_outlives_another_shape_of_its_root(dtype):
         return a, backwards, part
 
     check_same(program)
+
+
+def test_memory_that_is_read_only_is_not_written_over():
+    def program(np):
+        x = np.arange(200_000.0)
+        zeros = np.absolute(np.imag(x))  # of real numbers NumPy makes zeros that cannot be written to
+        return np.negative(np.imag(x)) + 1, zeros
+
+    for engine in ("numpy", "llvm"):
+        with getattr(module_under_test(), "config", lambda **_: contextlib.nullcontext())(engine=engine):
+            for _ in range(3):
+                check_same(program)

@@ -188,7 +188,7 @@ static PyObject *c_ordered_shape(PyObject *a, PyObject *b) {
     return NULL;
 }
 
-/* What a table has for a dtype; nothing for those of another byte order, whose results may be too (an elided temporary's). */
+/* What a table has for a dtype; nothing for those of another byte order: a result may take it from a temporary. */
 static PyObject *by_number(PyObject *table, PyObject *dtype) {
     if (!PyArray_ISNBO(((PyArray_Descr *)dtype)->byteorder))
         return NULL;
