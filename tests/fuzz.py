@@ -18,7 +18,9 @@ import importlib
 import itertools
 import multiprocessing
 import multiprocessing.connection
+import os
 import re
+import signal
 import sys
 import time
 
@@ -121,6 +123,9 @@ class Workers:
 
     def _replaced(self, connection, what):
         process, (kind, seed, way), _ = self.busy.pop(connection)
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGABRT)  # faulthandler prints where its threads are
+            process.join(5)
         process.kill()
         process.join()
         self.idle.append(self._started())

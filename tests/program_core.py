@@ -11,7 +11,7 @@ import warnings
 
 import numpy as real
 
-from tests.program_values import DTYPES, EXPONENTS, SCALARS, data, has_nan, in_range, succeeds
+from tests.program_values import DTYPES, EXPONENTS, SCALARS, data, has_nan, in_range, modest, succeeds
 
 HEADER = """\
 import copy, pickle, warnings
@@ -22,7 +22,8 @@ from tests.program_values import data
 real.seterr(all="ignore"); warnings.simplefilter("ignore")
 """
 BUILTIN_NAMES = {"real": real, "inf": real.inf, "nan": real.nan, "data": data, "copy": copy, "pickle": pickle,
-                 "warnings": warnings, "in_range": in_range, "has_nan": has_nan, "succeeds": succeeds}  # fmt: skip
+                 "warnings": warnings, "in_range": in_range, "modest": modest, "has_nan": has_nan,
+                 "succeeds": succeeds}  # fmt: skip
 NOT_COMPARED = ("np", *BUILTIN_NAMES)
 
 
@@ -73,6 +74,14 @@ def compiled(source, kind="exec"):
     return compile(source, "<program>", kind)
 
 
+def _chain(error):
+    """The types of the exceptions that were being handled when it was raised, and when those were."""
+    types = []
+    while (error := error.__context__) is not None:
+        types.append(type(error).__name__)
+    return types
+
+
 class World:
     """The names of one run of a program, with `np` bound to one module."""
 
@@ -80,11 +89,12 @@ class World:
         self.names = {"np": module, **BUILTIN_NAMES, **dict(given)}
 
     def execute(self, step):
-        """Execute one step; return None, or what was raised: its type and message, with no reference to a frame."""
+        """Execute one step; return None, or what was raised: its type, its message and the types of the exceptions that
+        it came of, with no reference to a frame."""
         try:
             exec(compiled(step.source), self.names)
         except Exception as error:
-            return type(error), str(error)
+            return type(error), str(error), _chain(error)
         return None
 
     def live(self):

@@ -105,6 +105,11 @@ def in_range(value, dtype):
         return bool(((numbers >= real.longdouble(bounds.min)) & (numbers <= real.longdouble(bounds.max))).all())
 
 
+def modest(array):
+    """Whether an array of objects holds no large numbers, with which powers would take forever."""
+    return all(not isinstance(x, int) or abs(x) <= 64 for x in array.ravel().tolist())
+
+
 def has_nan(array):
     """Whether a floating or complex array, or a field of a structured one, holds a NaN."""
     if array.dtype.names is not None:

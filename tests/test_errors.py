@@ -425,3 +425,29 @@ def test_what_an_exception_prints_is_numpys():
             return traceback.format_exception_only(error), getattr(error, "__notes__", None), error.__cause__
 
     check_same(program)
+
+
+# ---------------------------------------------------------------- contexts
+
+BARE = """
+x + d; x @ x; x.reshape(5); np.sqrt(t); np.add(x, t); x ** t; x += t; x **= 1j; -t; np.matmul(x, x); x.reshape(5, 7)
+np.add(x, x, out=np.zeros(5)); x[[9]]; x[9]; x[:, None, 4]; np.broadcast_arrays(x, np.ones(5)); i ** -1; x.conj(1, 2)
+np.negative(x > 1); i += 0.5; x @ t; np.arange(3) << 1.5; x + np.ones(5); np.where(x, t, [1, 2, 3, 4, 5]); x + [1] * 5
+divmod(x, t); x.clip('a'); np.bitwise_and(x, 1); x.sum() & 1; x.sum() + t; ~x; x.shape = 5
+"""
+
+
+@pytest.mark.parametrize("row", [row for line in BARE.strip().splitlines() for row in line.split("; ")])
+def test_errors_come_of_no_other_that_numpys_do_not(row):
+    """What was tried before NumPy was asked is not in the traceback."""
+    def raised(np):
+        names = {"np": np, "x": np.arange(6.0).reshape(2, 3), "t": np.array(["a", "b", "c"]), "i": np.arange(4),
+                 "d": np.array(["2000-01-01"] * 3, "M8[D]")}
+        try:
+            exec(row, names)
+            real.asarray(names["x"])
+        except Exception as error:
+            return [type(error), str(error), error.__cause__, *([] if error.__context__ is None else ["context"])]
+        return None
+
+    assert raised(module_under_test()) == raised(real)

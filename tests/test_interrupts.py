@@ -176,6 +176,7 @@ LOOP = """
 import signal, threading, time, os
 import numpy, lazytensor as np
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in a shell's background ignore it
 x = np.zeros(3_000_000)
 def interrupt():
     time.sleep(0.2)

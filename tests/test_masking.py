@@ -1,20 +1,27 @@
 """Masks pick and put what NumPy's do, for items of every size."""
 
+import itertools
+
 import numpy as real
 import pytest
 
-from lazytensor.lower import native
-from lazytensor.run import masking
+from lazytensor.lower import compress, native
+from lazytensor.run import masking, pool
 
-from .helpers import module_under_test, same_bits
+from .helpers import check_same, module_under_test, same_bits
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="no compiler here")
 
 
-@pytest.fixture(autouse=True)
-def native_engine():
+@pytest.fixture(autouse=True, params=["this CPU's", "any CPU's"])
+def native_engine(request, monkeypatch):
+    """Elements are packed by what this CPU has for it, and by what any CPU has."""
+    if request.param == "any CPU's":
+        monkeypatch.setattr(compress, "suits", lambda size: False)
+    masking._functions.cache_clear()
     with module_under_test().config(engine="llvm"):
         yield
+    masking._functions.cache_clear()
 
 
 def masks(n):
@@ -99,3 +106,73 @@ def test_programs(dtype):
         a[real.ones((61, 70), bool)]
     with pytest.raises(ValueError, match="cannot assign"):
         a[real.ones((60, 70), bool)] = real.ones(7)
+
+
+def test_nothing_is_touched_beyond_the_chosen_ones():
+    for dtype, n in itertools.product(["u1", "u2", "f4", "f8", "c16"], [2048, 2049, 2111]):
+        x = real.arange(n).astype(dtype)
+        for mask in masks(n):
+            count = int(mask.sum())
+            room = real.full(count * x.itemsize + 128, 9, "u1")
+            target = room[64:64 + count * x.itemsize].view(dtype)
+            pick, put, _ = masking._functions()
+            pick(target, x, mask, n, count, x.itemsize)
+            assert target.tobytes() == x[mask].tobytes() and set(room[:64]) == {9} == set(room[64 + target.nbytes:])
+            around = real.full(n * x.itemsize + 128, 9, "u1")
+            whole = around[64:64 + n * x.itemsize].view(dtype)
+            wanted = whole.copy()
+            wanted[mask] = target
+            put(whole, target, mask, n, count, x.itemsize)
+            assert whole.tobytes() == wanted.tobytes() and set(around[:64]) == {9} == set(around[64 + whole.nbytes:])
+
+
+def test_what_waits_keeps_what_it_read():
+    def program(np):
+        z = np.arange(5000.0)
+        near = z % 3 == 0
+        before, view, alias = z * 2, z[10:20], z
+        z[near] = z[near] ** 2 + 1
+        between = z[near]
+        z[near] = 5
+        count = np.zeros(5000, "i4")
+        count[near] = 7
+        late = count + 1
+        count[near] = before[near].astype("i4")
+        z[near] = view.sum()
+        z[near] = between
+        return z, near, before, view, alias, between, count, late
+
+    for _ in range(3):
+        check_same(program)
+
+
+def test_errors_of_masks_are_numpys():
+    def program(np):
+        z, near = np.arange(5000.0), np.arange(5000) % 3 == 0
+        found = []
+        for write in (lambda: z.__setitem__(near, np.ones(7)), lambda: z.__setitem__(near[:-1], np.ones(7)),
+                      lambda: z[near[:-1]], lambda: np.zeros(5000, "i1").__setitem__(near, 300),
+                      lambda: z.__setitem__(near[:-1], 2.0)):
+            try:
+                write()
+            except (ValueError, IndexError, OverflowError) as error:
+                found.append((type(error), str(error)))
+        z.flags.writeable = False
+        for value in (2.0, np.ones(1667)):
+            try:
+                z[near] = value
+            except ValueError as error:
+                found.append(str(error))
+        return found, z
+
+    check_same(program)
+
+
+def test_memory_of_what_shrinks_is_reused():
+    np = module_under_test()
+    x = np.arange(200_000.0)
+    pool.trim()
+    made = pool.info()["made"]
+    for n in range(190_000, 150_000, -1000):
+        (x[x < n] * 2).realize()
+    assert pool.info()["made"] - made < 12

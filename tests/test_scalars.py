@@ -328,3 +328,15 @@ def test_the_element_of_an_array_without_axes_stays_pending():
     np = module_under_test()
     t = (np.arange(1.0) + 1).reshape(())
     assert not hasattr(np, "realize") or t[()]._node.buffer is None
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">i4", ">c16"])
+@pytest.mark.parametrize("row", ["z[()]", "z.copy()[()]", "z[...][()]", "x.max()", "x.T.sum()", "-z", "z * z"])
+def test_a_scalar_is_in_the_machines_byte_order(row, dtype):
+    def program(np):
+        z, x = np.ones((), dtype), np.ones((3, 2), dtype)
+        z += 1
+        x *= 3
+        return eval(row, {"z": z, "x": x})
+
+    check_same(program)

@@ -1,5 +1,6 @@
 """One memory, in both directions: every way to give an array's memory out or to take memory in, against NumPy."""
 
+import contextlib
 import ctypes
 import gc
 import io
@@ -10,6 +11,7 @@ import zlib
 import numpy as real
 import pytest
 
+from lazytensor.api.handle import is_shared
 from tests.helpers import check_same, module_under_test
 
 
@@ -325,3 +327,81 @@ def test_views_of_an_array_whose_shape_is_set():
         return t, view, early, tail
 
     check_same(program)
+
+
+# ---- an array that somebody else has, and goes on setting attributes of ----------------------------------------------
+
+
+def test_what_is_set_on_a_real_array_leaves_views_as_they_were():
+    def program(np):
+        r = real.arange(6.0).reshape(2, 3)
+        a = np.asanyarray(r)
+        whole, turned = a[...], a.T
+        r.setflags(write=False)
+        whole[0, 0] = 9
+        flags = a.flags.writeable, whole.flags.writeable, r.flags.writeable
+        r.setflags(write=True)
+        r.shape = 3, 2
+        turned += 1
+        return flags, whole, turned, r, r.base is None, whole.base is None
+
+    check_same(program)
+
+
+def test_a_real_array_made_read_only_is_so_for_its_tensor():
+    def program(np):
+        r = real.arange(4.0)
+        a = np.asarray(r)
+        r.flags.writeable = False
+        try:
+            a[1] = 5
+        except ValueError as error:
+            text = str(error)
+        a.flags.writeable = True
+        r[0] = 7
+        return text, a, r, a.base is None, a.flags.owndata
+
+    check_same(program)
+
+
+def test_a_real_array_that_is_forgotten_leaves_an_ordinary_tensor():
+    np = module_under_test()
+    a = np.asarray(real.arange(4.0))
+    r = real.arange(4.0)
+    b = np.asarray(r)
+    part = np.asarray(r[1:])
+    r[1] = 8
+    assert b.tolist() == [0, 8, 2, 3] and part.tolist() == [8, 2, 3]
+    part += 1
+    assert r.tolist() == [0, 9, 3, 4] and b.tolist() == r.tolist()
+    del r, part
+    for t in (a, b):
+        t += 1
+        assert np is real or not is_shared(t)
+    assert b.tolist() == [1, 10, 4, 5]
+
+
+@pytest.mark.parametrize("dtype", [object, [("a", object), ("b", "i4")]])
+def test_a_view_of_objects_outlives_another_shape_of_its_root(dtype):
+    def program(np):
+        a = np.array([(1, 2), (None, 3), ("x", 4), (5, 6)], dtype) if dtype is not object else np.array(
+            [1, None, "x", 2], dtype)
+        backwards = a[::-1]
+        part = backwards[1:3]
+        a.shape = 2, 2
+        part[0] = a[0, 0]
+        return a, backwards, part
+
+    check_same(program)
+
+
+def test_memory_that_is_read_only_is_not_written_over():
+    def program(np):
+        x = np.arange(200_000.0)
+        zeros = np.absolute(np.imag(x))  # of real numbers NumPy makes zeros that cannot be written to
+        return np.negative(np.imag(x)) + 1, zeros
+
+    for engine in ("numpy", "llvm"):
+        with getattr(module_under_test(), "config", lambda **_: contextlib.nullcontext())(engine=engine):
+            for _ in range(3):
+                check_same(program)

@@ -5,7 +5,7 @@ import random
 import numpy as real
 import pytest
 
-from tests.helpers import fresh, module_under_test
+from tests.helpers import check_same, fresh, module_under_test
 from tests.test_lazy_functions import rows
 
 CALLS = """
@@ -60,3 +60,38 @@ def test_strides_are_numpys(seed):
             found = eval(row, {"np": np, "x": fresh(x, np), "y": fresh(y, np)})
             if isinstance(expected, real.ndarray) and 0 not in expected.shape:
                 assert seen(found) == seen(expected), (row, shape, x.strides, other, y.strides)
+
+
+ELIDED = """
+-x.copy(); x.copy()**2; x.copy()**0.5; abs(x.copy()); x.copy()+1; 1+x.copy(); x.copy()*np.float64(2)
+np.float64(2)*x.copy(); x.copy()+x.astype('<f4'); x.astype('<f4')+x.copy(); x.copy()*x; x*x.copy(); x.copy()*x.copy()
+x*x; x.copy()/3; 3/x.copy(); x.copy()-x.sum(); x.sum()*x.copy(); x[:]+1; x.copy()**3; x.copy()-c; np.ones_like(x)+1
+np.sqrt(x)+1; x.copy().T+1; x.copy()[::1]*x; np.asarray(given)+1; c.copy()*2; abs(c.copy()); c.copy()**2; c.copy()+x
+i.copy()*2; i.copy()/2; i.copy()//2; ~i.copy(); i.copy()&True; i.copy()*2.0; i.copy()<<1; i.copy()**2; i.copy()>i
+q+l; l+q; q.copy()+l; l+q.copy(); l.copy()+q; q+l.copy(); q.copy()+1; -q.copy(); l*q.copy(); small.copy()+1
+"""
+
+
+@pytest.mark.parametrize("line", [row for line in ELIDED.strip().splitlines() for row in line.split("; ")])
+def test_the_dtype_of_a_temporary_that_numpy_overwrites(line):
+    """NumPy writes the result of an operator into a large unnamed operand: its byte order and C type stay."""
+    def program(np):
+        given = real.ones((200, 200), ">f8")
+        names = {"np": np, "given": given, "x": np.full((200, 200), 1.5, ">f8"), "c": np.ones((200, 200), ">c16"),
+                 "i": np.full((200, 200), 3, ">i8"), "q": np.ones((200, 200), "q"), "l": np.ones((200, 200), "l"),
+                 "small": np.ones(30, ">f8")}
+        return [eval(line, names) for _ in range(3)]
+
+    check_same(program)
+
+
+@pytest.mark.parametrize("shape, strides", [((9, 4), (2, 17)), ((4, 9), (17, 2)), ((5, 4), (4, 18)), ((5, 4), (2, 3))])
+@pytest.mark.parametrize("line", ["np.stack([x, x], axis=-1)", "np.concatenate([x, x])", "np.tile(x, 1)", "np.diff(x)",
+                                  "np.nan_to_num(x)", "np.roll(x, 1, 0)", "np.median(x, 0, keepdims=True)"])
+def test_strides_of_an_axis_that_begins_inside_a_gap(shape, strides, line):
+    """As in ``f[::2]`` of a Fortran-ordered array of 17 rows: no gap follows the last of nine elements."""
+    def program(np):
+        x = np.lib.stride_tricks.as_strided(np.arange(100, dtype="u1"), shape, strides)
+        return eval(line, {"np": np, "x": x})
+
+    check_same(program)

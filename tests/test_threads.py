@@ -145,6 +145,29 @@ def test_threads_write_disjoint_parts_of_one_array(slices):
         assert {(k, i): float(s) for k, i, s in readers} == {key: float(s) for key, s in sums.items()}
 
 
+@pytest.mark.parametrize("update", ["a[...] += 1", "a[2:5] += b[2:5]", "a[:, 1] += b[:, 1]", "a[::-1] += 1", "a += 1",
+                                    "np.add(a, 1, out=a)", "np.add(b[1], row, out=row)", "a[0, ...] += b[0]"])
+def test_no_update_by_a_thread_is_lost(update):
+    """NumPy keeps the interpreter to itself while it updates a few elements."""
+    np = module_under_test()
+    code = compile(update, "update", "exec")
+    for _ in range(5):
+        a, b = np.zeros((6, 8)), np.ones((6, 8))
+        names = {"a": a, "b": b, "np": np, "row": a[1]}
+        together([lambda names=names: [exec(code, names) for _ in range(100)] for _ in range(3)])
+        assert a.max() == 300
+
+
+def test_the_first_update_by_many_threads():
+    """Each ufunc's operation on a part is made once, whoever needs it first."""
+    np = module_under_test()
+    for name in ("subtract", "fmax", "hypot", "copysign", "logaddexp", "fmin", "bitwise_xor", "heaviside"):
+        x = np.zeros((THREADS, 8), int if name == "bitwise_xor" else float)
+        together([lambda k=k, x=x, name=name: getattr(np, name)(x[k], 1, out=x[k]) for k in range(THREADS)])
+        y = real.zeros(x.shape, x.dtype)
+        assert_same(getattr(real, name)(y, 1, out=y), x)
+
+
 def test_memory_is_given_out_while_other_threads_write():
     np = module_under_test()
     for _ in range(10):

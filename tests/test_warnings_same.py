@@ -36,7 +36,9 @@ np.row_stack([x, x]); np.insert(u, 1, 1j); np.append(u, 1j); np.fill_diagonal(x,
 np.putmask(x, m, 1j); np.add.at(x, 0, 1j); np.choose(0, [u, v]); np.quantile(x, 0.5, interpolation='lower')
 np.percentile(x * real.nan, 5); np.ptp(x * real.inf); np.dot(x * 1e300, x.T * 1e300); np.reciprocal(x * 0)
 np.fmod(x, 0); np.divmod(x, 0); divmod(x, 0); np.divmod(x, y, z, x); t / 0; t // 0; t % 0; divmod(t, 0); t * 1e308 * 10
-t ** 400; np.sqrt(-t - 9)
+t ** 400; np.sqrt(-t - 9); np.random.random_integers(1, 6, 3); np.random.RandomState(3).random_integers(5)
+np.random.random_integers(1, x.size, 3); np.random.multivariate_normal([0, 0], [[1, 2], [3, 4]])
+np.random.default_rng(0).multivariate_normal([0, 0], [[1, 2], [3, 4]]); np.fromstring('1 x', sep=' ')
 """
 OTHERS = [pytest.param(row, id=row) for line in WARNING.strip().splitlines() for row in rows(line, "")]
 

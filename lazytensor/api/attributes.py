@@ -11,6 +11,7 @@ import numpy as np
 
 from ..ir.layout import canonical, view_or_copy
 from ..ir.node import Node, leaf
+from ..run.interpreter import apply_view
 from ..run.pool import is_block
 from .build import at_line
 from .handle import (
@@ -194,7 +195,10 @@ def set_writeable(t: Any, value: bool) -> None:
             raise ValueError("cannot set WRITEABLE flag to True of this array")
         v.writeable = value
         return
-    if value and t._state is not None:
+    state = t._state
+    if state is not None and (origin := state.handed_in()) is not None:
+        origin.flags.writeable = value
+    if value and state is not None:
         run(t).flags.writeable = True
     state_of(t).writeable = value
 
@@ -238,7 +242,9 @@ def _set_geometry(self: Any, probe: Any, dtype: Any) -> None:
     v = self._value
     shape = tuple(probe.shape)
     strides = canonical(probe.strides, shape, dtype.itemsize)
-    steps = ((_ndarray.view, (dtype,)), (_ndarray.reshape, (shape,)))
+    steps: tuple[Any, ...] = ((_ndarray.reshape, (shape,)),)
+    if not dtype.hasobject:  # of those there is no view of another dtype
+        steps = ((_ndarray.view, (dtype,)), *steps)
     if v.__class__ is View:
         v.steps = steps_of(self) + steps
         v.shape, v.dtype, v.strides = shape, dtype, strides
@@ -251,7 +257,7 @@ def _set_geometry(self: Any, probe: Any, dtype: Any) -> None:
             buffer = self._value.buffer
             if buffer is None:
                 continue  # another thread wrote to it
-            array = np.asarray(buffer).view(dtype).reshape(shape)
+            array = apply_view(steps, np.asarray(buffer))
             self._value = leaf(array, strides)
             if self._state is not None and self._state.memory is not None:
                 self._state.memory = array
@@ -330,7 +336,10 @@ def _get_base(self: Any) -> Any:
 def _outer_base(self: Any) -> Any:
     """The base of memory that was taken in and is not ours alone."""
     state = self._state
-    base = None if state is None or state.memory is None else state.memory.base
+    if state is None or state.memory is None:
+        return None
+    origin = state.handed_in()
+    base = state.memory.base if origin is None else origin.base
     return None if base is None or is_block(base) else base
 
 

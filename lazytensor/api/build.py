@@ -19,7 +19,7 @@ from ..ir.dtypes import UfuncRecord, int_bounds, record_of
 from ..ir.layout import broadcast
 from ..ir.layout import elementwise as layout_of
 from ..ir.node import AT_ONCE, Node, leaf, make
-from ..ir.operation import Operation
+from ..ir.operation import Operation, register
 from ..run import pins
 from ..run.floating import foreign_may_wait, in_force, unchanged
 from ..run.watching import active, mine
@@ -36,6 +36,16 @@ SNAPSHOT = 4096
 
 
 _LONG, _VAST = 1 << 63, 1 << 1000
+
+
+def _cast(array: Any, out: Any) -> Any:
+    """The elements of `array` in `out`, whose dtype they take."""
+    np.copyto(out, array, casting="unsafe")
+    return out
+
+
+CAST = register("astype", "elementwise", _cast, label="cast", step="cast")
+COPY = register("copy", "elementwise", _cast, step="cast")
 
 
 class NotArray(Exception):

@@ -18,6 +18,7 @@ import functools
 import operator
 import sys
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -221,17 +222,23 @@ def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
     real = [loans.lend(x) for x in args]
     options = {k: loans.lend(v) for k, v in kwargs.items()} if kwargs else kwargs
     try:
-        return loans.returned(at_line(fn, tuple(real), options) if loans.lent and _in_c(fn) else fn(*real, **options))
+        named = (loans.lent or getattr(fn, "__name__", "") in _WARNS) and _in_c(fn)
+        return loans.returned(at_line(fn, tuple(real), options) if named else fn(*real, **options))
     except ValueError as error:
         if str(error) != NOT_AN_ARRAY:
             raise
     return loans.returned(fn(*map(made_real, real), **options))
 
 
+_WARNS = frozenset(("fromfile", "fromstring", "multivariate_normal", "random_integers"))
+"""Functions written in C or Cython that warn of other arguments than arrays too."""
+
+
 @functools.lru_cache(4096)
 def _in_c(fn: Any) -> bool:
-    """Whether a function is written in C: its warnings name the line that calls it."""
-    return not hasattr(getattr(fn, "_implementation", fn), "__code__")
+    """Whether a function is written in C or Cython: its warnings name the line that calls it."""
+    own = getattr(fn, "_implementation", fn)
+    return type(getattr(own, "__func__", own)) is not FunctionType
 
 
 def _writing_place(fn: Any) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import weakref
 from sys import getrefcount
 from typing import Any
 
@@ -61,14 +62,23 @@ class View:
 
 
 class State:
-    """What is unusual about a root: memory that it shares with the outside, for good if `pinned`; read-only."""
+    """What is unusual about a root: memory that it shares with the outside, for good if `pinned`; read-only.
 
-    __slots__ = ("memory", "pinned", "writeable")
+    `origin` refers weakly to the array that somebody else handed in, of which `memory` is a view: who has it may
+    set its shape and flags.
+    """
+
+    __slots__ = ("memory", "pinned", "writeable", "origin")
 
     def __init__(self) -> None:
         self.memory: Any = None
         self.pinned = False
         self.writeable: int = True
+        self.origin: Any = None
+
+    def handed_in(self) -> Any:
+        """The array that was handed in, or None."""
+        return None if self.origin is None else self.origin()
 
 
 def signature_of(kind: type) -> Any:
@@ -246,7 +256,11 @@ def writing_of(t: Tensor) -> int:
     v = t._value
     if v.__class__ is View:
         return int(v.writeable)
-    return t._state is None or t._state.writeable
+    state = t._state
+    if state is None:
+        return True
+    origin = state.handed_in()
+    return state.writeable if origin is None else writeable_of(origin)
 
 
 def is_writeable(t: Tensor) -> bool:
@@ -352,7 +366,8 @@ def is_shared(root: Tensor) -> bool:
             return False
         if state.pinned or not pool.sole(state.memory, _known.memory):
             return True
-        state.memory = None
+        state.writeable = writing_of(root)
+        state.memory = state.origin = None
         if state.writeable:
             root._state = None
         return False
@@ -441,17 +456,23 @@ def wrap(value: Any, holders: int = 0) -> Any:
     """
     if type(value) is not _ndarray:
         return value
-    node = leaf(value, None if value.flags.c_contiguous and 1 not in value.shape and value.size else canonical(
-        value.strides, value.shape, value.dtype.itemsize))
+    strides = None if value.flags.c_contiguous and 1 not in value.shape and value.size else canonical(
+        value.strides, value.shape, value.dtype.itemsize)
     t = new(Tensor)
-    t._value = node
     base = value.base
-    if base is None and getrefcount(value) <= _known.fresh + holders and value.flags.num & WRITEABLE:
+    ours = getrefcount(value) <= _known.fresh + holders
+    if base is None and ours and value.flags.num & WRITEABLE:
+        t._value = leaf(value, strides)
         t._state = None
         return t
     state = t._state = State()
-    state.memory = value
     state.writeable = writeable_of(value)
+    if ours or state.writeable is WARNS:
+        state.memory = value
+    else:
+        state.memory = value[...]
+        state.origin = weakref.ref(value)
+    t._value = leaf(state.memory, strides)
     if base is not None and (type(base) is not _ndarray or base.base is not None):
         state.pinned = True
     elif not dense(value.shape, value.strides, value.dtype.itemsize):

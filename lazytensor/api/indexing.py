@@ -44,6 +44,8 @@ from .handle import (
     peek,
     read,
     root_of,
+    run,
+    seen,
     steps_of,
     tensor,
     unwrapped,
@@ -61,6 +63,7 @@ _getitem = operator.getitem
 learn(getitem_function=_getitem, canonical=canonical, shadows=_shadows)
 _ndarray = np.ndarray
 _generic = np.generic
+_BOOL = np.dtype(bool)
 _PLAIN = frozenset((bool, int, float))
 _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 
@@ -105,9 +108,13 @@ def _is_basic(index: Any) -> bool:
 
 
 def plain(index: Any) -> Any:
-    """The index with lazy scalars and integer-like things as Python ints, Tensors left as they are."""
+    """The index with lazy scalars and integer-like things as Python ints, Tensors left as they are; itself if there is
+    nothing to change (`_is_itself` compares identities)."""
     if type(index) is tuple:
-        return tuple([plain(part) for part in index])
+        if _is_basic(index):
+            return index
+        parts = tuple([plain(part) for part in index])
+        return index if all(map(operator.is_, parts, index)) else parts
     kind = type(index)
     if kind in _BASIC or kind is Tensor or kind is _ndarray or kind is bool or kind is str:
         return index
@@ -133,9 +140,18 @@ def getitem(self: Any, index: Any) -> Any:
                     state = self._state
                     return view_tensor(self, ((_getitem, (index,)),), found, state is None or state.writeable)
                 return found if type(found) is not np.void else export(self)[index]
+            if kind is Tensor and index._value.dtype is _BOOL and (picked := _picked_now(self, index)) is not None:
+                return picked
         elif kind is slice or (kind is tuple and _is_basic(index) and _gives_array(index, v.shape)):
             return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], writing_of(self))
     return _general_getitem(self, index)
+
+
+def _picked_now(self: Any, mask: Any) -> Any:
+    """What a mask picks from a root that has been computed, in memory of its own; None if NumPy is to do it."""
+    real = seen(mask)
+    found = masking.picked(self._value.buffer, real)
+    return None if found is None else tensor(leaf(found, None))
 
 
 def _watched_getitem(self: Any, index: Any) -> Any:
@@ -167,7 +183,7 @@ def _general_getitem(self: Any, index: Any) -> Any:
     v = self._value
     if _is_basic(index):
         if not _gives_array(index, v.shape):
-            if not v.shape and index == () and v.dtype.char in NUMERIC and is_pending(self):
+            if not v.shape and index == () and v.dtype.char in NUMERIC and v.dtype.isnative and is_pending(self):
                 own = self if v.__class__ is Node else self.copy()
                 return scalar(read(own))
             return wrap((export if v.dtype.names else peek)(self)[index])
@@ -252,10 +268,38 @@ def setitem(self: Any, index: Any, value: Any) -> None:
             v = buffer = None
             if self._state is None and _write_now(self, index, value):
                 return
-    elif kind is Tensor and v.__class__ is Node and self._state is None and _store_quickly(self, index, value):
-        return
+    elif v.__class__ is Node and self._state is None:
+        v = buffer = None
+        if type(index) is Tensor and index._value.dtype is _BOOL:
+            if (_put_now if kind is Tensor else _fill_masked)(self, index, value):
+                return
+        elif kind is Tensor and _store_quickly(self, index, value):
+            return
     v = buffer = None  # else they would count as holders of the memory
     _general_setitem(self, index, value)
+
+
+def _put_now(root: Any, mask: Any, value: Any) -> bool:
+    """Writes values to where a mask is true, in the memory of a root whose present value no pending work reads."""
+    if active and mine() is not None:
+        return False
+    places, values = seen(mask), seen(value)
+    run(root)
+    with lock_of(root):
+        node = root._value
+        buffer = node.buffer
+        if buffer is None or root._state is not None or type(buffer) is not _ndarray or not alone(node, buffer):
+            return False
+        return masking.put(buffer, places, values)
+
+
+def _fill_masked(self: Any, mask: Any, value: Any) -> bool:
+    """Writes one number to where a mask of the root's own shape is true, pending. False if something is unusual."""
+    v, w = self._value, mask._value
+    if (type(value) not in NUMBERS or w.__class__ is not Node or mask._state is not None or w.shape != v.shape
+            or v.dtype.hasobject or w.depth >= AT_ONCE or not _goes_in_silently(value, v.dtype)):
+        return False
+    return _pending_store(self, _MASKED, (_element_value(value, v.dtype), w), ((), ((_HERE,),)), w.depth, _getframe(2))
 
 
 def _store_quickly(self: Any, index: Any, value: Any) -> bool:
@@ -267,23 +311,30 @@ def _store_quickly(self: Any, index: Any, value: Any) -> bool:
         return False
     buffer = v.buffer
     target = (shadow(v.shape, v.strides, v.dtype) if buffer is None else buffer)[index]
-    capsule = in_force()
-    if target.shape != w.shape or w.depth >= AT_ONCE or not unchanged(capsule):
+    if target.shape != w.shape or w.depth >= AT_ONCE:
         return False
-    frame = _getframe(2)
     target = buffer = v = None
+    return _pending_store(self, _STORE, (w,), ((), (index,)), w.depth, _getframe(2))
+
+
+def _pending_store(root: Any, op: Any, operands: tuple[Any, ...], attrs: Any, deepest: int, frame: Any) -> bool:
+    """Gives a root the pending value that the operation makes of its present one and of operands, the deepest of which
+    is that deep. False if it may not wait."""
+    capsule = in_force()
+    if not unchanged(capsule):
+        return False
     if active and (watcher := mine()) is not None:
-        watcher.writes(self)
-    node = make(_STORE, (None, w), ((), (index,)), (), w.dtype, None, capsule, 0, frame)
-    with lock_of(self):
-        if self._state is not None:
+        watcher.writes(root)
+    node = make(op, (None, *operands), attrs, (), root._value.dtype, None, capsule, 0, frame)
+    with lock_of(root):
+        if root._state is not None:
             return False
-        old = node.a = self._value
+        old = node.a = root._value
         node.seq = tick()
         node.shape, node.strides = old.shape, old.strides
-        depth = node.depth = 1 + (old.depth if old.depth > w.depth else w.depth)
-        self._value = node
-    if depth > current.depth or not w.depth:
+        depth = node.depth = 1 + (old.depth if old.depth > deepest else deepest)
+        root._value = node
+    if depth > current.depth or not deepest:
         bound(node)
     return True
 

@@ -7,6 +7,8 @@ memory or on a copy of it. What may not wait is done by NumPy itself on the root
 
 from __future__ import annotations
 
+import os
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -98,6 +100,7 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
         If NumPy must do it, with operands that are no arrays of numbers.
     """
     root = root_of(target)
+    before = root._value
     inputs = tuple([operand(v) for v in values])
     mask = () if where is True else (operand(where),)
     capsule = floating.in_force()
@@ -114,16 +117,21 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
             _reads_through_view(x, v) for x in inputs) and (
             v.strides is None or dense(v.shape, v.strides, v.dtype.itemsize)):
         def whole(old: Node) -> Node:
-            return make(record_.op, inputs, keywords, old.shape, old.dtype, old.strides, capsule,
-                        depth_of(inputs), frame)
+            now = inputs if old is before else _read_again(target, values, inputs)
+            return make(record_.op, now, keywords, old.shape, old.dtype, old.strides, capsule, depth_of(now), frame)
         return None if swap(root, whole) else _at_once(record_.ufunc, target, values, where, options)
     op, steps = _part_operation(record_.ufunc), steps_of(target)
     extra = (steps, (len(mask), keywords))
 
     def part(old: Node) -> Node:
-        operands = (old, *inputs, *mask)
+        operands = (old, *(inputs if old is before else _read_again(target, values, inputs)), *mask)
         return make(op, operands, extra, old.shape, old.dtype, old.strides, capsule, depth_of(operands), frame)
     return None if swap(root, part) else _at_once(record_.ufunc, target, values, where, options)
+
+
+def _read_again(target: Tensor, values: tuple[Any, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The operands, where another thread has written to the target since it was read: no update is lost."""
+    return tuple([operand(v) if v is target else x for v, x in zip(values, inputs, strict=True)])
 
 
 def _reads_through_view(x: Any, node: Node) -> bool:
@@ -133,18 +141,33 @@ def _reads_through_view(x: Any, node: Node) -> bool:
 def _part_operation(ufunc: Any) -> Operation:
     """The operation that runs a ufunc into a view of its first operand."""
     known = _parts.get(ufunc)
-    if known is None:
+    if known is not None:
+        return known
+    with _making:
+        if ufunc in _parts:  # another thread was quicker
+            return _parts[ufunc]
+
         def fn(view: Any, *values: Any) -> None:
             masked, keywords = values[-2:]
             if masked:
                 ufunc(*values[:-3], out=view, where=values[-3], **dict(keywords))
             else:
                 ufunc(*values[:-2], out=view, **dict(keywords))
-        known = _parts[ufunc] = register(f"{ufunc.__name__}_into_{len(_parts)}", "mutate", fn, label=ufunc.__name__)
-    return known
+        made = _parts[ufunc] = register(f"{ufunc.__name__}_into_{len(_parts)}", "mutate", fn, label=ufunc.__name__)
+        return made
 
 
 _parts: dict[Any, Operation] = {}
+_making = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _making
+    _making = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _check_shapes(ufunc: Any, inputs: tuple[Any, ...], target: Tensor, options: dict[str, Any]) -> None:

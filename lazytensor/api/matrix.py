@@ -38,6 +38,8 @@ def matmul(left: Any, right: Any, frame: Any, fn: Any = operator.matmul) -> Any:
     try:
         a, b = operand(left), operand(right)
     except NotArray:
+        a = None
+    if a is None:
         return on_real(fn, left, right)
     if not _ready(a, b):
         found = lazy.of_ufunc(np.matmul, "__call__").pending((left, right), {}, frame)
@@ -58,8 +60,9 @@ def _matmul_shape(a: Node, b: Node) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*stack) + rows + columns
     except ValueError:
-        np.matmul(stand_in(a), stand_in(b))
-        raise
+        pass
+    found: Any = np.matmul(stand_in(a), stand_in(b)).shape  # raises
+    return found
 
 
 def dot(a: Any, b: Any, out: Any = None) -> Any:

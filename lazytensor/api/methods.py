@@ -5,6 +5,7 @@ from __future__ import annotations
 import opcode
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from math import prod
 from types import GenericAlias
 from typing import Any
@@ -18,7 +19,7 @@ from ..ir.node import Node
 from ..ir.operation import register
 from ..run.watching import active, mine
 from . import lazy
-from .build import NotArray, at_line, elementwise, handle, is_scalar_like, operand, record
+from .build import CAST, COPY, NotArray, at_line, elementwise, handle, is_scalar_like, operand, record
 from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, read, swallowed, tensor, wrap, wrap_all
 from .inplace import change, looked_at
 from .reductions import at_once
@@ -28,14 +29,6 @@ _ndarray = np.ndarray
 _getframe = sys._getframe
 
 
-def _cast(array: Any, out: Any) -> Any:
-    """The elements of `array` in `out`, whose dtype they take."""
-    np.copyto(out, array, casting="unsafe")
-    return out
-
-
-CAST = register("astype", "elementwise", _cast, label="cast", step="cast")
-COPY = register("copy", "elementwise", _cast, step="cast")
 _RESHAPE = register("reshape", "call", lambda array, shape, order: array.reshape(shape, order=order).copy("K"))
 _ROUND = register("round", "call", _ndarray.round, label="multiply")
 _FLATTEN = lazy.Rule(_ndarray.flatten, "flatten", "a", "moves", names=("a", "order"))
@@ -221,10 +214,9 @@ def conjugate(self: Any, *args: Any, **kwargs: Any) -> Any:
         return at_once(_ndarray.conjugate, self, args, kwargs)
     if self._value.dtype.kind != "c":
         return self
-    try:
+    with suppress(NotArray):
         return handle(elementwise(record_of(np.conjugate), (operand(self),), _getframe(1)))
-    except NotArray:
-        return at_once(_ndarray.conjugate, self, (), {})
+    return at_once(_ndarray.conjugate, self, (), {})
 
 
 def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:

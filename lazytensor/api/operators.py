@@ -24,12 +24,13 @@ from ..hot import native
 from ..ir.dtypes import NEGATIVE, NUMERIC, UfuncRecord, record_of
 from ..ir.layout import ELIDED_BYTES, Operand, elided
 from ..ir.node import AT_ONCE, Node, leaf, make, new, tick
-from ..ir.operation import Operation, register
+from ..ir.operation import register
 from ..run import floating, pins
 from ..run.floating import in_force, unchanged, watch
 from ..run.watching import PASS, active, eager, mine
 from . import lazy
 from .build import (
+    CAST,
     NUMBERS,
     NotArray,
     at_line,
@@ -82,8 +83,13 @@ def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
         kind = type(other)
     else:
         kind = other.dtype.num if other.dtype.char in NUMERIC and type(other) is Node else None
-    if kind is not None:
+    if kind is not None and not (type(other) is Node and _are_twins(own.dtype, other.dtype)):
         table.setdefault(own.dtype.num, {})[kind] = result
+
+
+def _are_twins(one: Any, other: Any) -> bool:
+    """Whether these are two C types of the same numbers, long and long long: which one a result has depends on more."""
+    return one.num != other.num and one.kind == other.kind and one.itemsize == other.itemsize
 
 
 def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -107,7 +113,7 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
             if b.__class__ is not Node or other._state is not None:
                 b = read(other)
             kind = b.dtype.num
-            if shape is not b.shape and shape != b.shape:
+            if (shape is not b.shape and shape != b.shape) or not b.dtype.isnative:
                 kind = None
             elif strides is not None or b.strides is not None:
                 kind = None
@@ -120,7 +126,7 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
         elif kind is int and not 0 <= other <= 127:
             kind = NEGATIVE if -128 <= other < 0 else None
         row = fast.get(a.dtype.num)
-        dtype = row.get(kind) if row is not None and shape else None
+        dtype = row.get(kind) if row is not None and shape and a.dtype.isnative else None
         if dtype is not None:
             capsule = in_force()
             if not (capsule is watch.capsule and _warnings.filters == watch.filters
@@ -164,7 +170,7 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
     def method(self: Any, up: int = 1) -> Any:
         a = self._value
         if a.__class__ is Node and self._state is None and a.strides is None and a.shape:
-            dtype = fast.get(a.dtype.num)
+            dtype = fast.get(a.dtype.num) if a.dtype.isnative else None
             if dtype is not None:
                 capsule = in_force()
                 n = new(Node)
@@ -196,12 +202,17 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
                 return t
         try:
             a = operand(self)
-            n = elementwise(record_, (a,), _getframe(up))
+            into = None
+            if _may_show(a):
+                into = _overwritten(record_.ufunc, (getrefcount(self),), _unnamed.operand, (self, a))
+            n = elementwise(record_, (a,), _getframe(up), like=_LIKE_ITSELF if into is None else into.strides)
         except NotArray:
+            a = None
+        if a is None:  # outside the handler: NumPy's errors have no context
             return on_real(fn, self)
         if type(a) is Node and not record_.foreign and a.dtype.char in NUMERIC and record_.resolve((a.dtype,)).lazy:
             fast[a.dtype.num] = n.dtype
-        return handle(n)
+        return handle(_as_overwritten(n, into, _getframe(up)))
 
     method.__name__ = method.__qualname__ = f"__{name}__"
     return method if native is None else native.Unary(op, fast, method)
@@ -211,44 +222,64 @@ def _general(record_: UfuncRecord, fn: Callable[[Any, Any], Any], left: Any, rig
     """Any operands; `fn` is the operator, applied to real ones where nothing else will do."""
     try:
         a, b = operand(left), operand(right)
-        like = _LIKE_ITSELF
-        if (type(a) is Node and type(b) is Node and (a.strides is not None or b.strides is not None)
-                and type(fn) is not np.ufunc):
-            like = _elided_layout(record_.ufunc, a, b, getrefcount(left), getrefcount(right))
-        node = elementwise(record_, (a, b), frame, like=like, lazy=record_.ufunc is np.power and is_count(a, b))
+        into = None
+        if type(fn) is not np.ufunc and (_may_show(a) or _may_show(b)):
+            counts = getrefcount(left), getrefcount(right)
+            into = _overwritten(record_.ufunc, counts, _unnamed.pair, (left, a), (right, b))
+        node = elementwise(record_, (a, b), frame, like=_LIKE_ITSELF if into is None else into.strides,
+                           lazy=record_.ufunc is np.power and is_count(a, b))
     except NotArray:
+        node = None
+    if node is None:
         return on_real(fn, left, right)
     _learn(record_, a, b, node.dtype)
-    return handle(node)
+    return handle(_as_overwritten(node, into, frame))
 
 
 class _References:
-    """The reference counts by which `_general` knows an operand that has no name: NumPy writes into such."""
+    """The reference counts by which an operator knows an operand that has no name, which NumPy writes into: those that
+    `_general` sees of its two, that of a unary operator's operand and that of a power's base."""
 
-    __slots__ = ("left", "right", "seen")
-    left: int
-    right: int
-    seen: list[tuple[int, int]] | None
+    __slots__ = ("pair", "operand", "base", "seen")
+    pair: tuple[int, ...]
+    operand: tuple[int, ...]
+    base: tuple[int, ...]
+    seen: list[tuple[int, ...]] | None
 
 
 _unnamed = _References()
-_unnamed.left = _unnamed.right = 0
+_unnamed.pair = _unnamed.operand = _unnamed.base = (0, 0)
 _unnamed.seen = None
 
 
-def _elided_layout(ufunc: Any, a: Node, b: Node, left: int, right: int) -> Any:
-    """The layout of the large unnamed temporary that NumPy would write the result into, if there is one."""
+def _may_show(x: Any) -> bool:
+    """Whether a result written into this operand may have another layout or dtype than a new array."""
+    return type(x) is Node and (x.strides is not None or not x.dtype.isnative or x.dtype.char in "qQ")
+
+
+def _overwritten(ufunc: Any, counts: tuple[int, ...], unnamed: tuple[int, ...], *operands: Any) -> Operand | None:
+    """The large unnamed temporary that NumPy would write the result into, if there is one. `operands` are the values
+    and what nodes hold for them."""
     if _unnamed.seen is not None:
-        _unnamed.seen.append((left, right))
-    if max(a.nbytes, b.nbytes) < ELIDED_BYTES:
-        return _LIKE_ITSELF
-    found = elided(ufunc.__name__, Operand(a.shape, a.strides, a.dtype, _is_temporary(a, left <= _unnamed.left)),
-                   Operand(b.shape, b.strides, b.dtype, _is_temporary(b, right <= _unnamed.right)))
-    return _LIKE_ITSELF if found is None else found.strides
+        _unnamed.seen.append(counts)
+    if max([x.nbytes for _, x in operands if type(x) is Node]) < ELIDED_BYTES:
+        return None
+    return elided(ufunc.__name__, *[_as_operand(value, x, count <= least)
+                                    for (value, x), count, least in zip(operands, counts, unnamed, strict=False)])
 
 
-def _is_temporary(node: Node, unnamed: bool) -> bool:
-    return unnamed and node.op is not Operation.VIEW
+def _as_operand(value: Any, x: Any, unnamed: bool) -> Operand:
+    if type(x) is not Node:
+        return Operand((), None, np.asarray(x).dtype, generic=isinstance(x, _generic))
+    own = type(value) is Tensor and value._value.__class__ is Node and value._state is None
+    return Operand(x.shape, x.strides, x.dtype, unnamed and own, issubclass(type(value), Scalar))
+
+
+def _as_overwritten(node: Node, into: Operand | None, frame: Any) -> Node:
+    """The result in the dtype of the temporary that it is written into: of another byte order, or another C type."""
+    if into is None or (into.dtype == node.dtype and into.dtype.char == node.dtype.char):
+        return node
+    return record(CAST, (node,), (), node.shape, into.dtype, into.strides, frame)
 
 
 def _measure_unnamed() -> None:
@@ -259,7 +290,9 @@ def _measure_unnamed() -> None:
                            in_force(), 1))
     _unnamed.seen = []
     pending((8, 16)) + pending(None)
-    (_unnamed.left, _unnamed.right), = _unnamed.seen
+    -pending((8, 16))
+    pending((8, 16)) ** 2
+    _unnamed.pair, _unnamed.operand, _unnamed.base = _unnamed.seen
     _unnamed.seen = None
 
 
@@ -440,17 +473,21 @@ def power(left: Any, right: Any) -> Any:
     try:
         a, b = operand(left), operand(right)
         if not _KNOWN_POWERS or not (resolved(record_of(np.power), (a, b)).lazy or is_count(a, b)):
-            return on_real(operator.pow, left, right)
+            raise NotArray
         record_ = _fast_power(a, b) or record_of(np.power)
-        inputs = (a,) if record_.ufunc is not np.power else (a, b)
-        node = elementwise(record_, inputs, users_frame(), lazy=is_count(a, b))
+        inputs: tuple[Any, ...] = (a, b)
+        into, frame = None, users_frame()
+        if record_.ufunc is not np.power:
+            inputs = (a,)
+            if _may_show(a):
+                into = _overwritten(record_.ufunc, (getrefcount(left),), _unnamed.base, (left, a))
+        node = elementwise(record_, inputs, frame, like=_LIKE_ITSELF if into is None else into.strides,
+                           lazy=is_count(a, b))
         if len(inputs) == 2:
             _learn(record_, a, b, node.dtype)
-        elif a.dtype.char in NUMERIC and record_.resolve((a.dtype,)).lazy:
-            record_.fast[a.dtype.num] = node.dtype
-        return handle(node)
     except NotArray:
-        return on_real(operator.pow, left, right)
+        node = None
+    return on_real(operator.pow, left, right) if node is None else handle(_as_overwritten(node, into, frame))
 
 
 def is_count(a: Any, b: Any) -> bool:
@@ -466,9 +503,10 @@ def power_in_place(self: Any, other: Any) -> Any:
         if not _KNOWN_POWERS:
             raise NotArray
         write_ufunc(special or record_of(np.power), self, (self,) if special else (self, other), users_frame())
+        return self
     except NotArray:
-        return in_place_on_real(operator.ipow, self, other)
-    return self
+        pass
+    return in_place_on_real(operator.ipow, self, other)
 
 
 def _fast_power(a: Any, b: Any) -> UfuncRecord | None:
@@ -547,9 +585,10 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
                     _learn(record_, a, b, resolved(record_, (a, b)).outputs[0])
         try:
             write_ufunc(record_, self, (self, other), _getframe(1))
+            return self
         except NotArray:
-            return in_place_on_real(fn, self, other)
-        return self
+            pass
+        return in_place_on_real(fn, self, other)
 
     method.__name__ = method.__qualname__ = f"__i{name}__"
     return method if native is None else native.InPlace(op, fast, method)
@@ -559,18 +598,25 @@ def _power_method(swapped: bool) -> Callable[..., Any]:
     def method(self: Any, other: Any, modulus: Any = None) -> Any:
         if modulus is not None:
             return NotImplemented
+        kind = type(other)
+        if not swapped and (kind is int or kind is float) and (quick := _QUICK_POWERS.get((kind, other))) is not None:
+            v = self._value if type(self) is Tensor else None
+            if v.__class__ is Node and v.shape and v.dtype.kind in "fc" and not _may_show(v):
+                return quick(self, 2)
         return power(other, self) if swapped else power(self, other)
 
     method.__name__ = method.__qualname__ = "__rpow__" if swapped else "__pow__"
-    if native is None:
+    if native is None or not _KNOWN_POWERS:
         return method
     record_ = record_of(np.power)
     if swapped:
         return native.Reflected(record_.op, record_.reflected, method)
-    special = [record_of(ufunc) for ufunc in _SPECIAL_POWERS.values()]
-    return native.Power(record_.op, record_.fast, method,
-                        tuple([native.Unary(r.op, r.fast, method) for r in special]))
+    return native.Power(record_.op, record_.fast, method, tuple([_QUICK_POWERS[e] for e in _SPECIAL_POWERS]))
 
+
+_QUICK_POWERS: dict[Any, Callable[..., Any]] = {
+    exponent: unary_method(f.__name__, f, f) for exponent, f in _SPECIAL_POWERS.items() if _KNOWN_POWERS}
+"""The methods that do what a power with a special exponent does, by the exponent and its type."""
 
 _DIVMOD = lazy.Rule(divmod, "scalar divmod", "x1 x2", names=("x1", "x2"))
 

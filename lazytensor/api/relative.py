@@ -15,10 +15,12 @@ class _Memory:
     __slots__ = ("__array_interface__", "base")
 
     def __init__(self, array: Any, offset: int, shape: Any, strides: Any, dtype: Any) -> None:
-        address, read_only = array.__array_interface__["data"]
+        interface = array.__array_interface__
+        address, read_only = interface["data"]
         self.base = array
-        self.__array_interface__ = {"version": 3, "shape": shape, "strides": strides,
-                                    "typestr": f"|V{dtype.itemsize}", "data": (address + offset, read_only)}
+        # Memory of objects has one dtype only, the array's own.
+        kind = interface if dtype.hasobject else {"version": 3, "typestr": f"|V{dtype.itemsize}"}
+        self.__array_interface__ = {**kind, "shape": shape, "strides": strides, "data": (address + offset, read_only)}
 
 
 def relative_view(array: Any, offset: int, shape: Any, strides: Any, dtype: Any) -> Any:
@@ -28,9 +30,10 @@ def relative_view(array: Any, offset: int, shape: Any, strides: Any, dtype: Any)
     array([[1., 2.],
            [3., 4.]])
     """
-    if array.flags.c_contiguous and array.size and dtype.itemsize:
+    if array.flags.c_contiguous and array.size and dtype.itemsize and not dtype.hasobject:
         try:
             return _ndarray(shape, dtype, array.reshape(-1).view(np.uint8), offset, strides)
         except (TypeError, ValueError):
             pass  # beyond the array, as `as_strided` allows
-    return np.asarray(_Memory(array, offset, shape, strides, dtype)).view(dtype)
+    view = np.asarray(_Memory(array, offset, shape, strides, dtype))
+    return view if dtype.hasobject else view.view(dtype)

@@ -121,21 +121,23 @@ class Lengths:
 
 @lru_cache(8192)
 def pattern(shape: tuple[int, ...], strides: tuple[int, ...] | None, itemsize: int) -> Any:
-    """The structure of a layout without its sizes: per axis from the innermost, whether it is dense, has a gap,
-    overlaps or repeats, and its direction. None for C order; False if it cannot be imitated."""
+    """The structure of a layout without its sizes: per axis from the innermost, whether it is dense, has a gap, is
+    tight (begins before the gap of the axis inside ends), overlaps or repeats, and its direction. None for C order;
+    False if it cannot be imitated."""
     if strides is None or not shape:
         return None
     found = []
-    running, previous = itemsize, 0
+    running, previous, extent = itemsize, 0, itemsize
     for axis in sorted(range(len(shape) - 1, -1, -1), key=lambda i: abs(strides[i])):
         step = abs(strides[axis])
         if itemsize == 0 or step % itemsize:
             return False
         relation = ("repeats" if step == 0 else "dense" if step == running else "gap" if step > running else
-                    "same" if step == previous else "overlaps")
+                    "same" if step == previous else "tight" if step >= extent else "overlaps")
         found.append((axis, relation, strides[axis] < 0))
         if shape[axis] > 1 or step > running:
             running = max(running, step * shape[axis])
+        extent += step * max(0, shape[axis] - 1)
         previous = step
     return tuple(found)
 
@@ -149,7 +151,7 @@ def sample(shape: tuple[int, ...], dtype: np.dtype[Any], laid: Any, fill: Any, s
     running, previous, offset, size = dtype.itemsize, 0, 0, dtype.itemsize
     for axis, relation, backwards in laid:
         step = {"repeats": 0, "dense": running, "gap": running + dtype.itemsize, "same": previous,
-                "overlaps": max(previous, dtype.itemsize)}[relation]
+                "tight": size, "overlaps": previous + dtype.itemsize}[relation]
         reach = step * max(0, shape[axis] - 1)
         size += reach
         if backwards:

@@ -35,10 +35,10 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
     if any(type(x) is Tensor for x in args):
         own: list[Any] = [x if type(x) is Tensor else asanyarray(x) for x in args]
         try:
-            shape = np.broadcast_shapes(*[x.shape for x in own])
-        except ValueError:  # NumPy's message names the arguments
-            return _broadcast_arrays(*args, subok=subok)
-        if all(type(x) is Tensor and not x._value.dtype.hasobject for x in own):
+            shape: Any = np.broadcast_shapes(*[x.shape for x in own])
+        except ValueError:
+            shape = None  # NumPy's message names the arguments
+        if shape is not None and all(type(x) is Tensor and not x._value.dtype.hasobject for x in own):
             return tuple([_broadcast(x, shape) for x in own])
     return _broadcast_arrays(*args, subok=subok)
 

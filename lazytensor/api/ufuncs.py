@@ -60,9 +60,9 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
             write_ufunc(record_of(ufunc), out, args, frame, where, **options)
             return out
         if out is not None or where is not True or not any(_is_ours(x) for x in args):
-            return _on_real(ufunc, args, out, where, options)
+            raise NotArray
         if all(is_scalar_like(x) for x in args) and not any(is_pending(x) for x in args):
-            return _on_real(ufunc, args, out, where, options)
+            raise NotArray
         attrs = tuple(sorted(options.items())) if options else None
         if attrs and "dtype" in options:
             attrs = tuple((k, np.dtype(v) if k == "dtype" else v) for k, v in attrs)
@@ -71,7 +71,8 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
         return handle(elementwise(record_of(ufunc), inputs, frame, attrs, options,
                                   lazy=ufunc is np.power and is_count(*inputs)))
     except NotArray:
-        return _on_real(ufunc, args, out, where, options)
+        pass  # outside the handler: NumPy's errors have no context
+    return _on_real(ufunc, args, out, where, options)
 
 
 def _as_a_call(ufunc: Any, args: tuple[Any, ...], out: Any, options: dict[str, Any], frame: Any) -> Any:

@@ -235,7 +235,10 @@ static PyObject *c_ordered_shape(PyObject *a, PyObject *b) {
     return NULL;
 }
 
+/* What a table has for a dtype; nothing for those of another byte order: a result may take it from a temporary. */
 static PyObject *by_number(PyObject *table, PyObject *dtype) {
+    if (!PyArray_ISNBO(((PyArray_Descr *)dtype)->byteorder))
+        return NULL;
     PyObject *number = PyLong_FromLong(((PyArray_Descr *)dtype)->type_num);
     PyObject *found = number == NULL ? NULL : PyDict_GetItemWithError(table, number);
     Py_XDECREF(number);
@@ -415,30 +418,29 @@ static PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left)
     return result;
 }
 
-/* The method by which NumPy computes a power with that exponent (operators._fast_power), borrowed: of square, reciprocal
- * and square root, which `fn` holds; NULL if there is none. */
-static Method *special_power(Method *method, PyObject *self, PyObject *exponent) {
-    PyObject *value = slot_or_none(self, T._value);
-    if (Py_TYPE(value) != node_type && Py_TYPE(value) != view_type)
-        return NULL;
-    PyObject *dtype = slot_or_none(value, Py_TYPE(value) == node_type ? N.dtype : V.dtype);
-    int number = ((PyArray_Descr *)dtype)->type_num, which = -1;
-    int floating = PyTypeNum_ISFLOAT(number) || PyTypeNum_ISCOMPLEX(number);
-    if (PyLong_CheckExact(exponent)) {
-        int overflow;
-        long n = PyLong_AsLongAndOverflow(exponent, &overflow);
-        which = n == 2 && (floating || PyTypeNum_ISINTEGER(number)) ? 0 : n == -1 && floating && !overflow ? 1 : -1;
-    } else if (PyFloat_CheckExact(exponent) && PyFloat_AS_DOUBLE(exponent) == 0.5 && floating)
-        which = 2;
-    return which < 0 ? NULL : (Method *)PyTuple_GET_ITEM(method->fn, which);
+/* Which of square, reciprocal and square root NumPy computes for a power of floats with that exponent
+ * (operators._fast_power); -1 for none. */
+static int special_power(PyObject *exponent) {
+    int overflow = 0;
+    if (PyFloat_CheckExact(exponent))
+        return PyFloat_AS_DOUBLE(exponent) == 0.5 ? 2 : -1;
+    long n = PyLong_CheckExact(exponent) ? PyLong_AsLongAndOverflow(exponent, &overflow) : 0;
+    return n == 2 ? 0 : n == -1 && !overflow ? 1 : -1;
 }
 
-/* ``self ** exponent``; NULL without an error where Python has to do it. */
+/* ``self ** exponent`` of floats, `fn` having the methods of those three; NULL without an error where Python has to do
+ * it. */
 static PyObject *quick_power(Method *method, PyObject *self, PyObject *exponent) {
-    if (Py_TYPE(self) != tensor_type)
+    PyObject *value = slot_or_none(self, T._value);
+    if (Py_TYPE(self) != tensor_type || (Py_TYPE(value) != node_type && Py_TYPE(value) != view_type))
         return NULL;
-    Method *special = special_power(method, self, exponent);
-    return special != NULL ? quick_unary(special, self, 0) : quick_binary(method, self, exponent, 0);
+    PyObject *dtype = slot_or_none(value, Py_TYPE(value) == node_type ? N.dtype : V.dtype);
+    int number = ((PyArray_Descr *)dtype)->type_num, special = special_power(exponent);
+    if (!PyTypeNum_ISFLOAT(number) && !PyTypeNum_ISCOMPLEX(number))
+        return NULL;
+    if (special >= 0)
+        return quick_unary((Method *)PyTuple_GET_ITEM(method->fn, special), self, 0);
+    return quick_binary(method, self, exponent, 0);
 }
 
 /* ---- any node --------------------------------------------------------------------------------------------------------- */

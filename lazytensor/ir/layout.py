@@ -19,6 +19,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeAlias
@@ -311,12 +312,11 @@ def view_or_copy(shape: Shape, strides: Strides, dtype: DType, newshape: Any, or
     >>> view_or_copy((2, 3), (8, 16), np.dtype("f8"), 6), view_or_copy((2, 3), None, np.dtype("f8"), 6).shape
     (None, (6,))
     """
-    try:
+    with suppress(ValueError):
         return _reshape(shadow(shape, strides, dtype), newshape, order)
-    except ValueError:
-        ordered = f_strides(shape, dtype.itemsize) if order in ("F", "f") else None
-        _reshape(shadow(shape, ordered, dtype), newshape, order)  # raises if it is not for the want of a view
-        return None
+    ordered = f_strides(shape, dtype.itemsize) if order in ("F", "f") else None
+    _reshape(shadow(shape, ordered, dtype), newshape, order)  # raises if it is not for the want of a view
+    return None
 
 
 def _reshape(array: Array, newshape: Any, order: Any) -> Array:

@@ -45,6 +45,7 @@ class _Engine:
         llvm.initialize_native_asmprinter()
         cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
         target = llvm.Target.from_default_triple()
+        self.features = frozenset(name for name, there in llvm.get_host_cpu_features().items() if there)
         self.machine = target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
         linker = target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
         self.jit = llvm.create_lljit_compiler(linker, suppress_errors=True)
@@ -139,6 +140,11 @@ def why_not() -> str | None:
         except RuntimeError as error:
             return str(error)
     return None
+
+
+def features() -> frozenset[str]:
+    """LLVM's names for what this CPU can do; empty where machine code cannot be made."""
+    return _engine.features if why_not() is None and _engine is not None else frozenset()
 
 
 def load(text: str, exports: Sequence[str], imports: Mapping[str, int] = {}) -> dict[str, int]:  # noqa: B006

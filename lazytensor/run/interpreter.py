@@ -187,7 +187,7 @@ def _spare_operand(node: Node) -> Any:
             continue
         buffer = operand.buffer
         if (operand.dtype is node.dtype and operand.shape == node.shape and operand.strides == node.strides
-                and type(buffer) is np.ndarray and buffer.nbytes >= pool.SMALL
+                and type(buffer) is np.ndarray and buffer.nbytes >= pool.SMALL and buffer.flags.writeable
                 and getrefcount(operand) <= _known.operand + 3 * (a is b)
                 and pool.sole(buffer, _known.buffer)):
             return buffer

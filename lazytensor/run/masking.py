@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..config import current
-from ..lower import native
+from ..lower import compress, native
 from . import pool
 
 LEAST = 1 << 11
@@ -192,6 +192,9 @@ def _moves(name: str, move: str, source: str, target: str) -> str:
     """The functions for all sizes, and what chooses among them: ``name(target, source, mask, n, count, size)``."""
     texts = []
     for size in _SIZES:
+        if compress.suits(size):
+            texts.append(compress.function(f"{name}{8 * size}", size, put=name == "put"))
+            continue
         text = _MOVES.replace("ITEMS", "".join(_item(move, k, "i") for k in range(8)))
         text = text.replace("LAST", _item(move, 100, "k").replace("OFFSET", "0"))
         text = text.replace("FROM", source.replace("%j", "%j0")).replace("TO", target.replace("%j", "%j0"))
@@ -212,33 +215,44 @@ def _moves(name: str, move: str, source: str, target: str) -> str:
 
 
 @cache
-def _functions() -> tuple[Any, Any, Any]:
-    """``pick(target, source, mask, n, count, size)``, ``put`` with the same arguments, ``count(mask, n)``."""
+def _functions() -> tuple[Any, Any, Any] | None:
+    """``pick(target, source, mask, n, count, size)``, ``put`` with the same arguments, ``count(mask, n)``; None where
+    no machine code can be made."""
+    if not native.available():
+        return None
     head = ("declare ptr @PyEval_SaveThread()\ndeclare void @PyEval_RestoreThread(ptr)\n"
             "declare ptr @PyLong_FromLong(i64)\ndeclare i64 @PyLong_AsLong(ptr)\n")
     texts = (_moves("pick", _PICK_ITEM, "%i", "%j"), _moves("put", _PUT_ITEM, "%j", "%i").replace(
         "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n", ""), _COUNT)
+    if any(map(compress.suits, _SIZES)):
+        head += compress.declarations()
     addresses = native.load(head + "".join(texts), ("pick", "put", "count"), {})
     pick, put, count = (native.builtin(name, addresses[name]) for name in ("pick", "put", "count"))
     return pick, put, count
 
 
-def _suits(array: Any, mask: Any) -> bool:
-    """Whether it can be done here; the mask says how many of the first axes it chooses from."""
+_C_ORDER, _ALIGNED, _WRITEABLE = 1, 256, 1024
+"""Bits of ``flags.num``."""
+
+
+def _functions_for(array: Any, mask: Any) -> Any:
+    """What does it, or None if it cannot be done here; the mask says how many of the first axes it chooses from."""
     if type(array) is not _ndarray or type(mask) is not _ndarray or mask.dtype is not _bool or mask.size < LEAST:
-        return False
-    laid = array.flags.c_contiguous and array.flags.aligned and mask.flags.c_contiguous
-    return bool(laid and mask.shape == array.shape[:mask.ndim] and not array.dtype.hasobject
-                and current.engine == "llvm" and native.available())
+        return None
+    if mask.shape != array.shape[:mask.ndim] or current.engine != "llvm" or array.dtype.hasobject:
+        return None
+    laid = array.flags.num & (_C_ORDER | _ALIGNED) == _C_ORDER | _ALIGNED and mask.flags.num & _C_ORDER
+    return _functions() if laid else None
 
 
 def picked(array: Any, mask: Any) -> Any:
     """``array[mask]``, or None."""
-    if not _suits(array, mask):
+    functions = _functions_for(array, mask)
+    if functions is None:
         return None
     rest = array.shape[mask.ndim:]
     size = prod(rest) * array.itemsize
-    pick, _, count = _functions()
+    pick, _, count = functions
     n = count(mask, mask.size)
     out = pool.empty((n, *rest), array.dtype)
     if n and size:
@@ -248,12 +262,13 @@ def picked(array: Any, mask: Any) -> Any:
 
 def put(array: Any, mask: Any, values: Any) -> bool:
     """``array[mask] = values``, for an array of as many values as the mask chooses; False if NumPy is to do it."""
-    if not _suits(array, mask) or type(values) is not _ndarray or values.dtype is not array.dtype or not (
-            values.flags.c_contiguous and values.flags.aligned and array.flags.writeable):
+    functions = _functions_for(array, mask)
+    if functions is None or type(values) is not _ndarray or values.dtype is not array.dtype or not (
+            values.flags.num & (_C_ORDER | _ALIGNED) == _C_ORDER | _ALIGNED and array.flags.num & _WRITEABLE):
         return False
     rest = array.shape[mask.ndim:]
     size = prod(rest) * array.itemsize
-    _, move, count = _functions()
+    _, move, count = functions
     if values.shape != (count(mask, mask.size), *rest) or np.may_share_memory(array, values) or np.may_share_memory(
             array, mask):
         return False

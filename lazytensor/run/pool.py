@@ -40,8 +40,10 @@ _FREE, _ONE_ARRAY = _probe()
 
 
 def _take(size: int) -> Any:
-    """A free block of that many bytes, or a new one."""
+    """A free block of at least that many bytes, or a new one. Sizes go up in steps of an eighth at most."""
     global _busy
+    step = 1 << size.bit_length() - 4
+    size = -(-size // step) * step
     with _lock:
         if _busy:  # asked from within: by a finalizer that the garbage collector called, or a signal's handler
             return _empty(size, _bytes)
@@ -54,11 +56,14 @@ def _take(size: int) -> Any:
 
 
 def _found(size: int) -> Any:
-    blocks = _blocks.get(size, ())
-    for i in range(len(blocks)):
-        if getrefcount(blocks[i]) == _FREE:
-            _counts["reused"] += 1
-            return blocks[i]
+    """A free block of that size, or of up to half as much again: what shrinks from one time to the next (what a mask
+    picks) is put where its forerunner was, in the cache."""
+    for near in (size, *sorted([s for s in _blocks if size < s <= size + size // 2])):
+        blocks = _blocks.get(near, ())
+        for i in range(len(blocks)):
+            if getrefcount(blocks[i]) == _FREE:
+                _counts["reused"] += 1
+                return blocks[i]
     return None
 
 
