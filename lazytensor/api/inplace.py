@@ -132,7 +132,7 @@ def _reads_through_view(x: Any, node: Node) -> bool:
 
 def _part_operation(ufunc: Any) -> Operation:
     """The operation that runs a ufunc into a view of its first operand."""
-    known = _parts.get(ufunc)
+    known = part_operations.get(ufunc)
     if known is None:
         def fn(view: Any, *values: Any) -> None:
             masked, keywords = values[-2:]
@@ -140,11 +140,13 @@ def _part_operation(ufunc: Any) -> Operation:
                 ufunc(*values[:-3], out=view, where=values[-3], **dict(keywords))
             else:
                 ufunc(*values[:-2], out=view, **dict(keywords))
-        known = _parts[ufunc] = register(f"{ufunc.__name__}_into_{len(_parts)}", "mutate", fn, label=ufunc.__name__)
+        known = part_operations[ufunc] = register(f"{ufunc.__name__}_into_{len(part_operations)}", "mutate", fn,
+                                                  label=ufunc.__name__)
     return known
 
 
-_parts: dict[Any, Operation] = {}
+part_operations: dict[Any, Operation] = {}
+"""For each ufunc the operation that runs it into a part of an array."""
 
 
 def _check_shapes(ufunc: Any, inputs: tuple[Any, ...], target: Tensor, options: dict[str, Any]) -> None:

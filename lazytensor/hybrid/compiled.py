@@ -118,7 +118,7 @@ class Compiled:
         self.generators: list[Any] = []
         self.calls = self.due = 1
         self.quick = self.as_nodes = False
-        self.kernels = 0
+        self.kernels = self.steps = 0
         self.abandoned = 0
         self.source = ""
         self.replay: Any = None
@@ -199,15 +199,14 @@ class Compiled:
         nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in roots.items()}
         self.as_nodes = is_large(tree)
         geometry = {name: (root._value.shape, root._value.dtype, root._value.strides)
-                    for name, root in {**self.given.roots, **self.captured.roots}.items()} if self.quick else None
+                    for name, root in {**self.given.roots, **self.captured.roots}.items()}
         kind: type[Writer] = Writer
         if self.as_nodes:
             kind = NodeWriter
-            geometry = None
             leaves = {name: node for name, (_, node) in nodes.items()} | {
                 name: f"{self.given.handles[id(s)]}._node" for name, s in self.given.scalars.items()}
-        writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry)
-        self.kernels = writer.kernels
+        writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry, self.quick and not self.as_nodes)
+        self.kernels, self.steps = writer.kernels, writer.steps
         self.source = self._text(writer, checks, True)
         text = self.source
         if fast.native is not None and self.given.fast:
@@ -227,7 +226,7 @@ class Compiled:
 
         def predict(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             """Compiled when it is first needed."""
-            other = kind(space, tree, leaves, nodes, False, self.capsule)
+            other = kind(space, tree, leaves, nodes, False, self.capsule, geometry)
             text = self._text(other, checks, False)
             scope["new_space_2"] = _space_maker(other)
             self.predict = self._executed(text, scope, space)

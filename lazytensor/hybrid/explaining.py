@@ -43,6 +43,8 @@ def _structure(one: Compiled) -> list[str]:
     lines.append(f"  guard: {_count(len(shown), 'check')}: {'; '.join(dict.fromkeys(shown))}")
     if one.kernels:
         lines.append(f"  {_count(one.kernels, 'kernel call')}, in one pass over memory each")
+    if one.steps:
+        lines.append(f"  {_count(one.steps, 'operation')} as steps on a tape, run by native code")
     if one.rolled:
         lines.append(f"  loops: {_count(one.rolled, 'line')} of the program saved")
     if one.memory:

@@ -34,6 +34,9 @@ class NodeWriter(Writer):
     """Writes operations as nodes; names stand for nodes, and are deleted after their last reader, so that the engine
     sees who needs which value."""
 
+    def _stretches(self, records: list[Record]) -> list[tuple[int, int]]:
+        return []
+
     def _constant(self, node: Any) -> str:
         return self.space.add(node, "c")
 

@@ -18,7 +18,7 @@ from ..api.methods import CAST, COPY
 from ..ir.layout import shadow
 from ..run import pool
 from ..run.interpreter import apply_view
-from . import fast, fusing
+from . import fast, fusing, stretches
 from .branches import Branch, names_read
 from .effects import Outcome, Spec
 from .guards import Check, Namespace
@@ -68,7 +68,7 @@ class Writer:
     def __init__(self, space: Namespace, tree: Branch, leaves: dict[str, str],
                  roots: dict[str, tuple[str, str]],
                  commits: bool, capsule: Any,
-                 geometry: dict[str, tuple[Any, Any, Any]] | None = None) -> None:
+                 geometry: dict[str, tuple[Any, Any, Any]], fuses: bool = False) -> None:
         self.space, self.commits, self.roots = space, commits, roots
         self.lines: list[str] = []
         self.temporaries: list[tuple[Any, Any, Any]] = []
@@ -81,9 +81,11 @@ class Writer:
             "UNSEEN", "AGAIN")
         self._indent = ""
         self._shapes: dict[str, tuple[Any, Any, Any]] = {}
-        self._leaves = geometry or {}
-        self.fuses = geometry is not None
-        self.kernels = 0
+        self._leaves = geometry
+        self._constants: dict[str, tuple[Any, Any, Any]] = {}
+        self.fuses = fuses
+        self.kernels = self.steps = 0
+        self.numbers: set[str] = set()
         self._live = _liveness(tree)
         self._escaping: set[str] = set()
         for branch in tree.lines():
@@ -116,17 +118,14 @@ class Writer:
                 raise TooDeep
             for name, node in branch.constants.items():
                 memory.text[name] = self._constant(node)
+                self._constants[name] = node.shape, node.dtype, node.strides
             after = self._live[id(branch)]
             position = 0
-            for part in fusing.chains(branch.records) if self.fuses else branch.records:
-                count = len(part.records) + (part.store is not None) if isinstance(part, fusing.Chain) else 1
-                if isinstance(part, fusing.Chain) and self._fused(
-                        part, after[position:position + count], memory, depth):
-                    position += count
-                    continue
-                for record in branch.records[position:position + count]:
-                    capsule = getattr(self, "_" + record.kind)(record, after[position], memory, depth, capsule)
-                    position += 1
+            for start, end in self._stretches(branch.records):
+                capsule = self._straight(branch.records[position:start], after[position:start], memory, depth, capsule)
+                memory, capsule = self._taped(branch.records[start:end], after[start:end], memory, depth, capsule)
+                position = end
+            capsule = self._straight(branch.records[position:], after[position:], memory, depth, capsule)
             if branch.end is not None:
                 self._end(branch.end, memory, depth)
                 return
@@ -142,6 +141,61 @@ class Writer:
             self._say(depth, f"if not ({self._is(seen, answer.how, first)}):")
             self._say(depth + 1, f"return {self.unseen}")
             branch = following
+
+    def _straight(self, records: list[Record], after: list[set[str]], memory: _Memory, depth: int, capsule: Any) -> Any:
+        """Writes records as calls and kernels; gives the error state that is in force then."""
+        position = 0
+        for part in fusing.chains(records) if self.fuses else records:
+            count = len(part.records) + (part.store is not None) if isinstance(part, fusing.Chain) else 1
+            if isinstance(part, fusing.Chain) and self._fused(part, after[position:position + count], memory, depth):
+                position += count
+                continue
+            for record in records[position:position + count]:
+                capsule = getattr(self, "_" + record.kind)(record, after[position], memory, depth, capsule)
+                position += 1
+        return capsule
+
+    def _stretches(self, records: list[Record]) -> list[tuple[int, int]]:
+        """Which records may be tapes."""
+        return stretches.stretches(records)
+
+    def _taped(self, records: list[Record], after: list[set[str]], memory: _Memory, depth: int,
+               capsule: Any) -> tuple[_Memory, Any]:
+        """Writes records as a tape, as many of them as can be."""
+        while len(records) >= stretches.LEAST:
+            undo = len(self.lines), len(self.temporaries), self._count, dict(self._shapes), set(self.numbers)
+            own = memory.copy()
+            stretch = stretches.Stretch(self, own, depth)
+            done = 0
+            try:
+                for record, dies in zip(records, after, strict=True):
+                    stretch.take(record, set(dies))
+                    done += 1
+                made, outputs = stretch.finished(records[0].errstate)
+            except (stretches.Unknown, ValueError) as error:
+                del self.lines[undo[0]:]
+                del self.temporaries[undo[1]:]
+                self._count, self._shapes, self.numbers = undo[2:]
+                if isinstance(error, ValueError):
+                    break
+                if done < stretches.LEAST:  # what is not known, and what is before it
+                    done += 1
+                    capsule = self._straight(records[:done], after[:done], memory, depth, capsule)
+                    records, after = records[done:], after[done:]
+                else:
+                    memory, capsule = self._taped(records[:done], after[:done], memory, depth, capsule)
+                    records, after = records[done:], after[done:]
+                continue
+            arguments = ", ".join([*stretch.arrays, *stretch.given])
+            call = f"{self.space.add(made, 'tape')}({arguments})"
+            self._say(depth, f"{', '.join(outputs)}, = {call}" if outputs else f"if {call} is None: raise Abandon")
+            self.steps += len(records)
+            return own, capsule
+        return memory, self._straight(records, after, memory, depth, capsule)
+
+    def geometry_of(self, name: str) -> Any:
+        """Shape, dtype and strides of a value, if they are known."""
+        return self._shapes.get(name) or self._leaves.get(name) or self._constants.get(name)
 
     def _constant(self, node: Any) -> str:
         return self.space.add(node.buffer, "c")
@@ -216,6 +270,9 @@ class Writer:
             return capsule
         operands = [self._value(x, memory) for x in record.operands]
         options = dict(record.attrs) if record.attrs else {}
+        if not record.shape and not options.get("out") and (
+                kind == "scalar" or op.name == "element" or isinstance(op.fn, np.ufunc)):
+            self.numbers.add(name)
         if kind == "elementwise" and (record.shape or record.attrs is not None):
             out = self._place(record, dies, memory, depth)
             self._say(depth, _elementwise_call(op, operands, out, options, self.space))
@@ -325,25 +382,35 @@ class Writer:
 
     def _target(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> str:
         """The memory that a write goes to: the old value's, if nobody else needs that, or a copy."""
-        old, name = record.operands[0], record.name
+        old = record.operands[0]
         assert old.name is not None
-        text = memory.text[old.name]
-        own = old.steps is None and old.name in dies and (
-            text.startswith("b") and name not in self._escaping or old.name in memory.fresh)
+        own = self._owns(record, dies, memory)
         if own:
-            target = text
+            target = memory.text[old.name]
         else:
             source = self._value(old, memory)
             target = self._place(record, set(), memory, depth, copies=True)
             self._say(depth, f"copyto({target}, {source})")
-        memory.text[name] = target
-        memory.held[name] = memory.held.get(old.name, target) if own else target
-        if own and old.name in memory.fresh:
-            memory.fresh.add(name)
-            memory.fresh.discard(old.name)
-        if own:
-            dies.discard(old.name)
+        self._written_to(record, dies, memory, target, own)
         return target
+
+    def _owns(self, record: Record, dies: set[str], memory: _Memory) -> bool:
+        """Whether the memory of a write's old value may be written to: nobody else needs it."""
+        old = record.operands[0]
+        assert old.name is not None
+        return old.steps is None and old.name in dies and (
+            memory.text[old.name].startswith("b") and record.name not in self._escaping or old.name in memory.fresh)
+
+    def _written_to(self, record: Record, dies: set[str], memory: _Memory, target: str, own: bool) -> None:
+        """Notes that a write's value is in that memory now."""
+        old, name = record.operands[0].name or "", record.name
+        memory.text[name] = target
+        memory.held[name] = memory.held.get(old, target) if own else target
+        if own and old in memory.fresh:
+            memory.fresh.add(name)
+            memory.fresh.discard(old)
+        if own:
+            dies.discard(old)
 
     def _is_part(self, record: Record, view: str, index: Any) -> bool:
         """Whether a store goes into a view of an array, from an array: it may then be written as `copyto`."""

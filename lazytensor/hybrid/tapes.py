@@ -1,0 +1,123 @@
+"""What a tape (`_tape.c`) is made of: the numbers of its operations, parts of arrays, and steps as words."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..ir.layout import c_strides
+from ..lower import loops
+from .nesting import Loop, Numbers, Step, parts
+
+tape: Any = None
+try:
+    from . import _tape as tape  # type: ignore[attr-defined, no-redef]
+except ImportError:  # it was not built: everything is written as calls
+    pass
+
+LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL = range(9)
+"""Operations, as in `_tape.c`,"""
+ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, ABSOLUTE, SQUARE_ROOT = range(7)
+"""and kinds of arithmetic."""
+SIZES = {"d": 8, "f": 4}
+
+
+class Unknown(Exception):
+    """A record that is no step of a tape."""
+
+
+class Place:
+    """A part of an array: its number, the offset of the first element, shape, strides in bytes."""
+
+    __slots__ = ("array", "offset", "shape", "strides", "char")
+
+    def __init__(self, array: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], char: str) -> None:
+        self.array, self.offset, self.shape, self.strides, self.char = array, offset, shape, strides, char
+
+    def part(self, index: Any) -> Place:
+        """What a basic index of whole numbers and slices leaves of it."""
+        offset, shape, strides = self.offset, [], []
+        given = index if type(index) is tuple else (index,)
+        if len(given) > len(self.shape):
+            raise Unknown
+        for k, (n, step) in enumerate(zip(self.shape, self.strides, strict=True)):
+            x = given[k] if k < len(given) else None
+            if type(x) is int:
+                offset += (x + n if x < 0 else x) * step
+            elif x is None and k >= len(given):
+                shape.append(n)
+                strides.append(step)
+            elif type(x) is slice:
+                start, stop, by = x.indices(n)
+                shape.append(len(range(start, stop, by)))
+                strides.append(step * by)
+                offset += start * step
+            else:
+                raise Unknown
+        return Place(self.array, offset, tuple(shape), tuple(strides), self.char)
+
+    @property
+    def row(self) -> Numbers:
+        """Offset, stride and length, if its elements in order lie evenly."""
+        shape, strides = self.shape, self.strides
+        if len(shape) == 1:
+            return self.offset, strides[0], shape[0]
+        if strides != c_strides(shape, SIZES[self.char]):
+            raise Unknown
+        return self.offset, SIZES[self.char], prod(shape)
+
+
+def words(steps: list[Step], around: tuple[Numbers, ...] = (), at: int = 0) -> list[int]:
+    """Steps as the words of a tape; `around` has, for each loop around them, what their numbers grow by."""
+    found: list[int] = []
+    position = depth = 0
+    depth = len(around)
+    for shape, numbers in steps:
+        own = tuple([growth[position:position + len(numbers)] for growth in around])
+        position += len(numbers)
+        mixed = [x for k, value in enumerate(numbers) for x in (value, *[growth[k] for growth in own])]
+        if type(shape) is not Loop:
+            found += [*shape, depth, *mixed]
+            continue
+        head = 7 + 1 + depth
+        begin = at + len(found) + head
+        inner = words(parts(shape, numbers[1:]), (*[growth[1:] for growth in own], shape.growth), begin)
+        end = begin + len(inner) + 7
+        found += [LOOP, 0, 8, 0, 0, end, depth, *mixed[:1 + depth], *inner, END, 0, 8, 0, 0, begin, depth]
+    return found
+
+
+def made(steps: list[Step], arrays: list[tuple[Any, ...]], start: Any, inputs: list[tuple[int, int]],
+         outputs: list[tuple[int, int]], mask: int) -> Any:
+    """A tape.
+
+    Parameters
+    ----------
+    arrays
+        For each the first byte and the one after the last, counted from its first element, its size in bytes, and
+        whether it is written.
+    start
+        What the slots hold at the beginning, 8 bytes each.
+    inputs, outputs
+        Slots and bytes of the numbers that it takes and gives.
+    mask
+        The floating-point flags with which it gives None.
+
+    Raises
+    ------
+    ValueError
+        If it leaves an array, or reads what it writes in another order.
+    """
+    loops_, keep = _products()
+    columns = list(zip(*arrays, strict=True)) or [()] * 4
+    packed = [np.array(x, np.int64).tobytes() for x in (words(steps), columns, inputs, outputs)]
+    return tape.Tape(packed[0], packed[1], start.tobytes(), packed[2], packed[3], mask, loops_, keep)
+
+
+def _products() -> tuple[tuple[int, ...], Any]:
+    """NumPy's loops for products of float32 and float64 vectors: their addresses, and what keeps them."""
+    found = [loops.strided_loop(np.matmul, (np.dtype(char),) * 3) for char in "fd"]
+    flat = [(0, 0, 0) if x is None or x.needs_gil else (x.loop, x.context, x.auxdata) for x in found]
+    return (*flat[0], *flat[1]), found
