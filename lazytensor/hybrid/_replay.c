@@ -322,9 +322,53 @@ static PyObject *made(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     return tensor;
 }
 
+/* ---- plain values ---- */
+
+/* Whether two values are one object, or whole numbers, slices or tuples that are equal, of the same types; -1 if that
+ * takes more to find out. */
+static int alike_values(PyObject *a, PyObject *b) {
+    if (a == b)
+        return 1;
+    if (Py_TYPE(a) != Py_TYPE(b))
+        return 0;
+    if (PyTuple_CheckExact(a)) {
+        Py_ssize_t n = PyTuple_GET_SIZE(a);
+        if (n != PyTuple_GET_SIZE(b))
+            return 0;
+        for (Py_ssize_t i = 0; i < n; i++) {
+            int found = alike_values(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i));
+            if (found != 1)
+                return found;
+        }
+        return 1;
+    }
+    if (PySlice_Check(a)) {
+        PySliceObject *x = (PySliceObject *)a, *y = (PySliceObject *)b;
+        int found = alike_values(x->start, y->start);
+        found = found == 1 ? alike_values(x->stop, y->stop) : found;
+        return found == 1 ? alike_values(x->step, y->step) : found;
+    }
+    if (PyLong_CheckExact(a))
+        return PyObject_RichCompareBool(a, b, Py_EQ);
+    return -1;
+}
+
+static PyObject *alike(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "alike(a, b)");
+        return NULL;
+    }
+    int found = alike_values(args[0], args[1]);
+    if (found < 0 && !PyErr_Occurred())
+        Py_RETURN_NONE;
+    return found < 0 ? NULL : PyBool_FromLong(found);
+}
+
 static PyMethodDef methods[] = {
     {"setup", setup, METH_VARARGS, "setup(Tensor, Node, leaf, tick): the classes and objects that this works on."},
     {"made", (PyCFunction)(void (*)(void))made, METH_FASTCALL, "made(buffer, shape, dtype, strides): a Tensor."},
+    {"alike", (PyCFunction)(void (*)(void))alike, METH_FASTCALL,
+     "alike(a, b): whether two plain values are the same; None if it cannot tell."},
     {NULL},
 };
 

@@ -22,7 +22,7 @@ from . import fast, fusing, stretches
 from .branches import Branch, names_read
 from .effects import Outcome, Spec
 from .guards import Check, Namespace
-from .rolling import roll
+from .rolling import Turns, roll
 from .running import abandoning
 from .tracing import Operand, Record
 
@@ -33,6 +33,10 @@ DEEPEST = 60
 
 class TooDeep(Exception):
     """More branches within each other than one function can hold."""
+
+
+_NUMBERS = "numbers"
+"""The key of their free names."""
 
 
 class _Memory:
@@ -84,7 +88,7 @@ class Writer:
         self._leaves = geometry
         self._constants: dict[str, tuple[Any, Any, Any]] = {}
         self.fuses = fuses
-        self.kernels = self.steps = 0
+        self.kernels = self.steps = self.looped = 0
         self.numbers: set[str] = set()
         self._live = _liveness(tree)
         self._escaping: set[str] = set()
@@ -92,9 +96,10 @@ class Writer:
             self._note_escapes(branch)
         memory = _Memory()
         memory.text = dict(leaves)
-        self._count = 0
+        self._count = self._named = 0
         self._branch(tree, memory, 1, capsule)
         self.lines, self.rolled = roll(self.lines)
+        self.rolled += self.looped
 
     # ---- what must be new at every call ----
 
@@ -121,11 +126,16 @@ class Writer:
                 self._constants[name] = node.shape, node.dtype, node.strides
             after = self._live[id(branch)]
             position = 0
+            self._turns = Turns(branch.cuts, branch.records)
             for start, end in self._stretches(branch.records):
+                self._turns.at = position
                 capsule = self._straight(branch.records[position:start], after[position:start], memory, depth, capsule)
                 memory, capsule = self._taped(branch.records[start:end], after[start:end], memory, depth, capsule)
                 position = end
+            self._turns.at = position
             capsule = self._straight(branch.records[position:], after[position:], memory, depth, capsule)
+            self._turns.note(len(branch.records) - position, self, memory, capsule)
+            self.looped += self._turns.close(self.lines)
             if branch.end is not None:
                 self._end(branch.end, memory, depth)
                 return
@@ -145,7 +155,10 @@ class Writer:
     def _straight(self, records: list[Record], after: list[set[str]], memory: _Memory, depth: int, capsule: Any) -> Any:
         """Writes records as calls and kernels; gives the error state that is in force then."""
         position = 0
-        for part in fusing.chains(records) if self.fuses else records:
+        turns = self._turns
+        for part in fusing.chains(records, turns.begins()) if self.fuses else records:
+            if turns.cuts:
+                turns.note(position, self, memory, capsule)
             count = len(part.records) + (part.store is not None) if isinstance(part, fusing.Chain) else 1
             if isinstance(part, fusing.Chain) and self._fused(part, after[position:position + count], memory, depth):
                 position += count
@@ -283,12 +296,22 @@ class Writer:
         else:
             if kind == "scalar":
                 operands = [self._scalar_text(x, text) for x, text in zip(record.operands, operands, strict=True)]
-            self._say(depth, f"{name} = {self._call_text(record, operands, options, memory, depth)}")
-            memory.text[name] = memory.held[name] = name
+            text = self._call_text(record, operands, options, memory, depth)
+            out = name if record.shape else self._number(memory)
+            self._say(depth, f"{out} = {text}")
+            memory.text[name] = memory.held[name] = out
             if record.shape:
                 memory.fresh.add(name)
         self._bury(dies, memory)
         return capsule
+
+    def _number(self, memory: _Memory) -> str:
+        """What a number is called; a loop's turns come to use the same names."""
+        free = memory.free.get(_NUMBERS)
+        if free:
+            return free.pop()
+        self._named += 1
+        return f"s{self._named}_"
 
     def _fused(self, chain: fusing.Chain, after: list[set[str]], memory: _Memory, depth: int) -> bool:
         """Writes a chain as one kernel, if it is one."""
@@ -411,6 +434,7 @@ class Writer:
             memory.fresh.discard(old)
         if own:
             dies.discard(old)
+            memory.text.pop(old, None)
 
     def _is_part(self, record: Record, view: str, index: Any) -> bool:
         """Whether a store goes into a view of an array, from an array: it may then be written as `copyto`."""
@@ -435,7 +459,7 @@ class Writer:
             return name
         taken = None if copies else self._written_over(record, dies, memory)
         if taken is not None:
-            memory.text[name] = memory.held[name] = memory.text[taken]
+            memory.text[name] = memory.held[name] = memory.text.pop(taken)
             dies.discard(taken)
             return memory.text[name]
         free = memory.free.get(_key(key))
@@ -463,6 +487,8 @@ class Writer:
             text = memory.text.pop(gone, "")
             if text.startswith("b") and gone in self._shapes:
                 memory.free.setdefault(_key(self._shapes[gone]), []).append(text)
+            elif text.startswith("s"):
+                memory.free.setdefault(_NUMBERS, []).append(text)
 
     def _state(self, record: Record, depth: int, capsule: Any) -> Any:
         if record.errstate is None or record.errstate is capsule:

@@ -202,12 +202,12 @@ class Stretch:
         text = self.memory.text.get(name, "")
         if text.startswith("c") and not (buffer := self.writer.space[text]).shape:
             return self._constant(buffer[()] if type(buffer) is np.ndarray else buffer, char)
-        known = self.given.get(name)
-        if known is None and name in self.writer.numbers and text == name:
+        known = self.given.get(text)
+        if known is None and name in self.writer.numbers:
             dtype = self.writer.geometry_of(name)[1]
             if dtype.char != char or not dtype.isnative:
                 raise Unknown
-            known = self.given[name] = self._slots, char
+            known = self.given[text] = self._slots, char
             self._slots += 1
         if known is None or known[1] != char:
             raise Unknown

@@ -1,0 +1,115 @@
+"""Traces without turns in the middle of their loops, which are compiled as quickly whatever the number of turns.
+
+The `Writer` shows, from where values lie before and after a turn, that the turns left out would have been written as
+those that are there, and writes them as one loop (`rolling.Turns`). Where it cannot, the whole trace is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .effects import Outcome, Spec
+from .repeating import Found
+from .tracing import Operand, Record
+
+KEPT = ((6, 2), (16, 12))
+"""Turns that are kept at least, so that the number of those left out is a multiple of the second: first try, second."""
+
+
+class Cut(NamedTuple):
+    """A loop in a shortened trace: its first record there, the records of a turn, turns kept and left out."""
+
+    start: int
+    period: int
+    kept: int
+    gone: int
+
+
+def shortened(records: list[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[
+        list[Record], list[Cut], Outcome] | None:
+    """The records without turns in the middle of the loops, where nothing refers to them; None if there are none.
+
+    A record's name has its number in the whole trace, ``r7``; names of turns that are gone stand for those of as many
+    turns before the loop's end.
+    """
+    keep, step = KEPT[attempt]
+    cuts: list[Cut] = []
+    gone: list[tuple[int, int, int]] = []  # for each cut: first and last record that are kept under their names, shift
+    parts: list[list[Record]] = []
+    at = shift = 0
+    for start, period, turns in loops:
+        kept = keep + (turns - keep) % step
+        if turns < 2 * kept + 2:
+            continue
+        cuts.append(Cut(start - shift, period, kept, turns - kept))
+        parts.append(records[at:start + kept * period])
+        at = start + turns * period
+        shift += (turns - kept) * period
+        gone.append((start, at, (turns - kept) * period))
+    if not cuts:
+        return None
+    parts.append(records[at:])
+    try:
+        short = list(parts[0])
+        for number, part in enumerate(parts[1:], 1):
+            rename = _renaming(gone[:number], [c.kept * c.period for c in cuts])
+            short += [_renamed(record, rename) for record in part]
+        return short, cuts, _renamed_end(end, _renaming(gone, [c.kept * c.period for c in cuts]))
+    except LookupError:
+        return None
+
+
+def _renaming(gone: list[tuple[int, int, int]], kept: list[int]) -> Callable[[str], str]:
+    """What later records call a value."""
+    def rename(name: str) -> str:
+        number, rest = name[1:], ""
+        if name[0] != "r":
+            return name
+        if not number.isdigit():
+            number, _, rest = number.partition("_")
+        i = int(number)
+        for (start, end, shift), length in zip(gone, kept, strict=False):
+            if start <= i < end:
+                if i - shift < start + length // 2:
+                    raise LookupError(name)  # a value of a turn in the middle is wanted
+                return f"r{i - shift}{'_' * bool(rest)}{rest}"
+        return name
+    return rename
+
+
+def _renamed(record: Record, rename: Callable[[str], str]) -> Record:
+    names = [x.name for x in record.operands if x.name is not None and rename(x.name) != x.name]
+    if not names and record.args is None:
+        return record
+    other = Record(record.kind, record.name, tuple([_renamed_value(x, rename) for x in record.operands]))
+    for slot in Record.__slots__[3:]:
+        setattr(other, slot, getattr(record, slot))
+    if record.args is not None:
+        other.args, other.kwargs = _renamed_value(record.args, rename), _renamed_value(record.kwargs, rename)
+    return other
+
+
+def _renamed_value(value: Any, rename: Callable[[str], str]) -> Any:
+    kind = type(value)
+    if kind is Operand:
+        return value if value.name is None else value._replace(name=rename(value.name))
+    if kind is list or kind is tuple:
+        return kind([_renamed_value(x, rename) for x in value])
+    if kind is dict:
+        return {k: _renamed_value(v, rename) for k, v in value.items()}
+    return value
+
+
+def _renamed_end(end: Outcome, rename: Callable[[str], str]) -> Outcome:
+    return Outcome(_renamed_spec(end.result, rename), {root: rename(name) for root, name in end.writes.items()})
+
+
+def _renamed_spec(spec: Spec, rename: Callable[[str], str]) -> Spec:
+    if spec.kind in ("array", "scalar"):
+        return spec._replace(name=rename(spec.name))
+    if spec.kind == "view":
+        return spec._replace(what=(_renamed_spec(spec.what[0], rename), *spec.what[1:]))
+    if spec.kind in ("sequence", "dict", "dataclass"):
+        return spec._replace(what=(*spec.what[:-1], [_renamed_spec(x, rename) for x in spec.what[-1]]))
+    return spec
