@@ -450,7 +450,7 @@ class Writer:
         key = record.shape, record.dtype, record.strides
         if name in self._escaping:
             shape, dtype, strides = key
-            if strides is None and prod(shape) * dtype.itemsize < pool.SMALL:
+            if strides is None and prod(shape) * dtype.itemsize < pool.LINED:
                 self._say(depth, f"{name} = ndarray({shape!r}, {self.space.add(dtype)})")
             else:
                 self._say(depth, f"{name} = empty({shape!r}, {self.space.add(dtype)}, {strides!r})")
