@@ -165,7 +165,7 @@ def _general_getitem(self: Any, index: Any) -> Any:
     v = self._value
     if _is_basic(index):
         if not _gives_array(index, v.shape):
-            if not v.shape and index == () and v.dtype.char in NUMERIC and is_pending(self):
+            if not v.shape and index == () and v.dtype.char in NUMERIC and v.dtype.isnative and is_pending(self):
                 own = self if v.__class__ is Node else self.copy()
                 return scalar(read(own))
             return wrap((export if v.dtype.names else peek)(self)[index])

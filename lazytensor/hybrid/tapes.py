@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from math import prod
 from typing import Any
 
@@ -12,10 +14,10 @@ from ..lower import loops
 from .nesting import Loop, Numbers, Step, parts
 
 tape: Any = None
-try:
-    from . import _tape as tape  # type: ignore[attr-defined, no-redef]
-except ImportError:  # it was not built: everything is written as calls
-    pass
+"""The extension; None where it was not built or ``LAZYTENSOR_HOT=0`` leaves it out: everything is written as calls."""
+if os.environ.get("LAZYTENSOR_HOT") != "0":
+    with suppress(ImportError):
+        from . import _tape as tape  # type: ignore[attr-defined, no-redef]
 
 LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL = range(9)
 """Operations, as in `_tape.c`,"""
