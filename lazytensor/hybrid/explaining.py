@@ -27,8 +27,9 @@ def _structure(one: Compiled) -> list[str]:
         return []
     records = [record for branch in tree.lines() for record in branch.records]
     kinds = [record.kind for record in records]
+    gone = sum(cut.gone * cut.period for branch in tree.lines() for cut in branch.cuts)
     lines = [f"  called {_count(one.calls, 'time')}, {_count(tree.ends, 'path')} through it, "
-             f"{_count(kinds.count('operation'), 'operation')}, {_count(kinds.count('call'), 'call')} of NumPy, "
+             f"{_count(kinds.count('operation') + gone, 'operation')}, {_count(kinds.count('call'), 'call')} of NumPy, "
              f"{_count(kinds.count('draw'), 'draw')}"]
     for branch in tree.lines():
         if branch.answer is not None:

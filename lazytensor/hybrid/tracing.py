@@ -31,6 +31,7 @@ from ..ir.node import Node, leaf, new, tick
 from ..ir.operation import Operation
 from ..run import floating
 from ..run.watching import PASS, active
+from .fast import native
 from .repeating import Repeats
 from .streams import same_state, states_of
 
@@ -103,6 +104,10 @@ class Record:
     def place(self) -> str:
         """The user's line."""
         return floating.place(self)
+
+
+if native is not None:
+    native.setup_records(Record, Operand, _VIEW, ELEMENT)
 
 
 class Result(NamedTuple):
@@ -190,8 +195,11 @@ class Trace:
                     stack += node.rest
                 node = node.a
         found.sort(key=_program_order)
-        for node in found:
-            self._operation(node)
+        if native is not None:
+            native.operations(self, found, slots, self.plain, self.records, self.dynamic, self.real)
+        else:
+            for node in found:
+                self._operation(node)
         if len(found) > 64:
             self.repeats.follow(self.records)
 
@@ -200,7 +208,8 @@ class Trace:
         return self.repeats.finish(self.records)
 
     def _operation(self, node: Node) -> None:
-        """Every store is written out, as on the hot paths of `api`: this is what a trace costs an operation."""
+        """Writes down an operation. (`operations` in `_replay.c` is its twin.) Every store is written out, as on the
+        hot paths of `api`: this is what a trace costs an operation."""
         a, b, errstate = node.a, node.b, node.errstate
         operands = ((self.operand(a), self.operand(b)) if b is not None else (self.operand(a),)) if (
             a is not None and not node.rest) else tuple([self.operand(x) for x in node.inputs])
