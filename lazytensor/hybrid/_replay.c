@@ -3,7 +3,7 @@
  * Its Python twin is the text that `source.guard_lines` writes, which is the reference, decides wherever this code says
  * no, and does all the work where the extension is not there. A guard is a table of steps, each of which loads an
  * object (an argument, an entry of a dict, an element of a list, the content of a cell, an attribute of a function) and
- * compares it: with the very object that it was, or with an array's geometry. `made` makes a Tensor of an array.
+ * compares it: with the very object that it was, or with an array's geometry; or asks that a dict still has no such entry. `made` makes a Tensor of an array.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -14,7 +14,7 @@
 #endif
 
 enum Load { ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE,
-            LOADS };
+            ABSENT, LOADS };
 
 typedef struct {
     int load;
@@ -142,6 +142,11 @@ static PyObject *guard_call(PyObject *self, PyObject *const *args, size_t nargsf
     Py_ssize_t given = 0;
     for (Py_ssize_t i = 0; i < guard->count; i++) {
         Step *step = &guard->steps[i];
+        if (step->load == ABSENT) {
+            if (PyDict_GetItemWithError(step->holder, step->key) != NULL || PyErr_Occurred())
+                goto no;
+            continue;
+        }
         PyObject *object = loaded(step, args[0]);
         if (object == NULL)
             goto no;
@@ -208,7 +213,7 @@ static void guard_dealloc(PyObject *self) {
 
 static int holder_fits(int load, PyObject *holder) {
     switch (load) {
-    case ENTRY:
+    case ENTRY: case ABSENT:
         return PyDict_Check(holder);
     case ELEMENT:
         return PyList_Check(holder);
