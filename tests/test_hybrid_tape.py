@@ -8,6 +8,15 @@ import pytest
 import lazytensor as np
 from lazytensor.hybrid import nesting, stretches
 from tests.helpers import difference
+from tests.program_jit import unchecked
+
+
+@pytest.fixture(autouse=True)
+def compiled_alone():
+    """Without the comparisons by which a jitted function would find a difference itself, and do the right thing."""
+    with unchecked(False):
+        yield
+
 
 needs_extension = pytest.mark.skipif(stretches.tape is None, reason="the extension is not built")
 
@@ -163,6 +172,41 @@ def test_a_number_from_before_a_tape_and_one_that_it_gives():
 
     check(f, matrix(6, "f8").ravel())
     check(f, matrix(6, "f4").ravel())
+
+
+# ---- products of matrices --------------------------------------------------------------------------------------------
+
+PRODUCTS = {
+    "row": lambda x, y: x[:1] @ y, "column": lambda x, y: x @ y[:, :1], "vector": lambda x, y: x[0] @ y,
+    "on a vector": lambda x, y: x @ y[:, 0], "plain": lambda x, y: x @ y, "own transpose": lambda x, y: x @ x.T,
+    "transposes": lambda x, y: y.T @ x.T, "every other": lambda x, y: x[:, ::2] @ y[::2],
+    "thin": lambda x, y: x[:, :1] @ y[:1], "backwards": lambda x, y: x[::-1] @ y[:, ::-1],
+    "one": lambda x, y: x[:1] @ y[:, :1], "none": lambda x, y: x[:, :0] @ y[:0],
+    "stored": lambda x, y: x @ y * 1 @ y.T}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "c8", "i8"])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_are_numpy_s(name, dtype):
+    function = PRODUCTS[name]
+    f = np.jit(lambda x, y: function(x, y) * 1)
+    for m, k, n in ((1, 1, 1), (2, 3, 4), (5, 1, 3), (17, 33, 9), (64, 70, 66)):
+        data = real.random.default_rng(m)
+        x, y = (data.normal(size=shape).astype(dtype) for shape in ((m, k), (k, n)))
+        for _ in range(3):
+            assert difference(function(x, y) * 1, f(np.array(x), np.array(y))) is None
+
+
+@needs_extension
+def test_a_product_that_overflows_is_the_python_s():
+    f = np.jit(lambda x, y: x @ y * 1)
+    x = real.full((3, 3), 1e200)
+    assert "matmul" in f.source or f(np.array(x), np.array(x)) is not None
+    for _ in range(3):
+        with real.errstate(all="raise"), pytest.raises(FloatingPointError, match="matmul"):
+            x @ x
+        with real.errstate(all="raise"), pytest.raises(FloatingPointError, match="matmul"):
+            f(np.array(x), np.array(x))
 
 
 # ---- random loops ----------------------------------------------------------------------------------------------------

@@ -399,14 +399,104 @@ static PyTypeObject Tape_Type = {
     .tp_members = tape_members,
 };
 
+/* ---- a product of matrices, without the way to it ---- */
+
+typedef struct {
+    PyObject_HEAD
+    NumPy numpy;
+    npy_intp sizes[4], strides[9], bytes[3];
+    int mask;
+    PyObject *keep;
+    vectorcallfunc call;
+} Product;
+
+static PyObject *product_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Product *product = (Product *)self;
+    if (PyVectorcall_NARGS(nargsf) != 3 || names != NULL) {
+        PyErr_SetString(PyExc_TypeError, "a product takes two arrays and the one for the result");
+        return NULL;
+    }
+    char *data[3];
+    for (int i = 0; i < 3; i++) {
+        PyArrayObject *array = (PyArrayObject *)args[i];
+        if (!PyArray_CheckExact(args[i]) || PyArray_NBYTES(array) != product->bytes[i] || !PyArray_ISALIGNED(array) ||
+            (i == 2 && !PyArray_ISWRITEABLE(array)))
+            Py_RETURN_TRUE;
+        data[i] = PyArray_BYTES(array);
+    }
+    int raised;
+    Py_BEGIN_ALLOW_THREADS
+    feclearexcept(FE_ALL_EXCEPT);
+    product->numpy.loop(product->numpy.context, data, product->sizes, product->strides, product->numpy.auxdata);
+    raised = bits_of(fetestexcept(FE_ALL_EXCEPT)) & product->mask;
+    if (raised)
+        feclearexcept(FE_ALL_EXCEPT);
+    Py_END_ALLOW_THREADS
+    return PyBool_FromLong(raised);
+}
+
+static PyObject *product_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    unsigned long long loop[3];
+    long long n[3], s[6], bytes[3];
+    int mask;
+    PyObject *keep;
+    if (!PyArg_ParseTuple(args, "(KKK)(LLL)(LLLLLL)(LLL)iO", loop, loop + 1, loop + 2, n, n + 1, n + 2, s, s + 1, s + 2, s + 3,
+                          s + 4, s + 5, bytes, bytes + 1, bytes + 2, &mask, &keep))
+        return NULL;
+    if (loop[0] == 0 || n[0] < 0 || n[1] < 0 || n[2] < 0) {
+        PyErr_SetString(PyExc_ValueError, "not a product");
+        return NULL;
+    }
+    Product *product = (Product *)type->tp_alloc(type, 0);
+    if (product == NULL)
+        return NULL;
+    product->numpy = (NumPy){(Inner)(uintptr_t)loop[0], (void *)(uintptr_t)loop[1], (void *)(uintptr_t)loop[2]};
+    product->sizes[0] = 1;
+    for (int i = 0; i < 3; i++) {
+        product->sizes[i + 1] = (npy_intp)n[i];
+        product->bytes[i] = (npy_intp)bytes[i];
+    }
+    for (int i = 0; i < 6; i++)
+        product->strides[i + 3] = (npy_intp)s[i];
+    product->mask = mask;
+    product->keep = Py_NewRef(keep);
+    product->call = product_call;
+    return (PyObject *)product;
+}
+
+static void product_dealloc(PyObject *self) {
+    Py_XDECREF(((Product *)self)->keep);
+    Py_TYPE(self)->tp_free(self);
+}
+
+static PyMemberDef product_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Product, call), READONLY, NULL},
+    {NULL},
+};
+
+static PyTypeObject Product_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "lazytensor.hybrid._tape.Product",
+    .tp_doc = "Product(loop, sizes, strides, bytes, mask, keep): called with two arrays and one for the result, runs NumPy's "
+              "loop; True if a floating-point flag of the mask came up, or an array is not as it was.",
+    .tp_basicsize = sizeof(Product),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_vectorcall_offset = offsetof(Product, call),
+    .tp_call = PyVectorcall_Call,
+    .tp_new = product_new,
+    .tp_dealloc = product_dealloc,
+    .tp_members = product_members,
+};
+
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_tape", "See _tape.c.", -1, NULL};
 
 PyMODINIT_FUNC PyInit__tape(void) {
     PyObject *m;
     import_array();
-    if (PyType_Ready(&Tape_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
+    if (PyType_Ready(&Tape_Type) < 0 || PyType_Ready(&Product_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
         return NULL;
-    if (PyModule_AddObjectRef(m, "Tape", (PyObject *)&Tape_Type) < 0) {
+    if (PyModule_AddObjectRef(m, "Tape", (PyObject *)&Tape_Type) < 0 ||
+        PyModule_AddObjectRef(m, "Product", (PyObject *)&Product_Type) < 0) {
         Py_DECREF(m);
         return NULL;
     }

@@ -16,9 +16,9 @@ import numpy as np
 
 from ..api.methods import CAST, COPY
 from ..ir.layout import shadow
-from ..run import pool
+from ..run import floating, pool
 from ..run.interpreter import apply_view
-from . import fast, fusing, stretches
+from . import fast, fusing, stretches, tapes
 from .branches import Branch, names_read
 from .effects import Outcome, Spec
 from .guards import Check, Namespace
@@ -292,7 +292,12 @@ class Writer:
         elif kind == "call" and op.fn in (np.matmul, np.dot) and record.shape and record.strides is None and (
                 not options):
             out = self._place(record, set(), memory, depth)
-            self._say(depth, f"{self.space.add(op.fn)}({', '.join(operands)}, {out})")
+            shown = f"({', '.join(operands)}, {out})"
+            product = self._product(record) if op.fn is np.matmul else None
+            if product is None:
+                self._say(depth, f"{self.space.add(op.fn)}{shown}")
+            else:
+                self._say(depth, f"if {self.space.add(product, 'matmul')}{shown}: raise Abandon")
         else:
             if kind == "scalar":
                 operands = [self._scalar_text(x, text) for x, text in zip(record.operands, operands, strict=True)]
@@ -304,6 +309,11 @@ class Writer:
                 memory.fresh.add(name)
         self._bury(dies, memory)
         return capsule
+
+    def _product(self, record: Record) -> Any:
+        """A product of matrices as NumPy's own loop, if their geometry is known."""
+        a, b = [x.laid if x.steps else self.geometry_of(x.name or "") for x in record.operands]
+        return tapes.product(a, b, (record.shape, record.dtype, record.strides), floating.mask(record.errstate))
 
     def _number(self, memory: _Memory) -> str:
         """What a number is called; a loop's turns come to use the same names."""

@@ -123,3 +123,35 @@ def _products() -> tuple[tuple[int, ...], Any]:
     found = [loops.strided_loop(np.matmul, (np.dtype(char),) * 3) for char in "fd"]
     flat = [(0, 0, 0) if x is None or x.needs_gil else (x.loop, x.context, x.auxdata) for x in found]
     return (*flat[0], *flat[1]), found
+
+
+def product(a: Any, b: Any, out: Any, mask: int) -> Any:
+    """NumPy's loop for ``a @ b``, bound to the geometry (shape, dtype, strides) of these and of the result, without the
+    way to it; None if it is not for that. Called with the arrays, it gives True if it raised a flag of the mask.
+
+    The strides are those that NumPy's matmul gives its loop: 0 along an axis of length 1 or one that is not there.
+    """
+    if tape is None or None in (a, b, out):
+        return None
+    dtype = out[1]
+    if dtype.char not in SIZES or not dtype.isnative:
+        return None
+    if any(x[1] != dtype or len(x[0]) > 2 or 0 in x[0] for x in (a, b)):
+        return None
+    loop = loops.strided_loop(np.matmul, (dtype,) * 3)
+    if loop is None or loop.needs_gil or not out[0] or out[2] is not None or not a[0] or not b[0]:
+        return None
+    m, inner, n = a[0][0] if len(a[0]) == 2 else 1, a[0][-1], b[0][1] if len(b[0]) == 2 else 1
+    (am, an), (bn, bp) = _matrix(a, True), _matrix(b, False)
+    om, op = (n * dtype.itemsize if m > 1 else 0), (dtype.itemsize if n > 1 else 0)
+    sizes = [prod(x[0]) * dtype.itemsize for x in (a, b, out)]
+    return tape.Product((loop.loop, loop.context, loop.auxdata), (m, inner, n), (am, an, bn, bp, om, op), tuple(sizes),
+                        0 if loop.no_float_errors else mask, loop)
+
+
+def _matrix(geometry: Any, left: bool) -> tuple[int, int]:
+    """The strides of a matrix, or of a vector as a row (on the left) or a column."""
+    shape, dtype, strides = geometry
+    strides = c_strides(shape, dtype.itemsize) if strides is None else strides
+    found = [0 if n == 1 else s for n, s in zip(shape, strides, strict=True)]
+    return (found[0], found[1]) if len(found) == 2 else (0, found[0]) if left else (found[0], 0)
