@@ -7,7 +7,8 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import repeating
+from lazytensor.hybrid import compiled, repeating, shortening
+from lazytensor.hybrid.guards import same
 from tests.helpers import difference
 from tests.program_jit import unchecked
 
@@ -119,8 +120,8 @@ def check(function, steps, calls=6, dtype="f8"):
         different = difference(expected, found) or difference(plain, own)
         assert not different, f"call {call + 1}: {different}"
         if call == 3:
-            for compiled in f._compiled:
-                compiled.quicken()
+            for one in f._compiled:
+                one.quicken()
     return f
 
 
@@ -143,11 +144,10 @@ def test_compile_time_does_not_grow_with_the_turns(monkeypatch):
     for steps in (10, 2000):
         f = np.jit(jacobi)
         f(np.ones(30), np.ones(30), steps)
-        compiled = f._compiled[0]
         least = 1.0
         for _ in range(5):
             start = time.thread_time()
-            compiled._compile()
+            f._compiled[0]._compile()
             least = min(least, time.thread_time() - start)
         times.append(least)
     assert times[1] < 2 * times[0]
@@ -164,6 +164,26 @@ def test_a_second_way_through_makes_the_trace_whole():
         a, b = real.arange(5.0), real.ones(5) * k
         assert difference(f(a, b, 50), g(np.array(a), np.array(b), 50)) is None
     assert g.cache_info()["paths"] == 2
+
+
+def test_a_trace_that_is_kept_short_can_be_had_whole_again(monkeypatch):
+    seen = []
+
+    def compacted(records, loops):
+        seen.append((list(records), shortening.compacted(records, loops)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(compiled, "compacted", compacted)
+    for function in LOOPS:
+        np.jit(function)(np.ones(12), np.ones(12), 50)
+    assert any(len(compact) < len(records) / 5 for records, compact in seen)
+    for records, compact in seen:
+        again = shortening.expanded(compact)
+        assert len(again) == len(records)
+        for a, b in zip(again, records, strict=True):
+            assert all(same(getattr(a, slot), getattr(b, slot)) for slot in type(a).__slots__ if slot != "operands")
+            for x, y in zip(a.operands, b.operands, strict=True):
+                assert same(tuple(x), tuple(y))
 
 
 def random_loop(seed):
@@ -214,8 +234,8 @@ def tried(seed):
         if found:
             return f"call {call + 1}: {found}", False, text
         if call == 2 and seed % 2:
-            for compiled in f._compiled:
-                compiled.quicken()
+            for one in f._compiled:
+                one.quicken()
     return None, any(b.cuts for c in f._compiled for b in c.tree.lines()), text
 
 

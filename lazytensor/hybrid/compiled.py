@@ -21,10 +21,10 @@ from .nodes import NodeWriter, is_large
 from .rolling import Irregular
 from .running import abandoning
 from .scope import Item, Scope
-from .shortening import KEPT, shortened
+from .shortening import KEPT, compacted, expanded, shortened
 from .source import TooDeep, Writer, guard_lines
 from .streams import put_back, states_of
-from .tracing import Refusal, Trace
+from .tracing import Record, Refusal, Trace
 
 _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
@@ -138,8 +138,9 @@ class Compiled:
         """Takes in a trace; the reason if it does not fit those that were here before."""
         with self.lock:
             if self.tree is None:
-                self._whole = trace.records, dict(trace.constants), outcome, trace.loops()
-                self._shorten(0)
+                loops = trace.loops()
+                self._whole = compacted(trace.records, loops), dict(trace.constants), outcome, loops
+                self._shorten(0, trace.records)
             else:
                 self._shorten(len(KEPT))
                 refusal = join(self.tree, branch_of(trace.records, trace.constants, outcome))
@@ -153,11 +154,12 @@ class Compiled:
             self.due = self.calls + 1 if FIRST_CHECKS else NEVER
             return None
 
-    def _shorten(self, attempt: int) -> None:
+    def _shorten(self, attempt: int, records: list[Record] | None = None) -> None:
         """Makes the tree of the first trace, with that many turns of its loops, or whole."""
         if self._whole is None:
             return
-        records, constants, end, found = self._whole
+        compact, constants, end, found = self._whole
+        records = expanded(compact) if records is None else records
         for self._attempt in range(attempt, len(KEPT)):
             short = shortened(records, found, end, self._attempt) if found else None
             if short is not None:

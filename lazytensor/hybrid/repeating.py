@@ -92,7 +92,7 @@ class Repeats:
         if before < 0 or distance != period or i < self._wait or 3 * period > i + 1 or period > LONGEST:
             return
         first = i - 3 * period + 1
-        turn = [_model(records, k, period) for k in range(first + period, first + 2 * period)]
+        turn = [model(records, k, period) for k in range(first + period, first + 2 * period)]
         if None not in turn:
             self._start, self._period, self._turn = first, period, turn
             if self._matched(records, first + 2 * period, i + 1) > i:
@@ -100,7 +100,7 @@ class Repeats:
         self._period, self._wait = 0, i + period // 2
 
 
-def _model(records: list[Any], i: int, period: int) -> Any:
+def model(records: list[Any], i: int, period: int) -> Any:
     """A record, and for each of its operands how many records back it was written (0 for what is the same in every
     turn), if it does the same as the one a period before; else None."""
     a, b = records[i], records[i - period]

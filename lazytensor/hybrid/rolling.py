@@ -69,7 +69,7 @@ class Irregular(Exception):
 class Turns:
     """Shows that turns of a loop which are left out of the records would be written like those that are there.
 
-    Before each record of the loop it notes where every value lies, and which memory is free. What is written for a turn
+    Before each turn it notes where every value lies, and which memory is free. What is written for a turn
     follows from these and from the records alone; so if they are the same before a turn and after it, all later turns
     are written like this one. (Records are named by numbers, so names count from where the turn begins.)
     """
@@ -83,10 +83,11 @@ class Turns:
         return {cut.start + turn * cut.period - self.at for cut in self.cuts for turn in range(cut.kept + 1)}
 
     def note(self, position: int, writer: Any, memory: Any, capsule: Any) -> None:
-        """Notes the state before a record."""
+        """Notes the state before a record that begins a turn."""
         position += self.at
         for cut, seen in zip(self.cuts, self._seen, strict=True):
-            if cut.start <= position <= cut.start + cut.kept * cut.period:
+            turn, rest = divmod(position - cut.start, cut.period)
+            if 0 <= turn <= cut.kept and not rest:
                 first = int(self._records[cut.start].name[1:])
                 here = first + position - cut.start
 

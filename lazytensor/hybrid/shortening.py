@@ -10,15 +10,20 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .effects import Outcome, Spec
-from .repeating import Found
+from .repeating import Found, model
 from .tracing import Operand, Record
 
 KEPT = ((6, 2), (16, 12))
 """Turns that are kept at least, so that the number of those left out is a multiple of the second: first try, second."""
 
 
+LONGEST = 256
+"""Records of a turn among which its best beginning is looked for."""
+
+
 class Cut(NamedTuple):
-    """A loop in a shortened trace: its first record there, the records of a turn, turns kept and left out."""
+    """A loop in a shortened trace: where a turn begins there, the records of a turn, the turns from there on that are
+    whole, and those that are left out."""
 
     start: int
     period: int
@@ -37,13 +42,15 @@ def shortened(records: list[Record], loops: list[Found], end: Outcome, attempt: 
     cuts: list[Cut] = []
     gone: list[tuple[int, int, int]] = []  # for each cut: first and last record that are kept under their names, shift
     parts: list[list[Record]] = []
+    lengths: list[int] = []
     at = shift = 0
     for start, period, turns in loops:
         kept = keep + (turns - keep) % step
         if turns < 2 * kept + 2:
             continue
-        cuts.append(Cut(start - shift, period, kept, turns - kept))
+        cuts.append(Cut(start - shift + _seam(records, start, period), period, kept - 1, turns - kept))
         parts.append(records[at:start + kept * period])
+        lengths.append(kept * period)
         at = start + turns * period
         shift += (turns - kept) * period
         gone.append((start, at, (turns - kept) * period))
@@ -53,11 +60,58 @@ def shortened(records: list[Record], loops: list[Found], end: Outcome, attempt: 
     try:
         short = list(parts[0])
         for number, part in enumerate(parts[1:], 1):
-            rename = _renaming(gone[:number], [c.kept * c.period for c in cuts])
+            rename = _renaming(gone[:number], lengths)
             short += [_renamed(record, rename) for record in part]
-        return short, cuts, _renamed_end(end, _renaming(gone, [c.kept * c.period for c in cuts]))
+        return short, cuts, _renamed_end(end, _renaming(gone, lengths))
     except LookupError:
         return None
+
+
+def _seam(records: list[Record], start: int, period: int) -> int:
+    """Where in its records a turn had better begin: where the fewest values go over from one turn to the next."""
+    if period > LONGEST:
+        return 0
+    crossing: list[set[int]] = [set() for _ in range(period)]
+    for j in range(period):
+        for back, _ in model(records, start + period + j, period)[1]:
+            for b in range(j - back + 1, j + 1):
+                crossing[b % period].add(j - back - (b - b % period))
+    return min(range(period), key=lambda b: len(crossing[b]))
+
+
+def compacted(records: list[Record], loops: list[Found]) -> list[Any]:
+    """The records with loops as (period, turns, models of the second turn) after the first two of their turns, so that
+    a long trace does not have to be kept."""
+    found: list[Any] = []
+    at = 0
+    for start, period, turns in loops:
+        found += records[at:start + 2 * period]
+        found.append((period, turns, [model(records, i, period) for i in range(start + period, start + 2 * period)]))
+        at = start + turns * period
+    return found + records[at:]
+
+
+def expanded(compact: list[Any]) -> list[Record]:
+    """All the records again."""
+    found: list[Record] = []
+    for part in compact:
+        if type(part) is Record:
+            found.append(part)
+            continue
+        period, turns, models = part
+        begin = len(found)
+        for i in range(begin, begin + (turns - 2) * period):
+            record, references = models[(i - begin) % period]
+            found.append(_copy(record, f"r{i}", tuple([
+                x._replace(name=f"r{i - back}") if back else x for back, x in references])))
+    return found
+
+
+def _copy(record: Record, name: str, operands: tuple[Operand, ...]) -> Record:
+    other = Record(record.kind, name, operands)
+    for slot in Record.__slots__[3:]:
+        setattr(other, slot, getattr(record, slot))
+    return other
 
 
 def _renaming(gone: list[tuple[int, int, int]], kept: list[int]) -> Callable[[str], str]:
@@ -82,9 +136,7 @@ def _renamed(record: Record, rename: Callable[[str], str]) -> Record:
     names = [x.name for x in record.operands if x.name is not None and rename(x.name) != x.name]
     if not names and record.args is None:
         return record
-    other = Record(record.kind, record.name, tuple([_renamed_value(x, rename) for x in record.operands]))
-    for slot in Record.__slots__[3:]:
-        setattr(other, slot, getattr(record, slot))
+    other = _copy(record, record.name, tuple([_renamed_value(x, rename) for x in record.operands]))
     if record.args is not None:
         other.args, other.kwargs = _renamed_value(record.args, rename), _renamed_value(record.kwargs, rename)
     return other
