@@ -129,3 +129,27 @@ def _equal(a: Any, b: Any) -> bool:
     x, y = a.buffer, b.buffer
     return a is b or (x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes())
 
+
+def last_reads(tree: Branch) -> dict[int, list[set[str]]]:
+    """For each branch (by id) and record, the names that are read there for the last time."""
+    found: dict[int, list[set[str]]] = {}
+    needed: dict[int, set[str]] = {}
+    for branch in tree.lines():
+        live: set[str] = set()
+        for path in branch.paths.values():
+            live |= needed[id(path)]
+        if branch.answer is not None:
+            live |= set(names_read(branch.answer))
+        if branch.end is not None:
+            live |= set(branch.end.names())
+        dies: list[set[str]] = []
+        for record in reversed(branch.records):
+            reads = set(names_read(record))
+            last = reads - live
+            if record.name not in live:
+                last.add(record.name)
+            dies.append(last)
+            live |= reads
+        found[id(branch)] = dies[::-1]
+        needed[id(branch)] = live
+    return found

@@ -22,8 +22,9 @@ from .rolling import Irregular
 from .running import abandoning
 from .scope import Item, Scope
 from .shortening import KEPT, compacted, expanded, shortened
-from .source import TooDeep, Writer, guard_lines
+from .source import TooDeep, Writer
 from .streams import put_back, states_of
+from .text import guard_lines
 from .tracing import Record, Refusal, Trace
 
 _number = count(1).__next__

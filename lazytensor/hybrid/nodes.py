@@ -10,7 +10,8 @@ from typing import Any
 
 from .branches import Branch
 from .effects import Outcome, Spec
-from .source import Writer, _literal, _Memory
+from .source import Writer, _Memory
+from .text import literal
 from .tracing import Operand, Record
 
 LARGE = 1 << 20
@@ -82,7 +83,7 @@ class NodeWriter(Writer):
         if key not in memory.text:
             memory.text[key] = f"g{self._next()}"
             self._say(depth, f"{memory.text[key]} = {self.space.add(type(together))}()")
-        pairs = ", ".join(f"({k!r}, {memory.text[key] if k == 'together' else _literal(v, self.space)})"
+        pairs = ", ".join(f"({k!r}, {memory.text[key] if k == 'together' else literal(v, self.space)})"
                           for k, v in options.items())
         return f"({pairs},)"
 

@@ -8,22 +8,21 @@ used again after its last reader, by the last reader itself where NumPy's loops 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..api.methods import CAST, COPY
 from ..ir.layout import shadow
 from ..run import floating, pool
 from ..run.interpreter import apply_view
 from . import fast, fusing, stretches, tapes
-from .branches import Branch, names_read
+from .branches import Branch, last_reads
 from .effects import Outcome, Spec
-from .guards import Check, Namespace
+from .guards import Namespace
 from .rolling import Turns, roll
 from .running import abandoning
+from .text import elementwise_call, frozen, index_text, literal
 from .tracing import Operand, Record
 
 _getitem = operator.getitem
@@ -90,7 +89,7 @@ class Writer:
         self.fuses = fuses
         self.kernels = self.steps = self.looped = 0
         self.numbers: set[str] = set()
-        self._live = _liveness(tree)
+        self._live = last_reads(tree)
         self._escaping: set[str] = set()
         for branch in tree.lines():
             self._note_escapes(branch)
@@ -240,7 +239,7 @@ class Writer:
 
     def _view(self, text: str, steps: Any, memory: _Memory) -> str:
         """The name of a view, made once for each array; those of a workspace's arrays are made with them."""
-        key = (text, _frozen(steps))
+        key = (text, frozen(steps))
         known = memory.views.get(key)
         if known is not None:
             return known
@@ -263,7 +262,7 @@ class Writer:
     def _stepped(self, text: str, steps: Any) -> str:
         for fn, args in steps:
             if fn is _getitem:
-                text = f"{text}[{_index_text(args[0], self.space)}]"
+                text = f"{text}[{index_text(args[0], self.space)}]"
             else:
                 text = f"{self.space.add(fn)}({text}, *{self.space.add(args)})" if args else (
                     f"{self.space.add(fn)}({text})")
@@ -288,7 +287,7 @@ class Writer:
             self.numbers.add(name)
         if kind == "elementwise" and (record.shape or record.attrs is not None):
             out = self._place(record, dies, memory, depth)
-            self._say(depth, _elementwise_call(op, operands, out, options, self.space))
+            self._say(depth, elementwise_call(op, operands, out, options, self.space))
         elif kind == "call" and op.fn in (np.matmul, np.dot) and record.shape and record.strides is None and (
                 not options):
             out = self._place(record, set(), memory, depth)
@@ -376,7 +375,7 @@ class Writer:
                    depth: int) -> str:
         fn = record.op.fn
         if record.op.name == "element":
-            return f"{operands[0]}[{_index_text(options['index'], self.space)}]"
+            return f"{operands[0]}[{index_text(options['index'], self.space)}]"
         if "form" in options:
             self.runs = True
             self._say(depth, f"run.node = {self.space.add(record)}")
@@ -386,10 +385,10 @@ class Writer:
             if key not in memory.text:
                 memory.text[key] = f"g{self._next()}"
                 self._say(depth, f"{memory.text[key]} = {self.space.add(type(together))}()")
-            shown = [f"{k}={memory.text[key] if k == 'together' else _literal(v, self.space)}"
+            shown = [f"{k}={memory.text[key] if k == 'together' else literal(v, self.space)}"
                      for k, v in options.items()]
             return f"{self.space.add(fn)}({', '.join([*operands, *shown])})"
-        shown = [*operands, *(f"{k}={_literal(v, self.space)}" for k, v in options.items())]
+        shown = [*operands, *(f"{k}={literal(v, self.space)}" for k, v in options.items())]
         return f"{self.space.add(fn)}({', '.join(shown)})"
 
     def _mutate(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> None:
@@ -408,9 +407,9 @@ class Writer:
                 part = self._view(target, (*steps, (_getitem, (index,))), memory)
                 self._say(depth, f"copyto({part}, {values[0]}, 'unsafe')")
             else:
-                self._say(depth, f"{view}[{_index_text(index, self.space)}] = {values[0]}")
+                self._say(depth, f"{view}[{index_text(index, self.space)}] = {values[0]}")
         else:
-            shown = [view, *values, *(_literal(x, self.space) for x in extra)]
+            shown = [view, *values, *(literal(x, self.space) for x in extra)]
             self._say(depth, f"{self.space.add(fn)}({', '.join(shown)})")
 
     def _target(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> str:
@@ -538,9 +537,9 @@ class Writer:
             parts = ", ".join(self._argument(x, memory) for x in value)
             return f"[{parts}]" if kind is list else f"({parts}{',' * (len(value) == 1)})"
         if kind is dict:
-            return "{" + ", ".join(f"{_literal(k, self.space)}: {self._argument(v, memory)}"
+            return "{" + ", ".join(f"{literal(k, self.space)}: {self._argument(v, memory)}"
                                    for k, v in value.items()) + "}"
-        return _literal(value, self.space)
+        return literal(value, self.space)
 
     def _print(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
         self._indent = "    " * depth
@@ -586,7 +585,7 @@ class Writer:
         if spec.kind == "same":
             return spec.name
         if spec.kind == "constant":
-            return _literal(spec.what, self.space)
+            return literal(spec.what, self.space)
         known = self._memo.get(spec.identity)
         if known is not None:
             return known
@@ -625,7 +624,7 @@ class Writer:
             return (f"view_of({self._made(root, memory, given, depth)}, {space.add(steps)}, {writeable!r}, {locked!r})")
         parts = [self._made(x, memory, given, depth) for x in spec.what[-1]]
         if spec.kind == "dict":
-            return "{" + ", ".join(f"{_literal(k, space)}: {p}" for k, p in zip(
+            return "{" + ", ".join(f"{literal(k, space)}: {p}" for k, p in zip(
                 spec.what[0], parts, strict=True)) + "}"
         if spec.kind == "dataclass":
             kind, names, _ = spec.what
@@ -637,81 +636,6 @@ class Writer:
         return plain if kind is tuple else f"{space.add(kind)}._make({plain})"
 
 
-def _liveness(tree: Branch) -> dict[int, list[set[str]]]:
-    """For each branch (by id) and record, the names that are read there for the last time."""
-    found: dict[int, list[set[str]]] = {}
-    needed: dict[int, set[str]] = {}
-    for branch in tree.lines():
-        live: set[str] = set()
-        for path in branch.paths.values():
-            live |= needed[id(path)]
-        if branch.answer is not None:
-            live |= set(names_read(branch.answer))
-        if branch.end is not None:
-            live |= set(branch.end.names())
-        dies: list[set[str]] = []
-        for record in reversed(branch.records):
-            reads = set(names_read(record))
-            last = reads - live
-            if record.name not in live:
-                last.add(record.name)
-            dies.append(last)
-            live |= reads
-        found[id(branch)] = dies[::-1]
-        needed[id(branch)] = live
-    return found
-
-
 def _key(key: tuple[Any, Any, Any]) -> Any:
     shape, dtype, strides = key
     return shape, dtype.str, dtype.char, strides
-
-
-def _frozen(steps: Any) -> Any:
-    """Steps as something that can be hashed; None if they hold what cannot."""
-    try:
-        hash(found := tuple([(fn, _hashable(args)) for fn, args in steps]))
-    except TypeError:
-        return None
-    return found
-
-
-def _hashable(value: Any) -> Any:
-    kind = type(value)
-    if kind is slice:
-        return slice, value.start, value.stop, value.step
-    return tuple([_hashable(x) for x in value]) if kind is tuple else (kind, value)
-
-
-def _literal(value: Any, space: Namespace) -> str:
-    """A plain value as source, anything else by name."""
-    if value is None or value is True or value is False or type(value) is int or type(value) is str:
-        return repr(value)
-    return space.add(value)
-
-
-def _index_text(index: Any, space: Namespace) -> str:
-    """An index as source."""
-    if type(index) is tuple:
-        return ", ".join(_index_text(x, space) for x in index) + ("," if len(index) == 1 else "") if index else "()"
-    if type(index) is int:
-        return repr(index)
-    return space.add(index)
-
-
-def _elementwise_call(op: Any, operands: list[str], out: str, options: dict[str, Any], space: Namespace) -> str:
-    if op is CAST or op is COPY:
-        return f"copyto({out}, {operands[0]}, 'unsafe')"
-    shown = ", ".join(operands)
-    if isinstance(op.fn, np.ufunc):
-        if not options:  # of these two, NumPy wants the output by name
-            return f"{space.add(op.fn)}({shown}, {'out=' if op.fn in (np.maximum, np.minimum) else ''}{out})"
-    given = "".join(f", {k}={_literal(v, space)}" for k, v in options.items())
-    return f"{space.add(op.fn)}({shown}, out={out}{given})"
-
-
-def guard_lines(checks: list[Check]) -> Iterator[str]:
-    """A guard as the beginning of a function that gives MISS where it does not hold."""
-    for check in checks:
-        yield f"        if not ({check.text}): return MISS" if check.message else f"        {check.text}"
-
