@@ -46,6 +46,20 @@ def two_back(a, b, steps):
     return x, y, z
 
 
+def five_back(a, b, steps):
+    h = [a, b, a + b, a - b, a * b]
+    for _ in range(steps):
+        h = [*h[1:], (h[0] + h[4]) * 0.4 - h[1]]
+    return h[-1], h[-4]
+
+
+def nine_back(a, b, steps):
+    h = [a * i + b for i in range(9)]
+    for _ in range(steps):
+        h = [*h[1:], h[0] * 0.4 + h[-1]]
+    return h[-1] + h[-5]
+
+
 def kept_from_the_middle(a, b, steps):
     seen = []
     for _ in range(steps):
@@ -105,8 +119,8 @@ def compiled_alone():
         yield
 
 
-LOOPS = [jacobi, swapped, swapped_odd, carried, two_back, kept_from_the_middle, all_kept, one_after_the_other, nested,
-         decay, rows]  # fmt: skip
+LOOPS = [jacobi, swapped, swapped_odd, carried, two_back, five_back, nine_back, kept_from_the_middle, all_kept,
+         one_after_the_other, nested, decay, rows]  # fmt: skip
 
 
 def check(function, steps, calls=6, dtype="f8"):

@@ -117,9 +117,12 @@ class Turns:
 
 
 def _closed(cut: Cut, seen: dict[int, tuple[int, Any]], lines: list[str]) -> int:
+    """Makes a loop of the first turns after which all is as before, among those of the first half: what these compute
+    is read as it would be in the whole trace, for no value is read after more turns than that (`shortened`)."""
+    half = (cut.kept + 1) // 2
     for position in sorted(seen):
         begin, state = seen[position]
-        for turns in range(1, 13):
+        for turns in range(1, half + 1 - (position - cut.start) // cut.period):
             later = seen.get(position + turns * cut.period)
             if later is None:
                 break

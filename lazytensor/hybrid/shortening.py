@@ -42,15 +42,15 @@ def shortened(records: list[Record], loops: list[Found], end: Outcome, attempt: 
     cuts: list[Cut] = []
     gone: list[tuple[int, int, int]] = []  # for each cut: first and last record that are kept under their names, shift
     parts: list[list[Record]] = []
-    lengths: list[int] = []
+    late: list[int] = []
     at = shift = 0
     for start, period, turns in loops:
         kept = keep + (turns - keep) % step
-        if turns < 2 * kept + 2:
+        if turns < 2 * kept + 2 or _longest(records, start, period) > (kept // 2 - 1) * period:
             continue
         cuts.append(Cut(start - shift + _seam(records, start, period), period, kept - 1, turns - kept))
         parts.append(records[at:start + kept * period])
-        lengths.append(kept * period)
+        late.append(start + (kept // 2 + 1) * period)
         at = start + turns * period
         shift += (turns - kept) * period
         gone.append((start, at, (turns - kept) * period))
@@ -60,11 +60,16 @@ def shortened(records: list[Record], loops: list[Found], end: Outcome, attempt: 
     try:
         short = list(parts[0])
         for number, part in enumerate(parts[1:], 1):
-            rename = _renaming(gone[:number], lengths)
+            rename = _renaming(gone[:number], late)
             short += [_renamed(record, rename) for record in part]
-        return short, cuts, _renamed_end(end, _renaming(gone, lengths))
+        return short, cuts, _renamed_end(end, _renaming(gone, late))
     except LookupError:
         return None
+
+
+def _longest(records: list[Record], start: int, period: int) -> int:
+    """After how many records, at most, a value of a turn is read."""
+    return max((back for j in range(period) for back, _ in model(records, start + period + j, period)[1]), default=0)
 
 
 def _seam(records: list[Record], start: int, period: int) -> int:
@@ -114,7 +119,7 @@ def _copy(record: Record, name: str, operands: tuple[Operand, ...]) -> Record:
     return other
 
 
-def _renaming(gone: list[tuple[int, int, int]], kept: list[int]) -> Callable[[str], str]:
+def _renaming(gone: list[tuple[int, int, int]], late: list[int]) -> Callable[[str], str]:
     """What later records call a value."""
     def rename(name: str) -> str:
         number, rest = name[1:], ""
@@ -123,9 +128,9 @@ def _renaming(gone: list[tuple[int, int, int]], kept: list[int]) -> Callable[[st
         if not number.isdigit():
             number, _, rest = number.partition("_")
         i = int(number)
-        for (start, end, shift), length in zip(gone, kept, strict=False):
+        for (start, end, shift), least in zip(gone, late, strict=False):
             if start <= i < end:
-                if i - shift < start + length // 2:
+                if i - shift < least:
                     raise LookupError(name)  # a value of a turn in the middle is wanted
                 return f"r{i - shift}{'_' * bool(rest)}{rest}"
         return name
