@@ -17,6 +17,7 @@ from tests.helpers import difference
 from tests.program_core import HEADER, Program, Reference, World, compiled
 
 NAME = re.compile(r"[ars]\d+$")
+WORD = re.compile(r"[a-z]\d+")
 CALLS = 4
 CONDITIONS = ("({x} > {c}).any()", "{x}.sum() > {c}", "{x}.mean() < {c}", "({x} != {x}).any()",
               "{x}.size and {x}.max() > {c}",
@@ -40,9 +41,9 @@ class Function:
         return "\n".join(lines) + f"\n# {found}\n"
 
 
-def generate(seed, control=False, without=()):
+def generate(seed, control=False, without=(), dropped=()):
     """The function of a seed, or None where the program is too short or leaves what NumPy defines. `without` has the
-    numbers of steps that are left out."""
+    numbers of steps that are left out, `dropped` the names whose steps are."""
     program = programs.generate(seed, big=False)
     chance = random.Random(seed + 1)
     steps = [s for s in program.steps if "real." not in s.source and not s.source.startswith("del ")]
@@ -53,10 +54,11 @@ def generate(seed, control=False, without=()):
     admitted = min(_admitted(p) for p in other)
     if admitted <= cut:
         return None
-    names = [n for n in _names_after(other[0], cut) if not without or n[0] != "r"]
+    names = [n for n in _names_after(other[0], cut) if n not in dropped]
     if not names:
         return None
-    sources = ["pass" if i in without else s.source for i, s in enumerate(steps[cut:admitted])]
+    sources = ["pass" if i in without or not set(WORD.findall(s.source)).isdisjoint(dropped) else s.source
+               for i, s in enumerate(steps[cut:admitted])]
     body = _body(sources, names, chance if control else None)
     prelude = tuple(dataclasses.replace(p, steps=p.steps[:cut]) for p in other)
     return Function(seed, prelude, tuple(names), f"def f({', '.join(names)}):\n{body}")
@@ -127,9 +129,10 @@ def _openings(chance, known, number):
 
 def tamed(seed, module, control=False, attempts=12):
     """The function of a seed without the steps for which the module runs the Python of all of it."""
-    without = {-1}
+    without, function = set(), generate(seed, control)
+    dropped = set() if function is None else _unsuitable(function, module)
     for _ in range(attempts):
-        function = generate(seed, control, without)
+        function = generate(seed, control, without, dropped)
         if function is None:
             return None
         _, f = run(function, module)
@@ -139,6 +142,20 @@ def tamed(seed, module, control=False, attempts=12):
         lines = function.text.splitlines()[: int(place[1])]
         without.add(sum(line.strip() == "try:" for line in lines) - 1)
     return function
+
+
+def _unsuitable(function, module):
+    """The names of real arrays, of arrays that share memory with something outside, and of arrays of objects."""
+    world, found = World(module), set()
+    with programs.quiet():
+        for step in function.prelude[0].steps:
+            world.execute(step)
+    for name, value in world.live().items():
+        root = getattr(getattr(value, "_value", None), "root", value)
+        if isinstance(value, real.ndarray) and (type(value) is real.ndarray or root._state is not None
+                                                or value.dtype.hasobject):
+            found.add(name)
+    return found | {f"r{i}" for i in range(60)}
 
 
 HELPERS = '''

@@ -16,7 +16,7 @@ from lazytensor.ir import capture as capturing
 from lazytensor.ir.dtypes import record_of
 from lazytensor.ir.node import Node
 from lazytensor.lower import fused
-from lazytensor.run import claims
+from lazytensor.run import claims, pool
 
 from .helpers import module_under_test, plan_soon, same_bits
 
@@ -377,3 +377,21 @@ def test_the_library_without_the_extension():
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *WITHOUT], cwd=root,
                           env={**os.environ, "LAZYTENSOR_HOT": "0"}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_large_arrays_begin_at_a_cache_line():
+    for shape in ((4096,), (64, 64), (300, 500)):
+        array = pool.empty(shape, real.dtype("f8"))
+        assert array.ctypes.data % 64 == 0 and array.shape == shape and array.flags.writeable
+    array = hot.native.aligned((2, 3), real.dtype("i4"))
+    assert array.flags.owndata and array.base is None and array.flags.c_contiguous
+    array[...] = 7
+    array.resize((4000,), refcheck=False)
+    assert (array[:6] == 7).all() and (array[6:] == 0).all()
+    for bad in ((), ((2,),), ([2], real.dtype("i4")), ((2,), real.dtype("O")), ((2,), "i4")):
+        with pytest.raises(TypeError):
+            hot.native.aligned(*bad)
+    with pytest.raises(ValueError, match="negative"):
+        hot.native.aligned((-1,), real.dtype("i4"))
+    with pytest.raises(MemoryError):
+        hot.native.aligned((1 << 60,), real.dtype("u1"))

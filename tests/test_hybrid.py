@@ -362,3 +362,10 @@ def test_a_finalizer_or_another_thread_is_not_traced():
     f(np.ones(2))
     thread.join(10)
     assert found == [True] and f.cache_info()["compiled"] == 1
+
+
+def test_an_array_over_memory_of_others_is_named():
+    f = np.jit(lambda first, second: first + second)
+    real_one = real.ones(3)
+    assert (f(np.ones(3), np.asarray(real_one)) == 2).all()
+    assert "second shares its memory with something outside" in f.explain()

@@ -50,6 +50,9 @@ def test_it_says_no_where_python_says_no():
     assert guard((x, x), {}) is None and guard((), {}) is None and guard((x,), {"y": 1}) is None
 
     def changes():
+        globals()["len"] = lambda items: 7
+        yield
+        del globals()["len"]
         held.value = 3
         yield
         held.value = 2
@@ -76,6 +79,7 @@ def test_it_says_no_where_python_says_no():
 def test_a_row_that_is_none_is_refused():
     for row in ((99, 0, None, None, None, None, 0, -1), (fast.ARGUMENT, 5, None, None, None, None, 0, -1),
                 (fast.ENTRY, 0, [], "k", None, None, 0, -1), (fast.CELL, 0, 3, None, None, None, 0, -1),
+                (fast.ABSENT, 0, [], "k", None, None, 0, -1),
                 (fast.ELEMENT, -1, [], None, None, None, 0, -1), (fast.ARGUMENT, 0, None, None, None, (1,), 1, -1)):
         with pytest.raises(ValueError, match="not a step"):
             fast.native.Guard(1, [row])

@@ -340,3 +340,17 @@ def test_a_scalar_is_in_the_machines_byte_order(row, dtype):
         return eval(row, {"z": z, "x": x})
 
     check_same(program)
+
+
+@pytest.mark.parametrize("dtype", [">c8", ">f8", ">i4", "<f8"])
+def test_an_element_of_a_pending_array_without_axes_is_of_the_machines_byte_order(dtype):
+    np = module_under_test()
+
+    def f(a):
+        a *= a
+        return a[()]
+
+    expected = f(real.array(3, dtype))
+    for g in (f, np.jit(f)):
+        found = g(np.array(real.array(3, dtype)))
+        assert found.dtype == expected.dtype and found == expected and found.dtype.isnative

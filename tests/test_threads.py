@@ -16,6 +16,7 @@ import pytest
 import lazytensor
 from lazytensor import compile as pipeline
 from lazytensor.ir.dtypes import record_of
+from lazytensor.run import floating
 from tests.helpers import assert_same, counting_hook, module_under_test
 
 ROOT = str(pathlib.Path(lazytensor.__file__).parent.parent)
@@ -352,3 +353,14 @@ def test_threads_end_with_the_process():
         keeper = Last()
         threading.Thread(target=lambda: print(x.tolist())).start()
     """) == "[1.0, 2.0, 3.0, 4.0, 5.0]\n15.0\n"
+
+
+def test_an_error_state_that_another_thread_has_dropped_from_the_cache(monkeypatch):
+    class Forgetful(dict):
+        def __setitem__(self, key, value):
+            pass
+
+    expected = floating.mask(floating.in_force()), floating.running(floating.in_force())
+    monkeypatch.setattr(floating, "_states", Forgetful())
+    assert floating.mask(floating.in_force()) == expected[0]
+    assert floating.running(floating.in_force()) is not None

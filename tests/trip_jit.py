@@ -209,6 +209,35 @@ def bindings_rebound(np):
     return found
 
 
+def global_made_later(np):
+    """A global that is missing at first, and one that comes to hide a builtin function."""
+    names = globals()
+
+    @jitted(np)
+    def with_later(x):
+        try:
+            return x + LATER  # noqa: F821
+        except NameError:
+            return x * 1
+
+    @jitted(np)
+    def with_builtin(x):
+        return x * round(2.6)
+
+    found, x = [], np.arange(3.0)
+    try:
+        for i in range(9):
+            if i == 2:
+                names["LATER"] = 5.0
+            if i == 6:
+                names["round"] = lambda number: -number
+            found += [with_later(x), with_builtin(x)]
+    finally:
+        names.pop("LATER", None)
+        names.pop("round", None)
+    return found
+
+
 def helper_rebound(np):
     """A helper function that is replaced, by name and by its code."""
 

@@ -130,6 +130,9 @@ def getitem(self: Any, index: Any) -> Any:
     v = self._value
     kind = type(index)
     if active and mine() is not None:
+        if v.__class__ is Node and (
+                kind is slice or kind is tuple and _is_basic(index) and _gives_array(index, v.shape)):
+            return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], writing_of(self))
         return _watched_getitem(self, index)
     if v.__class__ is Node:
         buffer = v.buffer
@@ -156,13 +159,26 @@ def _picked_now(self: Any, mask: Any) -> Any:
 
 def _watched_getitem(self: Any, index: Any) -> Any:
     """The same under a watcher's eyes: an element stays pending, so that its value is not seen by the program."""
-    index = plain(index)
     v = self._value
-    if not _is_basic(index) or _gives_array(index, v.shape) or v.dtype.char not in NUMERIC or index == ():
-        return _general_getitem(self, index)
-    shadow(v.shape, v.strides, v.dtype)[(*(index if type(index) is tuple else (index,)), ...)]  # raises NumPy's error
+    if not _is_element(index, v.shape) or v.dtype.char not in NUMERIC:
+        index = plain(index)
+        if not _is_basic(index) or _gives_array(index, v.shape) or v.dtype.char not in NUMERIC or index == ():
+            return _general_getitem(self, index)
+        shadow(v.shape, v.strides, v.dtype)[(*(index if type(index) is tuple else (index,)), ...)]  # NumPy's error
     dtype = v.dtype if v.dtype.isnative else np.dtype(v.dtype.type)
     return scalar(record(ELEMENT, (operand(self),), (("index", index),), (), dtype, None, _getframe(2)))
+
+
+def _is_element(index: Any, shape: tuple[int, ...]) -> bool:
+    """Whether an index is Python's whole numbers, one for each axis and within it."""
+    if type(index) is int:
+        return len(shape) == 1 and -shape[0] <= index < shape[0]
+    if type(index) is not tuple or len(index) != len(shape) or not index:
+        return False
+    for part, n in zip(index, shape, strict=True):
+        if type(part) is not int or not -n <= part < n:
+            return False
+    return True
 
 
 def _gives_array(index: Any, shape: tuple[int, ...]) -> bool:

@@ -140,12 +140,12 @@ def _reads_through_view(x: Any, node: Node) -> bool:
 
 def _part_operation(ufunc: Any) -> Operation:
     """The operation that runs a ufunc into a view of its first operand."""
-    known = _parts.get(ufunc)
+    known = part_operations.get(ufunc)
     if known is not None:
         return known
     with _making:
-        if ufunc in _parts:  # another thread was quicker
-            return _parts[ufunc]
+        if ufunc in part_operations:  # another thread was quicker
+            return part_operations[ufunc]
 
         def fn(view: Any, *values: Any) -> None:
             masked, keywords = values[-2:]
@@ -153,11 +153,13 @@ def _part_operation(ufunc: Any) -> Operation:
                 ufunc(*values[:-3], out=view, where=values[-3], **dict(keywords))
             else:
                 ufunc(*values[:-2], out=view, **dict(keywords))
-        made = _parts[ufunc] = register(f"{ufunc.__name__}_into_{len(_parts)}", "mutate", fn, label=ufunc.__name__)
+        made = part_operations[ufunc] = register(
+            f"{ufunc.__name__}_into_{len(part_operations)}", "mutate", fn, label=ufunc.__name__)
         return made
 
 
-_parts: dict[Any, Operation] = {}
+part_operations: dict[Any, Operation] = {}
+"""For each ufunc the operation that runs it into a part of an array."""
 _making = threading.RLock()
 
 

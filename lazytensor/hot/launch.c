@@ -103,6 +103,8 @@ PyObject *new_result(PyObject *shape, PyObject *dtype, PyObject *strides) {
         size *= dims[i];
         plain = size < SMALL;
     }
+    if (plain && size >= LINED_FROM)
+        return aligned_array((PyArray_Descr *)dtype, (int)nd, dims);
     if (plain) {
         Py_INCREF(dtype);
         return PyArray_NewFromDescr(&PyArray_Type, (PyArray_Descr *)dtype, (int)nd, dims, NULL, NULL, 0, NULL);

@@ -269,6 +269,8 @@ static PyMethodDef methods[] = {
     {"run_program", (PyCFunction)(void (*)(void))hot_run_program, METH_FASTCALL,
      "run_program(program, graph): as run.table.run_program, of a program whose guards hold."},
     {"run_directly", hot_run_directly, METH_O, "run.interpreter.run_directly"},
+    {"aligned", (PyCFunction)(void (*)(void))hot_aligned, METH_FASTCALL,
+     "aligned(shape, dtype): an uninitialised array in C order whose memory begins at a cache line."},
     {"counts", hot_counts, METH_NOARGS, "Counts of what ran here: runs, those without a plan, hits, nodes, kernels."},
     {NULL}};
 

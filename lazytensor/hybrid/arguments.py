@@ -40,6 +40,7 @@ class Arguments:
         self.checks: list[Check] = []
         self.roots: dict[str, Any] = {}
         self.owners: dict[str, str] = {}
+        self.words: dict[str, str] = {}
         self.handles: dict[int, str] = {}
         self.scalars: dict[str, Any] = {}
         self.objects: list[tuple[Any, str]] = []
@@ -172,7 +173,7 @@ class Arguments:
             root, expression = t, f"t{i}"
             self._say(f"n{i} = v{i}")
         name = f"a{i}"
-        self.roots[name] = root
+        self.roots[name], self.words[name] = root, words
         self.owners[name] = expression
         self._names[id(root)] = name
         self.handles.setdefault(id(root), expression)

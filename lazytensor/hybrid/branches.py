@@ -6,10 +6,11 @@ the new answer must be the same, record by record, or the function's Python does
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .tracing import Operand, Record, Refusal, Trace
+from .shortening import Cut
+from .tracing import Operand, Record, Refusal
 
 MOST_PATHS = 64
 """Ways through one function that are compiled; what goes yet another way runs its Python."""
@@ -20,9 +21,10 @@ MOST_VALUES = 8
 
 
 class Branch:
-    """A straight line: `records`; then either the `answer` that leads on to one of `paths`, or the `end`."""
+    """A straight line: `records`; then either the `answer` that leads on to one of `paths`, or the `end`. `cuts` are
+    loops of the records that have more turns than are there."""
 
-    __slots__ = ("records", "constants", "answer", "paths", "end")
+    __slots__ = ("records", "constants", "answer", "paths", "end", "cuts")
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -30,6 +32,7 @@ class Branch:
         self.answer: Record | None = None
         self.paths: dict[Any, Branch] = {}
         self.end: Any = None
+        self.cuts: list[Cut] = []
 
     def lines(self) -> Iterator[Branch]:
         """This branch and all behind it, those behind first."""
@@ -66,18 +69,21 @@ def _names_within(value: Any) -> Iterator[str]:
         yield from _names_within(list(value.values()))
 
 
-def branch_of(trace: Trace, end: Any) -> Branch:
+def branch_of(records: list[Record], constants: dict[str, Any], end: Any, cuts: Iterable[Cut] = ()) -> Branch:
     """A trace as a tree of one path."""
     first = branch = Branch()
     given: set[str] = set()
+    starts = {cut.start: cut for cut in cuts}
 
     def use(names: Any) -> None:
         for name in names:
-            if name in trace.constants and name not in given:
+            if name in constants and name not in given:
                 given.add(name)
-                branch.constants[name] = trace.constants[name]
-    for record in trace.records:
+                branch.constants[name] = constants[name]
+    for number, record in enumerate(records):
         use(names_read(record))
+        if number in starts:
+            branch.cuts.append(starts[number]._replace(start=len(branch.records)))
         if record.kind == "answer":
             branch.answer = record
             branch.paths[record.outcome] = branch = Branch()
@@ -123,3 +129,27 @@ def _equal(a: Any, b: Any) -> bool:
     x, y = a.buffer, b.buffer
     return a is b or (x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes())
 
+
+def last_reads(tree: Branch) -> dict[int, list[set[str]]]:
+    """For each branch (by id) and record, the names that are read there for the last time."""
+    found: dict[int, list[set[str]]] = {}
+    needed: dict[int, set[str]] = {}
+    for branch in tree.lines():
+        live: set[str] = set()
+        for path in branch.paths.values():
+            live |= needed[id(path)]
+        if branch.answer is not None:
+            live |= set(names_read(branch.answer))
+        if branch.end is not None:
+            live |= set(branch.end.names())
+        dies: list[set[str]] = []
+        for record in reversed(branch.records):
+            reads = set(names_read(record))
+            last = reads - live
+            if record.name not in live:
+                last.add(record.name)
+            dies.append(last)
+            live |= reads
+        found[id(branch)] = dies[::-1]
+        needed[id(branch)] = live
+    return found

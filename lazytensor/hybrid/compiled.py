@@ -18,11 +18,14 @@ from .branches import Branch, branch_of, join, names_read
 from .effects import Outcome
 from .guards import Check, Namespace, why_not
 from .nodes import NodeWriter, is_large
+from .rolling import Irregular
 from .running import abandoning
 from .scope import Item, Scope
-from .source import TooDeep, Writer, guard_lines
+from .shortening import KEPT, compacted, expanded, shortened
+from .source import TooDeep, Writer
 from .streams import put_back, states_of
-from .tracing import Refusal, Trace
+from .text import guard_lines
+from .tracing import Record, Refusal, Trace
 
 _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
@@ -114,11 +117,13 @@ class Compiled:
     def __init__(self, name: str, given: Arguments, scope: Scope, captured: Captured, capsule: Any) -> None:
         self.name, self.given, self.scope, self.captured, self.capsule = name, given, scope, captured, capsule
         self.tree: Branch | None = None
+        self._whole: tuple[Any, ...] | None = None
+        self._attempt = 0
         self.refusal: Refusal | None = None
         self.generators: list[Any] = []
         self.calls = self.due = 1
         self.quick = self.as_nodes = False
-        self.kernels = 0
+        self.kernels = self.steps = 0
         self.abandoned = 0
         self.source = ""
         self.replay: Any = None
@@ -133,11 +138,13 @@ class Compiled:
     def add(self, trace: Trace, outcome: Outcome) -> Refusal | None:
         """Takes in a trace; the reason if it does not fit those that were here before."""
         with self.lock:
-            path = branch_of(trace, outcome)
             if self.tree is None:
-                self.tree = path
+                loops = trace.loops()
+                self._whole = compacted(trace.records, loops), dict(trace.constants), outcome, loops
+                self._shorten(0, trace.records)
             else:
-                refusal = join(self.tree, path)
+                self._shorten(len(KEPT))
+                refusal = join(self.tree, branch_of(trace.records, trace.constants, outcome))
                 if refusal is not None:
                     return refusal
             try:
@@ -147,6 +154,21 @@ class Compiled:
             self._base = self.calls - 1
             self.due = self.calls + 1 if FIRST_CHECKS else NEVER
             return None
+
+    def _shorten(self, attempt: int, records: list[Record] | None = None) -> None:
+        """Makes the tree of the first trace, with that many turns of its loops, or whole."""
+        if self._whole is None:
+            return
+        compact, constants, end, found = self._whole
+        records = expanded(compact) if records is None else records
+        for self._attempt in range(attempt, len(KEPT)):
+            short = shortened(records, found, end, self._attempt) if found else None
+            if short is not None:
+                self.tree = branch_of(short[0], constants, short[2], short[1])
+                if not is_large(self.tree):
+                    return
+        self.tree = branch_of(records, constants, end)
+        self._whole = None
 
     def quicken(self, on: bool = True) -> None:
         """Compiles once more, with kernels, what has proved to be called often."""
@@ -166,6 +188,13 @@ class Compiled:
     # ---- compilation ----
 
     def _compile(self) -> None:
+        while True:
+            try:
+                return self._compile_tree()
+            except Irregular:  # a loop of the short tree: once more, with more of its turns
+                self._shorten(self._attempt + 1)
+
+    def _compile_tree(self) -> None:
         tree, space = self.tree, Namespace()
         assert tree is not None
         used, draws = _used(tree)
@@ -199,15 +228,14 @@ class Compiled:
         nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in roots.items()}
         self.as_nodes = is_large(tree)
         geometry = {name: (root._value.shape, root._value.dtype, root._value.strides)
-                    for name, root in {**self.given.roots, **self.captured.roots}.items()} if self.quick else None
+                    for name, root in {**self.given.roots, **self.captured.roots}.items()}
         kind: type[Writer] = Writer
         if self.as_nodes:
             kind = NodeWriter
-            geometry = None
             leaves = {name: node for name, (_, node) in nodes.items()} | {
                 name: f"{self.given.handles[id(s)]}._node" for name, s in self.given.scalars.items()}
-        writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry)
-        self.kernels = writer.kernels
+        writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry, self.quick and not self.as_nodes)
+        self.kernels, self.steps = writer.kernels, writer.steps
         self.source = self._text(writer, checks, True)
         text = self.source
         if fast.native is not None and self.given.fast:
@@ -227,7 +255,12 @@ class Compiled:
 
         def predict(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             """Compiled when it is first needed."""
-            other = kind(space, tree, leaves, nodes, False, self.capsule)
+            try:
+                other = kind(space, tree, leaves, nodes, False, self.capsule, geometry)
+            except Irregular:
+                self._shorten(len(KEPT))
+                assert self.tree is not None
+                other = kind(space, self.tree, leaves, nodes, False, self.capsule, geometry)
             text = self._text(other, checks, False)
             scope["new_space_2"] = _space_maker(other)
             self.predict = self._executed(text, scope, space)

@@ -27,8 +27,9 @@ def _structure(one: Compiled) -> list[str]:
         return []
     records = [record for branch in tree.lines() for record in branch.records]
     kinds = [record.kind for record in records]
+    gone = sum(cut.gone * cut.period for branch in tree.lines() for cut in branch.cuts)
     lines = [f"  called {_count(one.calls, 'time')}, {_count(tree.ends, 'path')} through it, "
-             f"{_count(kinds.count('operation'), 'operation')}, {_count(kinds.count('call'), 'call')} of NumPy, "
+             f"{_count(kinds.count('operation') + gone, 'operation')}, {_count(kinds.count('call'), 'call')} of NumPy, "
              f"{_count(kinds.count('draw'), 'draw')}"]
     for branch in tree.lines():
         if branch.answer is not None:
@@ -43,6 +44,8 @@ def _structure(one: Compiled) -> list[str]:
     lines.append(f"  guard: {_count(len(shown), 'check')}: {'; '.join(dict.fromkeys(shown))}")
     if one.kernels:
         lines.append(f"  {_count(one.kernels, 'kernel call')}, in one pass over memory each")
+    if one.steps:
+        lines.append(f"  {_count(one.steps, 'operation')} as steps on a tape, run by native code")
     if one.rolled:
         lines.append(f"  loops: {_count(one.rolled, 'line')} of the program saved")
     if one.memory:

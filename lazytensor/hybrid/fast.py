@@ -21,7 +21,7 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
     except (ImportError, TypeError):
         native = None
 
-(ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE) = range(10)
+(ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE, ABSENT) = range(11)
 PART: Any = "part"
 _FORMS = {"H.cell_contents": CELL, "H.__code__": CODE, "H.__defaults__": DEFAULTS,
           "H.__kwdefaults__": KEYWORD_DEFAULTS}

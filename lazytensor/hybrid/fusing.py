@@ -8,6 +8,7 @@ flag that somebody is to be warned of leaves the call to Python, as NumPy's own 
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,8 +55,9 @@ def possible() -> bool:
     return current.engine == "llvm" and fused.available()
 
 
-def chains(records: list[Record]) -> list[Record | Chain]:
-    """The records of a straight line with chains in the places of those that may be kernels."""
+def chains(records: list[Record], apart: Container[int] = ()) -> list[Record | Chain]:
+    """The records of a straight line with chains in the places of those that may be kernels. No chain goes on at the
+    places `apart`, where turns of a loop begin."""
     found: list[Record | Chain] = []
     run: list[Record] = []
 
@@ -63,7 +65,9 @@ def chains(records: list[Record]) -> list[Record | Chain]:
         if run:
             found.append(Chain(tuple(run), store))
         run.clear()
-    for record in records:
+    for position, record in enumerate(records):
+        if position in apart:
+            close()
         if _is_store_of(record, run):
             close(record)
         elif not _is_map(record):

@@ -182,10 +182,11 @@ class Jitted:
         for handle in list(scope.tensors.values()):
             captured.add(handle, taken, scope.places.get(id(handle)))
         roots = {**given.roots, **captured.roots}
-        shared = [root for root in roots.values() if not _is_plain(root)]
+        shared = [name for name, root in roots.items() if not _is_plain(root)]
         if scope.refusal or shared:
-            self._refused(Refusal(scope.refusal or "it uses an array that shares its memory with something outside, "
-                                  "or is of objects", ""), known)
+            words = "" if not shared else given.words.get(shared[0]) or captured.words(shared[0])
+            why = f"{words} shares its memory with something outside, or is of objects"
+            self._refused(Refusal(scope.refusal or why, ""), known)
             return self.__wrapped__(*args, **kwargs)
         return self._watched(args, kwargs, known, given, scope, captured, roots)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from .branches import Branch
 from .effects import Outcome, Spec
-from .source import Writer, _literal, _Memory
+from .source import Writer, _Memory
+from .text import literal
 from .tracing import Operand, Record
 
 LARGE = 1 << 20
@@ -33,6 +34,9 @@ def _nbytes(record: Record) -> int:
 class NodeWriter(Writer):
     """Writes operations as nodes; names stand for nodes, and are deleted after their last reader, so that the engine
     sees who needs which value."""
+
+    def _stretches(self, records: list[Record]) -> list[tuple[int, int]]:
+        return []
 
     def _constant(self, node: Any) -> str:
         return self.space.add(node, "c")
@@ -79,7 +83,7 @@ class NodeWriter(Writer):
         if key not in memory.text:
             memory.text[key] = f"g{self._next()}"
             self._say(depth, f"{memory.text[key]} = {self.space.add(type(together))}()")
-        pairs = ", ".join(f"({k!r}, {memory.text[key] if k == 'together' else _literal(v, self.space)})"
+        pairs = ", ".join(f"({k!r}, {memory.text[key] if k == 'together' else literal(v, self.space)})"
                           for k, v in options.items())
         return f"({pairs},)"
 

@@ -6,6 +6,11 @@ else has to be shown. Temporaries are given out so that a loop's lines come to b
 
 from __future__ import annotations
 
+from typing import Any
+
+from .shortening import Cut
+from .tracing import Record
+
 LONGEST = 4096
 """Lines of a loop's body."""
 LEAST = 3
@@ -55,3 +60,76 @@ def _whole(body: list[str]) -> bool:
     """Whether lines are statements of one level with nothing that leaves the function."""
     indent = _indent(body[0])
     return all(_indent(line) == indent and not line.endswith(":") and "return " not in line for line in body)
+
+
+class Irregular(Exception):
+    """A loop whose turns are not written alike: those that were left out cannot be taken for granted."""
+
+
+class Turns:
+    """Shows that turns of a loop which are left out of the records would be written like those that are there.
+
+    Before each turn it notes where every value lies, and which memory is free. What is written for a turn
+    follows from these and from the records alone; so if they are the same before a turn and after it, all later turns
+    are written like this one. (Records are named by numbers, so names count from where the turn begins.)
+    """
+
+    def __init__(self, cuts: list[Cut], records: list[Record]) -> None:
+        self.cuts, self.at, self._records = cuts, 0, records
+        self._seen: list[dict[int, tuple[int, Any]]] = [{} for _ in cuts]
+
+    def begins(self) -> set[int]:
+        """Where turns begin, among the records from `at` on."""
+        return {cut.start + turn * cut.period - self.at for cut in self.cuts for turn in range(cut.kept + 1)}
+
+    def note(self, position: int, writer: Any, memory: Any, capsule: Any) -> None:
+        """Notes the state before a record that begins a turn."""
+        position += self.at
+        for cut, seen in zip(self.cuts, self._seen, strict=True):
+            turn, rest = divmod(position - cut.start, cut.period)
+            if 0 <= turn <= cut.kept and not rest:
+                first = int(self._records[cut.start].name[1:])
+                here = first + position - cut.start
+
+                def of(name: str, first: int = first, here: int = here) -> Any:
+                    number = name[1:]
+                    return here - int(number) if name[0] == "r" and number.isdigit() and int(number) >= first else name
+                if any(type(of(text)) is int for text in memory.text.values()):
+                    continue  # a turn would read by name what the turn before called so
+                where = frozenset([(of(name), text, memory.held.get(name), name in memory.fresh)
+                                   for name, text in memory.text.items()])
+                free = {key: tuple(names) for key, names in memory.free.items() if names}
+                made = len(memory.views), len(writer.temporaries), len(writer.prepared)
+                seen[position] = len(writer.lines), (where, free, made, capsule)
+
+    def close(self, lines: list[str]) -> int:
+        """Makes loops of the turns, in place; gives how many lines that saved.
+
+        Raises
+        ------
+        Irregular
+            If a loop's turns are not written alike.
+        """
+        saved = 0
+        for cut, seen in reversed(list(zip(self.cuts, self._seen, strict=True))):
+            saved += _closed(cut, seen, lines)
+        return saved
+
+
+def _closed(cut: Cut, seen: dict[int, tuple[int, Any]], lines: list[str]) -> int:
+    """Makes a loop of the first turns after which all is as before, among those of the first half: what these compute
+    is read as it would be in the whole trace, for no value is read after more turns than that (`shortened`)."""
+    half = (cut.kept + 1) // 2
+    for position in sorted(seen):
+        begin, state = seen[position]
+        for turns in range(1, half + 1 - (position - cut.start) // cut.period):
+            later = seen.get(position + turns * cut.period)
+            if later is None:
+                break
+            end, after = later
+            body = lines[begin:end]
+            if after == state and cut.gone % turns == 0 and body and _whole(body):
+                more = cut.gone // turns
+                lines[begin:end] = [f"{_indent(body[0])}for _ in range({more + 1}):", *[f"    {x}" for x in body]]
+                return more * len(body)
+    raise Irregular

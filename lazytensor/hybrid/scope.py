@@ -6,6 +6,7 @@ whose names occur in the code, elements of lists, tuples and dicts, and further 
 
 from __future__ import annotations
 
+import dis
 import functools
 import re
 import sys
@@ -83,6 +84,16 @@ def _names_in(code: types.CodeType) -> set[str]:
     return names
 
 
+@functools.lru_cache(1024)
+def _globals_of(code: types.CodeType) -> frozenset[str]:
+    """The names that a code object, and those within it, look up among globals and builtins."""
+    found = {x.argval for x in dis.get_instructions(code) if x.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= _globals_of(constant)
+    return frozenset(found)
+
+
 def is_users(module: Any) -> bool:
     """Whether a module's name is that of a program: neither of lazytensor's, NumPy's nor Python's own."""
     first = str(module or "__main__").partition(".")[0]
@@ -100,6 +111,7 @@ class Scope:
         self.tensors: dict[int, Any] = {}
         self.places: dict[int, Item] = {}
         self.absent: list[tuple[dict[str, Any], str, str]] = []
+        self.missing: dict[tuple[int, str], tuple[dict[str, Any], str]] = {}
         self.scalars: dict[int, Any] = {}
         self.generators: dict[int, Any] = {}
         self.objects: dict[int, Any] = {}
@@ -208,6 +220,8 @@ class Scope:
                 self._item("H[K]", names, name, names[name], f"global {name!r}")
             else:
                 self.absent.append((names, name, f"global {name!r}"))
+                if name in _globals_of(code):
+                    self.missing[id(names), name] = names, name
 
     def _container(self, value: Any, words: str) -> None:
         size = len(value)
@@ -276,6 +290,7 @@ class Scope:
         """Takes in what another call reached."""
         known = {(item.form, id(item.holder), str(item.key)) for item in self.items}
         self.items += [item for item in other.items if (item.form, id(item.holder), str(item.key)) not in known]
+        self.missing |= other.missing
         self.objects |= other.objects
 
     def changed(self) -> str:
@@ -293,6 +308,9 @@ class Scope:
                given: dict[int, str]) -> Iterator[Check]:
         """The lines that ask whether all is as it was; `covered` has the ids of holders that are new at every call, and
         `handles` the expressions of arrays that may be others of the same kind, by id; `given` those of arguments."""
+        for names, name in self.missing.values():
+            yield Check(f"{name!r} not in {space.add(names)}", f"there was no global {name!r}",
+                        fast.row(fast.ABSENT, 0, names, name))
         for item in self.items:
             if id(item.holder) in covered:
                 continue

@@ -8,22 +8,21 @@ used again after its last reader, by the last reader itself where NumPy's loops 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..api.methods import CAST, COPY
 from ..ir.layout import shadow
-from ..run import pool
+from ..run import floating, pool
 from ..run.interpreter import apply_view
-from . import fast, fusing
-from .branches import Branch, names_read
+from . import fast, fusing, stretches, tapes
+from .branches import Branch, last_reads
 from .effects import Outcome, Spec
-from .guards import Check, Namespace
-from .rolling import roll
+from .guards import Namespace
+from .rolling import Turns, roll
 from .running import abandoning
+from .text import elementwise_call, frozen, index_text, literal
 from .tracing import Operand, Record
 
 _getitem = operator.getitem
@@ -33,6 +32,10 @@ DEEPEST = 60
 
 class TooDeep(Exception):
     """More branches within each other than one function can hold."""
+
+
+_NUMBERS = "numbers"
+"""The key of their free names."""
 
 
 class _Memory:
@@ -68,7 +71,7 @@ class Writer:
     def __init__(self, space: Namespace, tree: Branch, leaves: dict[str, str],
                  roots: dict[str, tuple[str, str]],
                  commits: bool, capsule: Any,
-                 geometry: dict[str, tuple[Any, Any, Any]] | None = None) -> None:
+                 geometry: dict[str, tuple[Any, Any, Any]], fuses: bool = False) -> None:
         self.space, self.commits, self.roots = space, commits, roots
         self.lines: list[str] = []
         self.temporaries: list[tuple[Any, Any, Any]] = []
@@ -81,18 +84,21 @@ class Writer:
             "UNSEEN", "AGAIN")
         self._indent = ""
         self._shapes: dict[str, tuple[Any, Any, Any]] = {}
-        self._leaves = geometry or {}
-        self.fuses = geometry is not None
-        self.kernels = 0
-        self._live = _liveness(tree)
+        self._leaves = geometry
+        self._constants: dict[str, tuple[Any, Any, Any]] = {}
+        self.fuses = fuses
+        self.kernels = self.steps = self.looped = 0
+        self.numbers: set[str] = set()
+        self._live = last_reads(tree)
         self._escaping: set[str] = set()
         for branch in tree.lines():
             self._note_escapes(branch)
         memory = _Memory()
         memory.text = dict(leaves)
-        self._count = 0
+        self._count = self._named = 0
         self._branch(tree, memory, 1, capsule)
         self.lines, self.rolled = roll(self.lines)
+        self.rolled += self.looped
 
     # ---- what must be new at every call ----
 
@@ -116,17 +122,19 @@ class Writer:
                 raise TooDeep
             for name, node in branch.constants.items():
                 memory.text[name] = self._constant(node)
+                self._constants[name] = node.shape, node.dtype, node.strides
             after = self._live[id(branch)]
             position = 0
-            for part in fusing.chains(branch.records) if self.fuses else branch.records:
-                count = len(part.records) + (part.store is not None) if isinstance(part, fusing.Chain) else 1
-                if isinstance(part, fusing.Chain) and self._fused(
-                        part, after[position:position + count], memory, depth):
-                    position += count
-                    continue
-                for record in branch.records[position:position + count]:
-                    capsule = getattr(self, "_" + record.kind)(record, after[position], memory, depth, capsule)
-                    position += 1
+            self._turns = Turns(branch.cuts, branch.records)
+            for start, end in self._stretches(branch.records):
+                self._turns.at = position
+                capsule = self._straight(branch.records[position:start], after[position:start], memory, depth, capsule)
+                memory, capsule = self._taped(branch.records[start:end], after[start:end], memory, depth, capsule)
+                position = end
+            self._turns.at = position
+            capsule = self._straight(branch.records[position:], after[position:], memory, depth, capsule)
+            self._turns.note(len(branch.records) - position, self, memory, capsule)
+            self.looped += self._turns.close(self.lines)
             if branch.end is not None:
                 self._end(branch.end, memory, depth)
                 return
@@ -142,6 +150,64 @@ class Writer:
             self._say(depth, f"if not ({self._is(seen, answer.how, first)}):")
             self._say(depth + 1, f"return {self.unseen}")
             branch = following
+
+    def _straight(self, records: list[Record], after: list[set[str]], memory: _Memory, depth: int, capsule: Any) -> Any:
+        """Writes records as calls and kernels; gives the error state that is in force then."""
+        position = 0
+        turns = self._turns
+        for part in fusing.chains(records, turns.begins()) if self.fuses else records:
+            if turns.cuts:
+                turns.note(position, self, memory, capsule)
+            count = len(part.records) + (part.store is not None) if isinstance(part, fusing.Chain) else 1
+            if isinstance(part, fusing.Chain) and self._fused(part, after[position:position + count], memory, depth):
+                position += count
+                continue
+            for record in records[position:position + count]:
+                capsule = getattr(self, "_" + record.kind)(record, after[position], memory, depth, capsule)
+                position += 1
+        return capsule
+
+    def _stretches(self, records: list[Record]) -> list[tuple[int, int]]:
+        """Which records may be tapes."""
+        return stretches.stretches(records)
+
+    def _taped(self, records: list[Record], after: list[set[str]], memory: _Memory, depth: int,
+               capsule: Any) -> tuple[_Memory, Any]:
+        """Writes records as a tape, as many of them as can be."""
+        while len(records) >= stretches.LEAST:
+            undo = len(self.lines), len(self.temporaries), self._count, dict(self._shapes), set(self.numbers)
+            own = memory.copy()
+            stretch = stretches.Stretch(self, own, depth)
+            done = 0
+            try:
+                for record, dies in zip(records, after, strict=True):
+                    stretch.take(record, set(dies))
+                    done += 1
+                made, outputs = stretch.finished(records[0].errstate)
+            except (stretches.Unknown, ValueError) as error:
+                del self.lines[undo[0]:]
+                del self.temporaries[undo[1]:]
+                self._count, self._shapes, self.numbers = undo[2:]
+                if isinstance(error, ValueError):
+                    break
+                if done < stretches.LEAST:  # what is not known, and what is before it
+                    done += 1
+                    capsule = self._straight(records[:done], after[:done], memory, depth, capsule)
+                    records, after = records[done:], after[done:]
+                else:
+                    memory, capsule = self._taped(records[:done], after[:done], memory, depth, capsule)
+                    records, after = records[done:], after[done:]
+                continue
+            arguments = ", ".join([*stretch.arrays, *stretch.given])
+            call = f"{self.space.add(made, 'tape')}({arguments})"
+            self._say(depth, f"{', '.join(outputs)}, = {call}" if outputs else f"if {call} is None: raise Abandon")
+            self.steps += len(records)
+            return own, capsule
+        return memory, self._straight(records, after, memory, depth, capsule)
+
+    def geometry_of(self, name: str) -> Any:
+        """Shape, dtype and strides of a value, if they are known."""
+        return self._shapes.get(name) or self._leaves.get(name) or self._constants.get(name)
 
     def _constant(self, node: Any) -> str:
         return self.space.add(node.buffer, "c")
@@ -173,7 +239,7 @@ class Writer:
 
     def _view(self, text: str, steps: Any, memory: _Memory) -> str:
         """The name of a view, made once for each array; those of a workspace's arrays are made with them."""
-        key = (text, _frozen(steps))
+        key = (text, frozen(steps))
         known = memory.views.get(key)
         if known is not None:
             return known
@@ -196,7 +262,7 @@ class Writer:
     def _stepped(self, text: str, steps: Any) -> str:
         for fn, args in steps:
             if fn is _getitem:
-                text = f"{text}[{_index_text(args[0], self.space)}]"
+                text = f"{text}[{index_text(args[0], self.space)}]"
             else:
                 text = f"{self.space.add(fn)}({text}, *{self.space.add(args)})" if args else (
                     f"{self.space.add(fn)}({text})")
@@ -216,22 +282,45 @@ class Writer:
             return capsule
         operands = [self._value(x, memory) for x in record.operands]
         options = dict(record.attrs) if record.attrs else {}
+        if not record.shape and not options.get("out") and (
+                kind == "scalar" or op.name == "element" or isinstance(op.fn, np.ufunc)):
+            self.numbers.add(name)
         if kind == "elementwise" and (record.shape or record.attrs is not None):
             out = self._place(record, dies, memory, depth)
-            self._say(depth, _elementwise_call(op, operands, out, options, self.space))
+            self._say(depth, elementwise_call(op, operands, out, options, self.space))
         elif kind == "call" and op.fn in (np.matmul, np.dot) and record.shape and record.strides is None and (
                 not options):
             out = self._place(record, set(), memory, depth)
-            self._say(depth, f"{self.space.add(op.fn)}({', '.join(operands)}, {out})")
+            shown = f"({', '.join(operands)}, {out})"
+            product = self._product(record) if op.fn is np.matmul else None
+            if product is None:
+                self._say(depth, f"{self.space.add(op.fn)}{shown}")
+            else:
+                self._say(depth, f"if {self.space.add(product, 'matmul')}{shown}: raise Abandon")
         else:
             if kind == "scalar":
                 operands = [self._scalar_text(x, text) for x, text in zip(record.operands, operands, strict=True)]
-            self._say(depth, f"{name} = {self._call_text(record, operands, options, memory, depth)}")
-            memory.text[name] = memory.held[name] = name
+            text = self._call_text(record, operands, options, memory, depth)
+            out = name if record.shape else self._number(memory)
+            self._say(depth, f"{out} = {text}")
+            memory.text[name] = memory.held[name] = out
             if record.shape:
                 memory.fresh.add(name)
         self._bury(dies, memory)
         return capsule
+
+    def _product(self, record: Record) -> Any:
+        """A product of matrices as NumPy's own loop, if their geometry is known."""
+        a, b = [x.laid if x.steps else self.geometry_of(x.name or "") for x in record.operands]
+        return tapes.product(a, b, (record.shape, record.dtype, record.strides), floating.mask(record.errstate))
+
+    def _number(self, memory: _Memory) -> str:
+        """What a number is called; a loop's turns come to use the same names."""
+        free = memory.free.get(_NUMBERS)
+        if free:
+            return free.pop()
+        self._named += 1
+        return f"s{self._named}_"
 
     def _fused(self, chain: fusing.Chain, after: list[set[str]], memory: _Memory, depth: int) -> bool:
         """Writes a chain as one kernel, if it is one."""
@@ -286,7 +375,7 @@ class Writer:
                    depth: int) -> str:
         fn = record.op.fn
         if record.op.name == "element":
-            return f"{operands[0]}[{_index_text(options['index'], self.space)}]"
+            return f"{operands[0]}[{index_text(options['index'], self.space)}]"
         if "form" in options:
             self.runs = True
             self._say(depth, f"run.node = {self.space.add(record)}")
@@ -296,10 +385,10 @@ class Writer:
             if key not in memory.text:
                 memory.text[key] = f"g{self._next()}"
                 self._say(depth, f"{memory.text[key]} = {self.space.add(type(together))}()")
-            shown = [f"{k}={memory.text[key] if k == 'together' else _literal(v, self.space)}"
+            shown = [f"{k}={memory.text[key] if k == 'together' else literal(v, self.space)}"
                      for k, v in options.items()]
             return f"{self.space.add(fn)}({', '.join([*operands, *shown])})"
-        shown = [*operands, *(f"{k}={_literal(v, self.space)}" for k, v in options.items())]
+        shown = [*operands, *(f"{k}={literal(v, self.space)}" for k, v in options.items())]
         return f"{self.space.add(fn)}({', '.join(shown)})"
 
     def _mutate(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> None:
@@ -318,32 +407,43 @@ class Writer:
                 part = self._view(target, (*steps, (_getitem, (index,))), memory)
                 self._say(depth, f"copyto({part}, {values[0]}, 'unsafe')")
             else:
-                self._say(depth, f"{view}[{_index_text(index, self.space)}] = {values[0]}")
+                self._say(depth, f"{view}[{index_text(index, self.space)}] = {values[0]}")
         else:
-            shown = [view, *values, *(_literal(x, self.space) for x in extra)]
+            shown = [view, *values, *(literal(x, self.space) for x in extra)]
             self._say(depth, f"{self.space.add(fn)}({', '.join(shown)})")
 
     def _target(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> str:
         """The memory that a write goes to: the old value's, if nobody else needs that, or a copy."""
-        old, name = record.operands[0], record.name
+        old = record.operands[0]
         assert old.name is not None
-        text = memory.text[old.name]
-        own = old.steps is None and old.name in dies and (
-            text.startswith("b") and name not in self._escaping or old.name in memory.fresh)
+        own = self._owns(record, dies, memory)
         if own:
-            target = text
+            target = memory.text[old.name]
         else:
             source = self._value(old, memory)
             target = self._place(record, set(), memory, depth, copies=True)
             self._say(depth, f"copyto({target}, {source})")
-        memory.text[name] = target
-        memory.held[name] = memory.held.get(old.name, target) if own else target
-        if own and old.name in memory.fresh:
-            memory.fresh.add(name)
-            memory.fresh.discard(old.name)
-        if own:
-            dies.discard(old.name)
+        self._written_to(record, dies, memory, target, own)
         return target
+
+    def _owns(self, record: Record, dies: set[str], memory: _Memory) -> bool:
+        """Whether the memory of a write's old value may be written to: nobody else needs it."""
+        old = record.operands[0]
+        assert old.name is not None
+        return old.steps is None and old.name in dies and (
+            memory.text[old.name].startswith("b") and record.name not in self._escaping or old.name in memory.fresh)
+
+    def _written_to(self, record: Record, dies: set[str], memory: _Memory, target: str, own: bool) -> None:
+        """Notes that a write's value is in that memory now."""
+        old, name = record.operands[0].name or "", record.name
+        memory.text[name] = target
+        memory.held[name] = memory.held.get(old, target) if own else target
+        if own and old in memory.fresh:
+            memory.fresh.add(name)
+            memory.fresh.discard(old)
+        if own:
+            dies.discard(old)
+            memory.text.pop(old, None)
 
     def _is_part(self, record: Record, view: str, index: Any) -> bool:
         """Whether a store goes into a view of an array, from an array: it may then be written as `copyto`."""
@@ -359,7 +459,7 @@ class Writer:
         key = record.shape, record.dtype, record.strides
         if name in self._escaping:
             shape, dtype, strides = key
-            if strides is None and prod(shape) * dtype.itemsize < pool.SMALL:
+            if strides is None and prod(shape) * dtype.itemsize < pool.LINED:
                 self._say(depth, f"{name} = ndarray({shape!r}, {self.space.add(dtype)})")
             else:
                 self._say(depth, f"{name} = empty({shape!r}, {self.space.add(dtype)}, {strides!r})")
@@ -368,7 +468,7 @@ class Writer:
             return name
         taken = None if copies else self._written_over(record, dies, memory)
         if taken is not None:
-            memory.text[name] = memory.held[name] = memory.text[taken]
+            memory.text[name] = memory.held[name] = memory.text.pop(taken)
             dies.discard(taken)
             return memory.text[name]
         free = memory.free.get(_key(key))
@@ -396,6 +496,8 @@ class Writer:
             text = memory.text.pop(gone, "")
             if text.startswith("b") and gone in self._shapes:
                 memory.free.setdefault(_key(self._shapes[gone]), []).append(text)
+            elif text.startswith("s"):
+                memory.free.setdefault(_NUMBERS, []).append(text)
 
     def _state(self, record: Record, depth: int, capsule: Any) -> Any:
         if record.errstate is None or record.errstate is capsule:
@@ -435,9 +537,9 @@ class Writer:
             parts = ", ".join(self._argument(x, memory) for x in value)
             return f"[{parts}]" if kind is list else f"({parts}{',' * (len(value) == 1)})"
         if kind is dict:
-            return "{" + ", ".join(f"{_literal(k, self.space)}: {self._argument(v, memory)}"
+            return "{" + ", ".join(f"{literal(k, self.space)}: {self._argument(v, memory)}"
                                    for k, v in value.items()) + "}"
-        return _literal(value, self.space)
+        return literal(value, self.space)
 
     def _print(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
         self._indent = "    " * depth
@@ -483,7 +585,7 @@ class Writer:
         if spec.kind == "same":
             return spec.name
         if spec.kind == "constant":
-            return _literal(spec.what, self.space)
+            return literal(spec.what, self.space)
         known = self._memo.get(spec.identity)
         if known is not None:
             return known
@@ -522,7 +624,7 @@ class Writer:
             return (f"view_of({self._made(root, memory, given, depth)}, {space.add(steps)}, {writeable!r}, {locked!r})")
         parts = [self._made(x, memory, given, depth) for x in spec.what[-1]]
         if spec.kind == "dict":
-            return "{" + ", ".join(f"{_literal(k, space)}: {p}" for k, p in zip(
+            return "{" + ", ".join(f"{literal(k, space)}: {p}" for k, p in zip(
                 spec.what[0], parts, strict=True)) + "}"
         if spec.kind == "dataclass":
             kind, names, _ = spec.what
@@ -534,81 +636,6 @@ class Writer:
         return plain if kind is tuple else f"{space.add(kind)}._make({plain})"
 
 
-def _liveness(tree: Branch) -> dict[int, list[set[str]]]:
-    """For each branch (by id) and record, the names that are read there for the last time."""
-    found: dict[int, list[set[str]]] = {}
-    needed: dict[int, set[str]] = {}
-    for branch in tree.lines():
-        live: set[str] = set()
-        for path in branch.paths.values():
-            live |= needed[id(path)]
-        if branch.answer is not None:
-            live |= set(names_read(branch.answer))
-        if branch.end is not None:
-            live |= set(branch.end.names())
-        dies: list[set[str]] = []
-        for record in reversed(branch.records):
-            reads = set(names_read(record))
-            last = reads - live
-            if record.name not in live:
-                last.add(record.name)
-            dies.append(last)
-            live |= reads
-        found[id(branch)] = dies[::-1]
-        needed[id(branch)] = live
-    return found
-
-
 def _key(key: tuple[Any, Any, Any]) -> Any:
     shape, dtype, strides = key
     return shape, dtype.str, dtype.char, strides
-
-
-def _frozen(steps: Any) -> Any:
-    """Steps as something that can be hashed; None if they hold what cannot."""
-    try:
-        hash(found := tuple([(fn, _hashable(args)) for fn, args in steps]))
-    except TypeError:
-        return None
-    return found
-
-
-def _hashable(value: Any) -> Any:
-    kind = type(value)
-    if kind is slice:
-        return slice, value.start, value.stop, value.step
-    return tuple([_hashable(x) for x in value]) if kind is tuple else (kind, value)
-
-
-def _literal(value: Any, space: Namespace) -> str:
-    """A plain value as source, anything else by name."""
-    if value is None or value is True or value is False or type(value) is int or type(value) is str:
-        return repr(value)
-    return space.add(value)
-
-
-def _index_text(index: Any, space: Namespace) -> str:
-    """An index as source."""
-    if type(index) is tuple:
-        return ", ".join(_index_text(x, space) for x in index) + ("," if len(index) == 1 else "") if index else "()"
-    if type(index) is int:
-        return repr(index)
-    return space.add(index)
-
-
-def _elementwise_call(op: Any, operands: list[str], out: str, options: dict[str, Any], space: Namespace) -> str:
-    if op is CAST or op is COPY:
-        return f"copyto({out}, {operands[0]}, 'unsafe')"
-    shown = ", ".join(operands)
-    if isinstance(op.fn, np.ufunc):
-        if not options:  # of these two, NumPy wants the output by name
-            return f"{space.add(op.fn)}({shown}, {'out=' if op.fn in (np.maximum, np.minimum) else ''}{out})"
-    given = "".join(f", {k}={_literal(v, space)}" for k, v in options.items())
-    return f"{space.add(op.fn)}({shown}, out={out}{given})"
-
-
-def guard_lines(checks: list[Check]) -> Iterator[str]:
-    """A guard as the beginning of a function that gives MISS where it does not hold."""
-    for check in checks:
-        yield f"        if not ({check.text}): return MISS" if check.message else f"        {check.text}"
-

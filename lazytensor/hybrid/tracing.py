@@ -31,6 +31,8 @@ from ..ir.node import Node, leaf, new, tick
 from ..ir.operation import Operation
 from ..run import floating
 from ..run.watching import PASS, active
+from .fast import native
+from .repeating import Repeats
 from .streams import same_state, states_of
 
 _VIEW, _LEAF = Operation.VIEW, Operation.LEAF
@@ -104,6 +106,10 @@ class Record:
         return floating.place(self)
 
 
+if native is not None:
+    native.setup_records(Record, Operand, _VIEW, ELEMENT)
+
+
 class Result(NamedTuple):
     """An array or scalar that a call gave: its name, dtype and shape (None for a scalar)."""
 
@@ -136,7 +142,9 @@ class Trace:
         self.generators = {id(g): g for g in generators}
         self.after = dict(zip(self.generators, states_of(list(self.generators.values())), strict=True))
         self.constants: dict[str, Node] = {}
+        self._same_numbers: dict[Any, str] = {}
         self.records: list[Record] = []
+        self.repeats = Repeats()
         self.plain: dict[str, Operand] = {}
         self.real: set[str] = set()
         self.refusal: Refusal | None = None
@@ -187,11 +195,21 @@ class Trace:
                     stack += node.rest
                 node = node.a
         found.sort(key=_program_order)
-        for node in found:
-            self._operation(node)
+        if native is not None:
+            native.operations(self, found, slots, self.plain, self.records, self.dynamic, self.real)
+        else:
+            for node in found:
+                self._operation(node)
+        if len(found) > 64:
+            self.repeats.follow(self.records)
+
+    def loops(self) -> Any:
+        """The loops among the records, when all are there."""
+        return self.repeats.finish(self.records)
 
     def _operation(self, node: Node) -> None:
-        """Every store is written out, as on the hot paths of `api`: this is what a trace costs an operation."""
+        """Writes down an operation. (`operations` in `_replay.c` is its twin.) Every store is written out, as on the
+        hot paths of `api`: this is what a trace costs an operation."""
         a, b, errstate = node.a, node.b, node.errstate
         operands = ((self.operand(a), self.operand(b)) if b is not None else (self.operand(a),)) if (
             a is not None and not node.rest) else tuple([self.operand(x) for x in node.inputs])
@@ -258,7 +276,10 @@ class Trace:
                 self.refuse("it uses an array that it reaches in a way that cannot be followed")
             elif node.dtype.hasobject:
                 self.refuse("it uses an array of objects")
-            self.constants[name] = node
+            elif not node.shape:  # equal numbers are one: so turns of a loop that writes `x[i:j] = 0` are the same
+                key = type(node.buffer), node.dtype.str, node.dtype.char, node.buffer.tobytes()
+                name = self._same_numbers.setdefault(key, name)
+            self.constants.setdefault(name, node)
             self.slots[node.seq] = name
         return name
 

@@ -187,15 +187,14 @@ _running: dict[int, tuple[Any, Any]] = {}
 def running(capsule: Any) -> Any:
     """The capsule under which a node that was written under `capsule` runs."""
     state = _states.get(id(capsule))
-    return state.running if state is not None and state.capsule is capsule else _slow_running(capsule)
+    return state.running if state is not None and state.capsule is capsule else _slow_state(capsule).running
 
 
 def mask(capsule: Any) -> int:
     """The flags (`MXCSR`) that a node written under `capsule` warns of."""
     state = _states.get(id(capsule))
     if state is None or state.capsule is not capsule:
-        _slow_running(capsule)
-        state = _states[id(capsule)]
+        state = _slow_state(capsule)
     return state.mask
 
 
@@ -216,10 +215,10 @@ _SILENT = _capsule(all="ignore")
 learn(running_state=running, own_state=own_state)
 
 
-def _slow_running(capsule: Any) -> Any:
+def _slow_state(capsule: Any) -> _State:
     token = _put(capsule)
     try:
-        return _state_in_force(capsule).running
+        return _state_in_force(capsule)
     finally:
         _back(token)
 

@@ -16,9 +16,13 @@ from typing import Any
 import numpy as np
 
 from ..config import current
+from ..hot import native
 
 SMALL = 1 << 18
 """Below this many bytes the system's allocator is quick enough."""
+LINED, HUGE = 1 << 14, 1 << 22
+"""Arrays of that many bytes, and not as large as the second, begin at a cache line if the extension is there. (From
+there on NumPy asks the system for large pages, which it does for its own memory only.)"""
 
 _blocks: dict[int, list[np.ndarray[Any, Any]]] = {}
 _ids: set[int] = set()
@@ -69,7 +73,7 @@ def _found(size: int) -> Any:
 
 def _made(size: int) -> Any:
     _make_room(size)
-    block = _empty(size, _bytes)
+    block = native.aligned((size,), _bytes) if native is not None and size < HUGE else _empty(size, _bytes)
     _blocks.setdefault(size, []).append(block)
     _ids.add(id(block))
     _counts["made"] += 1
@@ -128,7 +132,10 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...]
     """An uninitialised array with those strides in bytes (None: C order), from the pool if it is large."""
     size = prod(shape) * dtype.itemsize
     if size < SMALL or dtype.hasobject:  # memory for objects must be cleared first
-        return _empty(shape, dtype) if strides is None else _ndarray(shape, dtype, None, 0, strides)
+        if strides is not None:
+            return _ndarray(shape, dtype, None, 0, strides)
+        lined = native is not None and size >= LINED and not dtype.hasobject
+        return native.aligned(shape, dtype) if lined else _empty(shape, dtype)
     return _ndarray(shape, dtype, _take(size), 0, strides)
 
 

@@ -1,0 +1,504 @@
+/* Stretches of small steps as a tape: elements read and written, arithmetic between scalars, products of vectors, short
+ * rows, under loops whose indices move offsets and lengths. One native call runs it, without Python.
+ *
+ * A tape is a list of words. An instruction is its head (operation, kind, bytes of an element, a, b, c, loops around it),
+ * then its numbers, each as a constant and a coefficient for the index of each loop around it, outermost first.
+ * `stretches.py` writes tapes and says what each means; every step is what NumPy would compute, by IEEE 754 or by NumPy's
+ * own loop. A new tape is walked once without computing, and refused if it leaves the memory of an array.
+ */
+#define PY_SSIZE_T_CLEAN
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#include <Python.h>
+#include <fenv.h>
+#include <math.h>
+#include <numpy/arrayobject.h>
+#include <string.h>
+#include <structmember.h>
+
+enum Operation { LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, OPERATIONS };
+enum Kind { ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, ABSOLUTE, SQUARE_ROOT, KINDS };
+enum { HEAD = 7, DEEPEST = 8 };
+static const int numbers_of[OPERATIONS] = {1, 0, 1, 1, 0, 5, 7, 5, 3};
+
+typedef int64_t word;
+typedef int (*Inner)(void *, char **, const npy_intp *, const npy_intp *, void *);
+
+typedef struct {
+    Inner loop;
+    void *context, *auxdata;
+} NumPy;
+
+typedef struct {
+    PyObject_HEAD
+    Py_ssize_t words, arrays, slots, inputs, outputs;
+    word *code, *low, *high, *bytes, *written;
+    double *start;               /* what the slots hold at the beginning: constants */
+    word *input, *output;        /* slots, and for outputs the bytes of each */
+    NumPy dot[2];                /* of float32 and float64 */
+    int mask;
+    PyObject *keep;
+    vectorcallfunc call;
+} Tape;
+
+static word number(const word *at, int loops, const word *index) {
+    word found = at[0];
+    for (int i = 0; i < loops; i++)
+        found += at[i + 1] * index[i];
+    return found;
+}
+
+/* ---- arithmetic ---- */
+
+#define ARITHMETIC(TYPE, ROOT, ABS)                                                                                     \
+    static TYPE scalar_##TYPE(word kind, TYPE x, TYPE y) {                                                              \
+        switch (kind) {                                                                                                 \
+        case ADD: return x + y;                                                                                         \
+        case SUBTRACT: return x - y;                                                                                    \
+        case MULTIPLY: return x * y;                                                                                    \
+        case DIVIDE: return x / y;                                                                                      \
+        case NEGATE: return -x;                                                                                         \
+        case ABSOLUTE: return ABS(x);                                                                                   \
+        default: return ROOT(x);                                                                                        \
+        }                                                                                                               \
+    }                                                                                                                   \
+    static void map_##TYPE(word kind, const char *a, word sa, const char *b, word sb, char *c, word sc, word n) {       \
+        if (sa == sizeof(TYPE) && sb == sizeof(TYPE) && sc == sizeof(TYPE)) {                                           \
+            const TYPE *x = (const TYPE *)a, *y = (const TYPE *)b;                                                      \
+            TYPE *z = (TYPE *)c;                                                                                        \
+            switch (kind) {                                                                                             \
+            case ADD: for (word i = 0; i < n; i++) z[i] = x[i] + y[i]; return;                                          \
+            case SUBTRACT: for (word i = 0; i < n; i++) z[i] = x[i] - y[i]; return;                                     \
+            case MULTIPLY: for (word i = 0; i < n; i++) z[i] = x[i] * y[i]; return;                                     \
+            case DIVIDE: for (word i = 0; i < n; i++) z[i] = x[i] / y[i]; return;                                       \
+            }                                                                                                           \
+        }                                                                                                               \
+        if (sa == 0 && sb == sizeof(TYPE) && sc == sizeof(TYPE) && kind == MULTIPLY) {                                  \
+            const TYPE x = *(const TYPE *)a, *y = (const TYPE *)b;                                                      \
+            TYPE *z = (TYPE *)c;                                                                                        \
+            for (word i = 0; i < n; i++) z[i] = x * y[i];                                                               \
+            return;                                                                                                     \
+        }                                                                                                               \
+        for (word i = 0; i < n; i++, a += sa, b += sb, c += sc)                                                         \
+            *(TYPE *)c = scalar_##TYPE(kind, *(const TYPE *)a, *(const TYPE *)b);                                       \
+    }
+ARITHMETIC(double, sqrt, fabs)
+ARITHMETIC(float, sqrtf, fabsf)
+
+static void copy(const char *a, word sa, char *c, word sc, word n, word size) {
+    if (sa == size && sc == size)
+        memcpy(c, a, n * size);
+    else if (size == 8)
+        for (word i = 0; i < n; i++, a += sa, c += sc)
+            *(int64_t *)c = *(const int64_t *)a;
+    else
+        for (word i = 0; i < n; i++, a += sa, c += sc)
+            *(int32_t *)c = *(const int32_t *)a;
+}
+
+/* NumPy's product of two vectors, as its matmul calls its own loop for them. */
+static void dot(const NumPy *numpy, char *a, word sa, char *b, word sb, word n, char *out) {
+    char *data[3] = {a, b, out};
+    const npy_intp sizes[4] = {1, 1, n, 1};
+    const npy_intp strides[9] = {0, 0, 0, 0, n == 1 ? 0 : sa, n == 1 ? 0 : sb, 0, 0, 0};
+    numpy->loop(numpy->context, data, sizes, strides, numpy->auxdata);
+}
+
+/* ---- running ---- */
+
+#define NUMBER(i) number(at + HEAD + (i) * (1 + loops), loops, index)
+#define PLACE(x, i) ((x) < 0 ? (char *)(slots + ~(x)) : data[x] + NUMBER(i))
+
+static void run(const Tape *tape, char **data, double *slots) {
+    word index[DEEPEST], limit[DEEPEST];
+    const word *code = tape->code, *at = code, *end = code + tape->words;
+    while (at < end) {
+        const word op = at[0], kind = at[1], size = at[2], a = at[3], b = at[4], c = at[5];
+        const int loops = (int)at[6];
+        switch (op) {
+        case LOOP:
+            index[loops] = 0;
+            limit[loops] = NUMBER(0);
+            if (limit[loops] <= 0) {
+                at = code + c;
+                continue;
+            }
+            break;
+        case END:
+            if (++index[loops] < limit[loops])
+                at = code + c;
+            else
+                at += HEAD;
+            continue;
+        case LOAD:
+            if (size == 8)
+                slots[c] = *(double *)(data[a] + NUMBER(0));
+            else
+                *(float *)(slots + c) = *(float *)(data[a] + NUMBER(0));
+            break;
+        case STORE:
+            if (size == 8)
+                *(double *)(data[c] + NUMBER(0)) = slots[a];
+            else
+                *(float *)(data[c] + NUMBER(0)) = *(float *)(slots + a);
+            break;
+        case SCALAR:
+            if (size == 8)
+                slots[c] = scalar_double(kind, slots[a], slots[b]);
+            else
+                *(float *)(slots + c) = scalar_float(kind, *(float *)(slots + a), *(float *)(slots + b));
+            break;
+        case DOT:
+            dot(&tape->dot[size == 8], data[a] + NUMBER(0), NUMBER(1), data[b] + NUMBER(2), NUMBER(3), NUMBER(4),
+                (char *)(slots + c));
+            break;
+        case MAP:
+            (size == 8 ? map_double : map_float)(kind, PLACE(a, 0), NUMBER(1), PLACE(b, 2), NUMBER(3),
+                                                 data[c] + NUMBER(4), NUMBER(5), NUMBER(6));
+            break;
+        case COPY:
+            copy(data[a] + NUMBER(0), NUMBER(1), data[c] + NUMBER(2), NUMBER(3), NUMBER(4), size);
+            break;
+        case FILL:
+            copy((char *)(slots + a), 0, data[c] + NUMBER(0), NUMBER(1), NUMBER(2), size);
+            break;
+        }
+        at += HEAD + numbers_of[op] * (1 + loops);
+    }
+}
+
+/* ---- a new tape is walked once ---- */
+
+static int outside(const Tape *tape, word array, word offset, word stride, word n, word size) {
+    word low = offset + (stride < 0 ? stride * (n - 1) : 0), high = offset + (stride > 0 ? stride * (n - 1) : 0) + size;
+    return array < 0 || array >= tape->arrays || n < 0 ||
+           (n > 0 && (low < tape->low[array] || high > tape->high[array] || offset % size || stride % size));
+}
+
+/* Whether what is written shares memory with what is read, without being the very same elements in the same order. */
+static int clash(word x, word ox, word sx, word y, word oy, word sy, word n, word size) {
+    if (x != y || x < 0 || (ox == oy && sx == sy))
+        return 0;
+    word lx = ox + (sx < 0 ? sx * (n - 1) : 0), ly = oy + (sy < 0 ? sy * (n - 1) : 0);
+    word hx = ox + (sx > 0 ? sx * (n - 1) : 0) + size, hy = oy + (sy > 0 ? sy * (n - 1) : 0) + size;
+    return lx < hy && ly < hx;
+}
+
+#define SLOT(x) ((x) < 0 || (x) >= tape->slots)
+#define OPERAND(x, i, n) ((x) < 0 ? SLOT(~(x)) || NUMBER((i) + 1) != 0 : outside(tape, x, NUMBER(i), NUMBER((i) + 1), n, size))
+
+static int wrong(const Tape *tape, const word *at, int loops, const word *index) {
+    const word kind = at[1], size = at[2], a = at[3], b = at[4], c = at[5];
+    switch (at[0]) {
+    case LOAD:
+        return SLOT(c) || outside(tape, a, NUMBER(0), 0, 1, size);
+    case STORE:
+        return SLOT(a) || outside(tape, c, NUMBER(0), 0, 1, size) || !tape->written[c];
+    case SCALAR:
+        return SLOT(a) || SLOT(b) || SLOT(c);
+    case DOT:
+        return SLOT(c) || outside(tape, a, NUMBER(0), NUMBER(1), NUMBER(4), size) ||
+               outside(tape, b, NUMBER(2), NUMBER(3), NUMBER(4), size) || tape->dot[size == 8].loop == NULL;
+    case MAP: {
+        word n = NUMBER(6);
+        return kind > DIVIDE || OPERAND(a, 0, n) || OPERAND(b, 2, n) || outside(tape, c, NUMBER(4), NUMBER(5), n, size) ||
+               (n > 0 && (!tape->written[c] || clash(a, NUMBER(0), NUMBER(1), c, NUMBER(4), NUMBER(5), n, size) ||
+                          clash(b, NUMBER(2), NUMBER(3), c, NUMBER(4), NUMBER(5), n, size)));
+    }
+    case COPY: {
+        word n = NUMBER(4);
+        return outside(tape, a, NUMBER(0), NUMBER(1), n, size) || outside(tape, c, NUMBER(2), NUMBER(3), n, size) ||
+               (n > 0 && (!tape->written[c] || clash(a, NUMBER(0), NUMBER(1), c, NUMBER(2), NUMBER(3), n, size)));
+    }
+    default: {
+        word n = NUMBER(2);
+        return SLOT(a) || outside(tape, c, NUMBER(0), NUMBER(1), n, size) || (n > 0 && !tape->written[c]);
+    }
+    }
+}
+
+static int walk(const Tape *tape) {
+    word index[DEEPEST], limit[DEEPEST];
+    const word *code = tape->code, *at = code, *end = code + tape->words;
+    int open = 0;
+    while (at < end) {
+        if (end - at < HEAD || at[0] < 0 || at[0] >= OPERATIONS || at[1] < 0 || at[1] >= KINDS ||
+            (at[2] != 4 && at[2] != 8) || at[6] < 0 || at[6] >= DEEPEST)
+            return -1;
+        const int loops = (int)at[6];
+        const word length = HEAD + numbers_of[at[0]] * (1 + loops);
+        if (end - at < length || loops != open - (at[0] == END))
+            return -1;
+        if (at[0] == LOOP) {
+            index[loops] = 0;
+            limit[loops] = NUMBER(0);
+            if (limit[loops] <= 0 || at[5] <= at - code || at[5] > tape->words)  /* one that never runs was never seen */
+                return -1;
+            open++;
+        }
+        else if (at[0] == END) {
+            if (at[5] < 0 || at[5] >= at - code)
+                return -1;
+            if (++index[loops] < limit[loops]) {
+                at = code + at[5];
+                continue;
+            }
+            open--;
+        }
+        else if (wrong(tape, at, loops, index))
+            return -1;
+        at += length;
+    }
+    return open ? -1 : 0;
+}
+
+/* ---- the object ---- */
+
+static int bits_of(int raised) {
+    return (raised & FE_INVALID ? 1 : 0) | (raised & FE_DIVBYZERO ? 4 : 0) | (raised & FE_OVERFLOW ? 8 : 0) |
+           (raised & FE_UNDERFLOW ? 16 : 0);
+}
+
+static PyObject *outputs(const Tape *tape, double *slots) {
+    PyObject *result = PyTuple_New(tape->outputs);
+    for (Py_ssize_t i = 0; result != NULL && i < tape->outputs; i++) {
+        PyArray_Descr *dtype = PyArray_DescrFromType(tape->output[2 * i + 1] == 8 ? NPY_DOUBLE : NPY_FLOAT);
+        PyObject *value = PyArray_Scalar(slots + tape->output[2 * i], dtype, NULL);
+        Py_DECREF(dtype);
+        if (value == NULL)
+            Py_CLEAR(result);
+        else
+            PyTuple_SET_ITEM(result, i, value);
+    }
+    return result;
+}
+
+static PyObject *tape_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Tape *tape = (Tape *)self;
+    if (PyVectorcall_NARGS(nargsf) != tape->arrays + tape->inputs || names != NULL) {
+        PyErr_SetString(PyExc_TypeError, "a tape takes its arrays and its numbers");
+        return NULL;
+    }
+    char **data = PyMem_Malloc(tape->arrays * sizeof(char *) + (tape->slots + 1) * sizeof(double));
+    if (data == NULL)
+        return PyErr_NoMemory();
+    double *slots = (double *)(data + tape->arrays);
+    memcpy(slots, tape->start, tape->slots * sizeof(double));
+    for (Py_ssize_t i = 0; i < tape->arrays; i++) {
+        PyArrayObject *array = (PyArrayObject *)args[i];
+        if (!PyArray_CheckExact(args[i]) || PyArray_NBYTES(array) != tape->bytes[i] || !PyArray_ISALIGNED(array) ||
+            (tape->written[i] && !PyArray_ISWRITEABLE(array)))
+            goto none;
+        data[i] = PyArray_BYTES(array);
+    }
+    for (Py_ssize_t i = 0; i < tape->inputs; i++) {
+        PyObject *value = args[tape->arrays + i];
+        word size = tape->input[2 * i + 1];
+        if (!(size == 8 ? PyArray_IsScalar(value, Double) : PyArray_IsScalar(value, Float)))
+            goto none;
+        PyArray_ScalarAsCtype(value, slots + tape->input[2 * i]);
+    }
+    int raised;
+    Py_BEGIN_ALLOW_THREADS
+    feclearexcept(FE_ALL_EXCEPT);
+    run(tape, data, slots);
+    raised = bits_of(fetestexcept(FE_ALL_EXCEPT));
+    feclearexcept(FE_ALL_EXCEPT);
+    Py_END_ALLOW_THREADS
+    PyObject *result = raised & tape->mask ? Py_NewRef(Py_None) : outputs(tape, slots);
+    PyMem_Free(data);
+    return result;
+none:
+    PyMem_Free(data);
+    Py_RETURN_NONE;
+}
+
+static void tape_dealloc(PyObject *self) {
+    Tape *tape = (Tape *)self;
+    PyMem_Free(tape->code);
+    PyMem_Free(tape->low);
+    PyMem_Free(tape->start);
+    PyMem_Free(tape->input);
+    Py_XDECREF(tape->keep);
+    Py_TYPE(self)->tp_free(self);
+}
+
+/* Bytes as words, copied; NULL with an exception. */
+static word *words_of(PyObject *bytes, Py_ssize_t *count) {
+    *count = PyBytes_GET_SIZE(bytes) / (Py_ssize_t)sizeof(word);
+    word *found = PyMem_Malloc((*count + 1) * sizeof(word));
+    if (found == NULL)
+        PyErr_NoMemory();
+    else
+        memcpy(found, PyBytes_AS_STRING(bytes), *count * sizeof(word));
+    return found;
+}
+
+static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    PyObject *code, *arrays, *start, *input, *output, *keep;
+    Py_ssize_t count, of_input, of_output;
+    int mask;
+    unsigned long long loops[6];
+    if (!PyArg_ParseTuple(args, "O!O!O!O!O!i(KKKKKK)O", &PyBytes_Type, &code, &PyBytes_Type, &arrays, &PyBytes_Type, &start,
+                          &PyBytes_Type, &input, &PyBytes_Type, &output, &mask, loops, loops + 1, loops + 2, loops + 3,
+                          loops + 4, loops + 5, &keep))
+        return NULL;
+    Tape *tape = (Tape *)type->tp_alloc(type, 0);
+    if (tape == NULL)
+        return NULL;
+    tape->call = tape_call;
+    tape->keep = Py_NewRef(keep);
+    tape->mask = mask;
+    for (int i = 0; i < 2; i++)
+        tape->dot[i] = (NumPy){(Inner)(uintptr_t)loops[3 * i], (void *)(uintptr_t)loops[3 * i + 1],
+                               (void *)(uintptr_t)loops[3 * i + 2]};
+    PyObject *ends = PySequence_Concat(input, output);
+    if (ends == NULL || (tape->code = words_of(code, &tape->words)) == NULL || (tape->low = words_of(arrays, &count)) == NULL ||
+        (tape->input = words_of(ends, &of_output)) == NULL ||
+        (tape->start = (double *)words_of(start, &tape->slots)) == NULL) {
+        Py_XDECREF(ends);
+        Py_DECREF(tape);
+        return NULL;
+    }
+    Py_DECREF(ends);
+    of_input = PyBytes_GET_SIZE(input) / (Py_ssize_t)sizeof(word);
+    tape->arrays = count / 4;
+    tape->high = tape->low + tape->arrays;
+    tape->bytes = tape->high + tape->arrays;
+    tape->written = tape->bytes + tape->arrays;
+    tape->inputs = of_input / 2;
+    tape->output = tape->input + of_input;
+    tape->outputs = (of_output - of_input) / 2;
+    int bad = walk(tape);
+    for (Py_ssize_t i = 0; i < of_output; i += 2)
+        bad |= SLOT(tape->input[i]) || (tape->input[i + 1] != 4 && tape->input[i + 1] != 8);
+    if (bad) {
+        Py_DECREF(tape);
+        PyErr_SetString(PyExc_ValueError, "not a tape, or one that leaves its arrays");
+        return NULL;
+    }
+    return (PyObject *)tape;
+}
+
+static PyMemberDef tape_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Tape, call), READONLY, NULL},
+    {"words", T_PYSSIZET, offsetof(Tape, words), READONLY, "how long it is"},
+    {NULL},
+};
+
+static PyTypeObject Tape_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "lazytensor.hybrid._tape.Tape",
+    .tp_doc = "Tape(code, arrays, start, inputs, outputs, mask, loops, keep): called with its arrays and numbers, gives "
+              "the outputs in one tuple; None if a floating-point flag of the mask came up, or an array is not as it was.",
+    .tp_basicsize = sizeof(Tape),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_vectorcall_offset = offsetof(Tape, call),
+    .tp_call = PyVectorcall_Call,
+    .tp_new = tape_new,
+    .tp_dealloc = tape_dealloc,
+    .tp_members = tape_members,
+};
+
+/* ---- a product of matrices, without the way to it ---- */
+
+typedef struct {
+    PyObject_HEAD
+    NumPy numpy;
+    npy_intp sizes[4], strides[9], bytes[3];
+    int mask;
+    PyObject *keep;
+    vectorcallfunc call;
+} Product;
+
+static PyObject *product_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Product *product = (Product *)self;
+    if (PyVectorcall_NARGS(nargsf) != 3 || names != NULL) {
+        PyErr_SetString(PyExc_TypeError, "a product takes two arrays and the one for the result");
+        return NULL;
+    }
+    char *data[3];
+    for (int i = 0; i < 3; i++) {
+        PyArrayObject *array = (PyArrayObject *)args[i];
+        if (!PyArray_CheckExact(args[i]) || PyArray_NBYTES(array) != product->bytes[i] || !PyArray_ISALIGNED(array) ||
+            (i == 2 && !PyArray_ISWRITEABLE(array)))
+            Py_RETURN_TRUE;
+        data[i] = PyArray_BYTES(array);
+    }
+    int raised;
+    Py_BEGIN_ALLOW_THREADS
+    feclearexcept(FE_ALL_EXCEPT);
+    product->numpy.loop(product->numpy.context, data, product->sizes, product->strides, product->numpy.auxdata);
+    raised = bits_of(fetestexcept(FE_ALL_EXCEPT)) & product->mask;
+    if (raised)
+        feclearexcept(FE_ALL_EXCEPT);
+    Py_END_ALLOW_THREADS
+    return PyBool_FromLong(raised);
+}
+
+static PyObject *product_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    unsigned long long loop[3];
+    long long n[3], s[6], bytes[3];
+    int mask;
+    PyObject *keep;
+    if (!PyArg_ParseTuple(args, "(KKK)(LLL)(LLLLLL)(LLL)iO", loop, loop + 1, loop + 2, n, n + 1, n + 2, s, s + 1, s + 2, s + 3,
+                          s + 4, s + 5, bytes, bytes + 1, bytes + 2, &mask, &keep))
+        return NULL;
+    if (loop[0] == 0 || n[0] < 0 || n[1] < 0 || n[2] < 0) {
+        PyErr_SetString(PyExc_ValueError, "not a product");
+        return NULL;
+    }
+    Product *product = (Product *)type->tp_alloc(type, 0);
+    if (product == NULL)
+        return NULL;
+    product->numpy = (NumPy){(Inner)(uintptr_t)loop[0], (void *)(uintptr_t)loop[1], (void *)(uintptr_t)loop[2]};
+    product->sizes[0] = 1;
+    for (int i = 0; i < 3; i++) {
+        product->sizes[i + 1] = (npy_intp)n[i];
+        product->bytes[i] = (npy_intp)bytes[i];
+    }
+    for (int i = 0; i < 6; i++)
+        product->strides[i + 3] = (npy_intp)s[i];
+    product->mask = mask;
+    product->keep = Py_NewRef(keep);
+    product->call = product_call;
+    return (PyObject *)product;
+}
+
+static void product_dealloc(PyObject *self) {
+    Py_XDECREF(((Product *)self)->keep);
+    Py_TYPE(self)->tp_free(self);
+}
+
+static PyMemberDef product_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Product, call), READONLY, NULL},
+    {NULL},
+};
+
+static PyTypeObject Product_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "lazytensor.hybrid._tape.Product",
+    .tp_doc = "Product(loop, sizes, strides, bytes, mask, keep): called with two arrays and one for the result, runs NumPy's "
+              "loop; True if a floating-point flag of the mask came up, or an array is not as it was.",
+    .tp_basicsize = sizeof(Product),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_vectorcall_offset = offsetof(Product, call),
+    .tp_call = PyVectorcall_Call,
+    .tp_new = product_new,
+    .tp_dealloc = product_dealloc,
+    .tp_members = product_members,
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_tape", "See _tape.c.", -1, NULL};
+
+PyMODINIT_FUNC PyInit__tape(void) {
+    PyObject *m;
+    import_array();
+    if (PyType_Ready(&Tape_Type) < 0 || PyType_Ready(&Product_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
+        return NULL;
+    if (PyModule_AddObjectRef(m, "Tape", (PyObject *)&Tape_Type) < 0 ||
+        PyModule_AddObjectRef(m, "Product", (PyObject *)&Product_Type) < 0) {
+        Py_DECREF(m);
+        return NULL;
+    }
+    return m;
+}

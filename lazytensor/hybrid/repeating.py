@@ -1,0 +1,138 @@
+"""Repetition in a trace, noticed while it grows: a loop of ten thousand turns is compiled from a handful of them.
+
+A loop's turn repeats the one before it when each of its records does the same, from the same line, to operands that are
+either the same (from before the loop) or as many records back. `Repeats` follows the records as they come: it compares
+each with the one a period before.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..api.indexing import ELEMENT
+from .fast import native
+from .guards import same
+
+LONGEST = 2048
+"""Records of a turn."""
+LEAST = 14
+"""Turns of a loop that is worth while."""
+
+
+class Found(NamedTuple):
+    """A loop in a trace: its first record, the records of a turn, and how many turns there are."""
+
+    start: int
+    period: int
+    turns: int
+
+
+class Repeats:
+    """The loops of a list of records that grows."""
+
+    def __init__(self) -> None:
+        self.found: list[Found] = []
+        self._at = self._start = self._period = self._wait = 0
+        self._last: dict[Any, tuple[int, int]] = {}
+        self._turn: list[Any] = []
+
+    def follow(self, records: list[Any]) -> None:
+        """Looks at the records that are new."""
+        i, n = self._at, len(records)
+        while i < n:
+            if not self._period:
+                self._search(records, i)
+                i += 1
+            else:
+                end = self._matched(records, i, n)
+                if end < n:
+                    self._end(end)
+                i = end
+        self._at = i
+
+    def finish(self, records: list[Any]) -> list[Found]:
+        """All of them, when the trace has ended."""
+        self.follow(records)
+        self._end(len(records))
+        return self.found
+
+    def _end(self, i: int) -> None:
+        if not self._period:
+            return
+        turns = (i - self._start) // self._period
+        if turns >= LEAST:
+            self.found.append(Found(self._start, self._period, turns))
+            self._last.clear()
+        self._period = self._wait = 0  # a few turns may be part of a longer one
+
+    def _matched(self, records: list[Any], i: int, n: int) -> int:
+        """How far the loop goes on, from record i."""
+        turn, start, period = self._turn, self._start, self._period
+        while i < n:
+            record = records[i]
+            model, references = turn[(i - start) % period]
+            if (record.op is not model.op or record.lasti != model.lasti or record.code is not model.code
+                    or record.errstate is not model.errstate or record.shape != model.shape
+                    or record.dtype is not model.dtype or record.strides != model.strides
+                    or not _alike(record.attrs, model.attrs) or len(record.operands) != len(references)):
+                return i
+            for (name, steps, value, _), (back, x) in zip(record.operands, references, strict=True):
+                if name != (f"r{i - back}" if back else x[0]) or not _alike(steps, x[1]) or (
+                        name is None and not same(value, x[2])):
+                    return i
+            i += 1
+        return i
+
+    def _search(self, records: list[Any], i: int) -> None:
+        record = records[i]
+        site = record.code, record.lasti
+        before, period = self._last.get(site, (-1, 0))
+        distance = i - before
+        self._last[site] = i, distance
+        if before < 0 or distance != period or i < self._wait or 3 * period > i + 1 or period > LONGEST:
+            return
+        first = i - 3 * period + 1
+        turn = [model(records, k, period) for k in range(first + period, first + 2 * period)]
+        if None not in turn:
+            self._start, self._period, self._turn = first, period, turn
+            if self._matched(records, first + 2 * period, i + 1) > i:
+                return
+        self._period, self._wait = 0, i + period // 2
+
+
+def model(records: list[Any], i: int, period: int) -> Any:
+    """A record, and for each of its operands how many records back it was written (0 for what is the same in every
+    turn), if it does the same as the one a period before; else None."""
+    a, b = records[i], records[i - period]
+    if (a.op is not b.op or a.lasti != b.lasti or a.code is not b.code or a.errstate is not b.errstate
+            or a.kind != "operation" or b.kind != "operation" or a.op is ELEMENT or a.shape != b.shape
+            or a.dtype is not b.dtype or a.strides != b.strides or not _alike(a.attrs, b.attrs)
+            or len(a.operands) != len(b.operands)):
+        return None
+    references: list[tuple[int, Any]] = []
+    for x, y in zip(a.operands, b.operands, strict=True):
+        if not _alike(x[1], y[1]) or (x[1] is None) is not (y[1] is None):
+            return None
+        if x[0] == y[0]:
+            if x[0] is None and not same(x[2], y[2]):
+                return None
+            references.append((0, x))
+        else:
+            number = _number(x[0])
+            if not number or number != _number(y[0]) + period:
+                return None
+            references.append((i - number, x))
+    return a, references
+
+
+def _number(name: str | None) -> int:
+    """The number of the record that a name means; 0 for the first and for other names."""
+    return int(name[1:]) if name is not None and name[0] == "r" and name[1:].isdigit() else 0
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """`same`, the quick way if it is known."""
+    if a is b:
+        return True
+    found = None if native is None else native.alike(a, b)
+    return same(a, b) if found is None else bool(found)

@@ -1,0 +1,377 @@
+"""Stretches of a trace that run as a tape (`_tape.c`): elements read and written, arithmetic between scalars, products
+of vectors, operations on short rows, one after the other, often thousands of them from a loop over elements.
+
+A `Stretch` turns records, in order, into the steps of a tape. Whatever it does not know raises `Unknown`: those records
+are written as calls of NumPy's functions, as everything else is. A step computes what NumPy would: IEEE 754 fixes the
+arithmetic, and a product of vectors is NumPy's own loop. Floating-point flags that somebody is to be warned of leave
+the call to Python.
+"""
+
+from __future__ import annotations
+
+import heapq
+import operator
+from math import isfinite, prod
+from typing import Any
+
+import numpy as np
+
+from ..api.indexing import ELEMENT
+from ..api.inplace import part_operations
+from ..ir.layout import c_strides
+from ..run import floating
+from . import tapes
+from .nesting import Numbers, Step, nested
+from .tapes import SIZES, Place, Unknown, tape
+from .tracing import Operand, Record
+
+LEAST = 24
+"""Records for which a tape is worth while."""
+SHORT = 1024
+"""Elements of a row that is no more than a step; longer ones are better off as kernels."""
+_MAPS: dict[Any, int] = {
+    np.add: tapes.ADD, np.subtract: tapes.SUBTRACT, np.multiply: tapes.MULTIPLY, np.divide: tapes.DIVIDE}
+_SCALARS: dict[Any, int] = {
+    **_MAPS, operator.add: tapes.ADD, operator.sub: tapes.SUBTRACT, operator.mul: tapes.MULTIPLY,
+    operator.truediv: tapes.DIVIDE, operator.neg: tapes.NEGATE, operator.abs: tapes.ABSOLUTE,
+    np.negative: tapes.NEGATE, np.absolute: tapes.ABSOLUTE, np.fabs: tapes.ABSOLUTE, np.sqrt: tapes.SQUARE_ROOT}
+_getitem = operator.getitem
+_NOTHING: Numbers = (0, 0)
+
+
+def likely(record: Record) -> bool:
+    """Whether a record looks as if it could be a step."""
+    if record.kind != "operation" or record.dtype.char not in SIZES or not record.dtype.isnative:
+        return False
+    op = record.op
+    kind = op.kind
+    if kind == "scalar":
+        return op.fn in _SCALARS
+    if kind == "elementwise":
+        return record.attrs is None and (op.fn in _MAPS and prod(record.shape) <= SHORT if record.shape else
+                                         op.fn in _SCALARS)
+    if kind == "call":
+        return op is ELEMENT or not record.shape and op.fn in (np.matmul, np.dot)
+    return op.step == "store" or kind == "mutate" and op in _part_kinds()
+
+
+def is_small(record: Record) -> bool:
+    """Whether a record is about single elements."""
+    return not record.shape or record.op.step == "store" and not record.operands[1].steps and _is_element(
+        record.attrs[1][0])
+
+
+def _is_element(index: Any) -> bool:
+    return type(index) is int or type(index) is tuple and all([type(x) is int for x in index])
+
+
+def _part_kinds() -> dict[Any, int]:
+    """The operations that write an arithmetic ufunc's result into a part of an array."""
+    found = {}
+    for ufunc, kind in _MAPS.items():
+        op = part_operations.get(ufunc)
+        if op is not None:
+            found[op] = kind
+    return found
+
+
+def stretches(records: list[Record]) -> list[tuple[int, int]]:
+    """Where stretches begin and end that may be tapes."""
+    found: list[tuple[int, int]] = []
+    if tape is None or len(records) < LEAST:
+        return found
+    start = small = 0
+    n = len(records)
+    for i in range(n + 1):
+        record = records[i] if i < n else None
+        if record is not None and likely(record) and (i == start or record.errstate is records[start].errstate):
+            small += is_small(record)
+            continue
+        if i - start >= LEAST and 2 * small >= i - start:
+            found.append((start, i))
+        again = record is not None and likely(record)
+        start, small = (i, int(is_small(record))) if again and record is not None else (i + 1, 0)
+    return found
+
+
+class Stretch:
+    """Records as the steps of a tape. `writer` gives arrays their memory, as for everything else that it writes.
+
+    Attributes
+    ----------
+    arrays : list of str
+        What generated code calls the arrays, in the tape's order.
+    scalars : dict of str to (int, str)
+        For each scalar that is still wanted, its slot and type.
+    """
+
+    def __init__(self, writer: Any, memory: Any, depth: int) -> None:
+        self.writer, self.memory, self.depth = writer, memory, depth
+        self.steps: list[Step] = []
+        self.arrays: list[str] = []
+        self.geometry: list[tuple[int, int, int]] = []
+        self.written: set[int] = set()
+        self.scalars: dict[str, tuple[int, str]] = {}
+        self.given: dict[str, tuple[int, str]] = {}
+        self._numbers: dict[str, int] = {}
+        self._places: dict[tuple[str, str], Place] = {}
+        self._constants: dict[tuple[str, str], int] = {}
+        self._start: list[tuple[int, str, float]] = []
+        self._free: list[int] = []
+        self._slots = 0
+
+    def take(self, record: Record, dies: set[str]) -> None:
+        """Adds a record's steps; `dies` are the names that nobody reads after it."""
+        kind = record.op.kind
+        self.writer._shapes[record.name] = record.shape, record.dtype, record.strides
+        if kind == "mutate":
+            self._mutate(record, dies)
+        elif not record.shape:
+            self._scalar(record)
+        else:
+            self._map(record, dies)
+        memory = self.memory
+        for name in dies:
+            slot = self.scalars.pop(name, None)
+            if slot is not None:
+                heapq.heappush(self._free, slot[0])
+                memory.text.pop(name, None)
+        self.writer._bury(dies, memory)
+
+    # ---- memory ----
+
+    def _array(self, name: str) -> Place:
+        """The array that holds a value, whole."""
+        text = self.memory.text.get(name)
+        if text is None:
+            raise Unknown
+        known = self._places.get((text, name))
+        if known is not None:
+            return known
+        geometry = self.writer.geometry_of(name)
+        if geometry is None or not geometry[0] or geometry[1].char not in SIZES or not geometry[1].isnative:
+            raise Unknown
+        shape, dtype, strides = geometry
+        strides = c_strides(shape, dtype.itemsize) if strides is None else strides
+        number = self._numbers.setdefault(text, len(self.arrays))
+        if number == len(self.arrays):
+            self.arrays.append(text)
+            ends = [s * (n - 1) for s, n in zip(strides, shape, strict=True)]
+            some = 0 not in shape
+            self.geometry.append((sum(min(0, e) for e in ends) if some else 0,
+                                  sum(max(0, e) for e in ends) + dtype.itemsize if some else 0,
+                                  prod(shape) * dtype.itemsize))
+        known = self._places[text, name] = Place(number, 0, shape, strides, dtype.char)
+        return known
+
+    def _place(self, x: Operand) -> Place:
+        if x.name is None:
+            raise Unknown
+        return self._stepped(self._array(x.name), x.steps or ())
+
+    def _stepped(self, place: Place, steps: Any) -> Place:
+        for fn, args in steps:
+            if fn is not _getitem:
+                raise Unknown
+            place = place.part(args[0])
+        return place
+
+    def _slot(self) -> int:
+        """The lowest that is free: so turns of a loop come to use the same ones."""
+        if self._free:
+            return heapq.heappop(self._free)
+        self._slots += 1
+        return self._slots - 1
+
+    def _operand(self, x: Operand, char: str) -> int:
+        """The slot of a number."""
+        if x.name is None:
+            return self._constant(x.value, char)
+        known = self.scalars.get(x.name)
+        if known is None:
+            return self._outer(x, char)
+        if known[1] != char or x.steps:
+            raise Unknown
+        return known[0]
+
+    def _outer(self, x: Operand, char: str) -> int:
+        """A number from before the stretch: a constant without axes, or a scalar that earlier lines computed."""
+        name = x.name or ""
+        if x.steps:
+            raise Unknown
+        text = self.memory.text.get(name, "")
+        if text.startswith("c") and not (buffer := self.writer.space[text]).shape:
+            return self._constant(buffer[()] if type(buffer) is np.ndarray else buffer, char)
+        known = self.given.get(text)
+        if known is None and name in self.writer.numbers:
+            dtype = self.writer.geometry_of(name)[1]
+            if dtype.char != char or not dtype.isnative:
+                raise Unknown
+            known = self.given[text] = self._slots, char
+            self._slots += 1
+        if known is None or known[1] != char:
+            raise Unknown
+        return known[0]
+
+    def _constant(self, value: Any, char: str) -> int:
+        kind = type(value)
+        if kind is int and abs(value) <= (1 << 24 if char == "f" else 1 << 53):
+            own = float(value)
+        elif kind is float or issubclass(kind, np.floating) and value.dtype.char == char:
+            own = float(value)
+            if char == "f" and isfinite(own) and float(np.float32(own)) != own and not isfinite(float(np.float32(own))):
+                raise Unknown
+        else:
+            raise Unknown
+        key = char, own.hex() if own == own else "nan"
+        slot = self._constants.get(key)
+        if slot is None:
+            slot = self._constants[key] = self._slots
+            self._slots += 1
+            self._start.append((slot, char, own))
+        return slot
+
+    def _give(self, record: Record) -> int:
+        """A slot for a record's result."""
+        slot = self._slot()
+        self.writer.numbers.add(record.name)
+        self.scalars[record.name] = slot, record.dtype.char
+        self.memory.text[record.name] = self.memory.held[record.name] = record.name
+        return slot
+
+    def _emit(self, op: int, kind: int, char: str, a: int, b: int, c: int, numbers: Numbers = ()) -> None:
+        self.steps.append(((op, kind, SIZES[char], a, b, c), numbers))
+
+    # ---- scalars ----
+
+    def _scalar(self, record: Record) -> None:
+        char, op = record.dtype.char, record.op
+        if op is ELEMENT:
+            (x,), ((_, index),) = record.operands, record.attrs
+            place = self._place(x).part(index)
+            if place.shape or place.char != char:
+                raise Unknown
+            self._emit(tapes.LOAD, 0, char, place.array, 0, self._give(record), (place.offset,))
+        elif op.kind == "call":
+            self._product(record)
+        else:
+            kind = _SCALARS[op.fn]
+            if kind >= tapes.NEGATE:
+                a = b = self._operand(record.operands[0], char)
+            else:
+                a, b = [self._operand(x, char) for x in record.operands]
+            self._emit(tapes.SCALAR, kind, char, a, b, self._give(record))
+
+    def _product(self, record: Record) -> None:
+        """A product of two vectors."""
+        char = record.dtype.char
+        a, b = [self._place(x) for x in record.operands]
+        if record.attrs or len(a.shape) != 1 or len(b.shape) != 1 or a.char != char or b.char != char:
+            raise Unknown
+        n = a.shape[0]
+        if record.op.fn is np.dot and (n < 2 or a.strides[0] <= 0 or b.strides[0] <= 0):
+            raise Unknown  # `dot` has ways of its own for these
+        self._emit(tapes.DOT, 0, char, a.array, b.array, self._give(record),
+                   (a.offset, a.strides[0], b.offset, b.strides[0], n))
+
+    # ---- rows ----
+
+    def _map(self, record: Record, dies: set[str]) -> None:
+        char = record.dtype.char
+        operands = [self._row(x, record.shape, char) for x in record.operands]
+        name = record.name
+        self.writer._place(record, dies, self.memory, self.depth)
+        self._into(_MAPS[record.op.fn], char, operands, self._array(name))
+
+    def _row(self, x: Operand, shape: tuple[int, ...], char: str) -> tuple[int, Numbers]:
+        """An operand of a row's operation: an array's part, or the same number for all."""
+        if x.name is None or x.name in self.scalars:
+            return ~self._operand(x, char), _NOTHING
+        place = self._place(x)
+        if place.char != char:
+            raise Unknown
+        if not place.shape and x.name is not None:
+            return place.array, (place.offset, 0)
+        if place.shape != shape:
+            raise Unknown
+        return place.array, place.row[:2]
+
+    def _into(self, kind: int, char: str, operands: list[tuple[int, Numbers]], out: Place) -> None:
+        (a, at_a), (b, at_b) = operands
+        offset, stride, n = out.row
+        if len(out.shape) > 1 and any(x >= 0 and at[1] not in (0, stride) for x, at in operands):
+            raise Unknown
+        self._emit(tapes.MAP, kind, char, a, b, out.array, (*at_a, *at_b, offset, stride, n))
+        self.written.add(out.array)
+
+    # ---- writes ----
+
+    def _mutate(self, record: Record, dies: set[str]) -> None:
+        old, memory = record.operands[0], self.memory
+        if old.name is None or old.steps is not None:
+            raise Unknown
+        steps, extra = record.attrs
+        char = record.dtype.char
+        is_store = record.op.step == "store"
+        if not is_store and extra != (0, ()):
+            raise Unknown
+        source = self._array(old.name)
+        own = self.writer._owns(record, dies, memory)
+        if not own:
+            self.writer._place(record, set(), memory, self.depth, copies=True)
+        self.writer._written_to(record, dies, memory, memory.text[old.name] if own else memory.text[record.name], own)
+        target = self._array(record.name)
+        self.written.add(target.array)
+        if not own:
+            (o, s, n), (p, t, _) = source.row, target.row
+            self._emit(tapes.COPY, 0, char, source.array, 0, target.array, (o, s, p, t, n))
+        over = self._stepped(target, steps)
+        values = [(x._replace(name=record.name) if x.name == old.name else x) for x in record.operands[1:]]
+        if is_store:
+            self._store(over.part(extra[0]), values[0], char)
+        else:
+            rows = [self._row(x, over.shape, char) for x in values]
+            self._into(_part_kinds()[record.op], char, rows, over)
+
+    def _store(self, part: Place, value: Operand, char: str) -> None:
+        is_place = value.name is not None and value.name not in self.scalars and (
+            value.steps is not None or bool(self._known(value.name)))
+        if not is_place:
+            slot = self._operand(value, char)
+            if part.shape:
+                self._emit(tapes.FILL, 0, char, slot, 0, part.array, part.row)
+            else:
+                self._emit(tapes.STORE, 0, char, slot, 0, part.array, (part.offset,))
+            return
+        place = self._place(value)
+        if place.shape != part.shape or place.char != char or not part.shape:
+            raise Unknown
+        (o, s, n), (p, t, _) = place.row, part.row
+        if len(part.shape) > 1 and s != t:
+            raise Unknown
+        if (place.array, o, s) != (part.array, p, t):  # a part onto itself is nothing
+            self._emit(tapes.COPY, 0, char, place.array, 0, part.array, (o, s, p, t, n))
+
+    def _known(self, name: str) -> Any:
+        geometry = self.writer.geometry_of(name)
+        return None if geometry is None else geometry[0]
+
+    # ---- the tape ----
+
+    def finished(self, errstate: Any) -> tuple[Any, list[str]]:
+        """The tape, and the names of the scalars that it gives.
+
+        Raises
+        ------
+        ValueError
+            If a step reads what it writes in another order, which NumPy does by way of a copy.
+        """
+        outputs = sorted(self.scalars)
+        written = [i in self.written for i in range(len(self.arrays))]
+        arrays = [(*own, there) for own, there in zip(self.geometry, written, strict=True)]
+        given, taken = [[(slot, SIZES[char]) for slot, char in which] for which in (
+            self.given.values(), [self.scalars[name] for name in outputs])]
+        start = np.zeros(self._slots)
+        for slot, char, value in self._start:
+            start[slot:slot + 1].view(char)[0] = value
+        return tapes.made(nested(self.steps), arrays, start, given, taken, floating.mask(errstate)), outputs

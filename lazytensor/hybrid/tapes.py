@@ -1,0 +1,157 @@
+"""What a tape (`_tape.c`) is made of: the numbers of its operations, parts of arrays, and steps as words."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..ir.layout import c_strides
+from ..lower import loops
+from .nesting import Loop, Numbers, Step, parts
+
+tape: Any = None
+"""The extension; None where it was not built or ``LAZYTENSOR_HOT=0`` leaves it out: everything is written as calls."""
+if os.environ.get("LAZYTENSOR_HOT") != "0":
+    with suppress(ImportError):
+        from . import _tape as tape  # type: ignore[attr-defined, no-redef]
+
+LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL = range(9)
+"""Operations, as in `_tape.c`,"""
+ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, ABSOLUTE, SQUARE_ROOT = range(7)
+"""and kinds of arithmetic."""
+SIZES = {"d": 8, "f": 4}
+
+
+class Unknown(Exception):
+    """A record that is no step of a tape."""
+
+
+class Place:
+    """A part of an array: its number, the offset of the first element, shape, strides in bytes."""
+
+    __slots__ = ("array", "offset", "shape", "strides", "char")
+
+    def __init__(self, array: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], char: str) -> None:
+        self.array, self.offset, self.shape, self.strides, self.char = array, offset, shape, strides, char
+
+    def part(self, index: Any) -> Place:
+        """What a basic index of whole numbers and slices leaves of it."""
+        offset, shape, strides = self.offset, [], []
+        given = index if type(index) is tuple else (index,)
+        if len(given) > len(self.shape):
+            raise Unknown
+        for k, (n, step) in enumerate(zip(self.shape, self.strides, strict=True)):
+            x = given[k] if k < len(given) else None
+            if type(x) is int:
+                offset += (x + n if x < 0 else x) * step
+            elif x is None and k >= len(given):
+                shape.append(n)
+                strides.append(step)
+            elif type(x) is slice:
+                start, stop, by = x.indices(n)
+                shape.append(len(range(start, stop, by)))
+                strides.append(step * by)
+                offset += start * step
+            else:
+                raise Unknown
+        return Place(self.array, offset, tuple(shape), tuple(strides), self.char)
+
+    @property
+    def row(self) -> Numbers:
+        """Offset, stride and length, if its elements in order lie evenly."""
+        shape, strides = self.shape, self.strides
+        if len(shape) == 1:
+            return self.offset, strides[0], shape[0]
+        if strides != c_strides(shape, SIZES[self.char]):
+            raise Unknown
+        return self.offset, SIZES[self.char], prod(shape)
+
+
+def words(steps: list[Step], around: tuple[Numbers, ...] = (), at: int = 0) -> list[int]:
+    """Steps as the words of a tape; `around` has, for each loop around them, what their numbers grow by."""
+    found: list[int] = []
+    position = depth = 0
+    depth = len(around)
+    for shape, numbers in steps:
+        own = tuple([growth[position:position + len(numbers)] for growth in around])
+        position += len(numbers)
+        mixed = [x for k, value in enumerate(numbers) for x in (value, *[growth[k] for growth in own])]
+        if type(shape) is not Loop:
+            found += [*shape, depth, *mixed]
+            continue
+        head = 7 + 1 + depth
+        begin = at + len(found) + head
+        inner = words(parts(shape, numbers[1:]), (*[growth[1:] for growth in own], shape.growth), begin)
+        end = begin + len(inner) + 7
+        found += [LOOP, 0, 8, 0, 0, end, depth, *mixed[:1 + depth], *inner, END, 0, 8, 0, 0, begin, depth]
+    return found
+
+
+def made(steps: list[Step], arrays: list[tuple[Any, ...]], start: Any, inputs: list[tuple[int, int]],
+         outputs: list[tuple[int, int]], mask: int) -> Any:
+    """A tape.
+
+    Parameters
+    ----------
+    arrays
+        For each the first byte and the one after the last, counted from its first element, its size in bytes, and
+        whether it is written.
+    start
+        What the slots hold at the beginning, 8 bytes each.
+    inputs, outputs
+        Slots and bytes of the numbers that it takes and gives.
+    mask
+        The floating-point flags with which it gives None.
+
+    Raises
+    ------
+    ValueError
+        If it leaves an array, or reads what it writes in another order.
+    """
+    loops_, keep = _products()
+    columns = list(zip(*arrays, strict=True)) or [()] * 4
+    packed = [np.array(x, np.int64).tobytes() for x in (words(steps), columns, inputs, outputs)]
+    return tape.Tape(packed[0], packed[1], start.tobytes(), packed[2], packed[3], mask, loops_, keep)
+
+
+def _products() -> tuple[tuple[int, ...], Any]:
+    """NumPy's loops for products of float32 and float64 vectors: their addresses, and what keeps them."""
+    found = [loops.strided_loop(np.matmul, (np.dtype(char),) * 3) for char in "fd"]
+    flat = [(0, 0, 0) if x is None or x.needs_gil else (x.loop, x.context, x.auxdata) for x in found]
+    return (*flat[0], *flat[1]), found
+
+
+def product(a: Any, b: Any, out: Any, mask: int) -> Any:
+    """NumPy's loop for ``a @ b``, bound to the geometry (shape, dtype, strides) of these and of the result, without the
+    way to it; None if it is not for that. Called with the arrays, it gives True if it raised a flag of the mask.
+
+    The strides are those that NumPy's matmul gives its loop: 0 along an axis of length 1 or one that is not there.
+    """
+    if tape is None or None in (a, b, out):
+        return None
+    dtype = out[1]
+    if dtype.char not in SIZES or not dtype.isnative:
+        return None
+    if any(x[1] != dtype or len(x[0]) > 2 or 0 in x[0] for x in (a, b)):
+        return None
+    loop = loops.strided_loop(np.matmul, (dtype,) * 3)
+    if loop is None or loop.needs_gil or not out[0] or out[2] is not None or not a[0] or not b[0]:
+        return None
+    m, inner, n = a[0][0] if len(a[0]) == 2 else 1, a[0][-1], b[0][1] if len(b[0]) == 2 else 1
+    (am, an), (bn, bp) = _matrix(a, True), _matrix(b, False)
+    om, op = (n * dtype.itemsize if m > 1 else 0), (dtype.itemsize if n > 1 else 0)
+    sizes = [prod(x[0]) * dtype.itemsize for x in (a, b, out)]
+    return tape.Product((loop.loop, loop.context, loop.auxdata), (m, inner, n), (am, an, bn, bp, om, op), tuple(sizes),
+                        0 if loop.no_float_errors else mask, loop)
+
+
+def _matrix(geometry: Any, left: bool) -> tuple[int, int]:
+    """The strides of a matrix, or of a vector as a row (on the left) or a column."""
+    shape, dtype, strides = geometry
+    strides = c_strides(shape, dtype.itemsize) if strides is None else strides
+    found = [0 if n == 1 else s for n, s in zip(shape, strides, strict=True)]
+    return (found[0], found[1]) if len(found) == 2 else (0, found[0]) if left else (found[0], 0)

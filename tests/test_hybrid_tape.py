@@ -1,0 +1,349 @@
+"""Tapes: loops over elements and short rows, compiled, against the same functions on NumPy, to the bit."""
+
+import random
+
+import numpy as real
+import pytest
+
+import lazytensor as np
+from lazytensor.hybrid import nesting, stretches
+from tests.helpers import difference
+from tests.program_jit import unchecked
+
+
+@pytest.fixture(autouse=True)
+def compiled_alone():
+    """Without the comparisons by which a jitted function would find a difference itself, and do the right thing."""
+    with unchecked(False):
+        yield
+
+
+needs_extension = pytest.mark.skipif(stretches.tape is None, reason="the extension is not built")
+
+
+def lu(A):
+    for i in range(len(A)):
+        for j in range(i):
+            A[i, j] -= A[i, :j] @ A[:j, j]
+            A[i, j] /= A[j, j]
+        for j in range(i, len(A)):
+            A[i, j] -= A[i, :i] @ A[:i, j]
+    return A
+
+
+def cholesky(A):
+    for i in range(len(A)):
+        for j in range(i):
+            A[i, j] -= A[i, :j] @ A[j, :j]
+            A[i, j] /= A[j, j]
+        A[i, i] -= A[i, :i] @ A[i, :i]
+        A[i, i] = A[i, i] ** 0.5 if False else A[i, i]
+    return A
+
+
+def substitution(A):
+    x = A[0] * 0.0
+    for i in range(len(A)):
+        x[i] = (A[i, -1] - A[i, :i] @ x[:i]) / A[i, i]
+    return x, A[::-1]
+
+
+def elimination(A):
+    for k in range(len(A) - 1):
+        for i in range(k + 1, len(A)):
+            factor = A[i, k] / A[k, k]
+            A[i, k:] -= factor * A[k, k:]
+            A[i, k] = factor
+    return A
+
+
+def recurrence(A):
+    x = A[0].copy()
+    total = 0.0
+    for i in range(1, len(x) - 1):
+        x[i] = (x[i - 1] + x[i + 1] - 2 * A[1, i]) * 0.25
+        total += abs(x[i]) / 3
+    return x, total, -total
+
+
+def shifted(A):
+    for i in range(1, len(A)):
+        A[i, 1:] = A[i, :-1]  # one memory: NumPy copies first
+        A[i, 1:] += A[i - 1, :-1]
+        A[i, ::-1] *= A[i - 1]
+        A[i, 0] = 0
+    return A
+
+
+def transposed(A):
+    B = A.T
+    for i in range(len(A)):
+        for j in range(len(A)):
+            B[i, j] = A[j, i] * 2 - A[i, j]
+    return B, A
+
+
+def root(A):
+    for i in range(len(A)):
+        for j in range(len(A)):
+            A[i, j] = real.sqrt(abs(A[i, j])) if False else A[i, j] * A[j, i]
+    return A
+
+
+FUNCTIONS = [lu, cholesky, substitution, elimination, recurrence, shifted, transposed, root]
+
+
+def matrix(n, dtype, seed=0):
+    return (real.random.default_rng(seed).random((n, n)) + real.eye(n) * n).astype(dtype)
+
+
+def check(function, start, calls=6):
+    """The function jitted, called again and again, is the function on NumPy."""
+    f = np.jit(function)
+    for _ in range(calls):
+        own, plain = np.array(start), start.copy()
+        with real.errstate(all="ignore"):
+            expected, found = function(plain), f(own)
+        different = difference(expected, found) or difference(plain, own)
+        assert not different, different
+    return f
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("n", [3, 7, 24])
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_loops_over_elements(function, n, dtype):
+    check(function, matrix(n, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["i8", "c16", ">f8", "f2", "i2"])
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_other_dtypes(function, dtype):
+    with real.errstate(all="ignore"):
+        try:
+            function(matrix(7, dtype))
+        except TypeError:
+            return
+        check(function, matrix(7, dtype))
+
+
+@needs_extension
+@pytest.mark.parametrize("function", [lu, cholesky, substitution, elimination], ids=lambda f: f.__name__)
+def test_they_are_one_tape(function):
+    f = check(function, matrix(24, "f8"))
+    assert "tape" in f.source and len(f.source.splitlines()) < 60, f.source
+    assert "steps on a tape" in f.explain()
+
+
+@needs_extension
+def test_a_tape_is_short_whatever_the_turns():
+    words = [tape_of(check(lu, matrix(n, "f8"), 1)).words for n in (20, 40)]
+    assert words[0] == words[1] < 1500
+
+
+def tape_of(f):
+    return next(x for x in f._compiled[0].scope_of_source.values() if type(x) is stretches.tape.Tape)
+
+
+def test_a_warning_is_the_python_s():
+    start = matrix(12, "f8")
+    start[0, 0] = 0
+    f = np.jit(lu)
+    for _ in range(4):
+        own, plain = np.array(start), start.copy()
+        with real.errstate(all="warn"), pytest.warns(RuntimeWarning):
+            f(own).realize()
+        with real.errstate(all="ignore"):
+            lu(plain)
+        assert difference(plain, own) is None
+    with real.errstate(divide="raise", invalid="raise"):
+        with pytest.raises(FloatingPointError):
+            f(np.array(start))
+
+
+def test_a_number_from_before_a_tape_and_one_that_it_gives():
+    def f(x):
+        scale = x.sum() / 7
+        y = x * 1.0
+        for i in range(30):
+            y[i] = y[i] * scale + 1
+            last = y[i] - scale
+        return y, last, last * 2, scale
+
+    check(f, matrix(6, "f8").ravel())
+    check(f, matrix(6, "f4").ravel())
+
+
+# ---- products of matrices --------------------------------------------------------------------------------------------
+
+PRODUCTS = {
+    "row": lambda x, y: x[:1] @ y, "column": lambda x, y: x @ y[:, :1], "vector": lambda x, y: x[0] @ y,
+    "on a vector": lambda x, y: x @ y[:, 0], "plain": lambda x, y: x @ y, "own transpose": lambda x, y: x @ x.T,
+    "transposes": lambda x, y: y.T @ x.T, "every other": lambda x, y: x[:, ::2] @ y[::2],
+    "thin": lambda x, y: x[:, :1] @ y[:1], "backwards": lambda x, y: x[::-1] @ y[:, ::-1],
+    "one": lambda x, y: x[:1] @ y[:, :1], "none": lambda x, y: x[:, :0] @ y[:0],
+    "stored": lambda x, y: x @ y * 1 @ y.T}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "c8", "i8"])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_are_numpy_s(name, dtype):
+    function = PRODUCTS[name]
+    f = np.jit(lambda x, y: function(x, y) * 1)
+    for m, k, n in ((1, 1, 1), (2, 3, 4), (5, 1, 3), (17, 33, 9), (64, 70, 66)):
+        data = real.random.default_rng(m)
+        x, y = (data.normal(size=shape).astype(dtype) for shape in ((m, k), (k, n)))
+        for _ in range(3):
+            assert difference(function(x, y) * 1, f(np.array(x), np.array(y))) is None
+
+
+@needs_extension
+def test_a_product_that_overflows_is_the_python_s():
+    f = np.jit(lambda x, y: x @ y * 1)
+    x = real.full((3, 3), 1e200)
+    assert "matmul" in f.source or f(np.array(x), np.array(x)) is not None
+    for _ in range(3):
+        with real.errstate(all="raise"), pytest.raises(FloatingPointError, match="matmul"):
+            x @ x
+        with real.errstate(all="raise"), pytest.raises(FloatingPointError, match="matmul"):
+            f(np.array(x), np.array(x))
+
+
+# ---- random loops ----------------------------------------------------------------------------------------------------
+
+
+def random_function(seed):
+    """A function of a matrix, a vector and a number of turns, as text."""
+    chance = random.Random(seed)
+    lines = ["def f(A, x):", "    s = 1.5"]
+    for _ in range(chance.randint(1, 2)):
+        n = chance.randint(3, 7)
+        lines.append(f"    for i in range({chance.choice((0, 1))}, {n}):")
+        depth = 2
+        if chance.random() < 0.6:
+            turns = chance.choice(("i", "i + 1", "3", "1, 6", "i, 7", "6, i, -1"))
+            lines.append(f"        for j in range({turns}):")
+            depth = 3
+        names = ["i", "j", "0", "2", "-1", "i - 1"] if depth == 3 else ["i", "0", "3", "-2", "6 - i", "i // 2"]
+        for _ in range(chance.randint(1, 4)):
+            lines.append("    " * depth + _statement(chance, names))
+    lines.append("    return A, x, s, A.T, x[1:]")
+    return "\n".join(lines) + "\n"
+
+
+def _statement(chance, names):
+    def index():
+        return chance.choice(names)
+
+    def slices():
+        return chance.choice((":{}", "{}:", "::2", "::-1", ":", "1:4", ":0")).format(index())
+
+    def number():
+        return chance.choice((f"A[{index()}, {index()}]", f"x[{index()}]", "s", "2", "0.5", f"float({index()})",
+                              f"A[{index()}, :{index()}] @ x[:{index()}]", f"(A[:, {index()}] @ x)",
+                              f"abs(x[{index()}])"))
+
+    def row():
+        return chance.choice((f"A[{index()}]", f"A[:, {index()}]", f"x[{slices()}]", f"A[{index()}, {slices()}]"))
+
+    op = chance.choice("+-*/")
+    kind = chance.randint(0, 7)
+    if kind < 2:
+        return f"A[{index()}, {index()}] {op}= {number()}"
+    if kind == 2:
+        return f"x[{index()}] = {number()} {op} {number()}"
+    if kind == 3:
+        return f"s = {number()} {op} s * {number()}"
+    if kind == 4:
+        return f"{row()} {op}= {number()}"
+    if kind == 5:
+        return f"{row()} {chance.choice(('', op))}= {row()}"
+    if kind == 6:
+        return f"x = x {op} {chance.choice((number(), row()))}"
+    return f"x[{slices()}] = {chance.choice((number(), row()))} {op} {chance.choice((number(), row()))}"
+
+
+def tried(seed):
+    """(what differs or None, whether there was a tape, the text)."""
+    text = random_function(seed)
+    names = {}
+    exec(compile(text, "<random loop>", "exec"), names)
+    function, chance = names["f"], random.Random(-seed)
+    dtypes = chance.choice((("f8", "f8"), ("f8", "f8"), ("f4", "f4"), ("f4", "f8"), ("i8", "f8")))
+    f = np.jit(function)
+    for call in range(4):
+        data = real.random.default_rng(seed + call)
+        A, x = (data.normal(size=(7, 7)) * 4).astype(dtypes[0]), data.normal(size=7).astype(dtypes[1])
+        if chance.random() < 0.1:
+            x[2] = chance.choice((0, real.inf, real.nan, 3e38, -0.0))
+        own = np.array(A), np.array(x)
+        with real.errstate(all="ignore"):
+            outcomes = [_outcome(function, (A, x)), _outcome(f, own)]
+        found = difference(*outcomes) or difference((A, x), own)
+        if found:
+            return f"call {call + 1}: {found}", False, text
+    return None, any("tape" in c.source for c in f._compiled), text
+
+
+def _outcome(function, args):
+    try:
+        return function(*args)
+    except Exception as error:
+        return type(error).__name__
+
+
+@pytest.mark.parametrize("first", range(0, 100, 25))
+def test_random_loops(first, monkeypatch):
+    monkeypatch.setattr(stretches, "LEAST", 4)
+    taped = 0
+    for seed in range(first, first + 25):
+        found, tape, text = tried(seed)
+        assert not found, f"seed {seed}: {found}\n{text}"
+        taped += tape
+    assert stretches.tape is None or taped
+
+
+# ---- loops within loops ----------------------------------------------------------------------------------------------
+
+
+def test_steps_become_loops_within_loops():
+    steps = []
+    for i in range(20):
+        for j in range(i):
+            steps += [("read", (20 * i + j,)), ("write", (20 * j,))]
+        steps.append(("end", (i,)))
+    found = nesting.nested(steps)
+    assert list(nesting.unrolled(found)) == steps and len(found) < 20
+    assert max(numbers[0] for shape, numbers in found if type(shape) is nesting.Loop) == 17
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_rolled_unrolls_to_the_same(seed):
+    chance = random.Random(seed)
+    steps = []
+    for _ in range(chance.randint(1, 5)):
+        body = [(chance.choice("abc"), chance.randint(0, 3), chance.randint(-1, 2))
+                for _ in range(chance.randint(1, 4))]
+        steps += [(c, (b + g * t,)) for t in range(chance.randint(1, 6)) for c, b, g in body]
+    assert list(nesting.unrolled(nesting.nested(steps))) == steps
+
+
+@needs_extension
+def test_what_leaves_its_arrays_is_no_tape():
+    step, arrays = [2, 0, 8, 0, 0, 0, 0, 0], [0, 8, 8, 0]
+
+    def made(words, arrays=arrays, slots=1):
+        def packed(x):
+            return real.array(x, "i8").tobytes()
+        ends = b"", packed([0, 8])
+        return stretches.tape.Tape(packed(words), packed(arrays), packed([0] * slots), *ends, 0, (0,) * 6, None)
+
+    assert made(step)(real.array([2.5])) == (2.5,)
+    assert made(step)(real.array([2.5], "f4")) is None
+    loop = [0, 0, 8, 0, 0, 24, 0, 1], [2, 0, 8, 0, 0, 0, 1, 0, 8], [1, 0, 8, 0, 0, 8, 0]
+    assert made(sum(loop, []))(real.array([2.5])) == (2.5,)
+    loop[0][-1] = 2  # the second turn reads what is beyond
+    for bad in (sum(loop, []), [2, 0, 8, 0, 0, 0, 0, 8], [2, 0, 8, 1, 0, 0, 0, 0], [2, 0, 8, 0, 0, 5, 0, 0], step[:-1],
+                [77, *step[1:]], [1, 0, 8, 0, 0, 0, 0], sum(loop[:2], []), [3, 0, 8, 0, 0, 0, 0, 0]):
+        with pytest.raises(ValueError, match="not a tape"):
+            made(bad)
