@@ -18,7 +18,8 @@ from .emit import Emitter, Flags, Text, dear, passes_of
 from .inline import FORMS, QUICK, stored
 from .kernel import Kernel
 
-LEAF = 1024
+LEAF = 1 << 13
+"""About the bytes of a leaf of the tree."""
 AMBIGUOUS = 64
 
 
@@ -152,7 +153,9 @@ class _Tree(_Part):
         small, large = code.fresh("small"), code.fresh("large")
         self.flags = Flags(code, self.calls)
         code.add(f"store i32 0, ptr {self.flags.noted}")
-        few = code.let(f"icmp sle i64 %n, {LEAF}")
+        values = {*self.steps, *self.reduces, *[n for value in self.reduces for n in self.step(value).operands]}
+        most = LEAF // max(np.dtype(self.chars[n]).itemsize for n in values)
+        few = code.let(f"icmp sle i64 %n, {most}")
         code.add(f"br i1 {few}, label %{small}, label %{large}")
         code.label(large)
         half = code.let(f"and i64 {code.let('lshr i64 %n, 1')}, -8")
@@ -175,7 +178,7 @@ class _Tree(_Part):
                     saved[operand] = self.pointers[output]
                     continue
                 size = np.dtype(self.chars[operand]).itemsize
-                room = code.alloca(f"[{LEAF * size} x i8]")
+                room = code.alloca(f"[{most * size} x i8]")
                 back = code.let(f"sub i64 0, {code.let(f'mul i64 %start, {size}')}")
                 saved[operand] = code.let(f"getelementptr i8, ptr {room}, i64 {back}")
         if self.steps:
