@@ -37,7 +37,7 @@ def cholesky(A):
             A[i, j] -= A[i, :j] @ A[j, :j]
             A[i, j] /= A[j, j]
         A[i, i] -= A[i, :i] @ A[i, :i]
-        A[i, i] = A[i, i] ** 0.5 if False else A[i, i]
+        A[i, i] = abs(A[i, i])
     return A
 
 
@@ -83,14 +83,14 @@ def transposed(A):
     return B, A
 
 
-def root(A):
+def mirrored(A):
     for i in range(len(A)):
         for j in range(len(A)):
-            A[i, j] = real.sqrt(abs(A[i, j])) if False else A[i, j] * A[j, i]
+            A[i, j] = A[i, j] * A[j, i]
     return A
 
 
-FUNCTIONS = [lu, cholesky, substitution, elimination, recurrence, shifted, transposed, root]
+FUNCTIONS = [lu, cholesky, substitution, elimination, recurrence, shifted, transposed, mirrored]
 
 
 def matrix(n, dtype, seed=0):

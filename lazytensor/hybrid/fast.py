@@ -18,8 +18,9 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
     try:
         from . import _replay as native  # type: ignore[attr-defined, no-redef]
         native.setup(Tensor, Node, Operation.LEAF, tick)
-        native.operations, native.alike  # noqa: B018: one that was built from older sources is none
-    except (ImportError, TypeError, AttributeError):
+        if not hasattr(native, "operations"):  # built from older sources
+            native = None
+    except (ImportError, TypeError):
         native = None
 
 (ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE, ABSENT) = range(11)
