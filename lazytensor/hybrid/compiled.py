@@ -31,6 +31,8 @@ _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
 """Calls that also run the Python; after these, every power of two. None at all if there are none here (for tests)."""
 NEVER = 1 << 62
+LONG_TAPE = 4096
+"""Operations on a tape from which on they are forgotten once all is compiled."""
 
 
 class Captured:
@@ -124,6 +126,8 @@ class Compiled:
         self.calls = self.due = 1
         self.quick = self.as_nodes = False
         self.kernels = self.steps = 0
+        self.counts = {"operation": 0, "call": 0, "draw": 0}
+        self.forgotten = False
         self.abandoned = 0
         self.source = ""
         self.replay: Any = None
@@ -138,6 +142,8 @@ class Compiled:
     def add(self, trace: Trace, outcome: Outcome) -> Refusal | None:
         """Takes in a trace; the reason if it does not fit those that were here before."""
         with self.lock:
+            if self.forgotten:
+                return None  # another thread has traced the only way through
             if self.tree is None:
                 loops = trace.loops()
                 self._whole = compacted(trace.records, loops), dict(trace.constants), outcome, loops
@@ -173,9 +179,15 @@ class Compiled:
     def quicken(self, on: bool = True) -> None:
         """Compiles once more, with kernels, what has proved to be called often."""
         with self.lock:
-            if self.quick is not on and not self.as_nodes and (not on or fusing.possible()):
+            if self.quick is not on and not self.as_nodes and not self.forgotten and (not on or fusing.possible()):
                 self.quick = on
                 self._compile()
+
+    def _forget(self) -> None:
+        """Drops the records of a long loop over elements, which take memory: nothing is compiled of them any more."""
+        with self.lock:
+            if self.steps > LONG_TAPE and self.tree is not None and self.tree.answer is None:
+                self.tree.records, self._whole, self.forgotten = [], None, True
 
     def next_check(self) -> None:
         """When the Python runs again."""
@@ -236,6 +248,7 @@ class Compiled:
                 name: f"{self.given.handles[id(s)]}._node" for name, s in self.given.scalars.items()}
         writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry, self.quick and not self.as_nodes)
         self.kernels, self.steps = writer.kernels, writer.steps
+        self.counts = _counted(tree)
         self.source = self._text(writer, checks, True)
         text = self.source
         if fast.native is not None and self.given.fast:
@@ -264,6 +277,7 @@ class Compiled:
             text = self._text(other, checks, False)
             scope["new_space_2"] = _space_maker(other)
             self.predict = self._executed(text, scope, space)
+            self._forget()
             return self.predict(args, kwargs)
         self.predict = predict
         self.scope_of_source = {**scope, **space}
@@ -327,6 +341,14 @@ class Compiled:
         """Which check fails for these arguments, in words."""
         scope = dict(self.scope_of_source) if self.tree is not None else {**running.scope(), **self.space}
         return why_not(self.checks or self.given.checks, {**scope, "args": args, "kwargs": kwargs})
+
+
+def _counted(tree: Branch) -> dict[str, int]:
+    """How many operations, calls of NumPy and draws there are."""
+    kinds = [record.kind for branch in tree.lines() for record in branch.records]
+    found = {kind: kinds.count(kind) for kind in ("operation", "call", "draw")}
+    found["operation"] += sum(cut.gone * cut.period for branch in tree.lines() for cut in branch.cuts)
+    return found
 
 
 def _used(tree: Branch) -> tuple[set[str], list[Any]]:

@@ -25,12 +25,10 @@ def _structure(one: Compiled) -> list[str]:
     tree = one.tree
     if tree is None:
         return []
-    records = [record for branch in tree.lines() for record in branch.records]
-    kinds = [record.kind for record in records]
-    gone = sum(cut.gone * cut.period for branch in tree.lines() for cut in branch.cuts)
+    counts = one.counts
     lines = [f"  called {_count(one.calls, 'time')}, {_count(tree.ends, 'path')} through it, "
-             f"{_count(kinds.count('operation') + gone, 'operation')}, {_count(kinds.count('call'), 'call')} of NumPy, "
-             f"{_count(kinds.count('draw'), 'draw')}"]
+             f"{_count(counts['operation'], 'operation')}, {_count(counts['call'], 'call')} of NumPy, "
+             f"{_count(counts['draw'], 'draw')}"]
     for branch in tree.lines():
         if branch.answer is not None:
             outcomes = ", ".join(str(k) for k in branch.paths) if branch.answer.how == "bool" else (
