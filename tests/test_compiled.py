@@ -13,6 +13,7 @@ from lazytensor.lower.emit import emit
 from lazytensor.lower.kernel import Input, Kernel, Step
 from lazytensor.lower.long_rows import emit_long, split_of
 from lazytensor.lower.nest import Layout
+from lazytensor.run import launch
 
 pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
 DOUBLES = (np.dtype("d"), np.dtype("d"))
@@ -71,6 +72,19 @@ def test_each_kernel_has_an_entry_of_its_own(cache):
         made(kernel, layouts, rows)
         kernels = [path for path in cache.iterdir() if b"kernel\n" in path.read_bytes()[:80]]
         assert len(kernels) == count
+
+
+def test_columns_reduce_what_an_earlier_phase_computed():
+    """x*2 is summed in the last loop, after exp(x*y), which it does not enter."""
+    add = (np.add, DOUBLES[:1] * 3)
+    steps = (Step("multiply", "d", (0, 1)), Step("add", "d", (0, 0)), Step("call", "d", (2,), (np.exp, DOUBLES)),
+             Step("reduce", "d", (3,), add), Step("reduce", "d", (4,), add))
+    kernel = Kernel((Input("array", "d"), Input("array", "d")), steps, (5, 6))
+    x, y = np.random.default_rng(0).normal(size=(2, 30, 1003))
+    sums = np.empty((2, 1003))
+    bound = launch.bind(kernel, x.shape, [x, y, *sums], -1)
+    assert launch.run(bound, [x, y, *sums], []) >= 0
+    np.testing.assert_array_equal(sums, [(x + x).sum(0), np.exp(x * y).sum(0)])
 
 
 def test_other_sources_write_other_texts(monkeypatch):

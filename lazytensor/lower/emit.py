@@ -578,6 +578,8 @@ def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
     before = frozenset(emitter.outputs_done)
     emitter.outputs_done |= inside
     buffered, direct = list(packed), {}
+    late = emitter.extra_operands()  # the last loop takes them
+    last = len(phases) - (phases[-1:] != [] and phases[-1][0] == "inline")
     for n, k in phase_of.items():
         if n in saved:
             continue
@@ -585,6 +587,7 @@ def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
         if phases[k][0] == "call" and array >= 0 and layouts[array] == CONTIGUOUS:
             direct[n] = array
         elif (phases[k][0] == "call" or (array >= 0 and layouts[array] == STRIDED)
+              or (n in late and k != last)
               or any(n in kernel.steps[m - inputs].operands for m in phase_of if phase_of[m] != k)):
             buffered.append(n)
     return _Plan(phases, buffered, packed, direct, before)
