@@ -41,9 +41,9 @@ from tests import program_create, program_errors, program_math, program_views, p
 from tests.helpers import difference
 from tests.program_core import KINDS, Program, Reference, Scene, Step, World
 
-FOREIGN_ELEMENT = re.compile(r"r\d+\.fill\(.*\b(np\.|[as]\d)|x\[\(\)\].*= .*\b(np\.|[ars]\d)|"
-                             r"r\d+\[[^:]*(?<!\.\.\.)\] ?\S?\S?= .*\b(np\.|[as]\d)")
-FOREIGN_FLAT = re.compile(r"(?:.*; )?(r\d+)\.flat(?:\[.*\])? = (.*\b(?:np\.|[as]\d).*)")
+FOREIGN_ELEMENT = re.compile(r"r\d+\.fill\(.*\b(np\.|[aos]\d)|x\[\(\)\].*= .*\b(np\.|[aors]\d)|"
+                             r"r\d+\[[^:]*(?<!\.\.\.)\] ?\S?\S?= .*\b(np\.|[aos]\d)")
+FOREIGN_FLAT = re.compile(r"(?:.*; )?(r\d+)\.flat(?:\[.*\])? = (.*\b(?:np\.|[aos]\d).*)")
 FOREIGN_PART = re.compile(r"(?:.*; )?r\d+\[.*\] = ([as]\d+)$")
 WRITEABLE_AGAIN = re.compile(r"([ar]\d+)\.flags\.writeable = True$")
 COMPLEX_COMPARED = re.compile(r"(1j|2-0\.5j|complex\(-0\.0, inf\))\)? [=!]= ")
