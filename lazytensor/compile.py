@@ -119,7 +119,7 @@ def _planned(nodes: list[Node], graph: Graph | None) -> tuple[Program, Graph] | 
     """The program for these nodes and the graph to run it on, or None if they are to run one by one."""
     _counts["runs"] += 1
     _counts["nodes"] += len(nodes)
-    if len(nodes) > current.plan_nodes or (len(nodes) < 2 and not _shared(nodes[0])):
+    if len(nodes) > current.plan_nodes or (len(nodes) < 2 and not shared(nodes[0])):
         return None
     if graph is None:
         graph = capture(nodes)
@@ -148,7 +148,7 @@ def _bytes(node: Node) -> int:
     return max(node.nbytes, node.a.nbytes) if node.op.kind == "call" and type(node.a) is Node else node.nbytes
 
 
-def _shared(node: Node) -> bool:
+def shared(node: Node) -> bool:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
     return _bytes(node) >= ALONE and current.engine == "llvm" and alone(node.op)
 
@@ -196,5 +196,5 @@ if native is not None:
     learn(Sized=_Sized, Entry=_Entry, Program=Program, KernelRecord=KernelRecord, Launch=launch.Launch,
           LongRow=launch.LongRow, exact_plans=_exact, plan_clock=_clock, hooks=on_execute, pool_empty=pool.empty,
           launch_run=launch.run, flags_matter=flags_matter, realize_slowly=realize, run_nodes=run_nodes,
-          warn_of=floating.warn)
+          warn_of=floating.warn, shared=shared)
     realize = native.realize

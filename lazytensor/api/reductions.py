@@ -134,6 +134,10 @@ def key_of(v: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 _HASHABLE: tuple[Any, ...] = (int, float, complex, bool, type(None), type, np.dtype, str, tuple, np.generic)
 
 
+_NO_AXES = (bool, float, complex, np.generic)
+"""What may equal an int, and be looked up in its place, but is no axis."""
+
+
 def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ...] | None:
     """The arguments that differ from NumPy's defaults, as sorted pairs; None if NumPy must run now."""
     pairs = []
@@ -149,8 +153,9 @@ def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ..
                 return None
         if name == "axis" and isinstance(value, np.integer):
             value = int(value)
-        if name == "axis" and not {int, type(None)}.issuperset(map(type, value if type(value) is tuple else (value,))):
-            return None  # True and 1.0 equal 1 and are no axes
+        if name == "axis" and any(isinstance(part, _NO_AXES) and not isinstance(part, np.integer)
+                                  for part in (value if type(value) is tuple else (value,))):
+            return None
         if issubclass(type(value), Scalar):
             return None
         pairs.append((name, value))

@@ -394,11 +394,23 @@ static PyObject *run_planned(Capture *c, PyObject *sized) {
     return errors;
 }
 
-/* Whether one operation is so large that threads may share it (compile._shared). */
-static int may_share(PyObject *node) {
-    PyObject *first = slot_or_none(node, N.a);
-    return bytes_of(node) >= ALONE || (slot_or_none(SLOT(node, N.op), O.kind) == text_call
-                                       && Py_TYPE(first) == node_type && bytes_of(first) >= ALONE);
+/* Whether one operation is large, and if so, whether threads may share it (compile.shared); -1 for an error. */
+static int may_share(PyObject *node, int *large) {
+    PyObject *first = slot_or_none(node, N.a), *answer;
+    *large = bytes_of(node) >= ALONE || (slot_or_none(SLOT(node, N.op), O.kind) == text_call
+                                         && Py_TYPE(first) == node_type && bytes_of(first) >= ALONE);
+    if (!*large)
+        return 0;
+    answer = PyObject_CallOneArg(shared, node);
+    Py_XDECREF(answer);
+    return answer == NULL ? -1 : answer == Py_True;
+}
+
+static PyObject *run_one(PyObject *nodes) {
+    counted_runs++;
+    counted_nodes++;
+    counted_direct++;
+    return run_nodes_directly(nodes);
 }
 
 static PyObject *run_claimed(PyObject *nodes) {
@@ -407,11 +419,12 @@ static PyObject *run_claimed(PyObject *nodes) {
     if (slot_or_none(current, C.debug) == Py_True || PyList_GET_SIZE(hooks) > 0
         || n > PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes)))
         return by_python(nodes, Py_None);
-    if (n < 2 && !may_share(PyList_GET_ITEM(nodes, 0))) {
-        counted_runs++;
-        counted_nodes++;
-        counted_direct++;
-        return run_nodes_directly(nodes);
+    if (n < 2) {
+        int large, share = may_share(PyList_GET_ITEM(nodes, 0), &large);
+        if (share < 0)
+            return NULL;
+        if (!share)  /* not captured: that would hold the arrays that it may write over */
+            return large ? by_python(nodes, Py_None) : run_one(nodes);
     }
     Capture c;
     if (capture_nodes(&c, nodes) < 0)

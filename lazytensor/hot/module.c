@@ -25,7 +25,7 @@ PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *l
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *scalar_classes, *pins_noted, *pins_since, *canonical;
-PyObject *shadows, *getitem_function;
+PyObject *shadows, *getitem_function, *shared;
 PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 int vector_grow(Vector *v) {
@@ -126,7 +126,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"forget_operands", &forget_operands}, {"rescue", &rescue}, {"explained", &explained}, {"reported", &reported},
     {"execute", &execute}, {"running_state", &running_state}, {"own_state", &own_state}, {"ufunc_type", &ufunc_type}, {"refused_launch", &refused_launch}, {"locks", &locks},
     {"scalar_classes", &scalar_classes}, {"pins_noted", &pins_noted}, {"pins_since", &pins_since},
-    {"canonical", &canonical}, {"shadows", &shadows}, {"getitem_function", &getitem_function},
+    {"canonical", &canonical}, {"shadows", &shadows}, {"getitem_function", &getitem_function}, {"shared", &shared},
 };
 
 static int learn_class(const char *name, PyObject *type) {
