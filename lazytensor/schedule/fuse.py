@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..ir.dag import Dag
 
-MOST_STEPS = 48
+MOST_STEPS = 64
 """A kernel of more steps gains nothing, and its registers run out."""
 MOST_ARRAYS = 24
 MOST_REPEATED = 32
@@ -198,7 +198,7 @@ class _Groups:
         if len(both) > MOST_STEPS:
             return f"more than {MOST_STEPS} steps"
         inside = set(both)
-        reads = {n for m in both for n, _ in self.dag.operands(m) if n not in inside}
+        reads = {n for m in both for n, _ in self.dag.operands(m) if n not in inside and self.dag.value(n).shape}
         if len(reads) > MOST_ARRAYS:
             return f"more than {MOST_ARRAYS} operands"
         if any(n in inside and view is not None for m in both for n, view in self.dag.operands(m)):
