@@ -43,6 +43,8 @@ PAUSE = 0.003
 """Seconds before a sample: the threads of whoever ran before it go to sleep."""
 SAMPLE = 0.002
 """Seconds that a sample takes at least."""
+LONG = 0.02
+"""Seconds of a call from which the caches are not warmed before it: it does not fit into them."""
 MOST_WARMING = 6.0
 TOLERANCE = {"float32": 2e-4, "float64": 1e-6, "uint8": 0.0}
 """How far a peer may be from NumPy: approximations and the order of sums differ."""
@@ -155,11 +157,12 @@ def seconds(call: Call, repeats: int = 1) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def sample(call: Call, repeats: int) -> float:
-    """Seconds of a call, after the threads of others are asleep, its own are awake, and its data is in the caches."""
+def sample(call: Call, repeats: int, warmed: bool = False) -> float:
+    """Seconds of a call, after the threads of others are asleep; if `warmed`, when its own are awake, and its data is in
+    the caches."""
     time.sleep(PAUSE)
     start = time.perf_counter()
-    while repeats > 1 and time.perf_counter() - start < SAMPLE:
+    while warmed and time.perf_counter() - start < SAMPLE:
         call()
     return seconds(call, repeats)
 
@@ -168,12 +171,13 @@ def interleaved(calls: dict[str, Call], effort: Effort) -> dict[str, dict[str, f
     """The median, the interquartile range and the number of rounds of each."""
     once = {name: min(sample(call, 1) for _ in range(2)) for name, call in calls.items()}
     repeats = {name: max(1, min(5000, round(SAMPLE / max(t, 1e-7)))) for name, t in once.items()}
-    a_round = sum(once[name] * n * (1 + (n > 1)) + PAUSE for name, n in repeats.items())
+    warmed = {name: t < LONG for name, t in once.items()}
+    a_round = sum(once[name] * n * (1 + warmed[name]) + PAUSE for name, n in repeats.items())
     rounds = max(effort.least, min(effort.most, int(effort.seconds / a_round)))
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            taken[name].append(sample(call, repeats[name]))
+            taken[name].append(sample(call, repeats[name], warmed[name]))
     return {name: figures(times) for name, times in taken.items()}
 
 
