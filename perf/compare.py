@@ -158,8 +158,8 @@ def seconds(call: Call, repeats: int = 1) -> float:
 
 
 def sample(call: Call, repeats: int, warmed: bool = False) -> float:
-    """Seconds of a call, after the threads of others are asleep; if `warmed`, when its own are awake, and its data is in
-    the caches."""
+    """Seconds of a call, after the threads of others are asleep; if `warmed`, its own are awake and its data is in the
+    caches."""
     time.sleep(PAUSE)
     start = time.perf_counter()
     while warmed and time.perf_counter() - start < SAMPLE:

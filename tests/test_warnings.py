@@ -15,6 +15,7 @@ import warnings
 import pytest
 
 import lazytensor
+from lazytensor import hot
 from tests.helpers import check_same
 
 ROOT = str(pathlib.Path(lazytensor.__file__).parent.parent)
@@ -256,3 +257,20 @@ def test_a_program_from_standard_input_is_warned_as_by_numpy():
     said = [subprocess.run([sys.executable, "-"], input=program.format(module), capture_output=True, text=True)
             for module in ("numpy", "lazytensor")]
     assert (said[0].stdout, said[0].stderr) == (said[1].stdout, said[1].stderr) and "overflow" in said[1].stderr
+
+
+def test_warnings_beside_an_error_that_raises_are_at_the_users_line():
+    if hot.native is None:
+        pytest.skip("without the extension NumPy's own warnings name the interpreter's line")
+    program = """
+import {} as np
+x = np.zeros(3)
+with np.errstate(over="raise"):
+    y = 1 / x
+    z = np.sqrt(x - 1)
+    u = (x / x).sum()
+    x /= np.zeros(3)
+"""
+    said = [run(program.format(module), "-W", "always")[1].splitlines() for module in ("numpy", "lazytensor")]
+    lines = [[line for line in text if "RuntimeWarning" in line] for text in said]
+    assert [line.partition(":")[2] for line in lines[0]] == [line.partition(":")[2] for line in lines[1]]

@@ -201,6 +201,9 @@ if native is not None:
 
 def bound(node: Node) -> None:
     """Runs a node that has just been made if the chain behind it is too long, or what pins too much memory."""
+    if node.depth >= AT_ONCE:  # NumPy itself may warn
+        at_line(realize, ([node],))
+        return
     if node.depth > current.depth:
         realize([node])
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import re
 from typing import Any
@@ -90,7 +91,7 @@ class Arguments:
             name = self.space.add(value)
             self._check(f"type({path}) is {self.space.add(kind)} and {path} == {name}", f"static argument {words}")
         elif static and kind in (list, tuple, dict):
-            self._value(value, path, words)
+            self._value(copy.deepcopy(value), path, words)  # as it is now: it may be changed
         else:
             if isinstance(value, np.ndarray):
                 self.refusal = f"{words} is a real NumPy array: lazytensor.asarray makes it one of lazytensor's"

@@ -49,6 +49,8 @@ def same(a: Any, b: Any) -> bool:
         return bool(a.dtype == b.dtype and a.tobytes() == b.tobytes())
     if kind is set:
         return bool(a == b)
+    if kind is dict:
+        return same(list(a), list(b)) and all(same(x, b[key]) for key, x in a.items())
     if kind is slice:
         return same((a.start, a.stop, a.step), (b.start, b.stop, b.step))
     if kind in ATOMS:
@@ -80,12 +82,11 @@ class Namespace(dict[str, Any]):
 def why_not(checks: list[Check], scope: dict[str, Any]) -> str:
     """The words of the first check that does not hold; "" if all do. `scope` is what generated code has."""
     for check in checks:
-        if not check.message:
-            exec(check.text, scope)
-            continue
         try:
-            if not eval(check.text, scope):
+            if not check.message:
+                exec(check.text, scope)
+            elif not eval(check.text, scope):
                 return check.message
-        except (LookupError, AttributeError, ValueError, TypeError):
-            return check.message
+        except Exception as error:  # a property, or what it looks up is gone
+            return check.message or f"what it reads is not there any more ({type(error).__name__}: {error})"
     return ""

@@ -94,6 +94,17 @@ def _globals_of(code: types.CodeType) -> frozenset[str]:
     return frozenset(found)
 
 
+@functools.lru_cache(1024)
+def _asked_in(code: types.CodeType) -> frozenset[str]:
+    """The names that a code object, and those within it, may give `hasattr` and `getattr` as text."""
+    found = {x for x in code.co_consts if isinstance(x, str) and x.isidentifier()}
+    found = found if {"hasattr", "getattr"} & set(code.co_names) else set()
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= _asked_in(constant)
+    return frozenset(found)
+
+
 def is_users(module: Any) -> bool:
     """Whether a module's name is that of a program: neither of lazytensor's, NumPy's nor Python's own."""
     first = str(module or "__main__").partition(".")[0]
@@ -117,6 +128,7 @@ class Scope:
         self.objects: dict[int, Any] = {}
         self.codes: set[types.CodeType] = set()
         self.names: set[str] = set()
+        self.asked: set[str] = set()
         self._stack: list[tuple[Any, str]] = []
         self._instances: list[tuple[Any, str]] = []
         self.refusal = ""
@@ -137,7 +149,8 @@ class Scope:
         if code in self.codes or code.co_name == "<module>":
             return
         self.codes |= _codes_in(code)
-        self.names |= _names_in(code)
+        self.asked |= _asked_in(code)
+        self.names |= _names_in(code) | _asked_in(code)
         self._globals(code, frame.f_globals)
         for name in code.co_freevars:
             if name in frame.f_locals:
@@ -200,7 +213,8 @@ class Scope:
         if not is_users(f.__module__):
             return
         self.codes |= _codes_in(code)
-        self.names |= _names_in(code)
+        self.asked |= _asked_in(code)
+        self.names |= _names_in(code) | _asked_in(code)
         name = f.__qualname__
         if str(f.__module__).startswith(_LIBRARY):  # what the layers do is as settled as what NumPy does
             return
@@ -249,16 +263,22 @@ class Scope:
         every = bool(names & _EVERY_NAME)
         for value, words in self._instances:
             own = getattr(value, "__dict__", _NOTHING)
-            for name in list(own) if every and not isinstance(value, (type, types.ModuleType)) else names:
+            for name in {*own, *self.asked} if every and not isinstance(value, (type, types.ModuleType)) else names:
                 if name in own and (id(value), name) not in self._met:
                     self._met.add((id(value), name))
                     self._item("vars(H)[K]", value, name, own[name], f"{words}.{name}")
                 elif name not in own and own is not _NOTHING and (id(value), name, "absent") not in self._met:
                     self._met.add((id(value), name, "absent"))
                     self.absent.append((own, name, f"{words}.{name}"))
+                    if name in self.asked:
+                        self.items.append(Item("(K in vars(H))", value, name, False, f"{words}.{name}"))
             if isinstance(value, types.ModuleType):
                 continue
             kind = value if isinstance(value, type) else type(value)
+            if kind is not value and is_users(kind.__module__) and not str(kind.__module__).startswith(_LIBRARY) and (
+                    id(value), "its class") not in self._met:
+                self._met.add((id(value), "its class"))
+                self.items.append(Item("type(H)", value, None, kind, f"the class of {words}"))
             for base in kind.__mro__:
                 if not is_users(base.__module__):
                     continue
