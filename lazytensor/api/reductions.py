@@ -242,7 +242,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "cumprod": {"axis": None, "dtype": None, "out": None},
 }
 
-_POSITIONAL = {"any": 4, "all": 4, "mean": 4, "var": 5, "std": 5}
+_POSITIONAL = {"any": 4, "all": 4, "mean": 4, "var": 5, "std": 5, "argmax": 2, "argmin": 2}
 """How many of the parameters may be given without their names, where not all."""
 
 _RULES = {"mean": "statistic", "var": "statistic", "std": "statistic", "argmax": "arg", "argmin": "arg",
