@@ -92,3 +92,15 @@ def test_a_static_argument_may_be_changed(value):
         value.append(1000)
     assert jitted(np.ones(2), value).tolist() == f(real.ones(2), value).tolist()
     assert str(before) != str(jitted.cache_info())
+
+
+def test_what_index_arrays_pick_is_a_view_whether_it_waits_or_not():
+    def f(a):
+        x = np.array(real.ones((1, 34)))[..., ::2]
+        picked = x[..., [0, 0, -1]]
+        return picked, np.tensordot(a, picked, 1)
+    jitted, a = np.jit(f), np.ones((2, 1))
+    for _ in range(9):
+        picked, _ = jitted(a)
+        assert picked.base is not None and not picked.flags.owndata
+    assert f(a)[0].base is not None and jitted.source

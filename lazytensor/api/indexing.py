@@ -226,11 +226,24 @@ def _advanced(self: Any, index: Any) -> Any:
     try:
         array, real = peek(self), _real(index)
         chosen = masking.picked(array, real) if type(real) is _ndarray else None
-        return wrap(array[real] if chosen is None else chosen)
+        return _as_picked(array[real]) if chosen is None else wrap(chosen)
     except ValueError as error:
         if str(error) != NOT_AN_ARRAY:
             raise
     return wrap(peek(self)[made_real(_real(index))])
+
+
+def _as_picked(found: Any) -> Any:
+    """What NumPy picked; where that is a new array with its axes in another order, a view of one, as `_gathered` has
+    it."""
+    whole = found.base if type(found) is _ndarray else None
+    if type(whole) is not _ndarray or whole.base is not None or whole.dtype.hasobject or (
+            whole.__array_interface__["data"] != found.__array_interface__["data"]):
+        return wrap(found)
+    strides = canonical(found.strides, found.shape, found.dtype.itemsize)
+    seen = shadow(found.shape, strides, found.dtype)
+    del found
+    return apply_steps(wrap(whole, 1), ((relative_view, (0, seen.shape, seen.strides, seen.dtype)),), seen)
 
 
 def _lies_in_order(strides: Any) -> bool:
