@@ -173,15 +173,15 @@ PAGE = """# Benchmarks
 
 Written by `python perf/compare.py --docs`; do not edit.
 
-The programs are those of `perf/workloads.py`: NumPy source, unchanged. The peers have their own idiom (`perf/peers/`):
-`jax.jit`, Numba's `@njit(parallel=True)`, `numexpr.evaluate`, `torch.compile`. Results are compared first: lazytensor's
-equal NumPy's bit for bit, those of the peers to a tolerance. Then those of a row are timed in one process, in interleaved
-rounds, with a fresh result each time and a pause between, in which the threads of others go to sleep; what takes less than 20
-ms is called some more before it is timed. Figures are medians; the interquartile range stands behind them in percent.
-`x NumPy` and `x peer` say how many times as fast as NumPy and as the
-fastest peer lazytensor is; `copies` how many times as long as a plain copy (one thread, into memory that is there) of
-as many bytes as the program has to read and write. `first call` is lazytensor's in a fresh process, with what it
-plans and compiles.
+The programs are those of `perf/workloads.py`: NumPy source, unchanged. The peers have their own idiom
+(`perf/peers/`): `jax.jit`, Numba's `@njit(parallel=True)`, `numexpr.evaluate`, `torch.compile`. Results are compared
+first: lazytensor's equal NumPy's bit for bit, those of the peers to a tolerance. Then those of a row are timed in one
+process, in interleaved rounds, with a fresh result each time and a pause between, in which the threads of others go
+to sleep; what takes less than 20 ms is called some more before it is timed. Figures are medians; the interquartile
+range stands behind them in percent. `x NumPy` and `x peer` say how many times as fast as NumPy and as the fastest
+peer lazytensor is; `copies` how many times as long as a plain copy (one thread, into memory that is there) of as many
+bytes as the program has to read and write. `first call` is lazytensor's in a fresh process, with what it plans and
+compiles.
 """
 
 
