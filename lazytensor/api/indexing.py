@@ -15,7 +15,7 @@ import numpy as np
 from ..config import current
 from ..hot import learn, native
 from ..ir.dtypes import NUMERIC
-from ..ir.layout import _shadows, canonical, shadow
+from ..ir.layout import canonical, shadow
 from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
 from ..run import masking
@@ -60,7 +60,7 @@ from .scalar import Scalar, scalar, value_of
 
 _getframe = sys._getframe
 _getitem = operator.getitem
-learn(getitem_function=_getitem, canonical=canonical, shadows=_shadows)
+learn(getitem_function=_getitem)
 _ndarray = np.ndarray
 _generic = np.generic
 _BOOL = np.dtype(bool)

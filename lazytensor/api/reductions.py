@@ -168,22 +168,19 @@ def _reduction_method(name: str, reduction: Reduction) -> Callable[..., Any]:
     order = tuple(parameters)[:_POSITIONAL.get(name)]
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        arguments: tuple[Any, ...] | None = None
         if not args and not kwargs:
-            result = reduction.pending(self, (), _getframe(1))
-            if result is not None:
-                if native is not None:
-                    reduction.learn(self, args, kwargs, ())
-                return result
+            arguments = ()
         elif len(args) <= len(order) and kwargs.keys() <= parameters.keys():
             given = {**dict(zip(order, args, strict=False)), **kwargs}
             if len(given) == len(args) + len(kwargs):
                 arguments = _arguments(given, parameters)
-                if arguments is not None and _degrees_left(self, given):
-                    result = reduction.pending(self, arguments, _getframe(1))
-                    if result is not None:
-                        if native is not None:
-                            reduction.learn(self, args, kwargs, arguments)
-                        return result
+                if arguments is not None and not _degrees_left(self, given):
+                    arguments = None
+        if arguments is not None and (result := reduction.pending(self, arguments, _getframe(1))) is not None:
+            if native is not None:
+                reduction.learn(self, args, kwargs, arguments)
+            return result
         return at_once(real, self, args, kwargs)
 
     method.__name__ = name

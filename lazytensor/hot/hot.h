@@ -98,8 +98,8 @@ extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict
 extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *scalar_classes, *pins_noted, *pins_since, *canonical;
-extern PyObject *shadows, *getitem_function, *shared;
+extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks;
+extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
@@ -248,6 +248,9 @@ typedef struct {
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
 extern PyTypeObject Reducer_Type, Getter_Type;
 PyObject *node_of(PyObject *tensor);
+PyObject *new_tensor(PyObject *value);
+PyObject *new_scalar(PyTypeObject *type, PyObject *node);
+PyObject *or_slow(PyObject *result, Method *method, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *outside(PyObject *frame);
 PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
                    PyObject *frame, int lazy);

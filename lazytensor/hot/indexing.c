@@ -64,8 +64,7 @@ static PyObject *view_tensor(PyObject *root, PyObject *index, PyArrayObject *arr
     PyObject *args = strides == NULL ? NULL : PyTuple_Pack(1, index);
     PyObject *step = args == NULL ? NULL : PyTuple_Pack(2, getitem_function, args);
     Py_XDECREF(args);
-    if (step != NULL && (steps = PyTuple_Pack(1, step)) != NULL && (view = view_type->tp_alloc(view_type, 0)) != NULL
-        && (result = tensor_type->tp_alloc(tensor_type, 0)) != NULL) {
+    if (step != NULL && (steps = PyTuple_Pack(1, step)) != NULL && (view = view_type->tp_alloc(view_type, 0)) != NULL) {
         SLOT(view, V.root) = Py_NewRef(root);
         SLOT(view, V.steps) = Py_NewRef(steps);
         SLOT(view, V.shape) = Py_NewRef(shape);
@@ -76,8 +75,7 @@ static PyObject *view_tensor(PyObject *root, PyObject *index, PyArrayObject *arr
         SLOT(view, V.of) = Py_NewRef(slot_or_none(node, N.shape));
         SLOT(view, V.laid) = Py_NewRef(slot_or_none(node, N.strides));
         SLOT(view, V.given) = Py_NewRef(slot_or_none(node, N.dtype));
-        SLOT(result, T._value) = Py_NewRef(view);
-        SLOT(result, T._state) = Py_NewRef(Py_None);
+        result = new_tensor(view);
     }
     Py_XDECREF(step);
     Py_XDECREF(steps);
@@ -130,7 +128,5 @@ PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyOb
     PyObject *result = NULL;
     if (names == NULL && PyVectorcall_NARGS(nargsf) == 2 && !watched())
         result = quick_getitem(args[0], args[1]);
-    if (result != NULL || PyErr_Occurred())
-        return result;
-    return PyObject_Vectorcall(((Method *)self)->slow, args, nargsf, names);
+    return or_slow(result, (Method *)self, args, nargsf, names);
 }

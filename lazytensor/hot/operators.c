@@ -116,6 +116,24 @@ static int bound_node(PyObject *node) {
 
 /* ---- operands ------------------------------------------------------------------------------------------------------- */
 
+/* A Tensor of a node or view. */
+PyObject *new_tensor(PyObject *value) {
+    PyObject *made = tensor_type->tp_alloc(tensor_type, 0);
+    if (made != NULL) {
+        SLOT(made, T._value) = Py_NewRef(value);
+        SLOT(made, T._state) = Py_NewRef(Py_None);
+    }
+    return made;
+}
+
+/* A lazy scalar of a node without axes. */
+PyObject *new_scalar(PyTypeObject *type, PyObject *node) {
+    PyObject *made = type->tp_alloc(type, 0);
+    if (made != NULL)
+        SLOT(made, S._node) = Py_NewRef(node);
+    return made;
+}
+
 static PyObject *new_node(void) {
     return node_type->tp_alloc(node_type, 0);
 }
@@ -321,11 +339,7 @@ end:
 static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *shape, PyObject *dtype, Py_ssize_t depth,
                          int large, int up) {
     PyObject *node = written_node(method->op, a, b, shape, dtype, depth, large, up);
-    PyObject *result = node == NULL ? NULL : tensor_type->tp_alloc(tensor_type, 0);
-    if (result != NULL) {
-        SLOT(result, T._value) = Py_NewRef(node);
-        SLOT(result, T._state) = Py_NewRef(Py_None);
-    }
+    PyObject *result = node == NULL ? NULL : new_tensor(node);
     Py_XDECREF(node);
     return result;
 }
@@ -582,10 +596,7 @@ static PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other) {
                                   PyTuple_GET_ITEM(found, 1), depth, 0, 1);
     if (node == NULL)
         return NULL;
-    PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(found, 2);
-    PyObject *made = type->tp_alloc(type, 0);
-    if (made != NULL)
-        SLOT(made, S._node) = Py_NewRef(node);
+    PyObject *made = new_scalar((PyTypeObject *)PyTuple_GET_ITEM(found, 2), node);
     Py_DECREF(node);
     return made;
 }
@@ -678,7 +689,7 @@ static int how_far_up(PyObject *const *args, Py_ssize_t count, Py_ssize_t usual)
 }
 
 /* What was done quickly, an error, or else what the Python function does. */
-static PyObject *or_slow(PyObject *result, Method *method, PyObject *const *args, size_t nargsf, PyObject *names) {
+PyObject *or_slow(PyObject *result, Method *method, PyObject *const *args, size_t nargsf, PyObject *names) {
     return result != NULL || PyErr_Occurred() ? result : PyObject_Vectorcall(method->slow, args, nargsf, names);
 }
 

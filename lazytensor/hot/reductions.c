@@ -44,14 +44,6 @@ static PyObject *key_of(PyObject *value, PyObject *const *args, Py_ssize_t given
     return key;
 }
 
-/* The lazy scalar of a node without axes (api/scalar.scalar); NULL without an error if its class is still to be made. */
-static PyObject *scalar_of(PyObject *node, PyTypeObject *type) {
-    PyObject *made = type->tp_alloc(type, 0);
-    if (made != NULL)
-        SLOT(made, S._node) = Py_NewRef(node);
-    return made;
-}
-
 /* The result of the reduction `found`: (attrs, shape, dtype, strides). */
 static PyObject *reduced(Method *method, PyObject *self, PyObject *found) {
     PyObject *shape = PyTuple_GET_ITEM(found, 1), *dtype = PyTuple_GET_ITEM(found, 2), *result = NULL;
@@ -73,12 +65,7 @@ static PyObject *reduced(Method *method, PyObject *self, PyObject *found) {
     Py_DECREF(inputs);
     if (node == NULL)
         return NULL;
-    if (type != tensor_type)
-        result = scalar_of(node, type);
-    else if ((result = type->tp_alloc(type, 0)) != NULL) {
-        SLOT(result, T._value) = Py_NewRef(node);
-        SLOT(result, T._state) = Py_NewRef(Py_None);
-    }
+    result = type == tensor_type ? new_tensor(node) : new_scalar(type, node);
     Py_DECREF(node);
     return result;
 }
@@ -97,7 +84,5 @@ PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyO
             result = reduced(method, args[0], found);
         Py_XDECREF(found);
     }
-    if (result != NULL || PyErr_Occurred())
-        return result;
-    return PyObject_Vectorcall(method->slow, args, nargsf, names);
+    return or_slow(result, method, args, nargsf, names);
 }

@@ -77,32 +77,21 @@ def _codes_in(code: types.CodeType) -> set[types.CodeType]:
 
 
 def _names_in(code: types.CodeType) -> set[str]:
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _names_in(constant)
-    return names
+    return {name for inner in _codes_in(code) for name in inner.co_names}
 
 
 @functools.lru_cache(1024)
 def _globals_of(code: types.CodeType) -> frozenset[str]:
     """The names that a code object, and those within it, look up among globals and builtins."""
-    found = {x.argval for x in dis.get_instructions(code) if x.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            found |= _globals_of(constant)
-    return frozenset(found)
+    return frozenset(x.argval for inner in _codes_in(code) for x in dis.get_instructions(inner)
+                     if x.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
 
 
 @functools.lru_cache(1024)
 def _asked_in(code: types.CodeType) -> frozenset[str]:
     """The names that a code object, and those within it, may give `hasattr` and `getattr` as text."""
-    found = {x for x in code.co_consts if isinstance(x, str) and x.isidentifier()}
-    found = found if {"hasattr", "getattr"} & set(code.co_names) else set()
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            found |= _asked_in(constant)
-    return frozenset(found)
+    return frozenset(x for inner in _codes_in(code) if {"hasattr", "getattr"} & set(inner.co_names)
+                     for x in inner.co_consts if isinstance(x, str) and x.isidentifier())
 
 
 def is_users(module: Any) -> bool:
@@ -148,14 +137,18 @@ class Scope:
         code = frame.f_code
         if code in self.codes or code.co_name == "<module>":
             return
-        self.codes |= _codes_in(code)
-        self.asked |= _asked_in(code)
-        self.names |= _names_in(code) | _asked_in(code)
+        self._enter(code)
         self._globals(code, frame.f_globals)
         for name in code.co_freevars:
             if name in frame.f_locals:
                 self._stack.append((frame.f_locals[name], f"closure variable {name!r}"))
         self.walk()
+
+    def _enter(self, code: types.CodeType) -> None:
+        """Takes note of code that runs, and of the names in it."""
+        self.codes |= _codes_in(code)
+        self.asked |= _asked_in(code)
+        self.names |= _names_in(code) | _asked_in(code)
 
     def _item(self, form: str, holder: Any, key: Any, value: Any, words: str) -> None:
         item = Item(form, holder, key, value, words)
@@ -212,9 +205,7 @@ class Scope:
         code = f.__code__
         if not is_users(f.__module__):
             return
-        self.codes |= _codes_in(code)
-        self.asked |= _asked_in(code)
-        self.names |= _names_in(code) | _asked_in(code)
+        self._enter(code)
         name = f.__qualname__
         if str(f.__module__).startswith(_LIBRARY):  # what the layers do is as settled as what NumPy does
             return

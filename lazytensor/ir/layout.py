@@ -26,6 +26,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ..hot import learn
+
 Shape: TypeAlias = tuple[int, ...]
 Strides: TypeAlias = tuple[int, ...] | None
 Geometry: TypeAlias = tuple[Shape, Strides, int]  # of an array operand; the item size in bytes. Scalars are 0-d
@@ -264,6 +266,7 @@ SHADOW_ADDRESS = 2 * _SPAN  # of the first element of every shadow; nothing is m
 _VAST = {"version": 3, "shape": (4 * _SPAN,), "typestr": "|u1", "data": (_SPAN, False)}
 _NOTHING = np.asarray(SimpleNamespace(__array_interface__=_VAST)).data
 _shadows: dict[tuple[Shape, Strides, DType], Array] = {}
+learn(canonical=canonical, shadows=_shadows)
 
 
 def shadow(shape: Shape, strides: Strides, dtype: DType) -> Array:

@@ -8,7 +8,7 @@ pass. What the columns have one of (means, deviations) is computed on the tile b
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,7 @@ def shared_values(kernel: Kernel) -> list[int]:
         computed & {k for n in steps for k in kernel.steps[n - len(kernel.inputs)].operands})
 
 
+@lru_cache(256)
 def _passes(kernel: Kernel) -> list[tuple[list[int], list[int], list[int]]]:
     return passes_of(kernel, kernel.rowwise(), False)
 
@@ -144,9 +145,7 @@ class _Columns(Emitter):
 
     def copied(self, char: str, source: str, target: str, i: str, width: int) -> None:
         """Some elements of a buffer to another."""
-        x, kind = self.some(char, source, i, width), stored(char)
-        self.code.add(f"store {vector(kind, width)} {x}, ptr {self.code.place(kind, target, i)}, align "
-                      f"{np.dtype(char).itemsize}")
+        self.keep(char, self.some(char, source, i, width), target, i, width)
 
     def each_row(self, steps: list[int], reduces: list[int], at: str, rows: tuple[str, str]) -> None:
         """A pass over the rows; several at a time where a result can stay in its register meanwhile."""
@@ -183,35 +182,37 @@ class _Columns(Emitter):
         return not plan.buffered and all(kind == "inline" for kind, _ in plan.phases)
 
     def inlined(self, steps: list[int], count: str, plan: Any, saved: dict[int, str]) -> None:
-        if len(self.together) == 1:
+        if not self.folding:
             super().inlined(steps, count, plan, saved)
             return
-        code, folding = self.code, self.folding
+        folding = self.folding
         self.divisors = self.divided_by(steps)
         needed = sorted(({n for value in steps for n in self.step(value).operands} | self.extra_operands()) - {*steps})
         rows = []
         for pointers in self.together:
             self.pointers = pointers
             rows.append(({n: self.source(n, saved) for n in needed}, self.targets(steps, plan, saved)))
-
         self.splat_all(needed)
 
         def one(i: str, width: int) -> None:
-            places = [code.let(f"getelementptr {stored(self.step(n).char)}, ptr {self.results[n]}, i64 {i}")
-                      for n in folding]
-            totals = [code.let(f"load {vector(stored(self.step(n).char), width)}, ptr {place}, align "
-                               f"{np.dtype(self.step(n).char).itemsize}")
-                      for n, place in zip(folding, places, strict=True)]
+            totals = {n: self.some(self.chars[n], self.results[n], i, width) for n in folding}
             for sources, targets in rows:
-                values = {n: self.load(n, source, i, width) for n, source in sources.items()}
+                values: dict[int, str] = {}
+
+                def read(n: int, sources: dict[int, str] = sources, values: dict[int, str] = values) -> None:
+                    if n not in values:  # when it is first needed: that takes fewer registers
+                        values[n] = self.load(n, sources[n], i, width)
                 for n in steps:
+                    for k in self.step(n).operands:
+                        read(k)
                     values[n] = self.element(n, values, i, width)
                 for n, pointer in targets:
                     self.store(n, values[n], pointer, i, width)
-                totals = [self.folded(n, total, values, width) for n, total in zip(folding, totals, strict=True)]
-            for n, place, total in zip(folding, places, totals, strict=True):
-                char = self.step(n).char
-                code.add(f"store {vector(stored(char), width)} {total}, ptr {place}, align {np.dtype(char).itemsize}")
+                for n in folding:
+                    read(self.step(n).operands[0])
+                    totals[n] = self.folded(n, totals[n], values, width)
+            for n, total in totals.items():
+                self.keep(self.chars[n], total, self.results[n], i, width)
         self.vectors(one)
 
     def element(self, value: int, values: dict[int, str], i: str, width: int) -> str:
@@ -228,6 +229,12 @@ class _Columns(Emitter):
         return self.code.let(f"load {vector(kind, width)}, ptr {self.code.place(kind, place, i)}, align "
                              f"{np.dtype(char).itemsize}")
 
+    def keep(self, char: str, x: str, place: str, i: str, width: int) -> None:
+        """The same elements put there."""
+        kind = stored(char)
+        self.code.add(f"store {vector(kind, width)} {x}, ptr {self.code.place(kind, place, i)}, align "
+                      f"{np.dtype(char).itemsize}")
+
     def invert(self, steps: list[int]) -> None:
         """The reciprocals of what the columns have one of, by which their elements are divided."""
         self.reciprocals = {}
@@ -241,9 +248,7 @@ class _Columns(Emitter):
         """Of some of them. (The last ones, which are no vector, are divided.)"""
         if width > 1:
             y = division.reciprocals(self.code, char, width, self.some(char, source, i, width))
-            kind = stored(char)
-            self.code.add(f"store {vector(kind, width)} {y}, ptr {self.code.place(kind, room, i)}, align "
-                          f"{np.dtype(char).itemsize}")
+            self.keep(char, y, room, i, width)
 
     def folded(self, value: int, total: str, values: dict[int, str], width: int) -> str:
         """A reduction's result with one row's elements more."""
@@ -260,9 +265,7 @@ class _Columns(Emitter):
             info = np.iinfo(char)
             start = "0" if name == "add" else str(info.max if name == "minimum" else info.min)
         kind = stored(char)
-        self.vectors(lambda i, width: self.code.add(
-            f"store {vector(kind, width)} {constant(kind, start, width)}, ptr "
-            f"{self.code.let(f'getelementptr {kind}, ptr {place}, i64 {i}')}, align {np.dtype(char).itemsize}"))
+        self.vectors(lambda i, width: self.keep(char, constant(kind, start, width), place, i, width))
 
     def vectors(self, body: Callable[[str, int], None]) -> None:
         """The columns of the tile: vectors, then what is left one by one."""
@@ -297,18 +300,6 @@ class _Columns(Emitter):
 
     def extra_operands(self) -> set[int]:
         return {n for value in self.folding for n in self.step(value).operands}
-
-    def after(self, values: dict[int, str], i: str, width: int) -> None:
-        """Takes the elements into the reductions."""
-        code = self.code
-        for value in self.folding:
-            step = self.step(value)
-            kind = stored(step.char)
-            place = code.let(f"getelementptr {kind}, ptr {self.results[value]}, i64 {i}")
-            align = np.dtype(step.char).itemsize
-            old = code.let(f"load {vector(kind, width)}, ptr {place}, align {align}")
-            new = self.folded(value, old, values, width)
-            code.add(f"store {vector(kind, width)} {new}, ptr {place}, align {align}")
 
     def column_value(self, value: int, place: str, at: str) -> None:
         """What the columns of the tile have one of, from others of that kind."""

@@ -357,8 +357,7 @@ class Emitter:
         """The steps on all elements of the tile: vectors, then what is left one by one."""
         code, lanes = self.code, self.lanes
         inside = set(steps)
-        extra = sorted(self.extra_operands())
-        needed = sorted({n for value in steps for n in self.step(value).operands}.union(extra) - inside)
+        needed = sorted({n for value in steps for n in self.step(value).operands} - inside)
         sources = {n: self.source(n, saved) for n in needed}
         targets = self.targets(steps, plan, saved)
         self.divisors = self.divided_by(steps)
@@ -375,11 +374,8 @@ class Emitter:
                     for k in self.step(n).operands:
                         read(k)
                     values[n] = self.element(n, values, i, width)
-                for n in extra:
-                    read(n)
                 for n, pointer in targets:
                     self.store(n, values[n], pointer, i, width)
-                self.after(values, i, width)
             return one
         self.splat_all(sources)
         whole = code.let(f"and i64 {count}, -{lanes}")
@@ -409,11 +405,8 @@ class Emitter:
                        if n in self.number_values or n in self.rowwise}
 
     def extra_operands(self) -> set[int]:
-        """What `after` takes besides."""
+        """What the last loop of a pass takes besides."""
         return set()
-
-    def after(self, values: dict[int, str], i: str, width: int) -> None:
-        """What is to be done with the values once they are computed."""
 
     def phases(self, steps: list[int]) -> _Plan:
         """How steps on a tile are cut into phases."""
