@@ -224,10 +224,16 @@ def rows(table):
     return [row for line in table.strip().splitlines() for row in line.split("; ")]
 
 
+# Six of a long double's sixteen bytes are padding: NumPy leaves there what the memory held, from copy to copy.
+SHOW_BYTES = {"s.tobytes()", "s.data.tobytes()", "s.dumps()", "s.__reduce__()[1]", "bytes(s)", "s.byteswap()",
+              "s.view('u1')"}
+
+
 @pytest.mark.parametrize("row", rows(METHODS) + rows(FUNCTIONS))
 def test_what_python_does_with_a_scalar(row):
     program = compile(row, "<row>", "eval")
-    for code in "?iQefdgD":
+    assert not SHOW_BYTES - {*rows(METHODS), *rows(FUNCTIONS)}
+    for code in "?iQefdD" if row in SHOW_BYTES else "?iQefdgD":
         value = values_of(code)[2 if code in "iQ" else 1]
         try:
             compare(lambda s: eval(program, {"s": s, **LIBRARIES}), lazy(value))
