@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from . import division, native
-from .emit import TILE, Emitter, Flags, Text, passes_of
+from .emit import TILE, Emitter, Flags, Text
 from .inline import FLOATS, FORMS, QUICK, cast, constant, stored, vector
 from .kernel import Kernel, Step
 from .long_rows import possible
+from .passes import passes_of
 
 TOGETHER = 4
 """Rows whose elements a result takes in one after the other before it goes back to memory."""
