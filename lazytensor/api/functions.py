@@ -98,6 +98,16 @@ def _statistic(name: str) -> Callable[..., Any]:
     return function
 
 
+def _any_or_all(name: str) -> Callable[..., Any]:
+    method = getattr(Tensor, name)
+
+    def function(a: Any, axis: Any = None, out: Any = None, keepdims: Any = np._NoValue, *,
+                 where: Any = np._NoValue) -> Any:
+        options = {"axis": axis, "out": out, "keepdims": keepdims, "where": where}
+        return method(a, **{k: x for k, x in options.items() if x is not None and x is not np._NoValue})
+    return function
+
+
 def _on_tensors(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
     """A function of NumPy's that is `own` where the first argument is a Tensor."""
     real = getattr(np, name)
@@ -183,12 +193,13 @@ def _diag(v: Any, k: Any = 0) -> Any:
 
 LAZY: dict[str, Callable[..., Any]] = {
     **{name: _by_method(name) for name in (
-        "sum", "prod", "max", "min", "any", "all", "mean", "argmax", "argmin", "cumsum", "cumprod", "ravel",
+        "sum", "prod", "max", "min", "mean", "argmax", "argmin", "cumsum", "cumprod", "ravel",
         "swapaxes", "squeeze", "round")},
     "amax": _by_method("amax", "max"), "amin": _by_method("amin", "min"), "around": _by_method("around", "round"),
     "reshape": _on_tensors("reshape", _reshape), "transpose": _on_tensors("transpose", _transpose),
     "copy": _on_tensors("copy", _copy),
     "sort": _on_tensors("sort", _sort), "clip": _on_tensors("clip", _clip),
+    "any": _on_tensors("any", _any_or_all("any")), "all": _on_tensors("all", _any_or_all("all")),
     "var": _on_tensors("var", _statistic("var")), "std": _on_tensors("std", _statistic("std")),
     "real": _on_tensors("real", lambda val: val.real), "imag": _on_tensors("imag", lambda val: val.imag),
     "diagonal": _by_method("diagonal"), "shape": _on_tensors("shape", lambda a: a.shape),
