@@ -378,8 +378,15 @@ static PyObject *kind_of_number(PyObject *x, PyObject *dtype) {
         int number = ((PyArray_Descr *)dtype)->type_num;
         if ((PyTypeNum_ISFLOAT(number) || PyTypeNum_ISCOMPLEX(number)) && value > -(1 << 15) && value < 1 << 15)
             return value < 0 ? negative_kind : (PyObject *)&PyLong_Type;
-        return value >= 0 && value <= 127 ? (PyObject *)&PyLong_Type : value < 0 && value >= -128 ? negative_kind
-                                                                                                 : NULL;
+        long most = 127, least = -128;  /* what any dtype holds, if it is signed */
+        if (PyTypeNum_ISSIGNED(number) && PyTypeNum_ISINTEGER(number)) {
+            most = LONG_MAX >> (64 - 8 * (int)PyDataType_ELSIZE((PyArray_Descr *)dtype));
+            least = -most - 1;
+        } else if (PyTypeNum_ISUNSIGNED(number))
+            most = (int)PyDataType_ELSIZE((PyArray_Descr *)dtype) == 8
+                ? LONG_MAX : (1L << 8 * (int)PyDataType_ELSIZE((PyArray_Descr *)dtype)) - 1;
+        return value >= 0 && value <= most ? (PyObject *)&PyLong_Type : value < 0 && value >= least ? negative_kind
+                                                                                                   : NULL;
     }
     return NULL;
 }
