@@ -116,9 +116,11 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
     if v.__class__ is Node and v.dtype.kind not in _TELLS and not mask and not any(
             _reads_through_view(x, v) for x in inputs) and (
             v.strides is None or dense(v.shape, v.strides, v.dtype.itemsize)):
+        plain = not keywords and v.shape and found.loop[-1] == v.dtype  # what the operator gives without `out`
+
         def whole(old: Node) -> Node:
             now = inputs if old is before else _read_again(target, values, inputs)
-            return make(record_.op, now, keywords, old.shape, old.dtype, old.strides, capsule, depth_of(now), frame)
+            return make(record_.op, now, None if plain else keywords, old.shape, old.dtype, old.strides, capsule, depth_of(now), frame)
         return None if swap(root, whole) else _at_once(record_.ufunc, target, values, where, options)
     op, steps = _part_operation(record_.ufunc), steps_of(target)
     extra = (steps, (len(mask), keywords))

@@ -590,7 +590,7 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
             row = fast.get(a.dtype.num)
             if row is not None and kind is not None and row.get(kind) is a.dtype and unchanged(capsule := in_force()):
                 frame = _getframe(1)
-                node = make(op, (a, b), (), a.shape, a.dtype, None, capsule, 0, frame)
+                node = make(op, (a, b), None, a.shape, a.dtype, None, capsule, 0, frame)
                 if _give(self, node, depth, b is a):
                     if node.depth > current.depth or large:
                         bound(node)

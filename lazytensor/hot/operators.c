@@ -687,7 +687,7 @@ static int give(Method *method, PyObject *root, PyObject *b, int twice, PyObject
     PyObject *inputs = PyTuple_Pack(2, old, twice ? old : b);
     depth = PyLong_FromSsize_t(1 + (other > deepest ? other : deepest));
     *made = inputs == NULL || depth == NULL ? NULL
-        : made_node(method->op, inputs, empty_tuple, slot_or_none(old, N.shape), slot_or_none(old, N.dtype), Py_None,
+        : made_node(method->op, inputs, Py_None, slot_or_none(old, N.shape), slot_or_none(old, N.dtype), Py_None,
                     capsule, depth, frame == NULL ? Py_None : frame);
     Py_XDECREF(inputs);
     Py_XDECREF(depth);

@@ -46,7 +46,20 @@ def over_budget() -> list[Node]:
         looked_at = len(_noted)  # another thread may note more meanwhile
         alive = [node for ref in _noted[:looked_at] if (node := ref()) is not None and node.buffer is None]
         _noted[:looked_at] = [weakref.ref(node) for node in alive]
-        return alive if _pinned(alive) > current.pinned // 2 else []
+        return _last(alive) if _pinned(alive) > current.pinned // 2 else []
+
+
+def _last(alive: list[Node]) -> list[Node]:
+    """Those of pending nodes that no other one needs. Who runs only these holds no value on the way to them, so that a
+    kernel need not make it."""
+    needed: set[int] = set()
+    stack = [x for node in alive for x in node.inputs]
+    while stack:
+        x = stack.pop()
+        if type(x) is Node and x.buffer is None and id(x) not in needed:
+            needed.add(id(x))
+            stack += x.inputs
+    return [node for node in alive if id(node) not in needed]
 
 
 def _pinned(alive: list[Node]) -> int:
