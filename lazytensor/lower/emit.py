@@ -18,10 +18,11 @@ import numpy as np
 from . import native, routines
 from .division import Divisor, divisor, quotient
 from .fidelity import clears_flags
-from .inline import FLOATS, FORMS, QUICK, Code, cast, element, splat, stored, vector
+from .inline import COMPLEX, FLOATS, FORMS, QUICK, Code, alignment, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
 from .loops import Loop
 from .nest import MOST_AXES, Layout
+from .pairs import cast, chosen, emitted
 from .twins import loop_of
 
 CONTIGUOUS, REPEATED, STRIDED = "crs"
@@ -125,7 +126,8 @@ class Emitter:
         for i, source in enumerate(self.kernel.inputs):
             if source.kind == NUMBER:
                 kind = stored(source.char)
-                value = code.let(f"load {kind}, ptr {self.word(self.layout.number(len(values)))}")
+                value = code.let(f"load {kind}, ptr {self.word(self.layout.number(len(values)))}, align "
+                                 f"{alignment(source.char)}")
                 values[i] = code.let(f"icmp ne i8 {value}, 0") if source.char == "?" else value
         return values
 
@@ -219,7 +221,7 @@ class Emitter:
 
     def load_row(self, array: int, value: int) -> str:
         char = self.chars[value]
-        x = self.code.let(f"load {stored(char)}, ptr {self.pointers[array]}, align {np.dtype(char).itemsize}")
+        x = self.code.let(f"load {stored(char)}, ptr {self.pointers[array]}, align {alignment(char)}")
         return self.code.let(f"icmp ne i8 {x}, 0") if char == "?" else x
 
     def row_value(self, value: int) -> None:
@@ -288,7 +290,7 @@ class Emitter:
                 self.inlined(inside, count, plan, saved)
             self.saved.update(saved)
             return
-        tile = TILE if len(plan.buffered) <= 4 or self.lanes > 8 else TILE // 2
+        tile = TILE if self.lanes > (8 if len(plan.buffered) > 4 else 4) else TILE // 2
         for value in plan.buffered:
             self.buffers[value] = self.tile_buffer(value, len(self.buffers))
 
@@ -440,7 +442,7 @@ class Emitter:
         if value in self.number_values or value in self.rowwise:
             return self.splats[value] if width > 1 else self.uniform(value)
         kind = stored(char)
-        align = np.dtype(char).itemsize
+        align = alignment(char)
         if self.layouts[self.array_of.get(value, -1)] == REPEATED and value in self.array_of:
             x = code.let(f"load {kind}, ptr {source}, align {align}")
             if char == "?":
@@ -459,7 +461,7 @@ class Emitter:
         if char == "?":
             x = code.let(f"zext {vector('i1', width)} {x} to {v}")
         place = code.let(f"getelementptr {kind}, ptr {pointer}, i64 {i}")
-        code.add(f"store {v} {x}, ptr {place}, align {np.dtype(char).itemsize}")
+        code.add(f"store {v} {x}, ptr {place}, align {alignment(char)}")
 
     def compute(self, step: Step, operands: list[str], width: int) -> str:
         code = self.code
@@ -467,9 +469,8 @@ class Emitter:
         if step.name == "cast":
             return cast(code, chars[0], step.char, width, operands[0])
         if step.name == "where":
-            kind = vector(element(step.char), width)
-            return code.let(f"select {vector('i1', width)} {operands[0]}, {kind} {operands[1]}, {kind} {operands[2]}")
-        return FORMS[step.name].emit(code, chars[0], width, tuple(operands))
+            return chosen(code, step.char, width, *operands)
+        return emitted(code, step.name, chars[0], width, tuple(operands))
 
     def call(self, value: int, count: str, saved: dict[int, str]) -> None:
         """NumPy's loop on a tile."""
@@ -589,7 +590,7 @@ def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
 def _may_raise(kernel: Kernel, value: int) -> bool:
     """Whether a step may raise floating-point flags: it takes or gives floats, and does more than choose from them."""
     step = kernel.steps[value - len(kernel.inputs)]
-    return step.name != "where" and any(kernel.char(n) in FLOATS for n in (*step.operands, value))
+    return step.name != "where" and any(kernel.char(n) in FLOATS + COMPLEX for n in (*step.operands, value))
 
 
 def passes_of(kernel: Kernel, rowwise: frozenset[int], keeps: bool = True) -> list[

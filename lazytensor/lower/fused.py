@@ -16,11 +16,12 @@ from ..ir.operation import Operation
 from ..schedule.fuse import Group, Role
 from ..schedule.plan import Plan
 from . import fidelity, loops, native
-from .inline import FORMS, NAMED, form_of, may_cast
+from .inline import COMPLEX, FLOATS, FORMS, NAMED
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
+from .pairs import AT_MEMORYS_SPEED, form_of, may_cast
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
-_CHARS = frozenset("?bhilqBHILQfd")
+_CHARS = frozenset("?bhilqBHILQfdFD")
 _REDUCTIONS: dict[str, Any] = {"sum": np.add, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
                                "min": np.minimum, "any": np.maximum, "all": np.minimum, "argmin": np.argmin,
                                "argmax": np.argmax}
@@ -81,15 +82,18 @@ _STOPPING = frozenset(("any", "all"))
 
 
 @lru_cache(256)
-def alone(operation: Operation) -> bool:
-    """Whether a kernel of this operation alone may pay: it reduces, or NumPy's loop is slower than memory and can be
-    called in one."""
+def alone(operation: Operation, of_pairs: bool = False) -> bool:
+    """Whether a kernel of this operation alone may pay: it reduces, or NumPy's loop, of complex elements if it is `of
+    pairs`, is slower than memory and can be called in one."""
     function = operation.fn
     name = getattr(function, "__name__", "")
     if operation.kind == "call":
         return operation.name in _REDUCTIONS.keys() - _STOPPING
-    return isinstance(function, np.ufunc) and operation.kind == "elementwise" and function.signature is None and (
-        FORMS[name].slow if name in FORMS else name in fidelity.NUMPY | fidelity.SCIPY)
+    if not isinstance(function, np.ufunc) or operation.kind != "elementwise" or function.signature is not None:
+        return False
+    if of_pairs:
+        return name in fidelity.NUMPY | fidelity.SCIPY and name not in AT_MEMORYS_SPEED
+    return FORMS[name].slow if name in FORMS else name in fidelity.NUMPY | fidelity.SCIPY
 
 
 def sliced(view: Any) -> bool:
@@ -130,15 +134,16 @@ class Kernels:
         if isinstance(way, str):
             return Role(way)
         return Role("", "store" if way.name == "store" else "reduce" if way.rows else "map", way.rows,
-                    way.name in ("where", "masked") or (way.name == "call" and len(way.chars) > 1),
+                    way.name in ("where", "masked") or (way.name == "call" and (
+                        len(way.chars) > 1 or way.chars[0] in COMPLEX)),
                     self._quiet(number, way))
 
     def _quiet(self, number: int, way: _Way) -> bool:
         """Whether it is arithmetic of integers, or their cast to floats, which raise no flags, on arrays of its own
         shape and numbers."""
         shape = self.dag.value(number).shape
-        quiet = way.name == "cast" if way.result in "fd" else way.name == "cast" or way.name in FORMS
-        return quiet and not set("fd") & set(way.chars) and all(
+        quiet = way.name == "cast" or (way.name in FORMS and way.result not in FLOATS + COMPLEX)
+        return quiet and not set(FLOATS + COMPLEX) & set(way.chars) and all(
             view.shape == shape if view is not None else self.dag.value(n).shape in (shape, (), None)
             for n, view in self.dag.operands(number))
 
@@ -241,8 +246,12 @@ class Kernels:
         if all(n in group.rows for n in group.members):
             reductions = [way.name for way in ways if way.rows]  # type: ignore[union-attr]
             return len(reductions) > 1 or not _STOPPING.issuperset(reductions)
-        name = ways[0].name  # type: ignore[union-attr]
-        return len(ways) > 1 or name in ("call", "masked") or (name in FORMS and FORMS[name].slow)
+        first: _Way = ways[0]  # type: ignore[assignment]
+        if len(ways) > 1 or first.name == "masked":
+            return True
+        if first.name == "call":
+            return first.chars[0] not in COMPLEX or first.loop[0].__name__ not in AT_MEMORYS_SPEED
+        return first.name in FORMS and FORMS[first.name].slow
 
 
 def _taken(name: str, char: str, result: str) -> str:
@@ -250,6 +259,8 @@ def _taken(name: str, char: str, result: str) -> str:
     regard to their order."""
     if name in ("any", "all"):
         return "B" if char in _CHARS and result == "?" else ""
+    if char in COMPLEX:
+        return ""
     if name in ("argmin", "argmax"):
         return ("B" if char == "?" else char) if char in _CHARS and result == np.dtype(np.intp).char else ""
     if char in "fd":
@@ -313,7 +324,7 @@ def _kind(dag: Dag, number: int, view: Any) -> Any:
     if view is not None:
         return view.dtype if _char(view.dtype) else None
     if isinstance(value.dtype, str):
-        return _PYTHON.get(value.dtype) if value.dtype != "complex" else None
+        return _PYTHON.get(value.dtype)
     return value.dtype if _char(value.dtype) else None
 
 

@@ -250,7 +250,7 @@ _addresses: dict[str, int] = {}
 
 
 def address(name: str) -> int:
-    """The address of ``sum_f``, ``sum_d``, ``transpose8`` to ``transpose64``, ``copy8`` to ``copy64``, ``first_row`` or
+    """The address of ``sum_f``, ``sum_d``, ``transpose8`` to ``transpose64``, ``copy8`` to ``copy128``, ``first_row`` or
     ``next_row``, compiled when first asked for."""
     found = _addresses.get(name)
     if found is None:
@@ -268,7 +268,8 @@ def _module(name: str) -> tuple[str, tuple[str, ...]]:
     if not name.startswith("sum_"):
         bits = int(name.removeprefix("copy").removeprefix("transpose"))
         text = _copy() if name.startswith("copy") else _transpose()
-        return text.replace("BITS", str(bits)).replace("SIZE", str(bits // 8)), (name,)
+        text = text.replace("iBITS", "<2 x i64>") if bits == 128 else text  # a pair, which lies as its parts do
+        return text.replace("BITS", str(bits)).replace("SIZE", str(min(bits, 64) // 8)), (name,)
     char = name.removeprefix("sum_")
     kind, size = {"f": ("float", 4), "d": ("double", 8)}[char]
     even, odd = (f"<{', '.join(f'i32 {i}' for i in range(first, 16, 2))}>" for first in (0, 1))
