@@ -35,13 +35,18 @@ def parts(code: Code, char: str, lanes: int, x: str) -> tuple[str, str]:
             _picked(code, kind, x, "poison", list(range(1, 2 * lanes, 2))))
 
 
+def zipped(code: Code, char: str, lanes: int, real: str, imaginary: str) -> str:
+    """Complex elements of a dtype from vectors of their parts."""
+    places = [place for k in range(lanes) for place in (k, lanes + k)]
+    return _picked(code, vector(element(real_of(char)), lanes), real, imaginary, places)
+
+
 def with_no_imaginary_part(code: Code, char: str, lanes: int, x: str) -> str:
     """Real elements as complex ones of a dtype."""
     scalar = element(real_of(char))
     if lanes == 1:
         return code.let(f"insertelement <2 x {scalar}> zeroinitializer, {scalar} {x}, i32 0")
-    places = [place for k in range(lanes) for place in (k, lanes + k)]
-    return _picked(code, vector(scalar, lanes), x, "zeroinitializer", places)
+    return zipped(code, char, lanes, x, "zeroinitializer")
 
 
 def _alike(name: str) -> Emit:
