@@ -290,7 +290,7 @@ class Emitter:
                 self.inlined(inside, count, plan, saved)
             self.saved.update(saved)
             return
-        tile = TILE if self.lanes > (8 if len(plan.buffered) > 4 else 4) else TILE // 2
+        tile = TILE if len(plan.buffered) <= (4 if self.lanes > 4 else 2) or self.lanes > 8 else TILE // 2
         for value in plan.buffered:
             self.buffers[value] = self.tile_buffer(value, len(self.buffers))
 

@@ -90,14 +90,18 @@ def _repeated(v: Lanes, char: str, pointer: str, step: str) -> str:
 
 
 def _clear(code: Code) -> None:
-    """Takes down the flags in MXCSR."""
+    """Takes down the flags in MXCSR, if one besides 'inexact' and 'denormal' is up: to write it takes its time."""
     state = code.alloca("i32", 8)
     code.declare("declare void @llvm.x86.sse.stmxcsr(ptr)")
     code.declare("declare void @llvm.x86.sse.ldmxcsr(ptr)")
     code.add(f"call void @llvm.x86.sse.stmxcsr(ptr {state})")
     flags = code.let(f"load i32, ptr {state}")
-    code.add(f"store i32 {code.let(f'and i32 {flags}, -64')}, ptr {state}")
-    code.add(f"call void @llvm.x86.sse.ldmxcsr(ptr {state})")
+
+    def clear() -> None:
+        code.add(f"store i32 {code.let(f'and i32 {flags}, -64')}, ptr {state}")
+        code.add(f"call void @llvm.x86.sse.ldmxcsr(ptr {state})")
+    raised = code.let(f"and i32 {flags}, 29")
+    code.when(code.let(f"icmp ne i32 {raised}, 0"), clear)
 
 
 def _blocks(function: PairFunction) -> tuple[str, dict[str, None]]:
