@@ -28,7 +28,8 @@ def special(char):
         return np.array([0, 1, 2, 3, 7, info.max, info.max - 1, info.min, info.min + 1, info.max // 2], dtype)
     info = np.finfo(dtype)
     if char in COMPLEX:
-        parts = np.array([0.0, -0.0, 1.0, -1.5, np.inf, -np.inf, np.nan, info.max, -info.smallest_subnormal, 3], char.lower())
+        least = info.smallest_subnormal
+        parts = np.array([0.0, -0.0, 1.0, -1.5, np.inf, -np.inf, np.nan, info.max, -least, 3], char.lower())
         return np.array(list(itertools.product(parts, repeat=2))).view(char).ravel()
     values = [0.0, 1.0, 0.5, 1.5, 2.5, 3.0, np.pi, info.max, info.tiny, info.smallest_subnormal, info.eps, np.inf, 1e10]
     return np.array([*values, *[-v for v in values], np.nan], dtype)

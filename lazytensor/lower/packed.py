@@ -35,8 +35,8 @@ _UNROLLED_STEPS = 8
 
 
 def possible(kernel: Kernel) -> bool:
-    """Whether the kernel can be done this way: all inlined, sums of floats, extremes, nothing complex; and no `where` in
-    one loop with what it chooses from, for LLVM would not compute what is not chosen, and raise no flags."""
+    """Whether the kernel can be done this way: all inlined, sums of floats, extremes, nothing complex; and no `where`
+    in one loop with what it chooses from, for LLVM would not compute what is not chosen, and raise no flags."""
     inputs = len(kernel.inputs)
     if sum(source.kind != NUMBER for source in kernel.inputs) > _MOST_ARRAYS or any(
             kernel.char(n) in COMPLEX for n in range(inputs + len(kernel.steps))):

@@ -24,6 +24,7 @@ from .inline import Code, element, vector
 from .lanes import Lanes, element_at, fits_strides, left_to_other, operand_at, rescued, stride_of, whole_vectors
 from .pairs import parts, real_of, zipped
 
+_Array = np.ndarray[Any, Any]
 _Parts = tuple[str, str]
 
 
@@ -62,8 +63,8 @@ def loop_text(function: PairFunction) -> str:
     code.add(f"ret i32 {left_to_other(v, '%data', '%dimensions', '%strides')}")
     code.label(vectors)
     steps = [*([str(size)] if n == 1 else [stride_of(v, k) for k in range(n)]), str(out)]
-    bases = [*(_repeated(v, function.char, p, s) if n > 1 else p for p, s in zip(pointers[:-1], steps[:-1], strict=True)),
-             pointers[-1]]
+    bases = pointers if n == 1 else [
+        *[_repeated(v, function.char, p, s) for p, s in zip(pointers[:-1], steps[:-1], strict=True)], pointers[-1]]
     whole = code.let(f"and i64 {count}, -{v.lanes}")
     whole_vectors(v, n, bases, steps, whole)
     left = code.let(f"sub i64 {count}, {whole}")
@@ -171,7 +172,7 @@ def size_value(v: Lanes, real: str, imaginary: str) -> str:
     return v.op("fmul", v.intrinsic("sqrt", v.fma(ratio, ratio, one)), larger)
 
 
-def size_points(char: str, draws: Draws, count: int) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
+def size_points(char: str, draws: Draws, count: int) -> Iterator[tuple[_Array, ...]]:
     """Where it is to be compared: parts of about one size, of all sizes, of one sign of the exponent, any bits."""
     for reals, imaginaries in _two(char, draws, count):
         yield (_joined(reals, imaginaries),)
@@ -180,9 +181,15 @@ def size_points(char: str, draws: Draws, count: int) -> Iterator[tuple[np.ndarra
 # ---- quotients
 
 def quotient_outside(v: Lanes, a: str, b: str, c: str, d: str) -> str:
-    """Where the divisor c + id is zero or has a NaN: comparing those raises a flag in NumPy's loop."""
+    """Where the divisor c + id is zero or has a NaN, comparing which raises a flag in NumPy's loop; and where a sum of
+    a and b may overflow: compiled, that loop may add where it has to subtract, too, and choose then."""
     zero = v.both(*[v.compare("oeq", x, v.zero) for x in (c, d)])
-    return v.either(zero, v.compare("uno", c, d))
+    large = [v.not_(v.below(v.size(x), _HALF_OF_MOST[v.char])) for x in (a, b)]
+    return v.either(v.either(zero, v.compare("uno", c, d)), v.either(*large))
+
+
+_HALF_OF_MOST = {"f": 0xFD << 23, "d": 0x7FD << 52}
+"""The bits of half the largest power of two: two numbers below it have a sum."""
 
 
 def quotient_value(v: Lanes, a: str, b: str, c: str, d: str) -> _Parts:
@@ -199,7 +206,7 @@ def quotient_value(v: Lanes, a: str, b: str, c: str, d: str) -> _Parts:
     return v.op("fmul", real, scale), v.op("fmul", imaginary, scale)
 
 
-def quotient_points(char: str, draws: Draws, count: int) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
+def quotient_points(char: str, draws: Draws, count: int) -> Iterator[tuple[_Array, ...]]:
     """Where it is to be compared: the parts of both operands as `size_points` has them."""
     ways = list(_two(char, draws, count))
     for k, (reals, imaginaries) in enumerate(ways):
@@ -208,7 +215,7 @@ def quotient_points(char: str, draws: Draws, count: int) -> Iterator[tuple[np.nd
             yield _joined(*[np.roll(part, 1) for part in one]), divisor
 
 
-def _two(char: str, draws: Draws, count: int) -> Iterator[_Parts | Any]:
+def _two(char: str, draws: Draws, count: int) -> Iterator[tuple[_Array, _Array]]:
     info, real = np.finfo(char), real_of(char)
     yield draws.uniform(-3, 3, count).astype(real), draws.uniform(-3, 3, count).astype(real)
     yield draws.sizes(-1, 1, count, real), draws.sizes(-1, 1, count, real)
@@ -220,7 +227,7 @@ def _two(char: str, draws: Draws, count: int) -> Iterator[_Parts | Any]:
     yield draws.patterns(real, count), draws.patterns(real, count)
 
 
-def _joined(real: np.ndarray[Any, Any], imaginary: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _joined(real: _Array, imaginary: _Array) -> _Array:
     pairs = np.empty(2 * len(real), real.dtype)
     pairs[::2], pairs[1::2] = real, imaginary
     return pairs.view(np.dtype(real.dtype.char.upper()))

@@ -250,8 +250,8 @@ _addresses: dict[str, int] = {}
 
 
 def address(name: str) -> int:
-    """The address of ``sum_f``, ``sum_d``, ``transpose8`` to ``transpose64``, ``copy8`` to ``copy128``, ``first_row`` or
-    ``next_row``, compiled when first asked for."""
+    """The address of ``sum_f``, ``sum_d``, ``transpose8`` to ``transpose64``, ``copy8`` to ``copy128``, ``first_row``
+    or ``next_row``, compiled when first asked for."""
     found = _addresses.get(name)
     if found is None:
         text, names = _module(name)

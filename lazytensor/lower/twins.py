@@ -23,16 +23,16 @@ import numpy as np
 from . import fidelity, hypotenuse, native, pair_loops, quotients, trig
 from .draws import Draws
 from .lanes import Function, loop_text
-from .pair_loops import PairFunction
 from .loops import Loop, strided_loop
+from .pair_loops import PairFunction
 
 _Array = np.ndarray[Any, Any]
 _Points = Callable[[Draws, int], Iterator[tuple[_Array, ...]]]
 
 
 class Twin(NamedTuple):
-    """The function of a loop on vectors; the C library's function that NumPy's loop calls, or ""; and operands to compare
-    with: `points` of random draws and a number gives some arrays with about that many elements each."""
+    """The function of a loop on vectors; the C library's function that NumPy's loop calls, or ""; and operands to
+    compare with: `points` of random draws and a number gives some arrays with about that many elements each."""
 
     function: Function | PairFunction
     calls: str

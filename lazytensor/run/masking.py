@@ -301,10 +301,11 @@ def _moves(name: str, move: str, source: str, target: str) -> str:
         if k < 3:
             gather += [f"  %f{k} = getelementptr i8, ptr %a{k}, i64 16", f"  %d{k} = load ptr, ptr %f{k}"]
         else:
-            gather.append(f"  %{('n', 'count', 'size', 'parallel', 'part')[k - 3]} = call i64 @PyLong_AsLong(ptr %a{k})")
+            name_of = ("n", "count", "size", "parallel", "part")[k - 3]
+            gather.append(f"  %{name_of} = call i64 @PyLong_AsLong(ptr %a{k})")
     cases = " ".join(f"i64 {size}, label %size{size}" for size in _SIZES)
-    blocks = "".join(f"size{size}:\n  call void @{name}{8 * size}(ptr %target, ptr %source, ptr %mask, i64 %n, i64 %count)\n"
-                     "  br label %done\n" for size in _SIZES)
+    blocks = "".join(f"size{size}:\n  call void @{name}{8 * size}(ptr %target, ptr %source, ptr %mask, i64 %n, "
+                     "i64 %count)\n  br label %done\n" for size in _SIZES)
     entry = _ENTRY.replace("GATHER", "\n".join(gather)).replace("CASES", cases).replace("BLOCKS", blocks)
     entry = entry.replace("TO", target).replace("FROM", source).replace("MOST", str(_CHUNKS + 8))
     return "".join(texts) + entry.replace("NAME", name)
