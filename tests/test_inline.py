@@ -1,6 +1,9 @@
 """The operations that kernels write out give NumPy's bits: on special values, at every length around a vector's."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from lazytensor.lower import fused
 from lazytensor.lower.inline import COMPLEX, FORMS, INTEGERS, NAMED
 from lazytensor.lower.kernel import ARRAY, NUMBER, Input, Kernel, Step
-from lazytensor.lower.pairs import PAIRS, form_of, may_cast
+from lazytensor.lower.pairs import PAIRS, form_of, may_cast, product
 from lazytensor.run import launch, pool
 
 from .helpers import same_bits
@@ -80,6 +83,39 @@ def test_forms(name, char):
         assert expected.dtype == out.dtype
         run(kernel, values, [out])
         assert same_bits(expected, out), (name, char, length)
+
+
+@pytest.mark.parametrize("char", COMPLEX)
+@pytest.mark.parametrize("name", ["multiply", "square"])
+def test_products(name, char):
+    """Of special values, and of many that are rounded in one way or another."""
+    way, ufunc = product(name, char), getattr(np, name)
+    assert way in (name, f"{name} fused")
+    kernel = Kernel((Input(ARRAY, char),) * ufunc.nin, (Step(way, char, tuple(range(ufunc.nin))),), (ufunc.nin,))
+    rng = np.random.default_rng(0)
+    several = [operands(char, ufunc.nin, length) for length in LENGTHS]
+    several.append([(rng.normal(size=40_000) + 1j * rng.normal(size=40_000)).astype(char) for _ in range(ufunc.nin)])
+    for values in several:
+        with np.errstate(all="ignore"):
+            expected = ufunc(*values)
+        out = np.empty_like(expected)
+        run(kernel, values, [out])
+        assert same_bits(expected, out)
+
+
+@pytest.mark.parametrize("without", ["", "X86_V4 AVX512_ICL AVX512_SPR", "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"])
+def test_products_as_numpys_on_lesser_cpus(without):
+    script = """
+import numpy as np
+from tests import test_inline
+for char in "FD":
+    for name in ("multiply", "square"): test_inline.test_products(name, char)
+print(test_inline.product("multiply", "D"))
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True,
+                          env={**os.environ, "NPY_DISABLE_CPU_FEATURES": without})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in ("multiply", "multiply fused")
 
 
 CHARS = "?bhilqBHILQfdFD"

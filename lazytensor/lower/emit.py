@@ -78,7 +78,7 @@ class Emitter:
         self.layout = Layout(self.arrays)
         chars = [kernel.char(n) for n in range(self.inputs + len(kernel.steps))]
         self.chars = chars
-        widest = max((np.dtype(c).itemsize for c in chars), default=8)
+        widest = max((np.dtype(c).itemsize for c in chars if c not in COMPLEX or c in self.inlined_chars()), default=8)
         self.lanes = _VECTOR_BYTES // max(widest, 2)
         self.buffers: dict[int, str] = {}
         self.tile_buffers: dict[int, str] = {}
@@ -95,6 +95,11 @@ class Emitter:
         self.start = "0" if rows else "%start"  # a row of many is done whole
         self.in_memory = "", ""
         self.splats: dict[int, str] = {}
+
+    def inlined_chars(self) -> set[str]:
+        """The dtypes of what inlined steps take and give."""
+        steps = [(n, step) for n, step in enumerate(self.kernel.steps, self.inputs) if step.name != "call"]
+        return {self.chars[n] for value, step in steps for n in (value, *step.operands)}
 
     # ---- the frame ---------------------------------------------------------------------------------------------------
 

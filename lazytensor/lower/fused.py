@@ -18,7 +18,7 @@ from ..schedule.plan import Plan
 from . import fidelity, loops, native
 from .inline import COMPLEX, FLOATS, FORMS, NAMED
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
-from .pairs import AT_MEMORYS_SPEED, form_of, may_cast
+from .pairs import AT_MEMORYS_SPEED, PRODUCTS, form_of, may_cast, product
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
 _CHARS = frozenset("?bhilqBHILQfdFD")
@@ -134,8 +134,8 @@ class Kernels:
         if isinstance(way, str):
             return Role(way)
         return Role("", "store" if way.name == "store" else "reduce" if way.rows else "map", way.rows,
-                    way.name in ("where", "masked") or (way.name == "call" and (
-                        len(way.chars) > 1 or way.chars[0] in COMPLEX)),
+                    way.name in ("where", "masked") or (way.name == "call" and len(way.chars) > 1) or (
+                        way.chars[0] in COMPLEX and (way.name == "call" or way.name in PRODUCTS)),
                     self._quiet(number, way))
 
     def _quiet(self, number: int, way: _Way) -> bool:
@@ -315,6 +315,10 @@ def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], ch
         ok = len(numbers) == 1 and len(operands) == 2 and fidelity.certified_scalar(ufunc, loop, numbers[0], False)
     else:
         ok = fidelity.certified(ufunc, loop, False)
+    if ok and not numbers and chars[0] in COMPLEX and ufunc.__name__ in ("multiply", "square"):
+        name = product(ufunc.__name__, chars[0])
+        if name is not None:
+            return _Way(name, chars[:-1], chars[-1], None)
     return _Way("call", chars[:-1], chars[-1], (ufunc, tuple(loop))) if ok else None
 
 

@@ -1,12 +1,15 @@
 """Complex elements in kernels: a pair of floats, real part first, in registers as in memory.
 
 A vector of complex elements is one of twice as many floats. What NumPy does to both parts alike, or by moving and
-comparing them, is written out here: on every path of NumPy's loops it is the same. Products, quotients and sizes, which
-round otherwise on some paths, are calls of NumPy's own loops. Real operations are those of `lower.inline`.
+comparing them, is written out here: on every path of NumPy's loops it is the same. Quotients and sizes are calls of
+NumPy's own loops. So are products of a number and an array; those of arrays, which NumPy rounds in one way where its
+vectors do them, are written out for the places where a call would be certified. Real operations are those of
+`lower.inline`.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -97,6 +100,51 @@ PAIRS: dict[str, Form] = {
 }
 """The forms of operations on complex elements, by the ufunc's name."""
 
+def _product(fused: bool) -> Emit:
+    """ar*br - ai*bi and ar*bi + ai*br; fused, the products with ar are not rounded before that. A square has one
+    operand."""
+    def emit(code: Code, char: str, lanes: int, operands: tuple[str, ...]) -> str:
+        a, b = operands[0], operands[-1]
+        kind, count = vector(element(char), lanes), range(2 * lanes)
+        real, imaginary = (_picked(code, kind, a, "poison", [k - k % 2 + part for k in count]) for part in (0, 1))
+        crossed = code.let(f"fmul {kind} {imaginary}, {_picked(code, kind, b, 'poison', [k ^ 1 for k in count])}")
+        minus = code.let(f"fneg {kind} {crossed}")
+        signed = _picked(code, kind, minus, crossed, [k + 2 * lanes * (k % 2) for k in count])
+        if not fused:
+            return code.let(f"fadd {kind} {code.let(f'fmul {kind} {real}, {b}')}, {signed}")
+        name = f"{kind} @llvm.fma.v{2 * lanes}f{32 if char == 'F' else 64}"
+        code.declare(f"declare {name}({kind}, {kind}, {kind})")
+        return code.let(f"call {name}({kind} {real}, {kind} {b}, {kind} {signed})")
+    return emit
+
+
+PRODUCTS = {f"{name}{way}": Form(COMPLEX, "", _product(bool(way))) for name in ("multiply", "square")
+            for way in ("", " fused")}
+"""The forms of products of arrays; which of the two NumPy's vectors have is found out by `product`."""
+
+
+@cache
+def product(name: str, char: str) -> str | None:
+    """The form's name that a ufunc's loop has here, whatever the length of the arrays; None if that is not known."""
+    whole = [(k * k * 1103515245 + 12345 * k) % (1 << (14 if char == "F" else 29)) + 3 for k in range(2, 2 + 4 * 67)]
+    real, imaginary, more, other = (whole[k::4] for k in range(4))
+    if name == "square":
+        more, other = real, imaginary
+    dtype = np.dtype(real_of(char)).type
+
+    def rounded(n: int) -> int:
+        return int(dtype(n))
+    a, b = (np.array([complex(*pair) for pair in zip(*parts, strict=True)], char)
+            for parts in ((real, imaginary), (more, other)))
+    ufunc = getattr(np, name)
+    for way, first in (("", rounded), (" fused", int)):
+        wanted = np.array([complex(rounded(first(p * r) - rounded(q * s)), rounded(first(p * s) + rounded(q * r)))
+                           for p, q, r, s in zip(real, imaginary, more, other, strict=True)], char)
+        if all(np.array_equal(ufunc(*(a[:n], b[:n])[:ufunc.nin]), wanted[:n]) for n in (1, 3, 8, 16, 67)):
+            return name + way
+    return None
+
+
 AT_MEMORYS_SPEED = frozenset(("multiply", "square", *PAIRS))
 """Operations on complex elements for which NumPy's loop is no slower than memory."""
 
@@ -113,7 +161,8 @@ def form_of(ufunc: Any, chars: tuple[str, ...]) -> Form | None:
 
 def emitted(code: Code, name: str, char: str, lanes: int, operands: tuple[str, ...]) -> str:
     """The text of an inlined operation on elements of a dtype."""
-    return (PAIRS if char in COMPLEX else FORMS)[name].emit(code, char, lanes, operands)
+    forms = FORMS if char not in COMPLEX else PRODUCTS if name in PRODUCTS else PAIRS
+    return forms[name].emit(code, char, lanes, operands)
 
 
 def may_cast(source: str, target: str) -> bool:
