@@ -12,13 +12,13 @@ import numpy as np
 from ..ir.capture import Graph
 from ..ir.dag import Dag, Value
 from ..ir.dtypes import record_of
-from ..ir.operation import Operation
+from ..ir.operation import Operation, imaginary_part, real_part
 from ..schedule.fuse import Group, Role
 from ..schedule.plan import Plan
 from . import fidelity, loops, native
 from .inline import COMPLEX, FLOATS, FORMS, NAMED
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
-from .pairs import AT_MEMORYS_SPEED, PRODUCTS, form_of, may_cast, product
+from .pairs import AT_MEMORYS_SPEED, PRODUCTS, form_of, may_cast, product, real_of
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
 _CHARS = frozenset("?bhilqBHILQfdFD")
@@ -57,6 +57,8 @@ class Fused(NamedTuple):
         The inputs over which an output could be written, and which one: arrays of its kind that are read as they are.
     row_reads, row_writes : frozenset of int
         The inputs and outputs that have one element a row.
+    parts : tuple of (int, int, str)
+        The operations and positions of operands that are views of parts of results, and `part_of` those views.
     """
 
     kernel: Kernel
@@ -70,6 +72,7 @@ class Fused(NamedTuple):
     over: tuple[tuple[int, int], ...]
     row_reads: frozenset[int]
     row_writes: frozenset[int]
+    parts: tuple[tuple[int, int, str], ...] = ()
 
 
 def available() -> bool:
@@ -101,6 +104,15 @@ def sliced(view: Any) -> bool:
     return view is not None and all(fn is getitem and len(args) == 1 for fn, args in view.attrs)
 
 
+_PARTS = {real_part: "real", imaginary_part: "imag"}
+
+
+def part_of(view: Any) -> str:
+    """Which part of all complex elements a view shows, 'real' or 'imag'; "" if it is another one."""
+    steps = () if view is None else view.attrs
+    return _PARTS.get(steps[0][0], "") if len(steps) == 1 and not steps[0][1] else ""
+
+
 class NoKernels:
     """The roles where there is no engine for kernels."""
 
@@ -109,6 +121,9 @@ class NoKernels:
 
     def sliced(self, number: int, position: int) -> bool:
         return False
+
+    def part(self, number: int, position: int) -> str:
+        return ""
 
 
 class _Way(NamedTuple):
@@ -150,6 +165,12 @@ class Kernels:
     def sliced(self, number: int, position: int) -> bool:
         """Whether the view through which an operand is read is made of slices alone."""
         return sliced(self.graph.views[number][position])
+
+    def part(self, number: int, position: int) -> str:
+        """Which part an operand is, for operations that take elements as they come."""
+        way = self.way(number)
+        inlined = not isinstance(way, str) and not way.rows and way.name not in ("call", "store", "masked")
+        return part_of(self.graph.views[number][position]) if inlined else ""
 
     def way(self, number: int) -> _Way | str:
         """How an operation is done in a kernel, or why it is not."""
@@ -352,6 +373,9 @@ class _Maker:
         self.rows = set(group.rows)
         self.inlined = set(group.inlined)
         self.paths: dict[int, tuple[tuple[int, int], ...]] = {}
+        self.kernels = kernels
+        self.parts: dict[tuple[int, int], str] = {}
+        self.split: dict[tuple[int, str], int] = {}
         self.count = 0
 
     def make(self, wanted: set[int]) -> Fused:
@@ -375,7 +399,8 @@ class _Maker:
         return Fused(kernel, members, tuple(self.reads), self.paths, writes, self.space(), rows,
                      frozenset(number for number in members if ways[number].name == "store"), self.over(writes),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
-                     frozenset(i for i, number in enumerate(writes) if number in self.rows))
+                     frozenset(i for i, number in enumerate(writes) if number in self.rows),
+                     tuple((*where, name) for where, name in self.parts.items()))
 
     def read_all(self, number: int, path: Any) -> None:
         """Makes inputs of what an operation reads; of what those read that are computed anew for it."""
@@ -397,10 +422,19 @@ class _Maker:
                     value = self.again[operand.number, further] = self.computed(operand.number, further)
             elif operand.number in self.ways:
                 value = self.values[operand.number]
+                if operand.view is not None:
+                    value = self.part(value, number, k)
             else:
                 value = self.known[self.key(number, k, operand.number, operand.view, path)]
             operands.append(self.converted(value, way.chars[k]))
         return self.done(way, operands)
+
+    def part(self, value: int, number: int, position: int) -> int:
+        """The real or imaginary parts of a value, as an operand."""
+        name = self.parts[number, position] = self.kernels.part(number, position)
+        if (value, name) not in self.split:
+            self.split[value, name] = self.add(Step(name, real_of(self.char(value)), (value,)))
+        return self.split[value, name]
 
     def operands(self, number: int) -> Any:
         """The operands that a kernel reads: not the array into which a store writes."""
@@ -453,7 +487,7 @@ class _Maker:
     def over(self, writes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
         """See `Fused`. What raises flags may have to run again, piece by piece: operations of one array each."""
         dag = self.dag
-        if self.rows or self.inlined or any(
+        if self.rows or self.inlined or self.parts or any(
                 way.rows or way.name in ("store", "masked") for way in self.ways.values()):
             return ()
         sources = [n for n, _, _ in self.reads]

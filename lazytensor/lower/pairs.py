@@ -87,6 +87,10 @@ def _logical(name: str) -> Emit:
     return emit
 
 
+def _part(which: int) -> Emit:
+    return lambda code, char, lanes, operands: parts(code, char, lanes, operands[0])[which]
+
+
 PAIRS: dict[str, Form] = {
     **{name: Form(COMPLEX, "", _alike(name)) for name in ("add", "subtract", "negative", "positive")},
     "conjugate": Form(COMPLEX, "", _conjugate),
@@ -99,6 +103,8 @@ PAIRS: dict[str, Form] = {
         "logical_and", "logical_or", "logical_xor", "logical_not")},
 }
 """The forms of operations on complex elements, by the ufunc's name."""
+PARTS = {"real": Form(COMPLEX, "", _part(0)), "imag": Form(COMPLEX, "", _part(1))}
+"""Those of views of their parts."""
 
 def _product(fused: bool) -> Emit:
     """ar*br - ai*bi and ar*bi + ai*br; fused, the products with ar are not rounded before that. A square has one
@@ -161,7 +167,7 @@ def form_of(ufunc: Any, chars: tuple[str, ...]) -> Form | None:
 
 def emitted(code: Code, name: str, char: str, lanes: int, operands: tuple[str, ...]) -> str:
     """The text of an inlined operation on elements of a dtype."""
-    forms = FORMS if char not in COMPLEX else PRODUCTS if name in PRODUCTS else PAIRS
+    forms = FORMS if char not in COMPLEX else PRODUCTS if name in PRODUCTS else PARTS if name in PARTS else PAIRS
     return forms[name].emit(code, char, lanes, operands)
 
 
