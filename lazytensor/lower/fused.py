@@ -109,7 +109,7 @@ _PARTS = {real_part: "real", imaginary_part: "imag"}
 
 def part_of(view: Any) -> str:
     """Which part of all complex elements a view shows, 'real' or 'imag'; "" if it is another one."""
-    steps = () if view is None else view.attrs
+    steps: tuple[Any, ...] = () if view is None else view.attrs
     return _PARTS.get(steps[0][0], "") if len(steps) == 1 and not steps[0][1] else ""
 
 
