@@ -57,8 +57,6 @@ class Fused(NamedTuple):
         The inputs over which an output could be written, and which one: arrays of its kind that are read as they are.
     row_reads, row_writes : frozenset of int
         The inputs and outputs that have one element a row.
-    parts : tuple of (int, int, str)
-        The operations and positions of operands that are views of parts of results, and `part_of` those views.
     """
 
     kernel: Kernel
@@ -72,7 +70,6 @@ class Fused(NamedTuple):
     over: tuple[tuple[int, int], ...]
     row_reads: frozenset[int]
     row_writes: frozenset[int]
-    parts: tuple[tuple[int, int, str], ...] = ()
 
 
 def available() -> bool:
@@ -108,7 +105,7 @@ _PARTS = {real_part: "real", imaginary_part: "imag"}
 
 
 def part_of(view: Any) -> str:
-    """Which part of all complex elements a view shows, 'real' or 'imag'; "" if it is another one."""
+    """Which part of all complex elements a view shows, 'real' or 'imag'; "" if it is another one. Keys of plans say."""
     steps: tuple[Any, ...] = () if view is None else view.attrs
     return _PARTS.get(steps[0][0], "") if len(steps) == 1 and not steps[0][1] else ""
 
@@ -374,7 +371,6 @@ class _Maker:
         self.inlined = set(group.inlined)
         self.paths: dict[int, tuple[tuple[int, int], ...]] = {}
         self.kernels = kernels
-        self.parts: dict[tuple[int, int], str] = {}
         self.split: dict[tuple[int, str], int] = {}
         self.count = 0
 
@@ -399,8 +395,7 @@ class _Maker:
         return Fused(kernel, members, tuple(self.reads), self.paths, writes, self.space(), rows,
                      frozenset(number for number in members if ways[number].name == "store"), self.over(writes),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
-                     frozenset(i for i, number in enumerate(writes) if number in self.rows),
-                     tuple((*where, name) for where, name in self.parts.items()))
+                     frozenset(i for i, number in enumerate(writes) if number in self.rows))
 
     def read_all(self, number: int, path: Any) -> None:
         """Makes inputs of what an operation reads; of what those read that are computed anew for it."""
@@ -431,7 +426,7 @@ class _Maker:
 
     def part(self, value: int, number: int, position: int) -> int:
         """The real or imaginary parts of a value, as an operand."""
-        name = self.parts[number, position] = self.kernels.part(number, position)
+        name = self.kernels.part(number, position)
         if (value, name) not in self.split:
             self.split[value, name] = self.add(Step(name, real_of(self.char(value)), (value,)))
         return self.split[value, name]
@@ -487,7 +482,7 @@ class _Maker:
     def over(self, writes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
         """See `Fused`. What raises flags may have to run again, piece by piece: operations of one array each."""
         dag = self.dag
-        if self.rows or self.inlined or self.parts or any(
+        if self.rows or self.inlined or self.split or any(
                 way.rows or way.name in ("store", "masked") for way in self.ways.values()):
             return ()
         sources = [n for n, _, _ in self.reads]

@@ -164,7 +164,7 @@ class KernelRecord:
         self.numbers = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind == NUMBER)
         self.members = fused.members
         self.restless = tuple(r.node for r in self.general)
-        self.simple = not self.stores and not fused.paths and not fused.parts and not any(r.twins for r in records)
+        self.simple = not self.stores and not fused.paths and not any(r.twins for r in records)
 
 
 def _outlives(node: int, slot: int, records: tuple[Record, ...]) -> bool:

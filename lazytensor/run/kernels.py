@@ -16,7 +16,7 @@ import numpy as np
 from ..config import current
 from ..hot import learn
 from ..ir.capture import Graph
-from ..lower.fused import part_of, sliced
+from ..lower.fused import sliced
 from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord, Record
 from . import floating, in_place, launch, pool
@@ -44,8 +44,6 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     for path in record.fused.paths.values():
         if not all(sliced(graph.views[member][k]) for member, k in path):
             return False
-    if any(part_of(graph.views[member][k]) != name for member, k, name in record.fused.parts):
-        return False
     if record.over is not None and in_place.possible(record, graph, values):
         done = _run_over(record, graph, values)
         if done is not None:
