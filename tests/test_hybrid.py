@@ -1,6 +1,7 @@
 """`lt.jit`: what it says and counts, warnings, prints, loops, threads. What it computes: tests/test_hybrid_trips.py."""
 
 import copy
+import itertools
 import pickle
 import threading
 import time
@@ -141,17 +142,17 @@ def test_what_cannot_be_seen_is_found_by_comparison():
     with pytest.warns(HybridWarning, match="cannot be seen"):
         warnings.simplefilter("default")
         before = time.perf_counter()
-        assert _without_recording(f) > before
+        assert _without_recording(lambda: float(f(np.ones(2))[0])) > before
 
 
-def _without_recording(f):
+def _without_recording(call):
     """Under a recorder of warnings nothing is replayed, so the recorder is passed by."""
     recorder = warnings._showwarnmsg_impl
     show, warnings._showwarnmsg_impl = recorder, _plain
     given = []
     warn, warnings.warn = warnings.warn, lambda *args, **options: given.append(args)
     try:
-        value = float(f(np.ones(2))[0])
+        value = call()
     finally:
         warnings.warn, warnings._showwarnmsg_impl = warn, show
     for args in given:
@@ -339,6 +340,54 @@ def test_threads_that_write_to_one_array_lose_nothing():
         warnings.simplefilter("error", HybridWarning)
         together(lambda number: [bump(counter, np.ones(3)) for _ in range(100)])
     assert counter.tolist() == [1000.0] * 3 and bump.cache_info()["compiled"] == 1
+
+
+def test_a_write_of_another_thread_during_a_comparison_is_not_the_functions():
+    counter, go, gone = np.zeros(3), threading.Event(), threading.Event()
+    turns = itertools.count(1)
+
+    def other():
+        go.wait(10)
+        counter[0] += 5
+        gone.set()
+
+    def meddle():
+        if next(turns) == 2:  # the first comparison
+            go.set()
+            gone.wait(10)
+
+    @np.jit
+    def bump(counter):
+        meddle()
+        counter += 1
+        return counter * 2
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", HybridWarning)
+        for _ in range(9):
+            last = bump(counter)
+    thread.join(10)
+    assert counter.tolist() == [14.0, 9.0, 9.0] and last.tolist() == [28.0, 18.0, 18.0]
+    assert bump.cache_info()["compiled"] == 1
+
+
+def test_what_cannot_be_seen_is_found_while_other_threads_live():
+    stop, ticks = threading.Event(), itertools.count()
+    thread = threading.Thread(target=stop.wait, args=(30,))
+    thread.start()
+
+    @np.jit
+    def f(x):
+        return x + next(ticks)
+
+    with pytest.warns(HybridWarning, match="cannot be seen"):
+        warnings.simplefilter("default")
+        got = _without_recording(lambda: [f(np.zeros(2)).tolist() for _ in range(20)])
+    stop.set()
+    thread.join(10)
+    assert f.cache_info()["compiled"] == 0 and got[-1] == [got[-2][0] + 1] * 2
 
 
 def test_a_finalizer_or_another_thread_is_not_traced():

@@ -40,6 +40,10 @@ np.linalg.norm(n[None], 2); np.linalg.qr(i); np.cov(x, fweights=[1, 2]); np.cov(
 np.sort(x, kind='stable', stable=True); x.partition(5); x.partition([0, 1]); np.matmul(x, x, out=x)
 x.__imatmul__(x); divmod(i.sum(), 0); i.sum() ** -1; np.apply_along_axis(lambda v: v[::-1] * v[1:, None], 0, x)
 np.apply_along_axis(len, 5, x); np.imag(x); x.byteswap()
+x.std(correction=1); x.var(correction=1); np.var(x, correction=1); np.all(x, 0, None, None, True); x.any(0, None, True)
+np.any(x, 0, None, True); np.all(x, 1, o[:2] > 1); x.all(0, None, o > 1); x.sum(out=(o[0, None],)); x.any(0, bool)
+np.argmax(x, 0, None, True); x.argmax(0, (i,)); x.mean(0, out=(o,)); np.add.reduce(x, 0, None, (o,)); np.any(x, 0, bool)
+np.add.reduce(x, 0, out=(o,)); np.cumsum(x, out=(o,)); np.any(x, keepdims=True); x.all(keepdims=True)
 x.fill(i); x.fill([1, 2, 3]); x.fill(i[0:1].sum()); x.fill(z); i.choose(u, u); (i % 2).choose(u[:1], i); x.fill('a')
 """
 TABLE = [pytest.param(row.strip(), id=row.strip()) for line in ROWS.strip().splitlines() for row in line.split("; ")]

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..run.watching import PASS, active, eager
 from . import lazy
-from .build import NOT_AN_ARRAY, at_line, is_pending, made_real, record
+from .build import NOT_AN_ARRAY, NUMBERS, at_line, is_pending, made_real, record
 from .fallback import Loans, fallback
 from .handle import Tensor, apply_steps, export, geometry, peek, tensor, wrap
 from .methods import COPY
@@ -143,6 +143,15 @@ def _made(given: Any, options: dict[str, Any]) -> Any:
     return made if type(made) is Tensor else None
 
 
+def _is_of_numbers(given: Any) -> bool:
+    """Whether a list is of Python's numbers, or of lists of such."""
+    kinds = set(map(type, given))
+    return kinds <= NUMBERS if kinds != _LISTS else all([set(map(type, row)) <= NUMBERS for row in given])
+
+
+_LISTS = {list}
+
+
 @functools.wraps(np.array)
 def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0,
           ndmax: Any = None, like: Any = None) -> Any:
@@ -150,6 +159,8 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K",
     if like is None and ndmax is None:
         if type(object) is Tensor:
             return _array_of(object, dtype, order, copy, ndmin)
+        if dtype is None and not active and type(object) is list and _is_of_numbers(object):
+            return wrap(np.array(object, None, copy=copy, order=order, subok=subok, ndmin=ndmin))
         found = _pending(object, dtype, copy=copy, order=order, ndmin=ndmin)
         if found is not lazy.NOW:
             return found
@@ -164,6 +175,8 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
         if dtype is None and order is None and not kwargs:
             return a
         return _array_of(a, dtype, order, kwargs.get("copy"), 0, np.asarray)
+    if dtype is None and not kwargs and not active and type(a) is list and _is_of_numbers(a):
+        return wrap(np.asarray(a, None, order))
     found = _pending(a, dtype, order=order, **kwargs)
     return _on_real(np.asarray, a, dtype, order, **kwargs) if found is lazy.NOW else found
 

@@ -54,6 +54,9 @@ VIEWS = frozenset("""
 """.split())
 """Functions that give views of their first argument and look at none of its elements, if it has axes."""
 
+MAKES = frozenset("zeros ones empty full arange eye identity linspace logspace tri".split())
+"""Functions that make an array of nothing but numbers, lengths and dtypes, most often."""
+
 SHAPES = frozenset("""
     shape ndim size iscomplexobj isrealobj isfortran iterable zeros_like ones_like empty_like diag_indices_from
     tril_indices_from triu_indices_from
@@ -298,6 +301,25 @@ def _waiting(key: str, fn: Any, otherwise: Callable[..., Any]) -> Callable[..., 
     return function
 
 
+def _making(fn: Any, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that makes an array: of plain numbers, lengths and dtypes NumPy makes it, and nothing is lent."""
+    @unseen
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if not active and _are_plain(args) and (not kwargs or _are_plain(kwargs.values())):
+            return wrap(fn(*args, **kwargs))
+        return otherwise(*args, **kwargs)
+    return function
+
+
+def _are_plain(values: Any) -> bool:
+    return all([kind in _PLAIN or kind is tuple and set(map(type, x)) <= _LENGTHS
+                for x in values for kind in (type(x),)])
+
+
+_PLAIN = frozenset((int, float, complex, bool, str, type(None), type, np.dtype))
+_LENGTHS = frozenset((int,))
+
+
 def takes_geometry(fn: Any, name: str) -> bool:
     """Whether a function of that name looks at no element of its first argument; a namesake in `numpy.ma` does."""
     return (name in VIEWS or name in SHAPES) and getattr(fn, "__module__", None) in _PLAIN_MODULES
@@ -320,6 +342,8 @@ def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
     key = key_of(fn)
     if key in TABLE:
         function = _waiting(key, fn, function)
+    elif name in MAKES and fn.__module__ == "numpy":
+        function = _making(fn, function)
     functools.update_wrapper(function, fn)
     text = getattr(fn, "__text_signature__", None)
     if text is not None:

@@ -21,6 +21,7 @@ from . import matrix, methods, puts
 from .build import NUMBERS, NotArray, handle, operand, record, shape_of
 from .fallback import fallback
 from .handle import Tensor
+from .joining import JOIN, joining, pad
 from .several import SEVERAL
 
 _getframe = sys._getframe
@@ -95,6 +96,16 @@ def _statistic(name: str) -> Callable[..., Any]:
                 raise ValueError("ddof and correction can't be provided simultaneously.")
             kwargs["ddof"] = correction
         return getattr(a, name)(*args, **kwargs)
+    return function
+
+
+def _any_or_all(name: str) -> Callable[..., Any]:
+    method = getattr(Tensor, name)
+
+    def function(a: Any, axis: Any = None, out: Any = None, keepdims: Any = np._NoValue, *,
+                 where: Any = np._NoValue) -> Any:
+        options = {"axis": axis, "out": out, "keepdims": keepdims, "where": where}
+        return method(a, **{k: x for k, x in options.items() if x is not None and x is not np._NoValue})
     return function
 
 
@@ -183,17 +194,19 @@ def _diag(v: Any, k: Any = 0) -> Any:
 
 LAZY: dict[str, Callable[..., Any]] = {
     **{name: _by_method(name) for name in (
-        "sum", "prod", "max", "min", "any", "all", "mean", "argmax", "argmin", "cumsum", "cumprod", "ravel",
+        "sum", "prod", "max", "min", "mean", "argmax", "argmin", "cumsum", "cumprod", "ravel",
         "swapaxes", "squeeze", "round")},
     "amax": _by_method("amax", "max"), "amin": _by_method("amin", "min"), "around": _by_method("around", "round"),
     "reshape": _on_tensors("reshape", _reshape), "transpose": _on_tensors("transpose", _transpose),
     "copy": _on_tensors("copy", _copy),
     "sort": _on_tensors("sort", _sort), "clip": _on_tensors("clip", _clip),
+    "any": _on_tensors("any", _any_or_all("any")), "all": _on_tensors("all", _any_or_all("all")),
     "var": _on_tensors("var", _statistic("var")), "std": _on_tensors("std", _statistic("std")),
     "real": _on_tensors("real", lambda val: val.real), "imag": _on_tensors("imag", lambda val: val.imag),
     "diagonal": _by_method("diagonal"), "shape": _on_tensors("shape", lambda a: a.shape),
     "ndim": _on_tensors("ndim", lambda a: a.ndim),
     "dot": functools.wraps(np.dot)(matrix.dot), "where": where, "diag": _diag, **puts.WRITES, **SEVERAL,
+    **{name: joining(name) for name in JOIN}, "pad": pad,
 }
 
 

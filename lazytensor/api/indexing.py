@@ -226,7 +226,7 @@ def _advanced(self: Any, index: Any) -> Any:
     try:
         array, real = peek(self), _real(index)
         chosen = masking.picked(array, real) if type(real) is _ndarray else None
-        return _as_picked(array[real]) if chosen is None else wrap(chosen)
+        return _as_picked(array[real]) if chosen is None else wrap(chosen, 1)
     except ValueError as error:
         if str(error) != NOT_AN_ARRAY:
             raise
@@ -239,7 +239,7 @@ def _as_picked(found: Any) -> Any:
     whole = found.base if type(found) is _ndarray else None
     if type(whole) is not _ndarray or whole.base is not None or whole.dtype.hasobject or (
             whole.__array_interface__["data"] != found.__array_interface__["data"]):
-        return wrap(found)
+        return wrap(found, 1)
     strides = canonical(found.strides, found.shape, found.dtype.itemsize)
     seen = shadow(found.shape, strides, found.dtype)
     del found

@@ -226,7 +226,15 @@ def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs:
     if out is None and not kwargs and self._value.dtype.kind in "fiu" and not (low is None and high is None):
         try:
             if low is not None and high is not None:
-                return handle(elementwise(record_of(_CLIP), (operand(self), operand(low), operand(high)), frame))
+                v = self._value
+                key = v.dtype.num, type(low), type(high)
+                if key in _clips and v.__class__ is Node and self._state is None and v.strides is None and v.shape and (
+                        v.dtype.isnative and -_SMALL < low < _SMALL and -_SMALL < high < _SMALL):
+                    return tensor(record(record_of(_CLIP).op, (v, low, high), None, v.shape, v.dtype, None, frame))
+                node = elementwise(record_of(_CLIP), (operand(self), operand(low), operand(high)), frame)
+                if node.dtype is v.dtype and key[1] in _BOUNDS and key[2] in _BOUNDS:
+                    _clips.add(key)
+                return handle(node)
             if low is not None:
                 return handle(elementwise(record_of(np.maximum), (operand(self), operand(low)), frame))
             if max is not None:
@@ -251,6 +259,10 @@ def _narrowed(dtype: np.dtype[Any], low: Any, high: Any) -> tuple[Any, Any]:
 
 
 _CLIP = np._core.umath.clip  # type: ignore[attr-defined]
+_BOUNDS, _SMALL = frozenset((int, float)), 1 << 15
+_clips: set[tuple[int, type, type]] = set()
+"""The dtypes, and types of bounds, for which clipping is known to give the same dtype: smaller numbers fit any float,
+and what does not fit an integer has been dropped (`_narrowed`)."""
 
 
 def round_(self: Any, decimals: int = 0, out: Any = None) -> Any:

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..config import current
 from ..hot import native
-from ..ir.dtypes import NEGATIVE, NUMERIC, UfuncRecord, record_of
+from ..ir.dtypes import NEGATIVE, NUMERIC, UfuncRecord, int_bounds, record_of
 from ..ir.layout import ELIDED_BYTES, Operand, elided
 from ..ir.node import AT_ONCE, Node, leaf, make, new, tick
 from ..ir.operation import register
@@ -69,6 +69,10 @@ COMPARISONS: dict[str, np.ufunc] = {
 UNARY: dict[str, np.ufunc] = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
 
 
+_IN_FLOATS = dict.fromkeys("fc", (-(1 << 15) + 1, (1 << 15) - 1))
+"""Ints that every floating dtype holds, as an array of which they are taken."""
+
+
 def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
     """Remembers a result dtype for the hot path, if the operation may wait whatever the values."""
     table, own, other = (record_.reflected, b, a) if type(a) in NUMBERS else (record_.fast, a, b)
@@ -78,7 +82,8 @@ def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
         return
     kind: Any
     if type(other) is int:
-        kind = int if 0 <= other <= 127 else NEGATIVE if -128 <= other < 0 and own.dtype.kind != "u" else None
+        least, most = int_bounds(own.dtype) if own.dtype.kind in "iu" else _IN_FLOATS.get(own.dtype.kind, (-128, 127))
+        kind = None if not least <= other <= most else NEGATIVE if other < 0 else int
     elif type(other) in NUMBERS:
         kind = type(other)
     else:

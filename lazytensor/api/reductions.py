@@ -205,8 +205,9 @@ def _degrees_left(t: Any, given: dict[str, Any]) -> bool:
 def at_once(real: Callable[..., Any], t: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """NumPy's own method: pending where `lazy` has it so, else on real memory; gives the `out` that it was given."""
     rule = lazy.rule_of(real.__name__)
-    if rule is not None:
-        found = rule.pending((t, *args), kwargs, _getframe(2))
+    given = (args, kwargs) if real.__name__ not in _PARAMETERS else _of_function(real.__name__, args, kwargs)
+    if rule is not None and given is not None:
+        found = rule.pending((t, *given[0]), given[1], _getframe(2))
         if found is not lazy.NOW:
             return found
     if active and kwargs.get("out") is None and (found := eager(real, (t, *args), kwargs)) is not PASS:
@@ -220,6 +221,17 @@ def at_once(real: Callable[..., Any], t: Any, args: tuple[Any, ...], kwargs: dic
     if type(result) is list or real is _ndarray.item and t._value.dtype.kind == "O":  # the program's own objects
         return result
     return wrap_all(result)
+
+
+def _of_function(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The arguments of a reduction's method as those of NumPy's function; None if the method does not take them."""
+    order = tuple(_PARAMETERS[name])[:_POSITIONAL.get(name)]
+    given = {**dict(zip(order, args, strict=False)), **kwargs}
+    if len(args) > len(order) or len(given) < len(args) + len(kwargs) or not given.keys() <= _PARAMETERS[name].keys():
+        return None
+    if name in ("any", "all") and given.pop("dtype", None) is not None:
+        return None  # the function has none
+    return None if type(given.get("out")) is tuple else ((), given)
 
 
 _NO = np._NoValue
@@ -265,7 +277,7 @@ def reduce_ufunc(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str,
     parameters = _UFUNC_PARAMETERS[name]
     if args and type(args[0]) is Tensor and ufunc.nin == 2 and ufunc.nout == 1 and not only_objects(ufunc):
         given = {**dict(zip(parameters, args[1:], strict=False)), **kwargs}
-        out = given.get("out")
+        out = kwargs.get("out")
         if type(out) is tuple and len(out) == 1 and out[0] is None:
             given["out"] = None
         arguments = _arguments(given, parameters) if given.keys() <= parameters.keys() else None
@@ -282,7 +294,8 @@ def reduce_ufunc(ufunc: Any, name: str, args: tuple[Any, ...], kwargs: dict[str,
     out = kwargs.get("out")
     if type(out) is tuple and len(out) == 1 and out[0] is not ...:
         kwargs = {**kwargs, "out": out[0]}
-    if ufunc not in RAISE_ON_VALUES and getattr(np, ufunc.__name__, None) is ufunc:
+    named = not any(type(x) is tuple for x in args[3:4])  # a tuple is an `out` only by that name
+    if named and ufunc not in RAISE_ON_VALUES and getattr(np, ufunc.__name__, None) is ufunc:
         found = lazy.of_ufunc(ufunc, name).pending(args, kwargs, frame)
         if found is not lazy.NOW:
             return found

@@ -241,16 +241,37 @@ static int same_shape(PyObject *a, PyObject *b) {
     return 1;
 }
 
-/* The shape of a result of two operands that is C-ordered, borrowed; NULL where Python has to look. */
+/* The shape to which two that differ are both stretched, with axes longer than 1 alone; NULL without an error if there is
+ * none, or one that a large array has. */
+static PyObject *both_stretched(PyObject *x, PyObject *y) {
+    Py_ssize_t m = PyTuple_GET_SIZE(x), n = PyTuple_GET_SIZE(y), most = m > n ? m : n, size = 1;
+    PyObject *lengths[NPY_MAXDIMS];
+    for (Py_ssize_t i = 1; i <= most; i++) {
+        PyObject *p = i <= m ? PyTuple_GET_ITEM(x, m - i) : NULL, *q = i <= n ? PyTuple_GET_ITEM(y, n - i) : NULL;
+        Py_ssize_t own = p == NULL ? 1 : PyLong_AsSsize_t(p), other = q == NULL ? 1 : PyLong_AsSsize_t(q);
+        if ((own != other && own != 1 && other != 1) || (own < 2 && other < 2))
+            return NULL;
+        lengths[most - i] = own == 1 ? q : p;
+        size *= own == 1 ? other : own;
+        if (size > 1 << 30)
+            return NULL;
+    }
+    PyObject *shape = PyTuple_New(most);
+    for (Py_ssize_t i = 0; shape != NULL && i < most; i++)
+        PyTuple_SET_ITEM(shape, i, Py_NewRef(lengths[i]));
+    return shape;
+}
+
+/* The shape of a result of two operands that is C-ordered, a new reference; NULL where Python has to look. */
 static PyObject *c_ordered_shape(PyObject *a, PyObject *b) {
     PyObject *x = slot_or_none(a, N.shape), *y = slot_or_none(b, N.shape);
     if (same_shape(x, y))
-        return gives_c_order(a) && gives_c_order(b) ? x : NULL;
+        return gives_c_order(a) && gives_c_order(b) ? Py_NewRef(x) : NULL;
     if (stretches(y, x))
-        return gives_c_order(a) && stretches_in_c_order(b) ? x : NULL;
+        return gives_c_order(a) && stretches_in_c_order(b) ? Py_NewRef(x) : NULL;
     if (stretches(x, y))
-        return gives_c_order(b) && stretches_in_c_order(a) ? y : NULL;
-    return NULL;
+        return gives_c_order(b) && stretches_in_c_order(a) ? Py_NewRef(y) : NULL;
+    return stretches_in_c_order(a) && stretches_in_c_order(b) ? both_stretched(x, y) : NULL;
 }
 
 /* What a table has for a dtype; nothing for those of another byte order: a result may take it from a temporary. */
@@ -357,8 +378,15 @@ static PyObject *kind_of_number(PyObject *x, PyObject *dtype) {
         int number = ((PyArray_Descr *)dtype)->type_num;
         if ((PyTypeNum_ISFLOAT(number) || PyTypeNum_ISCOMPLEX(number)) && value > -(1 << 15) && value < 1 << 15)
             return value < 0 ? negative_kind : (PyObject *)&PyLong_Type;
-        return value >= 0 && value <= 127 ? (PyObject *)&PyLong_Type : value < 0 && value >= -128 ? negative_kind
-                                                                                                 : NULL;
+        long most = 127, least = -128;  /* what any dtype holds, if it is signed */
+        if (PyTypeNum_ISSIGNED(number) && PyTypeNum_ISINTEGER(number)) {
+            most = LONG_MAX >> (64 - 8 * (int)PyDataType_ELSIZE((PyArray_Descr *)dtype));
+            least = -most - 1;
+        } else if (PyTypeNum_ISUNSIGNED(number))
+            most = (int)PyDataType_ELSIZE((PyArray_Descr *)dtype) == 8
+                ? LONG_MAX : (1L << 8 * (int)PyDataType_ELSIZE((PyArray_Descr *)dtype)) - 1;
+        return value >= 0 && value <= most ? (PyObject *)&PyLong_Type : value < 0 && value >= least ? negative_kind
+                                                                                                   : NULL;
     }
     return NULL;
 }
@@ -368,14 +396,17 @@ static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, i
     PyObject *a = NULL, *b = NULL, *result = NULL, *row, *dtype = NULL, *shape;
     if (Py_TYPE(left) != tensor_type || (a = node_of(left)) == NULL)
         return NULL;
-    shape = slot_or_none(a, N.shape);
+    shape = Py_NewRef(slot_or_none(a, N.shape));
     row = by_number(method->fast, slot_or_none(a, N.dtype));
     if (row == NULL || PyTuple_GET_SIZE(shape) == 0)
         goto end;
     Py_ssize_t depth = depth_of(a);
     int large = depth == 0 && is_large(a);
     if (Py_TYPE(right) == tensor_type) {
-        if ((b = node_of(right)) == NULL || (shape = c_ordered_shape(a, b)) == NULL)
+        if ((b = node_of(right)) == NULL)
+            goto end;
+        Py_SETREF(shape, c_ordered_shape(a, b));
+        if (shape == NULL)
             goto end;
         Py_ssize_t other = depth_of(b);
         large = large || (other == 0 && is_large(b));
@@ -397,6 +428,7 @@ static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, i
     if (dtype != NULL && dtype != Py_None)
         result = written(method, a, b, shape, dtype, depth, large, up);
 end:
+    Py_XDECREF(shape);
     Py_XDECREF(a);
     Py_XDECREF(b);
     return result;

@@ -128,7 +128,7 @@ class Compiled:
         self.kernels = self.steps = 0
         self.counts = {"operation": 0, "call": 0, "draw": 0}
         self.forgotten = False
-        self.abandoned = 0
+        self.abandoned = self.doubts = 0
         self.source = ""
         self.replay: Any = None
         self.predict: Any = None

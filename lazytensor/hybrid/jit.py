@@ -43,6 +43,8 @@ LONG = 64
 """or at its first comparison, if its loops saved so many lines."""
 MOST_REFUSALS = 4
 """After so many traces that could not be compiled, without one that could, no more are tried."""
+MOST_DOUBTS = 8
+"""Comparisons, one after another, that differ while other threads are alive: then it was not their writes."""
 _jitted: weakref.WeakSet[Any] = weakref.WeakSet()
 _counts = {"traces": 0, "replays": 0, "checks": 0, "refused": 0}
 
@@ -143,10 +145,12 @@ class Jitted:
         predicted = compiled.predict(args, kwargs)
         if predicted.__class__ is Sentinel:
             return self._traced(args, kwargs, compiled) if predicted is UNSEEN else self.__wrapped__(*args, **kwargs)
-        calls = compiled.calls
+        calls, alone = compiled.calls, threading.active_count() == 1
         with Printing(mute=True):
             result, difference = compared(self.__wrapped__, args, kwargs, predicted, compiled.generators)
-        if difference and (compiled.calls != calls or self._tracing):  # another thread wrote to the same arrays
+        doubtful = compiled.calls != calls or self._tracing or not alone
+        compiled.doubts = compiled.doubts + 1 if difference and doubtful else 0
+        if 0 < compiled.doubts < MOST_DOUBTS:  # another thread may have written to the same arrays
             compiled.due = compiled.calls + 1
         elif difference:
             self._off = Refusal(f"its Python gave something else than the compiled function: {difference}", "")

@@ -6,6 +6,7 @@ depends on its value; such ints are never remembered.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ class UfuncRecord:
     """What is known of one ufunc: its operation, and the dtypes that it gave.
 
     `fast` is for the hot path: ``fast[number][kind]`` is the result dtype of a binary call that may wait, for the first
-    operand's ``dtype.num`` and the second's, or float, complex, bool, int (from 0 to 127), `NEGATIVE` (-128 to -1).
+    operand's ``dtype.num`` and the second's, or float, complex, bool, int (0 and more), `NEGATIVE`; ints that it holds.
     `reflected` is the same for calls whose first operand is a number, by the second's ``dtype.num``.
     """
 
@@ -137,6 +138,7 @@ def _operation(ufunc: Any) -> Operation:
             name = f"{ufunc.__name__}_{tries}"
 
 
+@lru_cache(256)
 def int_bounds(dtype: np.dtype[Any]) -> tuple[int, int]:
     """The least and largest integer of an integer dtype."""
     info = np.iinfo(dtype)

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from . import division, native
-from .emit import TILE, Emitter, Flags, Text, passes_of
+from .emit import TILE, Emitter, Flags, Text
 from .inline import FLOATS, FORMS, QUICK, alignment, cast, constant, stored, vector
 from .kernel import Kernel, Step
 from .long_rows import possible
+from .passes import passes_of
 
 TOGETHER = 4
 """Rows whose elements a result takes in one after the other before it goes back to memory."""
@@ -80,6 +81,7 @@ class _Columns(Emitter):
         self.columns = ""
         self.together: list[list[str]] = []
         self.reciprocals: dict[int, str] = {}
+        self.bounds: dict[str, division.Bounds] = {}
 
     def text(self) -> str:
         """The text of the function."""
@@ -221,7 +223,7 @@ class _Columns(Emitter):
             return super().element(value, values, i, width)
         known = self.some(step.char, self.reciprocals[value], i, width)
         a, b = (values[n] for n in step.operands)
-        return division.quotients(self.code, step.char, width, a, b, known)
+        return division.quotients(self.code, step.char, width, a, b, known, self.bounds[step.char])
 
     def some(self, char: str, place: str, i: str, width: int) -> str:
         """Elements of a buffer."""
@@ -241,13 +243,15 @@ class _Columns(Emitter):
         for n in steps if native.fast_fma() else ():
             step = self.step(n)
             if step.name == "divide" and step.operands[1] in self.known and step.operands[0] not in self.known:
+                if step.char not in self.bounds:
+                    self.bounds[step.char] = division.bounds(self.code, step.char, self.lanes)
                 room = self.reciprocals[n] = self.code.alloca(f"[{TILE} x i64]")
                 self.vectors(partial(self.inverted, step.char, self.known[step.operands[1]], room))
 
     def inverted(self, char: str, source: str, room: str, i: str, width: int) -> None:
         """Of some of them. (The last ones, which are no vector, are divided.)"""
         if width > 1:
-            y = division.reciprocals(self.code, char, width, self.some(char, source, i, width))
+            y = division.reciprocals(self.code, char, width, self.some(char, source, i, width), self.bounds[char])
             self.keep(char, y, room, i, width)
 
     def folded(self, value: int, total: str, values: dict[int, str], width: int) -> str:

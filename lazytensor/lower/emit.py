@@ -18,11 +18,12 @@ import numpy as np
 from . import native, routines
 from .division import Divisor, divisor, quotient
 from .fidelity import clears_flags
-from .inline import COMPLEX, FLOATS, FORMS, QUICK, Code, alignment, element, splat, stored, vector
+from .inline import COMPLEX, FLOATS, QUICK, Code, alignment, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
 from .loops import Loop
 from .nest import MOST_AXES, Layout
 from .pairs import cast, chosen, emitted
+from .passes import Summands, left_of, passes_of, summands_of
 from .twins import loop_of
 
 CONTIGUOUS, REPEATED, STRIDED = "crs"
@@ -87,6 +88,7 @@ class Emitter:
         self.elements = [n for n in range(self.inputs, self.inputs + len(kernel.steps)) if n not in self.rowwise]
         self.row_values: dict[int, str] = {}
         self.saved: dict[int, str] = {}
+        self.summands: dict[int, Summands] = {}
         self.outputs_done: set[int] = set()
         self.number_values: dict[int, str] = {}
         self.divisors: dict[int, Divisor] = {}
@@ -140,9 +142,10 @@ class Emitter:
         """The passes, with memory for what is kept of a whole row: its place in the output if it has one there."""
         code = self.code
         passes = []
-        for steps, saves, rows in passes_of(self.kernel, self.rowwise):
+        for every, saves, rows in passes_of(self.kernel, self.rowwise):
             memory = {}
-            for value in saves:
+            steps = self.without_summands(every, rows)
+            for value in set(saves).intersection(steps):
                 if self.contiguous_output(value) >= 0:
                     memory[value] = ""
                     continue
@@ -233,7 +236,9 @@ class Emitter:
         """What a row has one of: a reduction of its elements, or arithmetic on such."""
         code, step = self.code, self.step(value)
         if step.name == "reduce":
-            self.row_values[value] = self.reduced(step)
+            total = self.sum_on_the_way(value, "0", "%stop")
+            self.row_values[value] = self.reduced(step) if not total else code.let(
+                f"fadd {stored(step.char)} {total}, 0.0")
         elif step.name == "per":
             self.row_values[value] = self.divided(step)
         elif step.name == "call":
@@ -269,6 +274,29 @@ class Emitter:
         following = code.let(f"getelementptr {kind}, ptr {source}, i64 1")
         self.called(step, [(place, 0), (following, size), (place, 0)], code.let("sub i64 %stop, 1"))
         return code.let(f"load {kind}, ptr {place}")
+
+    def sum_on_the_way(self, value: int, start: str, count: str) -> str:
+        """The sum of a row's elements from one on whose terms are computed on the way; "" if it has none of those."""
+        found = self.summands.get(value)
+        if found is None:
+            return ""
+        code, kind = self.code, stored(self.chars[value])
+        places = [self.pointers[self.array_of[n]] for n in found.arrays]
+        source = places[0] if start == "0" else code.let(f"getelementptr {kind}, ptr {places[0]}, i64 {start}")
+        if found.mean is not None:
+            further = f"{kind} {self.uniform(found.mean)}"
+        else:
+            first, second = (code.let(f"ptrtoint ptr {place} to i64") for place in places)
+            further = f"i64 {code.let(f'sub i64 {second}, {first}')}"
+        return self.routine(f"{kind} @{found.routine}", f"ptr {source}, i64 {count}, {further}")
+
+    def without_summands(self, steps: list[int], rows: list[int]) -> list[int]:
+        """The steps of a pass that are left when its sums compute their terms."""
+        contiguous = {i for i, array in self.array_of.items()
+                      if self.layouts[array] == CONTIGUOUS and i not in self.rowwise}
+        found = summands_of(self.kernel, contiguous, self.rowwise, steps, rows)
+        self.summands.update(found)
+        return left_of(self.kernel, steps, rows, found)
 
     def sum(self, char: str, source: str, count: str) -> str:
         """The sum of so many floats, in NumPy's order."""
@@ -596,60 +624,6 @@ def _may_raise(kernel: Kernel, value: int) -> bool:
     """Whether a step may raise floating-point flags: it takes or gives floats, and does more than choose from them."""
     step = kernel.steps[value - len(kernel.inputs)]
     return step.name != "where" and any(kernel.char(n) in FLOATS + COMPLEX for n in (*step.operands, value))
-
-
-def passes_of(kernel: Kernel, rowwise: frozenset[int], keeps: bool = True) -> list[
-        tuple[list[int], list[int], list[int]]]:
-    """The passes over a row: the steps on elements that each computes, those kept for later, and then what the row has
-    one of. Cheap steps are computed again where a later pass needs them, others are kept; all, unless a row `keeps`."""
-    inputs = len(kernel.inputs)
-    first: dict[int, int] = {}
-    for n, step in enumerate(kernel.steps, inputs):
-        before = [first.get(k, 0) + (k in rowwise and n not in rowwise and k >= inputs) for k in step.operands]
-        first[n] = max(before, default=0)
-    elements = [n for n in first if n not in rowwise]
-    last = max(first.values(), default=0)
-    passes: list[tuple[list[int], list[int], list[int]]] = []
-    kept: set[int] = set()
-    wanted_in = {p: {k for n, step in enumerate(kernel.steps, inputs) if step.name == "reduce" and first[n] == p
-                     for k in step.operands if k >= inputs} | {
-        n for n in kernel.outputs if n not in rowwise and first[n] == p} for p in range(last + 1)}
-    for p in range(last + 1):
-        steps: set[int] = set()
-        stack = sorted(wanted_in[p])
-        while stack:
-            n = stack.pop()
-            if n < inputs or n in rowwise or n in steps or n in kept:
-                continue
-            steps.add(n)
-            stack += kernel.steps[n - inputs].operands
-        saves = {k for n, step in enumerate(kernel.steps, inputs) if step.name == "reduce" and first[n] == p
-                 for k in step.operands if k >= inputs}
-        later = {k for q in range(p + 1, last + 1) for k in _behind(kernel, wanted_in[q], rowwise)}
-        saves |= {n for n in steps if n in later and dear(kernel, n)}
-        saves &= steps
-        kept |= saves if keeps else set()
-        rows = [n for n in sorted(rowwise) if n >= inputs and first[n] == p]
-        passes.append((sorted(steps), sorted(saves), rows))
-    assert set(elements) >= {n for s, _, _ in passes for n in s}
-    return passes
-
-
-def _behind(kernel: Kernel, values: set[int], rowwise: frozenset[int]) -> set[int]:
-    """The elements' values that these are computed from."""
-    inputs, found, stack = len(kernel.inputs), set(), list(values)
-    while stack:
-        n = stack.pop()
-        if n >= inputs and n not in found and n not in rowwise:
-            found.add(n)
-            stack += kernel.steps[n - inputs].operands
-    return found
-
-
-def dear(kernel: Kernel, value: int) -> bool:
-    """Whether a step is better kept than computed again."""
-    name = kernel.steps[value - len(kernel.inputs)].name
-    return name == "call" or (name in FORMS and FORMS[name].cost > 1)
 
 
 class Flags:

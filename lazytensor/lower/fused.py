@@ -364,6 +364,7 @@ class _Maker:
         self.reads: list[tuple[int, int, int]] = []
         self.known: dict[Any, int] = {}
         self.steps: list[Step] = []
+        self.computes: dict[Step, int] = {}
         self.values: dict[int, int] = {}
         self.cast: dict[tuple[int, str], int] = {}
         self.again: dict[Any, int] = {}
@@ -388,7 +389,7 @@ class _Maker:
         for number in writes:
             value = self.values[number]
             if value in outputs:  # two results of one value: each has memory of its own
-                value = self.add(Step("cast", self.char(value), (value,)))
+                value = self.append(Step("cast", self.char(value), (value,)))
             outputs.append(value)
         kernel = Kernel(tuple(self.inputs), tuple(self.steps), tuple(outputs))
         rows = next((way.rows for way in ways.values() if way.rows), 0)
@@ -532,6 +533,13 @@ class _Maker:
         return found
 
     def add(self, step: Step) -> int:
+        """The value of a step; one that is there already is not done twice: `sum`, `mean` and `var` share a sum."""
+        found = self.computes.get(step)
+        if found is None:
+            found = self.computes[step] = self.append(step)
+        return found
+
+    def append(self, step: Step) -> int:
         self.steps.append(step)
         return self.count + len(self.steps) - 1
 

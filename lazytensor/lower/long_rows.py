@@ -14,13 +14,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from .emit import Emitter, Flags, Text, dear, passes_of
+from .emit import Emitter, Flags, Text
 from .inline import COMPLEX, FORMS, QUICK, stored
 from .kernel import Kernel
+from .passes import dear, passes_of
 
 LEAF = 1 << 13
 """About the bytes of a leaf of the tree."""
 AMBIGUOUS = 64
+_EXTENT = {np.add: 0, np.minimum: 1, np.maximum: 2}
+"""Where `pairwise`'s ``extent`` puts what."""
 
 
 def split_of(phase: str) -> str:
@@ -147,7 +150,7 @@ class _Tree(_Part):
     def __init__(self, kernel: Kernel, layouts: str, number: int, steps: list[int], reduces: list[int],
                  done: set[int]) -> None:
         super().__init__(kernel, layouts, number)
-        self.steps, self.reduces = steps, reduces
+        self.steps, self.reduces = self.without_summands(steps, reduces), reduces
         self.outputs_done = set(done)
 
     def text(self) -> str:
@@ -186,14 +189,52 @@ class _Tree(_Part):
                 saved[operand] = code.let(f"getelementptr i8, ptr {room}, i64 {back}")
         if self.steps:
             self.one_pass(self.steps, saved)
-        for j, value in enumerate(self.reduces):
+        leaves = dict(enumerate(self.reduces))
+        for group in self.extents():
+            self.extent([(j, leaves.pop(j)) for j in group], saved)
+        for j, value in leaves.items():
             self.leaf(value, j, saved)
         code.add(f"ret i32 {code.let(f'load i32, ptr {self.flags.noted}')}")
         return code.function(f"internal i32 @{name}(ptr %data, ptr %block, i64 %start, i64 %n, ptr %out)", QUICK)
 
+    def extents(self) -> list[list[int]]:
+        """Sums and extremes of the same floats, by their positions among the reductions: each list is found at once."""
+        found: dict[int, list[int]] = {}
+        for j, value in enumerate(self.reduces):
+            step = self.step(value)
+            if step.char in "fd" and value not in self.summands and step.loop[0] in _EXTENT:
+                found.setdefault(step.operands[0], []).append(j)
+        return [group for group in found.values() if len(group) > 1 and any(
+            self.step(self.reduces[j]).loop[0] is np.add for j in group)]
+
+    def extent(self, group: list[tuple[int, int]], saved: dict[int, str]) -> None:
+        """One way through a leaf for several reductions; where there are NaNs, one for each after all."""
+        code, step = self.code, self.step(group[0][1])
+        kind, operand = stored(step.char), step.operands[0]
+        base = saved.get(operand) or self.pointers[self.array_of[operand]]
+        source = code.let(f"getelementptr {kind}, ptr {base}, i64 %start")
+        room = code.alloca("[3 x i64]", 8)
+        known = self.routine(f"i32 @extent_{step.char}", f"ptr {source}, i64 %n, ptr {room}")
+
+        def found() -> None:
+            for j, value in group:
+                at = _EXTENT[self.step(value).loop[0]]
+                x = code.let(f"load {kind}, ptr {code.let(f'getelementptr i64, ptr {room}, i64 {at}')}")
+                code.add(f"store {kind} {x}, ptr {code.let(f'getelementptr i64, ptr %out, i64 {j}')}")
+
+        def unknown() -> None:
+            for j, value in group:
+                self.leaf(value, j, saved)
+        code.when(code.let(f"icmp ne i32 {known}, 0"), found)
+        code.when(code.let(f"icmp eq i32 {known}, 0"), unknown)
+
     def leaf(self, value: int, j: int, saved: dict[int, str]) -> None:
         code, step = self.code, self.step(value)
         char, kind, (operand,) = step.char, stored(step.char), step.operands
+        total = self.sum_on_the_way(value, "%start", "%n")
+        if total:
+            code.add(f"store {kind} {total}, ptr {code.let(f'getelementptr i64, ptr %out, i64 {j}')}")
+            return
         base = saved.get(operand) or self.pointers[self.array_of[operand]]
         source = code.let(f"getelementptr {kind}, ptr {base}, i64 %start")
         target = code.let(f"getelementptr i64, ptr %out, i64 {j}")

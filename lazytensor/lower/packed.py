@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .emit import CONTIGUOUS, REPEATED, STRIDED, Emitter, Flags, Text, passes_of
+from .emit import CONTIGUOUS, REPEATED, STRIDED, Emitter, Flags, Text
 from .inline import COMPLEX, COUNTER, FLOATS, FORMS, QUICK, cast, constant, element, splat, stored, vector
 from .kernel import NUMBER, ROW, Kernel, Step
 from .long_rows import AMBIGUOUS
 from .nest import MOST_AXES
+from .passes import passes_of
 
 LONGEST = 128
 """The longest row for which NumPy's sum does not split."""

@@ -1,0 +1,325 @@
+"""The text of NumPy's pairwise sum, of numbers that lie in memory or are computed from such on the way.
+
+`numpy/_core/src/umath/loops_utils.h.src` has it (`pairwise_sum`): halves that are multiples of 8 down to blocks of 128
+elements, in which 8 accumulators run side by side. Here four or eight such blocks go at a time, for an addition takes
+its time, and their accumulators are folded together.
+
+Functions of the module, for floats ``f`` and ``d``, each of the n elements from x on:
+
+* ``sum_d(x, n)``: their sum.
+* ``squares_d(x, n, mean)``: the sum of the squares of what they are more than the mean.
+* ``products_d(x, n, d)``: the sum of their products with those that lie d bytes further.
+* ``extent_d(x, n, out)``: their sum, least and greatest into memory, 8 bytes each; 0 if a NaN came up, then nothing is
+  said.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TREE = """
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
+define internal KIND @leaf_CHAR(ptr %x, i64 %from, i64 %n, <8 x KIND> %startEXTRA) {
+entry:
+  %whole = and i64 %n, -8
+  br label %head
+head:
+  %i = phi i64 [%from, %entry], [%i1, %body]
+  %r = phi <8 x KIND> [%start, %entry], [%r1, %body]
+  %more = icmp slt i64 %i, %whole
+  br i1 %more, label %body, label %fold
+body:
+  %p = getelementptr KIND, ptr %x, i64 %i
+  %v = load <8 x KIND>, ptr %p, align SIZE
+  %r1 = fadd <8 x KIND> %r, %v
+  %i1 = add i64 %i, 8
+  br label %head
+fold:
+  %e8 = shufflevector <8 x KIND> %r, <8 x KIND> poison, <4 x i32> <i32 0, i32 2, i32 4, i32 6>
+  %o8 = shufflevector <8 x KIND> %r, <8 x KIND> poison, <4 x i32> <i32 1, i32 3, i32 5, i32 7>
+  %s4 = fadd <4 x KIND> %e8, %o8
+  %e4 = shufflevector <4 x KIND> %s4, <4 x KIND> poison, <2 x i32> <i32 0, i32 2>
+  %o4 = shufflevector <4 x KIND> %s4, <4 x KIND> poison, <2 x i32> <i32 1, i32 3>
+  %s2 = fadd <2 x KIND> %e4, %o4
+  %e2 = extractelement <2 x KIND> %s2, i32 0
+  %o2 = extractelement <2 x KIND> %s2, i32 1
+  %s1 = fadd KIND %e2, %o2
+  br label %tail
+tail:
+  %j = phi i64 [%whole, %fold], [%j1, %add]
+  %t = phi KIND [%s1, %fold], [%t1, %add]
+  %left = icmp slt i64 %j, %n
+  br i1 %left, label %add, label %done
+add:
+  %q = getelementptr KIND, ptr %x, i64 %j
+  %y = load KIND, ptr %q, align SIZE
+  %t1 = fadd KIND %t, %y
+  %j1 = add i64 %j, 1
+  br label %tail
+done:
+  ret KIND %t
+}
+define internal <8 x KIND> @rest_CHAR(ptr %x, i64 %from, i64 %n, <8 x KIND> %startEXTRA) {
+entry:
+  %whole = and i64 %n, -8
+  br label %head
+head:
+  %i = phi i64 [%from, %entry], [%i1, %body]
+  %r = phi <8 x KIND> [%start, %entry], [%r1, %body]
+  %more = icmp slt i64 %i, %whole
+  br i1 %more, label %body, label %end
+body:
+  %p = getelementptr KIND, ptr %x, i64 %i
+  %v = load <8 x KIND>, ptr %p, align SIZE
+  %r1 = fadd <8 x KIND> %r, %v
+  %i1 = add i64 %i, 8
+  br label %head
+end:
+  ret <8 x KIND> %r
+}
+TOGETHER4
+TOGETHER8
+define LINKAGEKIND @NAME_CHAR(ptr %x, i64 %nEXTRA) {
+entry:
+  %tiny = icmp slt i64 %n, 8
+  br i1 %tiny, label %few, label %many
+many:
+  %large = icmp sgt i64 %n, 128
+  br i1 %large, label %some, label %block
+some:
+  %half0 = lshr i64 %n, 1
+  %half = and i64 %half0, -8
+  %rest = sub i64 %n, %half
+  %first0 = lshr i64 %half, 1
+  %quarter = and i64 %first0, -8
+  %second0 = lshr i64 %rest, 1
+  %second = and i64 %second0, -8
+  %last = sub i64 %rest, %second
+  %third0 = lshr i64 %last, 1
+  %third = and i64 %third0, -8
+  %least = sub i64 %last, %third
+  %quartered = icmp sgt i64 %quarter, 128
+  %ends8 = icmp sle i64 %least, 128
+  %eighths = and i1 %quartered, %ends8
+  br i1 %eighths, label %eight, label %fewer
+eight:
+  %e = call KIND @together8_CHAR(ptr %x, i64 %nEXTRA)
+  ret KIND %e
+fewer:
+  %halved = icmp sgt i64 %half, 128
+  %ends = icmp sle i64 %last, 128
+  %quarters = and i1 %halved, %ends
+  br i1 %quarters, label %four, label %split
+four:
+  %q = call KIND @together4_CHAR(ptr %x, i64 %nEXTRA)
+  ret KIND %q
+split:
+  %right = getelementptr KIND, ptr %x, i64 %half
+  %a = call KIND @NAME_CHAR(ptr %x, i64 %halfEXTRA)
+  %b = call KIND @NAME_CHAR(ptr %right, i64 %restEXTRA)
+  %ab = fadd KIND %a, %b
+  ret KIND %ab
+block:
+  %first = load <8 x KIND>, ptr %x, align SIZE
+  %l = call KIND @leaf_CHAR(ptr %x, i64 8, i64 %n, <8 x KIND> %firstEXTRA)
+  ret KIND %l
+few:
+  br label %tail
+tail:
+  %j = phi i64 [0, %few], [%j1, %add]
+  %t = phi KIND [-0.0, %few], [%t1, %add]
+  %left = icmp slt i64 %j, %n
+  br i1 %left, label %add, label %done
+add:
+  %qq = getelementptr KIND, ptr %x, i64 %j
+  %y = load KIND, ptr %qq, align SIZE
+  %t1 = fadd KIND %t, %y
+  %j1 = add i64 %j, 1
+  br label %tail
+done:
+  ret KIND %t
+}
+"""
+"""``NAME_CHAR(x, n)``; what further words EXTRA stands for goes with every call."""
+
+_WRAPPED = {"sum": "", "products": "", "squares": """
+define KIND @squares_CHAR(ptr %x, i64 %n, KIND %mean) {
+entry:
+  %one = insertelement <8 x KIND> poison, KIND %mean, i32 0
+  %means = shufflevector <8 x KIND> %one, <8 x KIND> poison, <8 x i32> zeroinitializer
+  %s = call KIND @deviations_CHAR(ptr %x, i64 %nEXTRA)
+  ret KIND %s
+}
+""", "extent": """
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+define i32 @extent_CHAR(ptr %x, i64 %n, ptr %out) {
+entry:
+  %status = alloca i32, align 8
+  %acc = alloca [128 x i8], align 64
+  call void @llvm.x86.sse.stmxcsr(ptr %status)
+  %first = load KIND, ptr %x, align SIZE
+  %one = insertelement <8 x KIND> poison, KIND %first, i32 0
+  %all = shufflevector <8 x KIND> %one, <8 x KIND> poison, <8 x i32> zeroinitializer
+  %greatest = getelementptr i8, ptr %acc, i64 64
+  store <8 x KIND> %all, ptr %acc, align 64
+  store <8 x KIND> %all, ptr %greatest, align 64
+  %s = call KIND @seen_CHAR(ptr %x, i64 %nEXTRA)
+  %nan = fcmp uno KIND %s, %s
+  br i1 %nan, label %unsure, label %sure
+unsure:
+  call void @llvm.x86.sse.ldmxcsr(ptr %status)
+  ret i32 0
+sure:
+  store KIND %s, ptr %out, align 8
+FOLDS
+  ret i32 1
+}
+"""}
+_NAMES = {"sum": "sum", "products": "products", "squares": "deviations", "extent": "seen"}
+_EXTRA = {"sum": "", "products": ", i64 %d", "squares": ", KIND %mean, <8 x KIND> %means", "extent": ", ptr %acc"}
+_LOAD = re.compile(r"  (%\w+) = load (<8 x KIND>|KIND), ptr (%\w+), align SIZE")
+EXTREMES = {"min": ("olt", 0), "max": ("ogt", 64)}
+"""How each is told from the other, and where in memory eight of them are. Without NaNs, which are looked for after."""
+
+
+def module(name: str, char: str) -> str:
+    """The text of the module that has one of the functions for floats of one kind."""
+    kind, size = {"f": ("float", 4), "d": ("double", 8)}[char]
+    text = _TREE
+    for count in (4, 8):
+        text = text.replace(f"TOGETHER{count}", _together(name, count, size))
+    text = _LOAD.sub(lambda found: _term(name, *found.groups()), text)
+    text += _WRAPPED[name].replace("FOLDS", _folds())
+    even, odd = (f"<{', '.join(f'i32 {i}' for i in range(first, 16, 2))}>" for first in (0, 1))
+    linkage = "" if _NAMES[name] == name else "internal "
+    for word, value in (("EXTRA", _EXTRA[name]), ("EVEN", even), ("ODD", odd), ("LINKAGE", linkage), ("KIND", kind),
+                        ("NAME", _NAMES[name]), ("CHAR", char), ("SIZE", str(size)), (" PLAIN", "")):
+        text = text.replace(word, value)
+    return text
+
+
+def _term(name: str, v: str, kind: str, place: str) -> str:
+    """What is added, from what lies at a place."""
+    x = f"load {kind}, ptr {place}, align SIZE"
+    if name == "squares":
+        mean = "%mean" if kind == "KIND" else "%means"
+        return f"  {v}.x = {x}\n  {v}.d = fsub {kind} {v}.x, {mean}\n  {v} = fmul {kind} {v}.d, {v}.d"
+    if name == "products":
+        return (f"  {v}.x = {x}\n  {v}.p = getelementptr i8, ptr {place}, i64 %d\n"
+                f"  {v}.y = load {kind}, ptr {v}.p, align SIZE\n  {v} = fmul {kind} {v}.x, {v}.y")
+    if name == "extent":
+        return f"  {v} = {x}\n" + "\n".join(_seen(v, kind))
+    return f"  {v} = {x}"
+
+
+def _chosen(name: str, order: str, lanes: str, a: str, b: str) -> list[str]:
+    """The lesser or greater of two, each lane."""
+    kind, truth = ("KIND", "i1") if not lanes else (f"<{lanes} x KIND>", f"<{lanes} x i1>")
+    return [f"  {name}c = fcmp {order} {kind} {a}, {b}",
+            f"  {name} = select {truth} {name}c, {kind} {a}, {kind} {b}"]
+
+
+def _seen(v: str, kind: str) -> list[str]:
+    """Takes a value into the least and the greatest in memory."""
+    lines = []
+    for word, (order, at) in EXTREMES.items():
+        lines += [f"  {v}.{word}p = getelementptr i8, ptr %acc, i64 {at}",
+                  f"  {v}.{word} = load {kind}, ptr {v}.{word}p, align SIZE",
+                  *_chosen(f"{v}.{word}n", order, "" if kind == "KIND" else "8", v, f"{v}.{word}"),
+                  f"  store {kind} {v}.{word}n, ptr {v}.{word}p, align SIZE"]
+    return lines
+
+
+def _folds() -> str:
+    """Of eight least and greatest, one."""
+    lines = []
+    for j, (word, (order, at)) in enumerate(EXTREMES.items(), 1):
+        lines += [f"  %{word}p = getelementptr i8, ptr %acc, i64 {at}",
+                  f"  %{word}8 = load <8 x KIND>, ptr %{word}p, align 64"]
+        for width in (4, 2, 1):
+            for side, first in (("a", 0), ("b", width)):
+                mask = f"<{width} x i32> <{', '.join(f'i32 {i}' for i in range(first, first + width))}>"
+                lines.append(f"  %{word}{side}{width} = shufflevector <{2 * width} x KIND> %{word}{2 * width}, "
+                             f"<{2 * width} x KIND> poison, {mask}")
+            lines += _chosen(f"%{word}{width}", order, str(width), f"%{word}a{width}", f"%{word}b{width}")
+        lines += [f"  %{word}x = extractelement <1 x KIND> %{word}1, i32 0",
+                  f"  %{word}q = getelementptr i64, ptr %out, i64 {j}", f"  store KIND %{word}x, ptr %{word}q, align 8"]
+    return "\n".join(lines)
+
+
+def _fetches(name: str, count: int, size: int) -> list[str]:
+    """Asks for the memory beyond: what comes next, as far as one turn goes. So many blocks side by side are more than a
+    CPU foresees by itself; what lies beyond the end of an array is asked for in vain."""
+    lines = [f"  %ahead = mul i64 %i, {count}", "  %beyond = add i64 %n, %ahead"]
+    for b in range(0, 8 * count * size, 64):  # a cache line each
+        lines += [f"  %f{b}.i = add i64 %beyond, {b // size}", f"  %f{b} = getelementptr KIND, ptr %x, i64 %f{b}.i",
+                  f"  call void @llvm.prefetch.p0(ptr %f{b}, i32 0, i32 3, i32 1)"]
+        if name == "products":
+            lines += [f"  %f{b}.y = getelementptr i8, ptr %f{b}, i64 %d",
+                      f"  call void @llvm.prefetch.p0(ptr %f{b}.y, i32 0, i32 3, i32 1)"]
+    return lines
+
+
+def _together(name: str, count: int, size: int) -> str:
+    """``togetherCOUNT(x, n)``: a sum whose tree has that many blocks, a power of two, at the same depth."""
+    seen = EXTREMES if name == "extent" else {}  # in registers while the loop goes
+    load = " PLAIN" if seen else ""
+    lines: list[str] = [f"define internal KIND @together{count}_CHAR(ptr %x, i64 %nEXTRA) {{", "entry:"]
+    blocks = [("%x", "%n")]  # place and length
+    while len(blocks) < count:
+        halves: list[tuple[str, str]] = []
+        for place, length in blocks:
+            name = f"{len(blocks)}_{len(halves)}"
+            lines += [f"  %h{name} = lshr i64 {length}, 1", f"  %l{name} = and i64 %h{name}, -8",
+                      f"  %r{name} = sub i64 {length}, %l{name}",
+                      f"  %p{name} = getelementptr KIND, ptr {place}, i64 %l{name}"]
+            halves += [(place, f"%l{name}"), (f"%p{name}", f"%r{name}")]
+        blocks = halves
+    shortest, last = blocks[0][1], blocks[-1]
+    for word, (_, at) in seen.items():
+        lines += [f"  %{word}p = getelementptr i8, ptr %acc, i64 {at}",
+                  f"  %{word} = load <8 x KIND>, ptr %{word}p PLAIN, align 64"]
+    lines += ["  br label %head", "head:", "  %i = phi i64 [0, %entry], [%i1, %body]"]
+    lines += [f"  %s{b} = phi <8 x KIND> [splat (KIND -0.0), %entry], [%t{b}, %body]" for b in range(count)]
+    lines += [f"  %{w}{b} = phi <8 x KIND> [%{w}, %entry], [%{w}{b}n, %body]" for w in seen for b in range(count)]
+    lines += [f"  %more = icmp slt i64 %i, {shortest}", "  br i1 %more, label %body, label %fold", "body:"]
+    for b, (place, _) in enumerate(blocks):
+        lines += [f"  %q{b} = getelementptr KIND, ptr {place}, i64 %i",
+                  f"  %v{b} = load <8 x KIND>, ptr %q{b}{load}, align SIZE", f"  %t{b} = fadd <8 x KIND> %s{b}, %v{b}"]
+        for word, (order, _) in seen.items():
+            lines += _chosen(f"%{word}{b}n", order, "8", f"%v{b}", f"%{word}{b}")
+    lines += _fetches(name, count, size)
+    lines += ["  %i1 = add i64 %i, 8", "  br label %head", "fold:"]
+    for word, (order, _) in seen.items():
+        for b in range(1, count):
+            lines += _chosen(f"%{word}m{b}", order, "8", f"%{word}m{b - 1}" if b > 1 else f"%{word}0", f"%{word}{b}")
+        lines.append(f"  store <8 x KIND> %{word}m{count - 1}, ptr %{word}p, align 64")
+    vectors = ["%s0"]
+    for b, (place, length) in enumerate(blocks[1:], 1):
+        lines.append(f"  %u{b} = call <8 x KIND> @rest_CHAR(ptr {place}, i64 {shortest}, i64 {length}, "
+                     f"<8 x KIND> %s{b}EXTRA)")
+        vectors.append(f"%u{b}")
+    for level in range(3):  # neighbours are added: eight accumulators of each block become one sum
+        pairs = list(zip(vectors[::2], vectors[1::2], strict=True)) if len(vectors) > 1 else [(vectors[0], "poison")]
+        vectors = []
+        for j, (left, right) in enumerate(pairs):
+            for half in ("EVEN", "ODD"):
+                lines.append(f"  %{half.lower()}{level}_{j} = shufflevector <8 x KIND> {left}, <8 x KIND> {right}, "
+                             f"<8 x i32> {half}")
+            lines.append(f"  %w{level}_{j} = fadd <8 x KIND> %even{level}_{j}, %odd{level}_{j}")
+            vectors.append(f"%w{level}_{j}")
+    lines += [f"  %b{b} = extractelement <8 x KIND> {vectors[0]}, i32 {b}" for b in range(count)]
+    lines += [f"  %whole = and i64 {last[1]}, -8", "  br label %tail", "tail:",
+              "  %j = phi i64 [%whole, %fold], [%j1, %add]", f"  %c0 = phi KIND [%b{count - 1}, %fold], [%c1, %add]",
+              f"  %over = icmp slt i64 %j, {last[1]}", "  br i1 %over, label %add, label %done", "add:",
+              f"  %z = getelementptr KIND, ptr {last[0]}, i64 %j", "  %y = load KIND, ptr %z, align SIZE",
+              "  %c1 = fadd KIND %c0, %y", "  %j1 = add i64 %j, 1", "  br label %tail", "done:"]
+    sums = [f"%b{b}" for b in range(count - 1)] + ["%c0"]
+    while len(sums) > 1:
+        k = len(sums)
+        lines += [f"  %d{k}_{j} = fadd KIND {sums[2 * j]}, {sums[2 * j + 1]}" for j in range(k // 2)]
+        sums = [f"%d{k}_{j}" for j in range(k // 2)]
+    return "\n".join([*lines, f"  ret KIND {sums[0]}", "}"])
+
+
