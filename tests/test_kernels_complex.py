@@ -232,3 +232,23 @@ def test_numbers_that_do_not_fit_are_left_to_numpy():
             for _ in range(3):
                 a = np.array(z)
                 assert same_bits(expected, real.asarray((a + number) * 2 - a))
+
+
+@pytest.mark.parametrize("dtype", ["F", "D"])
+@pytest.mark.parametrize("engine", ["llvm", "numpy"])
+def test_products_with_a_large_temporary_on_the_right(dtype, engine):
+    """NumPy writes into an unnamed operand of 256 kB or more, which is then the first one: a product of complex numbers
+    is rounded otherwise."""
+    np = module_under_test()
+
+    def program(np, z, w, x):
+        named = w + 1
+        return (z * w.conj(), z * named, (z + 1) * (w + 1), z * -w + z, x * (w + 1), z * (x + 1), named * (z - w) * z,
+                z.reshape(-1)[1:] * (w.reshape(-1)[1:] + 1), np.multiply(z, w + 1), 1j * (z + w) * w, z * abs(w))
+    for n in (1 << 18) // real.dtype(dtype).itemsize - 1, (1 << 18) // real.dtype(dtype).itemsize, 40_000:
+        z, w, x = arrays((n,), dtype)
+        expected = program(real, z, w, x)
+        with np.config(engine=engine):
+            for _ in range(3):
+                for k, (e, g) in enumerate(zip(expected, program(np, *map(np.array, (z, w, x))), strict=True)):
+                    assert same_bits(e, real.asarray(g)), k

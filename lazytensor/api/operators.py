@@ -78,7 +78,7 @@ def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
     table, own, other = (record_.reflected, b, a) if type(a) in NUMBERS else (record_.fast, a, b)
     if type(own) is not Node or record_.foreign or own.dtype.char not in NUMERIC:
         return
-    if not record_.resolve((kind_of(a), kind_of(b))).lazy:
+    if not record_.resolve((kind_of(a), kind_of(b))).lazy or _turns(record_.ufunc, a, b):
         return
     kind: Any
     if type(other) is int:
@@ -228,9 +228,12 @@ def _general(record_: UfuncRecord, fn: Callable[[Any, Any], Any], left: Any, rig
     try:
         a, b = operand(left), operand(right)
         into = None
-        if type(fn) is not np.ufunc and (_may_show(a) or _may_show(b)):
+        turns = _turns(record_.ufunc, a, b)
+        if type(fn) is not np.ufunc and (turns or _may_show(a) or _may_show(b)):
             counts = getrefcount(left), getrefcount(right)
             into = _overwritten(record_.ufunc, counts, _unnamed.pair, (left, a), (right, b))
+            if turns and into is not None and into != _as_operand(left, a, counts[0] <= _unnamed.pair[0]):
+                a, b = b, a
         node = elementwise(record_, (a, b), frame, like=_LIKE_ITSELF if into is None else into.strides,
                            lazy=record_.ufunc is np.power and is_count(a, b))
     except NotArray:
@@ -260,6 +263,11 @@ _unnamed.seen = None
 def _may_show(x: Any) -> bool:
     """Whether a result written into this operand may have another layout or dtype than a new array."""
     return type(x) is Node and (x.strides is not None or not x.dtype.isnative or x.dtype.char in "qQ")
+
+
+def _turns(ufunc: Any, a: Any, b: Any) -> bool:
+    """Whether a result written into the second operand is computed of them in turned order, and rounded otherwise."""
+    return ufunc is np.multiply and type(a) is Node and type(b) is Node and a.dtype.kind == b.dtype.kind == "c"
 
 
 def _overwritten(ufunc: Any, counts: tuple[int, ...], unnamed: tuple[int, ...], *operands: Any) -> Operand | None:
