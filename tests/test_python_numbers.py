@@ -67,3 +67,26 @@ def test_clip_between_numbers(code):
             want = told(lambda low=low, high=high: x.clip(low, high))
             got = [told(lambda low=low, high=high: np.array(x).clip(low, high)) for _ in range(2)]
             assert got == [want] * 2, (low, high)
+
+
+@pytest.mark.parametrize("scalar", CODES + "gDm")
+@pytest.mark.parametrize("code", CODES)
+def test_operators_with_numpys_scalars(code, scalar):
+    np, x = module_under_test(), values(code)
+    s = real.array([2], "i8" if scalar == "m" else scalar)[0] if scalar != "m" else real.timedelta64(2, "s")
+    for name, fn in OPERATORS.items():
+        for turned in (False, True):
+            def call(module, a, s, fn=fn, turned=turned):
+                return fn(s, a) if turned else fn(a, s)
+            want = told(lambda call=call: call(real, x, s))
+            got = [told(lambda call=call: call(np, np.array(x), s)) for _ in range(2)]
+            assert got == [want] * 2, (name, turned)
+            if scalar != "m":
+                lazily = [told(lambda call=call: call(np, np.array(x), np.array([s, s]).max())) for _ in range(2)]
+                assert lazily == [want] * 2, (name, turned, "lazy")
+    for name in UFUNCS:
+        want = told(lambda name=name: getattr(real, name)(s, x))
+        assert [told(lambda name=name: getattr(np, name)(s, np.array(x))) for _ in range(2)] == [want] * 2, name
+    for fn in (operator.iadd, operator.imul, operator.isub, operator.itruediv, operator.ipow):
+        want = told(lambda fn=fn: fn(real.array(x), s))
+        assert [told(lambda fn=fn: fn(np.array(x), s)) for _ in range(2)] == [want] * 2, fn

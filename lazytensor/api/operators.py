@@ -75,7 +75,7 @@ _IN_FLOATS = dict.fromkeys("fc", (-(1 << 15) + 1, (1 << 15) - 1))
 
 def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
     """Remembers a result dtype for the hot path, if the operation may wait whatever the values."""
-    table, own, other = (record_.reflected, b, a) if type(a) in NUMBERS else (record_.fast, a, b)
+    table, own, other = (record_.fast, a, b) if type(a) is Node else (record_.reflected, b, a)
     if type(own) is not Node or record_.foreign or own.dtype.char not in NUMERIC:
         return
     if not record_.resolve((kind_of(a), kind_of(b))).lazy or _turns(record_.ufunc, a, b):
@@ -87,9 +87,11 @@ def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
     elif type(other) in NUMBERS:
         kind = type(other)
     else:
-        kind = other.dtype.num if other.dtype.char in NUMERIC and type(other) is Node else None
-    if kind is not None and not (type(other) is Node and _are_twins(own.dtype, other.dtype)):
+        kind = other.dtype.num if other.dtype.char in NUMERIC else None
+    if kind is not None and (type(other) in NUMBERS or not _are_twins(own.dtype, other.dtype)):
         table.setdefault(own.dtype.num, {})[kind] = result
+        if type(a) is type(b) is Node and not a.shape:  # a lazy scalar on the left
+            record_.reflected.setdefault(b.dtype.num, {})[a.dtype.num] = result
 
 
 def _are_twins(one: Any, other: Any) -> bool:
@@ -454,8 +456,11 @@ _SCALAR_LABEL = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": 
 
 def _scalar_binary(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any], swapped: bool) -> Any:
     record_ = record_of(ufunc)
+    with_tensor = scalar_on_the_left(ufunc, fn)
 
     def method(self: Any, other: Any) -> Any:
+        if type(other) is Tensor and not swapped:
+            return with_tensor(other, self)
         left, right = (other, self) if swapped else (self, other)
         if is_scalar_like(other):
             return scalar_operation(fn, left, right)
@@ -539,6 +544,11 @@ def _scalar_unary(name: str, fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     method.__name__ = method.__qualname__ = f"__{name}__"
     return _as_scalar_method(method, fn)
+
+
+def scalar_on_the_left(ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """``method(t, s)`` for ``s <op> t``, where `s` is a scalar of NumPy's or a lazy one, and `t` a Tensor."""
+    return _reflected(record_of(ufunc), ufunc.__name__, fn)
 
 
 def _reflected(record_: UfuncRecord, name: str, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

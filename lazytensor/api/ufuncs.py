@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
@@ -15,7 +16,14 @@ from .build import NUMBERS, NotArray, at_line, elementwise, handle, is_pending, 
 from .handle import Tensor, root_of, signature_of, unwrapped, wrap_all, writing_of
 from .inplace import looked_at, write_ufunc
 from .matrix import matmul
-from .operators import SCALAR_OPERATORS, binary_method, is_count, scalar_operation, unary_method
+from .operators import (
+    SCALAR_OPERATORS,
+    binary_method,
+    is_count,
+    scalar_on_the_left,
+    scalar_operation,
+    unary_method,
+)
 from .puts import write_at
 from .reductions import reduce_ufunc
 from .scalar import Scalar
@@ -264,6 +272,12 @@ def _quick_of(real: Any) -> Any:
     return _quick[real]
 
 
+@functools.cache
+def _turned_of(real: Any) -> Any:
+    """The same for a scalar of NumPy's as the first operand: ``method(second, first)``."""
+    return scalar_on_the_left(real, real)
+
+
 def _no_quick(name: str, ufunc: Any, fn: Any) -> None:
     """Ufuncs of three operands have no method like an operator's."""
 
@@ -275,6 +289,9 @@ def array_ufunc(self: Any, real: Any, name: str, *inputs: Any, **kwargs: Any) ->
         quick = _quick_of(real)
         if quick is not None:
             return quick(*inputs, 2)
+    if not kwargs and name == "__call__" and len(inputs) == 2 == real.nin and type(inputs[1]) is Tensor and issubclass(
+            type(inputs[0]), np.generic) and _quick_of(real) is not None:
+        return _turned_of(real)(inputs[1], inputs[0])
     if not kwargs and name == "__call__" and issubclass(type(self), Scalar) and real in SCALAR_OPERATORS and (
             any(type(x) is not Tensor and issubclass(type(x), np.generic) for x in inputs)) and all(
             is_scalar_like(x) for x in inputs):

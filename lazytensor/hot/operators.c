@@ -391,6 +391,16 @@ static PyObject *kind_of_number(PyObject *x, PyObject *dtype) {
     return NULL;
 }
 
+/* The same for one of NumPy's scalars too, a new reference: the number of its dtype. */
+static PyObject *kind_of_scalar(PyObject *x, PyObject *dtype) {
+    if (PyType_HasFeature(Py_TYPE(x), Py_TPFLAGS_HEAPTYPE) || !(PyArray_IsScalar(x, Number) || PyArray_IsScalar(x, Bool)))
+        return Py_XNewRef(kind_of_number(x, dtype));
+    PyArray_Descr *own = PyArray_DescrFromScalar(x);
+    int number = own == NULL ? NPY_VOID : own->type_num;
+    Py_XDECREF(own);
+    return PyTypeNum_ISNUMBER(number) || PyTypeNum_ISBOOL(number) ? PyLong_FromLong(number) : NULL;
+}
+
 /* The result of a binary operation; NULL without an error where Python has to do it. */
 static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, int up) {
     PyObject *a = NULL, *b = NULL, *result = NULL, *row, *dtype = NULL, *shape;
@@ -419,11 +429,12 @@ static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, i
         depth = other > depth ? other : depth;
         dtype = by_number(row, slot_or_none(b, N.dtype));
     } else {
-        PyObject *kind = kind_of_number(right, slot_or_none(a, N.dtype));
+        PyObject *kind = kind_of_scalar(right, slot_or_none(a, N.dtype));
         if (kind == NULL)
             goto end;
         b = Py_NewRef(right);
         dtype = PyDict_GetItemWithError(row, kind);
+        Py_DECREF(kind);
     }
     if (dtype != NULL && dtype != Py_None)
         result = written(method, a, b, shape, dtype, depth, large, up);
@@ -448,18 +459,25 @@ static PyObject *quick_unary(Method *method, PyObject *operand, int up) {
     return result;
 }
 
-/* ``number <op> self``; NULL without an error where Python has to do it. */
+/* ``left <op> self`` with a number, a NumPy scalar or a lazy one on the left; NULL without an error where Python has to do
+ * it. */
 static PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left) {
-    PyObject *node, *result = NULL, *row, *kind, *dtype;
+    PyObject *node, *result = NULL, *row, *kind = NULL, *dtype = NULL, *scalar = scalar_node(left);
     if (Py_TYPE(self) != tensor_type || (node = node_of(self)) == NULL)
         return NULL;
-    if (PyTuple_GET_SIZE(slot_or_none(node, N.shape)) && gives_c_order(node)
-        && (kind = kind_of_number(left, slot_or_none(node, N.dtype))) != NULL
-        && (row = by_number(method->fast, slot_or_none(node, N.dtype))) != NULL
-        && (dtype = PyDict_GetItemWithError(row, kind)) != NULL) {
-        Py_ssize_t depth = depth_of(node);
-        result = written(method, left, node, slot_or_none(node, N.shape), dtype, depth, depth == 0 && is_large(node), 0);
+    row = by_number(method->fast, slot_or_none(node, N.dtype));
+    if (row != NULL && PyTuple_GET_SIZE(slot_or_none(node, N.shape)) && gives_c_order(node)) {
+        if (scalar != NULL)
+            dtype = by_number(row, slot_or_none(scalar, N.dtype));
+        else if ((kind = kind_of_scalar(left, slot_or_none(node, N.dtype))) != NULL)
+            dtype = PyDict_GetItemWithError(row, kind);
     }
+    if (dtype != NULL) {
+        Py_ssize_t depth = depth_of(node), other = scalar == NULL ? 0 : depth_of(scalar);
+        result = written(method, scalar == NULL ? left : scalar, node, slot_or_none(node, N.shape), dtype,
+                         other > depth ? other : depth, depth == 0 && is_large(node), 0);
+    }
+    Py_XDECREF(kind);
     Py_DECREF(node);
     return result;
 }
@@ -650,9 +668,8 @@ static int locked(PyObject *lock, const char *what) {
  * new reference to its kind; NULL where Python has to look. */
 static PyObject *in_place_operand(PyObject *a, PyObject *right, PyObject **b) {
     if (Py_TYPE(right) != tensor_type) {
-        PyObject *kind = kind_of_number(right, slot_or_none(a, N.dtype));
         *b = right;
-        return Py_XNewRef(kind);
+        return kind_of_scalar(right, slot_or_none(a, N.dtype));
     }
     PyObject *node = *b = slot_or_none(right, T._value);
     if (Py_TYPE(node) != node_type || slot_or_none(right, T._state) != Py_None
