@@ -244,7 +244,8 @@ def test_products_with_a_large_temporary_on_the_right(dtype, engine):
     def program(np, z, w, x):
         named = w + 1
         return (z * w.conj(), z * named, (z + 1) * (w + 1), z * -w + z, x * (w + 1), z * (x + 1), named * (z - w) * z,
-                z.reshape(-1)[1:] * (w.reshape(-1)[1:] + 1), np.multiply(z, w + 1), 1j * (z + w) * w, z * abs(w))
+                z.reshape(-1)[1:] * (w.reshape(-1)[1:] + 1), np.multiply(z, w + 1), 1j * (z + w) * w, z * abs(w),
+                real.complex128(2 - 1j) * (w + z), (w + z) * real.complex64(3j), z * (w - z), z.sum() * (w + 1))
     for n in (1 << 18) // real.dtype(dtype).itemsize - 1, (1 << 18) // real.dtype(dtype).itemsize, 40_000:
         z, w, x = arrays((n,), dtype)
         expected = program(real, z, w, x)

@@ -269,7 +269,8 @@ def _may_show(x: Any) -> bool:
 
 def _turns(ufunc: Any, a: Any, b: Any) -> bool:
     """Whether a result written into the second operand is computed of them in turned order, and rounded otherwise."""
-    return ufunc is np.multiply and type(a) is Node and type(b) is Node and a.dtype.kind == b.dtype.kind == "c"
+    return ufunc is np.multiply and type(a) not in NUMBERS and type(b) not in NUMBERS and (
+        a.dtype.kind == b.dtype.kind == "c")
 
 
 def _overwritten(ufunc: Any, counts: tuple[int, ...], unnamed: tuple[int, ...], *operands: Any) -> Operand | None:
