@@ -78,7 +78,7 @@ def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
     table, own, other = (record_.fast, a, b) if type(a) is Node else (record_.reflected, b, a)
     if type(own) is not Node or record_.foreign or own.dtype.char not in NUMERIC:
         return
-    if not record_.resolve((kind_of(a), kind_of(b))).lazy or _turns(record_.ufunc, a, b):
+    if not record_.resolve((kind_of(a), kind_of(b))).lazy:
         return
     kind: Any
     if type(other) is int:
@@ -103,7 +103,7 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
     """The method for ``self <op> other``; `fn` is the operator itself."""
     record_ = record_of(ufunc)
     op = record_.op
-    fast = record_.fast
+    fast, turns = record_.fast, ufunc is np.multiply
 
     def method(self: Any, other: Any, up: int = 1) -> Any:
         a = self._value
@@ -123,6 +123,8 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
             if (shape is not b.shape and shape != b.shape) or not b.dtype.isnative:
                 kind = None
             elif strides is not None or b.strides is not None:
+                kind = None
+            elif turns and b.dtype.kind == "c" and b.nbytes >= ELIDED_BYTES:
                 kind = None
             if not b.depth:
                 large = large or ((b.a if b.buffer is None else b).buffer).nbytes >= _LARGE
