@@ -22,6 +22,7 @@ from .build import NUMBERS, NotArray, handle, operand, record, shape_of
 from .fallback import fallback
 from .handle import Tensor
 from .joining import JOIN, joining, pad
+from .rolling import roll
 from .several import SEVERAL
 
 _getframe = sys._getframe
@@ -206,7 +207,7 @@ LAZY: dict[str, Callable[..., Any]] = {
     "diagonal": _by_method("diagonal"), "shape": _on_tensors("shape", lambda a: a.shape),
     "ndim": _on_tensors("ndim", lambda a: a.ndim),
     "dot": functools.wraps(np.dot)(matrix.dot), "where": where, "diag": _diag, **puts.WRITES, **SEVERAL,
-    **{name: joining(name) for name in JOIN}, "pad": pad,
+    **{name: joining(name) for name in JOIN}, "pad": pad, "roll": roll,
 }
 
 

@@ -1,0 +1,167 @@
+"""`roll` of one large array several times, as time steps with periodic borders have it: views of one array.
+
+Made as calls of NumPy's, each would be an array of its own. Here the array is put once into a larger one, with a margin
+in which its values go on from the other end, and what is rolled by a few places along some axes is a part of that,
+which kernels read where it lies. A roll is made so at a place of the program that has been seen to roll an array that
+was rolled before; the first time it is a call.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import sys
+import weakref
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ir.dtypes import NUMERIC
+from ..ir.node import Node
+from ..ir.operation import register
+from ..run import pool
+from ..run.watching import active
+from .build import COPY, record, users_frame
+from .fallback import fallback, unseen
+from .handle import Tensor, geometry, read, tensor, view_tensor
+
+LEAST = 1 << 18
+"""Bytes of an array from which on this is done."""
+MARGIN = 8
+"""The most places by which a part may be away from the array's own."""
+_SOURCES, _SITES = 4, 4096
+_getframe = sys._getframe
+
+
+class _Source(NamedTuple):
+    """What is known of a Tensor that was rolled, or is a roll itself.
+
+    Attributes
+    ----------
+    of : weakref
+        The Tensor.
+    seq : int
+        The number of the node that was its value then: the node itself would keep memory that may be written over.
+    site : tuple
+        The place in the program that rolled it first.
+    whole : weakref or None
+        The node of the array with margins of which it is a part: there as long as something pending reads it.
+    margin : int
+    starts : tuple of int
+        Where in that it begins.
+    """
+
+    of: Any
+    seq: int
+    site: Any
+    whole: Any = None
+    margin: int = 0
+    starts: tuple[int, ...] = ()
+
+
+_known: dict[int, _Source] = {}
+_sites: set[Any] = set()
+
+
+def _go_on(array: Any, margin: int) -> Any:
+    """The array with so many places more on both sides of each axis, in which its values go on from the other end."""
+    whole = pool.empty(tuple([n + 2 * margin for n in array.shape]), array.dtype)
+    inside = slice(margin, -margin)
+    whole[(inside,) * array.ndim] = array
+    for axis, n in enumerate(array.shape):  # what has been filled along the axes before goes on along this one
+        before = (slice(None),) * axis
+        after = (inside,) * (array.ndim - axis - 1)
+        whole[(*before, slice(0, margin), *after)] = whole[(*before, slice(n, n + margin), *after)]
+        whole[(*before, slice(n + margin, None), *after)] = whole[(*before, slice(margin, 2 * margin), *after)]
+    return whole
+
+
+_GO_ON = register("roll_margin", "call", lambda array, margin: _go_on(array, margin), label="roll")
+_roll_of_real = fallback(np.roll, "roll")
+
+
+@functools.wraps(_roll_of_real)
+@unseen
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    """See `numpy.roll`."""
+    if type(a) is Tensor and not active and (steps := _steps(a, shift, axis)) is not None:
+        found = _rolled(a, steps)
+        if found is not None:
+            return found
+    return _roll_of_real(a, shift, axis)
+
+
+def _steps(a: Any, shift: Any, axis: Any) -> tuple[int, ...] | None:
+    """The shift along each axis; None for arrays and arguments that are left to NumPy."""
+    v = a._value
+    if v.__class__ is not Node or a._state is not None or v.strides is not None or not (
+            v.dtype.char in NUMERIC and v.dtype.isnative):
+        return None
+    ndim = len(v.shape)
+    if ndim == 1 and axis is None:
+        axis = 0
+    shifts, axes = (x if type(x) is tuple else (x,) for x in (shift, axis))
+    if not ndim or len(shifts) != len(axes) or prod(v.shape) * v.dtype.itemsize < LEAST or min(v.shape) < 2 * MARGIN:
+        return None
+    steps = [0] * ndim
+    for n, i in zip(shifts, axes, strict=True):
+        if type(n) is not int or type(i) is not int or not -ndim <= i < ndim or abs(n) > MARGIN:
+            return None
+        steps[i] += n
+    return tuple(steps)
+
+
+def _rolled(a: Any, steps: tuple[int, ...]) -> Any:
+    """The array as a part of one with margins; None where that is not known to pay."""
+    frame = users_frame()
+    node, source = a._value, _known.get(id(a))
+    if source is not None and (source.seq != node.seq or source.of() is not a):
+        source = None
+    whole = source.whole() if source is not None and source.whole is not None else None
+    if source is None or whole is None:
+        site = (frame.f_code, frame.f_lasti) if frame is not None else None
+        if source is not None:
+            _sites.update((site, source.site))
+        if site not in _sites:
+            if source is None:
+                _remember(a, _Source(weakref.ref(a, functools.partial(_forget, id(a))), node.seq, site))
+            return None
+        source, whole = _with_margin(a, max(1, *map(abs, steps)), site, frame)
+    starts = tuple(map(operator.sub, source.starts, steps))
+    if min(starts) < 0 or max(starts) > 2 * source.margin:
+        if source.starts != (source.margin,) * len(steps):
+            return None  # a roll of a roll, too far away
+        source, whole = _with_margin(a, max(map(abs, steps)), source.site, frame)
+        starts = tuple(map(operator.sub, source.starts, steps))
+    index = tuple([slice(start, start + n) for start, n in zip(starts, node.shape, strict=True)])
+    root = tensor(whole)
+    view = view_tensor(root, ((operator.getitem, (index,)),), geometry(root)[index], True)
+    part = tensor(record(COPY, (read(view),), (), node.shape, node.dtype, None, frame))
+    _remember(part, _Source(weakref.ref(part, functools.partial(_forget, id(part))), part._value.seq, None,
+                            source.whole, source.margin, starts))
+    return part
+
+
+def _with_margin(a: Any, margin: int, site: Any, frame: Any) -> tuple[_Source, Node]:
+    """The array within one with margins, remembered; and that one's node."""
+    v = a._value
+    shape = tuple([n + 2 * margin for n in v.shape])
+    whole = record(_GO_ON, (read(a),), (("margin", margin),), shape, v.dtype, None, frame)
+    source = _Source(weakref.ref(a, functools.partial(_forget, id(a))), v.seq, site, weakref.ref(whole), margin,
+                     (margin,) * len(v.shape))
+    _remember(a, source)
+    return source, whole
+
+
+def _remember(a: Any, source: _Source) -> None:
+    _known.pop(id(a), None)
+    _known[id(a)] = source
+    for identity in list(_known)[:-_SOURCES]:
+        _known.pop(identity, None)
+    if len(_sites) > _SITES:
+        _sites.clear()
+
+
+def _forget(identity: int, _: Any) -> None:
+    _known.pop(identity, None)
