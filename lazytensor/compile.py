@@ -150,7 +150,12 @@ def _bytes(node: Node) -> int:
 
 def shared(node: Node) -> bool:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
-    return _bytes(node) >= ALONE and current.engine == "llvm" and alone(node.op)
+    return _bytes(node) >= ALONE and current.engine == "llvm" and alone(node.op, _of_pairs(node))
+
+
+def _of_pairs(node: Node) -> bool:
+    """Whether an operation takes complex elements, or gives such."""
+    return node.dtype.kind == "c" or getattr(getattr(node.a, "dtype", None), "kind", "") == "c"
 
 
 def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Sized:

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from lazytensor.lower import lanes, loops, twins
+from lazytensor.lower import loops, twins
 
 ROUND = 1 << 20
 
@@ -19,8 +19,8 @@ ROUND = 1 << 20
 def certify(name, char, values, seed):
     """How many values of each range were compared, and the differences."""
     ufunc, twin = getattr(np, name), twins.TWINS[name, char]
-    loop = loops.strided_loop(ufunc, char * ufunc.nargs)
-    made = twins.compiled(lanes.loop_text(twin.function), loop)
+    loop = loops.strided_loop(ufunc, twins.dtypes_of(ufunc, twin))
+    made = twins.compiled(twins.text_of(twin), loop)
     done, wrong = 0, []
     while done < values and len(wrong) < 20:
         wrong += twins.differences(ufunc, twin, made, ROUND, seed)

@@ -24,7 +24,7 @@ import signal
 import sys
 import time
 
-from tests import program_threads, programs
+from tests import program_core, program_threads, programs
 from tests.helpers import plan_soon
 
 PATIENCE = 120  # seconds that a program (and the shrinking of it) may take before its worker counts as hung
@@ -39,6 +39,7 @@ def configured(module, way):
         module.config(engine=engine, threads=threads)
         launch = importlib.import_module(f"{module.__name__}.run.launch")
         launch.SMALL_WORK, launch.PARALLEL_WORK = (1, 1) if threads > 1 else (1 << 13, 1 << 17)
+        importlib.import_module(f"{module.__name__}.run.masking").SHARED = 1 if threads > 1 else 1 << 18
 
 
 def tried(kind, seed, module, threads, way):
@@ -60,8 +61,9 @@ def _shrunk(kind, found, module):
     return programs.shrink(alone, module).report(name) if alone else found.report(name)
 
 
-def work(connection, module_name, threads):
+def work(connection, module_name, threads, themes):
     """A worker: take (kind, seed) from the connection, answer what differs, until told None."""
+    program_core.THEMES[:] = themes
     faulthandler.enable()  # a crash says where
     module = importlib.import_module(module_name)
     plan_soon(module)
@@ -82,15 +84,15 @@ def work(connection, module_name, threads):
 class Workers:
     """Processes that are given a task each time they answer, and replaced when they die or hang."""
 
-    def __init__(self, number, module, threads):
-        self.module, self.threads = module, threads
+    def __init__(self, number, module, threads, themes=()):
+        self.module, self.threads, self.themes = module, threads, themes
         self.context = multiprocessing.get_context("spawn")
         self.busy = {}  # connection -> process, task, when it was given
         self.idle = [self._started() for _ in range(number)]
 
     def _started(self):
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=work, args=(theirs, self.module, self.threads), daemon=True)
+        process = self.context.Process(target=work, args=(theirs, self.module, self.threads, self.themes), daemon=True)
         process.start()
         theirs.close()
         return ours, process
@@ -164,6 +166,7 @@ def parsed(arguments):
     parser.add_argument("--threaded-programs", type=int, default=None, help="by default a quarter of --programs")
     parser.add_argument("--engines", default="llvm,numpy", help="engines that take turns")
     parser.add_argument("--kernel-threads", default="1,2,3", help="numbers of threads of kernels that take turns")
+    parser.add_argument("--dtypes", default="", help="of which programs have one as their own, as c8,c16; any if empty")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--module", default="lazytensor")
     parser.add_argument("--workers", type=int, default=2)
@@ -177,7 +180,7 @@ def parsed(arguments):
 def main(arguments=None):
     options = parsed(arguments)
     counts, failures, start = collections.Counter(), collections.Counter(), time.monotonic()
-    workers = Workers(options.workers, options.module, options.threads)
+    workers = Workers(options.workers, options.module, options.threads, [d for d in options.dtypes.split(",") if d])
     for kind, count, reports in workers.run(tasks_of(options)):
         counts[kind] += count
         for name, report in reports:

@@ -25,6 +25,8 @@ BUILTIN_NAMES = {"real": real, "inf": real.inf, "nan": real.nan, "data": data, "
                  "warnings": warnings, "in_range": in_range, "modest": modest, "has_nan": has_nan,
                  "succeeds": succeeds}  # fmt: skip
 NOT_COMPARED = ("np", *BUILTIN_NAMES)
+THEMES: list[str] = []
+"""Dtypes of which programs have one as their own; any, if there are none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +155,7 @@ class Scene:
         self.threaded = threaded
         self.big = self.random.random() < 0.02 if big is None else big
         self.shape = self._theme_shape()
-        self.dtype = self.pick_dtype()
+        self.dtype = self.random.choice(THEMES) if THEMES else self.pick_dtype()
         self.count = 0
 
     def _theme_shape(self):

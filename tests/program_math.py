@@ -69,6 +69,10 @@ def _other(scene, letter, inner, name):
     if letter in "fiub":
         options += [f"np.clip({inner}, {scene.choice((-1, 0, 0.5))}, 2)", f"({inner}).round(1)", f"(~{inner})",
                     f"np.where({inner} > 0, {inner}, {scene.operand(name)})", f"np.isclose({inner}, 1)"]  # fmt: skip
+    if letter == "c":
+        options += [f"(abs({inner}) < 2)", f"np.where(abs({inner}) < 1, {inner}, {scene.operand(name)})",
+                    f"(({inner}) / {scene.operand(name)})", f"({inner}).conj()", f"(abs({inner}) ** 2)",
+                    f"({inner}).real", f"({inner}).imag", f"np.isfinite({inner})"]  # fmt: skip
     return scene.choice(options)
 
 

@@ -177,3 +177,14 @@ def test_a_named_intermediate_costs_no_kernel(program):
     (steps, kernels, arrays), (more_steps, more_kernels, more_arrays) = plans
     assert (more_steps, more_kernels) == (steps, kernels)
     assert more_arrays == arrays + 1
+
+
+def test_complex_chains_are_one_kernel():
+    np, x, y = operands((300, 300), (300, 300))
+    z, w = (x + 1j * y).realize(), (y - 1j * x).realize()
+    product = (z * w + z - 0.5 * w) * z.conj() + x
+    assert plan_of(product) == (1, 1, 1)
+    near = abs(z - w) < 2.0
+    assert plan_of(near) == (1, 1, 1)
+    chosen = np.where(abs(z) < 1, z / w, 0.0)
+    assert plan_of(chosen) == (1, 1, 1)

@@ -1,13 +1,17 @@
 """The operations that kernels write out give NumPy's bits: on special values, at every length around a vector's."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from lazytensor.lower import fused
-from lazytensor.lower.inline import FORMS, INTEGERS, NAMED, form_of, may_cast
+from lazytensor.lower.inline import COMPLEX, FORMS, INTEGERS, NAMED
 from lazytensor.lower.kernel import ARRAY, NUMBER, Input, Kernel, Step
+from lazytensor.lower.pairs import PAIRS, form_of, may_cast, product
 from lazytensor.run import launch, pool
 
 from .helpers import same_bits
@@ -26,6 +30,10 @@ def special(char):
         info = np.iinfo(dtype)
         return np.array([0, 1, 2, 3, 7, info.max, info.max - 1, info.min, info.min + 1, info.max // 2], dtype)
     info = np.finfo(dtype)
+    if char in COMPLEX:
+        least = info.smallest_subnormal
+        parts = np.array([0.0, -0.0, 1.0, -1.5, np.inf, -np.inf, np.nan, info.max, -least, 3], char.lower())
+        return np.array(list(itertools.product(parts, repeat=2))).view(char).ravel()
     values = [0.0, 1.0, 0.5, 1.5, 2.5, 3.0, np.pi, info.max, info.tiny, info.smallest_subnormal, info.eps, np.inf, 1e10]
     return np.array([*values, *[-v for v in values], np.nan], dtype)
 
@@ -43,7 +51,7 @@ def run(kernel, inputs, outputs, numbers=()):
 
 
 CASES = [(name, char) for name, form in FORMS.items() for char in form.chars if (name, char) not in {
-    ("clip", "f"), ("clip", "d")}]
+    ("clip", "f"), ("clip", "d")}] + [(name, char) for name, form in PAIRS.items() for char in form.chars]
 
 
 @pytest.mark.parametrize("char", "fd")
@@ -63,7 +71,7 @@ def test_clip_of_floats_between_numbers(char):
 @pytest.mark.parametrize(("name", "char"), CASES)
 def test_forms(name, char):
     ufunc = NAMED.get(name, getattr(np, name))
-    result = FORMS[name].result or char
+    result = (PAIRS if char in COMPLEX else FORMS)[name].result or char
     if form_of(ufunc, (char,) * ufunc.nin + (result,)) is None:
         pytest.skip("not on this CPU")
     kernel = Kernel((Input(ARRAY, char),) * ufunc.nin, (Step(name, result, tuple(range(ufunc.nin))),), (ufunc.nin,))
@@ -77,7 +85,40 @@ def test_forms(name, char):
         assert same_bits(expected, out), (name, char, length)
 
 
-CHARS = "?bhilqBHILQfd"
+@pytest.mark.parametrize("char", COMPLEX)
+@pytest.mark.parametrize("name", ["multiply", "square"])
+def test_products(name, char):
+    """Of special values, and of many that are rounded in one way or another."""
+    way, ufunc = product(name, char), getattr(np, name)
+    assert way in (name, f"{name} fused")
+    kernel = Kernel((Input(ARRAY, char),) * ufunc.nin, (Step(way, char, tuple(range(ufunc.nin))),), (ufunc.nin,))
+    rng = np.random.default_rng(0)
+    several = [operands(char, ufunc.nin, length) for length in LENGTHS]
+    several.append([(rng.normal(size=40_000) + 1j * rng.normal(size=40_000)).astype(char) for _ in range(ufunc.nin)])
+    for values in several:
+        with np.errstate(all="ignore"):
+            expected = ufunc(*values)
+        out = np.empty_like(expected)
+        run(kernel, values, [out])
+        assert same_bits(expected, out)
+
+
+@pytest.mark.parametrize("without", ["", "X86_V4 AVX512_ICL AVX512_SPR", "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"])
+def test_products_as_numpys_on_lesser_cpus(without):
+    script = """
+import numpy as np
+from tests import test_inline
+for char in "FD":
+    for name in ("multiply", "square"): test_inline.test_products(name, char)
+print(test_inline.product("multiply", "D"))
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True,
+                          env={**os.environ, "NPY_DISABLE_CPU_FEATURES": without})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in ("multiply", "multiply fused")
+
+
+CHARS = "?bhilqBHILQfdFD"
 
 
 @pytest.mark.parametrize(("source", "target"), [(a, b) for a in CHARS for b in CHARS if may_cast(a, b) and a != b])
@@ -125,6 +166,26 @@ def test_layouts(x_layout, y_layout, out_layout):
     value = np.tanh(np.ascontiguousarray(x) * 0.3 + y)
     assert same_bits(np.broadcast_to(value - x, (19, 19)), outs[0])
     assert same_bits(np.broadcast_to(value > y, (19, 19)), outs[1])
+
+
+@pytest.mark.parametrize("x_layout", LAYOUTS)
+@pytest.mark.parametrize("out_layout", ["C", "Fortran", "part", "reversed", "every other"])
+@pytest.mark.parametrize("char", COMPLEX)
+def test_layouts_of_pairs(x_layout, out_layout, char):
+    """Complex elements with real ones, a called step and a number."""
+    d, real = np.dtype(char), char.lower()
+    kernel = Kernel((Input(ARRAY, char), Input(ARRAY, real), Input(NUMBER, char)), (
+        Step("cast", char, (1,)), Step("subtract", char, (0, 3)), Step("call", char, (4,), (np.square, (d, d))),
+        Step("equal", "?", (0, 3)), Step("add", char, (5, 2)), Step("where", char, (6, 0, 7))), (8, 6))
+    rng = np.random.default_rng(0)
+    x = LAYOUTS[x_layout]((rng.integers(-2, 3, (19, 19)) + 1j * rng.integers(0, 2, (19, 19))).astype(char))
+    y = rng.integers(-2, 3, (19, 19)).astype(real)
+    outs = [LAYOUTS[out_layout](np.zeros((19, 19), c)) for c in (char, "?")]
+    bound = launch.bind(kernel, (19, 19), [x, y, *outs])
+    assert launch.run(bound, [x, y, *outs], [0.25 - 3j]) >= 0
+    same = np.broadcast_to(x == y, (19, 19))
+    assert same_bits(np.where(same, x, np.square(x - y) + d.type(0.25 - 3j)), outs[0])
+    assert same_bits(same, outs[1])
 
 
 def test_more_axes_than_a_kernel_takes_and_no_elements():

@@ -6,7 +6,7 @@ import numpy as real
 import pytest
 
 from lazytensor.lower import compress, native
-from lazytensor.run import masking, pool
+from lazytensor.run import masking, pool, workers
 
 from .helpers import check_same, module_under_test, same_bits
 
@@ -108,7 +108,10 @@ def test_programs(dtype):
         a[real.ones((60, 70), bool)] = real.ones(7)
 
 
-def test_nothing_is_touched_beyond_the_chosen_ones():
+@pytest.mark.parametrize("part", [0, 64, 192, 1024, 4096])
+def test_nothing_is_touched_beyond_the_chosen_ones(part):
+    """By one thread, and by several that take `part` elements of the mask at a time."""
+    way = workers.entry(3) if part else 0, part
     for dtype, n in itertools.product(["u1", "u2", "f4", "f8", "c16"], [2048, 2049, 2111]):
         x = real.arange(n).astype(dtype)
         for mask in masks(n):
@@ -116,14 +119,44 @@ def test_nothing_is_touched_beyond_the_chosen_ones():
             room = real.full(count * x.itemsize + 128, 9, "u1")
             target = room[64:64 + count * x.itemsize].view(dtype)
             pick, put, _ = masking._functions()
-            pick(target, x, mask, n, count, x.itemsize)
+            pick(target, x, mask, n, count, x.itemsize, *way)
             assert target.tobytes() == x[mask].tobytes() and set(room[:64]) == {9} == set(room[64 + target.nbytes:])
             around = real.full(n * x.itemsize + 128, 9, "u1")
             whole = around[64:64 + n * x.itemsize].view(dtype)
             wanted = whole.copy()
             wanted[mask] = target
-            put(whole, target, mask, n, count, x.itemsize)
+            put(whole, target, mask, n, count, x.itemsize, *way)
             assert whole.tobytes() == wanted.tobytes() and set(around[:64]) == {9} == set(around[64 + whole.nbytes:])
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3,)])
+def test_rows_that_threads_share(shape):
+    n = 3000
+    x = real.random.default_rng(0).random((n, *shape))
+    for mask in masks(n):
+        count, size = int(mask.sum()), x[0].nbytes
+        pick, put, _ = masking._functions()
+        target, whole = real.empty((count, *shape)), -x
+        pick(target, x, mask, n, count, size, workers.entry(3), 512)
+        assert same_bits(x[mask], target)
+        put(whole, target, mask, n, count, size, workers.entry(2), 512)
+        wanted = -x
+        wanted[mask] = x[mask]
+        assert same_bits(wanted, whole)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_large_arrays_on_threads(threads):
+    np = module_under_test()
+    rng = real.random.default_rng(5)
+    for n in (16_384, 100_001):
+        x, mask = rng.normal(size=n) + 1j, rng.random(n) < 0.5
+        with np.config(threads=threads):
+            z = np.array(x)
+            taken = z[mask]
+            z[~mask] = -z[~mask]
+            assert same_bits(x[mask], real.asarray(taken))
+            assert same_bits(real.where(mask, x, -x), real.asarray(z))
 
 
 def test_what_waits_keeps_what_it_read():

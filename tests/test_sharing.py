@@ -405,3 +405,15 @@ def test_memory_that_is_read_only_is_not_written_over():
         with getattr(module_under_test(), "config", lambda **_: contextlib.nullcontext())(engine=engine):
             for _ in range(3):
                 check_same(program)
+
+
+@pytest.mark.parametrize("dtype", ["i2,(2,)f4,?", [("a", "i4"), ("b", [("c", "(2,2)f8")])]], ids=str)
+@pytest.mark.parametrize("way", ["tolist", "item", "indexed item"])
+def test_arrays_inside_of_structured_elements_see_later_writes(dtype, way):
+    """NumPy's `tolist` and `item` give views of fields that are arrays."""
+    def program(np):
+        x = np.zeros(3, dtype) if way != "item" else np.zeros(1, dtype)
+        got = x.tolist() if way == "tolist" else x.item() if way == "item" else x.item(1)
+        x[...] = np.ones(x.shape, dtype)
+        return repr(got)
+    check_same(program)

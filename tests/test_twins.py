@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import pytest
 
-from lazytensor.lower import fidelity, lanes, loops, native, quotients, trig, twins
+from lazytensor.lower import fidelity, lanes, loops, native, pair_loops, quotients, trig, twins
 from lazytensor.run import kernels
 
 from .helpers import module_under_test, plan_soon
@@ -28,7 +28,7 @@ LENGTHS = fidelity.LENGTHS if THOROUGH else (*range(1, 40), 63, 64, 65, 255, 300
 def known(name, char):
     """A ufunc, its twin, NumPy's loop, and the twin compiled; skips where this machine's library is another."""
     ufunc, twin = getattr(np, name), twins.TWINS[name, char]
-    dtypes = char * ufunc.nargs
+    dtypes = twins.dtypes_of(ufunc, twin)
     own, made = loops.strided_loop(ufunc, dtypes), twins.loop_of(ufunc, dtypes)
     if made.loop == own.loop:
         pytest.skip(f"NumPy's {name} is not as the twin here")
@@ -40,20 +40,20 @@ def test_bits_and_flags(name, char):
     ufunc, twin, _, made = known(name, char)
     seed = zlib.crc32(f"{name} {char}".encode())
     for scalar in (None, 0, 1) if ufunc.nin == 2 else (None,):
-        assert fidelity.certify(ufunc, char * ufunc.nargs, seed, LENGTHS, scalar, (), made) == []
+        assert fidelity.certify(ufunc, twins.dtypes_of(ufunc, twin), seed, LENGTHS, scalar, (), made) == []
     for k in range(3):
         assert twins.differences(ufunc, twin, made, twins.MANY, seed + k) == []
 
 
 @pytest.mark.parametrize(("name", "char"), NAMES)
 def test_other_strides_are_left_to_numpy(name, char):
-    ufunc, _, _, made = known(name, char)
+    ufunc, twin, _, made = known(name, char)
     rng = np.random.default_rng(1)
     for steps in ((2, 1, 1), (1, 3, 1), (1, 1, 2), (-1, -1, 1), (1, 0, 1), (0, 0, 1), (2, 0, 1)):
         if ufunc.nin == 1 and steps[0] == 0:
             continue
         steps = (*steps[:ufunc.nin], steps[2])
-        raw = [rng.uniform(0.5, 9, 4 * 33).astype(char) for _ in steps]
+        raw = [rng.uniform(0.5, 9, 4 * 33).astype(c) for c in twins.dtypes_of(ufunc, twin)]
         views = [np.lib.stride_tricks.as_strided(a[64:], (17,), (step * a.itemsize,))
                  for a, step in zip(raw, steps, strict=True)]
         wanted = ufunc(*views[:-1])
@@ -139,7 +139,7 @@ def test_a_quotient_that_is_one_too_large_is_seen(monkeypatch):
         q = v.intrinsic("trunc", v.op("fdiv", above, below))
         return below, q, v.fma(v.minus(q), below, above)
     monkeypatch.setattr(quotients, "_parts", without_correction)
-    assert twins.differences(ufunc, twin, twins.compiled(lanes.loop_text(twin.function), own), twins.MANY)
+    assert twins.differences(ufunc, twin, twins.compiled(twins.text_of(twin), own), twins.MANY)
 
 
 def test_flags_are_compared(monkeypatch):
@@ -147,6 +147,49 @@ def test_flags_are_compared(monkeypatch):
     never = twin.function._replace(outside=lambda v, a, b: v.all("i1 false"))
     lines = twins.differences(ufunc, twin, twins.compiled(lanes.loop_text(never), own), twins.MANY)
     assert any("raises" in line or "flags" in line for line in lines)
+
+
+@pytest.mark.parametrize("spoil", [
+    ("size_outside", lambda v, *parts: v.all("i1 false")), ("_LEAST", 0), ("_larger", lambda v, a, b: tuple(
+        v.to_float(v.size(x)) for x in (a, b)))], ids=lambda s: s[0])
+def test_sizes_that_are_not_numpys_are_seen(spoil, monkeypatch):
+    ufunc, twin, own, _ = known("absolute", "D")
+    if spoil[0] == "size_outside":
+        function = twin.function._replace(outside=spoil[1])
+    else:
+        monkeypatch.setattr(pair_loops, *spoil)
+        function = twin.function
+    made = twins.compiled(pair_loops.loop_text(function), own)
+    assert twins.differences(ufunc, twin, made, twins.MANY)
+
+
+def test_a_reciprocal_that_is_not_rounded_is_seen(monkeypatch):
+    """Its first step alone, and no second correction."""
+    ufunc, twin, own, _ = known("absolute", "D")
+    fused, calls = lanes.Lanes.fma, []
+
+    def fewer(v, a, b, c):
+        calls.append(1)
+        return c if len(calls) in (4, 6, 10) else fused(v, a, b, c)
+    monkeypatch.setattr(lanes.Lanes, "fma", fewer)
+    assert twins.differences(ufunc, twin, twins.compiled(twins.text_of(twin), own), twins.MANY)
+
+
+@pytest.mark.parametrize("char", "FD")
+def test_overflow_of_what_a_quotient_does_not_need(char):
+    """NumPy's compiled loop adds where it has to subtract, too, and raises that sum's flag."""
+    ufunc, twin, own, made = known("divide", char)
+    most = np.finfo(char).max
+    a = np.resize(np.array([complex(-most / 2, most), complex(most, most / 2), complex(most, -most), 1 + 1j], char), 64)
+    b = np.resize(np.array([5e10 + 2e12j, 3 + 0.5j, 2e12 - 5e10j], char), 64)
+    left = []
+    for loop in (own, made):
+        out = np.empty_like(a)
+        fidelity.clear()
+        loop.call([a.ctypes.data, b.ctypes.data, out.ctypes.data], [64], [a.itemsize] * 3)
+        left.append((fidelity.raised(), out.tobytes()))
+    fidelity.clear()
+    assert left[0] == left[1]
 
 
 # ---- when it is compared
@@ -252,6 +295,21 @@ def test_programs(name, dtype, lazy):
                 lazies = [module.asarray(a.copy()) if isinstance(a, np.ndarray) else a for a in given]
                 got = getattr(module, name)(*lazies) * 2 + module.asarray(x)
                 assert np.array_equal(got.numpy(), wanted)
+    assert runs
+
+
+@pytest.mark.parametrize("dtype", ["c8", "c16"])
+def test_programs_of_pairs(dtype, lazy):
+    module, runs = lazy
+    for n in (5, 1000, 30_001):
+        x = (np.linspace(-3, 3, n) + 1j * np.linspace(4, -4, n)[::-1]).astype(dtype)
+        y = (np.linspace(0.5, 4, n) - 0.25j).astype(dtype)
+        wanted = abs(x) + 1, x / y - x, (3 - 1j) / y + x, x / (1.5 + 2j) + y, x / 2.5
+        for _ in range(4):
+            a, b = module.asarray(x.copy()), module.asarray(y.copy())
+            got = abs(a) + 1, a / b - a, (3 - 1j) / b + a, a / (1.5 + 2j) + b, a / 2.5
+            for e, g in zip(wanted, got, strict=True):
+                assert e.dtype == g.dtype and e.tobytes() == g.numpy().tobytes()
     assert runs
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..ir.layout import canonical, view_or_copy
 from ..ir.node import Node, leaf
+from ..ir.operation import imaginary_part, real_part
 from ..run.interpreter import apply_view
 from ..run.pool import is_block
 from .build import at_line
@@ -278,21 +279,13 @@ def _set_strides(self: Any, strides: Any) -> None:
 def _get_real(self: Any) -> Any:
     if self._value.dtype.kind != "c":
         return self if self._value.dtype.kind != "O" else wrap(export(self).real)
-    return apply_steps(self, ((_real_of, ()),), geometry(self).real)
+    return apply_steps(self, ((real_part, ()),), geometry(self).real)
 
 
 def _get_imag(self: Any) -> Any:
     if self._value.dtype.kind != "c":
         return wrap((export(self) if self._value.dtype.hasobject else geometry(self)).imag)  # new zeros
-    return apply_steps(self, ((_imag_of, ()),), geometry(self).imag)
-
-
-def _real_of(array: Any) -> Any:
-    return array.real
-
-
-def _imag_of(array: Any) -> Any:
-    return array.imag
+    return apply_steps(self, ((imaginary_part, ()),), geometry(self).imag)
 
 
 def _casts(self: Any, value: Any) -> bool:

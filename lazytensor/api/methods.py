@@ -339,6 +339,25 @@ def _reading_method(name: str) -> Callable[..., Any]:
     return method
 
 
+def _objects_method(name: str) -> Callable[..., Any]:
+    """A method that gives elements as Python's objects: those of structured ones may be views of the memory."""
+    fn = getattr(_ndarray, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._value.dtype.names is not None and _has_subarrays(self._value.dtype):
+            return fn(export(self), *map(looked_at, args), **kwargs)
+        return at_once(fn, self, args, kwargs)
+
+    method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", fn.__doc__
+    return method
+
+
+def _has_subarrays(dtype: Any) -> bool:
+    """Whether a field of a structured dtype is an array, or structured and has such."""
+    return any(field.subdtype is not None or (field.names is not None and _has_subarrays(field))
+               for field, *_ in dtype.fields.values())
+
+
 def resize(self: Any, *new_shape: Any, refcheck: bool = True) -> None:
     """As `numpy.ndarray.resize`; whether others refer to the array is not checked."""
     new_shape = tuple([looked_at(n) for n in new_shape])
@@ -451,8 +470,10 @@ def _attach() -> None:
         if hasattr(_ndarray, name):
             setattr(Tensor, name, _writing_method(name))
     for name in ("argpartition", "argsort", "compress", "nonzero", "repeat", "searchsorted", "take", "trace",
-                 "item", "tolist", "tobytes", "tofile", "dump", "dumps"):
+                 "tobytes", "tofile", "dump", "dumps"):
         setattr(Tensor, name, _reading_method(name))
+    for name in ("item", "tolist"):
+        setattr(Tensor, name, _objects_method(name))
     own = {"diagonal": diagonal, "squeeze": squeeze, "reshape": reshape, "ravel": ravel, "flatten": flatten,
            "view": view, "getfield": getfield, "copy": copy, "astype": astype, "byteswap": byteswap,
            "conj": conjugate, "conjugate": conjugate, "clip": clip, "round": round_, "fill": fill, "sort": sort,

@@ -103,7 +103,7 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
     """The method for ``self <op> other``; `fn` is the operator itself."""
     record_ = record_of(ufunc)
     op = record_.op
-    fast = record_.fast
+    fast, turns = record_.fast, ufunc is np.multiply
 
     def method(self: Any, other: Any, up: int = 1) -> Any:
         a = self._value
@@ -123,6 +123,8 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
             if (shape is not b.shape and shape != b.shape) or not b.dtype.isnative:
                 kind = None
             elif strides is not None or b.strides is not None:
+                kind = None
+            elif turns and b.dtype.kind == "c" and b.nbytes >= ELIDED_BYTES:
                 kind = None
             if not b.depth:
                 large = large or ((b.a if b.buffer is None else b).buffer).nbytes >= _LARGE
@@ -230,9 +232,12 @@ def _general(record_: UfuncRecord, fn: Callable[[Any, Any], Any], left: Any, rig
     try:
         a, b = operand(left), operand(right)
         into = None
-        if type(fn) is not np.ufunc and (_may_show(a) or _may_show(b)):
+        turns = _turns(record_.ufunc, a, b)
+        if type(fn) is not np.ufunc and (turns or _may_show(a) or _may_show(b)):
             counts = getrefcount(left), getrefcount(right)
             into = _overwritten(record_.ufunc, counts, _unnamed.pair, (left, a), (right, b))
+            if turns and into is not None and into != _as_operand(left, a, counts[0] <= _unnamed.pair[0]):
+                a, b = b, a
         node = elementwise(record_, (a, b), frame, like=_LIKE_ITSELF if into is None else into.strides,
                            lazy=record_.ufunc is np.power and is_count(a, b))
     except NotArray:
@@ -262,6 +267,12 @@ _unnamed.seen = None
 def _may_show(x: Any) -> bool:
     """Whether a result written into this operand may have another layout or dtype than a new array."""
     return type(x) is Node and (x.strides is not None or not x.dtype.isnative or x.dtype.char in "qQ")
+
+
+def _turns(ufunc: Any, a: Any, b: Any) -> bool:
+    """Whether a result written into the second operand is computed of them in turned order, and rounded otherwise."""
+    return ufunc is np.multiply and type(a) not in NUMBERS and type(b) not in NUMBERS and (
+        a.dtype.kind == b.dtype.kind == "c")
 
 
 def _overwritten(ufunc: Any, counts: tuple[int, ...], unnamed: tuple[int, ...], *operands: Any) -> Operand | None:

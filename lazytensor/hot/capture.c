@@ -167,6 +167,16 @@ static int is_number_type(PyTypeObject *type) {
     return type == &PyFloat_Type || type == &PyLong_Type || type == &PyBool_Type || type == &PyComplex_Type;
 }
 
+/* Where a view is read, and for one step without arguments which it is, as the real part (capture.py's `_where`). */
+static PyObject *where_read(PyObject *view, Py_ssize_t node, Py_ssize_t position) {
+    PyObject *steps = slot_or_none(view, N.attrs), *step, *arguments;
+    if (PyTuple_CheckExact(steps) && PyTuple_GET_SIZE(steps) == 1
+        && PyTuple_CheckExact(step = PyTuple_GET_ITEM(steps, 0)) && PyTuple_GET_SIZE(step) == 2
+        && PyTuple_CheckExact(arguments = PyTuple_GET_ITEM(step, 1)) && PyTuple_GET_SIZE(arguments) == 0)
+        return Py_BuildValue("(nnO)", node, position, PyTuple_GET_ITEM(step, 0));
+    return Py_BuildValue("(nn)", node, position);
+}
+
 /* The number of an operand: of a node, of a known leaf, of a new one, or of what a view looks at. -1 for an error. */
 static Py_ssize_t place(Work *w, PyObject *operand, Py_ssize_t node, Py_ssize_t position) {
     if (Py_TYPE(operand) != node_type) {
@@ -180,7 +190,7 @@ static Py_ssize_t place(Work *w, PyObject *operand, Py_ssize_t node, Py_ssize_t 
         return cell->value;
     }
     if (is_view(operand) && slot_or_none(operand, N.buffer) == Py_None) {
-        PyObject *where = Py_BuildValue("(nn)", node, position);
+        PyObject *where = where_read(operand, node, position);
         if (where == NULL)
             return -1;
         int failed = push_kind(w, four(where, operand)) < 0 || vector_push(&w->out->through, (PyObject *)node) < 0

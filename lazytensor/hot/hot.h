@@ -45,7 +45,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 
 #define NODE_SLOTS(X) X(op) X(a) X(b) X(rest) X(attrs) X(shape) X(dtype) X(strides) X(code) X(lasti) X(errstate) \
     X(depth) X(seq) X(buffer) X(claim)
-#define OPERATION_SLOTS(X) X(kind) X(fn) X(label)
+#define OPERATION_SLOTS(X) X(name) X(kind) X(fn) X(label)
 #define TENSOR_SLOTS(X) X(_value) X(_state)
 #define SCALAR_SLOTS(X) X(_node)
 #define VIEW_SLOTS(X) X(root) X(steps) X(shape) X(dtype) X(strides) X(writeable) X(locked) X(of) X(laid) X(given)

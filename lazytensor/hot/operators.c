@@ -401,6 +401,15 @@ static PyObject *kind_of_scalar(PyObject *x, PyObject *dtype) {
     return PyTypeNum_ISNUMBER(number) || PyTypeNum_ISBOOL(number) ? PyLong_FromLong(number) : NULL;
 }
 
+/* Whether Python has to see if NumPy would write into the second operand: then it is the first one of a product, and
+ * those of complex numbers are rounded otherwise (operators._turns). */
+static int order_shows(Method *method, PyObject *b) {
+    enum { ELIDED_BYTES = 1 << 18 };
+    return Py_TYPE(b) == node_type && PyTypeNum_ISCOMPLEX(((PyArray_Descr *)slot_or_none(b, N.dtype))->type_num)
+        && bytes_of(b) >= ELIDED_BYTES
+        && PyUnicode_CompareWithASCIIString(slot_or_none(method->op, O.name), "multiply") == 0;
+}
+
 /* The result of a binary operation; NULL without an error where Python has to do it. */
 static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, int up) {
     PyObject *a = NULL, *b = NULL, *result = NULL, *row, *dtype = NULL, *shape;
@@ -436,7 +445,7 @@ static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, i
         dtype = PyDict_GetItemWithError(row, kind);
         Py_DECREF(kind);
     }
-    if (dtype != NULL && dtype != Py_None)
+    if (dtype != NULL && dtype != Py_None && !order_shows(method, b))
         result = written(method, a, b, shape, dtype, depth, large, up);
 end:
     Py_XDECREF(shape);

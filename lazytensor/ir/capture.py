@@ -183,7 +183,7 @@ def _place(operand: Any, node: int, position: int, found: _Found) -> int:
         return len(uses) - 1
     if operand.op is _VIEW and operand.buffer is None:
         through.append((node, position, operand))
-        kinds.append(((node, position), operand.dtype, operand.shape, operand.strides))
+        kinds.append((_where(operand, node, position), operand.dtype, operand.shape, operand.strides))
         again = operand in seen
         seen[operand] = seen.get(operand, 0) + 1
         operand = operand.a
@@ -196,6 +196,15 @@ def _place(operand: Any, node: int, position: int, found: _Found) -> int:
     uses.append(_known.item + 1)
     kinds.append((None, operand.dtype, operand.shape, operand.strides))
     return at
+
+
+def _where(view: Node, node: int, position: int) -> tuple[Any, ...]:
+    """Where a view is read, and for one step without arguments which it is, as the real part."""
+    steps = view.attrs
+    if type(steps) is tuple and len(steps) == 1 and type(steps[0]) is tuple and len(steps[0]) == 2 and (
+            steps[0][1] == ()):
+        return node, position, steps[0][0]
+    return node, position
 
 
 def capture(nodes: list[Node]) -> Graph:

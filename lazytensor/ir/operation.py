@@ -83,3 +83,13 @@ def register(name: str, kind: str, fn: Callable[..., Any] | None, **properties: 
 
 Operation.LEAF = register("leaf", "leaf", None)
 Operation.VIEW = register("view", "view", None)
+
+
+def real_part(array: Any) -> Any:
+    """The view of the real parts of a complex array."""
+    return array.real
+
+
+def imaginary_part(array: Any) -> Any:
+    """That of the imaginary ones."""
+    return array.imag

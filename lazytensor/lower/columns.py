@@ -15,7 +15,7 @@ import numpy as np
 
 from . import division, native
 from .emit import TILE, Emitter, Flags, Text
-from .inline import FLOATS, FORMS, QUICK, cast, constant, stored, vector
+from .inline import FLOATS, FORMS, QUICK, alignment, cast, constant, stored, vector
 from .kernel import Kernel, Step
 from .long_rows import possible
 from .passes import passes_of
@@ -229,13 +229,13 @@ class _Columns(Emitter):
         """Elements of a buffer."""
         kind = stored(char)
         return self.code.let(f"load {vector(kind, width)}, ptr {self.code.place(kind, place, i)}, align "
-                             f"{np.dtype(char).itemsize}")
+                             f"{alignment(char)}")
 
     def keep(self, char: str, x: str, place: str, i: str, width: int) -> None:
         """The same elements put there."""
         kind = stored(char)
         self.code.add(f"store {vector(kind, width)} {x}, ptr {self.code.place(kind, place, i)}, align "
-                      f"{np.dtype(char).itemsize}")
+                      f"{alignment(char)}")
 
     def invert(self, steps: list[int]) -> None:
         """The reciprocals of what the columns have one of, by which their elements are divided."""

@@ -18,10 +18,11 @@ import numpy as np
 from . import native, routines
 from .division import Divisor, divisor, quotient
 from .fidelity import clears_flags
-from .inline import FLOATS, FORMS, QUICK, Code, cast, element, splat, stored, vector
+from .inline import COMPLEX, FLOATS, QUICK, Code, alignment, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
 from .loops import Loop
 from .nest import MOST_AXES, Layout
+from .pairs import cast, chosen, emitted
 from .passes import Summands, left_of, passes_of, summands_of
 from .twins import loop_of
 
@@ -78,7 +79,7 @@ class Emitter:
         self.layout = Layout(self.arrays)
         chars = [kernel.char(n) for n in range(self.inputs + len(kernel.steps))]
         self.chars = chars
-        widest = max((np.dtype(c).itemsize for c in chars), default=8)
+        widest = max((np.dtype(c).itemsize for c in chars if c not in COMPLEX or c in self.inlined_chars()), default=8)
         self.lanes = _VECTOR_BYTES // max(widest, 2)
         self.buffers: dict[int, str] = {}
         self.tile_buffers: dict[int, str] = {}
@@ -96,6 +97,11 @@ class Emitter:
         self.start = "0" if rows else "%start"  # a row of many is done whole
         self.in_memory = "", ""
         self.splats: dict[int, str] = {}
+
+    def inlined_chars(self) -> set[str]:
+        """The dtypes of what inlined steps take and give."""
+        steps = [(n, step) for n, step in enumerate(self.kernel.steps, self.inputs) if step.name != "call"]
+        return {self.chars[n] for value, step in steps for n in (value, *step.operands)}
 
     # ---- the frame ---------------------------------------------------------------------------------------------------
 
@@ -127,7 +133,8 @@ class Emitter:
         for i, source in enumerate(self.kernel.inputs):
             if source.kind == NUMBER:
                 kind = stored(source.char)
-                value = code.let(f"load {kind}, ptr {self.word(self.layout.number(len(values)))}")
+                value = code.let(f"load {kind}, ptr {self.word(self.layout.number(len(values)))}, align "
+                                 f"{alignment(source.char)}")
                 values[i] = code.let(f"icmp ne i8 {value}, 0") if source.char == "?" else value
         return values
 
@@ -222,7 +229,7 @@ class Emitter:
 
     def load_row(self, array: int, value: int) -> str:
         char = self.chars[value]
-        x = self.code.let(f"load {stored(char)}, ptr {self.pointers[array]}, align {np.dtype(char).itemsize}")
+        x = self.code.let(f"load {stored(char)}, ptr {self.pointers[array]}, align {alignment(char)}")
         return self.code.let(f"icmp ne i8 {x}, 0") if char == "?" else x
 
     def row_value(self, value: int) -> None:
@@ -316,7 +323,7 @@ class Emitter:
                 self.inlined(inside, count, plan, saved)
             self.saved.update(saved)
             return
-        tile = TILE if len(plan.buffered) <= 4 or self.lanes > 8 else TILE // 2
+        tile = TILE if len(plan.buffered) <= (4 if self.lanes > 4 else 2) or self.lanes > 8 else TILE // 2
         for value in plan.buffered:
             self.buffers[value] = self.tile_buffer(value, len(self.buffers))
 
@@ -468,7 +475,7 @@ class Emitter:
         if value in self.number_values or value in self.rowwise:
             return self.splats[value] if width > 1 else self.uniform(value)
         kind = stored(char)
-        align = np.dtype(char).itemsize
+        align = alignment(char)
         if self.layouts[self.array_of.get(value, -1)] == REPEATED and value in self.array_of:
             x = code.let(f"load {kind}, ptr {source}, align {align}")
             if char == "?":
@@ -487,7 +494,7 @@ class Emitter:
         if char == "?":
             x = code.let(f"zext {vector('i1', width)} {x} to {v}")
         place = code.let(f"getelementptr {kind}, ptr {pointer}, i64 {i}")
-        code.add(f"store {v} {x}, ptr {place}, align {np.dtype(char).itemsize}")
+        code.add(f"store {v} {x}, ptr {place}, align {alignment(char)}")
 
     def compute(self, step: Step, operands: list[str], width: int) -> str:
         code = self.code
@@ -495,9 +502,8 @@ class Emitter:
         if step.name == "cast":
             return cast(code, chars[0], step.char, width, operands[0])
         if step.name == "where":
-            kind = vector(element(step.char), width)
-            return code.let(f"select {vector('i1', width)} {operands[0]}, {kind} {operands[1]}, {kind} {operands[2]}")
-        return FORMS[step.name].emit(code, chars[0], width, tuple(operands))
+            return chosen(code, step.char, width, *operands)
+        return emitted(code, step.name, chars[0], width, tuple(operands))
 
     def call(self, value: int, count: str, saved: dict[int, str]) -> None:
         """NumPy's loop on a tile."""
@@ -617,7 +623,7 @@ def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
 def _may_raise(kernel: Kernel, value: int) -> bool:
     """Whether a step may raise floating-point flags: it takes or gives floats, and does more than choose from them."""
     step = kernel.steps[value - len(kernel.inputs)]
-    return step.name != "where" and any(kernel.char(n) in FLOATS for n in (*step.operands, value))
+    return step.name != "where" and any(kernel.char(n) in FLOATS + COMPLEX for n in (*step.operands, value))
 
 
 class Flags:

@@ -12,15 +12,16 @@ import numpy as np
 from ..ir.capture import Graph
 from ..ir.dag import Dag, Value
 from ..ir.dtypes import record_of
-from ..ir.operation import Operation
+from ..ir.operation import Operation, imaginary_part, real_part
 from ..schedule.fuse import Group, Role
 from ..schedule.plan import Plan
 from . import fidelity, loops, native
-from .inline import FORMS, NAMED, form_of, may_cast
+from .inline import COMPLEX, FLOATS, FORMS, NAMED
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
+from .pairs import AT_MEMORYS_SPEED, PRODUCTS, form_of, may_cast, product, real_of
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
-_CHARS = frozenset("?bhilqBHILQfd")
+_CHARS = frozenset("?bhilqBHILQfdFD")
 _REDUCTIONS: dict[str, Any] = {"sum": np.add, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
                                "min": np.minimum, "any": np.maximum, "all": np.minimum, "argmin": np.argmin,
                                "argmax": np.argmax}
@@ -81,20 +82,32 @@ _STOPPING = frozenset(("any", "all"))
 
 
 @lru_cache(256)
-def alone(operation: Operation) -> bool:
-    """Whether a kernel of this operation alone may pay: it reduces, or NumPy's loop is slower than memory and can be
-    called in one."""
+def alone(operation: Operation, of_pairs: bool = False) -> bool:
+    """Whether a kernel of this operation alone may pay: it reduces, or NumPy's loop, of complex elements if it is `of
+    pairs`, is slower than memory and can be called in one."""
     function = operation.fn
     name = getattr(function, "__name__", "")
     if operation.kind == "call":
         return operation.name in _REDUCTIONS.keys() - _STOPPING
-    return isinstance(function, np.ufunc) and operation.kind == "elementwise" and function.signature is None and (
-        FORMS[name].slow if name in FORMS else name in fidelity.NUMPY | fidelity.SCIPY)
+    if not isinstance(function, np.ufunc) or operation.kind != "elementwise" or function.signature is not None:
+        return False
+    if of_pairs:
+        return name in fidelity.NUMPY | fidelity.SCIPY and name not in AT_MEMORYS_SPEED
+    return FORMS[name].slow if name in FORMS else name in fidelity.NUMPY | fidelity.SCIPY
 
 
 def sliced(view: Any) -> bool:
     """Whether a view is made by slices alone, so that it fits any array of the shape."""
     return view is not None and all(fn is getitem and len(args) == 1 for fn, args in view.attrs)
+
+
+_PARTS = {real_part: "real", imaginary_part: "imag"}
+
+
+def part_of(view: Any) -> str:
+    """Which part of all complex elements a view shows, 'real' or 'imag'; "" if it is another one. Keys of plans say."""
+    steps: tuple[Any, ...] = () if view is None else view.attrs
+    return _PARTS.get(steps[0][0], "") if len(steps) == 1 and not steps[0][1] else ""
 
 
 class NoKernels:
@@ -105,6 +118,9 @@ class NoKernels:
 
     def sliced(self, number: int, position: int) -> bool:
         return False
+
+    def part(self, number: int, position: int) -> str:
+        return ""
 
 
 class _Way(NamedTuple):
@@ -130,21 +146,28 @@ class Kernels:
         if isinstance(way, str):
             return Role(way)
         return Role("", "store" if way.name == "store" else "reduce" if way.rows else "map", way.rows,
-                    way.name in ("where", "masked") or (way.name == "call" and len(way.chars) > 1),
+                    way.name in ("where", "masked") or (way.name == "call" and len(way.chars) > 1) or (
+                        way.chars[0] in COMPLEX and (way.name == "call" or way.name in PRODUCTS)),
                     self._quiet(number, way))
 
     def _quiet(self, number: int, way: _Way) -> bool:
         """Whether it is arithmetic of integers, or their cast to floats, which raise no flags, on arrays of its own
         shape and numbers."""
         shape = self.dag.value(number).shape
-        quiet = way.name == "cast" if way.result in "fd" else way.name == "cast" or way.name in FORMS
-        return quiet and not set("fd") & set(way.chars) and all(
+        quiet = way.name == "cast" or (way.name in FORMS and way.result not in FLOATS + COMPLEX)
+        return quiet and not set(FLOATS + COMPLEX) & set(way.chars) and all(
             view.shape == shape if view is not None else self.dag.value(n).shape in (shape, (), None)
             for n, view in self.dag.operands(number))
 
     def sliced(self, number: int, position: int) -> bool:
         """Whether the view through which an operand is read is made of slices alone."""
         return sliced(self.graph.views[number][position])
+
+    def part(self, number: int, position: int) -> str:
+        """Which part an operand is, for operations that take elements as they come."""
+        way = self.way(number)
+        inlined = not isinstance(way, str) and not way.rows and way.name not in ("call", "store", "masked")
+        return part_of(self.graph.views[number][position]) if inlined else ""
 
     def way(self, number: int) -> _Way | str:
         """How an operation is done in a kernel, or why it is not."""
@@ -241,8 +264,12 @@ class Kernels:
         if all(n in group.rows for n in group.members):
             reductions = [way.name for way in ways if way.rows]  # type: ignore[union-attr]
             return len(reductions) > 1 or not _STOPPING.issuperset(reductions)
-        name = ways[0].name  # type: ignore[union-attr]
-        return len(ways) > 1 or name in ("call", "masked") or (name in FORMS and FORMS[name].slow)
+        first: _Way = ways[0]  # type: ignore[assignment]
+        if len(ways) > 1 or first.name == "masked":
+            return True
+        if first.name == "call":
+            return first.chars[0] not in COMPLEX or first.loop[0].__name__ not in AT_MEMORYS_SPEED
+        return first.name in FORMS and FORMS[first.name].slow
 
 
 def _taken(name: str, char: str, result: str) -> str:
@@ -250,6 +277,8 @@ def _taken(name: str, char: str, result: str) -> str:
     regard to their order."""
     if name in ("any", "all"):
         return "B" if char in _CHARS and result == "?" else ""
+    if char in COMPLEX:
+        return ""
     if name in ("argmin", "argmax"):
         return ("B" if char == "?" else char) if char in _CHARS and result == np.dtype(np.intp).char else ""
     if char in "fd":
@@ -304,6 +333,10 @@ def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], ch
         ok = len(numbers) == 1 and len(operands) == 2 and fidelity.certified_scalar(ufunc, loop, numbers[0], False)
     else:
         ok = fidelity.certified(ufunc, loop, False)
+    if ok and not numbers and chars[0] in COMPLEX and ufunc.__name__ in ("multiply", "square"):
+        name = product(ufunc.__name__, chars[0])
+        if name is not None:
+            return _Way(name, chars[:-1], chars[-1], None)
     return _Way("call", chars[:-1], chars[-1], (ufunc, tuple(loop))) if ok else None
 
 
@@ -313,7 +346,7 @@ def _kind(dag: Dag, number: int, view: Any) -> Any:
     if view is not None:
         return view.dtype if _char(view.dtype) else None
     if isinstance(value.dtype, str):
-        return _PYTHON.get(value.dtype) if value.dtype != "complex" else None
+        return _PYTHON.get(value.dtype)
     return value.dtype if _char(value.dtype) else None
 
 
@@ -338,6 +371,8 @@ class _Maker:
         self.rows = set(group.rows)
         self.inlined = set(group.inlined)
         self.paths: dict[int, tuple[tuple[int, int], ...]] = {}
+        self.kernels = kernels
+        self.split: dict[tuple[int, str], int] = {}
         self.count = 0
 
     def make(self, wanted: set[int]) -> Fused:
@@ -383,10 +418,19 @@ class _Maker:
                     value = self.again[operand.number, further] = self.computed(operand.number, further)
             elif operand.number in self.ways:
                 value = self.values[operand.number]
+                if operand.view is not None:
+                    value = self.part(value, number, k)
             else:
                 value = self.known[self.key(number, k, operand.number, operand.view, path)]
             operands.append(self.converted(value, way.chars[k]))
         return self.done(way, operands)
+
+    def part(self, value: int, number: int, position: int) -> int:
+        """The real or imaginary parts of a value, as an operand."""
+        name = self.kernels.part(number, position)
+        if (value, name) not in self.split:
+            self.split[value, name] = self.add(Step(name, real_of(self.char(value)), (value,)))
+        return self.split[value, name]
 
     def operands(self, number: int) -> Any:
         """The operands that a kernel reads: not the array into which a store writes."""
@@ -439,7 +483,7 @@ class _Maker:
     def over(self, writes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
         """See `Fused`. What raises flags may have to run again, piece by piece: operations of one array each."""
         dag = self.dag
-        if self.rows or self.inlined or any(
+        if self.rows or self.inlined or self.split or any(
                 way.rows or way.name in ("store", "masked") for way in self.ways.values()):
             return ()
         sources = [n for n, _, _ in self.reads]

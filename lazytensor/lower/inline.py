@@ -14,15 +14,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FLOATS, SIGNED, UNSIGNED = "fd", "bhilq", "BHILQ"
+FLOATS, COMPLEX, SIGNED, UNSIGNED = "fd", "FD", "bhilq", "BHILQ"
 INTEGERS = SIGNED + UNSIGNED
 NUMBERS = INTEGERS + FLOATS
 _BITS = {char: np.dtype(char).itemsize * 8 for char in INTEGERS + FLOATS}
+_ELEMENTS = {"?": "i1", "f": "float", "d": "double", "F": "<2 x float>", "D": "<2 x double>",
+             **{char: f"i{_BITS[char]}" for char in INTEGERS}}
+_ALIGNMENTS = {char: np.dtype(char).alignment for char in _ELEMENTS}
 
 
 def element(char: str) -> str:
     """The LLVM type of an element in a register; a bool is one bit there and a byte in memory."""
-    return "i1" if char == "?" else {"f": "float", "d": "double"}.get(char) or f"i{_BITS[char]}"
+    return _ELEMENTS[char]
+
+
+def alignment(char: str) -> int:
+    """How an element lies in memory: that of a part, for a complex one."""
+    return _ALIGNMENTS[char]
 
 
 def stored(char: str) -> str:
@@ -31,8 +39,12 @@ def stored(char: str) -> str:
 
 
 def vector(char_type: str, lanes: int) -> str:
-    """The type of that many elements."""
-    return char_type if lanes == 1 else f"<{lanes} x {char_type}>"
+    """The type of that many elements; of pairs, that of twice as many parts."""
+    if lanes == 1:
+        return char_type
+    if char_type[0] == "<":
+        return f"<{2 * lanes} x {char_type[5:-1]}>"
+    return f"<{lanes} x {char_type}>"
 
 
 COUNTER = "<1 x i64>"
@@ -125,6 +137,9 @@ def splat(code: Code, value: str, kind: str, lanes: int) -> str:
     if lanes == 1:
         return value
     v = vector(kind, lanes)
+    if kind[0] == "<":
+        places = ", ".join(["i32 0, i32 1"] * lanes)
+        return code.let(f"shufflevector {kind} {value}, {kind} poison, <{2 * lanes} x i32> <{places}>")
     one = code.let(f"insertelement {v} poison, {kind} {value}, i32 0")
     return code.let(f"shufflevector {v} {one}, {v} poison, <{lanes} x i32> zeroinitializer")
 

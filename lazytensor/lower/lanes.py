@@ -134,17 +134,17 @@ def loop_text(function: Function) -> str:
     """
     code, n = Code(), function.operands
     v = Lanes(code, function.char)
-    pointers = [_operand(v, k) for k in range(n + 1)]
+    pointers = [operand_at(v, k) for k in range(n + 1)]
     count = code.let("load i64, ptr %dimensions")
-    fits = code.let(f"and i1 {_fits(v, n)}, {code.let(f'icmp sgt i64 {count}, 0')}")
+    fits = code.let(f"and i1 {fits_strides(v, [v.size_of] * n, v.size_of)}, {code.let(f'icmp sgt i64 {count}, 0')}")
     others, vectors = code.fresh("others"), code.fresh("vectors")
     code.add(f"br i1 {fits}, label %{vectors}, label %{others}")
     code.label(others)
-    code.add(f"ret i32 {_other(v, '%data', '%dimensions', '%strides')}")
+    code.add(f"ret i32 {left_to_other(v, '%data', '%dimensions', '%strides')}")
     code.label(vectors)
     bases, steps = _repeated(v, pointers, n)
     whole = code.let(f"and i64 {count}, -{v.lanes}")
-    _whole_vectors(v, n, bases, steps, whole)
+    whole_vectors(v, n, bases, steps, whole)
     left = code.let(f"sub i64 {count}, {whole}")
     code.when(code.let(f"icmp ne i64 {left}, 0"), lambda: _rest(v, function, bases, steps, whole, left))
     code.add("ret i32 0")
@@ -154,23 +154,26 @@ def loop_text(function: Function) -> str:
     return function.data() + "\n".join({**code.declared, **declared}) + "\n" + inner + loop
 
 
-def _operand(v: Lanes, k: int) -> str:
+def operand_at(v: Lanes, k: int) -> str:
+    """Where an operand or the result begins."""
     return v.code.let(f"load ptr, ptr {v.code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
 
 
-def _stride(v: Lanes, k: int) -> str:
+def stride_of(v: Lanes, k: int) -> str:
+    """The bytes from one of its elements to the next."""
     return v.code.let(f"load i64, ptr {v.code.let(f'getelementptr i64, ptr %strides, i64 {k}')}")
 
 
-def _other(v: Lanes, data: str, dimensions: str, strides: str) -> str:
+def left_to_other(v: Lanes, data: str, dimensions: str, strides: str) -> str:
+    """A call of the other loop."""
     return v.code.let(f"call i32 @other(ptr %context, ptr {data}, ptr {dimensions}, ptr {strides}, ptr %auxdata)")
 
 
-def _fits(v: Lanes, operands: int) -> str:
-    """Whether all strides are those of contiguous elements, or one of two operands has 0."""
-    code, strides = v.code, [_stride(v, k) for k in range(operands + 1)]
-    contiguous = [code.let(f"icmp eq i64 {x}, {v.size_of}") for x in strides]
-    if operands == 1:
+def fits_strides(v: Lanes, sizes: list[int], result: int) -> str:
+    """Whether all strides are those of contiguous elements of these sizes, or one of two operands has 0."""
+    code, strides = v.code, [stride_of(v, k) for k in range(len(sizes) + 1)]
+    contiguous = [code.let(f"icmp eq i64 {x}, {size}") for x, size in zip(strides, [*sizes, result], strict=True)]
+    if len(sizes) == 1:
         return code.let(f"and i1 {contiguous[0]}, {contiguous[1]}")
     repeated = [code.let(f"icmp eq i64 {x}, 0") for x in strides[:2]]
     either = code.let(f"or i1 {contiguous[0]}, {contiguous[1]}")
@@ -194,18 +197,19 @@ def _repeated(v: Lanes, pointers: list[str], operands: int) -> tuple[list[str], 
         one = code.let(f"insertelement {v.kind} poison, {v.element} {x}, i32 0")
         splat = code.let(f"shufflevector {v.kind} {one}, {v.kind} poison, <{v.lanes} x i32> zeroinitializer")
         code.add(f"store {v.kind} {splat}, ptr {vector}")
-        step = _stride(v, k)
+        step = stride_of(v, k)
         same = code.let(f"icmp eq i64 {step}, 0")
         bases.append(code.let(f"select i1 {same}, ptr {vector}, ptr {pointer}"))
         steps.append(step)
     return bases, steps
 
 
-def _at(v: Lanes, base: str, step: str, i: str) -> str:
+def element_at(v: Lanes, base: str, step: str, i: str) -> str:
+    """Where element i is."""
     return v.code.let(f"getelementptr i8, ptr {base}, i64 {v.code.let(f'mul i64 {step}, {i}')}")
 
 
-def _whole_vectors(v: Lanes, operands: int, bases: list[str], steps: list[str], whole: str) -> None:
+def whole_vectors(v: Lanes, operands: int, bases: list[str], steps: list[str], whole: str) -> None:
     """Vector by vector; where one is outside, the other loop, and on from there."""
     code = v.code
     place = code.alloca("i64", 8)
@@ -221,22 +225,22 @@ def _whole_vectors(v: Lanes, operands: int, bases: list[str], steps: list[str], 
     code.add(f"store i64 {stopped}, ptr {place}")
     code.add(f"br i1 {code.let(f'icmp slt i64 {stopped}, {whole}')}, label %{rescue}, label %{done}")
     code.label(rescue)
-    _rescue(v, bases, steps, stopped, str(v.lanes))
+    rescued(v, bases, steps, stopped, str(v.lanes))
     code.add(f"store i64 {code.let(f'add i64 {stopped}, {v.lanes}')}, ptr {place}")
     code.add(f"br label %{head}")
     code.label(done)
 
 
-def _rescue(v: Lanes, bases: list[str], steps: list[str], i: str, count: str) -> None:
+def rescued(v: Lanes, bases: list[str], steps: list[str], i: str, count: str) -> None:
     """The other loop on elements from i on."""
     code = v.code
     data, strides = code.alloca(f"[{len(bases)} x ptr]"), code.alloca(f"[{len(bases)} x i64]")
     size = code.alloca("i64", 8)
     for k, (base, step) in enumerate(zip(bases, steps, strict=True)):
-        code.add(f"store ptr {_at(v, base, step, i)}, ptr {code.let(f'getelementptr ptr, ptr {data}, i64 {k}')}")
+        code.add(f"store ptr {element_at(v, base, step, i)}, ptr {code.let(f'getelementptr ptr, ptr {data}, i64 {k}')}")
         code.add(f"store i64 {step}, ptr {code.let(f'getelementptr i64, ptr {strides}, i64 {k}')}")
     code.add(f"store i64 {count}, ptr {size}")
-    _other(v, data, size, strides)
+    left_to_other(v, data, size, strides)
 
 
 def _rest(v: Lanes, function: Function, bases: list[str], steps: list[str], start: str, left: str) -> None:
@@ -249,18 +253,18 @@ def _rest(v: Lanes, function: Function, bases: list[str], steps: list[str], star
     def take(i: str) -> None:
         j = code.let(f"add i64 {start}, {i}")
         for k in range(n):
-            x = code.let(f"load {v.element}, ptr {_at(v, bases[k], steps[k], j)}, align {v.size_of}")
-            code.add(f"store {v.element} {x}, ptr {_at(v, padded[k], str(v.size_of), i)}")
+            x = code.let(f"load {v.element}, ptr {element_at(v, bases[k], steps[k], j)}, align {v.size_of}")
+            code.add(f"store {v.element} {x}, ptr {element_at(v, padded[k], str(v.size_of), i)}")
 
     def give(i: str) -> None:
-        x = code.let(f"load {v.element}, ptr {_at(v, padded[n], str(v.size_of), i)}")
+        x = code.let(f"load {v.element}, ptr {element_at(v, padded[n], str(v.size_of), i)}")
         j = code.let(f"add i64 {start}, {i}")
-        code.add(f"store {v.element} {x}, ptr {_at(v, bases[n], steps[n], j)}, align {v.size_of}")
+        code.add(f"store {v.element} {x}, ptr {element_at(v, bases[n], steps[n], j)}, align {v.size_of}")
     code.loop("0", left, 1, take)
     arguments = [f"ptr {x}" for x in padded] + [f"i64 {v.size_of}"] * n
     stopped = code.let(f"call i64 @blocks({', '.join(arguments)}, i64 0, i64 {v.lanes})")
     outside = code.let(f"icmp eq i64 {stopped}, 0")
-    code.when(outside, lambda: _rescue(v, padded, [str(v.size_of)] * (n + 1), "0", left))
+    code.when(outside, lambda: rescued(v, padded, [str(v.size_of)] * (n + 1), "0", left))
     code.loop("0", left, 1, give)
 
 
@@ -270,7 +274,7 @@ def _blocks(function: Function) -> tuple[str, dict[str, None]]:
     v = Lanes(code, function.char)
 
     def one(i: str) -> None:
-        operands = [code.let(f"load {v.kind}, ptr {_at(v, f'%x{k}', f'%step{k}', i)}, align {v.size_of}")
+        operands = [code.let(f"load {v.kind}, ptr {element_at(v, f'%x{k}', f'%step{k}', i)}, align {v.size_of}")
                     for k in range(n)]
         lanes = code.let(f"bitcast {v.truth} {function.outside(v, *operands)} to i{v.lanes}")
         stop, go = code.fresh("stop"), code.fresh("go")
@@ -279,7 +283,7 @@ def _blocks(function: Function) -> tuple[str, dict[str, None]]:
         code.add(f"ret i64 {i}")
         code.label(go)
         result = function.value(v, *operands)
-        code.add(f"store {v.kind} {result}, ptr {_at(v, f'%x{n}', str(v.size_of), i)}, align {v.size_of}")
+        code.add(f"store {v.kind} {result}, ptr {element_at(v, f'%x{n}', str(v.size_of), i)}, align {v.size_of}")
     code.loop("%start", "%stop", v.lanes, one)
     code.add("ret i64 %stop")
     arguments = [f"ptr %x{k}" for k in range(n + 1)] + [f"i64 %step{k}" for k in range(n)]

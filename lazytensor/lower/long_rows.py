@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from .emit import Emitter, Flags, Text
-from .inline import FORMS, QUICK, stored
+from .inline import COMPLEX, FORMS, QUICK, stored
 from .kernel import Kernel
 from .passes import dear, passes_of
 
@@ -32,7 +32,10 @@ def split_of(phase: str) -> str:
 
 
 def possible(kernel: Kernel) -> bool:
-    """Whether nothing dear has to be kept for the whole row, or computed twice."""
+    """Whether nothing dear has to be kept for the whole row, or computed twice; and what a row has one of has its place
+    in 8 bytes."""
+    if any(kernel.char(n) in COMPLEX for n in kernel.rowwise()):
+        return False
     computed = [n for steps, _, _ in passes_of(kernel, kernel.rowwise(), False) for n in steps]
     return not any(dear(kernel, n) and computed.count(n) > 1 for n in set(computed))
 

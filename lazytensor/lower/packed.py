@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .emit import CONTIGUOUS, REPEATED, STRIDED, Emitter, Flags, Text
-from .inline import COUNTER, FLOATS, FORMS, QUICK, cast, constant, element, splat, stored, vector
+from .inline import COMPLEX, COUNTER, FLOATS, FORMS, QUICK, cast, constant, element, splat, stored, vector
 from .kernel import NUMBER, ROW, Kernel, Step
 from .long_rows import AMBIGUOUS
 from .nest import MOST_AXES
@@ -36,10 +36,11 @@ _UNROLLED_STEPS = 8
 
 
 def possible(kernel: Kernel) -> bool:
-    """Whether the kernel can be done this way: all inlined, sums of floats, extremes; and no `where` in one loop with
-    what it chooses from, for LLVM would not compute what is not chosen, and raise no flags."""
+    """Whether the kernel can be done this way: all inlined, sums of floats, extremes, nothing complex; and no `where`
+    in one loop with what it chooses from, for LLVM would not compute what is not chosen, and raise no flags."""
     inputs = len(kernel.inputs)
-    if sum(source.kind != NUMBER for source in kernel.inputs) > _MOST_ARRAYS:
+    if sum(source.kind != NUMBER for source in kernel.inputs) > _MOST_ARRAYS or any(
+            kernel.char(n) in COMPLEX for n in range(inputs + len(kernel.steps))):
         return False
     for step in kernel.steps:
         if step.name == "call" or (step.name == "where" and any(n >= inputs for n in step.operands[1:])):

@@ -76,7 +76,7 @@ _addresses: dict[str, int] = {}
 
 def address(name: str) -> int:
     """The address of a function of `pairwise`, ``sum_f`` and the like, of ``transpose8`` to ``transpose64``, ``copy8``
-    to ``copy64``, ``first_row`` or ``next_row``; compiled when first asked for."""
+    to ``copy128``, ``first_row`` or ``next_row``; compiled when first asked for."""
     found = _addresses.get(name)
     if found is None:
         text, names = _module(name)
@@ -93,6 +93,7 @@ def _module(name: str) -> tuple[str, tuple[str, ...]]:
     if name.startswith(("copy", "transpose")):
         bits = int(name.removeprefix("copy").removeprefix("transpose"))
         text = _copy() if name.startswith("copy") else _transpose()
-        return text.replace("BITS", str(bits)).replace("SIZE", str(bits // 8)), (name,)
+        text = text.replace("iBITS", "<2 x i64>") if bits == 128 else text  # a pair, which lies as its parts do
+        return text.replace("BITS", str(bits)).replace("SIZE", str(min(bits, 64) // 8)), (name,)
     word, _, char = name.partition("_")
     return pairwise.module(word, char), (name,)

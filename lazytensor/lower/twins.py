@@ -20,20 +20,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import fidelity, hypotenuse, native, quotients, trig
+from . import fidelity, hypotenuse, native, pair_loops, quotients, trig
 from .draws import Draws
 from .lanes import Function, loop_text
 from .loops import Loop, strided_loop
+from .pair_loops import PairFunction
 
 _Array = np.ndarray[Any, Any]
 _Points = Callable[[Draws, int], Iterator[tuple[_Array, ...]]]
 
 
 class Twin(NamedTuple):
-    """The function of a loop on vectors; the C library's function that NumPy's loop calls; and operands to compare
-    with: `points` of random draws and a number gives some arrays with about that many elements each."""
+    """The function of a loop on vectors; the C library's function that NumPy's loop calls, or ""; and operands to
+    compare with: `points` of random draws and a number gives some arrays with about that many elements each."""
 
-    function: Function
+    function: Function | PairFunction
     calls: str
     points: _Points
 
@@ -46,8 +47,11 @@ TWINS: dict[tuple[str, str], Twin] = {
                            ("floor_divide", quotients.floor_divide)) for char in "fd"},
     **{("hypot", char): Twin(Function(char, 2, hypotenuse.outside, hypotenuse.hypot), "hypot",
                              partial(hypotenuse.points, char)) for char in "fd"},
+    ("absolute", "D"): Twin(pair_loops.SIZE, "", partial(pair_loops.size_points, "D")),
+    **{("divide", char): Twin(function, "", partial(pair_loops.quotient_points, char))
+       for char, function in pair_loops.QUOTIENTS.items()},
 }
-"""By the ufunc's name and the dtype character of operands and result."""
+"""By the ufunc's name and the dtype character of operands."""
 
 MANY, FEW = 1 << 16, 1 << 9
 """How many values of each range are compared before a twin is believed, and in each process again."""
@@ -73,17 +77,20 @@ def loop_of(ufunc: Any, dtypes: Sequence[Any]) -> Loop | None:
 
 def twin_of(ufunc: Any, dtypes: Sequence[Any]) -> Twin | None:
     """The twin of a loop, certified or not."""
-    chars = {np.dtype(dtype).char for dtype in dtypes}
-    twin = TWINS.get((ufunc.__name__, chars.pop())) if len(chars) == 1 else None
-    return twin if twin is not None and getattr(np, ufunc.__name__, None) is ufunc else None
+    chars = "".join([np.dtype(dtype).char for dtype in dtypes])
+    twin = TWINS.get((ufunc.__name__, chars[0]))
+    return twin if twin is not None and getattr(np, ufunc.__name__, None) is ufunc and (
+        dtypes_of(ufunc, twin) == chars) else None
 
 
 def _certified(ufunc: Any, twin: Twin, loop: Loop) -> Loop | None:
     """The twin, compiled, if it has proved to be one."""
-    if loop.needs_gil or not native.available() or not fidelity.certified(ufunc, _dtypes(ufunc, twin), False):
+    if loop.needs_gil or not native.available() or not fidelity.certified(ufunc, dtypes_of(ufunc, twin), False):
+        return None
+    if isinstance(twin.function, PairFunction) and not pair_loops.suits(twin.function):
         return None
     try:
-        text = loop_text(twin.function)
+        text = text_of(twin)
         made = compiled(text, loop)
         what = repr((text, _identity(twin.calls))).encode()
         said = native.recall(what)
@@ -100,7 +107,15 @@ def compiled(text: str, loop: Loop) -> Loop:
     return loop._replace(loop=native.load(text, ["loop"], {"other": loop.loop})["loop"])
 
 
-def _dtypes(ufunc: Any, twin: Twin) -> str:
+def text_of(twin: Twin) -> str:
+    """The module of its loop."""
+    return pair_loops.loop_text(twin.function) if isinstance(twin.function, PairFunction) else loop_text(twin.function)
+
+
+def dtypes_of(ufunc: Any, twin: Twin) -> str:
+    """The characters of the dtypes of its operands and result."""
+    if isinstance(twin.function, PairFunction):
+        return twin.function.dtypes()
     return twin.function.char * int(ufunc.nargs)
 
 
@@ -135,8 +150,12 @@ def _file(path: str) -> tuple[str, int, int]:
 def in_use() -> dict[str, bool]:
     """By the names of loops that have twins, as ``sin d``: whether the twin is used here. Certifies those that were not
     met before."""
-    return {f"{name} {char}": loop_of(ufunc, char * ufunc.nargs) != strided_loop(ufunc, char * ufunc.nargs)
-            for name, char in TWINS for ufunc in (getattr(np, name),)}
+    found = {}
+    for (name, char), twin in TWINS.items():
+        ufunc = getattr(np, name)
+        dtypes = dtypes_of(ufunc, twin)
+        found[f"{name} {char}"] = loop_of(ufunc, dtypes) != strided_loop(ufunc, dtypes)
+    return found
 
 
 def _renew_lock() -> None:
@@ -168,7 +187,7 @@ def differences(ufunc: Any, twin: Twin, made: Loop, count: int, seed: int = 0) -
     raised = fidelity.raised()
     try:
         wrong = [line for operands in twin.points(Draws(seed), count) for line in _compare(ufunc, made, operands)]
-        dtypes = _dtypes(ufunc, twin)
+        dtypes = dtypes_of(ufunc, twin)
         for scalar in (None, 0, 1) if ufunc.nin == 2 else (None,):
             if count >= MANY:
                 wrong += fidelity.certify(ufunc, dtypes, seed, _LENGTHS, scalar, (), made)

@@ -529,6 +529,6 @@ def _filled(launch: Launch, numbers: Sequence[Any]) -> Any:
                 cell[0] = number
         except OverflowError:  # a Python int, which `where` takes modulo the dtype's range
             return None
-        if dtype.kind == "f" and np.isinf(cell[0]) and not np.isinf(number):  # NumPy warns of that
+        if dtype.kind in "fc" and np.isinf(cell[0]) and not np.isinf(number):  # NumPy warns of that
             return None
     return block

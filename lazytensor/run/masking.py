@@ -15,10 +15,13 @@ import numpy as np
 
 from ..config import current
 from ..lower import compress, native
-from . import pool
+from . import pool, workers
 
 LEAST = 1 << 11
 """For fewer elements NumPy is as quick."""
+SHARED = 1 << 18
+"""Bytes that threads share."""
+_CHUNKS = 64
 _SIZES = (1, 2, 4, 8, 16)
 _ndarray, _bool = np.ndarray, np.dtype(bool)
 
@@ -122,14 +125,100 @@ done:
 }
 """
 _ENTRY = """
+define internal void @NAMEsome(ptr %target, ptr %source, ptr %mask, i64 %n, i64 %count, i64 %size) {
+entry:
+  switch i64 %size, label %rows [ CASES ]
+BLOCKS
+rows:
+  call void @NAMErows(ptr %target, ptr %source, ptr %mask, i64 %n, i64 %size)
+  br label %done
+done:
+  ret void
+}
+define internal void @NAMEchunk(ptr %job, i64 %chunk) {
+entry:
+  %target = load ptr, ptr %job
+  %p1 = getelementptr i64, ptr %job, i64 1
+  %source = load ptr, ptr %p1
+  %p2 = getelementptr i64, ptr %job, i64 2
+  %mask = load ptr, ptr %p2
+  %p3 = getelementptr i64, ptr %job, i64 3
+  %n = load i64, ptr %p3
+  %p4 = getelementptr i64, ptr %job, i64 4
+  %size = load i64, ptr %p4
+  %p5 = getelementptr i64, ptr %job, i64 5
+  %part = load i64, ptr %p5
+  %p6 = getelementptr i64, ptr %job, i64 6
+  %counts = getelementptr i64, ptr %p6, i64 %chunk
+  %i = mul i64 %chunk, %part
+  %left = sub i64 %n, %i
+  %short = icmp slt i64 %left, %part
+  %here = select i1 %short, i64 %left, i64 %part
+  %j = load i64, ptr %counts
+  %next = getelementptr i64, ptr %counts, i64 1
+  %j1 = load i64, ptr %next
+  %count = sub i64 %j1, %j
+  %to = mul i64 TO, %size
+  %from = mul i64 FROM, %size
+  %t = getelementptr i8, ptr %target, i64 %to
+  %s = getelementptr i8, ptr %source, i64 %from
+  %m = getelementptr i8, ptr %mask, i64 %i
+  %any = icmp ne i64 %count, 0
+  br i1 %any, label %some, label %done
+some:
+  call void @NAMEsome(ptr %t, ptr %s, ptr %m, i64 %here, i64 %count, i64 %size)
+  br label %done
+done:
+  ret void
+}
+define internal void @NAMEshared(ptr %target, ptr %source, ptr %mask, i64 %n, i64 %size, ptr %parallel, i64 %part) {
+entry:
+  %job = alloca [MOST x i64], align 16
+  store ptr %target, ptr %job
+  %p1 = getelementptr i64, ptr %job, i64 1
+  store ptr %source, ptr %p1
+  %p2 = getelementptr i64, ptr %job, i64 2
+  store ptr %mask, ptr %p2
+  %p3 = getelementptr i64, ptr %job, i64 3
+  store i64 %n, ptr %p3
+  %p4 = getelementptr i64, ptr %job, i64 4
+  store i64 %size, ptr %p4
+  %p5 = getelementptr i64, ptr %job, i64 5
+  store i64 %part, ptr %p5
+  %p6 = getelementptr i64, ptr %job, i64 6
+  store i64 0, ptr %p6
+  br label %head
+head:
+  %chunk = phi i64 [0, %entry], [%chunk1, %head]
+  %before = phi i64 [0, %entry], [%after, %head]
+  %i = mul i64 %chunk, %part
+  %left = sub i64 %n, %i
+  %short = icmp slt i64 %left, %part
+  %here = select i1 %short, i64 %left, i64 %part
+  %m = getelementptr i8, ptr %mask, i64 %i
+  %count = call i64 @counted(ptr %m, i64 %here)
+  %after = add i64 %before, %count
+  %chunk1 = add i64 %chunk, 1
+  %place = getelementptr i64, ptr %p6, i64 %chunk1
+  store i64 %after, ptr %place
+  %more = icmp sgt i64 %left, %part
+  br i1 %more, label %head, label %ready
+ready:
+  call void %parallel(ptr @NAMEchunk, ptr %job, i64 %chunk1)
+  ret void
+}
 define ptr @NAME(ptr %self, ptr %args, i64 %given) {
 entry:
 GATHER
   %state = call ptr @PyEval_SaveThread()
-  switch i64 %size, label %rows [ CASES ]
-BLOCKS
-rows:
-  call void @NAMErows(ptr %d0, ptr %d1, ptr %d2, i64 %n, i64 %size)
+  %alone = icmp eq i64 %part, 0
+  br i1 %alone, label %one, label %several
+one:
+  call void @NAMEsome(ptr %d0, ptr %d1, ptr %d2, i64 %n, i64 %count, i64 %size)
+  br label %done
+several:
+  %workers = inttoptr i64 %parallel to ptr
+  call void @NAMEshared(ptr %d0, ptr %d1, ptr %d2, i64 %n, i64 %size, ptr %workers, i64 %part)
   br label %done
 done:
   call void @PyEval_RestoreThread(ptr %state)
@@ -139,14 +228,8 @@ done:
 """
 _COUNT = """
 declare i64 @llvm.ctpop.i64(i64)
-define ptr @count(ptr %self, ptr %args, i64 %given) {
+define internal i64 @counted(ptr %mask, i64 %n) {
 entry:
-  %a0 = load ptr, ptr %args
-  %f0 = getelementptr i8, ptr %a0, i64 16
-  %mask = load ptr, ptr %f0
-  %p1 = getelementptr ptr, ptr %args, i64 1
-  %a1 = load ptr, ptr %p1
-  %n = call i64 @PyLong_AsLong(ptr %a1)
   %n64 = and i64 %n, -64
   br label %head
 head:
@@ -177,6 +260,17 @@ one:
   %k1 = add i64 %k, 1
   br label %rest
 done:
+  ret i64 %r
+}
+define ptr @count(ptr %self, ptr %args, i64 %given) {
+entry:
+  %a0 = load ptr, ptr %args
+  %f0 = getelementptr i8, ptr %a0, i64 16
+  %mask = load ptr, ptr %f0
+  %p1 = getelementptr ptr, ptr %args, i64 1
+  %a1 = load ptr, ptr %p1
+  %n = call i64 @PyLong_AsLong(ptr %a1)
+  %r = call i64 @counted(ptr %mask, i64 %n)
   %result = call ptr @PyLong_FromLong(i64 %r)
   ret ptr %result
 }
@@ -189,7 +283,8 @@ def _item(move: str, number: int, first: str) -> str:
 
 
 def _moves(name: str, move: str, source: str, target: str) -> str:
-    """The functions for all sizes, and what chooses among them: ``name(target, source, mask, n, count, size)``."""
+    """The functions for all sizes, and what chooses among them: ``name(target, source, mask, n, count, size, parallel,
+    part)``. Workers take so many elements of the mask at a time; all are one's own if that is 0."""
     texts = []
     for size in _SIZES:
         if compress.suits(size):
@@ -201,23 +296,24 @@ def _moves(name: str, move: str, source: str, target: str) -> str:
         texts.append(text.replace("NAME", name).replace("BITS", str(8 * size)).replace("ALIGN", str(min(size, 8))))
     texts.append(_ROWS.replace("NAME", name).replace("FROM", source).replace("TO", target))
     gather = []
-    for k in range(6):
+    for k in range(8):
         gather += [f"  %p{k} = getelementptr ptr, ptr %args, i64 {k}", f"  %a{k} = load ptr, ptr %p{k}"]
         if k < 3:
             gather += [f"  %f{k} = getelementptr i8, ptr %a{k}, i64 16", f"  %d{k} = load ptr, ptr %f{k}"]
         else:
-            gather.append(f"  %{('n', 'count', 'size')[k - 3]} = call i64 @PyLong_AsLong(ptr %a{k})")
+            name_of = ("n", "count", "size", "parallel", "part")[k - 3]
+            gather.append(f"  %{name_of} = call i64 @PyLong_AsLong(ptr %a{k})")
     cases = " ".join(f"i64 {size}, label %size{size}" for size in _SIZES)
-    blocks = "".join(f"size{size}:\n  call void @{name}{8 * size}(ptr %d0, ptr %d1, ptr %d2, i64 %n, i64 %count)\n"
-                     "  br label %done\n" for size in _SIZES)
+    blocks = "".join(f"size{size}:\n  call void @{name}{8 * size}(ptr %target, ptr %source, ptr %mask, i64 %n, "
+                     "i64 %count)\n  br label %done\n" for size in _SIZES)
     entry = _ENTRY.replace("GATHER", "\n".join(gather)).replace("CASES", cases).replace("BLOCKS", blocks)
+    entry = entry.replace("TO", target).replace("FROM", source).replace("MOST", str(_CHUNKS + 8))
     return "".join(texts) + entry.replace("NAME", name)
 
 
 @cache
 def _functions() -> tuple[Any, Any, Any] | None:
-    """``pick(target, source, mask, n, count, size)``, ``put`` with the same arguments, ``count(mask, n)``; None where
-    no machine code can be made."""
+    """``pick`` and ``put``, see `_moves`, and ``count(mask, n)``; None where no machine code can be made."""
     if not native.available():
         return None
     head = ("declare ptr @PyEval_SaveThread()\ndeclare void @PyEval_RestoreThread(ptr)\n"
@@ -229,6 +325,15 @@ def _functions() -> tuple[Any, Any, Any] | None:
     addresses = native.load(head + "".join(texts), ("pick", "put", "count"), {})
     pick, put, count = (native.builtin(name, addresses[name]) for name in ("pick", "put", "count"))
     return pick, put, count
+
+
+def _shares(n: int, size: int) -> tuple[int, int]:
+    """The address of what runs chunks on the workers, and the elements in each; zeros for what one thread does."""
+    threads = workers.count()
+    if threads < 2 or n * size < SHARED:
+        return 0, 0
+    chunks = min(_CHUNKS, 4 * threads)
+    return workers.entry(threads), (-(-n // chunks) + 63) & -64
 
 
 _C_ORDER, _ALIGNED, _WRITEABLE = 1, 256, 1024
@@ -256,7 +361,7 @@ def picked(array: Any, mask: Any) -> Any:
     n = count(mask, mask.size)
     out = pool.empty((n, *rest), array.dtype)
     if n and size:
-        pick(out, array, mask, mask.size, n, size)
+        pick(out, array, mask, mask.size, n, size, *_shares(mask.size, size))
     return out
 
 
@@ -273,5 +378,5 @@ def put(array: Any, mask: Any, values: Any) -> bool:
             array, mask):
         return False
     if values.size:
-        move(array, values, mask, mask.size, len(values), size)
+        move(array, values, mask, mask.size, len(values), size, *_shares(mask.size, size))
     return True

@@ -81,6 +81,10 @@ class Roles(Protocol):
         """Whether the view through which an operand is read is made of slices alone."""
         ...
 
+    def part(self, number: int, position: int) -> str:
+        """'real' or 'imag' if an operand is the parts of complex elements, which a kernel that has them may take."""
+        ...
+
 
 def fuse(dag: Dag, before: Before, roles: Roles) -> list[Group]:
     """Every operation in one group, the groups in an order in which they can run."""
@@ -135,7 +139,7 @@ class _Groups:
             if other is None or other == self.home[number]:
                 continue
             reason = ("its operand is no part of a kernel" if self.space[other] is None else "") or (
-                "it reads a view of the result" if view is not None else "") or (
+                "it reads a view of the result" if view is not None and not self.roles.part(number, k) else "") or (
                 "it writes over the result" if stored and not k else "") or (
                 self.mismatch(operand, number)) or self.obstacle(other, self.home[number])
             if reason:
@@ -201,7 +205,8 @@ class _Groups:
         reads = {n for m in both for n, _ in self.dag.operands(m) if n not in inside and self.dag.value(n).shape}
         if len(reads) > MOST_ARRAYS:
             return f"more than {MOST_ARRAYS} operands"
-        if any(n in inside and view is not None for m in both for n, view in self.dag.operands(m)):
+        if any(n in inside and view is not None and not self.roles.part(m, k) for m in both
+               for k, (n, view) in enumerate(self.dag.operands(m))):
             return "it reads a view of the result"
         stores = [m for m in both if self.dag.value(m).op.step == "store"]
         written = [self.dag.operands(m)[0].number for m in stores]
