@@ -120,7 +120,8 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
 
         def whole(old: Node) -> Node:
             now = inputs if old is before else _read_again(target, values, inputs)
-            return make(record_.op, now, None if plain else keywords, old.shape, old.dtype, old.strides, capsule, depth_of(now), frame)
+            return make(record_.op, now, None if plain else keywords, old.shape, old.dtype, old.strides, capsule,
+                        depth_of(now), frame)
         return None if swap(root, whole) else _at_once(record_.ufunc, target, values, where, options)
     op, steps = _part_operation(record_.ufunc), steps_of(target)
     extra = (steps, (len(mask), keywords))
