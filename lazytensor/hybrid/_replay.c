@@ -545,7 +545,112 @@ static PyObject *alike(PyObject *self, PyObject *const *args, Py_ssize_t count) 
     return found < 0 ? NULL : PyBool_FromLong(found);
 }
 
+/* ---- functions that are entered ---- */
+
+#if PY_VERSION_HEX < 0x030C0000
+/* The profiler of a traced call (entering.py), from 3.12 on `sys.monitoring`: calls `found` with the frame of each code
+ * object that is entered for the first time. Codes are known by their addresses: to hash one takes microseconds. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *found;
+    PyObject **codes;            /* owned; open addressing */
+    size_t mask, used;
+} Entries;
+
+static PyObject **code_cell(PyObject **codes, size_t mask, PyObject *code) {
+    size_t at = ((size_t)code >> 5) * 0x9E3779B97F4A7C15ull >> 20;
+    while (codes[at & mask] != NULL && codes[at & mask] != code)
+        at++;
+    return &codes[at & mask];
+}
+
+static int entries_grow(Entries *entries) {
+    size_t mask = 2 * entries->mask + 1;
+    PyObject **codes = PyMem_Calloc(mask + 1, sizeof(PyObject *));
+    if (codes == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t i = 0; i <= entries->mask; i++)
+        if (entries->codes[i] != NULL)
+            *code_cell(codes, mask, entries->codes[i]) = entries->codes[i];
+    PyMem_Free(entries->codes);
+    entries->codes = codes;
+    entries->mask = mask;
+    return 0;
+}
+
+static int entered(PyObject *self, PyFrameObject *frame, int what, PyObject *arg) {
+    Entries *entries = (Entries *)self;
+    if (what != PyTrace_CALL)
+        return 0;
+    PyObject *code = (PyObject *)PyFrame_GetCode(frame);
+    PyObject **cell = code_cell(entries->codes, entries->mask, code);
+    if (*cell == code) {
+        Py_DECREF(code);
+        return 0;
+    }
+    *cell = code;
+    if (2 * ++entries->used > entries->mask && entries_grow(entries) < 0)
+        return -1;
+    PyObject *answer = PyObject_CallOneArg(entries->found, (PyObject *)frame);
+    Py_XDECREF(answer);
+    return answer == NULL ? -1 : 0;
+}
+
+static void entries_dealloc(PyObject *self) {
+    Entries *entries = (Entries *)self;
+    PyObject_GC_UnTrack(self);
+    for (size_t i = 0; entries->codes != NULL && i <= entries->mask; i++)
+        Py_XDECREF(entries->codes[i]);
+    PyMem_Free(entries->codes);
+    Py_XDECREF(entries->found);
+    Py_TYPE(self)->tp_free(self);
+}
+
+static int entries_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(((Entries *)self)->found);
+    return 0;
+}
+
+static int entries_clear(PyObject *self) {
+    Py_CLEAR(((Entries *)self)->found);
+    return 0;
+}
+
+static PyTypeObject Entries_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "lazytensor.hybrid._replay.Entries",
+    .tp_doc = "A profiler that tells of functions when they are first entered.",
+    .tp_basicsize = sizeof(Entries),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_traverse = entries_traverse,
+    .tp_clear = entries_clear,
+    .tp_dealloc = entries_dealloc,
+};
+
+/* Sets this thread's profiler; `sys.setprofile(None)` takes it away. */
+static PyObject *profile(PyObject *self, PyObject *found) {
+    Entries *entries = (Entries *)Entries_Type.tp_alloc(&Entries_Type, 0);
+    if (entries == NULL)
+        return NULL;
+    entries->found = Py_NewRef(found);
+    entries->codes = PyMem_Calloc(64, sizeof(PyObject *));
+    entries->mask = 63;
+    if (entries->codes == NULL) {
+        Py_DECREF(entries);
+        return PyErr_NoMemory();
+    }
+    PyEval_SetProfile(entered, (PyObject *)entries);
+    Py_DECREF(entries);
+    Py_RETURN_NONE;
+}
+#endif
+
 static PyMethodDef methods[] = {
+#if PY_VERSION_HEX < 0x030C0000
+    {"profile", profile, METH_O, "profile(found): calls it with the frame of each function that is first entered."},
+#endif
     {"setup", setup, METH_VARARGS, "setup(Tensor, Node, leaf, tick): the classes and objects that this works on."},
     {"made", (PyCFunction)(void (*)(void))made, METH_FASTCALL, "made(buffer, shape, dtype, strides): a Tensor."},
     {"setup_records", setup_records, METH_VARARGS, "setup_records(Record, Operand, view, element)"},
@@ -560,6 +665,10 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_replay", "See _repl
 
 PyMODINIT_FUNC PyInit__replay(void) {
     PyObject *m;
+#if PY_VERSION_HEX < 0x030C0000
+    if (PyType_Ready(&Entries_Type) < 0)
+        return NULL;
+#endif
     if (PyType_Ready(&Guard_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
         return NULL;
     empty_tuple = PyTuple_New(0);

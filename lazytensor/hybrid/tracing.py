@@ -30,7 +30,7 @@ from ..ir.layout import canonical
 from ..ir.node import Node, leaf, new, tick
 from ..ir.operation import Operation
 from ..run import floating
-from ..run.watching import PASS, active
+from ..run.watching import PASS, Watcher, active
 from .fast import native
 from .repeating import Repeats
 from .streams import same_state, states_of
@@ -128,7 +128,7 @@ class Refusal(NamedTuple):
         return f"{self.why} ({self.place})" if self.place else self.why
 
 
-class Trace:
+class Trace(Watcher):
     """A watcher of one call in one thread. `roots` are the arrays whose values are leaves, by name."""
 
     def __init__(self, roots: dict[str, Any], scalars: dict[str, Any], generators: Any = ()) -> None:

@@ -23,8 +23,18 @@ from typing import Any
 
 from ..hot import learn
 
+
+class Watcher:
+    """What the watchers' class begins with: the thread that is watched, and the number in program order from which on
+    nodes are of what is watched. A root that has got such a node is not told of again."""
+
+    __slots__ = ("ident", "start")
+    ident: int
+    start: int
+
+
 active: list[Any] = []
-learn(watchers=active)
+learn(watchers=active, Watcher=Watcher)
 PASS: Any = object()
 """What a watcher gives for a call that may go its usual way."""
 
