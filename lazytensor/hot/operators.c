@@ -91,6 +91,9 @@ static Py_ssize_t pinned_by(PyObject *x, Py_ssize_t own) {
 int bound_node(PyObject *node) {
     if (depth_of(node) <= PyLong_AsSsize_t(slot_or_none(current, C.depth))) {
         Py_ssize_t own = bytes_of(node), pinned;
+        PyObject *watcher = my_watcher();
+        if (watcher != NULL && SLOT(watcher, H.waits) == Py_True)
+            return 0;  /* it holds what its nodes read */
         PyObject *rest = slot_or_none(node, N.rest);
         pinned = pinned_by(slot_or_none(node, N.a), own) + pinned_by(slot_or_none(node, N.b), own);
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(rest); i++)

@@ -137,6 +137,7 @@ class Compiled:
         self.leaves: set[str] = set()
         self._files: list[str] = []
         self.memory = self.rolled = 0
+        self.alone: Any = None
         self.lock = threading.RLock()
 
     def add(self, trace: Trace, outcome: Outcome) -> Refusal | None:
@@ -182,6 +183,27 @@ class Compiled:
             if self.quick is not on and not self.as_nodes and not self.forgotten and (not on or fusing.possible()):
                 self.quick = on
                 self._compile()
+                self.alone = None
+
+    def values(self, outcome: Outcome, leaves: dict[str, Any], wanted: list[str]) -> Any:
+        """What the call that was traced last left, computed from the values of its leaves; None if it cannot be. It
+        does nothing else. Only once, after `add`."""
+        with self.lock:
+            alone, self.alone = self.alone, None
+            if alone is None or self.tree is None or self.tree.end is None:
+                return None
+            writer, texts = alone
+            names = dict(zip(outcome.names(), self.tree.end.names(), strict=True))  # those of the short trace
+            if any(names.get(name) not in writer.values for name in wanted):
+                return None
+            given = [name for name in texts if name in leaves]
+            made = ", ".join([writer.values[names[name]] for name in wanted])
+            body = [*writer.body, f"    return [{made}]"]
+            lines = [f"def call({', '.join(texts[name] for name in given)}):", *_running(writer, body, True)]
+            scope = dict(self.scope_of_source)
+        exec(compile("\n".join(lines), f"<lazytensor.jit {self.name} {_number()}>", "exec", dont_inherit=True), scope)
+        found = scope["call"](*[leaves[name] for name in given])
+        return None if found is running.ABANDON else found
 
     def _forget(self) -> None:
         """Drops the records of a long loop over elements, which take memory: nothing is compiled of them any more."""
@@ -261,6 +283,7 @@ class Compiled:
                 return scope["slow"](args, kwargs)
             scope["slow"] = slow
         self.rolled = writer.rolled
+        self.alone = None if self.as_nodes or writer.body is None else (writer, leaves)
         self.memory = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
         scope["new_space"] = _space_maker(writer)
         self.replay = self._executed(text, scope, space)
@@ -297,7 +320,6 @@ class Compiled:
 
     def _text(self, writer: Writer, checks: list[Check], commits: bool, given: list[str] | None = None) -> str:
         """The source; with `given`, the names that the extension's guard gives, the guard is what is left of it."""
-        names = [f"b{i}_" for i in range(len(writer.temporaries))] + [f"d{i}_" for i in range(len(writer.prepared))]
         lines = ["def call(args, kwargs):"]
         if given is not None:
             lines += ["    x = G(args, kwargs)", "    if x is None: return slow(args, kwargs)"]
@@ -312,27 +334,7 @@ class Compiled:
                  "warnings._showwarnmsg_impl is watch.show) and not unchanged(cap): return ABANDON"]
         if commits:
             lines += ["    E.calls = calls = E.calls + 1", "    if calls >= E.due: return CHECK"]
-            space = "try: W = spaces.pop()\n    except IndexError: W = new_space()"
-        else:
-            space = "W = new_space_2()"
-        if names:
-            lines += [f"    {space}", f"    {', '.join(names)}{',' * (len(names) == 1)} = W"]
-        if writer.draws:
-            lines.append("    states = drawn()")
-        if writer.prints:
-            lines.append("    prints = []")
-        if writer.runs:
-            lines.append("    before, run = noted.run, Run(); noted.run = run")
-        lines += ["    token = enter(RUN)", "    try:"]
-        lines += ["    " + line for line in writer.lines]
-        failed = "restored(states, ABANDON)" if writer.draws else "ABANDON"
-        lines += ["    except (Exception, Abandon):", f"        return {failed}", "    finally:",
-                  "        leave(token)"]
-        if writer.runs:
-            lines.append("        noted.run = before")
-        if names and commits:
-            lines.append("        spaces.append(W)")
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines + _running(writer, writer.lines, commits)) + "\n"
 
     def _alike(self, capsule: Any) -> bool:
         return floating.modes_of(capsule) == floating.modes_of(self.capsule)
@@ -341,6 +343,31 @@ class Compiled:
         """Which check fails for these arguments, in words."""
         scope = dict(self.scope_of_source) if self.tree is not None else {**running.scope(), **self.space}
         return why_not(self.checks or self.given.checks, {**scope, "args": args, "kwargs": kwargs})
+
+
+def _running(writer: Writer, body: list[str], commits: bool) -> list[str]:
+    """The lines that run a body in a workspace, under an error state that leaves the call to the Python."""
+    names = [f"b{i}_" for i in range(len(writer.temporaries))] + [f"d{i}_" for i in range(len(writer.prepared))]
+    space = "try: W = spaces.pop()\n    except IndexError: W = new_space()" if commits else "W = new_space_2()"
+    lines = []
+    if names:
+        lines += [f"    {space}", f"    {', '.join(names)}{',' * (len(names) == 1)} = W"]
+    if writer.draws:
+        lines.append("    states = drawn()")
+    if writer.prints:
+        lines.append("    prints = []")
+    if writer.runs:
+        lines.append("    before, run = noted.run, Run(); noted.run = run")
+    lines += ["    token = enter(RUN)", "    try:"]
+    lines += ["    " + line for line in body]
+    failed = "restored(states, ABANDON)" if writer.draws else "ABANDON"
+    lines += ["    except (Exception, Abandon):", f"        return {failed}", "    finally:",
+              "        leave(token)"]
+    if writer.runs:
+        lines.append("        noted.run = before")
+    if names and commits:
+        lines.append("        spaces.append(W)")
+    return lines
 
 
 def _counted(tree: Branch) -> dict[str, int]:

@@ -14,6 +14,7 @@ runs its Python at every call, which is always right.
 
 from __future__ import annotations
 
+import weakref
 from _thread import get_ident
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from ..api.handle import Tensor, export, read, seen, tensor
 from ..api.indexing import ELEMENT
 from ..api.scalar import Scalar, scalar
 from ..api.scalar import seen as seen_scalar
+from ..compile import realize
 from ..ir.dtypes import NUMERIC
 from ..ir.layout import canonical
 from ..ir.node import Node, leaf, new, tick
@@ -39,6 +41,8 @@ _VIEW, _LEAF = Operation.VIEW, Operation.LEAF
 _ndarray, _generic = np.ndarray, np.generic
 _program_order = attrgetter("seq")
 _GENERATORS = (np.random.Generator, np.random.RandomState)
+MOST_WAITING, LARGEST_WAITING, MOST_PINNED = 512, 1 << 20, 1 << 24
+"""Chains of nodes that wait for the end of a call; the bytes of a node that does; and of arrays that the call makes."""
 MOST_BYTES = 256
 """What the program may see of values at once and still be compiled for them."""
 
@@ -147,6 +151,9 @@ class Trace(Watcher):
         self.repeats = Repeats()
         self.plain: dict[str, Operand] = {}
         self.real: set[str] = set()
+        self.left: dict[str, Node] = {}
+        self.waits = True
+        self._chains: list[weakref.ref[Node]] = []
         self.refusal: Refusal | None = None
         self.quiet = 0
         self.errstate: Any = None
@@ -158,6 +165,7 @@ class Trace(Watcher):
         """Gives up: the function is not compiled."""
         if self.refusal is None:
             frame = users_frame()
+            self.waits = False
             place = "" if frame is None else f"{frame.f_code.co_filename}, line {frame.f_lineno}"
             self.refusal = Refusal(why, place)
 
@@ -165,8 +173,34 @@ class Trace(Watcher):
 
     def realizing(self, targets: list[Node]) -> None:
         """These are about to be computed: they forget their operands then."""
+        self.waits = False
+        self.catch_up()
         if self.refusal is None:
             self.record(targets)
+
+    def postpones(self, node: Node) -> bool:
+        """Whether a node with a long chain behind it may go on waiting: for the program that is made of the trace."""
+        if not self.waits or len(self._chains) >= MOST_WAITING or (
+                node.nbytes > LARGEST_WAITING):
+            return False
+        self.record([node])
+        if sum(x.buffer.nbytes for x in self.constants.values() if x.buffer is not None) > MOST_PINNED:
+            return False
+        self._chains.append(weakref.ref(node))
+        node.depth = 1
+        return self.refusal is None
+
+    def catch_up(self) -> None:
+        """Runs what has waited, bit by bit as any lazy program does."""
+        chains, self._chains = self._chains, []
+        for chain in chains:
+            node = chain()
+            if node is not None and node.buffer is None:
+                realize([node])
+
+    def forget_chains(self) -> None:
+        """What has waited has its values."""
+        self._chains = []
 
     def failed(self) -> None:
         """An operation raised an exception because of its values. If the function goes on, that was a branch."""
