@@ -33,14 +33,19 @@ class Repeats:
     def __init__(self) -> None:
         self.found: list[Found] = []
         self._at = self._start = self._period = self._wait = 0
-        self._last: dict[Any, tuple[int, int]] = {}
+        self._last: Any = {} if native is None else native.Sites()
         self._turn: list[Any] = []
 
     def follow(self, records: list[Any]) -> None:
         """Looks at the records that are new."""
         i, n = self._at, len(records)
         while i < n:
-            if not self._period:
+            if not self._period and native is not None:
+                i, period = self._last.search(records, i, n, self._wait, LONGEST, same)
+                if period:
+                    self._try(records, i, period)
+                    i += 1
+            elif not self._period:
                 self._search(records, i)
                 i += 1
             else:
@@ -68,6 +73,8 @@ class Repeats:
     def _matched(self, records: list[Any], i: int, n: int) -> int:
         """How far the loop goes on, from record i."""
         turn, start, period = self._turn, self._start, self._period
+        if native is not None:
+            return int(native.matched(records, turn, start, period, i, n, same))
         while i < n:
             record = records[i]
             model, references = turn[(i - start) % period]
@@ -91,6 +98,10 @@ class Repeats:
         self._last[site] = i, distance
         if before < 0 or distance != period or i < self._wait or 3 * period > i + 1 or period > LONGEST:
             return
+        self._try(records, i, period)
+
+    def _try(self, records: list[Any], i: int, period: int) -> None:
+        """Begins to follow a loop whose third turn ends with record i, if there is one."""
         first = i - 3 * period + 1
         turn = [model(records, k, period) for k in range(first + period, first + 2 * period)]
         if None not in turn:

@@ -208,6 +208,16 @@ class Trace(Watcher):
 
     def record(self, targets: list[Any]) -> None:
         """Writes down the pending nodes of this trace that the targets need and that are not written down yet."""
+        if native is not None:
+            count = native.write_down(self, self.start, targets, self.slots, self.plain, self.records, self.dynamic,
+                                      self.real)
+        else:
+            count = self._record(targets)
+        if count > 64:
+            self.repeats.follow(self.records)
+
+    def _record(self, targets: list[Any]) -> int:
+        """The same; gives how many. (`write_down` in `_records.c` is its twin.)"""
         found: list[Node] = []
         slots, start = self.slots, self.start
         stack = list(targets)
@@ -229,21 +239,16 @@ class Trace(Watcher):
                     stack += node.rest
                 node = node.a
         found.sort(key=_program_order)
-        if native is not None:
-            native.operations(self, found, slots, self.plain, self.records, self.dynamic, self.real)
-        else:
-            for node in found:
-                self._operation(node)
-        if len(found) > 64:
-            self.repeats.follow(self.records)
+        for node in found:
+            self._operation(node)
+        return len(found)
 
     def loops(self) -> Any:
         """The loops among the records, when all are there."""
         return self.repeats.finish(self.records)
 
     def _operation(self, node: Node) -> None:
-        """Writes down an operation. (`operations` in `_replay.c` is its twin.) Every store is written out, as on the
-        hot paths of `api`: this is what a trace costs an operation."""
+        """Writes down an operation. (`write_one` in `_records.c` is its twin.)"""
         a, b, errstate = node.a, node.b, node.errstate
         operands = ((self.operand(a), self.operand(b)) if b is not None else (self.operand(a),)) if (
             a is not None and not node.rest) else tuple([self.operand(x) for x in node.inputs])

@@ -26,9 +26,15 @@ from ..hot import learn
 
 
 class Watcher:
-    """What the watchers' class begins with: the thread that is watched; the number in program order from which on nodes
-    are of what is watched (a root that has got such a node is not told of again); whether nothing has been computed yet,
-    so that all that its nodes read is held by the watcher."""
+    """What the watchers' class begins with.
+
+    Attributes
+    ----------
+    ident : the thread that is watched
+    start : the number in program order from which on nodes are of what is watched: a root that has such a node is not
+        told of again
+    waits : whether nothing has been computed yet, so that all that these nodes read is held by the watcher
+    """
 
     __slots__ = ("ident", "start", "waits")
     ident: int
