@@ -288,6 +288,7 @@ PyObject *tick(void);
 PyObject *hot_tick(PyObject *self, PyObject *unused);
 PyObject *hot_capture(PyObject *self, PyObject *nodes);
 PyObject *hot_claimed(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *hot_taken(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_realize(PyObject *self, PyObject *targets);
 PyObject *hot_counts(PyObject *self, PyObject *unused);
 

@@ -272,6 +272,7 @@ static PyMethodDef methods[] = {
     {"capture", hot_capture, METH_O, "ir.capture.capture"},
     {"claimed", (PyCFunction)(void (*)(void))hot_claimed, METH_FASTCALL,
      "claimed(targets, run): as ir.capture.claimed; None where another run has claimed a node."},
+    {"taken", (PyCFunction)(void (*)(void))hot_taken, METH_FASTCALL, "taken(nodes, run): as run.claims._taken."},
     {"realize", hot_realize, METH_O, "compile.realize"},
     {"run_program", (PyCFunction)(void (*)(void))hot_run_program, METH_FASTCALL,
      "run_program(program, graph): as run.table.run_program, of a program whose guards hold."},

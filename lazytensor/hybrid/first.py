@@ -31,15 +31,13 @@ def compute_first(compiled: Compiled, trace: Trace, outcome: Outcome) -> bool:
         return False
     leaves = {name: node.buffer for name, node in trace.entry.items()}
     leaves |= {name: s._node.buffer for name, s in compiled.given.scalars.items()}
-    run = claims.Run()
-    nodes: list[Node] = []
+    run, nodes, taken = claims.Run(), list({id(node): node for node in left.values()}.values()), False
     try:
-        nodes = claims.claim(run, list(left.values()))
-        found = compiled.values(outcome, leaves, list(left))
+        taken = claims.take(run, nodes)
+        found = compiled.values(outcome, leaves, list(left)) if taken else None
         if found is not None:
             for node, value in zip(left.values(), found, strict=True):
-                if node.claim is run:
-                    settle(node, _as_value(node, value))
+                settle(node, _as_value(node, value))
             trace.forget_chains()
     finally:
         run.ended = True
