@@ -429,10 +429,6 @@ static PyMethodDef methods[] = {
     {"setup", setup, METH_VARARGS, "setup(Tensor, Node, leaf, tick): the classes and objects that this works on."},
     {"made", (PyCFunction)(void (*)(void))made, METH_FASTCALL, "made(buffer, shape, dtype, strides): a Tensor."},
     {"setup_records", setup_records, METH_VARARGS, "setup_records(Record, Operand, view, element)"},
-    {"write_down", write_down, METH_VARARGS,
-     "write_down(trace, targets, slots, plain, records, dynamic, real): as Trace.record."},
-    {"matched", matched, METH_VARARGS,
-     "matched(records, turn, start, period, i, n, same): how far a loop goes on, from record i."},
     {"alike", (PyCFunction)(void (*)(void))alike, METH_FASTCALL,
      "alike(a, b): whether two plain values are the same; None if it cannot tell."},
     {NULL},
@@ -446,13 +442,13 @@ PyMODINIT_FUNC PyInit__replay(void) {
     if (PyType_Ready(&Entries_Type) < 0)
         return NULL;
 #endif
-    if (PyType_Ready(&Guard_Type) < 0 || PyType_Ready(&Sites_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
+    if (PyType_Ready(&Guard_Type) < 0 || PyType_Ready(&Book_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
         return NULL;
     empty_tuple = PyTuple_New(0);
     zero = PyLong_FromLong(0);
     minus_one = PyLong_FromLong(-1);
     if (PyModule_AddObjectRef(m, "Guard", (PyObject *)&Guard_Type) < 0
-        || PyModule_AddObjectRef(m, "Sites", (PyObject *)&Sites_Type) < 0) {
+        || PyModule_AddObjectRef(m, "Book", (PyObject *)&Book_Type) < 0) {
         Py_DECREF(m);
         return NULL;
     }

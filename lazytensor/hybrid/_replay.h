@@ -22,10 +22,8 @@ Py_ssize_t offset_of(PyTypeObject *type, const char *name);
 
 /* ---- _records.c ---- */
 
-extern PyTypeObject Sites_Type;
+extern PyTypeObject Book_Type;
 PyObject *setup_records(PyObject *self, PyObject *args);
-PyObject *write_down(PyObject *self, PyObject *args);
-PyObject *matched(PyObject *self, PyObject *args);
 PyObject *alike(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 #endif

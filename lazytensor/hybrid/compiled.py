@@ -21,11 +21,11 @@ from .nodes import NodeWriter, is_large
 from .rolling import Irregular
 from .running import abandoning
 from .scope import Item, Scope
-from .shortening import KEPT, compacted, expanded, shortened
+from .shortening import KEPT, Whole, shortened
 from .source import TooDeep, Writer
 from .streams import put_back, states_of
 from .text import guard_lines
-from .tracing import Record, Refusal, Trace
+from .tracing import Refusal, Trace
 
 _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
@@ -146,12 +146,12 @@ class Compiled:
             if self.forgotten:
                 return None  # another thread has traced the only way through
             if self.tree is None:
-                loops = trace.loops()
-                self._whole = compacted(trace.records, loops), dict(trace.constants), outcome, loops
-                self._shorten(0, trace.records)
+                compact, loops = trace.book.finish()
+                self._whole = Whole(compact), dict(trace.constants), outcome, loops
+                self._shorten(0)
             else:
                 self._shorten(len(KEPT))
-                refusal = join(self.tree, branch_of(trace.records, trace.constants, outcome))
+                refusal = join(self.tree, branch_of(Whole(trace.book.finish()[0]), trace.constants, outcome))
                 if refusal is not None:
                     return refusal
             try:
@@ -162,12 +162,11 @@ class Compiled:
             self.due = self.calls + 1 if FIRST_CHECKS else NEVER
             return None
 
-    def _shorten(self, attempt: int, records: list[Record] | None = None) -> None:
+    def _shorten(self, attempt: int) -> None:
         """Makes the tree of the first trace, with that many turns of its loops, or whole."""
         if self._whole is None:
             return
-        compact, constants, end, found = self._whole
-        records = expanded(compact) if records is None else records
+        records, constants, end, found = self._whole
         for self._attempt in range(attempt, len(KEPT)):
             short = shortened(records, found, end, self._attempt) if found else None
             if short is not None:

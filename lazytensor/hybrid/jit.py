@@ -311,7 +311,7 @@ def real_elements(result: Any, trace: Trace) -> Any:
     """A traced call's result with NumPy's own scalars for elements, as any other call gives."""
     kind = type(result)
     if issubclass(kind, Scalar):
-        return seen(result) if trace.slots.get(result._node.seq) in trace.real else result
+        return seen(result) if trace.is_element(result._node) else result
     if kind is list:
         result[:] = [real_elements(x, trace) for x in result]
         return result

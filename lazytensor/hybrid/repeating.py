@@ -2,11 +2,12 @@
 
 A loop's turn repeats the one before it when each of its records does the same, from the same line, to operands that are
 either the same (from before the loop) or as many records back. `Repeats` follows the records as they come: it compares
-each with the one a period before.
+each with the one a period before. (`Book` in `_records.c` is the twin of what is here; it leaves turns out at once.)
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..api.indexing import ELEMENT
@@ -33,19 +34,14 @@ class Repeats:
     def __init__(self) -> None:
         self.found: list[Found] = []
         self._at = self._start = self._period = self._wait = 0
-        self._last: Any = {} if native is None else native.Sites()
+        self._last: dict[Any, tuple[int, int]] = {}
         self._turn: list[Any] = []
 
     def follow(self, records: list[Any]) -> None:
         """Looks at the records that are new."""
         i, n = self._at, len(records)
         while i < n:
-            if not self._period and native is not None:
-                i, period = self._last.search(records, i, n, self._wait, LONGEST, same)
-                if period:
-                    self._try(records, i, period)
-                    i += 1
-            elif not self._period:
+            if not self._period:
                 self._search(records, i)
                 i += 1
             else:
@@ -73,8 +69,6 @@ class Repeats:
     def _matched(self, records: list[Any], i: int, n: int) -> int:
         """How far the loop goes on, from record i."""
         turn, start, period = self._turn, self._start, self._period
-        if native is not None:
-            return int(native.matched(records, turn, start, period, i, n, same))
         while i < n:
             record = records[i]
             model, references = turn[(i - start) % period]
@@ -98,10 +92,6 @@ class Repeats:
         self._last[site] = i, distance
         if before < 0 or distance != period or i < self._wait or 3 * period > i + 1 or period > LONGEST:
             return
-        self._try(records, i, period)
-
-    def _try(self, records: list[Any], i: int, period: int) -> None:
-        """Begins to follow a loop whose third turn ends with record i, if there is one."""
         first = i - 3 * period + 1
         turn = [model(records, k, period) for k in range(first + period, first + 2 * period)]
         if None not in turn:
@@ -111,7 +101,53 @@ class Repeats:
         self._period, self._wait = 0, i + period // 2
 
 
-def model(records: list[Any], i: int, period: int) -> Any:
+class Book:
+    """The records of a trace, which has the `slots`, `real` and `dynamic`."""
+
+    def __init__(self, slots: dict[int, str], real: set[str], dynamic: set[str], same: Any) -> None:
+        self.slots, self.dynamic = slots, dynamic
+        self.records: list[Any] = []
+        self.repeats = Repeats()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def write(self, trace: Any, start: int, targets: list[Any]) -> None:
+        """As `Trace.record`."""
+        if trace.write(self.records, targets) > 64:
+            self.repeats.follow(self.records)
+
+    def append(self, record: Any) -> None:
+        """Any other record."""
+        self.records.append(record)
+
+    def name(self, seq: int) -> str | None:
+        """What records call a node's value; None if there is no record of it."""
+        return self.slots.get(seq)
+
+    def changes(self, name: str) -> bool:
+        """Whether a record's value depends on what is not constant."""
+        return name in self.dynamic
+
+    def finish(self) -> tuple[list[Any], list[Found]]:
+        """The records, with loops (`compacted`); and where these are."""
+        loops = self.repeats.finish(self.records)
+        return compacted(self.records, loops), loops
+
+
+def compacted(records: list[Any], loops: list[Found]) -> list[Any]:
+    """The records with loops as (period, turns, models of the second turn) after the first two of their turns, so that
+    a long trace does not have to be kept."""
+    found: list[Any] = []
+    at = 0
+    for start, period, turns in loops:
+        found += records[at:start + 2 * period]
+        found.append((period, turns, [model(records, i, period) for i in range(start + period, start + 2 * period)]))
+        at = start + turns * period
+    return found + records[at:]
+
+
+def model(records: Sequence[Any], i: int, period: int) -> Any:
     """A record, and for each of its operands how many records back it was written (0 for what is the same in every
     turn), if it does the same as the one a period before; else None."""
     a, b = records[i], records[i - period]

@@ -6,8 +6,9 @@ those that are there, and writes them as one loop (`rolling.Turns`). Where it ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import bisect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast, overload
 
 from .effects import Outcome, Spec
 from .repeating import Found, model
@@ -31,7 +32,7 @@ class Cut(NamedTuple):
     gone: int
 
 
-def shortened(records: list[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[
+def shortened(records: Sequence[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[
         list[Record], list[Cut], Outcome] | None:
     """The records without turns in the middle of the loops, where nothing refers to them; None if there are none.
 
@@ -41,7 +42,7 @@ def shortened(records: list[Record], loops: list[Found], end: Outcome, attempt: 
     keep, step = KEPT[attempt]
     cuts: list[Cut] = []
     gone: list[tuple[int, int, int]] = []  # for each cut: first and last record that are kept under their names, shift
-    parts: list[list[Record]] = []
+    parts: list[Sequence[Record]] = []
     late: list[int] = []
     at = shift = 0
     for start, period, turns in loops:
@@ -67,12 +68,12 @@ def shortened(records: list[Record], loops: list[Found], end: Outcome, attempt: 
         return None
 
 
-def _longest(records: list[Record], start: int, period: int) -> int:
+def _longest(records: Sequence[Record], start: int, period: int) -> int:
     """After how many records, at most, a value of a turn is read."""
     return max((back for j in range(period) for back, _ in model(records, start + period + j, period)[1]), default=0)
 
 
-def _seam(records: list[Record], start: int, period: int) -> int:
+def _seam(records: Sequence[Record], start: int, period: int) -> int:
     """Where in its records a turn had better begin: where the fewest values go over from one turn to the next."""
     if period > LONGEST:
         return 0
@@ -84,32 +85,45 @@ def _seam(records: list[Record], start: int, period: int) -> int:
     return min(range(period), key=lambda b: len(crossing[b]))
 
 
-def compacted(records: list[Record], loops: list[Found]) -> list[Any]:
-    """The records with loops as (period, turns, models of the second turn) after the first two of their turns, so that
-    a long trace does not have to be kept."""
-    found: list[Any] = []
-    at = 0
-    for start, period, turns in loops:
-        found += records[at:start + 2 * period]
-        found.append((period, turns, [model(records, i, period) for i in range(start + period, start + 2 * period)]))
-        at = start + turns * period
-    return found + records[at:]
+class Whole(Sequence[Record]):
+    """All the records of a trace, made of the compact ones (`repeating.compacted`) as they are asked for."""
 
+    def __init__(self, compact: list[Any]) -> None:
+        self._parts: list[tuple[int, int, Any]] = []  # of each: its first record, how many there are, records or loop
+        at = 0
+        for part in compact:
+            if type(part) is not Record:
+                count = (part[1] - 2) * part[0]
+                self._parts.append((at, count, part))
+                at += count
+            elif self._parts and type(self._parts[-1][2]) is list:
+                self._parts[-1][2].append(part)
+                at += 1
+            else:
+                self._parts.append((at, 0, [part]))
+                at += 1
+        self._count = at
+        self._starts = [start for start, _, _ in self._parts]
 
-def expanded(compact: list[Any]) -> list[Record]:
-    """All the records again."""
-    found: list[Record] = []
-    for part in compact:
-        if type(part) is Record:
-            found.append(part)
-            continue
-        period, turns, models = part
-        begin = len(found)
-        for i in range(begin, begin + (turns - 2) * period):
-            record, references = models[(i - begin) % period]
-            found.append(_copy(record, f"r{i}", tuple([
-                x._replace(name=f"r{i - back}") if back else x for back, x in references])))
-    return found
+    def __len__(self) -> int:
+        return self._count
+
+    def _at(self, i: int) -> Record:
+        start, count, part = self._parts[bisect.bisect_right(self._starts, i) - 1]
+        if type(part) is list:
+            return cast("Record", part[i - start])
+        period, _, models = part
+        record, references = models[(i - start) % period]
+        return _copy(record, f"r{i}", tuple([x._replace(name=f"r{i - back}") if back else x for back, x in references]))
+
+    @overload
+    def __getitem__(self, i: int) -> Record: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[Record]: ...
+    def __getitem__(self, i: Any) -> Any:
+        if type(i) is slice:
+            return [self._at(k) for k in range(*i.indices(self._count))]
+        return self._at(range(self._count)[i])
 
 
 def _copy(record: Record, name: str, operands: tuple[Operand, ...]) -> Record:

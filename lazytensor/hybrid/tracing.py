@@ -34,7 +34,8 @@ from ..ir.operation import Operation
 from ..run import floating
 from ..run.watching import PASS, Watcher, active
 from .fast import native
-from .repeating import Repeats
+from .guards import same
+from .repeating import Book
 from .streams import same_state, states_of
 
 _VIEW, _LEAF = Operation.VIEW, Operation.LEAF
@@ -147,10 +148,9 @@ class Trace(Watcher):
         self.after = dict(zip(self.generators, states_of(list(self.generators.values())), strict=True))
         self.constants: dict[str, Node] = {}
         self._same_numbers: dict[Any, str] = {}
-        self.records: list[Record] = []
-        self.repeats = Repeats()
         self.plain: dict[str, Operand] = {}
         self.real: set[str] = set()
+        self.book: Any = (Book if native is None else native.Book)(self.slots, self.real, self.dynamic, same)
         self.left: dict[str, Node] = {}
         self.waits = True
         self._chains: list[weakref.ref[Node]] = []
@@ -208,16 +208,10 @@ class Trace(Watcher):
 
     def record(self, targets: list[Any]) -> None:
         """Writes down the pending nodes of this trace that the targets need and that are not written down yet."""
-        if native is not None:
-            count = native.write_down(self, self.start, targets, self.slots, self.plain, self.records, self.dynamic,
-                                      self.real)
-        else:
-            count = self._record(targets)
-        if count > 64:
-            self.repeats.follow(self.records)
+        self.book.write(self, self.start, targets)
 
-    def _record(self, targets: list[Any]) -> int:
-        """The same; gives how many. (`write_down` in `_records.c` is its twin.)"""
+    def write(self, records: list[Record], targets: list[Any]) -> int:
+        """The same, into a list; gives how many. (`Book.write` in `_records.c` is its twin.)"""
         found: list[Node] = []
         slots, start = self.slots, self.start
         stack = list(targets)
@@ -240,14 +234,10 @@ class Trace(Watcher):
                 node = node.a
         found.sort(key=_program_order)
         for node in found:
-            self._operation(node)
+            self._operation(node, records)
         return len(found)
 
-    def loops(self) -> Any:
-        """The loops among the records, when all are there."""
-        return self.repeats.finish(self.records)
-
-    def _operation(self, node: Node) -> None:
+    def _operation(self, node: Node, records: list[Record]) -> None:
         """Writes down an operation. (`write_one` in `_records.c` is its twin.)"""
         a, b, errstate = node.a, node.b, node.errstate
         operands = ((self.operand(a), self.operand(b)) if b is not None else (self.operand(a),)) if (
@@ -256,14 +246,14 @@ class Trace(Watcher):
             self._note_state(errstate)
         r = new(Record)
         r.kind = "operation"
-        name = r.name = f"r{len(self.records)}"
+        name = r.name = f"r{len(records)}"
         r.operands = operands
         r.op = op = node.op
         r.attrs, r.shape, r.dtype, r.strides = node.attrs, node.shape, node.dtype, node.strides
         r.errstate, r.code, r.lasti = errstate, node.code, node.lasti
         r.fn = r.args = r.kwargs = r.results = r.outcome = r.how = None
         self.slots[node.seq] = name
-        self.records.append(r)
+        records.append(r)
         if op is ELEMENT:
             self.real.add(name)
         dynamic = self.dynamic
@@ -278,6 +268,10 @@ class Trace(Watcher):
             self.errstate = errstate
             if not floating.silent(errstate):
                 self.refuse("its error state (np.errstate) prints, logs or calls a function")
+
+    def is_element(self, node: Node) -> bool:
+        """Whether a value is an element of an array, which is NumPy's own scalar outside of a traced call."""
+        return (self.slots.get(node.seq) or self.book.name(node.seq)) in self.real
 
     def is_new(self, handle: Any) -> bool:
         """Whether an array was made by the call itself: one that was there before cannot have another value by now, for
@@ -299,8 +293,8 @@ class Trace(Watcher):
         if type(x) is not Node:
             return Operand(None, None, x)
         if x.op is _VIEW and x.buffer is None:
-            return Operand(self.slots.get(x.a.seq) or self.slot_of(x.a), x.attrs, None, (x.shape, x.dtype, x.strides))
-        name = self.slots.get(x.seq) or self.slot_of(x)
+            return Operand(self.slot_of(x.a), x.attrs, None, (x.shape, x.dtype, x.strides))
+        name = self.slot_of(x)
         known = self.plain.get(name)
         if known is None:
             known = self.plain[name] = Operand(name)
@@ -308,7 +302,7 @@ class Trace(Watcher):
 
     def slot_of(self, node: Node) -> str:
         """The name of a node's value."""
-        name = self.slots.get(node.seq)
+        name = self.slots.get(node.seq) or self.book.name(node.seq)
         if name is None:
             name = f"c{len(self.constants)}"
             if node.buffer is None or node.seq <= self.start or node.op is not _LEAF:
@@ -321,6 +315,10 @@ class Trace(Watcher):
             self.constants.setdefault(name, node)
             self.slots[node.seq] = name
         return name
+
+    def _is_dynamic(self, name: str | None) -> bool:
+        """Whether a value depends on what is not constant."""
+        return name in self.dynamic or name is not None and bool(self.book.changes(name))
 
     def reference(self, t: Any) -> Operand:
         """The operand that a Tensor or lazy scalar is, its operations written down."""
@@ -356,7 +354,7 @@ class Trace(Watcher):
             return self._value(t)
         operand = self.reference(t)
         value = self._value(t)
-        if operand.name in self.dynamic and self.refusal is None:
+        if self._is_dynamic(operand.name) and self.refusal is None:
             if how == "bool":
                 self.answer(operand, how, bool(value))
             elif value.nbytes > MOST_BYTES or value.dtype.hasobject:
@@ -368,7 +366,7 @@ class Trace(Watcher):
     def answer(self, operand: Operand, how: str, outcome: Any) -> None:
         """What follows is for this answer alone."""
         frame = users_frame()
-        self.records.append(Record("answer", f"r{len(self.records)}", (operand,), how=how, outcome=outcome,
+        self.book.append(Record("answer", f"r{len(self.book)}", (operand,), how=how, outcome=outcome,
                                    code=frame and frame.f_code, lasti=frame.f_lasti if frame else -1))
 
     def gave(self, t: Any) -> None:
@@ -397,7 +395,7 @@ class Trace(Watcher):
             template = self._template(args, found), {k: self._template(v, found) for k, v in kwargs.items()}
         except _Unknown:
             return PASS  # what it looks at, it says itself
-        if generator is None and not any(x.name in self.dynamic for x in found):
+        if generator is None and not any(self._is_dynamic(x.name) for x in found):
             return PASS
         if generator is not None and id(generator) not in self.generators:
             self.refuse("it draws random numbers from a generator that it reaches in a way that cannot be followed")
@@ -423,11 +421,10 @@ class Trace(Watcher):
             self.after[id(generator)] = generator.bit_generator.state if isinstance(
                 generator, np.random.Generator) else generator.get_state(legacy=False)
         frame = users_frame()
-        record = Record("call" if generator is None else "draw", f"r{len(self.records)}", fn=fn, args=template[0],
+        record = Record("call" if generator is None else "draw", f"r{len(self.book)}", fn=fn, args=template[0],
                         kwargs=template[1], results=[], code=frame and frame.f_code,
                         lasti=frame.f_lasti if frame else -1, errstate=floating.in_force())
-        before = len(self.records)
-        self.records.append(record)
+        self.book.append(record)
         own = self._given(result, record, lent.arrays, "")
         if self.refusal is None:
             shapes = [(x.name, x.shape) for x in record.results if x.shape is not None]
@@ -435,7 +432,6 @@ class Trace(Watcher):
                 for name, shape in shapes:
                     self.answer(Operand(name), "shape", shape)
         elif generator is None:
-            del self.records[before:]
             return PASS
         return own
 
@@ -512,7 +508,7 @@ class Trace(Watcher):
             template = self._template(args, found)
         except _Unknown:
             return self.refuse("what it prints cannot be followed")
-        self.records.append(Record("print", f"r{len(self.records)}", args=template, kwargs=kwargs))
+        self.book.append(Record("print", f"r{len(self.book)}", args=template, kwargs=kwargs))
 
     def __enter__(self) -> Trace:
         active.append(self)
