@@ -278,6 +278,7 @@ typedef struct {
     Py_ssize_t count, room;
     PyObject **met;
     size_t mask;
+    int busy;                    /* whether another thread is computing one of them: then it forgets its operands */
 } Found;
 
 static int by_number(const void *a, const void *b) {
@@ -336,6 +337,7 @@ static PyObject *looked_through(PyObject *x) {
 /* Finds the pending nodes from `start` on that a target needs and that have no name. Operands that are to be followed
  * later lie on a stack, which is a list; the first operands are followed at once. */
 static int walk(Found *found, Book *book, long long start, PyObject *stack) {
+    found->busy = 0;
     for (Py_ssize_t n; (n = PyList_GET_SIZE(stack)) > 0;) {
         PyObject *node = looked_through(PyList_GET_ITEM(stack, n - 1));
         Py_XINCREF(node);
@@ -355,6 +357,7 @@ static int walk(Found *found, Book *book, long long start, PyObject *stack) {
                     return -1;
                 goto next;
             }
+            found->busy |= NODE(node, NODE_CLAIM) != NULL && NODE(node, NODE_CLAIM) != Py_None;
             PyObject *b = looked_through(NODE(node, NODE_B)), *rest = NODE(node, NODE_REST);
             int failed = b != NULL && PyList_Append(stack, b) < 0;
             for (Py_ssize_t k = 0; !failed && PyTuple_Check(rest) && k < PyTuple_GET_SIZE(rest); k++)
@@ -441,19 +444,13 @@ static int record_reads_the_same(Model *model, PyObject *record, Py_ssize_t i, P
 /* Whether a node would be written as the next record of the loop; then it has its number. */
 static int goes_on(Book *book, PyObject *trace, PyObject *node) {
     Model *model = &book->turn[(book->count - book->start) % book->period];
-    PyObject *rest = NODE(node, NODE_REST), *more = NULL;
-    int found = does_the_same(model->record, node, 1, book->same), changes = 0;
-    if (found != 1)
-        return found;
-    Py_ssize_t count = NODE(node, NODE_A) == Py_None ? 0 : NODE(node, NODE_B) == Py_None ? 1 : 2;
-    if (count == 0 || !PyTuple_Check(rest) || PyTuple_GET_SIZE(rest)) {
-        if ((more = inputs_of(node)) == NULL)
-            return -1;
-        count = PyTuple_GET_SIZE(more);
-    }
-    found = count == model->count;
-    for (Py_ssize_t k = 0; found == 1 && k < count; k++) {
-        PyObject *x = more != NULL ? PyTuple_GET_ITEM(more, k) : NODE(node, k ? NODE_B : NODE_A), *steps = Py_None;
+    PyObject *inputs = inputs_of(node);
+    if (inputs == NULL)
+        return -1;
+    int found = PyTuple_GET_SIZE(inputs) == model->count, changes = 0;
+    found = found ? does_the_same(model->record, node, 1, book->same) : 0;
+    for (Py_ssize_t k = 0; found == 1 && k < model->count; k++) {
+        PyObject *x = PyTuple_GET_ITEM(inputs, k), *steps = Py_None;
         if (Py_TYPE(x) != node_type) {
             found = reads_the_same(&model->references[k], book->count, -1, Py_None, Py_None, x, book->same);
             continue;
@@ -470,7 +467,7 @@ static int goes_on(Book *book, PyObject *trace, PyObject *node) {
             : reads_the_same(&model->references[k], book->count, number, name, steps, Py_None, book->same);
         Py_XDECREF(name);
     }
-    Py_XDECREF(more);
+    Py_DECREF(inputs);
     if (found == 1 && number_next(book, PyLong_AsLongLong(NODE(node, NODE_SEQ)), changes, NULL) < 0)
         return -1;
     return found;
@@ -686,6 +683,10 @@ static int write_all(Book *book, PyObject *trace, Found *found) {
     PyObject *last = PyObject_GetAttrString(trace, "errstate");
     for (Py_ssize_t i = 0; last != NULL && i < found->count; i++) {
         PyObject *node = found->items[i].node, *state = NODE(node, NODE_ERRSTATE);
+        if (!is_pending(node))
+            found->busy = 1;
+        if (found->busy)
+            break;
         int done = book->period ? goes_on(book, trace, node) : 0;
         if (done == 0 && (end_loop(book) < 0 || write_one(book, trace, node) < 0 || search(book) < 0))
             done = -1;
@@ -723,6 +724,11 @@ static PyObject *book_write(PyObject *self, PyObject *args) {
     if (!failed) {
         qsort(found.items, found.count, sizeof(Numbered), by_number);
         failed = write_all(book, trace, &found) < 0;
+    }
+    if (!failed && found.busy) {
+        PyObject *refused = PyObject_CallMethod(trace, "another_thread", NULL);
+        failed = refused == NULL;
+        Py_XDECREF(refused);
     }
     for (Py_ssize_t i = 0; i < found.count; i++)
         Py_DECREF(found.items[i].node);

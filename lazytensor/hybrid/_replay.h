@@ -12,7 +12,7 @@
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
 #define NODE_NAMES 15
 enum { NODE_OP, NODE_A, NODE_B, NODE_REST, NODE_ATTRS, NODE_SHAPE, NODE_DTYPE, NODE_STRIDES, NODE_CODE, NODE_LASTI,
-       NODE_ERRSTATE, NODE_DEPTH, NODE_SEQ, NODE_BUFFER };
+       NODE_ERRSTATE, NODE_DEPTH, NODE_SEQ, NODE_BUFFER, NODE_CLAIM };
 #define NODE(node, i) SLOT(node, node_at[i])
 
 extern PyTypeObject *node_type;

@@ -8,15 +8,12 @@ anything else that is unusual, and all is pending as before and runs as any lazy
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..config import current
-from ..ir.node import Node, settle
+from ..ir.node import settle
 from ..run import claims
 from ..run.interpreter import on_execute
 from .compiled import Compiled
 from .effects import Outcome
-from .running import item
 from .tracing import Trace
 
 FEWEST = 256
@@ -37,14 +34,9 @@ def compute_first(compiled: Compiled, trace: Trace, outcome: Outcome) -> bool:
         found = compiled.values(outcome, leaves, list(left)) if taken else None
         if found is not None:
             for node, value in zip(left.values(), found, strict=True):
-                settle(node, _as_value(node, value))
+                settle(node, value)
             trace.forget_chains()
     finally:
         run.ended = True
         claims.release(run, nodes)
     return found is not None
-
-
-def _as_value(node: Node, value: Any) -> Any:
-    """A value as the engine leaves it in a node of such an operation."""
-    return item(value) if not node.shape and node.op.kind != "mutate" else value

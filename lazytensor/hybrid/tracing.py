@@ -14,7 +14,6 @@ runs its Python at every call, which is always right.
 
 from __future__ import annotations
 
-import weakref
 from _thread import get_ident
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -153,7 +152,7 @@ class Trace(Watcher):
         self.book: Any = (Book if native is None else native.Book)(self.slots, self.real, self.dynamic, same)
         self.left: dict[str, Node] = {}
         self.waits = True
-        self._chains: list[weakref.ref[Node]] = []
+        self._chains: list[Node] = []
         self.refusal: Refusal | None = None
         self.quiet = 0
         self.errstate: Any = None
@@ -186,21 +185,26 @@ class Trace(Watcher):
         self.record([node])
         if sum(x.buffer.nbytes for x in self.constants.values() if x.buffer is not None) > MOST_PINNED:
             return False
-        self._chains.append(weakref.ref(node))
+        self._chains.append(node)  # held: else a plan might leave its value out
         node.depth = 1
         return self.refusal is None
 
     def catch_up(self) -> None:
         """Runs what has waited, bit by bit as any lazy program does."""
-        chains, self._chains = self._chains, []
-        for chain in chains:
-            node = chain()
-            if node is not None and node.buffer is None:
+        chains, self._chains = self._chains[::-1], []
+        while chains:
+            node = chains.pop()
+            if node.buffer is None:
                 realize([node])
+            del node
 
     def forget_chains(self) -> None:
         """What has waited has its values."""
         self._chains = []
+
+    def another_thread(self) -> None:
+        """A node that is to be written down is being computed: its operands may be gone at any time."""
+        self.refuse("another thread computes with its arrays")
 
     def failed(self) -> None:
         """An operation raised an exception because of its values. If the function goes on, that was a branch."""
@@ -225,6 +229,9 @@ class Trace(Watcher):
                 seq = node.seq
                 if node.buffer is not None or seq in slots or seq <= start or seq in met:
                     break
+                if node.claim is not None:
+                    self.another_thread()
+                    return 0
                 met.add(seq)
                 found.append(node)
                 if type(node.b) is Node:
