@@ -192,6 +192,10 @@ static Py_ssize_t find_value(Book *book, PyObject *trace, PyObject *node, PyObje
 
 /* ---- one record ---- */
 
+static int is_pending(PyObject *x) {
+    return Py_TYPE(x) == node_type && (NODE(x, NODE_BUFFER) == NULL || NODE(x, NODE_BUFFER) == Py_None);
+}
+
 /* An Operand; the parts are borrowed. */
 static PyObject *operand_from(PyObject *name, PyObject *steps, PyObject *value, PyObject *laid) {
     PyObject *made = operand_type->tp_alloc(operand_type, 4);
@@ -238,9 +242,15 @@ static PyObject *inputs_of(PyObject *node) {
     return inputs;
 }
 
-/* As Trace._operation. */
+/* As Trace._operation. 1: done; 0: another thread has computed the node; -1: an error. */
 static int write_one(Book *book, PyObject *trace, PyObject *node) {
-    PyObject *inputs = inputs_of(node), *name = PyUnicode_FromFormat("r%zd", book->count);
+    PyObject *inputs = inputs_of(node), *attrs = Py_NewRef(NODE(node, NODE_ATTRS));
+    if (inputs != NULL && !is_pending(node)) {
+        Py_DECREF(inputs);
+        Py_DECREF(attrs);
+        return 0;
+    }
+    PyObject *name = PyUnicode_FromFormat("r%zd", book->count);
     PyObject *operands = inputs == NULL ? NULL : PyTuple_New(PyTuple_GET_SIZE(inputs));
     PyObject *record = operands == NULL || name == NULL ? NULL : record_type->tp_alloc(record_type, 0);
     int bad = record == NULL, changes = 0;
@@ -251,7 +261,7 @@ static int write_one(Book *book, PyObject *trace, PyObject *node) {
             PyTuple_SET_ITEM(operands, i, one);
     }
     if (!bad) {
-        PyObject *values[RECORD_NAMES] = {text_operation, name, operands, NODE(node, NODE_OP), NODE(node, NODE_ATTRS),
+        PyObject *values[RECORD_NAMES] = {text_operation, name, operands, NODE(node, NODE_OP), attrs,
                                           NODE(node, NODE_SHAPE), NODE(node, NODE_DTYPE), NODE(node, NODE_STRIDES),
                                           NODE(node, NODE_ERRSTATE), NODE(node, NODE_CODE), NODE(node, NODE_LASTI),
                                           Py_None, Py_None, Py_None, Py_None, Py_None, Py_None};
@@ -265,7 +275,8 @@ static int write_one(Book *book, PyObject *trace, PyObject *node) {
     Py_XDECREF(operands);
     Py_XDECREF(record);
     Py_XDECREF(name);
-    return bad ? -1 : 0;
+    Py_DECREF(attrs);
+    return bad ? -1 : 1;
 }
 
 /* ---- which nodes are to be written down ---- */
@@ -321,10 +332,6 @@ static int find(Found *found, PyObject *node, long long seq) {
     found->items[found->count].seq = seq;
     found->items[found->count++].node = Py_NewRef(node);
     return 1;
-}
-
-static int is_pending(PyObject *x) {
-    return Py_TYPE(x) == node_type && (NODE(x, NODE_BUFFER) == NULL || NODE(x, NODE_BUFFER) == Py_None);
 }
 
 /* A node that is read, itself or through a view; NULL for anything else. */
@@ -683,13 +690,14 @@ static int write_all(Book *book, PyObject *trace, Found *found) {
     PyObject *last = PyObject_GetAttrString(trace, "errstate");
     for (Py_ssize_t i = 0; last != NULL && i < found->count; i++) {
         PyObject *node = found->items[i].node, *state = NODE(node, NODE_ERRSTATE);
-        if (!is_pending(node))
-            found->busy = 1;
+        int done = found->busy ? 0 : book->period ? goes_on(book, trace, node) : 0;
+        if (done == 0 && !found->busy) {
+            done = end_loop(book) < 0 ? -1 : write_one(book, trace, node);
+            found->busy = done == 0;
+            done = done == 1 && search(book) < 0 ? -1 : done;
+        }
         if (found->busy)
             break;
-        int done = book->period ? goes_on(book, trace, node) : 0;
-        if (done == 0 && (end_loop(book) < 0 || write_one(book, trace, node) < 0 || search(book) < 0))
-            done = -1;
         if (done < 0)
             Py_CLEAR(last);
         else if (state != NULL && state != last) {
@@ -707,10 +715,10 @@ static int write_all(Book *book, PyObject *trace, Found *found) {
 
 static PyObject *book_write(PyObject *self, PyObject *args) {
     Book *book = (Book *)self;
-    PyObject *trace, *targets, *stack = NULL;
+    PyObject *trace, *targets, *depth = Py_None, *stack = NULL;
     long long start;
     Found found = {.room = 64, .mask = 255};
-    if (!PyArg_ParseTuple(args, "OLO!", &trace, &start, &PyList_Type, &targets))
+    if (!PyArg_ParseTuple(args, "OLO!|O", &trace, &start, &PyList_Type, &targets, &depth))
         return NULL;
     found.items = PyMem_Malloc(found.room * sizeof(Numbered));
     found.met = PyMem_Calloc(found.mask + 1, sizeof(PyObject *));
@@ -730,8 +738,11 @@ static PyObject *book_write(PyObject *self, PyObject *args) {
         failed = refused == NULL;
         Py_XDECREF(refused);
     }
-    for (Py_ssize_t i = 0; i < found.count; i++)
+    for (Py_ssize_t i = 0; i < found.count; i++) {
+        if (depth != Py_None && is_pending(found.items[i].node))
+            Py_SETREF(NODE(found.items[i].node, NODE_DEPTH), Py_NewRef(depth));
         Py_DECREF(found.items[i].node);
+    }
     PyMem_Free(found.items);
     PyMem_Free(found.met);
     Py_XDECREF(stack);
@@ -843,7 +854,7 @@ static PyObject *book_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
 }
 
 static PyMethodDef book_methods[] = {
-    {"write", book_write, METH_VARARGS, "write(trace, start, targets): as Trace.record."},
+    {"write", book_write, METH_VARARGS, "write(trace, start, targets, depth=None): as Trace.record; depth is what their nodes' becomes."},
     {"append", book_append, METH_O, "append(record): any other record."},
     {"name", book_name, METH_O, "name(seq): what records call a node's value; None if there is no record of it."},
     {"changes", book_changes, METH_O, "changes(name): whether a record's value depends on what is not constant."},

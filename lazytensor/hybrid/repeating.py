@@ -112,9 +112,9 @@ class Book:
     def __len__(self) -> int:
         return len(self.records)
 
-    def write(self, trace: Any, start: int, targets: list[Any]) -> None:
-        """As `Trace.record`."""
-        if trace.write(self.records, targets) > 64:
+    def write(self, trace: Any, start: int, targets: list[Any], depth: int | None = None) -> None:
+        """As `Trace.record`; `depth` is what that of the nodes becomes that are written down."""
+        if trace.write(self.records, targets, depth) > 64:
             self.repeats.follow(self.records)
 
     def append(self, record: Any) -> None:

@@ -182,11 +182,10 @@ class Trace(Watcher):
         if not self.waits or len(self._chains) >= MOST_WAITING or (
                 node.nbytes > LARGEST_WAITING):
             return False
-        self.record([node])
+        self.book.write(self, self.start, [node], 1)  # what reads any of them is not deep
         if sum(x.buffer.nbytes for x in self.constants.values() if x.buffer is not None) > MOST_PINNED:
             return False
         self._chains.append(node)  # held: else a plan might leave its value out
-        node.depth = 1
         return self.refusal is None
 
     def catch_up(self) -> None:
@@ -214,7 +213,7 @@ class Trace(Watcher):
         """Writes down the pending nodes of this trace that the targets need and that are not written down yet."""
         self.book.write(self, self.start, targets)
 
-    def write(self, records: list[Record], targets: list[Any]) -> int:
+    def write(self, records: list[Record], targets: list[Any], depth: int | None) -> int:
         """The same, into a list; gives how many. (`Book.write` in `_records.c` is its twin.)"""
         found: list[Node] = []
         slots, start = self.slots, self.start
@@ -242,13 +241,16 @@ class Trace(Watcher):
         found.sort(key=_program_order)
         for node in found:
             self._operation(node, records)
+            if depth is not None:
+                node.depth = depth
         return len(found)
 
     def _operation(self, node: Node, records: list[Record]) -> None:
         """Writes down an operation. (`write_one` in `_records.c` is its twin.)"""
-        a, b, errstate = node.a, node.b, node.errstate
-        operands = ((self.operand(a), self.operand(b)) if b is not None else (self.operand(a),)) if (
-            a is not None and not node.rest) else tuple([self.operand(x) for x in node.inputs])
+        inputs, attrs, errstate = node.inputs, node.attrs, node.errstate
+        if node.buffer is not None or node.claim is not None:
+            return self.another_thread()
+        operands = tuple([self.operand(x) for x in inputs])
         if errstate is not self.errstate:
             self._note_state(errstate)
         r = new(Record)
@@ -256,7 +258,7 @@ class Trace(Watcher):
         name = r.name = f"r{len(records)}"
         r.operands = operands
         r.op = op = node.op
-        r.attrs, r.shape, r.dtype, r.strides = node.attrs, node.shape, node.dtype, node.strides
+        r.attrs, r.shape, r.dtype, r.strides = attrs, node.shape, node.dtype, node.strides
         r.errstate, r.code, r.lasti = errstate, node.code, node.lasti
         r.fn = r.args = r.kwargs = r.results = r.outcome = r.how = None
         self.slots[node.seq] = name
