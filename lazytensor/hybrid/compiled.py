@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import sys
 import threading
 from itertools import count
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..api.handle import View
+from ..compile import BYTE_NS, IMPORT_NS
 from ..run import floating, pool
 from ..run.interpreter import apply_view
 from . import fast, fusing, running
@@ -31,6 +33,8 @@ _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
 """Calls that also run the Python; after these, every power of two. None at all if there are none here (for tests)."""
 NEVER = 1 << 62
+KERNELS_NS = 2e7
+"""What NumPy's calls take, as `compile.BYTE_NS` has it, from which on loops are compiled with kernels at once."""
 LONG_TAPE = 4096
 """Operations on a tape from which on they are forgotten once all is compiled."""
 
@@ -148,7 +152,9 @@ class Compiled:
             if self.tree is None:
                 compact, loops = trace.book.finish()
                 self._whole = Whole(compact), dict(trace.constants), outcome, loops
+                long = bool(loops) and _is_long(self._whole[0]) and fusing.possible()
                 self._shorten(0)
+                self.quick = long and self.tree is not None and not is_large(self.tree)
             else:
                 self._shorten(len(KEPT))
                 refusal = join(self.tree, branch_of(Whole(trace.book.finish()[0]), trace.constants, outcome))
@@ -367,6 +373,11 @@ def _running(writer: Writer, body: list[str], commits: bool) -> list[str]:
     if names and commits:
         lines.append("        spaces.append(W)")
     return lines
+
+
+def _is_long(records: Whole) -> bool:
+    """Whether kernels pay at the very first call."""
+    return BYTE_NS * records.nbytes >= KERNELS_NS + (0 if "networkx" in sys.modules else IMPORT_NS)
 
 
 def _counted(tree: Branch) -> dict[str, int]:

@@ -7,9 +7,12 @@ those that are there, and writes them as one loop (`rolling.Turns`). Where it ca
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from operator import is_
 from typing import Any, NamedTuple, cast, overload
 
+from ..ir.node import new
 from .effects import Outcome, Spec
 from .repeating import Found, model
 from .tracing import Operand, Record
@@ -108,13 +111,24 @@ class Whole(Sequence[Record]):
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of what all operations give."""
+        return sum(sum(map(_nbytes, part)) if type(part) is list else
+                   (part[1] - 2) * sum(_nbytes(record) for record, _ in part[2]) for _, _, part in self._parts)
+
+    def __iter__(self) -> Iterator[Record]:
+        for start, count, part in self._parts:
+            yield from part if type(part) is list else map(self._at, range(start, start + count))
+
     def _at(self, i: int) -> Record:
         start, count, part = self._parts[bisect.bisect_right(self._starts, i) - 1]
         if type(part) is list:
             return cast("Record", part[i - start])
         period, _, models = part
         record, references = models[(i - start) % period]
-        return _copy(record, f"r{i}", tuple([x._replace(name=f"r{i - back}") if back else x for back, x in references]))
+        return _copy(record, f"r{i}", tuple([
+            Operand(f"r{i - back}", x[1], x[2], x[3]) if back else x for back, x in references]))
 
     @overload
     def __getitem__(self, i: int) -> Record: ...
@@ -126,10 +140,17 @@ class Whole(Sequence[Record]):
         return self._at(range(self._count)[i])
 
 
+def _nbytes(record: Record) -> int:
+    return prod(record.shape) * int(record.dtype.itemsize) if record.kind == "operation" else 0
+
+
 def _copy(record: Record, name: str, operands: tuple[Operand, ...]) -> Record:
-    other = Record(record.kind, name, operands)
-    for slot in Record.__slots__[3:]:
-        setattr(other, slot, getattr(record, slot))
+    other = new(Record)
+    other.kind, other.name, other.operands = record.kind, name, operands
+    other.op, other.attrs, other.shape, other.dtype = record.op, record.attrs, record.shape, record.dtype
+    other.strides, other.errstate, other.fn, other.args = record.strides, record.errstate, record.fn, record.args
+    other.kwargs, other.results, other.outcome = record.kwargs, record.results, record.outcome
+    other.how, other.code, other.lasti = record.how, record.code, record.lasti
     return other
 
 
@@ -152,10 +173,10 @@ def _renaming(gone: list[tuple[int, int, int]], late: list[int]) -> Callable[[st
 
 
 def _renamed(record: Record, rename: Callable[[str], str]) -> Record:
-    names = [x.name for x in record.operands if x.name is not None and rename(x.name) != x.name]
-    if not names and record.args is None:
+    operands = tuple([_renamed_value(x, rename) for x in record.operands])
+    if record.args is None and all(map(is_, operands, record.operands)):
         return record
-    other = _copy(record, record.name, tuple([_renamed_value(x, rename) for x in record.operands]))
+    other = _copy(record, record.name, operands)
     if record.args is not None:
         other.args, other.kwargs = _renamed_value(record.args, rename), _renamed_value(record.kwargs, rename)
     return other
@@ -164,7 +185,8 @@ def _renamed(record: Record, rename: Callable[[str], str]) -> Record:
 def _renamed_value(value: Any, rename: Callable[[str], str]) -> Any:
     kind = type(value)
     if kind is Operand:
-        return value if value.name is None else value._replace(name=rename(value.name))
+        name = None if value[0] is None else rename(value[0])
+        return value if name == value[0] else Operand(name, value[1], value[2], value[3])
     if kind is list or kind is tuple:
         return kind([_renamed_value(x, rename) for x in value])
     if kind is dict:
