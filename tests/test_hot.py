@@ -252,6 +252,64 @@ def test_a_store_that_waits_is_written_as_in_python():
             assert got == want
 
 
+PARTS = {
+    "part": lambda a: a[1:4], "row": lambda a: a.reshape(2, 3)[1], "turned": lambda a: a.reshape(2, 3).T[1:],
+    "flipped": lambda a: a[::-1], "whole": lambda a: a[...], "new": lambda a: a[None], "none": lambda a: a[2:2],
+    "of a part": lambda a: a[1:][1:3], "read-only": lambda a: np_broadcast(a),
+}
+
+
+def np_broadcast(a):
+    return module_under_test().broadcast_to(a, (2, 6))
+
+
+OTHERS = {
+    "float": lambda np, v: 2.5, "int": lambda np, v: 3, "negative": lambda np, v: -1, "bool": lambda np, v: True,
+    "complex": lambda np, v: 2j, "large": lambda np, v: 10**6, "NumPy's": lambda np, v: real.float32(2),
+    "itself": lambda np, v: v, "same": lambda np, v: np.ones(v.shape) + 1, "view": lambda np, v: (v + 1)[...],
+    "short": lambda np, v: np.ones(v.shape, "f4") + 1, "ints": lambda np, v: np.ones(v.shape, int) + 1,
+    "one": lambda np, v: np.ones(1) + 1, "unfit": lambda np, v: np.ones(5) + 1, "list": lambda np, v: [2.0],
+    "scalar": lambda np, v: (np.arange(3.0) + 1).sum(), "shared": lambda np, v: np.asarray(real.ones(v.shape)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "u1", "c16", "?"])
+@pytest.mark.parametrize("part", PARTS)
+def test_an_operation_into_a_part_is_what_it_is_in_python(part, dtype):
+    np = module_under_test()
+    for name in ("iadd", "itruediv", "imul", "ior"):
+        method = getattr(np.ndarray, f"__{name}__")
+        for other in OTHERS:
+            for ready in (False, True):
+                for _ in range(2):  # the second time the dtypes are known
+                    found = []
+                    for call in (method, method.slow):
+                        root = np.arange(6).astype(dtype) + np.ones(6, dtype)
+                        if ready:
+                            root.realize()
+                        view = PARTS[part](root)
+                        try:
+                            kept = call(view, OTHERS[other](np, view)) is view
+                        except Exception as error:
+                            kept = type(error), str(error)
+                        node = root._value
+                        what = type(node) is Node and node.buffer is None and [
+                            node.op, node.attrs, node.shape, node.strides, node.depth, len(node.inputs)]
+                        found.append((kept, what, view.tolist(), root.tolist()))
+                    assert str(found[0]) == str(found[1]), (name, other)
+
+
+def test_a_part_that_is_operated_on_is_not_stored_again():
+    np = module_under_test()
+    for index in (slice(1, 3), 1, (slice(1), slice(2))):
+        a = np.ones((3, 4)) + 1
+        a[index] += 1
+        assert a._value.op.name.startswith("add_into")
+        b = a[index]
+        a[index] = b  # the part itself, of the value that it has now
+        assert a.tolist() == (real.where(real.zeros((3, 4)) == 0, a.numpy(), 0)).tolist()
+
+
 def test_the_users_line_is_noted_of_a_store():
     np = module_under_test()
     x = np.arange(4.0) + 1

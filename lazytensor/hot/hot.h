@@ -98,7 +98,7 @@ extern LongSlots X;   /* of a launch that is a LongRow */
 /* The classes, and objects of lazytensor's modules, handed over by `learn`. */
 extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
 extern PyTypeObject *watcher_type;
-extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks;
+extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;

@@ -18,7 +18,7 @@ int is_basic(PyObject *index) {
 /* Whether a basic index leaves an axis, as far as can be said without the array. */
 int gives_array(PyObject *index, Py_ssize_t axes) {
     if (!PyTuple_CheckExact(index))
-        return PySlice_Check(index);
+        return PySlice_Check(index) || (PyLong_CheckExact(index) && axes > 1);
     Py_ssize_t ints = 0, parts = PyTuple_GET_SIZE(index);
     for (Py_ssize_t i = 0; i < parts; i++) {
         PyObject *part = PyTuple_GET_ITEM(index, i);

@@ -22,7 +22,7 @@ LongSlots X;
 
 PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
 PyTypeObject *watcher_type;
-PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks;
+PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
@@ -122,6 +122,7 @@ LEARNER(learn_long, LongSlots, LONG_SLOTS)
 static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"leaf_operation", &leaf_operation}, {"store_operation", &store_operation},
     {"element_operation", &element_operation}, {"pool_blocks", &pool_blocks},
+    {"part_operations", &part_operations},
     {"view_operation", &view_operation}, {"negative_kind", &negative_kind}, {"extobj", &extobj},
     {"watch", &watch}, {"warnings_dict", &warnings_dict}, {"may_wait", &may_wait}, {"bound_check", &bound_check},
     {"current", &current}, {"watchers", &watchers}, {"hooks", &hooks}, {"exact_plans", &exact_plans}, {"plan_clock", &plan_clock},

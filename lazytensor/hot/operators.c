@@ -123,7 +123,8 @@ PyObject *this_threads_watcher(void) {
     unsigned long ident = PyThread_get_thread_ident();
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(watchers); i++) {
         PyObject *watcher = PyList_GET_ITEM(watchers, i);
-        if (PyLong_AsUnsignedLong(slot_or_none(watcher, H.ident)) == ident)
+        if (PyObject_TypeCheck(watcher, watcher_type)
+            && PyLong_AsUnsignedLong(slot_or_none(watcher, H.ident)) == ident)
             return watcher;
     }
     return NULL;
@@ -679,10 +680,83 @@ static int give(Method *method, PyObject *root, PyObject *b, int twice, PyObject
     return 1;
 }
 
+/* Gives a view's root the node of an operation into that view, under its lock (inplace.write_ufunc). 1: done; 0: Python
+ * has to do it. */
+static int give_part(PyObject *op, PyObject *self, PyObject *other, PyObject *capsule, PyObject **made) {
+    PyObject *view = slot_or_none(self, T._value), *root = slot_or_none(view, V.root), *old = slot_or_none(root, T._value);
+    PyObject *a = node_of(self), *b = Py_TYPE(other) == tensor_type ? node_of(other) : Py_NewRef(other);
+    PyObject *frame = (PyObject *)PyEval_GetFrame(), *inputs = NULL, *attrs = NULL, *depth = NULL;
+    int done = 0;
+    if (a != NULL && b != NULL && Py_TYPE(old) == node_type) {
+        Py_ssize_t deepest = depth_of(old), more = Py_TYPE(b) == node_type ? depth_of(b) : 0;
+        deepest = more > deepest ? more : deepest;
+        if (deepest < AT_ONCE - 1) {
+            inputs = PyTuple_Pack(3, old, a, b);
+            attrs = Py_BuildValue("(O(iO))", slot_or_none(view, V.steps), 0, empty_tuple);
+            depth = PyLong_FromSsize_t(1 + deepest);
+            *made = inputs == NULL || attrs == NULL || depth == NULL ? NULL
+                : made_node(op, inputs, attrs, slot_or_none(old, N.shape), slot_or_none(old, N.dtype),
+                            slot_or_none(old, N.strides), capsule, depth, frame == NULL ? Py_None : frame);
+            done = *made == NULL ? -1 : 1;
+        }
+    }
+    if (done == 1)
+        put(root, T._value, *made);
+    Py_XDECREF(a);
+    Py_XDECREF(b);
+    Py_XDECREF(inputs);
+    Py_XDECREF(attrs);
+    Py_XDECREF(depth);
+    return done;
+}
+
+/* ``self <op>= other`` where a view takes a value of its own dtype and shape, or a number; NULL without an error where
+ * Python has to do it. */
+static PyObject *quick_part(Method *method, PyObject *self, PyObject *other) {
+    PyObject *view = slot_or_none(self, T._value), *root = slot_or_none(view, V.root), *dtype = slot_or_none(view, V.dtype);
+    PyObject *row = by_number(method->fast, dtype), *kind, *found, *node = NULL, *capsule = NULL;
+    PyObject *op = PyDict_GetItemWithError(part_operations, slot_or_none(method->op, O.fn));
+    if (row == NULL || op == NULL || PyTypeNum_ISCOMPLEX(((PyArray_Descr *)dtype)->type_num)
+        || Py_TYPE(root) != tensor_type || slot_or_none(root, T._state) != Py_None
+        || slot_or_none(view, V.writeable) != Py_True)
+        return NULL;
+    if (Py_TYPE(other) == tensor_type) {
+        PyObject *value = slot_or_none(other, T._value);
+        int is_node = Py_TYPE(value) == node_type;
+        if ((!is_node && Py_TYPE(value) != view_type)
+            || !same_shape(slot_or_none(view, V.shape), slot_or_none(value, is_node ? N.shape : V.shape)))
+            return NULL;
+        PyObject *of = slot_or_none(value, is_node ? N.dtype : V.dtype);
+        found = by_number(row, of);
+    } else
+        found = (kind = kind_of_number(other, dtype)) == NULL ? NULL : PyDict_GetItemWithError(row, kind);
+    if (found != dtype || found == NULL)
+        return NULL;
+    Py_INCREF(root);
+    int done = may_be_pending(&capsule);
+    if (done == 1 && tell_of_write(root) < 0)
+        done = -1;
+    PyObject *lock = Py_NewRef(lock_of(root));
+    if (done == 1 && (done = locked(lock, "acquire") < 0 ? -1 : 1) == 1) {
+        done = give_part(op, self, other, capsule, &node);
+        if (locked(lock, "release") < 0)
+            done = -1;
+    }
+    Py_DECREF(lock);
+    Py_DECREF(root);
+    Py_XDECREF(capsule);
+    if (done == 1 && bound_node(node) < 0)
+        done = -1;
+    Py_XDECREF(node);
+    return done == 1 ? Py_NewRef(self) : NULL;
+}
+
 /* ``self <op>= other`` where the whole of a root takes a value of its own dtype; NULL without an error where Python has
  * to do it. */
 static PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other) {
     PyObject *a = slot_or_none(self, T._value), *b, *node = NULL, *capsule = NULL;
+    if (Py_TYPE(self) == tensor_type && Py_TYPE(a) == view_type)
+        return quick_part(method, self, other);
     if (Py_TYPE(self) != tensor_type || Py_TYPE(a) != node_type || slot_or_none(self, T._state) != Py_None
         || slot_or_none(a, N.strides) != Py_None || PyTuple_GET_SIZE(slot_or_none(a, N.shape)) == 0
         || PyTypeNum_ISCOMPLEX(((PyArray_Descr *)slot_or_none(a, N.dtype))->type_num))

@@ -76,14 +76,11 @@ static int fits(PyObject *node, PyObject *index, PyObject *shape) {
 
 /* The node of the value, a new reference, if it is of the root's dtype and fits; NULL without an error where Python has
  * to look. */
-static PyObject *value_node(PyObject *root, PyObject *node, PyObject *index, PyObject *value) {
+static PyObject *value_node(PyObject *node, PyObject *index, PyObject *value) {
     PyObject *dtype = slot_or_none(node, N.dtype), *made = NULL;
-    if (Py_TYPE(value) == tensor_type) {
-        PyObject *of = slot_or_none(value, T._value);
-        if (Py_TYPE(of) == view_type && slot_or_none(of, V.root) == root)
-            return NULL;  /* it may be the very part that is written to, as after ``a[index] += 1`` */
+    if (Py_TYPE(value) == tensor_type)
         made = node_of(value);
-    } else if (PyType_IsSubtype(Py_TYPE(value), scalar_type))
+    else if (PyType_IsSubtype(Py_TYPE(value), scalar_type))
         made = Py_NewRef(slot_or_none(value, S._node));
     else
         return goes_in_silently(value, dtype) && fits(node, index, NULL) == 1 ? number_node(value, dtype) : NULL;
@@ -169,12 +166,25 @@ static int store_later(PyObject *root, PyObject *index, PyObject *value) {
 
 /* ---- the method ----------------------------------------------------------------------------------------------------- */
 
+/* Whether the value is the very part that is assigned to, as after ``a[index] += 1`` (indexing._is_itself). */
+static int is_itself(PyObject *root, PyObject *index, PyObject *value) {
+    PyObject *view = Py_TYPE(value) == tensor_type ? slot_or_none(value, T._value) : Py_None;
+    if (Py_TYPE(view) != view_type || slot_or_none(view, V.root) != root
+        || slot_or_none(view, V.of) != slot_or_none(slot_or_none(root, T._value), N.shape))
+        return 0;
+    PyObject *steps = slot_or_none(view, V.steps), *step = PyTuple_GET_SIZE(steps) == 1 ? PyTuple_GET_ITEM(steps, 0) : NULL;
+    return step != NULL && PyTuple_GET_ITEM(step, 0) == getitem_function
+        && PyTuple_GET_ITEM(PyTuple_GET_ITEM(step, 1), 0) == index;
+}
+
 /* 1: done; 0: Python has to do it; -1: an error. */
 static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
     PyObject *node = slot_or_none(self, T._value);
     if (Py_TYPE(self) != tensor_type || Py_TYPE(node) != node_type || slot_or_none(self, T._state) != Py_None
         || PyDataType_REFCHK((PyArray_Descr *)slot_or_none(node, N.dtype)) || !is_basic(index))
         return 0;
+    if (is_itself(self, index, value))
+        return 1;
     if (slot_or_none(node, N.buffer) != Py_None && my_watcher() == NULL
         && goes_in_silently(value, slot_or_none(node, N.dtype))) {
         PyObject *lock = Py_NewRef(lock_of(self));
@@ -192,7 +202,7 @@ static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
             return 0;
     }
     Py_INCREF(node);
-    PyObject *given = value_node(self, node, index, value);
+    PyObject *given = value_node(node, index, value);
     Py_DECREF(node);
     if (given == NULL)
         return PyErr_Occurred() ? -1 : 0;

@@ -28,10 +28,9 @@ def compute_first(compiled: Compiled, trace: Trace, outcome: Outcome) -> bool:
         return False
     leaves = {name: node.buffer for name, node in trace.entry.items()}
     leaves |= {name: s._node.buffer for name, s in compiled.given.scalars.items()}
-    run, nodes, taken = claims.Run(), list({id(node): node for node in left.values()}.values()), False
+    run, nodes = claims.Run(), list(left.values())
     try:
-        taken = claims.take(run, nodes)
-        found = compiled.values(outcome, leaves, list(left)) if taken else None
+        found = compiled.values(outcome, leaves, list(left)) if claims.take(run, nodes) else None
         if found is not None:
             for node, value in zip(left.values(), found, strict=True):
                 settle(node, value)

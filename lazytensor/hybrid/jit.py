@@ -229,12 +229,16 @@ class Jitted:
                 result = self.__wrapped__(*args, **kwargs)
             self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python, before,
                                 filters)
-            return real_elements(result, trace) if trace.real else result
-        finally:
             trace.catch_up()
+            return real_elements(result, trace) if trace.real else result
+        except KeyboardInterrupt:
+            trace.forget_chains()
+            raise
+        finally:
             self._tracing -= 1
             if collecting:
                 gc.enable()
+            trace.catch_up()
 
     def _compiled_from(self, trace: Trace, result: Any, args: Any, kwargs: Any, known: Compiled | None, scope: Scope,
                        given: Arguments, captured: Captured, capsule: Any, python: Any, before: Any,

@@ -198,7 +198,7 @@ class Trace(Watcher):
             del node
 
     def forget_chains(self) -> None:
-        """What has waited has its values."""
+        """What has waited has its values, or is to wait until it is asked for."""
         self._chains = []
 
     def another_thread(self) -> None:
