@@ -33,6 +33,8 @@ _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
 """Calls that also run the Python; after these, every power of two. None at all if there are none here (for tests)."""
 NEVER = 1 << 62
+LINES_A_RUN = 2
+"""So many operations run lazily in the time in which Python compiles a line."""
 KERNELS_NS = 2e7
 """What NumPy's calls take, as `compile.BYTE_NS` has it, from which on loops are compiled with kernels at once."""
 LONG_TAPE = 4096
@@ -198,6 +200,8 @@ class Compiled:
             if alone is None or self.tree is None or self.tree.end is None:
                 return None
             writer, texts = alone
+            if LINES_A_RUN * len(writer.body) > sum(self.counts.values()):
+                return None
             names = dict(zip(outcome.names(), self.tree.end.names(), strict=True))  # those of the short trace
             if any(names.get(name) not in writer.values for name in wanted):
                 return None
