@@ -2,11 +2,12 @@
 
 A loop's turn repeats the one before it when each of its records does the same, from the same line, to operands that are
 either the same (from before the loop) or as many records back. `Repeats` follows the records as they come: it compares
-each with the one a period before.
+each with the one a period before. (`Book` in `_records.c` is the twin of what is here; it leaves turns out at once.)
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..api.indexing import ELEMENT
@@ -100,7 +101,53 @@ class Repeats:
         self._period, self._wait = 0, i + period // 2
 
 
-def model(records: list[Any], i: int, period: int) -> Any:
+class Book:
+    """The records of a trace, which has the `slots`, `real` and `dynamic`."""
+
+    def __init__(self, slots: dict[int, str], real: set[str], dynamic: set[str], same: Any) -> None:
+        self.slots, self.dynamic = slots, dynamic
+        self.records: list[Any] = []
+        self.repeats = Repeats()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def write(self, trace: Any, start: int, targets: list[Any], depth: int | None = None) -> None:
+        """As `Trace.record`; `depth` is what that of the nodes becomes that are written down."""
+        if trace.write(self.records, targets, depth) > 64:
+            self.repeats.follow(self.records)
+
+    def append(self, record: Any) -> None:
+        """Any other record."""
+        self.records.append(record)
+
+    def name(self, seq: int) -> str | None:
+        """What records call a node's value; None if there is no record of it."""
+        return self.slots.get(seq)
+
+    def changes(self, name: str) -> bool:
+        """Whether a record's value depends on what is not constant."""
+        return name in self.dynamic
+
+    def finish(self) -> tuple[list[Any], list[Found]]:
+        """The records, with loops (`compacted`); and where these are."""
+        loops = self.repeats.finish(self.records)
+        return compacted(self.records, loops), loops
+
+
+def compacted(records: list[Any], loops: list[Found]) -> list[Any]:
+    """The records with loops as (period, turns, models of the second turn) after the first two of their turns, so that
+    a long trace does not have to be kept."""
+    found: list[Any] = []
+    at = 0
+    for start, period, turns in loops:
+        found += records[at:start + 2 * period]
+        found.append((period, turns, [model(records, i, period) for i in range(start + period, start + 2 * period)]))
+        at = start + turns * period
+    return found + records[at:]
+
+
+def model(records: Sequence[Any], i: int, period: int) -> Any:
     """A record, and for each of its operands how many records back it was written (0 for what is the same in every
     turn), if it does the same as the one a period before; else None."""
     a, b = records[i], records[i - period]
