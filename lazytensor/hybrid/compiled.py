@@ -22,7 +22,7 @@ from .rolling import Irregular
 from .running import abandoning
 from .scope import Item, Scope
 from .shortening import KEPT, compacted, expanded, shortened
-from .source import TooDeep, Writer
+from .source import Writer
 from .streams import put_back, states_of
 from .text import guard_lines
 from .tracing import Record, Refusal, Trace
@@ -31,6 +31,10 @@ _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
 """Calls that also run the Python; after these, every power of two. None at all if there are none here (for tests)."""
 NEVER = 1 << 62
+AT_ONCE = 8
+"""Ways through a function that are compiled when they are first seen; later ones when they make up"""
+SHARE = 4
+"""one part in so many of those that are compiled, or are seen again."""
 LONG_TAPE = 4096
 """Operations on a tape from which on they are forgotten once all is compiled."""
 
@@ -124,6 +128,7 @@ class Compiled:
         self.refusal: Refusal | None = None
         self.generators: list[Any] = []
         self.calls = self.due = 1
+        self._ways = 0
         self.quick = self.as_nodes = False
         self.kernels = self.steps = 0
         self.counts = {"operation": 0, "call": 0, "draw": 0}
@@ -144,22 +149,29 @@ class Compiled:
         with self.lock:
             if self.forgotten:
                 return None  # another thread has traced the only way through
+            refusal = None
             if self.tree is None:
                 loops = trace.loops()
                 self._whole = compacted(trace.records, loops), dict(trace.constants), outcome, loops
                 self._shorten(0, trace.records)
             else:
                 self._shorten(len(KEPT))
+                before = self.tree.ends
                 refusal = join(self.tree, branch_of(trace.records, trace.constants, outcome))
-                if refusal is not None:
+                waits = refusal is None and self._can_wait(before)
+                if waits or refusal is not None and self._ways == before:
                     return refusal
-            try:
-                self._compile()
-            except TooDeep:
-                return Refusal("it has more branches within each other than one function can hold", "")
+            self._compile()
             self._base = self.calls - 1
             self.due = self.calls + 1 if FIRST_CHECKS else NEVER
-            return None
+            return refusal
+
+    def _can_wait(self, before: int) -> bool:
+        """Whether a way through is compiled later: when it is seen again, or together with others. There were as many
+        as `before`. So what compiling takes does not grow with the square of their number."""
+        assert self.tree is not None
+        now = self.tree.ends
+        return now > before and now > AT_ONCE and SHARE * (now - self._ways) < self._ways
 
     def _shorten(self, attempt: int, records: list[Record] | None = None) -> None:
         """Makes the tree of the first trace, with that many turns of its loops, or whole."""
@@ -209,6 +221,7 @@ class Compiled:
     def _compile_tree(self) -> None:
         tree, space = self.tree, Namespace()
         assert tree is not None
+        self._ways = tree.ends
         used, draws = _used(tree)
         self.generators = list({id(g): g for g in draws}.values())
         checks = [c for c in self.given.checks]

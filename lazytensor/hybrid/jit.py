@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from ..api.build import users_frame
 from ..api.handle import View, is_shared
 from ..api.scalar import Scalar, seen
 from ..errors import HybridWarning
@@ -71,7 +72,7 @@ class Jitted:
         self._compiled: tuple[Compiled, ...] = ()
         self._off: Refusal | None = None
         self._refusals = 0
-        self._warned = False
+        self._warned = self._told = False
         self._why: list[str] = []
         self._lock = threading.RLock()
         self._tracing = 0
@@ -142,7 +143,8 @@ class Jitted:
         compiled.next_check()
         predicted = compiled.predict(args, kwargs)
         if predicted.__class__ is Sentinel:
-            return self._traced(args, kwargs, compiled) if predicted is UNSEEN else self.__wrapped__(*args, **kwargs)
+            more = predicted is UNSEEN and compiled.refusal is None
+            return self._traced(args, kwargs, compiled) if more else self.__wrapped__(*args, **kwargs)
         calls = compiled.calls
         with Printing(mute=True):
             result, difference = compared(self.__wrapped__, args, kwargs, predicted, compiled.generators)
@@ -151,10 +153,8 @@ class Jitted:
         elif difference:
             self._off = Refusal(f"its Python gave something else than the compiled function: {difference}", "")
             self._compiled = ()
-            warnings.warn(
-                f"lazytensor.jit: {self._name} depends on something that cannot be seen, such as the time, a file, or "
-                f"the length of a list: {difference}. From now on it runs its Python at every call.",
-                HybridWarning, stacklevel=3)
+            _warn(f"lazytensor.jit: {self._name} depends on something that cannot be seen, such as the time, a file, "
+                  f"or the length of a list: {difference}. From now on it runs its Python at every call.")
         elif compiled.calls - compiled._base >= HOT or compiled.rolled >= LONG:
             compiled.quicken()
         return result
@@ -272,6 +272,10 @@ class Jitted:
                 known.refusal = refusal
             if self._refusals >= MOST_REFUSALS:
                 self._off = refusal
+            telling = bool(refusal.advice) and not self._told
+            self._told |= telling
+        if telling:
+            _warn(f"lazytensor.jit: {self._name}: {refusal}. {refusal.advice}")
 
     def _note_retrace(self, args: Any, kwargs: Any) -> None:
         """Why a call is traced although others were; many of them are worth a warning."""
@@ -281,10 +285,9 @@ class Jitted:
         self._why.append(f"traced again: {why}")
         if len(self._compiled) + 1 >= MANY_TRACES and not self._warned:
             self._warned = True
-            warnings.warn(
-                f"lazytensor.jit: {self._name} is traced for the {len(self._compiled) + 1}th time; what varies: {why}. "
-                "A number that differs from call to call is better given as an array: lazytensor.asarray(x).",
-                HybridWarning, stacklevel=4)
+            _warn(f"lazytensor.jit: {self._name} is traced for the {len(self._compiled) + 1}th time; what varies: "
+                  f"{why}. A number that differs from call to call is better given as an array: "
+                  "lazytensor.asarray(x).")
 
     # ---- what it did ----
 
@@ -303,6 +306,15 @@ class Jitted:
                 "paths": sum(c.tree.ends for c in self._compiled if c.tree is not None),
                 "calls": sum(c.calls for c in self._compiled), "reasons": list(self._why),
                 "python": None if self._off is None else str(self._off)}
+
+
+def _warn(message: str) -> None:
+    """A HybridWarning at the line that called the jitted function."""
+    frame = users_frame()
+    where = ("<lazytensor>", 1, None, {}) if frame is None else (
+        frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__"),
+        frame.f_globals.setdefault("__warningregistry__", {}))
+    warnings.warn_explicit(message, HybridWarning, *where)
 
 
 def real_elements(result: Any, trace: Trace) -> Any:

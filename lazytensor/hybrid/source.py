@@ -26,14 +26,6 @@ from .text import elementwise_call, frozen, index_text, literal
 from .tracing import Operand, Record
 
 _getitem = operator.getitem
-DEEPEST = 60
-"""Branches within branches that Python's compiler takes."""
-
-
-class TooDeep(Exception):
-    """More branches within each other than one function can hold."""
-
-
 _NUMBERS = "numbers"
 """The key of their free names."""
 
@@ -118,8 +110,6 @@ class Writer:
 
     def _branch(self, branch: Branch, memory: _Memory, depth: int, capsule: Any) -> None:
         while True:
-            if depth > DEEPEST:
-                raise TooDeep
             for name, node in branch.constants.items():
                 memory.text[name] = self._constant(node)
                 self._constants[name] = node.shape, node.dtype, node.strides

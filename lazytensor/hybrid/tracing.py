@@ -119,10 +119,11 @@ class Result(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a function runs its Python at every call, and where."""
+    """Why a function runs its Python at every call, and where; with `advice`, it is worth a warning."""
 
     why: str
     place: str
+    advice: str = ""
 
     def __str__(self) -> str:
         return f"{self.why} ({self.place})" if self.place else self.why
