@@ -22,9 +22,9 @@ MOST_ANSWERS = 400
 """Answers on one way through."""
 MOST_VALUES = 8
 """Different values (not truth values) seen in one place."""
-ADVICE = ("Other ways run its Python at every call. lazytensor.where computes both sides in one program; parts that are "
-          "jitted by themselves, with lazytensor.cond between them, have few ways each; a value that is a setting is "
-          "better a Python number, named in static_argnames.")
+ADVICE = ("Other ways run its Python at every call. lazytensor.where computes both sides in one program; parts that "
+          "are jitted by themselves, with lazytensor.cond between them, have few ways each; a value that is a setting "
+          "is better a Python number, named in static_argnames.")
 """What to do about ways that multiply."""
 MOST_LINES = 12
 """Lines where they part that are named besides the first."""

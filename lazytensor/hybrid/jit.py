@@ -122,10 +122,21 @@ class Jitted:
             return answer
         if answer is UNSEEN and compiled.refusal is None:
             return self._traced(args, kwargs, compiled)
+        if self._must_not_wait():
+            return self.__wrapped__(*args, **kwargs)
         compiled.abandoned += 1
         if compiled.abandoned > 16 and 2 * compiled.abandoned > compiled.calls:
             self._give_up(compiled)
         return self.__wrapped__(*args, **kwargs)
+
+    def _must_not_wait(self) -> bool:
+        """Whether each operation must run when it is written, so that a call can only be Python's; notes why."""
+        if floating.unchanged(floating.in_force()):
+            return False
+        why = f"its Python runs while {floating.why_not()}"
+        if why not in self._why:
+            self._why.append(why)
+        return True
 
     def _give_up(self, compiled: Compiled) -> None:
         """A compiled function that more often than not leaves its calls to the Python is dropped."""
@@ -167,9 +178,11 @@ class Jitted:
 
     def _traced(self, args: tuple[Any, ...], kwargs: dict[str, Any], known: Compiled | None) -> Any:
         """Runs the Python, watched, and compiles what it did."""
+        if self._must_not_wait():
+            return self.__wrapped__(*args, **kwargs)
         if known is None:
             self._note_retrace(args, kwargs)
-            if len(self._compiled) >= MOST_TRACES or not floating.unchanged(floating.in_force()):
+            if len(self._compiled) >= MOST_TRACES:
                 return self.__wrapped__(*args, **kwargs)
         space = Namespace()
         given = Arguments(space, args, kwargs, self._names or [], self._static)

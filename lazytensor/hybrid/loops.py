@@ -6,14 +6,18 @@ by itself, so that its Python runs once for each structure of what it is given.
 from __future__ import annotations
 
 import builtins
+import itertools
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from ..api.handle import Tensor
 from ..api.namespace import ours
+from ..api.scalar import Scalar
 from ..run.watching import active, mine
+from .guards import same
 from .jit import Jitted, jit
 
 _stack = ours(np.stack, "stack")
@@ -50,9 +54,12 @@ def while_loop(cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], ini
     >>> np.while_loop(lambda x: x.sum() < 100, lambda x: x * 2, np.arange(4.0))
     array([ 0., 32., 64., 96.])
     """
-    condition, body, value = _body(cond_fn), _body(body_fn), init
+    condition, body, value = cond_fn, body_fn, init
+    jits = True
     while condition(value):
-        value = body(value)
+        before, value = value, body(value)
+        if jits and steady(before, value):
+            condition, body, jits = _body(cond_fn), _body(body_fn), False
     return value
 
 
@@ -77,10 +84,21 @@ def scan(f: Callable[[Any, Any], Any], init: Any, xs: Any, length: int | None = 
     >>> np.scan(lambda total, x: (total + x, total * x), 0.0, np.arange(4.0))
     (np.float64(6.0), array([0., 0., 2., 9.]))
     """
-    step, carry, ys = _body(f), init, []
-    for x in [None] * (length or 0) if xs is None else rows(xs):
+    turns = (length or 0) if xs is None else _length(xs, "scan")
+    if length is not None and turns is not None and length != turns:
+        raise ValueError(f"lazytensor.scan: length={length}, but xs has {turns} parts along its first axis")
+    step, carry = f, init
+    ys: list[Any] = []
+    before: Any = None
+    for x in itertools.repeat(None, turns or 0) if xs is None else rows(xs):
+        if step is f and ys and steady(before, (carry, x)):
+            step = _body(f)
+        before = carry, x
         carry, y = step(carry, x)
         ys.append(y)
+    if not ys:
+        raise ValueError("lazytensor.scan: no turn, so nothing says what the ys are; look at len(xs) before, or use "
+                         "lazytensor.fori_loop, if only the carry is wanted")
     return carry, stacked(ys)
 
 
@@ -91,8 +109,19 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
     >>> np.map(lambda row: row.sum(), np.ones((2, 3)))
     array([3., 3.])
     """
-    step = _body(f)
-    return stacked([step(x) for x in rows(xs)])
+    _length(xs, "map")
+    step = f
+    ys: list[Any] = []
+    before: Any = None
+    for x in rows(xs):
+        if step is f and (type(x) is Tensor or ys and steady(before, x)):
+            step = _body(f)
+        before = x
+        ys.append(step(x))
+    if not ys:
+        raise ValueError("lazytensor.map: xs has no parts along its first axis, so nothing says what the results are; "
+                         "look at len(xs) before")
+    return stacked(ys)
 
 
 def rows(xs: Any) -> Iterator[Any]:
@@ -105,9 +134,39 @@ def rows(xs: Any) -> Iterator[Any]:
     return iter(xs)
 
 
+def _length(xs: Any, name: str) -> int | None:
+    """How many parts a tree of arrays has along their first axes; None if that cannot be told before."""
+    kind = type(xs)
+    if kind not in (tuple, list, dict):
+        return len(xs) if hasattr(xs, "__len__") else None
+    found = [_length(x, name) for x in (xs.values() if kind is dict else xs)]
+    lengths = sorted({n for n in found if n is not None}, reverse=True)
+    if len(lengths) > 1:
+        raise ValueError(f"lazytensor.{name}: arrays with different numbers of parts along their first axes: "
+                         f"{' and '.join(builtins.map(str, lengths))}")
+    return lengths[0] if lengths else None
+
+
+def steady(before: Any, after: Any) -> bool:
+    """Whether what a body takes has the same structure and the same plain values in two turns, as far as can be seen:
+    compiled for one turn, it then serves for the next. A body that is given another number each turn is not."""
+    kind = type(before)
+    if kind is not type(after):
+        return False
+    if kind is Tensor:
+        return bool(before.shape == after.shape and before.dtype == after.dtype)
+    if issubclass(kind, Scalar):
+        return bool(before.dtype == after.dtype)
+    if isinstance(before, tuple) or kind is list:
+        return len(before) == len(after) and all(builtins.map(steady, before, after))
+    if kind is dict:
+        return list(before) == list(after) and all(steady(before[k], after[k]) for k in before)
+    return before is after or same(before, after)
+
+
 def stacked(ys: list[Any]) -> Any:
     """A list of equal trees as one tree of stacked arrays; None where there is nothing."""
-    if not ys or ys[0] is None:
+    if ys[0] is None:
         return None
     first, kind = ys[0], type(ys[0])
     if kind is tuple or kind is list:
