@@ -1,5 +1,6 @@
 """Control flow as functions, in jitted functions and outside: `while_loop`, `fori_loop`, `scan`, `map`, `range`."""
 
+import sys
 import warnings
 
 import numpy as real
@@ -8,6 +9,7 @@ import pytest
 import lazytensor as np
 from lazytensor import nn
 from tests.helpers import difference
+from tests.program_jit import unchecked
 
 
 def _told(monkeypatch):
@@ -112,3 +114,218 @@ def test_cache_info_says_that_nothing_is_compiled_while_warnings_are_recorded():
         warnings.simplefilter("error")
         h(np.ones(1))
     assert "errors" in h.cache_info()["reasons"][0]
+
+
+# ---- turns that are not traced ---------------------------------------------------------------------------------------
+
+
+def smooth(_, s):
+    a, b = s
+    b[1:-1] = 0.3 * (a[:-2] + a[1:-1] + a[2:])
+    a[1:-1] = 0.3 * (b[:-2] + b[1:-1] + b[2:])
+    return a, b
+
+
+def decayed(_, s):
+    return s[0] * 0.5 + s[1], s[1]
+
+
+def swapped(_, s):
+    return s[1], s[0] * 0.4 + s[1] * 0.1
+
+
+def three_swapped(_, s):
+    a, b, c = s["x"]
+    return {"x": (b, c, (a + b + c) * 0.3), "n": s["n"]}
+
+
+def with_a_number(_, s):
+    return s[0] * 0.9 + s[1], s[1] * 0.5, 3
+
+
+def scalar(_, s):
+    x, total = s
+    return x * 0.9, total * 0.5 + x.sum()
+
+
+def kinked(_, s):
+    x, y = s
+    for _ in range(3):
+        x = x * 0.9 + y
+    return x, y * 0.5 + x
+
+
+def given_away(_, s):
+    s[0][...] += s[1]
+    s[0][...] *= 0.4
+    return s[0] + 0.0, s[1]
+
+
+def loop(lower, upper, body, value):
+    for i in range(lower, upper):
+        value = body(i, value)
+    return value
+
+
+BODIES = {
+    smooth: lambda np: (np.arange(9.0), np.ones(9)), decayed: lambda np: (np.arange(9.0), np.ones(9)),
+    swapped: lambda np: (np.arange(9.0), np.ones(9)), scalar: lambda np: (np.arange(9.0), np.arange(4.0).sum()),
+    three_swapped: lambda np: {"x": (np.arange(9.0), np.ones(9), np.ones(9) * 2), "n": 1},
+    with_a_number: lambda np: (np.arange(9.0), np.ones(9), 3), kinked: lambda np: (np.arange(9.0), np.ones(9)),
+    given_away: lambda np: (np.arange(9.0), np.ones(9)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("turns", [5, 63, 64, 100, 101, 102, 1000])
+@pytest.mark.parametrize("checks", [True, False])
+@pytest.mark.parametrize("body", BODIES, ids=lambda f: f.__name__)
+def test_a_fori_loop_gives_what_a_loop_does(body, checks, turns):
+    def f(value, turns):
+        before = [value]
+        found = np.fori_loop(0, turns, body, value)
+        return found, before, np.fori_loop(3, 3 + turns, body, found)
+
+    g = np.jit(f)
+    with unchecked(not checks):
+        for call in range(6):
+            value, plain = BODIES[body](np), BODIES[body](real)
+            expected = loop(0, turns, body, plain)
+            expected = expected, [plain], loop(3, 3 + turns, body, expected)
+            assert difference(expected, g(value, turns)) is None, f"call {call + 1}"
+            assert difference(plain, value) is None
+            if call == 3:
+                for one in g._compiled:
+                    one.quicken()
+
+
+def test_a_body_that_ignores_its_index_runs_its_python_a_few_times_only():
+    for body in (smooth, decayed, swapped, three_swapped, with_a_number, scalar):
+        seen = []
+        probe = body.__code__
+
+        def count(frame, event, arg, probe=probe, seen=seen):
+            if event == "call" and frame.f_code is probe:
+                seen.append(1)
+
+        f = np.jit(lambda value, turns, body=body: np.fori_loop(0, turns, body, value))
+        value = BODIES[body](np)
+        sys.setprofile(count)
+        try:
+            f(value, 3000)
+        finally:
+            sys.setprofile(None)
+        assert len(seen) < 160, body.__name__
+        assert f.cache_info()["compiled"] == 1 and not f.cache_info()["reasons"]
+        assert len(f._compiled[0].tree.records) < 400 and "for _ in range(" in f.source
+
+
+class Counter:
+    def __init__(self):
+        self.n = 0
+
+    def next_one(self):
+        self.n += 1
+        return self.n
+
+
+def stateful_bodies(np):
+    """Bodies whose turns are not alike, though their index says nothing, each with what it leaves."""
+    counter, log, numbers, cell = Counter(), [], iter([1.0] * 40 + [2.0] * 10000), [0]
+    generator = (1.5 if i > 90 else 0.5 for i in range(10**6))
+    n = 0
+
+    def counts(_, x):
+        nonlocal n
+        n += 1
+        return x * 0.5 + (1 if n > 70 else 0)
+
+    def appends(_, x):
+        log.append(len(log))
+        return x * 0.5 + (1 if len(log) > 71 else 0)
+
+    def attribute(_, x):
+        return x * 0.5 + (1 if counter.next_one() > 72 else 0)
+
+    def iterates(_, x):
+        return x * 0.5 + next(numbers)
+
+    def generates(_, x):
+        for value in generator:
+            return x * 0.5 + value
+
+    def element(_, x):
+        cell[0] += 1
+        return x * 0.5 + (2 if cell[0] == 95 else 1)
+
+    def reflects(_, x):
+        return x * 0.5 + locals()["_"]
+
+    def varies(*args):
+        return args[1] * 0.5 + args[0]
+
+    def branches(_, x):
+        return x - 3 if x.sum() > 20 else x * 1.5 + 0.1
+
+    def shrinks(_, x):
+        return x[1:] if len(x) > 3 and x[0] > 100 else x * 1.05
+
+    def raises(_, x):
+        x += 1
+        if x[0] > 80:
+            raise KeyError("enough")
+        return x
+
+    return [counts, appends, attribute, iterates, generates, element, reflects, varies, branches, shrinks, raises]
+
+
+@pytest.mark.parametrize("which", range(11))
+@pytest.mark.parametrize("checks", [True, False])
+def test_a_body_whose_turns_are_not_alike(which, checks):
+    def run(np, jit, fori_loop):
+        body = stateful_bodies(np)[which]
+        f = jit(lambda x: fori_loop(0, 200, body, x) * 2)
+        found = []
+        for _ in range(1 if not checks else 3):
+            x = np.arange(4.0) + 1
+            try:
+                found.append(f(x))
+            except KeyError as error:
+                found.append(repr(error))
+            found.append(x)
+        return found
+
+    with unchecked(not checks):
+        assert difference(run(real, lambda f: f, loop), run(np, np.jit, np.fori_loop)) is None
+
+
+def test_captured_arrays_are_written_in_loops():
+    def run(np, jit, fori_loop, local):
+        outer = np.zeros(5)
+
+        def f(x):
+            own = np.zeros(5) + x[0] if local else outer
+
+            def body(_, x):
+                own[1:] += x[0]
+                own[...] = own * 0.5
+                return x * 0.5 + own[:4]
+
+            return fori_loop(0, 300, body, x), own + 0
+
+        g = jit(f)
+        return [(g(np.arange(4.0)), outer + 0) for _ in range(5)]
+
+    for local in (False, True):
+        for checks in (True, False):
+            with unchecked(not checks):
+                expected = run(real, lambda f: f, loop, local)
+                assert difference(expected, run(np, np.jit, np.fori_loop, local)) is None
+
+
+def test_warnings_and_threads_in_turns_that_are_not_traced():
+    f = np.jit(lambda x: np.fori_loop(0, 500, lambda _, x: x * 10, x))
+    for _ in range(3):
+        with real.errstate(over="ignore"):
+            assert np.isinf(f(np.ones(2))).all()
+    with pytest.raises(FloatingPointError), np.errstate(over="raise"):
+        f(np.ones(2)).realize()

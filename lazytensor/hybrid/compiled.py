@@ -157,7 +157,8 @@ class Compiled:
             else:
                 self._shorten(len(KEPT))
                 before = self.tree.ends
-                refusal = join(self.tree, branch_of(trace.records, trace.constants, outcome))
+                records = expanded(compacted(trace.records, trace.loops())) if trace.skips else trace.records
+                refusal = join(self.tree, branch_of(records, trace.constants, outcome))
                 waits = refusal is None and self._can_wait(before)
                 if waits or refusal is not None and self._ways == before:
                     return refusal
@@ -185,7 +186,7 @@ class Compiled:
                 self.tree = branch_of(short[0], constants, short[2], short[1])
                 if not is_large(self.tree):
                     return
-        self.tree = branch_of(records, constants, end)
+        self.tree = branch_of(expanded(compact) if None in records else records, constants, end)
         self._whole = None
 
     def quicken(self, on: bool = True) -> None:

@@ -76,6 +76,7 @@ class Jitted:
         self._why: list[str] = []
         self._lock = threading.RLock()
         self._tracing = 0
+        self._every_turn = False
         _jitted.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -237,7 +238,8 @@ class Jitted:
         gc.disable()  # a trace makes many objects, and none is garbage
         self._tracing += 1
         try:
-            with trace, Printing(), Entered(found):
+            trace.may_skip, trace.entered = not self._every_turn, Entered(found)
+            with trace, Printing(), trace.entered:
                 result = self.__wrapped__(*args, **kwargs)
             return self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python,
                                        before, filters)
@@ -259,6 +261,10 @@ class Jitted:
         if streams.of_python() != python or not trace.accounted():
             trace.refuse("random numbers were drawn or seeded in a way that cannot be followed")
         result = real_elements(result, trace) if trace.real else result
+        if trace.lost:
+            self._every_turn = True
+            self._why.append(f"traced again, with every turn of its loops: {trace.refusal}")
+            return result
         if trace.refusal is not None or outcome is None:
             self._refused(trace.refusal or Refusal("it cannot be compiled", ""), known)
             return result

@@ -8,19 +8,15 @@ from __future__ import annotations
 import builtins
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..api.handle import Tensor
-from ..api.namespace import ours
-from ..api.scalar import Scalar
 from ..run.watching import active, mine
-from .guards import same
+from . import skipping
 from .jit import Jitted, jit
+from .trees import length_of, rows, stacked, steady
 
-_stack = ours(np.stack, "stack")
 _bodies: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
@@ -70,6 +66,8 @@ def fori_loop(lower: int, upper: int, body_fn: Callable[[Any, Any], Any], init: 
     >>> np.fori_loop(0, 4, lambda i, x: x + i, np.zeros(2))
     array([6., 6.])
     """
+    if active and (trace := mine()) is not None and skipping.may_skip(trace, lower, upper, body_fn):
+        return skipping.looped(trace, lower, upper, body_fn, init)
     value = init
     for i in builtins.range(lower, upper):
         value = body_fn(i, value)
@@ -84,7 +82,7 @@ def scan(f: Callable[[Any, Any], Any], init: Any, xs: Any, length: int | None = 
     >>> np.scan(lambda total, x: (total + x, total * x), 0.0, np.arange(4.0))
     (np.float64(6.0), array([0., 0., 2., 9.]))
     """
-    turns = (length or 0) if xs is None else _length(xs, "scan")
+    turns = (length or 0) if xs is None else length_of(xs, "scan")
     if length is not None and turns is not None and length != turns:
         raise ValueError(f"lazytensor.scan: length={length}, but xs has {turns} parts along its first axis")
     step, carry = f, init
@@ -109,7 +107,7 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
     >>> np.map(lambda row: row.sum(), np.ones((2, 3)))
     array([3., 3.])
     """
-    _length(xs, "map")
+    length_of(xs, "map")
     step = f
     ys: list[Any] = []
     before: Any = None
@@ -122,58 +120,6 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
         raise ValueError("lazytensor.map: xs has no parts along its first axis, so nothing says what the results are; "
                          "look at len(xs) before")
     return stacked(ys)
-
-
-def rows(xs: Any) -> Iterator[Any]:
-    """The parts of a tree of arrays along their first axes, one after the other."""
-    kind = type(xs)
-    if kind is tuple or kind is list:
-        return (kind(parts) for parts in zip(*[rows(x) for x in xs], strict=True))
-    if kind is dict:
-        return (dict(zip(xs, parts, strict=True)) for parts in zip(*[rows(x) for x in xs.values()], strict=True))
-    return iter(xs)
-
-
-def _length(xs: Any, name: str) -> int | None:
-    """How many parts a tree of arrays has along their first axes; None if that cannot be told before."""
-    kind = type(xs)
-    if kind not in (tuple, list, dict):
-        return len(xs) if hasattr(xs, "__len__") else None
-    found = [_length(x, name) for x in (xs.values() if kind is dict else xs)]
-    lengths = sorted({n for n in found if n is not None}, reverse=True)
-    if len(lengths) > 1:
-        raise ValueError(f"lazytensor.{name}: arrays with different numbers of parts along their first axes: "
-                         f"{' and '.join(builtins.map(str, lengths))}")
-    return lengths[0] if lengths else None
-
-
-def steady(before: Any, after: Any) -> bool:
-    """Whether what a body takes has the same structure and the same plain values in two turns, as far as can be seen:
-    compiled for one turn, it then serves for the next. A body that is given another number each turn is not."""
-    kind = type(before)
-    if kind is not type(after):
-        return False
-    if kind is Tensor:
-        return bool(before.shape == after.shape and before.dtype == after.dtype)
-    if issubclass(kind, Scalar):
-        return bool(before.dtype == after.dtype)
-    if isinstance(before, tuple) or kind is list:
-        return len(before) == len(after) and all(builtins.map(steady, before, after))
-    if kind is dict:
-        return list(before) == list(after) and all(steady(before[k], after[k]) for k in before)
-    return before is after or same(before, after)
-
-
-def stacked(ys: list[Any]) -> Any:
-    """A list of equal trees as one tree of stacked arrays; None where there is nothing."""
-    if ys[0] is None:
-        return None
-    first, kind = ys[0], type(ys[0])
-    if kind is tuple or kind is list:
-        return kind(stacked([y[i] for y in ys]) for i in builtins.range(len(first)))
-    if kind is dict:
-        return {key: stacked([y[key] for y in ys]) for key in first}
-    return _stack(ys)
 
 
 def range(*bounds: Any) -> Any:

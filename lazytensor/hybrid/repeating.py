@@ -28,11 +28,12 @@ class Found(NamedTuple):
 
 
 class Repeats:
-    """The loops of a list of records that grows."""
+    """The loops of a list of records that grows. There are `period` records in a turn of the one that goes on, from
+    `start`; 0 if none does. None stands for records that are not there, of turns that a trace skips."""
 
     def __init__(self) -> None:
         self.found: list[Found] = []
-        self._at = self._start = self._period = self._wait = 0
+        self._at = self.start = self.period = self._wait = 0
         self._last: dict[Any, tuple[int, int]] = {}
         self._turn: list[Any] = []
 
@@ -40,7 +41,7 @@ class Repeats:
         """Looks at the records that are new."""
         i, n = self._at, len(records)
         while i < n:
-            if not self._period:
+            if not self.period:
                 self._search(records, i)
                 i += 1
             else:
@@ -50,6 +51,15 @@ class Repeats:
                 i = end
         self._at = i
 
+    def skip(self, records: list[Any], count: int) -> None:
+        """The loop that goes on does so for that many records more: holes, but for the last turn."""
+        n, period = len(records) + count, self.period
+        records += [None] * (count - period)
+        for i in range(n - period, n):
+            record, references = self._turn[(i - self.start) % period]
+            records.append(again(record, references, i))
+        self._at = n
+
     def finish(self, records: list[Any]) -> list[Found]:
         """All of them, when the trace has ended."""
         self.follow(records)
@@ -57,19 +67,21 @@ class Repeats:
         return self.found
 
     def _end(self, i: int) -> None:
-        if not self._period:
+        if not self.period:
             return
-        turns = (i - self._start) // self._period
+        turns = (i - self.start) // self.period
         if turns >= LEAST:
-            self.found.append(Found(self._start, self._period, turns))
+            self.found.append(Found(self.start, self.period, turns))
             self._last.clear()
-        self._period = self._wait = 0  # a few turns may be part of a longer one
+        self.period = self._wait = 0  # a few turns may be part of a longer one
 
     def _matched(self, records: list[Any], i: int, n: int) -> int:
         """How far the loop goes on, from record i."""
-        turn, start, period = self._turn, self._start, self._period
+        turn, start, period = self._turn, self.start, self.period
         while i < n:
             record = records[i]
+            if record is None:
+                return i
             model, references = turn[(i - start) % period]
             if (record.op is not model.op or record.lasti != model.lasti or record.code is not model.code
                     or record.errstate is not model.errstate or record.shape != model.shape
@@ -85,6 +97,8 @@ class Repeats:
 
     def _search(self, records: list[Any], i: int) -> None:
         record = records[i]
+        if record is None:
+            return
         site = record.code, record.lasti
         before, period = self._last.get(site, (-1, 0))
         distance = i - before
@@ -94,16 +108,18 @@ class Repeats:
         first = i - 3 * period + 1
         turn = [model(records, k, period) for k in range(first + period, first + 2 * period)]
         if None not in turn:
-            self._start, self._period, self._turn = first, period, turn
+            self.start, self.period, self._turn = first, period, turn
             if self._matched(records, first + 2 * period, i + 1) > i:
                 return
-        self._period, self._wait = 0, i + period // 2
+        self.period, self._wait = 0, i + period // 2
 
 
 def model(records: list[Any], i: int, period: int) -> Any:
     """A record, and for each of its operands how many records back it was written (0 for what is the same in every
     turn), if it does the same as the one a period before; else None."""
     a, b = records[i], records[i - period]
+    if a is None or b is None:
+        return None
     if (a.op is not b.op or a.lasti != b.lasti or a.code is not b.code or a.errstate is not b.errstate
             or a.kind != "operation" or b.kind != "operation" or a.op is ELEMENT or a.shape != b.shape
             or a.dtype is not b.dtype or a.strides != b.strides or not _alike(a.attrs, b.attrs)
@@ -123,6 +139,11 @@ def model(records: list[Any], i: int, period: int) -> Any:
                 return None
             references.append((i - number, x))
     return a, references
+
+
+def again(record: Any, references: list[tuple[int, Any]], i: int) -> Any:
+    """A record of a later turn, the one of number i, of its model."""
+    return record.copy(f"r{i}", tuple([x._replace(name=f"r{i - back}") if back else x for back, x in references]))
 
 
 def _number(name: str | None) -> int:

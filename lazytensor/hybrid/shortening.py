@@ -10,13 +10,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .effects import Outcome, Spec
-from .repeating import Found, model
+from .repeating import Found, again, model
 from .tracing import Operand, Record
 
 KEPT = ((6, 2), (16, 12))
 """Turns that are kept at least, so that the number of those left out is a multiple of the second: first try, second."""
 
 
+MOST_SPLITS = 16
+"""Turns in the middle of loops that may be wanted."""
 LONGEST = 256
 """Records of a turn among which its best beginning is looked for."""
 
@@ -36,8 +38,34 @@ def shortened(records: list[Record], loops: list[Found], end: Outcome, attempt: 
     """The records without turns in the middle of the loops, where nothing refers to them; None if there are none.
 
     A record's name has its number in the whole trace, ``r7``; names of turns that are gone stand for those of as many
-    turns before the loop's end.
+    turns before the loop's end. A loop of which a turn in the middle is wanted is two loops, one after the other.
     """
+    for _ in range(MOST_SPLITS):
+        try:
+            return _without(records, loops, end, attempt)
+        except _Wanted as wanted:
+            loops = [part for loop in loops for part in _split(loop, wanted.number)]
+    return None
+
+
+class _Wanted(Exception):
+    """The number of a record, of a turn in the middle, whose value is read after its loop."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _split(loop: Found, number: int) -> list[Found]:
+    """A loop as two, the first of which ends with the turn of that record, if it is one of its."""
+    start, period, turns = loop
+    first = (number - start) // period + 1
+    if not 0 < first < turns:
+        return [loop]
+    return [Found(start, period, first), Found(start + first * period, period, turns - first)]
+
+
+def _without(records: list[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[
+        list[Record], list[Cut], Outcome] | None:
     keep, step = KEPT[attempt]
     cuts: list[Cut] = []
     gone: list[tuple[int, int, int]] = []  # for each cut: first and last record that are kept under their names, shift
@@ -46,7 +74,8 @@ def shortened(records: list[Record], loops: list[Found], end: Outcome, attempt: 
     at = shift = 0
     for start, period, turns in loops:
         kept = keep + (turns - keep) % step
-        if turns < 2 * kept + 2 or _longest(records, start, period) > (kept // 2 - 1) * period:
+        if turns < 2 * kept + 2 or None in records[start:start + kept * period] or (
+                _longest(records, start, period) > (kept // 2 - 1) * period):
             continue
         cuts.append(Cut(start - shift + _seam(records, start, period), period, kept - 1, turns - kept))
         parts.append(records[at:start + kept * period])
@@ -54,17 +83,14 @@ def shortened(records: list[Record], loops: list[Found], end: Outcome, attempt: 
         at = start + turns * period
         shift += (turns - kept) * period
         gone.append((start, at, (turns - kept) * period))
-    if not cuts:
-        return None
     parts.append(records[at:])
-    try:
-        short = list(parts[0])
-        for number, part in enumerate(parts[1:], 1):
-            rename = _renaming(gone[:number], late)
-            short += [_renamed(record, rename) for record in part]
-        return short, cuts, _renamed_end(end, _renaming(gone, late))
-    except LookupError:
+    if not cuts or any(None in part for part in parts):
         return None
+    short = list(parts[0])
+    for number, part in enumerate(parts[1:], 1):
+        rename = _renaming(gone[:number], late)
+        short += [_renamed(record, rename) for record in part]
+    return short, cuts, _renamed_end(end, _renaming(gone, late))
 
 
 def _longest(records: list[Record], start: int, period: int) -> int:
@@ -107,16 +133,8 @@ def expanded(compact: list[Any]) -> list[Record]:
         begin = len(found)
         for i in range(begin, begin + (turns - 2) * period):
             record, references = models[(i - begin) % period]
-            found.append(_copy(record, f"r{i}", tuple([
-                x._replace(name=f"r{i - back}") if back else x for back, x in references])))
+            found.append(again(record, references, i))
     return found
-
-
-def _copy(record: Record, name: str, operands: tuple[Operand, ...]) -> Record:
-    other = Record(record.kind, name, operands)
-    for slot in Record.__slots__[3:]:
-        setattr(other, slot, getattr(record, slot))
-    return other
 
 
 def _renaming(gone: list[tuple[int, int, int]], late: list[int]) -> Callable[[str], str]:
@@ -131,7 +149,7 @@ def _renaming(gone: list[tuple[int, int, int]], late: list[int]) -> Callable[[st
         for (start, end, shift), least in zip(gone, late, strict=False):
             if start <= i < end:
                 if i - shift < least:
-                    raise LookupError(name)  # a value of a turn in the middle is wanted
+                    raise _Wanted(i)
                 return f"r{i - shift}{'_' * bool(rest)}{rest}"
         return name
     return rename
@@ -141,7 +159,7 @@ def _renamed(record: Record, rename: Callable[[str], str]) -> Record:
     names = [x.name for x in record.operands if x.name is not None and rename(x.name) != x.name]
     if not names and record.args is None:
         return record
-    other = _copy(record, record.name, tuple([_renamed_value(x, rename) for x in record.operands]))
+    other = record.copy(record.name, tuple([_renamed_value(x, rename) for x in record.operands]))
     if record.args is not None:
         other.args, other.kwargs = _renamed_value(record.args, rename), _renamed_value(record.kwargs, rename)
     return other

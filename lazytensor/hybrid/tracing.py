@@ -14,7 +14,9 @@ runs its Python at every call, which is always right.
 
 from __future__ import annotations
 
+import contextlib
 from _thread import get_ident
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -100,6 +102,13 @@ class Record:
                 and self.op is other.op and self.shape == other.shape and self.dtype == other.dtype
                 and self.fn is other.fn and self.how == other.how)
 
+    def copy(self, name: str, operands: tuple[Operand, ...]) -> Record:
+        """The same of other operands."""
+        other = Record(self.kind, name, operands)
+        for slot in Record.__slots__[3:]:
+            setattr(other, slot, getattr(self, slot))
+        return other
+
     @property
     def place(self) -> str:
         """The user's line."""
@@ -150,6 +159,8 @@ class Trace:
         self.real: set[str] = set()
         self.refusal: Refusal | None = None
         self.quiet = 0
+        self.may_skip, self.skips, self.lost = True, False, False
+        self.entered: Any = None
         self.errstate: Any = None
         self.start = tick()
         if len(self.slots) < len(roots) + len(scalars):
@@ -475,6 +486,41 @@ class Trace:
         except _Unknown:
             return self.refuse("what it prints cannot be followed")
         self.records.append(Record("print", f"r{len(self.records)}", args=template, kwargs=kwargs))
+
+    # ---- turns of loops that are not followed ----
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens meanwhile is not written down."""
+        active.remove(self)
+        entered = self.entered
+        try:
+            if entered is not None:
+                entered.__exit__()
+            yield
+        except BaseException:
+            self.failed()
+            raise
+        finally:
+            if entered is not None:
+                entered.__enter__()
+            active.append(self)
+
+    def skip(self, count: int) -> None:
+        """Leaves out as many records, which repeat the loop at the end of those that are there."""
+        self.repeats.skip(self.records, count)
+        self.skips = True
+
+    def rename(self, node: Node, old: str, name: str) -> None:
+        """A node's value is what a record computes that was left out; earlier in the loop, `old` did."""
+        self.slots[node.seq] = name
+        if old in self.dynamic:
+            self.dynamic.add(name)
+
+    def lose(self) -> None:
+        """What happened in a pause cannot be written down: nothing is compiled now, and no turns are skipped again."""
+        self.lost = True
+        self.refuse("turns of a loop that did the same as far as could be seen were not alike")
 
     def __enter__(self) -> Trace:
         active.append(self)
