@@ -286,3 +286,22 @@ def test_what_is_not_quite_the_same_is_no_repetition():
         assert difference(f(x, flags), g(np.array(x), flags)) is None
     assert repeating._alike((slice(1, 2), 3), (slice(1, 2), 3)) and not repeating._alike((1,), (True,))
     assert not repeating._alike((0.0,), (-0.0,)) and repeating._alike((0.5, "a"), (0.5, "a"))
+
+
+def test_long_chains_are_several_kernels_and_take_time_in_proportion():
+    def f(x, y, n):
+        for i in range(n):
+            x = x * 0.5 + i
+            y = y * 0.25 + x
+        return x, y
+
+    times = []
+    for n in (100, 1000):
+        g = check(f, n)
+        for one in g._compiled:
+            start = time.thread_time()
+            one.quicken(False)
+            one.quicken()
+            times.append(time.thread_time() - start)
+        assert n < 500 or g._compiled[0].kernels > 10
+    assert times[-1] < 30 * times[0]

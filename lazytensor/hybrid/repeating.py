@@ -18,6 +18,9 @@ LONGEST = 2048
 LEAST = 14
 """Turns of a loop that is worth while."""
 
+WHOLE = 8
+"""Turns at the end of a loop of which the others are holes."""
+
 
 class Found(NamedTuple):
     """A loop in a trace: its first record, the records of a turn, and how many turns there are."""
@@ -52,10 +55,12 @@ class Repeats:
         self._at = i
 
     def skip(self, records: list[Any], count: int) -> None:
-        """The loop that goes on does so for that many records more: holes, but for the last turn."""
+        """The loop that goes on does so for that many records more: holes, but for the last turns, of which what
+        follows the loop may read values."""
         n, period = len(records) + count, self.period
-        records += [None] * (count - period)
-        for i in range(n - period, n):
+        whole = min(WHOLE * period, count)
+        records += [None] * (count - whole)
+        for i in range(n - whole, n):
             record, references = self._turn[(i - self.start) % period]
             records.append(again(record, references, i))
         self._at = n
