@@ -37,6 +37,7 @@ class Repeats:
     def __init__(self) -> None:
         self.found: list[Found] = []
         self._at = self.start = self.period = self._wait = 0
+        self._wall = -1
         self._last: dict[Any, tuple[int, int]] = {}
         self._turn: list[Any] = []
 
@@ -102,17 +103,25 @@ class Repeats:
 
     def _search(self, records: list[Any], i: int) -> None:
         record = records[i]
-        if record is None:
+        if record is None or record.op is ELEMENT or record.kind != "operation":
+            self._wall = i  # no loop goes over it
             return
         site = record.code, record.lasti
         before, period = self._last.get(site, (-1, 0))
         distance = i - before
         self._last[site] = i, distance
-        if before < 0 or distance != period or i < self._wait or 3 * period > i + 1 or period > LONGEST:
+        if before < 0 or distance != period or i < self._wait or period > LONGEST:
             return
         first = i - 3 * period + 1
-        turn = [model(records, k, period) for k in range(first + period, first + 2 * period)]
-        if None not in turn:
+        if first <= self._wall:
+            return
+        turn = []
+        for k in range(first + period, first + 2 * period):
+            found = model(records, k, period)
+            if found is None:
+                break
+            turn.append(found)
+        else:
             self.start, self.period, self._turn = first, period, turn
             if self._matched(records, first + 2 * period, i + 1) > i:
                 return
