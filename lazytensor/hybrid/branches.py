@@ -59,13 +59,12 @@ class Branch:
         return sum(branch.end is not None for branch in self.lines())
 
 
-def names_read(record: Record) -> Iterator[str]:
+def names_read(record: Record) -> list[str]:
     """The names of what a record reads."""
-    for operand in record.operands:
-        if operand.name is not None:
-            yield operand.name
+    found = [x[0] for x in record.operands if x[0] is not None]
     if record.args is not None:
-        yield from _names_within((record.args, record.kwargs or {}))
+        found += _names_within((record.args, record.kwargs or {}))
+    return found
 
 
 def _names_within(value: Any) -> Iterator[str]:
@@ -179,12 +178,12 @@ def last_reads(tree: Branch) -> dict[int, list[set[str]]]:
             live |= set(branch.end.names())
         dies: list[set[str]] = []
         for record in reversed(branch.records):
-            reads = set(names_read(record))
-            last = reads - live
-            if record.name not in live:
-                last.add(record.name)
+            last = set() if record.name in live else {record.name}
+            for name in names_read(record):
+                if name not in live:
+                    last.add(name)
+                    live.add(name)
             dies.append(last)
-            live |= reads
         found[id(branch)] = dies[::-1]
         needed[id(branch)] = live
     return found

@@ -371,7 +371,7 @@ def _used(tree: Branch) -> tuple[set[str], list[Any]]:
     draws: list[Any] = []
     for branch in tree.lines():
         for record in branch.records:
-            used |= set(names_read(record))
+            used.update(names_read(record))
             if record.kind == "draw":
                 own = getattr(record.fn, "__self__", None)
                 found = record.args[0] if record.args and isinstance(
