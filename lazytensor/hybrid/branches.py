@@ -89,15 +89,18 @@ def branch_of(records: list[Record], constants: dict[str, Any], end: Any, cuts: 
             if name in constants and name not in given:
                 given.add(name)
                 branch.constants[name] = constants[name]
+    own = branch.records
     for number, record in enumerate(records):
-        use(names_read(record))
+        if constants:
+            use(names_read(record))
         if number in starts:
-            branch.cuts.append(starts[number]._replace(start=len(branch.records)))
+            branch.cuts.append(starts[number]._replace(start=len(own)))
         if record.kind == "answer":
             branch.answer = record
             branch.paths[record.outcome] = branch = Branch()
+            own = branch.records
         else:
-            branch.records.append(record)
+            own.append(record)
     use(end.names())
     branch.end = end
     return first
@@ -164,12 +167,15 @@ def _equal(a: Any, b: Any) -> bool:
     return a is b or (x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes())
 
 
-def last_reads(tree: Branch) -> dict[int, list[set[str]]]:
-    """For each branch (by id) and record, the names that are read there for the last time."""
+def last_reads(tree: Branch) -> tuple[dict[int, list[set[str]]], set[str]]:
+    """For each branch (by id) and record, the names that are read there for the last time; and all names that the tree
+    reads, or makes and gives."""
     found: dict[int, list[set[str]]] = {}
     needed: dict[int, set[str]] = {}
+    live: set[str] = set()
+    none: set[str] = set()
     for branch in tree.lines():
-        live: set[str] = set()
+        live = set()
         for path in branch.paths.values():
             live |= needed[id(path)]
         if branch.answer is not None:
@@ -178,12 +184,20 @@ def last_reads(tree: Branch) -> dict[int, list[set[str]]]:
             live |= set(branch.end.names())
         dies: list[set[str]] = []
         for record in reversed(branch.records):
-            last = set() if record.name in live else {record.name}
-            for name in names_read(record):
-                if name not in live:
-                    last.add(name)
+            last = none if record.name in live else {record.name}
+            for x in record.operands:
+                name = x[0]
+                if name is not None and name not in live:
                     live.add(name)
+                    if last is none:
+                        last = {name}
+                    else:
+                        last.add(name)
+            if record.args is not None:
+                reads = set(names_read(record))
+                last = last | (reads - live)
+                live |= reads
             dies.append(last)
         found[id(branch)] = dies[::-1]
         needed[id(branch)] = live
-    return found
+    return found, live

@@ -14,7 +14,7 @@ from ..run import floating, pool
 from ..run.interpreter import apply_view
 from . import fast, fusing, running
 from .arguments import Arguments, root_checks, view_checks
-from .branches import Branch, branch_of, join, names_read
+from .branches import Branch, branch_of, join, last_reads
 from .effects import Outcome
 from .guards import Check, Namespace, why_not
 from .nodes import NodeWriter, is_large
@@ -223,8 +223,10 @@ class Compiled:
         tree, space = self.tree, Namespace()
         assert tree is not None
         self._ways = tree.ends
-        used, draws = _used(tree)
-        self.generators = list({id(g): g for g in draws}.values())
+        live, used = last_reads(tree)
+        writes = {name for branch in tree.lines() if branch.end is not None for name in branch.end.writes}
+        used |= writes
+        self.generators = _drawn(tree)
         checks = [c for c in self.given.checks]
         space.update(self.given.space)
         space._by_id = dict(self.given.space._by_id)
@@ -236,7 +238,6 @@ class Compiled:
             checks.append(Check(" and ".join(f"{a} is not {b}" for i, a in enumerate(handles) for b in handles[:i])
                                 if len(handles) < 5 else f"len({{{', '.join(f'id({x})' for x in handles)}}}) == "
                                 f"{len(handles)}", "two arguments that were different arrays are one"))
-        writes = {name for branch in tree.lines() if branch.end is not None for name in branch.end.writes}
         roots = {**self.given.owners, **{name: self.captured.owner(name, space) for name in self.captured.roots
                                          if name in used}}
         if writes and len(roots) > 1:
@@ -260,7 +261,7 @@ class Compiled:
             kind = NodeWriter
             leaves = {name: node for name, (_, node) in nodes.items()} | {
                 name: f"{self.given.handles[id(s)]}._node" for name, s in self.given.scalars.items()}
-        writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry, self.quick and not self.as_nodes)
+        writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry, self.quick and not self.as_nodes, live)
         self.kernels, self.steps = writer.kernels, writer.steps
         self.counts = _counted(tree)
         self.source = self._text(writer, checks, True)
@@ -365,23 +366,17 @@ def _counted(tree: Branch) -> dict[str, int]:
     return found
 
 
-def _used(tree: Branch) -> tuple[set[str], list[Any]]:
-    """The names that a tree reads or writes, and the generators that it draws from."""
-    used: set[str] = set()
-    draws: list[Any] = []
+def _drawn(tree: Branch) -> list[Any]:
+    """The generators that a tree draws from."""
+    found: dict[int, Any] = {}
     for branch in tree.lines():
         for record in branch.records:
-            used.update(names_read(record))
             if record.kind == "draw":
-                own = getattr(record.fn, "__self__", None)
-                found = record.args[0] if record.args and isinstance(
-                    record.args[0], (np.random.Generator, np.random.RandomState)) else own
-                draws.append(found)
-        if branch.answer is not None:
-            used |= set(names_read(branch.answer))
-        if branch.end is not None:
-            used |= set(branch.end.names()) | set(branch.end.writes)
-    return used, draws
+                own = record.args[0] if record.args and isinstance(
+                    record.args[0], (np.random.Generator, np.random.RandomState)) else getattr(
+                        record.fn, "__self__", None)
+                found[id(own)] = own
+    return list(found.values())
 
 
 def _space_maker(writer: Writer) -> Any:

@@ -36,6 +36,9 @@ _SCALARS: dict[Any, int] = {
     operator.truediv: tapes.DIVIDE, operator.neg: tapes.NEGATE, operator.abs: tapes.ABSOLUTE,
     np.negative: tapes.NEGATE, np.absolute: tapes.ABSOLUTE, np.fabs: tapes.ABSOLUTE, np.sqrt: tapes.SQUARE_ROOT}
 _getitem = operator.getitem
+_LOAD, _STORE, _DOT = 7, 8, 9
+_CODES: dict[Any, int] = {}
+"""Of operations that the extension knows, a kind of arithmetic or one of these (`_steps.c`)."""
 _NOTHING: Numbers = (0, 0)
 
 
@@ -53,6 +56,19 @@ def likely(record: Record) -> bool:
     if kind == "call":
         return op is ELEMENT or not record.shape and op.fn in (np.matmul, np.dot)
     return op.step == "store" or kind == "mutate" and op in _part_kinds()
+
+
+def _learn(record: Record) -> None:
+    """Notes an operation that the extension takes."""
+    op = record.op
+    if op is ELEMENT:
+        _CODES[op] = _LOAD
+    elif op.step == "store":
+        _CODES[op] = _STORE
+    elif op.kind == "call" and op.fn is np.matmul:
+        _CODES[op] = _DOT
+    elif op.kind in ("scalar", "elementwise") and op.fn in _SCALARS:
+        _CODES[op] = _SCALARS[op.fn]
 
 
 def is_small(record: Record) -> bool:
@@ -81,16 +97,25 @@ def stretches(records: list[Record]) -> list[tuple[int, int]]:
     if tape is None or len(records) < LEAST:
         return found
     start = small = 0
-    n = len(records)
-    for i in range(n + 1):
-        record = records[i] if i < n else None
-        if record is not None and likely(record) and (i == start or record.errstate is records[start].errstate):
-            small += is_small(record)
+    state = records[0].errstate
+    known: dict[Any, bool] = {}
+    for i, record in enumerate(records):
+        key = record.op, record.dtype, record.shape, record.attrs is None
+        good = known.get(key)
+        if good is None or record.kind != "operation":
+            good = known[key] = likely(record)
+        if good and (i == start or record.errstate is state):
+            if i == start:
+                state = record.errstate
+            small += not record.shape or is_small(record)
             continue
         if i - start >= LEAST and 2 * small >= i - start:
             found.append((start, i))
-        again = record is not None and likely(record)
-        start, small = (i, int(is_small(record))) if again and record is not None else (i + 1, 0)
+        start, small = (i, int(is_small(record))) if good else (i + 1, 0)
+        state = record.errstate
+    n = len(records)
+    if n - start >= LEAST and 2 * small >= n - start:
+        found.append((start, n))
     return found
 
 
@@ -118,10 +143,26 @@ class Stretch:
         self._constants: dict[tuple[str, str], int] = {}
         self._start: list[tuple[int, str, float]] = []
         self._free: list[int] = []
-        self._slots = 0
+        self._slots = self.done = 0
+
+    def take_all(self, records: list[Record], after: list[set[str]]) -> None:
+        """Adds the steps of records, `done` of them if one is not known; `after` are the names that nobody reads after
+        each."""
+        memory, writer = self.memory, self.writer
+        books = (self.scalars, self._free, self._places, memory.text, memory.held, memory.fresh, writer.numbers,
+                 writer._shapes, self.steps, self.written, writer._escaping, _CODES, _getitem)
+        while self.done < len(records):
+            if tape is not None:
+                self.done, self._slots = tape.taken(books, records, after, self.done, self._slots)
+                if self.done == len(records):
+                    break
+            self.take(records[self.done], set(after[self.done]))
+            self.done += 1
 
     def take(self, record: Record, dies: set[str]) -> None:
         """Adds a record's steps; `dies` are the names that nobody reads after it."""
+        if record.op not in _CODES:
+            _learn(record)
         shape = record.shape
         self.writer._shapes[record.name] = shape, record.dtype, record.strides
         if record.op.kind == "mutate":
