@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import linecache
 import threading
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -37,6 +40,18 @@ SHARE = 4
 """one part in so many of those that are compiled, or are seen again."""
 LONG_TAPE = 4096
 """Operations on a tape from which on they are forgotten once all is compiled."""
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without collections of garbage: many objects are made meanwhile, and none is garbage."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class Captured:
@@ -194,7 +209,8 @@ class Compiled:
         with self.lock:
             if self.quick is not on and not self.as_nodes and not self.forgotten and (not on or fusing.possible()):
                 self.quick = on
-                self._compile()
+                with uncollected():
+                    self._compile()
 
     def _forget(self) -> None:
         """Drops the records of a long loop over elements, which take memory: nothing is compiled of them any more."""
@@ -283,12 +299,13 @@ class Compiled:
 
         def predict(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             """Compiled when it is first needed."""
-            try:
-                other = kind(space, tree, leaves, nodes, False, self.capsule, geometry)
-            except Irregular:
-                self._shorten(len(KEPT))
-                assert self.tree is not None
-                other = kind(space, self.tree, leaves, nodes, False, self.capsule, geometry)
+            with uncollected():
+                try:
+                    other = kind(space, tree, leaves, nodes, False, self.capsule, geometry)
+                except Irregular:
+                    self._shorten(len(KEPT))
+                    assert self.tree is not None
+                    other = kind(space, self.tree, leaves, nodes, False, self.capsule, geometry)
             text = self._text(other, checks, False)
             scope["new_space_2"] = _space_maker(other)
             self.predict = self._executed(text, scope, space)

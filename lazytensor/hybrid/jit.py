@@ -7,7 +7,6 @@ exceptions. Whatever cannot be compiled so that this holds runs its Python; `exp
 from __future__ import annotations
 
 import functools
-import gc
 import inspect
 import threading
 import types
@@ -25,7 +24,7 @@ from ..run.watching import active, mine
 from . import streams
 from .arguments import Arguments
 from .checking import compared
-from .compiled import Captured, Compiled
+from .compiled import Captured, Compiled, uncollected
 from .effects import outcome_of, settled
 from .entering import Entered, Printing
 from .explaining import explained
@@ -234,19 +233,16 @@ class Jitted:
                     trace.add_root(name, captured.roots[name])
         _counts["traces"] += 1
         python, filters = streams.of_python(), list(warnings.filters)
-        collecting = gc.isenabled()
-        gc.disable()  # a trace makes many objects, and none is garbage
         self._tracing += 1
         try:
-            trace.may_skip, trace.entered = not self._every_turn, Entered(found)
-            with trace, Printing(), trace.entered:
-                result = self.__wrapped__(*args, **kwargs)
-            return self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python,
-                                       before, filters)
+            with uncollected():
+                trace.may_skip, trace.entered = not self._every_turn, Entered(found)
+                with trace, Printing(), trace.entered:
+                    result = self.__wrapped__(*args, **kwargs)
+                return self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule,
+                                           python, before, filters)
         finally:
             self._tracing -= 1
-            if collecting:
-                gc.enable()
 
     def _compiled_from(self, trace: Trace, result: Any, args: Any, kwargs: Any, known: Compiled | None, scope: Scope,
                        given: Arguments, captured: Captured, capsule: Any, python: Any, before: Any,
