@@ -1,5 +1,6 @@
 """Control flow as functions, in jitted functions and outside: `while_loop`, `fori_loop`, `scan`, `map`, `range`."""
 
+import random
 import sys
 import warnings
 
@@ -8,8 +9,10 @@ import pytest
 
 import lazytensor as np
 from lazytensor import nn
+from lazytensor.hybrid.tracing import Trace
 from tests.helpers import difference
 from tests.program_jit import unchecked
+from tests.test_hybrid_loops import _statement as statement
 
 
 def _told(monkeypatch):
@@ -320,6 +323,40 @@ def test_captured_arrays_are_written_in_loops():
             with unchecked(not checks):
                 expected = run(real, lambda f: f, loop, local)
                 assert difference(expected, run(np, np.jit, np.fori_loop, local)) is None
+
+
+def random_body(seed):
+    """A function of two vectors and a number of turns with `fori_loop`, as text."""
+    chance = random.Random(seed)
+    lines = ["def f(a, b, steps):", "    c, d, s = a * 2, b[::-1] + 0, a.sum()", "    def body(_, state):",
+             "        a, b, c, d, s = state"]  # fmt: skip
+    lines += ["        " + statement(chance) for _ in range(chance.randint(1, 5))]
+    lines += ["        return a, b, c, d, s", "    state = fori_loop(0, steps, body, (a, b, c, d, s))"]
+    if chance.random() < 0.3:
+        lines.append("    state = fori_loop(0, steps + 1, body, state)")
+    lines += ["    return *state, a, b"]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("first", range(0, 60, 15))
+def test_random_bodies(first, monkeypatch):
+    skipped, own = [], Trace.skip
+    monkeypatch.setattr(Trace, "skip", lambda self, count: skipped.append(count) or own(self, count))
+    for seed in range(first, first + 15):
+        text = random_body(seed)
+        worlds = [{"np": real, "fori_loop": loop}, {"np": np, "fori_loop": np.fori_loop}]
+        for world in worlds:
+            exec(compile(text, "<random body>", "exec"), world)
+        f, steps = np.jit(worlds[1]["f"]), random.Random(-seed).choice((64, 65, 100, 131))
+        with unchecked(seed % 3 == 0):
+            for call in range(4):
+                data = real.random.default_rng(seed + call)
+                plain = data.normal(size=9), data.normal(size=9)
+                own_ = np.array(plain[0]), np.array(plain[1])
+                with real.errstate(all="ignore"):
+                    found = difference(worlds[0]["f"](*plain, steps), f(*own_, steps)) or difference(plain, own_)
+                assert not found, f"seed {seed}, call {call + 1}: {found}\n{text}"
+    assert skipped
 
 
 def test_warnings_and_threads_in_turns_that_are_not_traced():
