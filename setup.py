@@ -15,7 +15,8 @@ SOURCES = [f"{HOT}/{name}" for name in sorted(os.listdir(HOT)) if name.endswith(
 setup(ext_modules=[Extension(
     "lazytensor.hot._hot", SOURCES, depends=[f"{HOT}/hot.h"], include_dirs=[numpy.get_include()],
     extra_compile_args=["-O2", "-fvisibility=hidden"] if os.name == "posix" else [], optional=True),
-    Extension("lazytensor.hybrid._replay", ["lazytensor/hybrid/_replay.c"],
+    Extension("lazytensor.hybrid._replay", ["lazytensor/hybrid/_replay.c", "lazytensor/hybrid/_records.c"],
+              depends=["lazytensor/hybrid/_replay.h"],
               extra_compile_args=["-O2", "-fvisibility=hidden"] if os.name == "posix" else [], optional=True),
     Extension("lazytensor.hybrid._tape", ["lazytensor/hybrid/_tape.c", "lazytensor/hybrid/_steps.c"],
               depends=["lazytensor/hybrid/_steps.h"], include_dirs=[numpy.get_include()],

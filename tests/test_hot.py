@@ -193,6 +193,132 @@ def test_a_part_is_what_it_is_in_python(operand, index):
     assert str(found[0]) == str(found[1])
 
 
+VALUES = {
+    "float": lambda np: 2.5, "int": lambda np: 3, "tiny": lambda np: 1e-320, "vast": lambda np: 10**400,
+    "bool": lambda np: True, "negative": lambda np: -3, "complex": lambda np: 2j,
+    "nan": lambda np: real.nan, "NumPy's": lambda np: real.float64(2.5),
+    "scalar": lambda np: (np.arange(3.0) + 1).sum(), "whole": lambda np: (np.arange(3) + 1).sum(),
+    "2": lambda np: np.arange(2.0) + 1, "3": lambda np: np.arange(3.0) + 1, "4": lambda np: np.arange(4.0) + 1,
+    "6": lambda np: np.arange(6.0) + 1, "1": lambda np: np.ones(1) + 1, "ints": lambda np: np.arange(4) + 1,
+    "square": lambda np: np.ones((3, 4)) + 1, "real": lambda np: np.arange(4.0), "view": lambda np: np.arange(8.0)[::2],
+    "shared": lambda np: np.asarray(real.arange(4.0)), "list": lambda np: [1.0] * 4,
+    "empty": lambda np: np.zeros(0) + 1,
+}
+
+
+@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("operand", [*sorted(OPERANDS.keys() - set(NO_TENSORS)), "0-d", "records", "objects", "halves"])
+def test_a_store_is_what_it_is_in_python(operand, index):
+    np = module_under_test()
+    more = {"0-d": lambda: np.array(3.0), "records": lambda: np.zeros(3, "i4,f8"),
+            "objects": lambda: np.array([[1, None], ["x", 2]], object), "halves": lambda: np.ones((3, 4), "f2") + 1}
+    for name, value in VALUES.items():
+        for held in (False, True):
+            found = []
+            for call in (np.ndarray.__setitem__, np.ndarray.__setitem__.slow):
+                array = more[operand]() if operand in more else OPERANDS[operand](np)
+                reader = array[...] if held else None
+                before = array + 0 if held and operand not in ("records", "objects") else None
+                with warnings.catch_warnings(record=True) as given:
+                    warnings.simplefilter("always")
+                    try:
+                        call(array, INDICES[index], value(np))
+                        error = None
+                    except Exception as raised:
+                        error = type(raised), str(raised)
+                    node = array._value
+                    kept = type(node) is Node and (node.op, node.attrs, node.shape, node.strides, node.depth,
+                                                   type(node.a), type(node.b), node.buffer is None)
+                    found.append((error, kept, array.tolist(), reader is not None and reader.tolist(),
+                                  None if before is None else before.tolist(), [str(w.message) for w in given]))
+            assert str(found[0]) == str(found[1]), name
+
+
+def test_a_store_that_waits_is_written_as_in_python():
+    np = module_under_test()
+    for index in (1, -1, slice(1, 3), (0,), slice(None), ..., None, (..., 1), 7, slice(0, 0)):
+        for value in (2.5, 3, True, real.float64(2), "scalar", "array", "view"):
+            kept = []
+            for call in (np.ndarray.__setitem__, np.ndarray.__setitem__.slow):
+                root = np.arange(4.0) + 1
+                given = {"scalar": lambda: (np.arange(3.0) + 1).sum(), "array": lambda: np.arange(2.0) + 1,
+                         "view": lambda: (np.arange(4.0) + 1)[::2]}.get(value, lambda value=value: value)()
+                try:
+                    call(root, index, given)
+                    kept.append((*fields(root._value).items(), root.tolist()))
+                except Exception as error:
+                    kept.append((type(error), str(error)))
+            got, want = [[x for x in map(str, of) if "lasti" not in x] for of in kept]
+            assert got == want
+
+
+PARTS = {
+    "part": lambda a: a[1:4], "row": lambda a: a.reshape(2, 3)[1], "turned": lambda a: a.reshape(2, 3).T[1:],
+    "flipped": lambda a: a[::-1], "whole": lambda a: a[...], "new": lambda a: a[None], "none": lambda a: a[2:2],
+    "of a part": lambda a: a[1:][1:3], "read-only": lambda a: np_broadcast(a),
+}
+
+
+def np_broadcast(a):
+    return module_under_test().broadcast_to(a, (2, 6))
+
+
+OTHERS = {
+    "float": lambda np, v: 2.5, "int": lambda np, v: 3, "negative": lambda np, v: -1, "bool": lambda np, v: True,
+    "complex": lambda np, v: 2j, "large": lambda np, v: 10**6, "NumPy's": lambda np, v: real.float32(2),
+    "itself": lambda np, v: v, "same": lambda np, v: np.ones(v.shape) + 1, "view": lambda np, v: (v + 1)[...],
+    "short": lambda np, v: np.ones(v.shape, "f4") + 1, "ints": lambda np, v: np.ones(v.shape, int) + 1,
+    "one": lambda np, v: np.ones(1) + 1, "unfit": lambda np, v: np.ones(5) + 1, "list": lambda np, v: [2.0],
+    "scalar": lambda np, v: (np.arange(3.0) + 1).sum(), "shared": lambda np, v: np.asarray(real.ones(v.shape)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "u1", "c16", "?"])
+@pytest.mark.parametrize("part", PARTS)
+def test_an_operation_into_a_part_is_what_it_is_in_python(part, dtype):
+    np = module_under_test()
+    for name in ("iadd", "itruediv", "imul", "ior"):
+        method = getattr(np.ndarray, f"__{name}__")
+        for other in OTHERS:
+            for ready in (False, True):
+                for _ in range(2):  # the second time the dtypes are known
+                    found = []
+                    for call in (method, method.slow):
+                        root = np.arange(6).astype(dtype) + np.ones(6, dtype)
+                        if ready:
+                            root.realize()
+                        view = PARTS[part](root)
+                        try:
+                            kept = call(view, OTHERS[other](np, view)) is view
+                        except Exception as error:
+                            kept = type(error), str(error)
+                        node = root._value
+                        what = type(node) is Node and node.buffer is None and [
+                            node.op, node.attrs, node.shape, node.strides, node.depth, len(node.inputs)]
+                        found.append((kept, what, view.tolist(), root.tolist()))
+                    assert str(found[0]) == str(found[1]), (name, other)
+
+
+def test_a_part_that_is_operated_on_is_not_stored_again():
+    np = module_under_test()
+    for index in (slice(1, 3), 1, (slice(1), slice(2))):
+        a = np.ones((3, 4)) + 1
+        a[index] += 1
+        assert a._value.op.name.startswith("add_into")
+        b = a[index]
+        a[index] = b  # the part itself, of the value that it has now
+        assert a.tolist() == (real.where(real.zeros((3, 4)) == 0, a.numpy(), 0)).tolist()
+
+
+def test_the_users_line_is_noted_of_a_store():
+    np = module_under_test()
+    x = np.arange(4.0) + 1
+    x[1:3] = np.ones(2) + 1
+    line = sys._getframe().f_lineno - 1
+    node = x._value
+    assert [number for start, stop, number in node.code.co_lines() if start <= node.lasti < stop] == [line]
+
+
 def test_the_users_line_is_noted():
     np = module_under_test()
     x = np.arange(3.0)

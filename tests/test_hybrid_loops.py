@@ -7,7 +7,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import compiled, repeating, shortening
+from lazytensor.hybrid import compiled, repeating, shortening, tracing
 from lazytensor.hybrid.guards import same
 from tests.helpers import difference
 from tests.program_jit import unchecked
@@ -190,24 +190,40 @@ def test_a_second_way_through_makes_the_trace_whole():
     assert g.cache_info()["paths"] == 2
 
 
-def test_a_trace_that_is_kept_short_can_be_had_whole_again(monkeypatch):
+def compact_records(function, monkeypatch, book):
+    """What a trace of a loop keeps, with the extension's book or with Python's."""
     seen = []
 
-    def compacted(records, loops):
-        seen.append((list(records), shortening.compacted(records, loops)))
-        return seen[-1][1]
+    class Watched(shortening.Whole):
+        def __init__(self, compact):
+            super().__init__(compact)
+            seen.append(compact)
 
-    monkeypatch.setattr(compiled, "compacted", compacted)
-    for function in LOOPS:
+    with monkeypatch.context() as patch:
+        patch.setattr(compiled, "Whole", Watched)
+        if book == "Python's":
+            patch.setattr(tracing, "native", None)
         np.jit(function)(np.ones(12), np.ones(12), 50)
-    assert any(len(compact) < len(records) / 5 for records, compact in seen)
-    for records, compact in seen:
-        again = shortening.expanded(compact)
-        assert len(again) == len(records)
-        for a, b in zip(again, records, strict=True):
-            assert all(same(getattr(a, slot), getattr(b, slot)) for slot in type(a).__slots__ if slot != "operands")
-            for x, y in zip(a.operands, b.operands, strict=True):
-                assert same(tuple(x), tuple(y))
+    compact, = seen
+    return compact, shortening.Whole(compact)
+
+
+@pytest.mark.parametrize("function", LOOPS)
+def test_a_trace_keeps_few_turns_and_can_be_had_whole_again(function, monkeypatch):
+    """In C and in Python: the same records, from the same few."""
+    compact, whole = compact_records(function, monkeypatch, "C's")
+    other, again = compact_records(function, monkeypatch, "Python's")
+    monkeypatch.setattr(repeating.Repeats, "finish", lambda self, records: [])
+    _, every = compact_records(function, monkeypatch, "Python's")
+    assert len(compact) == len(other) <= len(whole)
+    assert len(whole) == len(again) == len(every)
+    assert [x.name for x in whole[3:9]] == [whole[i].name for i in range(3, 9)] == [f"r{i}" for i in range(3, 9)]
+    for a, b, c in zip(whole, again, every, strict=True):
+        for slot in type(a).__slots__:
+            if slot != "operands":
+                assert same(getattr(a, slot), getattr(c, slot)) and same(getattr(b, slot), getattr(c, slot))
+        for x, y, z in zip(a.operands, b.operands, c.operands, strict=True):
+            assert same(tuple(x), tuple(z)) and same(tuple(y), tuple(z))
 
 
 def random_loop(seed):

@@ -205,8 +205,11 @@ def bound(node: Node) -> None:
         at_line(realize, ([node],))
         return
     if node.depth > current.depth:
-        realize([node])
+        if not (active and (watcher := mine()) is not None and watcher.postpones(node)):
+            realize([node])
         return
+    if active and (watcher := mine()) is not None and watcher.waits:
+        return  # it holds what its nodes read
     pinned = 0
     for x in (node.a, node.b) if not node.rest else node.inputs:
         if type(x) is not Node:

@@ -79,6 +79,7 @@ _SCATTER = register("setitem_at", "mutate", lambda view, value, *rest: operator.
 
 _MASKED = register("setitem_where", "mutate", lambda array, value, mask, template: operator.setitem(
     array, mask, value), label="cast", step="masked")
+learn(store_operation=_STORE, element_operation=ELEMENT)
 
 
 def _rebuilt(template: tuple[Any, ...], indices: Any) -> Any:
@@ -556,7 +557,8 @@ def length(self: Any) -> int:
 
 
 _METHODS: dict[str, Any] = {
-    "__getitem__": getitem if native is None else native.Getter(None, {}, getitem), "__setitem__": setitem,
+    "__getitem__": getitem if native is None else native.Getter(None, {}, getitem),
+    "__setitem__": setitem if native is None else native.Setter(None, {}, setitem),
     "__delitem__": delitem, "__iter__": iterate, "__contains__": contains, "__len__": length,
 }
 for _name, _method in _METHODS.items():

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..hot import learn
 from ..ir.dtypes import NUMERIC, UfuncRecord
 from ..ir.layout import dense
 from ..ir.node import AT_ONCE, Node, make
@@ -160,6 +161,7 @@ def _part_operation(ufunc: Any) -> Operation:
 
 part_operations: dict[Any, Operation] = {}
 """For each ufunc the operation that runs it into a part of an array."""
+learn(part_operations=part_operations)
 _making = threading.RLock()
 
 

@@ -583,6 +583,10 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
             if (type(b) is Node or type(b) in NUMBERS) and (row is None or kind not in row):
                 with suppress(NotArray):  # the dtype that the operator gives without `=`
                     _learn(record_, a, b, resolved(record_, (a, b)).outputs[0])
+        elif type(other) in NUMBERS and type(other) not in fast.get(a.dtype.num, ()):
+            with suppress(NotArray):
+                part = read(self)
+                _learn(record_, part, other, resolved(record_, (part, other)).outputs[0])
         try:
             write_ufunc(record_, self, (self, other), _getframe(1))
             return self

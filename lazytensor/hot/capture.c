@@ -113,6 +113,22 @@ PyObject *hot_claimed(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     return nodes;
 }
 
+/* No Python code runs in between, so that no other run can claim a node meanwhile. */
+PyObject *hot_taken(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    if (count != 2 || !PyList_CheckExact(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "taken(nodes: list, run)");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[0]); i++) {
+        PyObject *node = PyList_GET_ITEM(args[0], i);
+        if (!is_pending(node) || slot_or_none(node, N.claim) != Py_None)
+            Py_RETURN_FALSE;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[0]); i++)
+        put(PyList_GET_ITEM(args[0], i), N.claim, args[1]);
+    Py_RETURN_TRUE;
+}
+
 /* Nodes that a run did not finish are pending again. */
 void release_nodes(PyObject *nodes, PyObject *run) {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(nodes); i++) {

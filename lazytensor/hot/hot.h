@@ -49,6 +49,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define TENSOR_SLOTS(X) X(_value) X(_state)
 #define SCALAR_SLOTS(X) X(_node)
 #define VIEW_SLOTS(X) X(root) X(steps) X(shape) X(dtype) X(strides) X(writeable) X(locked) X(of) X(laid) X(given)
+#define WATCHER_SLOTS(X) X(ident) X(start) X(waits)
 #define WATCH_SLOTS(X) X(capsule) X(filters) X(show)
 #define CURRENT_SLOTS(X) X(engine) X(depth) X(threads) X(debug) X(plan_nodes) X(pinned)
 #define GRAPH_SLOTS(X) X(nodes) X(leaves) X(views) X(exact) X(bound)
@@ -66,6 +67,7 @@ typedef struct { OPERATION_SLOTS(OFFSET) } OperationSlots;
 typedef struct { TENSOR_SLOTS(OFFSET) } TensorSlots;
 typedef struct { SCALAR_SLOTS(OFFSET) } ScalarSlots;
 typedef struct { VIEW_SLOTS(OFFSET) } ViewSlots;
+typedef struct { WATCHER_SLOTS(OFFSET) } WatcherSlots;
 typedef struct { WATCH_SLOTS(OFFSET) } WatchSlots;
 typedef struct { CURRENT_SLOTS(OFFSET) } CurrentSlots;
 typedef struct { GRAPH_SLOTS(OFFSET) } GraphSlots;
@@ -82,6 +84,7 @@ extern OperationSlots O;
 extern TensorSlots T;
 extern ScalarSlots S;
 extern ViewSlots V;
+extern WatcherSlots H;
 extern WatchSlots W;
 extern CurrentSlots C;
 extern GraphSlots G;
@@ -94,6 +97,8 @@ extern LongSlots X;   /* of a launch that is a LongRow */
 
 /* The classes, and objects of lazytensor's modules, handed over by `learn`. */
 extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
+extern PyTypeObject *watcher_type;
+extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
@@ -104,6 +109,13 @@ extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
 static inline int watched(void) { return watchers != NULL && PyList_GET_SIZE(watchers) > 0; }
+PyObject *this_threads_watcher(void);
+
+/* This thread's watcher, borrowed, or NULL. */
+static inline PyObject *my_watcher(void) { return watched() ? this_threads_watcher() : NULL; }
+
+/* Tells this thread's watcher that a root is about to get another value, if it does not know. -1 for an error. */
+int tell_of_write(PyObject *root);
 
 /* A growing list of borrowed or owned pointers. */
 typedef struct {
@@ -246,7 +258,19 @@ typedef struct {
 } Method;
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
-extern PyTypeObject Reducer_Type, Getter_Type;
+extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type;
+#define AT_ONCE (PY_SSIZE_T_MAX / 2)
+Py_ssize_t depth_of(PyObject *node);
+int may_be_pending(PyObject **capsule);
+int bound_node(PyObject *node);
+PyObject *lock_of(PyObject *root);
+int locked(PyObject *lock, const char *what);
+PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
+                    PyObject *errstate, PyObject *depth, PyObject *frame);
+int is_basic(PyObject *index);
+int is_element(PyObject *index, PyObject *shape);
+int gives_array(PyObject *index, Py_ssize_t axes);
+PyObject *shadow_of(PyObject *node);
 PyObject *node_of(PyObject *tensor);
 PyObject *new_tensor(PyObject *value);
 PyObject *new_scalar(PyTypeObject *type, PyObject *node);
@@ -256,6 +280,7 @@ PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *sh
                    PyObject *frame, int lazy);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 Py_ssize_t bytes_of(PyObject *node);
 PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count);
@@ -263,6 +288,7 @@ PyObject *tick(void);
 PyObject *hot_tick(PyObject *self, PyObject *unused);
 PyObject *hot_capture(PyObject *self, PyObject *nodes);
 PyObject *hot_claimed(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *hot_taken(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_realize(PyObject *self, PyObject *targets);
 PyObject *hot_counts(PyObject *self, PyObject *unused);
 

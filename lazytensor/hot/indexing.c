@@ -6,7 +6,7 @@ static int is_part(PyObject *x) {
 }
 
 /* Whether an index is basic. */
-static int is_basic(PyObject *index) {
+int is_basic(PyObject *index) {
     if (!PyTuple_CheckExact(index))
         return is_part(index);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(index); i++)
@@ -16,9 +16,9 @@ static int is_basic(PyObject *index) {
 }
 
 /* Whether a basic index leaves an axis, as far as can be said without the array. */
-static int gives_array(PyObject *index, Py_ssize_t axes) {
+int gives_array(PyObject *index, Py_ssize_t axes) {
     if (!PyTuple_CheckExact(index))
-        return PySlice_Check(index);
+        return PySlice_Check(index) || (PyLong_CheckExact(index) && axes > 1);
     Py_ssize_t ints = 0, parts = PyTuple_GET_SIZE(index);
     for (Py_ssize_t i = 0; i < parts; i++) {
         PyObject *part = PyTuple_GET_ITEM(index, i);
@@ -27,6 +27,23 @@ static int gives_array(PyObject *index, Py_ssize_t axes) {
         ints += PyLong_CheckExact(part);
     }
     return ints < axes || ints < parts;
+}
+
+/* Whether an index is whole numbers, one for each axis and within it (indexing._is_element). */
+int is_element(PyObject *index, PyObject *shape) {
+    Py_ssize_t axes = PyTuple_GET_SIZE(shape), parts = PyTuple_CheckExact(index) ? PyTuple_GET_SIZE(index) : 1;
+    if (parts != axes || parts == 0)
+        return 0;
+    for (Py_ssize_t i = 0; i < parts; i++) {
+        PyObject *part = PyTuple_CheckExact(index) ? PyTuple_GET_ITEM(index, i) : index;
+        int overflow = 0;
+        if (!PyLong_CheckExact(part))
+            return 0;
+        long at = PyLong_AsLongAndOverflow(part, &overflow), n = PyLong_AsLong(PyTuple_GET_ITEM(shape, i));
+        if (overflow || at < -n || at >= n)
+            return 0;
+    }
+    return 1;
 }
 
 static PyObject *tuple_of(const npy_intp *numbers, int count) {
@@ -86,12 +103,34 @@ static PyObject *view_tensor(PyObject *root, PyObject *index, PyArrayObject *arr
 }
 
 /* An array over no memory of a pending node's geometry, borrowed, if there is one (ir/layout.shadow). */
-static PyObject *shadow_of(PyObject *node) {
+PyObject *shadow_of(PyObject *node) {
     PyObject *dtype = slot_or_none(node, N.dtype);
     PyObject *key = PyTuple_Pack(3, slot_or_none(node, N.shape), slot_or_none(node, N.strides), dtype);
     PyObject *found = key == NULL ? NULL : PyDict_GetItemWithError(shadows, key);
     Py_XDECREF(key);
     return found != NULL && (PyObject *)PyArray_DESCR((PyArrayObject *)found) == dtype ? found : NULL;
+}
+
+/* An element of a root's present value, pending (indexing._watched_getitem); NULL without an error where Python has to do
+ * it. */
+static PyObject *pending_element(PyObject *node, PyObject *index) {
+    PyArray_Descr *dtype = (PyArray_Descr *)slot_or_none(node, N.dtype);
+    if (!is_element(index, slot_or_none(node, N.shape)) || !PyArray_ISNBO(dtype->byteorder)
+        || !(PyTypeNum_ISNUMBER(dtype->type_num) || PyTypeNum_ISBOOL(dtype->type_num)))
+        return NULL;
+    PyTypeObject *type = (PyTypeObject *)PyDict_GetItemWithError(scalar_classes, (PyObject *)dtype->typeobj);
+    PyObject *attrs = type == NULL ? NULL : Py_BuildValue("((sO))", "index", index);
+    PyObject *inputs = attrs == NULL ? NULL : PyTuple_Pack(1, node), *frame = (PyObject *)PyEval_GetFrame(), *made = NULL;
+    if (inputs != NULL) {
+        frame = outside(frame == NULL ? Py_None : frame);
+        PyObject *element = recorded(element_operation, inputs, attrs, empty_tuple, (PyObject *)dtype, Py_None, frame, 1);
+        Py_DECREF(frame);
+        made = element == NULL ? NULL : new_scalar(type, element);
+        Py_XDECREF(element);
+    }
+    Py_XDECREF(attrs);
+    Py_XDECREF(inputs);
+    return made;
 }
 
 /* NULL without an error where Python has to do it. */
@@ -101,9 +140,10 @@ static PyObject *quick_getitem(PyObject *self, PyObject *index) {
         || !is_basic(index))
         return NULL;
     array = slot_or_none(node, N.buffer);
-    if (array == Py_None) {
-        array = gives_array(index, PyTuple_GET_SIZE(slot_or_none(node, N.shape))) ? shadow_of(node) : NULL;
-        if (array == NULL)
+    if (array == Py_None || watched()) {  /* no element is to be looked at */
+        if (!gives_array(index, PyTuple_GET_SIZE(slot_or_none(node, N.shape))))
+            return my_watcher() == NULL ? NULL : pending_element(node, index);
+        if (array == Py_None && (array = shadow_of(node)) == NULL)
             return NULL;
     }
     if (!PyArray_CheckExact(array) || PyDataType_REFCHK(PyArray_DESCR((PyArrayObject *)array)))
@@ -126,7 +166,7 @@ static PyObject *quick_getitem(PyObject *self, PyObject *index) {
 
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     PyObject *result = NULL;
-    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2 && !watched())
+    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2)
         result = quick_getitem(args[0], args[1]);
     return or_slow(result, (Method *)self, args, nargsf, names);
 }

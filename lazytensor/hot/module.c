@@ -9,6 +9,7 @@ OperationSlots O;
 TensorSlots T;
 ScalarSlots S;
 ViewSlots V;
+WatcherSlots H;
 WatchSlots W;
 CurrentSlots C;
 GraphSlots G;
@@ -20,6 +21,8 @@ LaunchSlots L;
 LongSlots X;
 
 PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
+PyTypeObject *watcher_type;
+PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
@@ -105,6 +108,7 @@ LEARNER(learn_operation, OperationSlots, OPERATION_SLOTS)
 LEARNER(learn_tensor, TensorSlots, TENSOR_SLOTS)
 LEARNER(learn_scalar, ScalarSlots, SCALAR_SLOTS)
 LEARNER(learn_view, ViewSlots, VIEW_SLOTS)
+LEARNER(learn_watcher, WatcherSlots, WATCHER_SLOTS)
 LEARNER(learn_watch, WatchSlots, WATCH_SLOTS)
 LEARNER(learn_current, CurrentSlots, CURRENT_SLOTS)
 LEARNER(learn_graph, GraphSlots, GRAPH_SLOTS)
@@ -116,6 +120,9 @@ LEARNER(learn_launch, LaunchSlots, LAUNCH_SLOTS)
 LEARNER(learn_long, LongSlots, LONG_SLOTS)
 
 static const struct { const char *name; PyObject **place; } OBJECTS[] = {
+    {"leaf_operation", &leaf_operation}, {"store_operation", &store_operation},
+    {"element_operation", &element_operation}, {"pool_blocks", &pool_blocks},
+    {"part_operations", &part_operations},
     {"view_operation", &view_operation}, {"negative_kind", &negative_kind}, {"extobj", &extobj},
     {"watch", &watch}, {"warnings_dict", &warnings_dict}, {"may_wait", &may_wait}, {"bound_check", &bound_check},
     {"current", &current}, {"watchers", &watchers}, {"hooks", &hooks}, {"exact_plans", &exact_plans}, {"plan_clock", &plan_clock},
@@ -140,6 +147,7 @@ static int learn_class(const char *name, PyObject *type) {
     KEPT("Graph", learn_graph, G, graph_type)
     KEPT("Launch", learn_launch, L, launch_type)
     KEPT("LongRow", learn_long, X, long_type)
+    KEPT("Watcher", learn_watcher, H, watcher_type)
     CLASS("Operation", learn_operation, O)
     CLASS("Watch", learn_watch, W)
     CLASS("Current", learn_current, C)
@@ -265,6 +273,7 @@ static PyMethodDef methods[] = {
     {"capture", hot_capture, METH_O, "ir.capture.capture"},
     {"claimed", (PyCFunction)(void (*)(void))hot_claimed, METH_FASTCALL,
      "claimed(targets, run): as ir.capture.claimed; None where another run has claimed a node."},
+    {"taken", (PyCFunction)(void (*)(void))hot_taken, METH_FASTCALL, "taken(nodes, run): as run.claims._taken."},
     {"realize", hot_realize, METH_O, "compile.realize"},
     {"run_program", (PyCFunction)(void (*)(void))hot_run_program, METH_FASTCALL,
      "run_program(program, graph): as run.table.run_program, of a program whose guards hold."},
@@ -280,9 +289,9 @@ static struct PyModuleDef module = {
 PyMODINIT_FUNC PyInit__hot(void) {
     PyTypeObject *types[] = {&Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
                              &ScalarMethod_Type, &InPlace_Type, &Reflected_Type, &Power_Type, &Reducer_Type,
-                             &Getter_Type};
+                             &Getter_Type, &Setter_Type};
     const char *names[] = {"Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace",
-                           "Reflected", "Power", "Reducer", "Getter"};
+                           "Reflected", "Power", "Reducer", "Getter", "Setter"};
     import_array();
     PyObject *made = PyModule_Create(&module);
     if (made == NULL)

@@ -1,5 +1,6 @@
 /* The hot paths of api/operators.py and of plain ufunc calls in C: arrays of one shape whose result is C-ordered. */
 #include "hot.h"
+#include <pythread.h>
 
 
 static long long ticks;
@@ -16,7 +17,7 @@ PyObject *hot_tick(PyObject *self, PyObject *unused) {
 
 /* Whether floating-point errors may wait, quickly: error state and warning filters are as at the last look
  * (run/floating.unchanged). 1, 0, or -1 for an error. `capsule` is the error state in force, a new reference. */
-static int may_be_pending(PyObject **capsule) {
+int may_be_pending(PyObject **capsule) {
     static PyObject *filters_name, *show_name;
     if (PyContextVar_Get(extobj, NULL, capsule) < 0)
         return -1;
@@ -50,9 +51,8 @@ static int may_be_pending(PyObject **capsule) {
 }
 
 enum { LARGE = 1 << 20, PINS_SMALL = 1 << 12 };
-#define AT_ONCE (PY_SSIZE_T_MAX / 2)
 
-static Py_ssize_t depth_of(PyObject *node) {
+Py_ssize_t depth_of(PyObject *node) {
     PyObject *depth = SLOT(node, N.depth);
     return depth == zero ? 0 : depth == NULL ? 0 : PyLong_AsSsize_t(depth);
 }
@@ -88,9 +88,12 @@ static Py_ssize_t pinned_by(PyObject *x, Py_ssize_t own) {
 
 /* Notes a new node that reads large memory (run/pins.note), and lets Python run what pins too much or is too deep
  * (build.bound). -1 for an error. */
-static int bound_node(PyObject *node) {
+int bound_node(PyObject *node) {
     if (depth_of(node) <= PyLong_AsSsize_t(slot_or_none(current, C.depth))) {
         Py_ssize_t own = bytes_of(node), pinned;
+        PyObject *watcher = my_watcher();
+        if (watcher != NULL && SLOT(watcher, H.waits) == Py_True)
+            return 0;  /* it holds what its nodes read */
         PyObject *rest = slot_or_none(node, N.rest);
         pinned = pinned_by(slot_or_none(node, N.a), own) + pinned_by(slot_or_none(node, N.b), own);
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(rest); i++)
@@ -112,6 +115,31 @@ static int bound_node(PyObject *node) {
     PyObject *done = PyObject_CallOneArg(bound_check, node);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
+}
+
+/* ---- watchers -------------------------------------------------------------------------------------------------------- */
+
+PyObject *this_threads_watcher(void) {
+    unsigned long ident = PyThread_get_thread_ident();
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(watchers); i++) {
+        PyObject *watcher = PyList_GET_ITEM(watchers, i);
+        if (PyObject_TypeCheck(watcher, watcher_type)
+            && PyLong_AsUnsignedLong(slot_or_none(watcher, H.ident)) == ident)
+            return watcher;
+    }
+    return NULL;
+}
+
+int tell_of_write(PyObject *root) {
+    PyObject *watcher = my_watcher(), *node = slot_or_none(root, T._value);
+    if (watcher == NULL)
+        return 0;
+    if (Py_TYPE(node) == node_type && PyLong_AsLongLong(slot_or_none(node, N.seq))
+                                          > PyLong_AsLongLong(slot_or_none(watcher, H.start)))
+        return 0;  /* it has been told */
+    PyObject *told = PyObject_CallMethod(watcher, "writes", "O", root);
+    Py_XDECREF(told);
+    return told == NULL ? -1 : 0;
 }
 
 /* ---- operands ------------------------------------------------------------------------------------------------------- */
@@ -459,8 +487,8 @@ static PyObject *quick_power(Method *method, PyObject *self, PyObject *exponent)
 
 /* ---- any node --------------------------------------------------------------------------------------------------------- */
 
-static PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype,
-                           PyObject *strides, PyObject *errstate, PyObject *depth, PyObject *frame) {
+PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
+                    PyObject *errstate, PyObject *depth, PyObject *frame) {
     Py_ssize_t count = PyTuple_GET_SIZE(inputs);
     PyObject *rest = count > 2 ? PyTuple_GetSlice(inputs, 2, count) : Py_NewRef(empty_tuple);
     PyObject *node = rest == NULL ? NULL : new_node();
@@ -568,7 +596,7 @@ static PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other) {
     if (mine == NULL)
         return NULL;
     int pending = slot_or_none(mine, N.buffer) == Py_None || (theirs != NULL && slot_or_none(theirs, N.buffer) == Py_None);
-    if (!pending) {
+    if (!pending && my_watcher() == NULL) {  /* else its value is not to be seen */
         PyObject *a = ready_scalar(self, mine), *b = a == NULL || other == NULL ? NULL : ready_scalar(other, theirs);
         PyObject *operands[2] = {method->swapped ? b : a, method->swapped ? a : b}, *result = NULL;
         if (a != NULL && (other == NULL || b != NULL))
@@ -604,13 +632,17 @@ static PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other) {
 /* ---- in place --------------------------------------------------------------------------------------------------------- */
 
 /* The lock that is held while a root's node is swapped (api/handle.lock_of), borrowed. */
-static PyObject *lock_of(PyObject *root) {
+PyObject *lock_of(PyObject *root) {
     return PyList_GET_ITEM(locks, (Py_ssize_t)(((size_t)root >> 5) & 63));
 }
 
-static int locked(PyObject *lock, const char *what) {
+int locked(PyObject *lock, const char *what) {
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);  /* it may be released because of one */
     PyObject *result = PyObject_CallMethod(lock, what, NULL);
     Py_XDECREF(result);
+    if (type != NULL)
+        PyErr_Restore(type, error, traceback);
     return result == NULL ? -1 : 0;
 }
 
@@ -648,10 +680,83 @@ static int give(Method *method, PyObject *root, PyObject *b, int twice, PyObject
     return 1;
 }
 
+/* Gives a view's root the node of an operation into that view, under its lock (inplace.write_ufunc). 1: done; 0: Python
+ * has to do it. */
+static int give_part(PyObject *op, PyObject *self, PyObject *other, PyObject *capsule, PyObject **made) {
+    PyObject *view = slot_or_none(self, T._value), *root = slot_or_none(view, V.root), *old = slot_or_none(root, T._value);
+    PyObject *a = node_of(self), *b = Py_TYPE(other) == tensor_type ? node_of(other) : Py_NewRef(other);
+    PyObject *frame = (PyObject *)PyEval_GetFrame(), *inputs = NULL, *attrs = NULL, *depth = NULL;
+    int done = 0;
+    if (a != NULL && b != NULL && Py_TYPE(old) == node_type) {
+        Py_ssize_t deepest = depth_of(old), more = Py_TYPE(b) == node_type ? depth_of(b) : 0;
+        deepest = more > deepest ? more : deepest;
+        if (deepest < AT_ONCE - 1) {
+            inputs = PyTuple_Pack(3, old, a, b);
+            attrs = Py_BuildValue("(O(iO))", slot_or_none(view, V.steps), 0, empty_tuple);
+            depth = PyLong_FromSsize_t(1 + deepest);
+            *made = inputs == NULL || attrs == NULL || depth == NULL ? NULL
+                : made_node(op, inputs, attrs, slot_or_none(old, N.shape), slot_or_none(old, N.dtype),
+                            slot_or_none(old, N.strides), capsule, depth, frame == NULL ? Py_None : frame);
+            done = *made == NULL ? -1 : 1;
+        }
+    }
+    if (done == 1)
+        put(root, T._value, *made);
+    Py_XDECREF(a);
+    Py_XDECREF(b);
+    Py_XDECREF(inputs);
+    Py_XDECREF(attrs);
+    Py_XDECREF(depth);
+    return done;
+}
+
+/* ``self <op>= other`` where a view takes a value of its own dtype and shape, or a number; NULL without an error where
+ * Python has to do it. */
+static PyObject *quick_part(Method *method, PyObject *self, PyObject *other) {
+    PyObject *view = slot_or_none(self, T._value), *root = slot_or_none(view, V.root), *dtype = slot_or_none(view, V.dtype);
+    PyObject *row = by_number(method->fast, dtype), *kind, *found, *node = NULL, *capsule = NULL;
+    PyObject *op = PyDict_GetItemWithError(part_operations, slot_or_none(method->op, O.fn));
+    if (row == NULL || op == NULL || PyTypeNum_ISCOMPLEX(((PyArray_Descr *)dtype)->type_num)
+        || Py_TYPE(root) != tensor_type || slot_or_none(root, T._state) != Py_None
+        || slot_or_none(view, V.writeable) != Py_True)
+        return NULL;
+    if (Py_TYPE(other) == tensor_type) {
+        PyObject *value = slot_or_none(other, T._value);
+        int is_node = Py_TYPE(value) == node_type;
+        if ((!is_node && Py_TYPE(value) != view_type)
+            || !same_shape(slot_or_none(view, V.shape), slot_or_none(value, is_node ? N.shape : V.shape)))
+            return NULL;
+        PyObject *of = slot_or_none(value, is_node ? N.dtype : V.dtype);
+        found = by_number(row, of);
+    } else
+        found = (kind = kind_of_number(other, dtype)) == NULL ? NULL : PyDict_GetItemWithError(row, kind);
+    if (found != dtype || found == NULL)
+        return NULL;
+    Py_INCREF(root);
+    int done = may_be_pending(&capsule);
+    if (done == 1 && tell_of_write(root) < 0)
+        done = -1;
+    PyObject *lock = Py_NewRef(lock_of(root));
+    if (done == 1 && (done = locked(lock, "acquire") < 0 ? -1 : 1) == 1) {
+        done = give_part(op, self, other, capsule, &node);
+        if (locked(lock, "release") < 0)
+            done = -1;
+    }
+    Py_DECREF(lock);
+    Py_DECREF(root);
+    Py_XDECREF(capsule);
+    if (done == 1 && bound_node(node) < 0)
+        done = -1;
+    Py_XDECREF(node);
+    return done == 1 ? Py_NewRef(self) : NULL;
+}
+
 /* ``self <op>= other`` where the whole of a root takes a value of its own dtype; NULL without an error where Python has
  * to do it. */
 static PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other) {
     PyObject *a = slot_or_none(self, T._value), *b, *node = NULL, *capsule = NULL;
+    if (Py_TYPE(self) == tensor_type && Py_TYPE(a) == view_type)
+        return quick_part(method, self, other);
     if (Py_TYPE(self) != tensor_type || Py_TYPE(a) != node_type || slot_or_none(self, T._state) != Py_None
         || slot_or_none(a, N.strides) != Py_None || PyTuple_GET_SIZE(slot_or_none(a, N.shape)) == 0
         || PyTypeNum_ISCOMPLEX(((PyArray_Descr *)slot_or_none(a, N.dtype))->type_num))
@@ -663,6 +768,8 @@ static PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other)
         return NULL;
     int large = (depth_of(a) == 0 && is_large(a)) || (Py_TYPE(b) == node_type && depth_of(b) == 0 && is_large(b));
     int done = may_be_pending(&capsule), twice = b == a;
+    if (done == 1 && tell_of_write(self) < 0)
+        done = -1;
     PyObject *lock = lock_of(self);
     Py_INCREF(b);
     Py_INCREF(lock);
@@ -715,7 +822,7 @@ static PyObject *scalar_call(PyObject *self, PyObject *const *args, size_t nargs
     Method *method = (Method *)self;
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
     PyObject *result = NULL;
-    if (names == NULL && (count == 1 || count == 2) && !watched())
+    if (names == NULL && (count == 1 || count == 2))
         result = quick_scalar(method, args[0], count == 2 ? args[1] : NULL);
     return or_slow(result, method, args, nargsf, names);
 }
@@ -723,7 +830,7 @@ static PyObject *scalar_call(PyObject *self, PyObject *const *args, size_t nargs
 static PyObject *in_place_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Method *method = (Method *)self;
     PyObject *result = NULL;
-    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2 && Py_TYPE(args[0]) == tensor_type && !watched())
+    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2 && Py_TYPE(args[0]) == tensor_type)
         result = quick_in_place(method, args[0], args[1]);
     return or_slow(result, method, args, nargsf, names);
 }
@@ -780,7 +887,8 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         method->call = type == &Binary_Type ? binary_call : type == &Unary_Type ? unary_call
             : type == &ScalarMethod_Type ? scalar_call : type == &InPlace_Type ? in_place_call
             : type == &Reflected_Type ? reflected_call : type == &Power_Type ? power_call
-            : type == &Reducer_Type ? reducer_call : type == &Getter_Type ? getter_call : caller_call;
+            : type == &Reducer_Type ? reducer_call : type == &Getter_Type ? getter_call
+            : type == &Setter_Type ? setter_call : caller_call;
     }
     return (PyObject *)method;
 }
@@ -853,3 +961,5 @@ METHOD_TYPE(Power_Type, "Power",
 METHOD_TYPE(Reducer_Type, "Reducer",
             "Reducer(op, fast, slow): a reduction's method; `fast` has what results of such arguments are like.");
 METHOD_TYPE(Getter_Type, "Getter", "Getter(None, {}, slow): ``self[index]``; `slow` is the Python function behind it.");
+METHOD_TYPE(Setter_Type, "Setter",
+            "Setter(None, {}, slow): ``self[index] = value``; `slow` is the Python function behind it.");

@@ -5,13 +5,8 @@
  * object (an argument, an entry of a dict, an element of a list, the content of a cell, an attribute of a function) and
  * compares it: with the very object that it was, or with an array's geometry; or asks that a dict still has no such entry. `made` makes a Tensor of an array.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "_replay.h"
 #include <structmember.h>
-
-#ifdef Py_GIL_DISABLED
-#error "the guard relies on the GIL"
-#endif
 
 enum Load { ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE,
             ABSENT, LOADS };
@@ -33,17 +28,15 @@ typedef struct {
     vectorcallfunc call;
 } Guard;
 
-static PyTypeObject *tensor_type, *node_type;
+PyTypeObject *node_type;
+Py_ssize_t node_at[NODE_NAMES];
+static PyTypeObject *tensor_type;
 static PyObject *leaf_operation, *tick, *empty_tuple, *zero, *minus_one;
 static Py_ssize_t value_at, state_at, shape_at, dtype_at, strides_at, buffer_at;
-#define NODE_NAMES 15
 static const char *node_names[NODE_NAMES] = {"op", "a", "b", "rest", "attrs", "shape", "dtype", "strides", "code", "lasti",
                                              "errstate", "depth", "seq", "buffer", "claim"};
-static Py_ssize_t node_at[NODE_NAMES];
 
-#define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
-
-static Py_ssize_t offset_of(PyTypeObject *type, const char *name) {
+Py_ssize_t offset_of(PyTypeObject *type, const char *name) {
     PyObject *found = PyDict_GetItemString(type->tp_dict, name);
     if (found == NULL || !Py_IS_TYPE(found, &PyMemberDescr_Type) ||
         ((PyMemberDescrObject *)found)->d_member->type != T_OBJECT_EX) {
@@ -327,230 +320,115 @@ static PyObject *made(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     return tensor;
 }
 
-/* ---- records of a trace ---- */
+/* ---- functions that are entered ---- */
 
-#define RECORD_NAMES 17
-static const char *record_names[RECORD_NAMES] = {"kind", "name", "operands", "op", "attrs", "shape", "dtype", "strides",
-                                                 "errstate", "code", "lasti", "fn", "args", "kwargs", "results", "outcome",
-                                                 "how"};
-static Py_ssize_t record_at[RECORD_NAMES];
-static PyTypeObject *record_type, *operand_type;
-static PyObject *view_operation, *element_operation, *text_operation;
-enum { NODE_OP, NODE_A, NODE_B, NODE_REST, NODE_ATTRS, NODE_SHAPE, NODE_DTYPE, NODE_STRIDES, NODE_CODE, NODE_LASTI,
-       NODE_ERRSTATE, NODE_DEPTH, NODE_SEQ, NODE_BUFFER };
-#define NODE(node, i) SLOT(node, node_at[i])
-
-static PyObject *setup_records(PyObject *self, PyObject *args) {
-    PyTypeObject *record, *operand;
-    PyObject *view, *element;
-    if (!PyArg_ParseTuple(args, "O!O!OO", &PyType_Type, &record, &PyType_Type, &operand, &view, &element))
-        return NULL;
-    for (int i = 0; i < RECORD_NAMES; i++)
-        if ((record_at[i] = offset_of(record, record_names[i])) < 0)
-            return NULL;
-    record_type = (PyTypeObject *)Py_NewRef(record);
-    operand_type = (PyTypeObject *)Py_NewRef(operand);
-    view_operation = Py_NewRef(view);
-    element_operation = Py_NewRef(element);
-    text_operation = PyUnicode_InternFromString("operation");
-    Py_RETURN_NONE;
-}
-
-/* What a trace writes to, borrowed. */
+#if PY_VERSION_HEX < 0x030C0000
+/* The profiler of a traced call (entering.py), from 3.12 on `sys.monitoring`: calls `found` with the frame of each code
+ * object that is entered for the first time. Codes are known by their addresses: to hash one takes microseconds. */
 typedef struct {
-    PyObject *trace, *slots, *plain, *records, *dynamic, *real;
-} Trace;
-
-/* The name of a node's value, borrowed from the trace. */
-static PyObject *name_of(Trace *trace, PyObject *node) {
-    PyObject *known = PyDict_GetItemWithError(trace->slots, NODE(node, NODE_SEQ));
-    if (known != NULL || PyErr_Occurred())
-        return known;
-    PyObject *name = PyObject_CallMethod(trace->trace, "slot_of", "O", node);
-    if (name == NULL)
-        return NULL;
-    Py_DECREF(name);
-    return PyDict_GetItemWithError(trace->slots, NODE(node, NODE_SEQ));
-}
-
-/* An Operand of these four, which are borrowed. */
-static PyObject *operand_from(PyObject *name, PyObject *steps, PyObject *value, PyObject *laid) {
-    PyObject *made = operand_type->tp_alloc(operand_type, 4);
-    if (made == NULL)
-        return NULL;
-    PyTuple_SET_ITEM(made, 0, Py_NewRef(name));
-    PyTuple_SET_ITEM(made, 1, Py_NewRef(steps));
-    PyTuple_SET_ITEM(made, 2, Py_NewRef(value));
-    PyTuple_SET_ITEM(made, 3, Py_NewRef(laid));
-    return made;
-}
-
-/* As Trace.operand. */
-static PyObject *operand_of(Trace *trace, PyObject *x) {
-    if (Py_TYPE(x) != node_type)
-        return operand_from(Py_None, Py_None, x, Py_None);
-    PyObject *buffer = NODE(x, NODE_BUFFER), *name;
-    if (NODE(x, NODE_OP) == view_operation && (buffer == NULL || buffer == Py_None)) {
-        if ((name = name_of(trace, NODE(x, NODE_A))) == NULL)
-            return NULL;
-        PyObject *laid = PyTuple_Pack(3, NODE(x, NODE_SHAPE), NODE(x, NODE_DTYPE), NODE(x, NODE_STRIDES));
-        if (laid == NULL)
-            return NULL;
-        PyObject *made = operand_from(name, NODE(x, NODE_ATTRS), Py_None, laid);
-        Py_DECREF(laid);
-        return made;
-    }
-    if ((name = name_of(trace, x)) == NULL)
-        return NULL;
-    PyObject *known = PyDict_GetItemWithError(trace->plain, name);
-    if (known != NULL || PyErr_Occurred())
-        return Py_XNewRef(known);
-    PyObject *made = operand_from(name, Py_None, Py_None, Py_None);
-    if (made != NULL && PyDict_SetItem(trace->plain, name, made) < 0)
-        Py_CLEAR(made);
-    return made;
-}
-
-/* The operands of a node's record. */
-static PyObject *operands_of(Trace *trace, PyObject *node) {
-    PyObject *given[2] = {NODE(node, NODE_A), NODE(node, NODE_B)}, *rest = NODE(node, NODE_REST), *inputs = NULL;
-    Py_ssize_t n = given[0] == Py_None ? 0 : given[1] == Py_None ? 1 : 2;
-    if (n == 0 || !PyTuple_Check(rest) || PyTuple_GET_SIZE(rest)) {
-        inputs = PyObject_GetAttrString(node, "inputs");
-        if (inputs == NULL || !PyTuple_Check(inputs)) {
-            Py_XDECREF(inputs);
-            return NULL;
-        }
-        n = PyTuple_GET_SIZE(inputs);
-    }
-    PyObject *made = PyTuple_New(n);
-    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
-        PyObject *one = operand_of(trace, inputs == NULL ? given[i] : PyTuple_GET_ITEM(inputs, i));
-        if (one == NULL)
-            Py_CLEAR(made);
-        else
-            PyTuple_SET_ITEM(made, i, one);
-    }
-    Py_XDECREF(inputs);
-    return made;
-}
-
-/* As Trace._operation. */
-static int write_down(Trace *trace, PyObject *node) {
-    PyObject *operands = operands_of(trace, node);
-    if (operands == NULL)
-        return -1;
-    PyObject *name = PyUnicode_FromFormat("r%zd", PyList_GET_SIZE(trace->records));
-    PyObject *record = name == NULL ? NULL : record_type->tp_alloc(record_type, 0);
-    if (record == NULL) {
-        Py_XDECREF(name);
-        Py_DECREF(operands);
-        return -1;
-    }
-    PyObject *values[RECORD_NAMES] = {text_operation, name, operands, NODE(node, NODE_OP), NODE(node, NODE_ATTRS),
-                                      NODE(node, NODE_SHAPE), NODE(node, NODE_DTYPE), NODE(node, NODE_STRIDES),
-                                      NODE(node, NODE_ERRSTATE), NODE(node, NODE_CODE), NODE(node, NODE_LASTI), Py_None,
-                                      Py_None, Py_None, Py_None, Py_None, Py_None};
-    for (int i = 0; i < RECORD_NAMES; i++)
-        SLOT(record, record_at[i]) = Py_NewRef(values[i] == NULL ? Py_None : values[i]);
-    int bad = PyDict_SetItem(trace->slots, NODE(node, NODE_SEQ), name) < 0 || PyList_Append(trace->records, record) < 0 ||
-              (NODE(node, NODE_OP) == element_operation && PySet_Add(trace->real, name) < 0);
-    for (Py_ssize_t i = 0; !bad && i < PyTuple_GET_SIZE(operands); i++) {
-        PyObject *of = PyTuple_GET_ITEM(PyTuple_GET_ITEM(operands, i), 0);
-        int there = of == Py_None ? 0 : PySet_Contains(trace->dynamic, of);
-        if (there) {
-            bad = there < 0 || PySet_Add(trace->dynamic, name) < 0;
-            break;
-        }
-    }
-    Py_DECREF(operands);
-    Py_DECREF(record);
-    Py_DECREF(name);
-    return bad ? -1 : 0;
-}
-
-static PyObject *operations(PyObject *self, PyObject *args) {
-    Trace trace;
+    PyObject_HEAD
     PyObject *found;
-    if (!PyArg_ParseTuple(args, "OO!O!O!O!O!O!", &trace.trace, &PyList_Type, &found, &PyDict_Type, &trace.slots,
-                          &PyDict_Type, &trace.plain, &PyList_Type, &trace.records, &PySet_Type, &trace.dynamic,
-                          &PySet_Type, &trace.real))
-        return NULL;
-    PyObject *last = PyObject_GetAttrString(trace.trace, "errstate");
-    if (last == NULL)
-        return NULL;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(found); i++) {
-        PyObject *node = PyList_GET_ITEM(found, i), *state;
-        if (Py_TYPE(node) != node_type) {
-            PyErr_SetString(PyExc_TypeError, "operations wants nodes");
-            goto failed;
-        }
-        state = NODE(node, NODE_ERRSTATE);
-        if (write_down(&trace, node) < 0)
-            goto failed;
-        if (state != NULL && state != last) {
-            PyObject *noted = PyObject_CallMethod(trace.trace, "_note_state", "O", state);
-            if (noted == NULL)
-                goto failed;
-            Py_DECREF(noted);
-            Py_SETREF(last, Py_NewRef(state));
-        }
-    }
-    Py_DECREF(last);
-    Py_RETURN_NONE;
-failed:
-    Py_DECREF(last);
-    return NULL;
+    PyObject **codes;            /* owned; open addressing */
+    size_t mask, used;
+} Entries;
+
+static PyObject **code_cell(PyObject **codes, size_t mask, PyObject *code) {
+    size_t at = ((size_t)code >> 5) * 0x9E3779B97F4A7C15ull >> 20;
+    while (codes[at & mask] != NULL && codes[at & mask] != code)
+        at++;
+    return &codes[at & mask];
 }
 
-/* ---- plain values ---- */
+static int entries_grow(Entries *entries) {
+    size_t mask = 2 * entries->mask + 1;
+    PyObject **codes = PyMem_Calloc(mask + 1, sizeof(PyObject *));
+    if (codes == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t i = 0; i <= entries->mask; i++)
+        if (entries->codes[i] != NULL)
+            *code_cell(codes, mask, entries->codes[i]) = entries->codes[i];
+    PyMem_Free(entries->codes);
+    entries->codes = codes;
+    entries->mask = mask;
+    return 0;
+}
 
-/* Whether two values are one object, or whole numbers, slices or tuples that are equal, of the same types; -1 if that
- * takes more to find out. */
-static int alike_values(PyObject *a, PyObject *b) {
-    if (a == b)
-        return 1;
-    if (Py_TYPE(a) != Py_TYPE(b))
+static int entered(PyObject *self, PyFrameObject *frame, int what, PyObject *arg) {
+    Entries *entries = (Entries *)self;
+    if (what != PyTrace_CALL)
         return 0;
-    if (PyTuple_CheckExact(a)) {
-        Py_ssize_t n = PyTuple_GET_SIZE(a);
-        if (n != PyTuple_GET_SIZE(b))
-            return 0;
-        for (Py_ssize_t i = 0; i < n; i++) {
-            int found = alike_values(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i));
-            if (found != 1)
-                return found;
-        }
-        return 1;
+    PyObject *code = (PyObject *)PyFrame_GetCode(frame);
+    PyObject **cell = code_cell(entries->codes, entries->mask, code);
+    if (*cell == code) {
+        Py_DECREF(code);
+        return 0;
     }
-    if (PySlice_Check(a)) {
-        PySliceObject *x = (PySliceObject *)a, *y = (PySliceObject *)b;
-        int found = alike_values(x->start, y->start);
-        found = found == 1 ? alike_values(x->stop, y->stop) : found;
-        return found == 1 ? alike_values(x->step, y->step) : found;
-    }
-    if (PyLong_CheckExact(a))
-        return PyObject_RichCompareBool(a, b, Py_EQ);
-    return -1;
+    *cell = code;
+    if (2 * ++entries->used > entries->mask && entries_grow(entries) < 0)
+        return -1;
+    PyObject *answer = PyObject_CallOneArg(entries->found, (PyObject *)frame);
+    Py_XDECREF(answer);
+    return answer == NULL ? -1 : 0;
 }
 
-static PyObject *alike(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "alike(a, b)");
-        return NULL;
-    }
-    int found = alike_values(args[0], args[1]);
-    if (found < 0 && !PyErr_Occurred())
-        Py_RETURN_NONE;
-    return found < 0 ? NULL : PyBool_FromLong(found);
+static void entries_dealloc(PyObject *self) {
+    Entries *entries = (Entries *)self;
+    PyObject_GC_UnTrack(self);
+    for (size_t i = 0; entries->codes != NULL && i <= entries->mask; i++)
+        Py_XDECREF(entries->codes[i]);
+    PyMem_Free(entries->codes);
+    Py_XDECREF(entries->found);
+    Py_TYPE(self)->tp_free(self);
 }
+
+static int entries_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(((Entries *)self)->found);
+    return 0;
+}
+
+static int entries_clear(PyObject *self) {
+    Py_CLEAR(((Entries *)self)->found);
+    return 0;
+}
+
+static PyTypeObject Entries_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "lazytensor.hybrid._replay.Entries",
+    .tp_doc = "A profiler that tells of functions when they are first entered.",
+    .tp_basicsize = sizeof(Entries),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_traverse = entries_traverse,
+    .tp_clear = entries_clear,
+    .tp_dealloc = entries_dealloc,
+};
+
+/* Sets this thread's profiler; `sys.setprofile(None)` takes it away. */
+static PyObject *profile(PyObject *self, PyObject *found) {
+    Entries *entries = (Entries *)Entries_Type.tp_alloc(&Entries_Type, 0);
+    if (entries == NULL)
+        return NULL;
+    entries->found = Py_NewRef(found);
+    entries->codes = PyMem_Calloc(64, sizeof(PyObject *));
+    entries->mask = 63;
+    if (entries->codes == NULL) {
+        Py_DECREF(entries);
+        return PyErr_NoMemory();
+    }
+    PyEval_SetProfile(entered, (PyObject *)entries);
+    Py_DECREF(entries);
+    Py_RETURN_NONE;
+}
+#endif
 
 static PyMethodDef methods[] = {
+#if PY_VERSION_HEX < 0x030C0000
+    {"profile", profile, METH_O, "profile(found): calls it with the frame of each function that is first entered."},
+#endif
     {"setup", setup, METH_VARARGS, "setup(Tensor, Node, leaf, tick): the classes and objects that this works on."},
     {"made", (PyCFunction)(void (*)(void))made, METH_FASTCALL, "made(buffer, shape, dtype, strides): a Tensor."},
     {"setup_records", setup_records, METH_VARARGS, "setup_records(Record, Operand, view, element)"},
-    {"operations", operations, METH_VARARGS,
-     "operations(trace, nodes, slots, plain, records, dynamic, real): as Trace._operation of each node."},
     {"alike", (PyCFunction)(void (*)(void))alike, METH_FASTCALL,
      "alike(a, b): whether two plain values are the same; None if it cannot tell."},
     {NULL},
@@ -560,12 +438,17 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_replay", "See _repl
 
 PyMODINIT_FUNC PyInit__replay(void) {
     PyObject *m;
-    if (PyType_Ready(&Guard_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
+#if PY_VERSION_HEX < 0x030C0000
+    if (PyType_Ready(&Entries_Type) < 0)
+        return NULL;
+#endif
+    if (PyType_Ready(&Guard_Type) < 0 || PyType_Ready(&Book_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
         return NULL;
     empty_tuple = PyTuple_New(0);
     zero = PyLong_FromLong(0);
     minus_one = PyLong_FromLong(-1);
-    if (PyModule_AddObjectRef(m, "Guard", (PyObject *)&Guard_Type) < 0) {
+    if (PyModule_AddObjectRef(m, "Guard", (PyObject *)&Guard_Type) < 0
+        || PyModule_AddObjectRef(m, "Book", (PyObject *)&Book_Type) < 0) {
         Py_DECREF(m);
         return NULL;
     }

@@ -78,7 +78,7 @@ def _names_within(value: Any) -> Iterator[str]:
         yield from _names_within(list(value.values()))
 
 
-def branch_of(records: list[Record], constants: dict[str, Any], end: Any, cuts: Iterable[Cut] = ()) -> Branch:
+def branch_of(records: Iterable[Record], constants: dict[str, Any], end: Any, cuts: Iterable[Cut] = ()) -> Branch:
     """A trace as a tree of one path."""
     first = branch = Branch()
     given: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import linecache
+import sys
 import threading
 from collections.abc import Iterator
 from itertools import count
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..api.handle import View
+from ..compile import BYTE_NS, IMPORT_NS
 from ..run import floating, pool
 from ..run.interpreter import apply_view
 from . import fast, fusing, running
@@ -24,11 +26,11 @@ from .nodes import NodeWriter, is_large
 from .rolling import Irregular
 from .running import abandoning
 from .scope import Item, Scope
-from .shortening import KEPT, compacted, expanded, shortened
+from .shortening import KEPT, Whole, shortened
 from .source import Writer
 from .streams import put_back, states_of
 from .text import guard_lines
-from .tracing import Record, Refusal, Trace
+from .tracing import Refusal, Trace
 
 _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
@@ -38,6 +40,8 @@ AT_ONCE = 8
 """Ways through a function that are compiled when they are first seen; later ones when they make up"""
 SHARE = 4
 """one part in so many of those that are compiled, or are seen again."""
+KERNELS_NS = 2e7
+"""What NumPy's calls take, as `compile.BYTE_NS` has it, from which on loops are compiled with kernels at once."""
 LONG_TAPE = 4096
 """Operations on a tape from which on they are forgotten once all is compiled."""
 
@@ -157,6 +161,7 @@ class Compiled:
         self.leaves: set[str] = set()
         self._files: list[str] = []
         self.memory = self.rolled = 0
+        self.alone: Any = None
         self.lock = threading.RLock()
 
     def add(self, trace: Trace, outcome: Outcome) -> Refusal | None:
@@ -166,14 +171,15 @@ class Compiled:
                 return None  # another thread has traced the only way through
             refusal = None
             if self.tree is None:
-                loops = trace.loops()
-                self._whole = compacted(trace.records, loops), dict(trace.constants), outcome, loops
-                self._shorten(0, trace.records)
+                compact, loops = trace.book.finish()
+                self._whole = Whole(compact), dict(trace.constants), outcome, loops
+                long = bool(loops) and _is_long(self._whole[0]) and fusing.possible()
+                self._shorten(0)
+                self.quick = long and self.tree is not None and not is_large(self.tree)
             else:
                 self._shorten(len(KEPT))
                 before = self.tree.ends
-                records = expanded(compacted(trace.records, trace.loops())) if trace.skips else trace.records
-                refusal = join(self.tree, branch_of(records, trace.constants, outcome))
+                refusal = join(self.tree, branch_of(Whole(trace.book.finish()[0]), trace.constants, outcome))
                 waits = refusal is None and self._can_wait(before)
                 if waits or refusal is not None and self._ways == before:
                     return refusal
@@ -189,19 +195,18 @@ class Compiled:
         now = self.tree.ends
         return now > before and now > AT_ONCE and SHARE * (now - self._ways) < self._ways
 
-    def _shorten(self, attempt: int, records: list[Record] | None = None) -> None:
+    def _shorten(self, attempt: int) -> None:
         """Makes the tree of the first trace, with that many turns of its loops, or whole."""
         if self._whole is None:
             return
-        compact, constants, end, found = self._whole
-        records = expanded(compact) if records is None else records
+        records, constants, end, found = self._whole
         for self._attempt in range(attempt, len(KEPT)):
             short = shortened(records, found, end, self._attempt) if found else None
             if short is not None:
                 self.tree = branch_of(short[0], constants, short[2], short[1])
                 if not is_large(self.tree):
                     return
-        self.tree = branch_of(expanded(compact) if None in records else records, constants, end)
+        self.tree = branch_of(records, constants, end)
         self._whole = None
 
     def quicken(self, on: bool = True) -> None:
@@ -211,6 +216,27 @@ class Compiled:
                 self.quick = on
                 with uncollected():
                     self._compile()
+                self.alone = None
+
+    def values(self, outcome: Outcome, leaves: dict[str, Any], wanted: list[str]) -> Any:
+        """What the call that was traced last left, computed from the values of its leaves; None if it cannot be. It
+        does nothing else. Only once, after `add`."""
+        with self.lock:
+            alone, self.alone = self.alone, None
+            if alone is None or self.tree is None or self.tree.end is None:
+                return None
+            writer, texts = alone
+            names = dict(zip(outcome.names(), self.tree.end.names(), strict=True))  # those of the short trace
+            if any(names.get(name) not in writer.values for name in wanted):
+                return None
+            given = [name for name in texts if name in leaves]
+            made = ", ".join([writer.values[names[name]] for name in wanted])
+            body = [*writer.body, f"    return [{made}]"]
+            lines = [f"def call({', '.join(texts[name] for name in given)}):", *_running(writer, body, True)]
+            scope = dict(self.scope_of_source)
+        exec(compile("\n".join(lines), f"<lazytensor.jit {self.name} {_number()}>", "exec", dont_inherit=True), scope)
+        found = scope["call"](*[leaves[name] for name in given])
+        return None if found is running.ABANDON else found
 
     def _forget(self) -> None:
         """Drops the records of a long loop over elements, which take memory: nothing is compiled of them any more."""
@@ -292,6 +318,7 @@ class Compiled:
                 return scope["slow"](args, kwargs)
             scope["slow"] = slow
         self.rolled = writer.rolled
+        self.alone = None if self.as_nodes or writer.body is None else (writer, leaves)
         self.memory = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
         scope["new_space"] = _space_maker(writer)
         self.replay = self._executed(text, scope, space)
@@ -329,7 +356,6 @@ class Compiled:
 
     def _text(self, writer: Writer, checks: list[Check], commits: bool, given: list[str] | None = None) -> str:
         """The source; with `given`, the names that the extension's guard gives, the guard is what is left of it."""
-        names = [f"b{i}_" for i in range(len(writer.temporaries))] + [f"d{i}_" for i in range(len(writer.prepared))]
         lines = ["def call(args, kwargs):"]
         if given is not None:
             lines += ["    x = G(args, kwargs)", "    if x is None: return slow(args, kwargs)"]
@@ -344,27 +370,7 @@ class Compiled:
                  "warnings._showwarnmsg_impl is watch.show) and not unchanged(cap): return ABANDON"]
         if commits:
             lines += ["    E.calls = calls = E.calls + 1", "    if calls >= E.due: return CHECK"]
-            space = "try: W = spaces.pop()\n    except IndexError: W = new_space()"
-        else:
-            space = "W = new_space_2()"
-        if names:
-            lines += [f"    {space}", f"    {', '.join(names)}{',' * (len(names) == 1)} = W"]
-        if writer.draws:
-            lines.append("    states = drawn()")
-        if writer.prints:
-            lines.append("    prints = []")
-        if writer.runs:
-            lines.append("    before, run = noted.run, Run(); noted.run = run")
-        lines += ["    token = enter(RUN)", "    try:"]
-        lines += ["    " + line for line in writer.lines]
-        failed = "restored(states, ABANDON)" if writer.draws else "ABANDON"
-        lines += ["    except (Exception, Abandon):", f"        return {failed}", "    finally:",
-                  "        leave(token)"]
-        if writer.runs:
-            lines.append("        noted.run = before")
-        if names and commits:
-            lines.append("        spaces.append(W)")
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines + _running(writer, writer.lines, commits)) + "\n"
 
     def _alike(self, capsule: Any) -> bool:
         return floating.modes_of(capsule) == floating.modes_of(self.capsule)
@@ -373,6 +379,36 @@ class Compiled:
         """Which check fails for these arguments, in words."""
         scope = dict(self.scope_of_source) if self.tree is not None else {**running.scope(), **self.space}
         return why_not(self.checks or self.given.checks, {**scope, "args": args, "kwargs": kwargs})
+
+
+def _running(writer: Writer, body: list[str], commits: bool) -> list[str]:
+    """The lines that run a body in a workspace, under an error state that leaves the call to the Python."""
+    names = [f"b{i}_" for i in range(len(writer.temporaries))] + [f"d{i}_" for i in range(len(writer.prepared))]
+    space = "try: W = spaces.pop()\n    except IndexError: W = new_space()" if commits else "W = new_space_2()"
+    lines = []
+    if names:
+        lines += [f"    {space}", f"    {', '.join(names)}{',' * (len(names) == 1)} = W"]
+    if writer.draws:
+        lines.append("    states = drawn()")
+    if writer.prints:
+        lines.append("    prints = []")
+    if writer.runs:
+        lines.append("    before, run = noted.run, Run(); noted.run = run")
+    lines += ["    token = enter(RUN)", "    try:"]
+    lines += ["    " + line for line in body]
+    failed = "restored(states, ABANDON)" if writer.draws else "ABANDON"
+    lines += ["    except (Exception, Abandon):", f"        return {failed}", "    finally:",
+              "        leave(token)"]
+    if writer.runs:
+        lines.append("        noted.run = before")
+    if names and commits:
+        lines.append("        spaces.append(W)")
+    return lines
+
+
+def _is_long(records: Whole) -> bool:
+    """Whether kernels pay at the very first call."""
+    return BYTE_NS * records.nbytes >= KERNELS_NS + (0 if "networkx" in sys.modules else IMPORT_NS)
 
 
 def _counted(tree: Branch) -> dict[str, int]:

@@ -82,6 +82,7 @@ def outcome_of(trace: Trace, result: Any, given: Arguments, scope: Scope, captur
             return None
         trace.record([node])
         writes[name] = trace.slot_of(node)
+        trace.left[writes[name]] = node
     for name, root in trace.roots.items():
         if root._state is not None:
             trace.refuse(f"it changes the flags or gives out the memory of an array ({name})")
@@ -116,6 +117,7 @@ class _Describe:
             operand = self.trace.reference(value)
             if operand.name is None or operand.name in self.trace.constants:
                 return Spec("constant", "", value, identity)
+            self.trace.left[operand.name] = value._node
             return Spec("scalar", operand.name, "real" if operand.name in self.trace.real else "lazy", identity)
         if issubclass(kind, np.generic) and not value.dtype.hasobject:
             return Spec("constant", "", value, identity)
@@ -151,6 +153,7 @@ class _Describe:
         operand: Operand = self.trace.reference(t)
         if v.dtype.hasobject:
             self.trace.refuse("its result is an array of objects")
+        self.trace.left[operand.name or ""] = v
         return Spec("array", operand.name or "", v.strides, id(t))
 
 

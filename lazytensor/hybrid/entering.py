@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..run.watching import mine
+from . import fast
 from .scope import is_users
 
 _lock = threading.RLock()
@@ -76,14 +77,15 @@ _monitoring: Any = getattr(sys, "monitoring", None)
 
 
 MOST_EVENTS = 1 << 16
-"""What a profiler is told before it is taken away: it makes a call several times as slow, and what a long call enters
-it has entered by then."""
+"""What a profiler in Python is told before it is taken away: it makes a call several times as slow, and what a long
+call enters it has entered by then."""
 
 
 class Entered:
     """Calls `found` with the frame of each of the program's functions when it is first entered in this thread.
 
-    On Python 3.11 a profiler does it, unless the program has one; from 3.12 on, `sys.monitoring`.
+    On Python 3.11 a profiler does it (`profile` in `_replay.c`, or `_profile` here), unless the program has one; from
+    3.12 on, `sys.monitoring`.
     """
 
     def __init__(self, found: Callable[[Any], None]) -> None:
@@ -110,7 +112,10 @@ class Entered:
     def __enter__(self) -> Entered:
         if _monitoring is None:
             if sys.getprofile() is None:
-                sys.setprofile(self._profile)
+                if fast.native is not None:
+                    fast.native.profile(self._enter)
+                else:
+                    sys.setprofile(self._profile)
                 self.on = True
         else:
             with _lock:

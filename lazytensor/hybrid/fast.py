@@ -18,7 +18,7 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
     try:
         from . import _replay as native  # type: ignore[attr-defined, no-redef]
         native.setup(Tensor, Node, Operation.LEAF, tick)
-        if not hasattr(native, "operations"):  # built from older sources
+        if not hasattr(native, "Book"):  # built from older sources
             native = None
     except (ImportError, TypeError):
         native = None

@@ -28,6 +28,7 @@ from .compiled import Captured, Compiled, uncollected
 from .effects import outcome_of, settled
 from .entering import Entered, Printing
 from .explaining import explained
+from .first import compute_first
 from .guards import Namespace
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
 from .scope import Scope
@@ -239,15 +240,21 @@ class Jitted:
                 trace.may_skip, trace.entered = not self._every_turn, Entered(found)
                 with trace, Printing(), trace.entered:
                     result = self.__wrapped__(*args, **kwargs)
-                return self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule,
-                                           python, before, filters)
+                self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python, before,
+                                    filters)
+                trace.catch_up()
+                return real_elements(result, trace) if trace.real else result
+        except KeyboardInterrupt:
+            trace.forget_chains()
+            raise
         finally:
             self._tracing -= 1
+            trace.catch_up()
 
     def _compiled_from(self, trace: Trace, result: Any, args: Any, kwargs: Any, known: Compiled | None, scope: Scope,
                        given: Arguments, captured: Captured, capsule: Any, python: Any, before: Any,
-                       filters: list[Any]) -> Any:
-        """Compiles what was traced; gives the result of the traced call."""
+                       filters: list[Any]) -> None:
+        """Compiles what was traced, and computes with it what the call leaves, if that was many operations."""
         outcome = outcome_of(trace, result, given, scope, captured) if trace.refusal is None else None
         changed = given.changed() or scope.changed()
         if not changed and (floating.in_force() is not capsule or filters != warnings.filters):
@@ -256,14 +263,11 @@ class Jitted:
             trace.refuse(f"it changes {changed}" if changed else scope.refusal)
         if streams.of_python() != python or not trace.accounted():
             trace.refuse("random numbers were drawn or seeded in a way that cannot be followed")
-        result = real_elements(result, trace) if trace.real else result
         if trace.lost:
             self._every_turn = True
-            self._why.append(f"traced again, with every turn of its loops: {trace.refusal}")
-            return result
+            return self._why.append(f"traced again, with every turn of its loops: {trace.refusal}")
         if trace.refusal is not None or outcome is None:
-            self._refused(trace.refusal or Refusal("it cannot be compiled", ""), known)
-            return result
+            return self._refused(trace.refusal or Refusal("it cannot be compiled", ""), known)
         compiled = known or Compiled(self._name, given, scope, captured, capsule)
         if known is not None:
             known.scope.merge(scope)
@@ -275,7 +279,8 @@ class Jitted:
                 others = [c for c in self._compiled if c not in before]
                 if all(c.why_not(args, kwargs) for c in others):  # else another thread was quicker
                     self._compiled = (compiled, *self._compiled)
-        return result
+            compute_first(compiled, trace, outcome)
+        compiled.alone = None
 
     def _refused(self, refusal: Refusal, known: Compiled | None) -> None:
         """A trace that cannot be compiled: after a few, none is tried any more."""
@@ -336,7 +341,7 @@ def real_elements(result: Any, trace: Trace) -> Any:
     """A traced call's result with NumPy's own scalars for elements, as any other call gives."""
     kind = type(result)
     if issubclass(kind, Scalar):
-        return seen(result) if trace.slots.get(result._node.seq) in trace.real else result
+        return seen(result) if trace.is_element(result._node) else result
     if kind is list:
         result[:] = [real_elements(x, trace) for x in result]
         return result

@@ -2,11 +2,12 @@
 
 A loop's turn repeats the one before it when each of its records does the same, from the same line, to operands that are
 either the same (from before the loop) or as many records back. `Repeats` follows the records as they come: it compares
-each with the one a period before.
+each with the one a period before. (`Book` in `_records.c` is the twin of what is here; it leaves turns out at once.)
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..api.indexing import ELEMENT
@@ -17,10 +18,6 @@ LONGEST = 2048
 """Records of a turn."""
 LEAST = 14
 """Turns of a loop that is worth while."""
-
-WHOLE = 8
-"""Turns at the end of a loop of which the others are holes."""
-
 
 class Found(NamedTuple):
     """A loop in a trace: its first record, the records of a turn, and how many turns there are."""
@@ -56,12 +53,11 @@ class Repeats:
         self._at = i
 
     def skip(self, records: list[Any], count: int) -> None:
-        """The loop that goes on does so for that many records more: holes, but for the last turns, of which what
-        follows the loop may read values."""
+        """The loop that goes on does so for that many records more: holes, but for the last turn, of which a part may
+        be no whole one."""
         n, period = len(records) + count, self.period
-        whole = min(WHOLE * period, count)
-        records += [None] * (count - whole)
-        for i in range(n - whole, n):
+        records += [None] * (count - period)
+        for i in range(n - period, n):
             record, references = self._turn[(i - self.start) % period]
             records.append(again(record, references, i))
         self._at = n
@@ -128,7 +124,68 @@ class Repeats:
         self.period, self._wait = 0, i + period // 2
 
 
-def model(records: list[Any], i: int, period: int) -> Any:
+class Book:
+    """The records of a trace, which has the `slots`, `real` and `dynamic`."""
+
+    def __init__(self, slots: dict[int, str], real: set[str], dynamic: set[str], same: Any) -> None:
+        self.slots, self.dynamic = slots, dynamic
+        self.records: list[Any] = []
+        self.repeats = Repeats()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def write(self, trace: Any, start: int, targets: list[Any], depth: int | None = None) -> None:
+        """As `Trace.record`; `depth` is what that of the nodes becomes that are written down."""
+        if trace.write(self.records, targets, depth) > 64:
+            self.repeats.follow(self.records)
+
+    def append(self, record: Any) -> None:
+        """Any other record."""
+        self.records.append(record)
+
+    def name(self, seq: int) -> str | None:
+        """What records call a node's value; None if there is no record of it."""
+        return self.slots.get(seq)
+
+    def changes(self, name: str) -> bool:
+        """Whether a record's value depends on what is not constant."""
+        return name in self.dynamic
+
+    def loop(self) -> tuple[int, int]:
+        """Where the loop that goes on began, and its period; 0 if none does."""
+        self.repeats.follow(self.records)
+        return self.repeats.start, self.repeats.period
+
+    def skip(self, count: int) -> None:
+        """The loop that goes on does so for that many records more."""
+        self.repeats.skip(self.records, count)
+
+    def rename(self, seq: int, number: int, changes: bool) -> None:
+        """A node's value is that of the record of that number."""
+        self.slots[seq] = name = f"r{number}"
+        if changes:
+            self.dynamic.add(name)
+
+    def finish(self) -> tuple[list[Any], list[Found]]:
+        """The records, with loops (`compacted`); and where these are."""
+        loops = self.repeats.finish(self.records)
+        return compacted(self.records, loops), loops
+
+
+def compacted(records: list[Any], loops: list[Found]) -> list[Any]:
+    """The records with loops as (period, turns, models of the second turn) after the first two of their turns, so that
+    a long trace does not have to be kept."""
+    found: list[Any] = []
+    at = 0
+    for start, period, turns in loops:
+        found += records[at:start + 2 * period]
+        found.append((period, turns, [model(records, i, period) for i in range(start + period, start + 2 * period)]))
+        at = start + turns * period
+    return found + records[at:]
+
+
+def model(records: Sequence[Any], i: int, period: int) -> Any:
     """A record, and for each of its operands how many records back it was written (0 for what is the same in every
     turn), if it does the same as the one a period before; else None."""
     a, b = records[i], records[i - period]

@@ -6,11 +6,15 @@ those that are there, and writes them as one loop (`rolling.Turns`). Where it ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import bisect
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from operator import is_
+from typing import Any, NamedTuple, cast, overload
 
+from ..ir.node import new
 from .effects import Outcome, Spec
-from .repeating import Found, again, model
+from .repeating import Found, model
 from .tracing import Operand, Record
 
 KEPT = ((6, 2), (16, 12))
@@ -33,7 +37,7 @@ class Cut(NamedTuple):
     gone: int
 
 
-def shortened(records: list[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[
+def shortened(records: Sequence[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[
         list[Record], list[Cut], Outcome] | None:
     """The records without turns in the middle of the loops, where nothing refers to them; None if there are none.
 
@@ -64,18 +68,17 @@ def _split(loop: Found, number: int) -> list[Found]:
     return [Found(start, period, first), Found(start + first * period, period, turns - first)]
 
 
-def _without(records: list[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[
+def _without(records: Sequence[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[
         list[Record], list[Cut], Outcome] | None:
     keep, step = KEPT[attempt]
     cuts: list[Cut] = []
     gone: list[tuple[int, int, int]] = []  # for each cut: first and last record that are kept under their names, shift
-    parts: list[list[Record]] = []
+    parts: list[Sequence[Record]] = []
     late: list[int] = []
     at = shift = 0
     for start, period, turns in loops:
         kept = keep + (turns - keep) % step
-        if turns < 2 * kept + 2 or None in records[start:start + kept * period] or (
-                _longest(records, start, period) > (kept // 2 - 1) * period):
+        if turns < 2 * kept + 2 or _longest(records, start, period) > (kept // 2 - 1) * period:
             continue
         cuts.append(Cut(start - shift + _seam(records, start, period), period, kept - 1, turns - kept))
         parts.append(records[at:start + kept * period])
@@ -84,7 +87,7 @@ def _without(records: list[Record], loops: list[Found], end: Outcome, attempt: i
         shift += (turns - kept) * period
         gone.append((start, at, (turns - kept) * period))
     parts.append(records[at:])
-    if not cuts or any(None in part for part in parts):
+    if not cuts:
         return None
     short = list(parts[0])
     for number, part in enumerate(parts[1:], 1):
@@ -93,12 +96,12 @@ def _without(records: list[Record], loops: list[Found], end: Outcome, attempt: i
     return short, cuts, _renamed_end(end, _renaming(gone, late))
 
 
-def _longest(records: list[Record], start: int, period: int) -> int:
+def _longest(records: Sequence[Record], start: int, period: int) -> int:
     """After how many records, at most, a value of a turn is read."""
     return max((back for j in range(period) for back, _ in model(records, start + period + j, period)[1]), default=0)
 
 
-def _seam(records: list[Record], start: int, period: int) -> int:
+def _seam(records: Sequence[Record], start: int, period: int) -> int:
     """Where in its records a turn had better begin: where the fewest values go over from one turn to the next."""
     if period > LONGEST:
         return 0
@@ -110,31 +113,70 @@ def _seam(records: list[Record], start: int, period: int) -> int:
     return min(range(period), key=lambda b: len(crossing[b]))
 
 
-def compacted(records: list[Record], loops: list[Found]) -> list[Any]:
-    """The records with loops as (period, turns, models of the second turn) after the first two of their turns, so that
-    a long trace does not have to be kept."""
-    found: list[Any] = []
-    at = 0
-    for start, period, turns in loops:
-        found += records[at:start + 2 * period]
-        found.append((period, turns, [model(records, i, period) for i in range(start + period, start + 2 * period)]))
-        at = start + turns * period
-    return found + records[at:]
+class Whole(Sequence[Record]):
+    """All the records of a trace, made of the compact ones (`repeating.compacted`) as they are asked for."""
+
+    def __init__(self, compact: list[Any]) -> None:
+        self._parts: list[tuple[int, int, Any]] = []  # of each: its first record, how many there are, records or loop
+        at = 0
+        for part in compact:
+            if type(part) is not Record:
+                count = (part[1] - 2) * part[0]
+                self._parts.append((at, count, part))
+                at += count
+            elif self._parts and type(self._parts[-1][2]) is list:
+                self._parts[-1][2].append(part)
+                at += 1
+            else:
+                self._parts.append((at, 0, [part]))
+                at += 1
+        self._count = at
+        self._starts = [start for start, _, _ in self._parts]
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of what all operations give."""
+        return sum(sum(map(_nbytes, part)) if type(part) is list else
+                   (part[1] - 2) * sum(_nbytes(record) for record, _ in part[2]) for _, _, part in self._parts)
+
+    def __iter__(self) -> Iterator[Record]:
+        for start, count, part in self._parts:
+            yield from part if type(part) is list else map(self._at, range(start, start + count))
+
+    def _at(self, i: int) -> Record:
+        start, count, part = self._parts[bisect.bisect_right(self._starts, i) - 1]
+        if type(part) is list:
+            return cast("Record", part[i - start])
+        period, _, models = part
+        record, references = models[(i - start) % period]
+        return _copy(record, f"r{i}", tuple([
+            Operand(f"r{i - back}", x[1], x[2], x[3]) if back else x for back, x in references]))
+
+    @overload
+    def __getitem__(self, i: int) -> Record: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[Record]: ...
+    def __getitem__(self, i: Any) -> Any:
+        if type(i) is slice:
+            return [self._at(k) for k in range(*i.indices(self._count))]
+        return self._at(range(self._count)[i])
 
 
-def expanded(compact: list[Any]) -> list[Record]:
-    """All the records again."""
-    found: list[Record] = []
-    for part in compact:
-        if type(part) is Record:
-            found.append(part)
-            continue
-        period, turns, models = part
-        begin = len(found)
-        for i in range(begin, begin + (turns - 2) * period):
-            record, references = models[(i - begin) % period]
-            found.append(again(record, references, i))
-    return found
+def _nbytes(record: Record) -> int:
+    return prod(record.shape) * int(record.dtype.itemsize) if record.kind == "operation" else 0
+
+
+def _copy(record: Record, name: str, operands: tuple[Operand, ...]) -> Record:
+    other = new(Record)
+    other.kind, other.name, other.operands = record.kind, name, operands
+    other.op, other.attrs, other.shape, other.dtype = record.op, record.attrs, record.shape, record.dtype
+    other.strides, other.errstate, other.fn, other.args = record.strides, record.errstate, record.fn, record.args
+    other.kwargs, other.results, other.outcome = record.kwargs, record.results, record.outcome
+    other.how, other.code, other.lasti = record.how, record.code, record.lasti
+    return other
 
 
 def _renaming(gone: list[tuple[int, int, int]], late: list[int]) -> Callable[[str], str]:
@@ -156,10 +198,10 @@ def _renaming(gone: list[tuple[int, int, int]], late: list[int]) -> Callable[[st
 
 
 def _renamed(record: Record, rename: Callable[[str], str]) -> Record:
-    names = [x.name for x in record.operands if x.name is not None and rename(x.name) != x.name]
-    if not names and record.args is None:
+    operands = tuple([_renamed_value(x, rename) for x in record.operands])
+    if record.args is None and all(map(is_, operands, record.operands)):
         return record
-    other = record.copy(record.name, tuple([_renamed_value(x, rename) for x in record.operands]))
+    other = _copy(record, record.name, operands)
     if record.args is not None:
         other.args, other.kwargs = _renamed_value(record.args, rename), _renamed_value(record.kwargs, rename)
     return other
@@ -168,7 +210,8 @@ def _renamed(record: Record, rename: Callable[[str], str]) -> Record:
 def _renamed_value(value: Any, rename: Callable[[str], str]) -> Any:
     kind = type(value)
     if kind is Operand:
-        return value if value.name is None else value._replace(name=rename(value.name))
+        name = None if value[0] is None else rename(value[0])
+        return value if name == value[0] else Operand(name, value[1], value[2], value[3])
     if kind is list or kind is tuple:
         return kind([_renamed_value(x, rename) for x in value])
     if kind is dict:

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..api.handle import Tensor, View
 from ..api.scalar import Scalar
+from ..compile import realize
 from .jit import Jitted, jit
 from .scope import Scope, is_users
 from .tracing import Trace
@@ -108,8 +109,8 @@ def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any]
         back = _repeats(trace, turns) if tried > TRACED else 0
         left = (upper - i) // back * back if back else 0
         if left >= TRACED:
-            value = _run(trace, turns[-1], left, functools.partial(body, i), value)
-            i += left
+            found = _run(trace, turns[-1], left, functools.partial(body, i), value)
+            i, value = (i, value) if found is None else (i + left, found[0])
             tried = TRIED + 1
     return value
 
@@ -132,7 +133,7 @@ def _turn(trace: Trace, carry: Any) -> _Turn | None:
     names = [trace.reference(x).name or "" for x in found]
     trace.record([root._value for root in trace.roots.values()])
     roots = {name: trace.slot_of(root._value) for name, root in trace.roots.items()}
-    return _Turn(len(trace.records), carry, names, roots) if trace.refusal is None else None
+    return _Turn(len(trace.book), carry, names, roots) if trace.refusal is None else None
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -151,19 +152,18 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 def _repeats(trace: Trace, turns: list[_Turn]) -> int:
     """After how many turns the records repeat, if they have done so often enough; else 0."""
-    repeats = trace.repeats
-    repeats.follow(trace.records)
-    here, period = turns[-1], repeats.period
+    start, period = trace.book.loop()
+    here = turns[-1]
     each = here.each = here.records - turns[-2].records
     back = period // each if period and each and not period % each else 0
     if not back or len(turns) <= TRACED * back or here.records - turns[-1 - TRACED * back].records != (
-            TRACED * period) or here.records - repeats.start < TRACED * period:
+            TRACED * period) or here.records - start < TRACED * period:
         return 0
     before = turns[-1 - back]
     moved = (*zip(before.names, here.names, strict=False), *((before.roots.get(k, ""), v) for k, v in
                                                              here.roots.items()))
     alike = len(before.names) == len(here.names) and steady(before.carry, here.carry) and all(
-        old == new and _number(new) < repeats.start or _number(old) >= repeats.start and _shifted(old, period) == new
+        old == new and _number(new) < start or _number(old) >= start and _number(old) + period == _number(new)
         for old, new in moved)
     return back if alike else 0
 
@@ -173,14 +173,12 @@ def _number(name: str) -> int:
     return int(name[1:]) if name[:1] == "r" and name[1:].isdigit() else -1
 
 
-def _shifted(name: str, by: int) -> str:
-    """The name of the record so many later."""
-    return f"r{int(name[1:]) + by}"
-
-
-def _run(trace: Trace, turn: _Turn, left: int, body: Callable[[Any], Any], value: Any) -> Any:
-    """Runs turns that the trace does not follow, and has it count them."""
+def _run(trace: Trace, turn: _Turn, left: int, body: Callable[[Any], Any], value: Any) -> tuple[Any] | None:
+    """Runs turns that the trace does not follow, and has it count them; gives the last value. None, with nothing done,
+    if the loop does not go on."""
     settle(trace, value)  # while it is followed
+    if len(trace.book) != turn.records:
+        return None
     compiled: Jitted = jit(body)
     first = list(_leaves(value))
     with trace.paused():
@@ -191,24 +189,25 @@ def _run(trace: Trace, turn: _Turn, left: int, body: Callable[[Any], Any], value
             value = run(value)
         settle(trace, value)
     found = list(_leaves(value))
-    if not (run is compiled and _one_program(compiled) and list(map(type, first)) == list(map(type, found))
+    goes_on = len(trace.book) == turn.records and trace.book.loop()[1]
+    if not (goes_on and run is compiled and _one_program(compiled) and list(map(type, first)) == list(map(type, found))
             and _all_known(compiled, {*map(id, found), *map(id, trace.roots.values())})):
         trace.lose()
-        return value
-    count = left * turn.each
+        return (value,)
+    count, (start, _) = left * turn.each, trace.book.loop()
     trace.skip(count)
     nodes = [x._value if type(x) is Tensor else x._node for x in found]
     for node, name in (*zip(nodes, turn.names, strict=True), *(
             (trace.roots[k]._value, name) for k, name in turn.roots.items())):
-        trace.rename(node, name, _shifted(name, count) if _number(name) >= trace.repeats.start else name)
-    return value
+        trace.rename(node, name, _number(name) + count if _number(name) >= start else None)
+    return (value,)
 
 
 def settle(trace: Trace, value: Any) -> None:
     """Computes the arrays of a tree, and all that the trace follows."""
-    for x in (*_leaves(value), *trace.roots.values()):
-        if x is not None:
-            x.realize()
+    found = [x for x in (*_leaves(value), *trace.roots.values()) if x is not None]
+    nodes = [x._value if type(x) is Tensor else x._node for x in found]
+    realize([node for node in nodes if node.buffer is None])
 
 
 def _one_program(compiled: Jitted) -> bool:

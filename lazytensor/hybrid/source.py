@@ -26,6 +26,7 @@ from .text import elementwise_call, frozen, index_text, literal
 from .tracing import Operand, Record
 
 _getitem = operator.getitem
+_END = "# what it leaves"
 _NUMBERS = "numbers"
 """The key of their free names."""
 
@@ -56,6 +57,9 @@ class Writer:
     lines : list of str
     temporaries : list of (shape, dtype, strides)
         The arrays of a workspace; and of views over them, `prepared`: (array, steps).
+    body, values : list of str, and dict
+        Of a tree without branches, the lines before the end, and for each value that it leaves an expression for memory
+        that nobody else has; None of another.
     switches : the error states that it enters
     runs : whether NumPy functions are called that ask which operation is running
     """
@@ -82,6 +86,7 @@ class Writer:
         self.fuses = fuses
         self.kernels = self.steps = self.looped = 0
         self.numbers: set[str] = set()
+        self.values: dict[str, str] = {}
         self._live = last_reads(tree)[0] if live is None else live
         self._escaping: set[str] = set()
         for branch in tree.lines():
@@ -92,6 +97,10 @@ class Writer:
         self._branch(tree, memory, 1, capsule)
         self.lines, self.rolled = roll(self.lines)
         self.rolled += self.looped
+        ends = [i for i, line in enumerate(self.lines) if line.endswith(_END)]
+        self.body = self.lines[:ends[0]] if tree.answer is None and not self.prints and not self.draws else None
+        for i in reversed(ends):
+            del self.lines[i]
 
     # ---- what must be new at every call ----
 
@@ -540,6 +549,8 @@ class Writer:
 
     def _end(self, end: Outcome, memory: _Memory, depth: int) -> None:
         self._indent = "    " * depth
+        self._say(depth, _END)
+        self.values = _left(end, memory)
         given: set[str] = set()
         writes = []
         for root, name in end.writes.items():
@@ -623,6 +634,16 @@ class Writer:
             return f"[{', '.join(parts)}]"
         plain = f"({', '.join(parts)}{',' * (len(parts) == 1)})"
         return plain if kind is tuple else f"{space.add(kind)}._make({plain})"
+
+
+def _left(end: Outcome, memory: _Memory) -> dict[str, str]:
+    """An expression for each value of a call's records that it leaves."""
+    found: dict[str, str] = {}
+    for name in end.names():
+        if name[0] == "r" and name not in found:
+            text = memory.text[name]
+            found[name] = text if name in memory.fresh and text not in found.values() else f"copied({text})"
+    return found
 
 
 def _key(key: tuple[Any, Any, Any]) -> Any:

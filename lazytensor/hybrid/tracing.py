@@ -27,20 +27,24 @@ from ..api.handle import Tensor, export, read, seen, tensor
 from ..api.indexing import ELEMENT
 from ..api.scalar import Scalar, scalar
 from ..api.scalar import seen as seen_scalar
+from ..compile import realize
 from ..ir.dtypes import NUMERIC
 from ..ir.layout import canonical
 from ..ir.node import Node, leaf, new, tick
 from ..ir.operation import Operation
 from ..run import floating
-from ..run.watching import PASS, active
+from ..run.watching import PASS, Watcher, active
 from .fast import native
-from .repeating import Repeats
+from .guards import same
+from .repeating import Book
 from .streams import same_state, states_of
 
 _VIEW, _LEAF = Operation.VIEW, Operation.LEAF
 _ndarray, _generic = np.ndarray, np.generic
 _program_order = attrgetter("seq")
 _GENERATORS = (np.random.Generator, np.random.RandomState)
+MOST_WAITING, LARGEST_WAITING, MOST_PINNED = 512, 1 << 20, 1 << 24
+"""Chains of nodes that wait for the end of a call; the bytes of a node that does; and of arrays that the call makes."""
 MOST_BYTES = 256
 """What the program may see of values at once and still be compiled for them."""
 
@@ -138,7 +142,7 @@ class Refusal(NamedTuple):
         return f"{self.why} ({self.place})" if self.place else self.why
 
 
-class Trace:
+class Trace(Watcher):
     """A watcher of one call in one thread. `roots` are the arrays whose values are leaves, by name."""
 
     def __init__(self, roots: dict[str, Any], scalars: dict[str, Any], generators: Any = ()) -> None:
@@ -153,13 +157,15 @@ class Trace:
         self.after = dict(zip(self.generators, states_of(list(self.generators.values())), strict=True))
         self.constants: dict[str, Node] = {}
         self._same_numbers: dict[Any, str] = {}
-        self.records: list[Record] = []
-        self.repeats = Repeats()
         self.plain: dict[str, Operand] = {}
         self.real: set[str] = set()
+        self.book: Any = (Book if native is None else native.Book)(self.slots, self.real, self.dynamic, same)
+        self.left: dict[str, Node] = {}
+        self.waits = True
+        self._chains: list[Node] = []
         self.refusal: Refusal | None = None
         self.quiet = 0
-        self.may_skip, self.skips, self.lost = True, False, False
+        self.may_skip, self.lost = True, False
         self.entered: Any = None
         self.errstate: Any = None
         self.start = tick()
@@ -170,6 +176,7 @@ class Trace:
         """Gives up: the function is not compiled."""
         if self.refusal is None:
             frame = users_frame()
+            self.waits = False
             place = "" if frame is None else f"{frame.f_code.co_filename}, line {frame.f_lineno}"
             self.refusal = Refusal(why, place)
 
@@ -177,8 +184,38 @@ class Trace:
 
     def realizing(self, targets: list[Node]) -> None:
         """These are about to be computed: they forget their operands then."""
+        self.waits = False
+        self.catch_up()
         if self.refusal is None:
             self.record(targets)
+
+    def postpones(self, node: Node) -> bool:
+        """Whether a node with a long chain behind it may go on waiting: for the program that is made of the trace."""
+        if not self.waits or len(self._chains) >= MOST_WAITING or (
+                node.nbytes > LARGEST_WAITING):
+            return False
+        self.book.write(self, self.start, [node], 1)  # what reads any of them is not deep
+        if sum(x.buffer.nbytes for x in self.constants.values() if x.buffer is not None) > MOST_PINNED:
+            return False
+        self._chains.append(node)  # held: else a plan might leave its value out
+        return self.refusal is None
+
+    def catch_up(self) -> None:
+        """Runs what has waited, bit by bit as any lazy program does."""
+        chains, self._chains = self._chains[::-1], []
+        while chains:
+            node = chains.pop()
+            if node.buffer is None:
+                realize([node])
+            del node
+
+    def forget_chains(self) -> None:
+        """What has waited has its values, or is to wait until it is asked for."""
+        self._chains = []
+
+    def another_thread(self) -> None:
+        """A node that is to be written down is being computed: its operands may be gone at any time."""
+        self.refuse("another thread computes with its arrays")
 
     def failed(self) -> None:
         """An operation raised an exception because of its values. If the function goes on, that was a branch."""
@@ -186,6 +223,10 @@ class Trace:
 
     def record(self, targets: list[Any]) -> None:
         """Writes down the pending nodes of this trace that the targets need and that are not written down yet."""
+        self.book.write(self, self.start, targets)
+
+    def write(self, records: list[Record], targets: list[Any], depth: int | None) -> int:
+        """The same, into a list; gives how many. (`Book.write` in `_records.c` is its twin.)"""
         found: list[Node] = []
         slots, start = self.slots, self.start
         stack = list(targets)
@@ -199,6 +240,9 @@ class Trace:
                 seq = node.seq
                 if node.buffer is not None or seq in slots or seq <= start or seq in met:
                     break
+                if node.claim is not None:
+                    self.another_thread()
+                    return 0
                 met.add(seq)
                 found.append(node)
                 if type(node.b) is Node:
@@ -207,36 +251,30 @@ class Trace:
                     stack += node.rest
                 node = node.a
         found.sort(key=_program_order)
-        if native is not None:
-            native.operations(self, found, slots, self.plain, self.records, self.dynamic, self.real)
-        else:
-            for node in found:
-                self._operation(node)
-        if len(found) > 64:
-            self.repeats.follow(self.records)
+        for node in found:
+            self._operation(node, records)
+            if depth is not None:
+                node.depth = depth
+        return len(found)
 
-    def loops(self) -> Any:
-        """The loops among the records, when all are there."""
-        return self.repeats.finish(self.records)
-
-    def _operation(self, node: Node) -> None:
-        """Writes down an operation. (`operations` in `_replay.c` is its twin.) Every store is written out, as on the
-        hot paths of `api`: this is what a trace costs an operation."""
-        a, b, errstate = node.a, node.b, node.errstate
-        operands = ((self.operand(a), self.operand(b)) if b is not None else (self.operand(a),)) if (
-            a is not None and not node.rest) else tuple([self.operand(x) for x in node.inputs])
+    def _operation(self, node: Node, records: list[Record]) -> None:
+        """Writes down an operation. (`write_one` in `_records.c` is its twin.)"""
+        inputs, attrs, errstate = node.inputs, node.attrs, node.errstate
+        if node.buffer is not None or node.claim is not None:
+            return self.another_thread()
+        operands = tuple([self.operand(x) for x in inputs])
         if errstate is not self.errstate:
             self._note_state(errstate)
         r = new(Record)
         r.kind = "operation"
-        name = r.name = f"r{len(self.records)}"
+        name = r.name = f"r{len(records)}"
         r.operands = operands
         r.op = op = node.op
-        r.attrs, r.shape, r.dtype, r.strides = node.attrs, node.shape, node.dtype, node.strides
+        r.attrs, r.shape, r.dtype, r.strides = attrs, node.shape, node.dtype, node.strides
         r.errstate, r.code, r.lasti = errstate, node.code, node.lasti
         r.fn = r.args = r.kwargs = r.results = r.outcome = r.how = None
         self.slots[node.seq] = name
-        self.records.append(r)
+        records.append(r)
         if op is ELEMENT:
             self.real.add(name)
         dynamic = self.dynamic
@@ -251,6 +289,10 @@ class Trace:
             self.errstate = errstate
             if not floating.silent(errstate):
                 self.refuse("its error state (np.errstate) prints, logs or calls a function")
+
+    def is_element(self, node: Node) -> bool:
+        """Whether a value is an element of an array, which is NumPy's own scalar outside of a traced call."""
+        return (self.slots.get(node.seq) or self.book.name(node.seq)) in self.real
 
     def is_new(self, handle: Any) -> bool:
         """Whether an array was made by the call itself: one that was there before cannot have another value by now, for
@@ -272,8 +314,8 @@ class Trace:
         if type(x) is not Node:
             return Operand(None, None, x)
         if x.op is _VIEW and x.buffer is None:
-            return Operand(self.slots.get(x.a.seq) or self.slot_of(x.a), x.attrs, None, (x.shape, x.dtype, x.strides))
-        name = self.slots.get(x.seq) or self.slot_of(x)
+            return Operand(self.slot_of(x.a), x.attrs, None, (x.shape, x.dtype, x.strides))
+        name = self.slot_of(x)
         known = self.plain.get(name)
         if known is None:
             known = self.plain[name] = Operand(name)
@@ -281,7 +323,7 @@ class Trace:
 
     def slot_of(self, node: Node) -> str:
         """The name of a node's value."""
-        name = self.slots.get(node.seq)
+        name = self.slots.get(node.seq) or self.book.name(node.seq)
         if name is None:
             name = f"c{len(self.constants)}"
             if node.buffer is None or node.seq <= self.start or node.op is not _LEAF:
@@ -294,6 +336,10 @@ class Trace:
             self.constants.setdefault(name, node)
             self.slots[node.seq] = name
         return name
+
+    def _is_dynamic(self, name: str | None) -> bool:
+        """Whether a value depends on what is not constant."""
+        return name in self.dynamic or name is not None and bool(self.book.changes(name))
 
     def reference(self, t: Any) -> Operand:
         """The operand that a Tensor or lazy scalar is, its operations written down."""
@@ -329,7 +375,7 @@ class Trace:
             return self._value(t)
         operand = self.reference(t)
         value = self._value(t)
-        if operand.name in self.dynamic and self.refusal is None:
+        if self._is_dynamic(operand.name) and self.refusal is None:
             if how == "bool":
                 self.answer(operand, how, bool(value))
             elif value.nbytes > MOST_BYTES or value.dtype.hasobject:
@@ -341,7 +387,7 @@ class Trace:
     def answer(self, operand: Operand, how: str, outcome: Any) -> None:
         """What follows is for this answer alone."""
         frame = users_frame()
-        self.records.append(Record("answer", f"r{len(self.records)}", (operand,), how=how, outcome=outcome,
+        self.book.append(Record("answer", f"r{len(self.book)}", (operand,), how=how, outcome=outcome,
                                    code=frame and frame.f_code, lasti=frame.f_lasti if frame else -1))
 
     def gave(self, t: Any) -> None:
@@ -370,7 +416,7 @@ class Trace:
             template = self._template(args, found), {k: self._template(v, found) for k, v in kwargs.items()}
         except _Unknown:
             return PASS  # what it looks at, it says itself
-        if generator is None and not any(x.name in self.dynamic for x in found):
+        if generator is None and not any(self._is_dynamic(x.name) for x in found):
             return PASS
         if generator is not None and id(generator) not in self.generators:
             self.refuse("it draws random numbers from a generator that it reaches in a way that cannot be followed")
@@ -396,11 +442,10 @@ class Trace:
             self.after[id(generator)] = generator.bit_generator.state if isinstance(
                 generator, np.random.Generator) else generator.get_state(legacy=False)
         frame = users_frame()
-        record = Record("call" if generator is None else "draw", f"r{len(self.records)}", fn=fn, args=template[0],
+        record = Record("call" if generator is None else "draw", f"r{len(self.book)}", fn=fn, args=template[0],
                         kwargs=template[1], results=[], code=frame and frame.f_code,
                         lasti=frame.f_lasti if frame else -1, errstate=floating.in_force())
-        before = len(self.records)
-        self.records.append(record)
+        self.book.append(record)
         own = self._given(result, record, lent.arrays, "")
         if self.refusal is None:
             shapes = [(x.name, x.shape) for x in record.results if x.shape is not None]
@@ -408,7 +453,6 @@ class Trace:
                 for name, shape in shapes:
                     self.answer(Operand(name), "shape", shape)
         elif generator is None:
-            del self.records[before:]
             return PASS
         return own
 
@@ -485,13 +529,15 @@ class Trace:
             template = self._template(args, found)
         except _Unknown:
             return self.refuse("what it prints cannot be followed")
-        self.records.append(Record("print", f"r{len(self.records)}", args=template, kwargs=kwargs))
+        self.book.append(Record("print", f"r{len(self.book)}", args=template, kwargs=kwargs))
 
     # ---- turns of loops that are not followed ----
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """What happens meanwhile is not written down."""
+        self.waits = False
+        self.catch_up()
         active.remove(self)
         entered = self.entered
         try:
@@ -508,14 +554,15 @@ class Trace:
 
     def skip(self, count: int) -> None:
         """Leaves out as many records, which repeat the loop at the end of those that are there."""
-        self.repeats.skip(self.records, count)
-        self.skips = True
+        self.book.skip(count)
 
-    def rename(self, node: Node, old: str, name: str) -> None:
-        """A node's value is what a record computes that was left out; earlier in the loop, `old` did."""
-        self.slots[node.seq] = name
-        if old in self.dynamic:
-            self.dynamic.add(name)
+    def rename(self, node: Node, old: str, number: int | None) -> None:
+        """A node's value is what the record of that number computes, which was left out (or, if None, still `old`);
+        earlier in the loop, `old` did."""
+        if number is None:
+            self.slots[node.seq] = old
+        else:
+            self.book.rename(node.seq, number, self._is_dynamic(old))
 
     def lose(self) -> None:
         """What happened in a pause cannot be written down: nothing is compiled now, and no turns are skipped again."""

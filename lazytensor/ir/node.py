@@ -77,7 +77,7 @@ class Node:
         return f"<{self.op.name} {self.dtype}{list(self.shape)} #{self.seq} {state}>"
 
 
-learn(Node=Node, Operation=Operation, view_operation=Operation.VIEW)
+learn(Node=Node, Operation=Operation, view_operation=Operation.VIEW, leaf_operation=Operation.LEAF)
 
 
 def make(op: Operation, inputs: tuple[Any, ...], attrs: Any, shape: tuple[int, ...], dtype: np.dtype[Any],

@@ -65,6 +65,28 @@ def claim(run: Run, targets: list[Node]) -> list[Node]:
             door.release()
 
 
+def take(run: Run, nodes: list[Node]) -> bool:
+    """Claims these pending nodes alone, not what they need: for a run that gets their values otherwise. False, with
+    nothing claimed, if one of them is computed or claimed."""
+    with _lock:
+        taken = _taken(nodes, run)
+        if taken:
+            _active.add(run)
+        return taken
+
+
+def _taken(nodes: list[Node], run: Run) -> bool:
+    if any(node.buffer is not None or node.claim is not None for node in nodes):
+        return False
+    for node in nodes:
+        node.claim = run
+    return True
+
+
+if native is not None:
+    _taken = native.taken
+
+
 def release(run: Run, unfinished: list[Any]) -> None:
     """Ends a run; nodes that it did not finish are pending again."""
     for node in unfinished:

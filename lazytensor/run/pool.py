@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..config import current
-from ..hot import native
+from ..hot import learn, native
 
 SMALL = 1 << 18
 """Below this many bytes the system's allocator is quick enough."""
@@ -26,6 +26,7 @@ there on NumPy asks the system for large pages, which it does for its own memory
 
 _blocks: dict[int, list[np.ndarray[Any, Any]]] = {}
 _ids: set[int] = set()
+learn(pool_blocks=_ids)
 _lock = threading.RLock()
 _busy = False
 _counts = {"made": 0, "reused": 0, "held": 0}

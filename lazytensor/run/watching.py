@@ -9,6 +9,7 @@ failed()           computing them raised an exception
 truth(t)           ``bool(t)`` of a Tensor or lazy scalar; gives the answer
 looked(t)          a Tensor's values are read; gives the array
 scalar(s)          a lazy scalar's value is read; gives it
+postpones(node)    this one has a long chain behind it: whether it may wait on nevertheless
 gave(t)            a Tensor's memory is given out or replaced
 foreign()          memory of somebody else's is read
 writes(root)       a root is about to get another value
@@ -23,8 +24,26 @@ from typing import Any
 
 from ..hot import learn
 
+
+class Watcher:
+    """What the watchers' class begins with.
+
+    Attributes
+    ----------
+    ident : the thread that is watched
+    start : the number in program order from which on nodes are of what is watched: a root that has such a node is not
+        told of again
+    waits : whether nothing has been computed yet, so that all that these nodes read is held by the watcher
+    """
+
+    __slots__ = ("ident", "start", "waits")
+    ident: int
+    start: int
+    waits: bool
+
+
 active: list[Any] = []
-learn(watchers=active)
+learn(watchers=active, Watcher=Watcher)
 PASS: Any = object()
 """What a watcher gives for a call that may go its usual way."""
 

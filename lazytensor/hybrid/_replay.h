@@ -1,0 +1,29 @@
+/* What the parts of the extension `_replay` share: the classes that it works on, and the places of their slots. */
+#ifndef LAZYTENSOR_REPLAY_H
+#define LAZYTENSOR_REPLAY_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#ifdef Py_GIL_DISABLED
+#error "the guard relies on the GIL"
+#endif
+
+#define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
+#define NODE_NAMES 15
+enum { NODE_OP, NODE_A, NODE_B, NODE_REST, NODE_ATTRS, NODE_SHAPE, NODE_DTYPE, NODE_STRIDES, NODE_CODE, NODE_LASTI,
+       NODE_ERRSTATE, NODE_DEPTH, NODE_SEQ, NODE_BUFFER, NODE_CLAIM };
+#define NODE(node, i) SLOT(node, node_at[i])
+
+extern PyTypeObject *node_type;
+extern Py_ssize_t node_at[NODE_NAMES];
+
+Py_ssize_t offset_of(PyTypeObject *type, const char *name);
+
+/* ---- _records.c ---- */
+
+extern PyTypeObject Book_Type;
+PyObject *setup_records(PyObject *self, PyObject *args);
+PyObject *alike(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
+#endif
