@@ -40,6 +40,8 @@ AT_ONCE = 8
 """Ways through a function that are compiled when they are first seen; later ones when they make up"""
 SHARE = 4
 """one part in so many of those that are compiled, or are seen again."""
+LINES_A_RUN = 2
+"""So many operations run lazily in the time in which Python compiles a line."""
 KERNELS_NS = 2e7
 """What NumPy's calls take, as `compile.BYTE_NS` has it, from which on loops are compiled with kernels at once."""
 LONG_TAPE = 4096
@@ -226,6 +228,8 @@ class Compiled:
             if alone is None or self.tree is None or self.tree.end is None:
                 return None
             writer, texts = alone
+            if LINES_A_RUN * len(writer.body) > sum(self.counts.values()):
+                return None
             names = dict(zip(outcome.names(), self.tree.end.names(), strict=True))  # those of the short trace
             if any(names.get(name) not in writer.values for name in wanted):
                 return None
