@@ -108,8 +108,8 @@ def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any]
         back = _repeats(trace, turns) if tried > TRACED else 0
         left = (upper - i) // back * back if back else 0
         if left >= TRACED:
-            value = _run(trace, turns[-1], left, functools.partial(body, i), value)
-            i += left
+            found = _run(trace, turns[-1], left, functools.partial(body, i), value)
+            i, value = (i, value) if found is None else (i + left, found[0])
             tried = TRIED + 1
     return value
 
@@ -178,9 +178,12 @@ def _shifted(name: str, by: int) -> str:
     return f"r{int(name[1:]) + by}"
 
 
-def _run(trace: Trace, turn: _Turn, left: int, body: Callable[[Any], Any], value: Any) -> Any:
-    """Runs turns that the trace does not follow, and has it count them."""
+def _run(trace: Trace, turn: _Turn, left: int, body: Callable[[Any], Any], value: Any) -> tuple[Any] | None:
+    """Runs turns that the trace does not follow, and has it count them; gives the last value. None, with nothing done,
+    if the loop does not go on."""
     settle(trace, value)  # while it is followed
+    if len(trace.records) != turn.records:
+        return None
     compiled: Jitted = jit(body)
     first = list(_leaves(value))
     with trace.paused():
@@ -194,14 +197,14 @@ def _run(trace: Trace, turn: _Turn, left: int, body: Callable[[Any], Any], value
     if not (run is compiled and _one_program(compiled) and list(map(type, first)) == list(map(type, found))
             and _all_known(compiled, {*map(id, found), *map(id, trace.roots.values())})):
         trace.lose()
-        return value
+        return (value,)
     count = left * turn.each
     trace.skip(count)
     nodes = [x._value if type(x) is Tensor else x._node for x in found]
     for node, name in (*zip(nodes, turn.names, strict=True), *(
             (trace.roots[k]._value, name) for k, name in turn.roots.items())):
         trace.rename(node, name, _shifted(name, count) if _number(name) >= trace.repeats.start else name)
-    return value
+    return (value,)
 
 
 def settle(trace: Trace, value: Any) -> None:
