@@ -20,6 +20,7 @@ import numpy as np
 
 from ..api.handle import Tensor, View
 from ..api.scalar import Scalar
+from ..compile import realize
 from .jit import Jitted, jit
 from .scope import Scope, is_users
 from .tracing import Trace
@@ -209,9 +210,9 @@ def _run(trace: Trace, turn: _Turn, left: int, body: Callable[[Any], Any], value
 
 def settle(trace: Trace, value: Any) -> None:
     """Computes the arrays of a tree, and all that the trace follows."""
-    for x in (*_leaves(value), *trace.roots.values()):
-        if x is not None:
-            x.realize()
+    found = [x for x in (*_leaves(value), *trace.roots.values()) if x is not None]
+    nodes = [x._value if type(x) is Tensor else x._node for x in found]
+    realize([node for node in nodes if node.buffer is None])
 
 
 def _one_program(compiled: Jitted) -> bool:
