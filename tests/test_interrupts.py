@@ -169,7 +169,7 @@ def test_in_place_statement_is_done_or_not_done():
         if not interrupt.raised:
             break
     assert at > 5 and x.tolist() == [26, 24, 26, 28]
-    assert lost < at / 4, "what was not yet being written over is kept"
+    assert lost < 25, "what was not yet being written over is kept"  # a number, for statements in C have few places
 
 
 LOOP = """
