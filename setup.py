@@ -18,5 +18,6 @@ setup(ext_modules=[Extension(
     Extension("lazytensor.hybrid._replay", ["lazytensor/hybrid/_replay.c", "lazytensor/hybrid/_records.c"],
               depends=["lazytensor/hybrid/_replay.h"],
               extra_compile_args=["-O2", "-fvisibility=hidden"] if os.name == "posix" else [], optional=True),
-    Extension("lazytensor.hybrid._tape", ["lazytensor/hybrid/_tape.c"], include_dirs=[numpy.get_include()],
+    Extension("lazytensor.hybrid._tape", ["lazytensor/hybrid/_tape.c", "lazytensor/hybrid/_steps.c"],
+              depends=["lazytensor/hybrid/_steps.h"], include_dirs=[numpy.get_include()],
               extra_compile_args=["-O2", "-fvisibility=hidden"] if os.name == "posix" else [], optional=True)])

@@ -240,9 +240,33 @@ def compiling():
               f"without that {rest:5.1f} us an operation (run lazily {lazy:.1f})")
 
 
+def fori():
+    """The first call of a `fori_loop`, for few turns and many: processor time of this thread."""
+
+    def body(_, state):
+        a, b = state
+        b[1:-1] = 0.33333 * (a[:-2] + a[1:-1] + a[2:])
+        a[1:-1] = 0.33333 * (b[:-2] + b[1:-1] + b[2:])
+        return a, b
+
+    def indexed(i, x):
+        return x * 0.5 + i
+
+    print("fori_loop, 30 elements, first call: a body that ignores its index (8 operations), and one that reads it (2)")
+    for turns in (10, 1000, 10000):
+        times = []
+        for own, make in ((body, lambda: (np.ones(30), np.ones(30))), (indexed, lambda: np.ones(30))):
+            compiled = np.jit(lambda state, turns, own=own: np.fori_loop(0, turns, own, state))
+            start = time.thread_time()
+            compiled(make(), turns)
+            times.append(time.thread_time() - start)
+        print(f"  {turns:6} turns: {times[0] * 1e3:8.1f} ms, {times[1] * 1e3:8.1f} ms")
+
+
 if __name__ == "__main__":
     np.config(threads=1)  # as the others
     compiling()
+    fori()
     network(1)
     network(64)
     twenty()

@@ -150,11 +150,11 @@ def _without_recording(call):
     recorder = warnings._showwarnmsg_impl
     show, warnings._showwarnmsg_impl = recorder, _plain
     given = []
-    warn, warnings.warn = warnings.warn, lambda *args, **options: given.append(args)
+    warn, warnings.warn_explicit = warnings.warn_explicit, lambda *args: given.append(args[:2])
     try:
         value = call()
     finally:
-        warnings.warn, warnings._showwarnmsg_impl = warn, show
+        warnings.warn_explicit, warnings._showwarnmsg_impl = warn, show
     for args in given:
         warnings.warn(*args, stacklevel=2)
     return value

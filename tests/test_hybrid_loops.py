@@ -104,6 +104,15 @@ def decay(a, b, steps):
     return a
 
 
+def two_that_are_one(a, b, steps):
+    for _ in range(steps):
+        a = a * 0.9 + b
+    c = a
+    for _ in range(steps):
+        a = a * 0.9 + b
+    return c, a
+
+
 def rows(a, b, steps):
     x = a[:6].reshape(2, 3) * 1
     for _ in range(steps):
@@ -120,7 +129,7 @@ def compiled_alone():
 
 
 LOOPS = [jacobi, swapped, swapped_odd, carried, two_back, five_back, nine_back, kept_from_the_middle, all_kept,
-         one_after_the_other, nested, decay, rows]  # fmt: skip
+         one_after_the_other, nested, decay, rows, two_that_are_one]  # fmt: skip
 
 
 def check(function, steps, calls=6, dtype="f8"):
@@ -145,7 +154,8 @@ def test_a_loop_gives_what_numpy_gives(function, steps):
     check(function, steps)
 
 
-@pytest.mark.parametrize("function", [jacobi, swapped, two_back, one_after_the_other, nested, rows],
+@pytest.mark.parametrize("function", [jacobi, swapped, two_back, one_after_the_other, nested, rows,
+                                      two_that_are_one, kept_from_the_middle],
                          ids=lambda f: f.__name__)  # fmt: skip
 def test_a_long_loop_is_compiled_from_a_few_turns(function):
     f = check(function, 100)
@@ -292,3 +302,22 @@ def test_what_is_not_quite_the_same_is_no_repetition():
         assert difference(f(x, flags), g(np.array(x), flags)) is None
     assert repeating._alike((slice(1, 2), 3), (slice(1, 2), 3)) and not repeating._alike((1,), (True,))
     assert not repeating._alike((0.0,), (-0.0,)) and repeating._alike((0.5, "a"), (0.5, "a"))
+
+
+def test_long_chains_are_several_kernels_and_take_time_in_proportion():
+    def f(x, y, n):
+        for i in range(n):
+            x = x * 0.5 + i
+            y = y * 0.25 + x
+        return x, y
+
+    times = []
+    for n in (100, 1000):
+        g = check(f, n)
+        for one in g._compiled:
+            start = time.thread_time()
+            one.quicken(False)
+            one.quicken()
+            times.append(time.thread_time() - start)
+        assert n < 500 or g._compiled[0].kernels > 10
+    assert times[-1] < 30 * times[0]

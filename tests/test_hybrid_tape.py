@@ -318,6 +318,47 @@ def test_random_loops(first, monkeypatch):
 # ---- loops within loops ----------------------------------------------------------------------------------------------
 
 
+def _taken_by_python(self, records, after):
+    while self.done < len(records):
+        self.take(records[self.done], set(after[self.done]))
+        self.done += 1
+
+
+def _stretches_of(function, *start):
+    """All that the stretches of a function's trace come to be."""
+    found, own = [], stretches.Stretch.finished
+
+    def finished(self, errstate):
+        found.append((list(self.steps), dict(self.scalars), self._slots, list(self.arrays), sorted(self.written),
+                      sorted(self._free), dict(self.memory.text), set(self.memory.fresh)))
+        return own(self, errstate)
+
+    stretches.Stretch.finished = finished
+    try:
+        with real.errstate(all="ignore"):
+            np.jit(function)(*start)
+    finally:
+        stretches.Stretch.finished = own
+    return found
+
+
+@needs_extension
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_the_extension_takes_records_as_python_does(dtype, monkeypatch):
+    def at_most_by_python(function, *start):
+        with monkeypatch.context() as patch:
+            patch.setattr(stretches.Stretch, "take_all", _taken_by_python)
+            return _stretches_of(function, *[np.array(x) for x in start])
+
+    some = 0
+    for function in FUNCTIONS:
+        for start in (matrix(9, dtype), matrix(9, dtype).T, matrix(9, dtype)[::-1, ::-1]):
+            found = _stretches_of(function, np.array(start))
+            assert found == at_most_by_python(function, start), function.__name__
+            some += len(found)
+    assert some >= len(FUNCTIONS)
+
+
 def test_steps_become_loops_within_loops():
     steps = []
     for i in range(20):

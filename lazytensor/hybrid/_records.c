@@ -781,6 +781,45 @@ static PyObject *book_finish(PyObject *self, PyObject *unused) {
     return end_loop(book) < 0 ? NULL : PyTuple_Pack(2, book->parts, book->loops);
 }
 
+static PyObject *book_loop(PyObject *self, PyObject *unused) {
+    return Py_BuildValue("nn", ((Book *)self)->start, ((Book *)self)->period);
+}
+
+static PyObject *book_skip(PyObject *self, PyObject *number) {
+    Book *book = (Book *)self;
+    Py_ssize_t count = PyLong_AsSsize_t(number);
+    if (count == -1 && PyErr_Occurred())
+        return NULL;
+    if (!book->period || book->count < book->start + book->period) {
+        PyErr_SetString(PyExc_ValueError, "no loop goes on");
+        return NULL;
+    }
+    while (count-- > 0)
+        if (number_next(book, 0, book->changes[book->count - book->period], NULL) < 0)
+            return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *book_rename(PyObject *self, PyObject *args) {
+    Book *book = (Book *)self;
+    long long seq;
+    Py_ssize_t number;
+    int changes;
+    if (!PyArg_ParseTuple(args, "Lnp", &seq, &number, &changes))
+        return NULL;
+    if (seq <= 0 || number < 0 || number >= book->count) {
+        PyErr_SetString(PyExc_ValueError, "no such record");
+        return NULL;
+    }
+    if (grow(book) < 0)
+        return NULL;
+    Cell *cell = cell_of(book->cells, book->mask, seq);
+    book->used += cell->seq == 0;
+    *cell = (Cell){seq, number};
+    book->changes[number] |= (char)changes;
+    Py_RETURN_NONE;
+}
+
 static Py_ssize_t book_length(PyObject *self) {
     return ((Book *)self)->count;
 }
@@ -858,6 +897,9 @@ static PyMethodDef book_methods[] = {
     {"append", book_append, METH_O, "append(record): any other record."},
     {"name", book_name, METH_O, "name(seq): what records call a node's value; None if there is no record of it."},
     {"changes", book_changes, METH_O, "changes(name): whether a record's value depends on what is not constant."},
+    {"loop", book_loop, METH_NOARGS, "loop(): where the loop that goes on began, and its period; 0 if none does."},
+    {"skip", book_skip, METH_O, "skip(count): the loop that goes on does so for that many records more."},
+    {"rename", book_rename, METH_VARARGS, "rename(seq, number, changes): a node's value is that of a record."},
     {"finish", book_finish, METH_NOARGS, "finish(): records, with loops (`repeating.compacted`); and where these are."},
     {NULL},
 };

@@ -8,7 +8,9 @@
  */
 #define PY_SSIZE_T_CLEAN
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL lazytensor_tape_array
 #include <Python.h>
+#include "_steps.h"
 #include <fenv.h>
 #include <math.h>
 #include <numpy/arrayobject.h>
@@ -488,12 +490,18 @@ static PyTypeObject Product_Type = {
     .tp_members = product_members,
 };
 
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_tape", "See _tape.c.", -1, NULL};
+static PyMethodDef functions[] = {
+    {"taken", taken, METH_VARARGS, "taken(books, records, after, i, slots): as Stretch.take, from record i on; gives the first "
+                                   "record that it did not take, and the slots there are."},
+    {NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_tape", "See _tape.c.", -1, functions};
 
 PyMODINIT_FUNC PyInit__tape(void) {
     PyObject *m;
     import_array();
-    if (PyType_Ready(&Tape_Type) < 0 || PyType_Ready(&Product_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
+    if (setup_steps() < 0 || PyType_Ready(&Tape_Type) < 0 || PyType_Ready(&Product_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
         return NULL;
     if (PyModule_AddObjectRef(m, "Tape", (PyObject *)&Tape_Type) < 0 ||
         PyModule_AddObjectRef(m, "Product", (PyObject *)&Product_Type) < 0) {

@@ -6,18 +6,28 @@ the new answer must be the same, record by record, or the function's Python does
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..run import floating
 from .shortening import Cut
 from .tracing import Operand, Record, Refusal
 
 MOST_PATHS = 64
 """Ways through one function that are compiled; what goes yet another way runs its Python."""
+DEEPEST = 60
+"""Branches within branches that Python's compiler takes."""
 MOST_ANSWERS = 400
 """Answers on one way through."""
 MOST_VALUES = 8
 """Different values (not truth values) seen in one place."""
+ADVICE = ("Other ways run its Python at every call. lazytensor.where computes both sides in one program; parts that "
+          "are jitted by themselves, with lazytensor.cond between them, have few ways each; a value that is a setting "
+          "is better a Python number, named in static_argnames.")
+"""What to do about ways that multiply."""
+MOST_LINES = 12
+"""Lines where they part that are named besides the first."""
 
 
 class Branch:
@@ -49,13 +59,12 @@ class Branch:
         return sum(branch.end is not None for branch in self.lines())
 
 
-def names_read(record: Record) -> Iterator[str]:
+def names_read(record: Record) -> list[str]:
     """The names of what a record reads."""
-    for operand in record.operands:
-        if operand.name is not None:
-            yield operand.name
+    found = [x[0] for x in record.operands if x[0] is not None]
     if record.args is not None:
-        yield from _names_within((record.args, record.kwargs or {}))
+        found += _names_within((record.args, record.kwargs or {}))
+    return found
 
 
 def _names_within(value: Any) -> Iterator[str]:
@@ -80,15 +89,18 @@ def branch_of(records: Iterable[Record], constants: dict[str, Any], end: Any, cu
             if name in constants and name not in given:
                 given.add(name)
                 branch.constants[name] = constants[name]
+    own = branch.records
     for number, record in enumerate(records):
-        use(names_read(record))
+        if constants:
+            use(names_read(record))
         if number in starts:
-            branch.cuts.append(starts[number]._replace(start=len(branch.records)))
+            branch.cuts.append(starts[number]._replace(start=len(own)))
         if record.kind == "answer":
             branch.answer = record
             branch.paths[record.outcome] = branch = Branch()
+            own = branch.records
         else:
-            branch.records.append(record)
+            own.append(record)
     use(end.names())
     branch.end = end
     return first
@@ -96,25 +108,50 @@ def branch_of(records: Iterable[Record], constants: dict[str, Any], end: Any, cu
 
 def join(tree: Branch, path: Branch) -> Refusal | None:
     """Adds a path to a tree; or says why that cannot be."""
-    answers = 0
+    whole, answers, deep = tree, 0, 0
     while True:
         if not _alike(tree, path):
             return Refusal("its Python did something else than before on the way to the same answer", "")
         if path.answer is None:
-            return None  # another thread has added it
+            return None  # it is there
         answers += 1
         asked: Any = tree.answer
         (outcome, rest), = path.paths.items()
         known = tree.paths.get(outcome)
         if known is not None:
+            deep += known is not next(iter(tree.paths.values()))
             tree, path = known, rest
             continue
-        if answers > MOST_ANSWERS:
-            return Refusal(f"its Python decides on values more than {MOST_ANSWERS} times", asked.place)
-        if len(tree.paths) >= MOST_VALUES and asked.how != "bool":
-            return Refusal(f"its Python uses a value that has been another one {MOST_VALUES} times", asked.place)
-        tree.paths[outcome] = rest
-        return None
+        refusal = _too_many(whole, asked, answers, deep, len(tree.paths))
+        if refusal is None:
+            tree.paths[outcome] = rest
+        return refusal
+
+
+def _too_many(whole: Branch, asked: Record, answers: int, deep: int, values: int) -> Refusal | None:
+    """Why a tree has enough ways, if it has."""
+    if answers > MOST_ANSWERS:
+        return Refusal(f"its Python decides on values more than {MOST_ANSWERS} times", asked.place, ADVICE)
+    if values >= MOST_VALUES and asked.how != "bool":
+        return Refusal(f"its Python uses a value that has been another one {MOST_VALUES} times", asked.place)
+    if whole.ends >= MOST_PATHS:
+        return Refusal(f"its decisions on values lead more than {MOST_PATHS} ways through it", _forks(whole), ADVICE)
+    if deep >= DEEPEST - 2:
+        return Refusal(f"its decisions on values are {deep} within each other, and more are not compiled",
+                       asked.place, ADVICE)
+    return None
+
+
+def _forks(tree: Branch) -> str:
+    """The lines where ways part, as text: first the one with the most of them, then others of its file."""
+    answers = [branch.answer for branch in tree.lines() if branch.answer is not None and len(branch.paths) > 1]
+    counts = Counter([(x.code.co_filename, floating.line_of(x.code, x.lasti)) for x in answers if x.code is not None])
+    if not counts:
+        return answers[0].place if answers else ""
+    (file, line), *others = [place for place, _ in counts.most_common()]
+    more = sorted([other for name, other in others if name == file])
+    shown = ", ".join(map(str, more[:MOST_LINES])) + ", ..." * (len(more) > MOST_LINES)
+    return f"{file}, line {line}{f', and lines {shown}' if more else ''}"
 
 
 def _alike(tree: Branch, path: Branch) -> bool:
@@ -130,12 +167,15 @@ def _equal(a: Any, b: Any) -> bool:
     return a is b or (x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes())
 
 
-def last_reads(tree: Branch) -> dict[int, list[set[str]]]:
-    """For each branch (by id) and record, the names that are read there for the last time."""
+def last_reads(tree: Branch) -> tuple[dict[int, list[set[str]]], set[str]]:
+    """For each branch (by id) and record, the names that are read there for the last time; and all names that the tree
+    reads, or makes and gives."""
     found: dict[int, list[set[str]]] = {}
     needed: dict[int, set[str]] = {}
+    live: set[str] = set()
+    none: set[str] = set()
     for branch in tree.lines():
-        live: set[str] = set()
+        live = set()
         for path in branch.paths.values():
             live |= needed[id(path)]
         if branch.answer is not None:
@@ -144,12 +184,20 @@ def last_reads(tree: Branch) -> dict[int, list[set[str]]]:
             live |= set(branch.end.names())
         dies: list[set[str]] = []
         for record in reversed(branch.records):
-            reads = set(names_read(record))
-            last = reads - live
-            if record.name not in live:
-                last.add(record.name)
+            last = none if record.name in live else {record.name}
+            for x in record.operands:
+                name = x[0]
+                if name is not None and name not in live:
+                    live.add(name)
+                    if last is none:
+                        last = {name}
+                    else:
+                        last.add(name)
+            if record.args is not None:
+                reads = set(names_read(record))
+                last = last | (reads - live)
+                live |= reads
             dies.append(last)
-            live |= reads
         found[id(branch)] = dies[::-1]
         needed[id(branch)] = live
-    return found
+    return found, live

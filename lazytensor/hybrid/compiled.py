@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import linecache
 import sys
 import threading
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -16,7 +19,7 @@ from ..run import floating, pool
 from ..run.interpreter import apply_view
 from . import fast, fusing, running
 from .arguments import Arguments, root_checks, view_checks
-from .branches import Branch, branch_of, join, names_read
+from .branches import Branch, branch_of, join, last_reads
 from .effects import Outcome
 from .guards import Check, Namespace, why_not
 from .nodes import NodeWriter, is_large
@@ -24,7 +27,7 @@ from .rolling import Irregular
 from .running import abandoning
 from .scope import Item, Scope
 from .shortening import KEPT, Whole, shortened
-from .source import TooDeep, Writer
+from .source import Writer
 from .streams import put_back, states_of
 from .text import guard_lines
 from .tracing import Refusal, Trace
@@ -33,12 +36,28 @@ _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
 """Calls that also run the Python; after these, every power of two. None at all if there are none here (for tests)."""
 NEVER = 1 << 62
+AT_ONCE = 8
+"""Ways through a function that are compiled when they are first seen; later ones when they make up"""
+SHARE = 4
+"""one part in so many of those that are compiled, or are seen again."""
 LINES_A_RUN = 2
 """So many operations run lazily in the time in which Python compiles a line."""
 KERNELS_NS = 2e7
 """What NumPy's calls take, as `compile.BYTE_NS` has it, from which on loops are compiled with kernels at once."""
 LONG_TAPE = 4096
 """Operations on a tape from which on they are forgotten once all is compiled."""
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without collections of garbage: many objects are made meanwhile, and none is garbage."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class Captured:
@@ -130,6 +149,7 @@ class Compiled:
         self.refusal: Refusal | None = None
         self.generators: list[Any] = []
         self.calls = self.due = 1
+        self._ways = 0
         self.quick = self.as_nodes = False
         self.kernels = self.steps = 0
         self.counts = {"operation": 0, "call": 0, "draw": 0}
@@ -151,6 +171,7 @@ class Compiled:
         with self.lock:
             if self.forgotten:
                 return None  # another thread has traced the only way through
+            refusal = None
             if self.tree is None:
                 compact, loops = trace.book.finish()
                 self._whole = Whole(compact), dict(trace.constants), outcome, loops
@@ -159,16 +180,22 @@ class Compiled:
                 self.quick = long and self.tree is not None and not is_large(self.tree)
             else:
                 self._shorten(len(KEPT))
+                before = self.tree.ends
                 refusal = join(self.tree, branch_of(Whole(trace.book.finish()[0]), trace.constants, outcome))
-                if refusal is not None:
+                waits = refusal is None and self._can_wait(before)
+                if waits or refusal is not None and self._ways == before:
                     return refusal
-            try:
-                self._compile()
-            except TooDeep:
-                return Refusal("it has more branches within each other than one function can hold", "")
+            self._compile()
             self._base = self.calls - 1
             self.due = self.calls + 1 if FIRST_CHECKS else NEVER
-            return None
+            return refusal
+
+    def _can_wait(self, before: int) -> bool:
+        """Whether a way through is compiled later: when it is seen again, or together with others. There were as many
+        as `before`. So what compiling takes does not grow with the square of their number."""
+        assert self.tree is not None
+        now = self.tree.ends
+        return now > before and now > AT_ONCE and SHARE * (now - self._ways) < self._ways
 
     def _shorten(self, attempt: int) -> None:
         """Makes the tree of the first trace, with that many turns of its loops, or whole."""
@@ -189,7 +216,8 @@ class Compiled:
         with self.lock:
             if self.quick is not on and not self.as_nodes and not self.forgotten and (not on or fusing.possible()):
                 self.quick = on
-                self._compile()
+                with uncollected():
+                    self._compile()
                 self.alone = None
 
     def values(self, outcome: Outcome, leaves: dict[str, Any], wanted: list[str]) -> Any:
@@ -240,8 +268,11 @@ class Compiled:
     def _compile_tree(self) -> None:
         tree, space = self.tree, Namespace()
         assert tree is not None
-        used, draws = _used(tree)
-        self.generators = list({id(g): g for g in draws}.values())
+        self._ways = tree.ends
+        live, used = last_reads(tree)
+        writes = {name for branch in tree.lines() if branch.end is not None for name in branch.end.writes}
+        used |= writes
+        self.generators = _drawn(tree)
         checks = [c for c in self.given.checks]
         space.update(self.given.space)
         space._by_id = dict(self.given.space._by_id)
@@ -253,7 +284,6 @@ class Compiled:
             checks.append(Check(" and ".join(f"{a} is not {b}" for i, a in enumerate(handles) for b in handles[:i])
                                 if len(handles) < 5 else f"len({{{', '.join(f'id({x})' for x in handles)}}}) == "
                                 f"{len(handles)}", "two arguments that were different arrays are one"))
-        writes = {name for branch in tree.lines() if branch.end is not None for name in branch.end.writes}
         roots = {**self.given.owners, **{name: self.captured.owner(name, space) for name in self.captured.roots
                                          if name in used}}
         if writes and len(roots) > 1:
@@ -277,7 +307,7 @@ class Compiled:
             kind = NodeWriter
             leaves = {name: node for name, (_, node) in nodes.items()} | {
                 name: f"{self.given.handles[id(s)]}._node" for name, s in self.given.scalars.items()}
-        writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry, self.quick and not self.as_nodes)
+        writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry, self.quick and not self.as_nodes, live)
         self.kernels, self.steps = writer.kernels, writer.steps
         self.counts = _counted(tree)
         self.source = self._text(writer, checks, True)
@@ -300,12 +330,13 @@ class Compiled:
 
         def predict(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             """Compiled when it is first needed."""
-            try:
-                other = kind(space, tree, leaves, nodes, False, self.capsule, geometry)
-            except Irregular:
-                self._shorten(len(KEPT))
-                assert self.tree is not None
-                other = kind(space, self.tree, leaves, nodes, False, self.capsule, geometry)
+            with uncollected():
+                try:
+                    other = kind(space, tree, leaves, nodes, False, self.capsule, geometry)
+                except Irregular:
+                    self._shorten(len(KEPT))
+                    assert self.tree is not None
+                    other = kind(space, self.tree, leaves, nodes, False, self.capsule, geometry)
             text = self._text(other, checks, False)
             scope["new_space_2"] = _space_maker(other)
             self.predict = self._executed(text, scope, space)
@@ -392,23 +423,17 @@ def _counted(tree: Branch) -> dict[str, int]:
     return found
 
 
-def _used(tree: Branch) -> tuple[set[str], list[Any]]:
-    """The names that a tree reads or writes, and the generators that it draws from."""
-    used: set[str] = set()
-    draws: list[Any] = []
+def _drawn(tree: Branch) -> list[Any]:
+    """The generators that a tree draws from."""
+    found: dict[int, Any] = {}
     for branch in tree.lines():
         for record in branch.records:
-            used |= set(names_read(record))
             if record.kind == "draw":
-                own = getattr(record.fn, "__self__", None)
-                found = record.args[0] if record.args and isinstance(
-                    record.args[0], (np.random.Generator, np.random.RandomState)) else own
-                draws.append(found)
-        if branch.answer is not None:
-            used |= set(names_read(branch.answer))
-        if branch.end is not None:
-            used |= set(branch.end.names()) | set(branch.end.writes)
-    return used, draws
+                own = record.args[0] if record.args and isinstance(
+                    record.args[0], (np.random.Generator, np.random.RandomState)) else getattr(
+                        record.fn, "__self__", None)
+                found[id(own)] = own
+    return list(found.values())
 
 
 def _space_maker(writer: Writer) -> Any:

@@ -18,6 +18,7 @@ from ..ir.capture import capture
 from ..ir.node import leaf, make
 from ..lower import fused, make_program
 from ..run import floating, launch
+from ..schedule.fuse import MOST_STEPS
 from .tracing import Operand, Record
 
 REFUSED = 1 << 30
@@ -57,7 +58,7 @@ def possible() -> bool:
 
 def chains(records: list[Record], apart: Container[int] = ()) -> list[Record | Chain]:
     """The records of a straight line with chains in the places of those that may be kernels. No chain goes on at the
-    places `apart`, where turns of a loop begin."""
+    places `apart`, where turns of a loop begin, nor is longer than a kernel may be."""
     found: list[Record | Chain] = []
     run: list[Record] = []
 
@@ -74,7 +75,8 @@ def chains(records: list[Record], apart: Container[int] = ()) -> list[Record | C
             close()
             found.append(record)
         else:
-            if run and (run[-1].shape != record.shape or run[-1].errstate is not record.errstate):
+            if run and (len(run) == MOST_STEPS or run[-1].shape != record.shape
+                        or run[-1].errstate is not record.errstate):
                 close()
             run.append(record)
     close()

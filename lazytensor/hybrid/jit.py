@@ -7,7 +7,6 @@ exceptions. Whatever cannot be compiled so that this holds runs its Python; `exp
 from __future__ import annotations
 
 import functools
-import gc
 import inspect
 import threading
 import types
@@ -16,6 +15,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from ..api.build import users_frame
 from ..api.handle import View, is_shared
 from ..api.scalar import Scalar, seen
 from ..errors import HybridWarning
@@ -24,7 +24,7 @@ from ..run.watching import active, mine
 from . import streams
 from .arguments import Arguments
 from .checking import compared
-from .compiled import Captured, Compiled
+from .compiled import Captured, Compiled, uncollected
 from .effects import outcome_of, settled
 from .entering import Entered, Printing
 from .explaining import explained
@@ -74,10 +74,11 @@ class Jitted:
         self._compiled: tuple[Compiled, ...] = ()
         self._off: Refusal | None = None
         self._refusals = 0
-        self._warned = False
+        self._warned = self._told = False
         self._why: list[str] = []
         self._lock = threading.RLock()
         self._tracing = 0
+        self._every_turn = False
         _jitted.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -124,10 +125,21 @@ class Jitted:
             return answer
         if answer is UNSEEN and compiled.refusal is None:
             return self._traced(args, kwargs, compiled)
+        if self._must_not_wait():
+            return self.__wrapped__(*args, **kwargs)
         compiled.abandoned += 1
         if compiled.abandoned > 16 and 2 * compiled.abandoned > compiled.calls:
             self._give_up(compiled)
         return self.__wrapped__(*args, **kwargs)
+
+    def _must_not_wait(self) -> bool:
+        """Whether each operation must run when it is written, so that a call can only be Python's; notes why."""
+        if floating.unchanged(floating.in_force()):
+            return False
+        why = f"its Python runs while {floating.why_not()}"
+        if why not in self._why:
+            self._why.append(why)
+        return True
 
     def _give_up(self, compiled: Compiled) -> None:
         """A compiled function that more often than not leaves its calls to the Python is dropped."""
@@ -145,7 +157,8 @@ class Jitted:
         compiled.next_check()
         predicted = compiled.predict(args, kwargs)
         if predicted.__class__ is Sentinel:
-            return self._traced(args, kwargs, compiled) if predicted is UNSEEN else self.__wrapped__(*args, **kwargs)
+            more = predicted is UNSEEN and compiled.refusal is None
+            return self._traced(args, kwargs, compiled) if more else self.__wrapped__(*args, **kwargs)
         calls, alone = compiled.calls, threading.active_count() == 1
         with Printing(mute=True):
             result, difference = compared(self.__wrapped__, args, kwargs, predicted, compiled.generators)
@@ -156,10 +169,8 @@ class Jitted:
         elif difference:
             self._off = Refusal(f"its Python gave something else than the compiled function: {difference}", "")
             self._compiled = ()
-            warnings.warn(
-                f"lazytensor.jit: {self._name} depends on something that cannot be seen, such as the time, a file, or "
-                f"the length of a list: {difference}. From now on it runs its Python at every call.",
-                HybridWarning, stacklevel=3)
+            _warn(f"lazytensor.jit: {self._name} depends on something that cannot be seen, such as the time, a file, "
+                  f"or the length of a list: {difference}. From now on it runs its Python at every call.")
         elif compiled.calls - compiled._base >= HOT or compiled.rolled >= LONG:
             compiled.quicken()
         return result
@@ -172,9 +183,11 @@ class Jitted:
 
     def _traced(self, args: tuple[Any, ...], kwargs: dict[str, Any], known: Compiled | None) -> Any:
         """Runs the Python, watched, and compiles what it did."""
+        if self._must_not_wait():
+            return self.__wrapped__(*args, **kwargs)
         if known is None:
             self._note_retrace(args, kwargs)
-            if len(self._compiled) >= MOST_TRACES or not floating.unchanged(floating.in_force()):
+            if len(self._compiled) >= MOST_TRACES:
                 return self.__wrapped__(*args, **kwargs)
         space = Namespace()
         given = Arguments(space, args, kwargs, self._names or [], self._static)
@@ -225,23 +238,21 @@ class Jitted:
                     trace.add_root(name, captured.roots[name])
         _counts["traces"] += 1
         python, filters = streams.of_python(), list(warnings.filters)
-        collecting = gc.isenabled()
-        gc.disable()  # a trace makes many objects, and none is garbage
         self._tracing += 1
         try:
-            with trace, Printing(), Entered(found):
-                result = self.__wrapped__(*args, **kwargs)
-            self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python, before,
-                                filters)
-            trace.catch_up()
-            return real_elements(result, trace) if trace.real else result
+            with uncollected():
+                trace.may_skip, trace.entered = not self._every_turn, Entered(found)
+                with trace, Printing(), trace.entered:
+                    result = self.__wrapped__(*args, **kwargs)
+                self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python, before,
+                                    filters)
+                trace.catch_up()
+                return real_elements(result, trace) if trace.real else result
         except KeyboardInterrupt:
             trace.forget_chains()
             raise
         finally:
             self._tracing -= 1
-            if collecting:
-                gc.enable()
             trace.catch_up()
 
     def _compiled_from(self, trace: Trace, result: Any, args: Any, kwargs: Any, known: Compiled | None, scope: Scope,
@@ -256,6 +267,9 @@ class Jitted:
             trace.refuse(f"it changes {changed}" if changed else scope.refusal)
         if streams.of_python() != python or not trace.accounted():
             trace.refuse("random numbers were drawn or seeded in a way that cannot be followed")
+        if trace.lost:
+            self._every_turn = True
+            return self._why.append(f"traced again, with every turn of its loops: {trace.refusal}")
         if trace.refusal is not None or outcome is None:
             return self._refused(trace.refusal or Refusal("it cannot be compiled", ""), known)
         compiled = known or Compiled(self._name, given, scope, captured, capsule)
@@ -282,6 +296,10 @@ class Jitted:
                 known.refusal = refusal
             if self._refusals >= MOST_REFUSALS:
                 self._off = refusal
+            telling = bool(refusal.advice) and not self._told
+            self._told |= telling
+        if telling:
+            _warn(f"lazytensor.jit: {self._name}: {refusal}. {refusal.advice}")
 
     def _note_retrace(self, args: Any, kwargs: Any) -> None:
         """Why a call is traced although others were; many of them are worth a warning."""
@@ -291,10 +309,9 @@ class Jitted:
         self._why.append(f"traced again: {why}")
         if len(self._compiled) + 1 >= MANY_TRACES and not self._warned:
             self._warned = True
-            warnings.warn(
-                f"lazytensor.jit: {self._name} is traced for the {len(self._compiled) + 1}th time; what varies: {why}. "
-                "A number that differs from call to call is better given as an array: lazytensor.asarray(x).",
-                HybridWarning, stacklevel=4)
+            _warn(f"lazytensor.jit: {self._name} is traced for the {len(self._compiled) + 1}th time; what varies: "
+                  f"{why}. A number that differs from call to call is better given as an array: "
+                  "lazytensor.asarray(x).")
 
     # ---- what it did ----
 
@@ -313,6 +330,15 @@ class Jitted:
                 "paths": sum(c.tree.ends for c in self._compiled if c.tree is not None),
                 "calls": sum(c.calls for c in self._compiled), "reasons": list(self._why),
                 "python": None if self._off is None else str(self._off)}
+
+
+def _warn(message: str) -> None:
+    """A HybridWarning at the line that called the jitted function."""
+    frame = users_frame()
+    where = ("<lazytensor>", 1, None, {}) if frame is None else (
+        frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__"),
+        frame.f_globals.setdefault("__warningregistry__", {}))
+    warnings.warn_explicit(message, HybridWarning, *where)
 
 
 def real_elements(result: Any, trace: Trace) -> Any:

@@ -6,17 +6,17 @@ by itself, so that its Python runs once for each structure of what it is given.
 from __future__ import annotations
 
 import builtins
+import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from ..api.namespace import ours
+from ..api.handle import Tensor
 from ..run.watching import active, mine
+from . import skipping
 from .jit import Jitted, jit
+from .trees import length_of, rows, stacked, steady
 
-_stack = ours(np.stack, "stack")
 _bodies: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
@@ -50,9 +50,12 @@ def while_loop(cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], ini
     >>> np.while_loop(lambda x: x.sum() < 100, lambda x: x * 2, np.arange(4.0))
     array([ 0., 32., 64., 96.])
     """
-    condition, body, value = _body(cond_fn), _body(body_fn), init
+    condition, body, value = cond_fn, body_fn, init
+    jits = True
     while condition(value):
-        value = body(value)
+        before, value = value, body(value)
+        if jits and steady(before, value):
+            condition, body, jits = _body(cond_fn), _body(body_fn), False
     return value
 
 
@@ -63,6 +66,8 @@ def fori_loop(lower: int, upper: int, body_fn: Callable[[Any, Any], Any], init: 
     >>> np.fori_loop(0, 4, lambda i, x: x + i, np.zeros(2))
     array([6., 6.])
     """
+    if active and (trace := mine()) is not None and skipping.may_skip(trace, lower, upper, body_fn):
+        return skipping.looped(trace, lower, upper, body_fn, init)
     value = init
     for i in builtins.range(lower, upper):
         value = body_fn(i, value)
@@ -77,10 +82,21 @@ def scan(f: Callable[[Any, Any], Any], init: Any, xs: Any, length: int | None = 
     >>> np.scan(lambda total, x: (total + x, total * x), 0.0, np.arange(4.0))
     (np.float64(6.0), array([0., 0., 2., 9.]))
     """
-    step, carry, ys = _body(f), init, []
-    for x in [None] * (length or 0) if xs is None else rows(xs):
+    turns = (length or 0) if xs is None else length_of(xs, "scan")
+    if length is not None and turns is not None and length != turns:
+        raise ValueError(f"lazytensor.scan: length={length}, but xs has {turns} parts along its first axis")
+    step, carry = f, init
+    ys: list[Any] = []
+    before: Any = None
+    for x in itertools.repeat(None, turns or 0) if xs is None else rows(xs):
+        if step is f and ys and steady(before, (carry, x)):
+            step = _body(f)
+        before = carry, x
         carry, y = step(carry, x)
         ys.append(y)
+    if not ys:
+        raise ValueError("lazytensor.scan: no turn, so nothing says what the ys are; look at len(xs) before, or use "
+                         "lazytensor.fori_loop, if only the carry is wanted")
     return carry, stacked(ys)
 
 
@@ -91,30 +107,19 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
     >>> np.map(lambda row: row.sum(), np.ones((2, 3)))
     array([3., 3.])
     """
-    step = _body(f)
-    return stacked([step(x) for x in rows(xs)])
-
-
-def rows(xs: Any) -> Iterator[Any]:
-    """The parts of a tree of arrays along their first axes, one after the other."""
-    kind = type(xs)
-    if kind is tuple or kind is list:
-        return (kind(parts) for parts in zip(*[rows(x) for x in xs], strict=True))
-    if kind is dict:
-        return (dict(zip(xs, parts, strict=True)) for parts in zip(*[rows(x) for x in xs.values()], strict=True))
-    return iter(xs)
-
-
-def stacked(ys: list[Any]) -> Any:
-    """A list of equal trees as one tree of stacked arrays; None where there is nothing."""
-    if not ys or ys[0] is None:
-        return None
-    first, kind = ys[0], type(ys[0])
-    if kind is tuple or kind is list:
-        return kind(stacked([y[i] for y in ys]) for i in builtins.range(len(first)))
-    if kind is dict:
-        return {key: stacked([y[key] for y in ys]) for key in first}
-    return _stack(ys)
+    length_of(xs, "map")
+    step = f
+    ys: list[Any] = []
+    before: Any = None
+    for x in rows(xs):
+        if step is f and (type(x) is Tensor or ys and steady(before, x)):
+            step = _body(f)
+        before = x
+        ys.append(step(x))
+    if not ys:
+        raise ValueError("lazytensor.map: xs has no parts along its first axis, so nothing says what the results are; "
+                         "look at len(xs) before")
+    return stacked(ys)
 
 
 def range(*bounds: Any) -> Any:

@@ -19,7 +19,6 @@ LONGEST = 2048
 LEAST = 14
 """Turns of a loop that is worth while."""
 
-
 class Found(NamedTuple):
     """A loop in a trace: its first record, the records of a turn, and how many turns there are."""
 
@@ -29,11 +28,13 @@ class Found(NamedTuple):
 
 
 class Repeats:
-    """The loops of a list of records that grows."""
+    """The loops of a list of records that grows. There are `period` records in a turn of the one that goes on, from
+    `start`; 0 if none does. None stands for records that are not there, of turns that a trace skips."""
 
     def __init__(self) -> None:
         self.found: list[Found] = []
-        self._at = self._start = self._period = self._wait = 0
+        self._at = self.start = self.period = self._wait = 0
+        self._wall = -1
         self._last: dict[Any, tuple[int, int]] = {}
         self._turn: list[Any] = []
 
@@ -41,7 +42,7 @@ class Repeats:
         """Looks at the records that are new."""
         i, n = self._at, len(records)
         while i < n:
-            if not self._period:
+            if not self.period:
                 self._search(records, i)
                 i += 1
             else:
@@ -51,6 +52,16 @@ class Repeats:
                 i = end
         self._at = i
 
+    def skip(self, records: list[Any], count: int) -> None:
+        """The loop that goes on does so for that many records more: holes, but for the last turn, of which a part may
+        be no whole one."""
+        n, period = len(records) + count, self.period
+        records += [None] * (count - period)
+        for i in range(n - period, n):
+            record, references = self._turn[(i - self.start) % period]
+            records.append(again(record, references, i))
+        self._at = n
+
     def finish(self, records: list[Any]) -> list[Found]:
         """All of them, when the trace has ended."""
         self.follow(records)
@@ -58,19 +69,21 @@ class Repeats:
         return self.found
 
     def _end(self, i: int) -> None:
-        if not self._period:
+        if not self.period:
             return
-        turns = (i - self._start) // self._period
+        turns = (i - self.start) // self.period
         if turns >= LEAST:
-            self.found.append(Found(self._start, self._period, turns))
+            self.found.append(Found(self.start, self.period, turns))
             self._last.clear()
-        self._period = self._wait = 0  # a few turns may be part of a longer one
+        self.period = self._wait = 0  # a few turns may be part of a longer one
 
     def _matched(self, records: list[Any], i: int, n: int) -> int:
         """How far the loop goes on, from record i."""
-        turn, start, period = self._turn, self._start, self._period
+        turn, start, period = self._turn, self.start, self.period
         while i < n:
             record = records[i]
+            if record is None:
+                return i
             model, references = turn[(i - start) % period]
             if (record.op is not model.op or record.lasti != model.lasti or record.code is not model.code
                     or record.errstate is not model.errstate or record.shape != model.shape
@@ -86,19 +99,29 @@ class Repeats:
 
     def _search(self, records: list[Any], i: int) -> None:
         record = records[i]
+        if record is None or record.op is ELEMENT or record.kind != "operation":
+            self._wall = i  # no loop goes over it
+            return
         site = record.code, record.lasti
         before, period = self._last.get(site, (-1, 0))
         distance = i - before
         self._last[site] = i, distance
-        if before < 0 or distance != period or i < self._wait or 3 * period > i + 1 or period > LONGEST:
+        if before < 0 or distance != period or i < self._wait or period > LONGEST:
             return
         first = i - 3 * period + 1
-        turn = [model(records, k, period) for k in range(first + period, first + 2 * period)]
-        if None not in turn:
-            self._start, self._period, self._turn = first, period, turn
+        if first <= self._wall:
+            return
+        turn = []
+        for k in range(first + period, first + 2 * period):
+            found = model(records, k, period)
+            if found is None:
+                break
+            turn.append(found)
+        else:
+            self.start, self.period, self._turn = first, period, turn
             if self._matched(records, first + 2 * period, i + 1) > i:
                 return
-        self._period, self._wait = 0, i + period // 2
+        self.period, self._wait = 0, i + period // 2
 
 
 class Book:
@@ -129,6 +152,21 @@ class Book:
         """Whether a record's value depends on what is not constant."""
         return name in self.dynamic
 
+    def loop(self) -> tuple[int, int]:
+        """Where the loop that goes on began, and its period; 0 if none does."""
+        self.repeats.follow(self.records)
+        return self.repeats.start, self.repeats.period
+
+    def skip(self, count: int) -> None:
+        """The loop that goes on does so for that many records more."""
+        self.repeats.skip(self.records, count)
+
+    def rename(self, seq: int, number: int, changes: bool) -> None:
+        """A node's value is that of the record of that number."""
+        self.slots[seq] = name = f"r{number}"
+        if changes:
+            self.dynamic.add(name)
+
     def finish(self) -> tuple[list[Any], list[Found]]:
         """The records, with loops (`compacted`); and where these are."""
         loops = self.repeats.finish(self.records)
@@ -151,6 +189,8 @@ def model(records: Sequence[Any], i: int, period: int) -> Any:
     """A record, and for each of its operands how many records back it was written (0 for what is the same in every
     turn), if it does the same as the one a period before; else None."""
     a, b = records[i], records[i - period]
+    if a is None or b is None:
+        return None
     if (a.op is not b.op or a.lasti != b.lasti or a.code is not b.code or a.errstate is not b.errstate
             or a.kind != "operation" or b.kind != "operation" or a.op is ELEMENT or a.shape != b.shape
             or a.dtype is not b.dtype or a.strides != b.strides or not _alike(a.attrs, b.attrs)
@@ -170,6 +210,11 @@ def model(records: Sequence[Any], i: int, period: int) -> Any:
                 return None
             references.append((i - number, x))
     return a, references
+
+
+def again(record: Any, references: list[tuple[int, Any]], i: int) -> Any:
+    """A record of a later turn, the one of number i, of its model."""
+    return record.copy(f"r{i}", tuple([x._replace(name=f"r{i - back}") if back else x for back, x in references]))
 
 
 def _number(name: str | None) -> int:

@@ -21,6 +21,8 @@ KEPT = ((6, 2), (16, 12))
 """Turns that are kept at least, so that the number of those left out is a multiple of the second: first try, second."""
 
 
+MOST_SPLITS = 16
+"""Turns in the middle of loops that may be wanted."""
 LONGEST = 256
 """Records of a turn among which its best beginning is looked for."""
 
@@ -40,8 +42,34 @@ def shortened(records: Sequence[Record], loops: list[Found], end: Outcome, attem
     """The records without turns in the middle of the loops, where nothing refers to them; None if there are none.
 
     A record's name has its number in the whole trace, ``r7``; names of turns that are gone stand for those of as many
-    turns before the loop's end.
+    turns before the loop's end. A loop of which a turn in the middle is wanted is two loops, one after the other.
     """
+    for _ in range(MOST_SPLITS):
+        try:
+            return _without(records, loops, end, attempt)
+        except _Wanted as wanted:
+            loops = [part for loop in loops for part in _split(loop, wanted.number)]
+    return None
+
+
+class _Wanted(Exception):
+    """The number of a record, of a turn in the middle, whose value is read after its loop."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _split(loop: Found, number: int) -> list[Found]:
+    """A loop as two, the first of which ends with the turn of that record, if it is one of its."""
+    start, period, turns = loop
+    first = (number - start) // period + 1
+    if not 0 < first < turns:
+        return [loop]
+    return [Found(start, period, first), Found(start + first * period, period, turns - first)]
+
+
+def _without(records: Sequence[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[
+        list[Record], list[Cut], Outcome] | None:
     keep, step = KEPT[attempt]
     cuts: list[Cut] = []
     gone: list[tuple[int, int, int]] = []  # for each cut: first and last record that are kept under their names, shift
@@ -58,17 +86,14 @@ def shortened(records: Sequence[Record], loops: list[Found], end: Outcome, attem
         at = start + turns * period
         shift += (turns - kept) * period
         gone.append((start, at, (turns - kept) * period))
+    parts.append(records[at:])
     if not cuts:
         return None
-    parts.append(records[at:])
-    try:
-        short = list(parts[0])
-        for number, part in enumerate(parts[1:], 1):
-            rename = _renaming(gone[:number], late)
-            short += [_renamed(record, rename) for record in part]
-        return short, cuts, _renamed_end(end, _renaming(gone, late))
-    except LookupError:
-        return None
+    short = list(parts[0])
+    for number, part in enumerate(parts[1:], 1):
+        rename = _renaming(gone[:number], late)
+        short += [_renamed(record, rename) for record in part]
+    return short, cuts, _renamed_end(end, _renaming(gone, late))
 
 
 def _longest(records: Sequence[Record], start: int, period: int) -> int:
@@ -166,7 +191,7 @@ def _renaming(gone: list[tuple[int, int, int]], late: list[int]) -> Callable[[st
         for (start, end, shift), least in zip(gone, late, strict=False):
             if start <= i < end:
                 if i - shift < least:
-                    raise LookupError(name)  # a value of a turn in the middle is wanted
+                    raise _Wanted(i)
                 return f"r{i - shift}{'_' * bool(rest)}{rest}"
         return name
     return rename

@@ -26,14 +26,6 @@ from .text import elementwise_call, frozen, index_text, literal
 from .tracing import Operand, Record
 
 _getitem = operator.getitem
-DEEPEST = 60
-"""Branches within branches that Python's compiler takes."""
-
-
-class TooDeep(Exception):
-    """More branches within each other than one function can hold."""
-
-
 _END = "# what it leaves"
 _NUMBERS = "numbers"
 """The key of their free names."""
@@ -75,7 +67,8 @@ class Writer:
     def __init__(self, space: Namespace, tree: Branch, leaves: dict[str, str],
                  roots: dict[str, tuple[str, str]],
                  commits: bool, capsule: Any,
-                 geometry: dict[str, tuple[Any, Any, Any]], fuses: bool = False) -> None:
+                 geometry: dict[str, tuple[Any, Any, Any]], fuses: bool = False,
+                 live: dict[int, list[set[str]]] | None = None) -> None:
         self.space, self.commits, self.roots = space, commits, roots
         self.lines: list[str] = []
         self.temporaries: list[tuple[Any, Any, Any]] = []
@@ -94,7 +87,7 @@ class Writer:
         self.kernels = self.steps = self.looped = 0
         self.numbers: set[str] = set()
         self.values: dict[str, str] = {}
-        self._live = last_reads(tree)
+        self._live = last_reads(tree)[0] if live is None else live
         self._escaping: set[str] = set()
         for branch in tree.lines():
             self._note_escapes(branch)
@@ -127,8 +120,6 @@ class Writer:
 
     def _branch(self, branch: Branch, memory: _Memory, depth: int, capsule: Any) -> None:
         while True:
-            if depth > DEEPEST:
-                raise TooDeep
             for name, node in branch.constants.items():
                 memory.text[name] = self._constant(node)
                 self._constants[name] = node.shape, node.dtype, node.strides
@@ -187,11 +178,8 @@ class Writer:
             undo = len(self.lines), len(self.temporaries), self._count, dict(self._shapes), set(self.numbers)
             own = memory.copy()
             stretch = stretches.Stretch(self, own, depth)
-            done = 0
             try:
-                for record, dies in zip(records, after, strict=True):
-                    stretch.take(record, set(dies))
-                    done += 1
+                stretch.take_all(records, after)
                 made, outputs = stretch.finished(records[0].errstate)
             except (stretches.Unknown, ValueError) as error:
                 del self.lines[undo[0]:]
@@ -199,6 +187,7 @@ class Writer:
                 self._count, self._shapes, self.numbers = undo[2:]
                 if isinstance(error, ValueError):
                     break
+                done = stretch.done
                 if done < stretches.LEAST:  # what is not known, and what is before it
                     done += 1
                     capsule = self._straight(records[:done], after[:done], memory, depth, capsule)

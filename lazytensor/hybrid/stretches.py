@@ -36,6 +36,9 @@ _SCALARS: dict[Any, int] = {
     operator.truediv: tapes.DIVIDE, operator.neg: tapes.NEGATE, operator.abs: tapes.ABSOLUTE,
     np.negative: tapes.NEGATE, np.absolute: tapes.ABSOLUTE, np.fabs: tapes.ABSOLUTE, np.sqrt: tapes.SQUARE_ROOT}
 _getitem = operator.getitem
+_LOAD, _STORE, _DOT = 7, 8, 9
+_CODES: dict[Any, int] = {}
+"""Of operations that the extension knows, a kind of arithmetic or one of these (`_steps.c`)."""
 _NOTHING: Numbers = (0, 0)
 
 
@@ -53,6 +56,19 @@ def likely(record: Record) -> bool:
     if kind == "call":
         return op is ELEMENT or not record.shape and op.fn in (np.matmul, np.dot)
     return op.step == "store" or kind == "mutate" and op in _part_kinds()
+
+
+def _learn(record: Record) -> None:
+    """Notes an operation that the extension takes."""
+    op = record.op
+    if op is ELEMENT:
+        _CODES[op] = _LOAD
+    elif op.step == "store":
+        _CODES[op] = _STORE
+    elif op.kind == "call" and op.fn is np.matmul:
+        _CODES[op] = _DOT
+    elif op.kind in ("scalar", "elementwise") and op.fn in _SCALARS:
+        _CODES[op] = _SCALARS[op.fn]
 
 
 def is_small(record: Record) -> bool:
@@ -81,16 +97,25 @@ def stretches(records: list[Record]) -> list[tuple[int, int]]:
     if tape is None or len(records) < LEAST:
         return found
     start = small = 0
-    n = len(records)
-    for i in range(n + 1):
-        record = records[i] if i < n else None
-        if record is not None and likely(record) and (i == start or record.errstate is records[start].errstate):
-            small += is_small(record)
+    state = records[0].errstate
+    known: dict[Any, bool] = {}
+    for i, record in enumerate(records):
+        key = record.op, record.dtype, record.shape, record.attrs is None
+        good = known.get(key)
+        if good is None or record.kind != "operation":
+            good = known[key] = likely(record)
+        if good and (i == start or record.errstate is state):
+            if i == start:
+                state = record.errstate
+            small += not record.shape or is_small(record)
             continue
         if i - start >= LEAST and 2 * small >= i - start:
             found.append((start, i))
-        again = record is not None and likely(record)
-        start, small = (i, int(is_small(record))) if again and record is not None else (i + 1, 0)
+        start, small = (i, int(is_small(record))) if good else (i + 1, 0)
+        state = record.errstate
+    n = len(records)
+    if n - start >= LEAST and 2 * small >= n - start:
+        found.append((start, n))
     return found
 
 
@@ -114,40 +139,61 @@ class Stretch:
         self.scalars: dict[str, tuple[int, str]] = {}
         self.given: dict[str, tuple[int, str]] = {}
         self._numbers: dict[str, int] = {}
-        self._places: dict[tuple[str, str], Place] = {}
+        self._places: dict[str, Place] = {}
         self._constants: dict[tuple[str, str], int] = {}
         self._start: list[tuple[int, str, float]] = []
         self._free: list[int] = []
-        self._slots = 0
+        self._slots = self.done = 0
+
+    def take_all(self, records: list[Record], after: list[set[str]]) -> None:
+        """Adds the steps of records, `done` of them if one is not known; `after` are the names that nobody reads after
+        each."""
+        memory, writer = self.memory, self.writer
+        books = (self.scalars, self._free, self._places, memory.text, memory.held, memory.fresh, writer.numbers,
+                 writer._shapes, self.steps, self.written, writer._escaping, _CODES, _getitem)
+        while self.done < len(records):
+            if tape is not None:
+                self.done, self._slots = tape.taken(books, records, after, self.done, self._slots)
+                if self.done == len(records):
+                    break
+            self.take(records[self.done], set(after[self.done]))
+            self.done += 1
 
     def take(self, record: Record, dies: set[str]) -> None:
         """Adds a record's steps; `dies` are the names that nobody reads after it."""
-        kind = record.op.kind
-        self.writer._shapes[record.name] = record.shape, record.dtype, record.strides
-        if kind == "mutate":
+        if record.op not in _CODES:
+            _learn(record)
+        shape = record.shape
+        self.writer._shapes[record.name] = shape, record.dtype, record.strides
+        if record.op.kind == "mutate":
             self._mutate(record, dies)
-        elif not record.shape:
+        elif not shape:
             self._scalar(record)
         else:
             self._map(record, dies)
-        memory = self.memory
+        if not dies:
+            return
+        scalars, text, others = self.scalars, self.memory.text, False
         for name in dies:
-            slot = self.scalars.pop(name, None)
+            slot = scalars.pop(name, None)
             if slot is not None:
                 heapq.heappush(self._free, slot[0])
-                memory.text.pop(name, None)
-        self.writer._bury(dies, memory)
+                text.pop(name, None)
+            else:
+                others = True
+        if others:
+            self.writer._bury(dies, self.memory)
 
     # ---- memory ----
 
     def _array(self, name: str) -> Place:
         """The array that holds a value, whole."""
         text = self.memory.text.get(name)
+        known = self._places.get(name)
+        if known is not None and known.text == text:
+            return known
         if text is None:
             raise Unknown
-        known = self._places.get((text, name))
-        if known is not None:
-            return known
         geometry = self.writer.geometry_of(name)
         if geometry is None or not geometry[0] or geometry[1].char not in SIZES or not geometry[1].isnative:
             raise Unknown
@@ -161,13 +207,14 @@ class Stretch:
             self.geometry.append((sum(min(0, e) for e in ends) if some else 0,
                                   sum(max(0, e) for e in ends) + dtype.itemsize if some else 0,
                                   prod(shape) * dtype.itemsize))
-        known = self._places[text, name] = Place(number, 0, shape, strides, dtype.char)
+        known = self._places[name] = Place(number, 0, shape, strides, dtype.char, text)
         return known
 
     def _place(self, x: Operand) -> Place:
-        if x.name is None:
+        name, steps = x[0], x[1]
+        if name is None:
             raise Unknown
-        return self._stepped(self._array(x.name), x.steps or ())
+        return self._stepped(self._array(name), steps) if steps else self._array(name)
 
     def _stepped(self, place: Place, steps: Any) -> Place:
         for fn, args in steps:
@@ -176,21 +223,15 @@ class Stretch:
             place = place.part(args[0])
         return place
 
-    def _slot(self) -> int:
-        """The lowest that is free: so turns of a loop come to use the same ones."""
-        if self._free:
-            return heapq.heappop(self._free)
-        self._slots += 1
-        return self._slots - 1
-
     def _operand(self, x: Operand, char: str) -> int:
         """The slot of a number."""
-        if x.name is None:
+        name = x[0]
+        if name is None:
             return self._constant(x.value, char)
-        known = self.scalars.get(x.name)
+        known = self.scalars.get(name)
         if known is None:
             return self._outer(x, char)
-        if known[1] != char or x.steps:
+        if known[1] != char or x[1]:
             raise Unknown
         return known[0]
 
@@ -233,10 +274,15 @@ class Stretch:
 
     def _give(self, record: Record) -> int:
         """A slot for a record's result."""
-        slot = self._slot()
-        self.writer.numbers.add(record.name)
-        self.scalars[record.name] = slot, record.dtype.char
-        self.memory.text[record.name] = self.memory.held[record.name] = record.name
+        if self._free:
+            slot = heapq.heappop(self._free)  # the lowest: so turns of a loop come to use the same ones
+        else:
+            slot = self._slots
+            self._slots += 1
+        name, memory = record.name, self.memory
+        self.writer.numbers.add(name)
+        self.scalars[name] = slot, record.dtype.char
+        memory.text[name] = memory.held[name] = name
         return slot
 
     def _emit(self, op: int, kind: int, char: str, a: int, b: int, c: int, numbers: Numbers = ()) -> None:
@@ -245,21 +291,19 @@ class Stretch:
     # ---- scalars ----
 
     def _scalar(self, record: Record) -> None:
-        char, op = record.dtype.char, record.op
+        char, op, operands = record.dtype.char, record.op, record.operands
         if op is ELEMENT:
-            (x,), ((_, index),) = record.operands, record.attrs
-            place = self._place(x).part(index)
-            if place.shape or place.char != char:
+            place = self._place(operands[0])
+            offset = place.element(record.attrs[0][1])
+            if offset is None or place.char != char:
                 raise Unknown
-            self._emit(tapes.LOAD, 0, char, place.array, 0, self._give(record), (place.offset,))
+            self._emit(tapes.LOAD, 0, char, place.array, 0, self._give(record), (offset,))
         elif op.kind == "call":
             self._product(record)
         else:
             kind = _SCALARS[op.fn]
-            if kind >= tapes.NEGATE:
-                a = b = self._operand(record.operands[0], char)
-            else:
-                a, b = [self._operand(x, char) for x in record.operands]
+            a = self._operand(operands[0], char)
+            b = a if kind >= tapes.NEGATE else self._operand(operands[1], char)
             self._emit(tapes.SCALAR, kind, char, a, b, self._give(record))
 
     def _product(self, record: Record) -> None:
@@ -320,20 +364,28 @@ class Stretch:
         if not own:
             self.writer._place(record, set(), memory, self.depth, copies=True)
         self.writer._written_to(record, dies, memory, memory.text[old.name] if own else memory.text[record.name], own)
-        target = self._array(record.name)
+        if own:  # the same memory
+            target = self._places[record.name] = source
+        else:
+            target = self._array(record.name)
         self.written.add(target.array)
         if not own:
             (o, s, n), (p, t, _) = source.row, target.row
             self._emit(tapes.COPY, 0, char, source.array, 0, target.array, (o, s, p, t, n))
-        over = self._stepped(target, steps)
+        over = self._stepped(target, steps) if steps else target
         values = [(x._replace(name=record.name) if x.name == old.name else x) for x in record.operands[1:]]
         if is_store:
-            self._store(over.part(extra[0]), values[0], char)
+            self._store(over, extra[0], values[0], char)
         else:
             rows = [self._row(x, over.shape, char) for x in values]
             self._into(_part_kinds()[record.op], char, rows, over)
 
-    def _store(self, part: Place, value: Operand, char: str) -> None:
+    def _store(self, over: Place, index: Any, value: Operand, char: str) -> None:
+        offset = over.element(index)
+        if offset is not None and value.name in self.scalars:
+            self._emit(tapes.STORE, 0, char, self._operand(value, char), 0, over.array, (offset,))
+            return
+        part = over.part(index)
         is_place = value.name is not None and value.name not in self.scalars and (
             value.steps is not None or bool(self._known(value.name)))
         if not is_place:

@@ -31,12 +31,27 @@ class Unknown(Exception):
 
 
 class Place:
-    """A part of an array: its number, the offset of the first element, shape, strides in bytes."""
+    """A part of an array: its number, the offset of the first element, shape, strides in bytes; of a whole array what
+    generated code calls it."""
 
-    __slots__ = ("array", "offset", "shape", "strides", "char")
+    __slots__ = ("array", "offset", "shape", "strides", "char", "text")
 
-    def __init__(self, array: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], char: str) -> None:
+    def __init__(self, array: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], char: str,
+                 text: str = "") -> None:
         self.array, self.offset, self.shape, self.strides, self.char = array, offset, shape, strides, char
+        self.text = text
+
+    def element(self, index: Any) -> int | None:
+        """The offset of an element; None if the index is none of one."""
+        offset, shape = self.offset, self.shape
+        given = index if type(index) is tuple else (index,)
+        if len(given) != len(shape):
+            return None
+        for x, n, step in zip(given, shape, self.strides, strict=True):
+            if type(x) is not int:
+                return None
+            offset += (x + n if x < 0 else x) * step
+        return offset
 
     def part(self, index: Any) -> Place:
         """What a basic index of whole numbers and slices leaves of it."""
@@ -44,13 +59,9 @@ class Place:
         given = index if type(index) is tuple else (index,)
         if len(given) > len(self.shape):
             raise Unknown
-        for k, (n, step) in enumerate(zip(self.shape, self.strides, strict=True)):
-            x = given[k] if k < len(given) else None
+        for x, n, step in zip(given, self.shape, self.strides, strict=False):
             if type(x) is int:
                 offset += (x + n if x < 0 else x) * step
-            elif x is None and k >= len(given):
-                shape.append(n)
-                strides.append(step)
             elif type(x) is slice:
                 start, stop, by = x.indices(n)
                 shape.append(len(range(start, stop, by)))
@@ -58,6 +69,8 @@ class Place:
                 offset += start * step
             else:
                 raise Unknown
+        shape += self.shape[len(given):]
+        strides += self.strides[len(given):]
         return Place(self.array, offset, tuple(shape), tuple(strides), self.char)
 
     @property

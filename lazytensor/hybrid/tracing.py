@@ -14,7 +14,9 @@ runs its Python at every call, which is always right.
 
 from __future__ import annotations
 
+import contextlib
 from _thread import get_ident
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -104,6 +106,13 @@ class Record:
                 and self.op is other.op and self.shape == other.shape and self.dtype == other.dtype
                 and self.fn is other.fn and self.how == other.how)
 
+    def copy(self, name: str, operands: tuple[Operand, ...]) -> Record:
+        """The same of other operands."""
+        other = Record(self.kind, name, operands)
+        for slot in Record.__slots__[3:]:
+            setattr(other, slot, getattr(self, slot))
+        return other
+
     @property
     def place(self) -> str:
         """The user's line."""
@@ -123,10 +132,11 @@ class Result(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a function runs its Python at every call, and where."""
+    """Why a function runs its Python at every call, and where; with `advice`, it is worth a warning."""
 
     why: str
     place: str
+    advice: str = ""
 
     def __str__(self) -> str:
         return f"{self.why} ({self.place})" if self.place else self.why
@@ -155,6 +165,8 @@ class Trace(Watcher):
         self._chains: list[Node] = []
         self.refusal: Refusal | None = None
         self.quiet = 0
+        self.may_skip, self.lost = True, False
+        self.entered: Any = None
         self.errstate: Any = None
         self.start = tick()
         if len(self.slots) < len(roots) + len(scalars):
@@ -518,6 +530,44 @@ class Trace(Watcher):
         except _Unknown:
             return self.refuse("what it prints cannot be followed")
         self.book.append(Record("print", f"r{len(self.book)}", args=template, kwargs=kwargs))
+
+    # ---- turns of loops that are not followed ----
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens meanwhile is not written down."""
+        self.waits = False
+        self.catch_up()
+        active.remove(self)
+        entered = self.entered
+        try:
+            if entered is not None:
+                entered.__exit__()
+            yield
+        except BaseException:
+            self.failed()
+            raise
+        finally:
+            if entered is not None:
+                entered.__enter__()
+            active.append(self)
+
+    def skip(self, count: int) -> None:
+        """Leaves out as many records, which repeat the loop at the end of those that are there."""
+        self.book.skip(count)
+
+    def rename(self, node: Node, old: str, number: int | None) -> None:
+        """A node's value is what the record of that number computes, which was left out (or, if None, still `old`);
+        earlier in the loop, `old` did."""
+        if number is None:
+            self.slots[node.seq] = old
+        else:
+            self.book.rename(node.seq, number, self._is_dynamic(old))
+
+    def lose(self) -> None:
+        """What happened in a pause cannot be written down: nothing is compiled now, and no turns are skipped again."""
+        self.lost = True
+        self.refuse("turns of a loop that did the same as far as could be seen were not alike")
 
     def __enter__(self) -> Trace:
         active.append(self)

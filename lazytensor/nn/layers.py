@@ -14,10 +14,16 @@ class Sequential(Module):
 
     Parameters
     ----------
-    *layers : Module
+    *layers : Module or callable
     """
 
     def __init__(self, *layers: Module) -> None:
+        for i, layer in enumerate(layers):
+            if not callable(layer):
+                hint = ": give each as an argument, Sequential(*layers)" if isinstance(layer, (list, tuple)) else (
+                    f", {layer!r}: a Module or a function is wanted")
+                kind = type(layer).__qualname__
+                raise TypeError(f"nn.Sequential: layer {i} is a{'n' * (kind[0] in 'aeiou')} {kind}{hint}")
         self.layers = list(layers)
 
     def forward(self, x: Any) -> Any:

@@ -150,6 +150,15 @@ def may_wait() -> bool:
     return True
 
 
+def why_not() -> str:
+    """Why operations may not wait now (`may_wait`), in words; "" if they may."""
+    if _recorded():
+        return "warnings are recorded (warnings.catch_warnings(record=True), or warnings.showwarning is replaced)"
+    if _would_raise():
+        return "warnings are errors (warnings.simplefilter, -W)"
+    return "" if _state_in_force(in_force()).lazy else "the error state (np.errstate) raises, prints, logs or calls"
+
+
 def unchanged(capsule: Any) -> bool:
     """`may_wait`, quickly. The hot paths write this out."""
     return bool(capsule is watch.capsule and warnings.filters == watch.filters
