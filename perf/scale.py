@@ -278,7 +278,9 @@ def run_case(name: str, module: str = "lazytensor", **parameters: Any) -> Figure
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, str(pathlib.Path(__file__).resolve()), "--case", name, "--module", module]
     command += ["--parameters", json.dumps(parameters)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
+    # without the disk cache, or a case might bring in LLVM where `warm` found its kernel there
+    env = {**os.environ, "PYTHONPATH": paths, "LAZYTENSOR_CACHE": ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
     if done.returncode:
         raise RuntimeError(f"case {name} failed:\n{done.stderr[-2000:]}")
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
