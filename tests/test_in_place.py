@@ -1,5 +1,6 @@
 """Kernels that write over an operand: the same values and warnings, wherever flags are raised."""
 
+import operator
 import re
 import subprocess
 import sys
@@ -199,3 +200,48 @@ def test_leaves_that_nobody_holds_any_more(flags):
     same = kept
     kept = kept * 3 - 1
     assert same_bits(x * 3 - 1, real.asarray(kept)) and same_bits(x, real.asarray(same))
+
+
+
+CHAINS = {
+    "sum of products": lambda np, o, x, y: (operator.iadd(o, 2 * x), operator.iadd(o, y * x), o / 16)[-1],
+    "out": lambda np, o, x, y: np.sin(x, out=o) * 2,
+    "out of rows": lambda np, o, x, y: np.add(x[0], y[1], out=o) + 1,
+    "reversed": lambda np, o, x, y: operator.imul(o, x[::-1]) + y,
+    "turned": lambda np, o, x, y: operator.isub(o, (x.T * 2).T) * y,
+    "number": lambda np, o, x, y: operator.iadd(operator.imul(o, 3), 1.5) - x,
+    "truth": lambda np, o, x, y: np.logical_not(x > 1, out=o) + y,
+}
+
+
+@pytest.mark.parametrize("orders", ["CC", "CF", "FC", "FF"])
+@pytest.mark.parametrize("codes", ["dd", "ff", "fd", "gg", "il"])
+@pytest.mark.parametrize("chain", CHAINS)
+def test_chains_that_write_into_an_array(chain, codes, orders):
+    np, rng = module_under_test(), real.random.default_rng(5)
+    o, x, y = (rng.normal(size=(6, 6)) * 9 for _ in range(3))
+
+    def outcome(module):
+        target = module.array(o.astype(codes[0]), order=orders[0])
+        sources = [module.array(a.astype(codes[1]), order=orders[1]) for a in (x, y)]
+        try:
+            found = CHAINS[chain](module, target, *sources)
+        except Exception as error:
+            return type(error).__name__, str(error)
+        return [(a.dtype, a.strides, real.asarray(a).strides, real.asarray(a).tobytes() if codes != "gg" else str(a))
+                for a in (found, target)]
+
+    want = outcome(real)
+    assert [outcome(np) for _ in range(3)] == [want] * 3
+
+
+def test_in_place_operators_are_part_of_a_kernel():
+    np = module_under_test()
+    x, y = (np.array(real.random.default_rng(k).random((300, 300))) for k in range(2))
+    o = np.zeros((300, 300))
+    o += 2 * x
+    o += x * y
+    o -= y[::-1] * 3
+    text = np.explain(o / 16)
+
+    assert "1 step to run" in text and "1 kernel among" in text, text

@@ -22,7 +22,7 @@ from ..ir.node import AT_ONCE, Node, make
 from ..ir.operation import Operation, register
 from ..run import floating
 from ..run.watching import active, mine
-from .build import at_line, bound, operand, resolved, shape_of, stand_in, with_real_scalars
+from .build import at_line, bound, operand, resolved, shape_of, stand_in, strides_for, with_real_scalars
 from .handle import WARNS, Tensor, export, is_shared, lock_of, peek, root_of, steps_of, writing_of
 
 _VIEW = Operation.VIEW
@@ -117,7 +117,9 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
     if v.__class__ is Node and v.dtype.kind not in _TELLS and not mask and not any(
             _reads_through_view(x, v) for x in inputs) and (
             v.strides is None or dense(v.shape, v.strides, v.dtype.itemsize)):
-        plain = not keywords and v.shape and found.loop[-1] == v.dtype  # what the operator gives without `out`
+        plain = not keywords and v.shape and found.loop[-1] == v.dtype and v.strides is None and (
+            shape_of(inputs) == v.shape and strides_for(v.shape, v.dtype.itemsize, inputs, found.loop) is None)
+        # then it is what the ufunc gives without `out`, too
 
         def whole(old: Node) -> Node:
             now = inputs if old is before else _read_again(target, values, inputs)
