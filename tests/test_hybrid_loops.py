@@ -7,7 +7,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import compiled, repeating, shortening, tracing
+from lazytensor.hybrid import compiled, fusing, repeating, shortening, tracing
 from lazytensor.hybrid.guards import same
 from tests.helpers import difference
 from tests.program_jit import unchecked
@@ -304,20 +304,15 @@ def test_what_is_not_quite_the_same_is_no_repetition():
     assert not repeating._alike((0.0,), (-0.0,)) and repeating._alike((0.5, "a"), (0.5, "a"))
 
 
-def test_long_chains_are_several_kernels_and_take_time_in_proportion():
+@pytest.mark.skipif(not fusing.possible(), reason="no kernels here")
+def test_long_chains_are_several_kernels():
     def f(x, y, n):
         for i in range(n):
             x = x * 0.5 + i
             y = y * 0.25 + x
         return x, y
 
-    times = []
-    for n in (100, 1000):
-        g = check(f, n)
-        for one in g._compiled:
-            start = time.thread_time()
-            one.quicken(False)
-            one.quicken()
-            times.append(time.thread_time() - start)
-        assert n < 500 or g._compiled[0].kernels > 10
-    assert times[-1] < 30 * times[0]
+    g = check(f, 1000)
+    for one in g._compiled:
+        one.quicken()
+    assert g._compiled[0].kernels > 10
