@@ -8,6 +8,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import gc  # noqa: E402
 import time  # noqa: E402
@@ -16,6 +17,8 @@ import numpy as real  # noqa: E402
 
 import lazytensor as np  # noqa: E402
 from lazytensor import nn  # noqa: E402
+
+THREADS = int(os.environ["OMP_NUM_THREADS"])
 
 
 def least(calls, times, rounds):
@@ -43,13 +46,25 @@ def peers():
         import jax
         import torch
 
-        torch.set_num_threads(1)
+        torch.set_num_threads(THREADS)
         return jax, torch
     except ImportError:
         return None, None
 
 
+def tensorflow():
+    """TensorFlow, if it is there."""
+    try:
+        import tensorflow
+
+        tensorflow.config.threading.set_intra_op_parallelism_threads(THREADS)
+        return tensorflow
+    except ImportError:
+        return None
+
+
 JAX, TORCH = peers()
+TENSORFLOW = tensorflow()
 
 
 def network(batch):
@@ -74,6 +89,8 @@ def network(batch):
              "lazytensor jit": lambda: compiled(own)}  # fmt: skip
     if JAX is not None:
         calls |= _peer_networks(arrays, x)
+    if TENSORFLOW is not None:
+        calls |= _tensorflow_networks(arrays, x)
     show(f"512-256-128-2 network, float32, batch {batch}", least(calls, 100, 40))
 
 
@@ -104,6 +121,27 @@ def _peer_networks(arrays, x):
         torchscript()
         f(jx).block_until_ready()
     return {"TorchScript, frozen": torchscript, "JAX jit": lambda: f(jx).block_until_ready()}
+
+
+def _tensorflow_networks(arrays, x):
+    """TensorFlow run as it is written, as a graph, and as a graph that XLA has compiled."""
+    tf = TENSORFLOW
+    weights = [(tf.constant(w), tf.constant(b)) for w, b in arrays]
+
+    def f(x):
+        for i, (w, b) in enumerate(weights):
+            x = tf.matmul(x, w) + b
+            if i < 2:
+                x = tf.nn.relu(x)
+        return x
+
+    given = tf.constant(x)
+    calls = {"TensorFlow eager": f, "TensorFlow graph": tf.function(f),
+             "TensorFlow XLA": tf.function(f, jit_compile=True)}  # fmt: skip
+    for call in calls.values():
+        for _ in range(30):
+            assert real.allclose(call(given).numpy(), f(given).numpy(), 1e-4, 1e-4)
+    return {name: lambda call=call: call(given).numpy() for name, call in calls.items()}
 
 
 def twenty():
