@@ -63,6 +63,16 @@ def test_joined(name, seed):
     check_same(program, messages=True)
 
 
+@pytest.mark.parametrize("name", joining.JOIN)
+@pytest.mark.parametrize("axes", [(1, 0), (0, 1), (0, 0), (2, 0), (1, 2), (2, 1)], ids=str)
+def test_parts_of_other_dimensions(name, axes):
+    def program(np):
+        parts = [np.array(real.ones((4,) * n)) * 2 for n in axes]
+        return getattr(np, name)([*parts, np.array(real.arange(40.0)) * 3])
+
+    check_same(program, messages=True)
+
+
 WIDTHS = (1, 0, 3, (1, 2), ((2,),), (2,), -1, 1.5, {0: (1, 2)}, real.array([[1, 2]]), (1, 2, 3), [], "a", None)
 
 

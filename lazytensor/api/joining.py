@@ -58,7 +58,9 @@ def _stacked(args: tuple[Any, ...], kwargs: dict[str, Any], parts: list[Any]) ->
 
 
 def _beside(args: tuple[Any, ...], kwargs: dict[str, Any], parts: list[Any]) -> Any:
-    return None if len(args) > 1 or kwargs else _along(0 if len(parts[0].shape) == 1 else 1, parts)
+    if len(args) > 1 or kwargs or not all(part.shape for part in parts):  # a part without axes gets one
+        return None
+    return _along(0 if len(parts[0].shape) == 1 else 1, parts)
 
 
 def _below(args: tuple[Any, ...], kwargs: dict[str, Any], parts: list[Any]) -> Any:
