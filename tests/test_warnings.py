@@ -192,6 +192,18 @@ SCRIPTS = {
         z.imag = 1e300
         print(z.tolist())
     """,
+    "stores into memory that was given out": """
+        for dtype in ('i2', 'f2', 'f4'):
+            d = np.zeros(4, dtype)
+            h = memoryview(d)
+            for v in (np.complex64(1 + 1j), 1e300, np.float64(1e300), np.array([1e300, 1]), [1e300, 1]):
+                for i in (slice(2), [0, 1], (slice(0, 4, 2),)):
+                    try:
+                        d[i] = v
+                    except (TypeError, OverflowError) as error:
+                        print(type(error))
+            print(d.tolist())
+    """,
     "absolute": """
         print(abs(np.array([-128], 'i1').max()))
     """,
