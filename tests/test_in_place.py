@@ -245,3 +245,37 @@ def test_in_place_operators_are_part_of_a_kernel():
     text = np.explain(o / 16)
 
     assert "1 step to run" in text and "1 kernel among" in text, text
+
+
+@pytest.mark.parametrize("dtype", ["f8", "c8"])
+def test_a_store_whose_kernel_raises_a_flag_runs_again_on_the_same_memory(dtype, capsys):
+    """A plan that is one kernel takes the memory of the array, and must give it back to the operations."""
+    np = module_under_test()
+    values = real.ones(17, dtype)
+    values[3] = real.inf
+    a = np.array(values)
+    code = "def store(np, a, r):\n    r[1:] = a * 0\n"  # a line of its own: it has not warned yet
+    for _ in range(4):
+        names = {}
+        exec(code, names)
+        r = np.array(real.ones(18, dtype))
+        names["store"](np, a, r)
+        with real.errstate(all="ignore"):
+            expected = real.concatenate([real.ones(1, dtype), values * 0])
+        assert same_bits(expected, r.numpy())
+
+
+def test_a_pad_whose_kernel_raises_a_flag():
+    program = """
+import sys, numpy, lazytensor as np
+from lazytensor.api import joining
+joining.LEAST = 16
+np.config(plan_after=1, compile_after=0)
+a = np.array([1, 2, 3, numpy.inf] * 4)
+k = [np.pad(a * 0, 1) for _ in range(2)]
+for x in k:
+    print(x.tolist()[:6])
+"""
+    done = subprocess.run([sys.executable, "-W", "always", "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[0.0, 0.0, 0.0, 0.0, nan, 0.0]\n" * 2, done.stderr
+    assert done.stderr.count("invalid value encountered in multiply") == 2, done.stderr

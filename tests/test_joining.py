@@ -63,6 +63,16 @@ def test_joined(name, seed):
     check_same(program, messages=True)
 
 
+@pytest.mark.parametrize("name", joining.JOIN)
+@pytest.mark.parametrize("axes", [(1, 0), (0, 1), (0, 0), (2, 0), (1, 2), (2, 1)], ids=str)
+def test_parts_of_other_dimensions(name, axes):
+    def program(np):
+        parts = [np.array(real.ones((4,) * n)) * 2 for n in axes]
+        return getattr(np, name)([*parts, np.array(real.arange(40.0)) * 3])
+
+    check_same(program, messages=True)
+
+
 WIDTHS = (1, 0, 3, (1, 2), ((2,),), (2,), -1, 1.5, {0: (1, 2)}, real.array([[1, 2]]), (1, 2, 3), [], "a", None)
 
 
@@ -91,6 +101,13 @@ def test_parts_are_computed_into_their_places():
             text = np.explain(result)
             assert int(re.search(r"(\d+) kernels? among", text)[1]) == kernels, text
             assert "arrays made: 0" in text, text
+
+
+def test_what_is_stored_is_told_at_the_users_line():
+    np = module_under_test()
+    x = np.ones((40, 50))
+    for result in (np.concatenate([x * 2, x + 1]), np.pad(x * 2, 1)):
+        assert "api/joining.py" not in np.explain(result) and "test_joining.py" in np.explain(result)
 
 
 def test_small_parts_are_joined_in_one_call(monkeypatch):

@@ -170,6 +170,40 @@ SCRIPTS = {
         print(x[x > 5].mean())
         print(x.std(ddof=3), np.float64(3) / x[0])
     """,
+    "numbers beyond a dtype": """
+        for dtype in ('f2', 'f4'):
+            x = np.array([1, 2], dtype) * 1
+            for k in (1e3, 1e300, -1e39, 10**40, np.inf, 1e39j):
+                print((x * k).tolist(), (k / x).tolist(), np.maximum(x, k).tolist(), np.where(x > 0, x, k).tolist())
+                print(x[0] * k, k + x.sum(), (x[:0] + k).tolist())
+            x += 1e300
+            x[1:] -= 70000.5
+            np.multiply(x, -1e300, out=x)
+            np.copyto(x, 1e300)
+            np.putmask(x, x > 0, -1e300)
+            np.put(x, 0, 1e300)
+            print(x.tolist())
+    """,
+    "parts of real arrays": """
+        x = np.arange(3, dtype='u1')
+        x.real = 1e300
+        x.real = 1j
+        z = np.ones(2, 'c8')
+        z.imag = 1e300
+        print(z.tolist())
+    """,
+    "stores into memory that was given out": """
+        for dtype in ('i2', 'f2', 'f4'):
+            d = np.zeros(4, dtype)
+            h = memoryview(d)
+            for v in (np.complex64(1 + 1j), 1e300, np.float64(1e300), np.array([1e300, 1]), [1e300, 1]):
+                for i in (slice(2), [0, 1], (slice(0, 4, 2),)):
+                    try:
+                        d[i] = v
+                    except (TypeError, OverflowError) as error:
+                        print(type(error))
+            print(d.tolist())
+    """,
     "absolute": """
         print(abs(np.array([-128], 'i1').max()))
     """,

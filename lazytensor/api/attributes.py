@@ -295,7 +295,7 @@ def _casts(self: Any, value: Any) -> bool:
 
 def _set_real(self: Any, value: Any) -> None:
     if _casts(self, value):
-        export(self).real = looked_at(value)
+        at_line(setattr, (export(self), "real", looked_at(value)))
         return
     _get_real(self)[...] = value
 
@@ -304,7 +304,7 @@ def _set_imag(self: Any, value: Any) -> None:
     if self._value.dtype.kind != "c":
         raise TypeError("array does not have imaginary part to set")
     if _casts(self, value):
-        export(self).imag = looked_at(value)
+        at_line(setattr, (export(self), "imag", looked_at(value)))
         return
     _get_imag(self)[...] = value
 

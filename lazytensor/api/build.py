@@ -35,7 +35,7 @@ SNAPSHOT = 4096
 """A real array of at most this many bytes is copied when it becomes an operand; a larger one makes the call run."""
 
 
-_LONG, _VAST = 1 << 63, 1 << 1000
+_LONG, _VAST, _INFINITE = 1 << 63, 1 << 1000, float("inf")
 
 
 def _cast(array: Any, out: Any) -> Any:
@@ -251,7 +251,8 @@ def resolved(record_: UfuncRecord, inputs: tuple[Any, ...], **options: Any) -> A
     Raises
     ------
     NotArray
-        If there is no loop, or a Python int does not fit its dtype: NumPy itself knows what error that is, if any.
+        If there is no loop, or a Python number does not fit its dtype: NumPy itself knows what error or warning that
+        is, if any.
     """
     kinds = tuple([kind_of(x) for x in inputs])
     alone = not any(isinstance(k, np.dtype) for k in kinds)
@@ -274,9 +275,25 @@ def resolved(record_: UfuncRecord, inputs: tuple[Any, ...], **options: Any) -> A
             low, high = int_bounds(d)
             if not low <= x <= high:
                 raise NotArray
-        elif type(x) is int and d.kind == "O":
+        elif type(x) is int and d.kind == "O" or type(x) in NUMBERS and grows_infinite(x, d):
             raise NotArray
     return found
+
+
+_BEYOND = {"e": 2.0 ** 16 - 2 ** 4, "f": 2.0 ** 128 - 2 ** 103, "F": 2.0 ** 128 - 2 ** 103}
+"""The least number that a dtype rounds to an infinite one."""
+
+
+def grows_infinite(x: Any, d: np.dtype[Any]) -> bool:
+    """Whether NumPy warns of the cast of a Python number, and not in the operation.
+
+    >>> grows_infinite(1e39, np.dtype("f4")), grows_infinite(1e38, np.dtype("f4"))
+    (True, False)
+    """
+    if d.char not in _BEYOND:
+        return False
+    parts = (x.real, x.imag) if type(x) is complex else (x,)
+    return any(_BEYOND[d.char] <= abs(part) < _INFINITE for part in parts)
 
 
 def shape_of(inputs: tuple[Any, ...]) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from ..ir.layout import elementwise as layout_of
 from ..ir.node import Node
 from ..ir.operation import register
 from . import matrix, methods, puts
-from .build import NUMBERS, NotArray, handle, operand, record, shape_of
+from .build import NUMBERS, NotArray, grows_infinite, handle, operand, record, shape_of
 from .fallback import fallback
 from .handle import Tensor
 from .joining import JOIN, joining, pad
@@ -174,6 +174,8 @@ def _where_result(inputs: tuple[Any, ...]) -> Any:
     for x in inputs[1:]:
         if type(x) is int and not (-128 <= x <= 127 or dtype.kind not in "iu" and abs(x) < 1 << 24 or (
                 dtype.kind in "iu" and int_bounds(dtype)[0] <= x <= int_bounds(dtype)[1])):
+            raise NotArray
+        if type(x) in NUMBERS and grows_infinite(x, dtype):
             raise NotArray
     shape = shape_of(inputs)
     if not shape or any(n == 0 for n in shape):

@@ -390,7 +390,7 @@ def _general_setitem(self: Any, index: Any, value: Any) -> None:
     if type(index) is str and index in (self._value.dtype.names or ()) and self._value.dtype[index].char in NUMERIC:
         self, index = self[index], ...
     try:
-        done = self._value.dtype.hasobject is False and (
+        done = self._value.dtype.hasobject is False and not is_shared(root_of(self)) and (
             _store(self, index, value) if _is_basic(index) else _scatter(self, index, value))
     except NotArray:
         done = False

@@ -18,7 +18,7 @@ from ..ir.node import Node, leaf
 from ..run import pool
 from ..run.watching import active
 from . import lazy
-from .build import concern
+from .build import concern, users_frame
 from .fallback import fallback, unseen
 from .handle import Tensor, tensor
 from .indexing import setitem
@@ -58,7 +58,9 @@ def _stacked(args: tuple[Any, ...], kwargs: dict[str, Any], parts: list[Any]) ->
 
 
 def _beside(args: tuple[Any, ...], kwargs: dict[str, Any], parts: list[Any]) -> Any:
-    return None if len(args) > 1 or kwargs else _along(0 if len(parts[0].shape) == 1 else 1, parts)
+    if len(args) > 1 or kwargs or not all(part.shape for part in parts):  # a part without axes gets one
+        return None
+    return _along(0 if len(parts[0].shape) == 1 else 1, parts)
 
 
 def _below(args: tuple[Any, ...], kwargs: dict[str, Any], parts: list[Any]) -> Any:
@@ -120,8 +122,16 @@ def _joined(rule: Any, places_of: Callable[..., Any], args: tuple[Any, ...], kwa
     del memory
     for place, part in zip(places, parts, strict=True):
         if type(part) is Tensor:
-            setitem(result, place, part)
+            _put(result, place, part)
     return result
+
+
+def _put(result: Any, place: Any, part: Any) -> None:
+    """Stores a part, as the user's line."""
+    setitem(result, place, part)
+    node, frame = result._value, users_frame()
+    if node.buffer is None and frame is not None:
+        node.code, node.lasti = frame.f_code, frame.f_lasti
 
 
 _pad_of_real = fallback(np.pad, "pad")
@@ -154,5 +164,5 @@ def _padded(array: Any, widths: Any) -> Any:
             memory[(*place[:axis], border)] = 0
     result = tensor(leaf(memory, None))
     del memory
-    setitem(result, place, array)
+    _put(result, place, array)
     return result

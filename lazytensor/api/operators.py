@@ -36,6 +36,7 @@ from .build import (
     at_line,
     bound,
     elementwise,
+    grows_infinite,
     handle,
     is_pending,
     is_scalar_like,
@@ -131,6 +132,8 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
             elif b.depth > depth:
                 depth = b.depth
         elif strides is not None:
+            kind = None
+        elif kind in NUMBERS and grows_infinite(other, a.dtype):
             kind = None
         elif kind is int and not 0 <= other <= 127:
             kind = NEGATIVE if -128 <= other < 0 else None
@@ -384,7 +387,7 @@ def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
     """NumPy's scalar arithmetic (it is not array arithmetic) on lazy and real scalars."""
     pending = [v for v in values if issubclass(type(v), Scalar) and (v._node.buffer is None or watched())]
     counted = fn is operator.pow and type(values[1]) is int and values[1] >= 0
-    if not pending or not all(type(v) is not int or _fits_all(v, values) for v in values):
+    if not pending or not all(type(v) not in NUMBERS or _fits_all(v, values) for v in values):
         return at_line(fn, tuple([value_of(v) if issubclass(type(v), Scalar) else v for v in values]))
     inputs = tuple([v._node if issubclass(type(v), Scalar) else v for v in values])
     try:
@@ -446,8 +449,10 @@ def _label(fn: Callable[..., Any], kinds: tuple[Any, ...]) -> str:
 _EXTREMES = {float: 1.7e308, complex: 1.7e308 + 0j, int: 2, bool: True}
 
 
-def _fits_all(number: int, values: tuple[Any, ...]) -> bool:
-    """Whether a Python int certainly fits the dtype of every other operand."""
+def _fits_all(number: Any, values: tuple[Any, ...]) -> bool:
+    """Whether a Python number certainly fits the dtype of every other operand."""
+    if type(number) is not int:
+        return not any(grows_infinite(number, v.dtype) for v in values if type(v) not in NUMBERS)
     kinds = {v.dtype.kind for v in values if type(v) not in NUMBERS}
     return 0 <= number <= 127 or (-128 <= number < 0 and "u" not in kinds) or (
         kinds <= {"f", "c"} and -(1 << 15) < number < 1 << 15)
@@ -596,6 +601,8 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
                                    and b.shape == a.shape) else None
                 depth = b.depth if kind is not None else 0
                 large = large or kind is not None and not depth and b.buffer.nbytes >= _LARGE
+            elif kind in NUMBERS and grows_infinite(other, a.dtype):
+                kind = None
             elif kind is int and not 0 <= other <= 127:
                 kind = NEGATIVE if -128 <= other < 0 else None
             row = fast.get(a.dtype.num)

@@ -62,12 +62,18 @@ def _element(x: Any) -> Any:
     return np.ones((), x.dtype) if type(x) is Node else x
 
 
+def _refusing() -> Any:
+    """A context in which a cast of which NumPy warns is an error: NumPy is to do it, and to warn at the user's line."""
+    return np.errstate(over="raise", invalid="raise")
+
+
 def _of_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
     """An operand that NumPy makes an array of a dtype itself: numbers and lists go into the dtype, arrays keep theirs.
     """
     kind = type(value)
     if kind in NUMBERS or (kind is list or kind is tuple) and not concern(value):
-        return leaf(np.asarray(value, dtype), None)
+        with _refusing():
+            return leaf(np.asarray(value, dtype), None)
     found = operand(value)
     return found if type(found) is Node else leaf(np.asarray(found), None)
 
@@ -80,7 +86,8 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
     _fits(dst, source, *mask)
     if mask and (type(mask[0]) is not Node or mask[0].dtype.kind != "b"):
         return False
-    np.copyto(np.empty(1, dst._value.dtype), _element(source), casting)
+    with _refusing():
+        np.copyto(np.empty(1, dst._value.dtype), _element(source), casting)
     return change(_COPYTO, dst, (source, *mask), (casting,), _getframe(3))
 
 
@@ -92,7 +99,8 @@ def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> bool:
     indices, values = operand(ind), operand(v)
     _numbers(a, values)
     if type(v) in NUMBERS:
-        np.put(np.empty(1, a._value.dtype), 0, v)
+        with _refusing():
+            np.put(np.empty(1, a._value.dtype), 0, v)
     return change(_PUT, a, (indices, values), (mode,), _getframe(3))
 
 
@@ -205,7 +213,7 @@ def _writing(own: Callable[..., bool], gives: bool = False) -> Callable[..., Any
             try:
                 if own(*args, **kwargs):
                     return args[0] if gives else None
-            except (NotArray, TypeError, ValueError, OverflowError, IndexError, AttributeError):
+            except (NotArray, TypeError, ValueError, ArithmeticError, IndexError, AttributeError):
                 pass  # NumPy says it itself
         return otherwise(*args, **kwargs)
     return function

@@ -1,5 +1,6 @@
 /* The hot paths of api/operators.py and of plain ufunc calls in C: arrays of one shape whose result is C-ordered. */
 #include "hot.h"
+#include <math.h>
 #include <pythread.h>
 
 
@@ -393,10 +394,24 @@ static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *sha
     return result;
 }
 
+/* Whether a number stays finite in that dtype, or may at least (build._grows_infinite): if not, NumPy warns of the cast,
+ * not in the operation. */
+static int stays_finite(double x, int number) {
+    double most = number == NPY_HALF ? 65520 : number == NPY_FLOAT || number == NPY_CFLOAT ? 0x1.ffffffp127 : INFINITY;
+    return fabs(x) < most || !isfinite(x);
+}
+
 /* What stands for the second operand of a binary operation in `fast`, borrowed; NULL if Python has to look. Every
  * floating dtype holds ints of less than 16 bits. */
 static PyObject *kind_of_number(PyObject *x, PyObject *dtype) {
-    if (PyFloat_CheckExact(x) || PyComplex_CheckExact(x) || PyBool_Check(x))
+    if (PyFloat_CheckExact(x))
+        return stays_finite(PyFloat_AS_DOUBLE(x), ((PyArray_Descr *)dtype)->type_num) ? (PyObject *)Py_TYPE(x) : NULL;
+    if (PyComplex_CheckExact(x)) {
+        Py_complex value = PyComplex_AsCComplex(x);
+        int number = ((PyArray_Descr *)dtype)->type_num;
+        return stays_finite(value.real, number) && stays_finite(value.imag, number) ? (PyObject *)Py_TYPE(x) : NULL;
+    }
+    if (PyBool_Check(x))
         return (PyObject *)Py_TYPE(x);
     if (PyLong_CheckExact(x)) {
         int overflow;

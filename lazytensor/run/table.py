@@ -51,6 +51,7 @@ def run_program(program: Program, graph: Graph) -> list[tuple[Any, str]]:
             program, program.alone, graph, values):
         return []
     if native is not None and not watched:
+        _give_back(graph, values)
         del values
         again: list[tuple[Any, str]] = native.run_program(program, graph)
         return again
@@ -79,6 +80,13 @@ def _run_alone(program: Program, record: KernelRecord, graph: Graph, values: lis
             _settle(record, graph, values, count, made)
             raise
     return done
+
+
+def _give_back(graph: Graph, values: list[Any]) -> None:
+    """Leaves have the memory again that a kernel took which then did not do its work: the operations take it anew."""
+    for slot, item in enumerate(graph.leaves):
+        if type(item) is Node and item.claim is TAKEN:
+            item.buffer, item.claim = values[slot], None
 
 
 def _run_rows(program: Program, graph: Graph, values: list[Any], state: Floating) -> None:
