@@ -18,7 +18,7 @@ from ..schedule.plan import Plan
 from . import fidelity, loops, native
 from .inline import COMPLEX, FLOATS, FORMS, NAMED
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
-from .pairs import AT_MEMORYS_SPEED, PRODUCTS, form_of, may_cast, product, real_of
+from .pairs import AT_MEMORYS_SPEED, PARTS, PRODUCTS, form_of, may_cast, product, real_of
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
 _CHARS = frozenset("?bhilqBHILQfdFD")
@@ -366,13 +366,11 @@ class _Maker:
         self.steps: list[Step] = []
         self.computes: dict[Step, int] = {}
         self.values: dict[int, int] = {}
-        self.cast: dict[tuple[int, str], int] = {}
         self.again: dict[Any, int] = {}
         self.rows = set(group.rows)
         self.inlined = set(group.inlined)
         self.paths: dict[int, tuple[tuple[int, int], ...]] = {}
         self.kernels = kernels
-        self.split: dict[tuple[int, str], int] = {}
         self.count = 0
 
     def make(self, wanted: set[int]) -> Fused:
@@ -428,9 +426,7 @@ class _Maker:
     def part(self, value: int, number: int, position: int) -> int:
         """The real or imaginary parts of a value, as an operand."""
         name = self.kernels.part(number, position)
-        if (value, name) not in self.split:
-            self.split[value, name] = self.add(Step(name, real_of(self.char(value)), (value,)))
-        return self.split[value, name]
+        return self.add(Step(name, real_of(self.char(value)), (value,)))
 
     def operands(self, number: int) -> Any:
         """The operands that a kernel reads: not the array into which a store writes."""
@@ -483,7 +479,7 @@ class _Maker:
     def over(self, writes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
         """See `Fused`. What raises flags may have to run again, piece by piece: operations of one array each."""
         dag = self.dag
-        if self.rows or self.inlined or self.split or any(
+        if self.rows or self.inlined or any(step.name in PARTS for step in self.steps) or any(
                 way.rows or way.name in ("store", "masked") for way in self.ways.values()):
             return ()
         sources = [n for n, _, _ in self.reads]
@@ -525,12 +521,7 @@ class _Maker:
         return self.inputs[value].char if value < self.count else self.steps[value - self.count].char
 
     def converted(self, value: int, char: str) -> int:
-        if self.char(value) == char:
-            return value
-        found = self.cast.get((value, char))
-        if found is None:
-            found = self.cast[value, char] = self.add(Step("cast", char, (value,)))
-        return found
+        return value if self.char(value) == char else self.add(Step("cast", char, (value,)))
 
     def add(self, step: Step) -> int:
         """The value of a step; one that is there already is not done twice: `sum`, `mean` and `var` share a sum."""
