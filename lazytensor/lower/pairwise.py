@@ -248,16 +248,13 @@ def _folds() -> str:
     return "\n".join(lines)
 
 
-def _fetches(name: str, count: int, size: int) -> list[str]:
-    """Asks for the memory beyond: what comes next, as far as one turn goes. So many blocks side by side are more than a
-    CPU foresees by itself; what lies beyond the end of an array is asked for in vain."""
+def _fetches(count: int, size: int) -> list[str]:
+    """Asks for the memory beyond x: what comes next, as far as one turn goes. So many blocks side by side are more than
+    a CPU foresees by itself; what lies beyond the end of an array is asked for in vain."""
     lines = [f"  %ahead = mul i64 %i, {count}", "  %beyond = add i64 %n, %ahead"]
     for b in range(0, 8 * count * size, 64):  # a cache line each
         lines += [f"  %f{b}.i = add i64 %beyond, {b // size}", f"  %f{b} = getelementptr KIND, ptr %x, i64 %f{b}.i",
                   f"  call void @llvm.prefetch.p0(ptr %f{b}, i32 0, i32 3, i32 1)"]
-        if name == "products":
-            lines += [f"  %f{b}.y = getelementptr i8, ptr %f{b}, i64 %d",
-                      f"  call void @llvm.prefetch.p0(ptr %f{b}.y, i32 0, i32 3, i32 1)"]
     return lines
 
 
@@ -270,11 +267,11 @@ def _together(name: str, count: int, size: int) -> str:
     while len(blocks) < count:
         halves: list[tuple[str, str]] = []
         for place, length in blocks:
-            name = f"{len(blocks)}_{len(halves)}"
-            lines += [f"  %h{name} = lshr i64 {length}, 1", f"  %l{name} = and i64 %h{name}, -8",
-                      f"  %r{name} = sub i64 {length}, %l{name}",
-                      f"  %p{name} = getelementptr KIND, ptr {place}, i64 %l{name}"]
-            halves += [(place, f"%l{name}"), (f"%p{name}", f"%r{name}")]
+            part = f"{len(blocks)}_{len(halves)}"
+            lines += [f"  %h{part} = lshr i64 {length}, 1", f"  %l{part} = and i64 %h{part}, -8",
+                      f"  %r{part} = sub i64 {length}, %l{part}",
+                      f"  %p{part} = getelementptr KIND, ptr {place}, i64 %l{part}"]
+            halves += [(place, f"%l{part}"), (f"%p{part}", f"%r{part}")]
         blocks = halves
     shortest, last = blocks[0][1], blocks[-1]
     for word, (_, at) in seen.items():
@@ -289,7 +286,7 @@ def _together(name: str, count: int, size: int) -> str:
                   f"  %v{b} = load <8 x KIND>, ptr %q{b}{load}, align SIZE", f"  %t{b} = fadd <8 x KIND> %s{b}, %v{b}"]
         for word, (order, _) in seen.items():
             lines += _chosen(f"%{word}{b}n", order, "8", f"%v{b}", f"%{word}{b}")
-    lines += _fetches(name, count, size)
+    lines += _fetches(count, size)
     lines += ["  %i1 = add i64 %i, 8", "  br label %head", "fold:"]
     for word, (order, _) in seen.items():
         for b in range(1, count):
