@@ -165,18 +165,15 @@ def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ..
 def _reduction_method(name: str, reduction: Reduction) -> Callable[..., Any]:
     real = getattr(_ndarray, name)
     parameters = _PARAMETERS[name]
-    order = tuple(parameters)[:_POSITIONAL.get(name)]
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         arguments: tuple[Any, ...] | None = None
         if not args and not kwargs:
             arguments = ()
-        elif len(args) <= len(order) and kwargs.keys() <= parameters.keys():
-            given = {**dict(zip(order, args, strict=False)), **kwargs}
-            if len(given) == len(args) + len(kwargs):
-                arguments = _arguments(given, parameters)
-                if arguments is not None and not _degrees_left(self, given):
-                    arguments = None
+        elif (given := _by_name(name, args, kwargs)) is not None:
+            arguments = _arguments(given, parameters)
+            if arguments is not None and not _degrees_left(self, given):
+                arguments = None
         if arguments is not None and (result := reduction.pending(self, arguments, _getframe(1))) is not None:
             if native is not None:
                 reduction.learn(self, args, kwargs, arguments)
@@ -223,11 +220,18 @@ def at_once(real: Callable[..., Any], t: Any, args: tuple[Any, ...], kwargs: dic
     return wrap_all(result)
 
 
-def _of_function(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The arguments of a reduction's method as those of NumPy's function; None if the method does not take them."""
-    order = tuple(_PARAMETERS[name])[:_POSITIONAL.get(name)]
+def _by_name(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """The arguments of a reduction's method by their names; None if it does not take them."""
+    order = _ORDERS[name]
     given = {**dict(zip(order, args, strict=False)), **kwargs}
-    if len(args) > len(order) or len(given) < len(args) + len(kwargs) or not given.keys() <= _PARAMETERS[name].keys():
+    fit = len(args) <= len(order) and len(given) == len(args) + len(kwargs) and given.keys() <= _PARAMETERS[name].keys()
+    return given if fit else None
+
+
+def _of_function(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The arguments of a reduction's method as those of NumPy's function; None if one of the two does not take them."""
+    given = _by_name(name, args, kwargs)
+    if given is None:
         return None
     if name in ("any", "all") and given.pop("dtype", None) is not None:
         return None  # the function has none
@@ -253,6 +257,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
 
 _POSITIONAL = {"any": 4, "all": 4, "mean": 4, "var": 5, "std": 5, "argmax": 2, "argmin": 2}
 """How many of the parameters may be given without their names, where not all."""
+_ORDERS = {name: tuple(parameters)[:_POSITIONAL.get(name)] for name, parameters in _PARAMETERS.items()}
 
 _RULES = {"mean": "statistic", "var": "statistic", "std": "statistic", "argmax": "arg", "argmin": "arg",
           "cumsum": "accumulate", "cumprod": "accumulate"}

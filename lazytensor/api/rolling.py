@@ -125,7 +125,7 @@ def _rolled(a: Any, steps: tuple[int, ...]) -> Any:
             _sites.update((site, source.site))
         if site not in _sites:
             if source is None:
-                _remember(a, _Source(weakref.ref(a, functools.partial(_forget, id(a))), node.seq, site))
+                _remember(a, site)
             return None
         source, whole = _with_margin(a, max(1, *map(abs, steps)), site, frame)
     starts = tuple(map(operator.sub, source.starts, steps))
@@ -138,8 +138,7 @@ def _rolled(a: Any, steps: tuple[int, ...]) -> Any:
     root = tensor(whole)
     view = view_tensor(root, ((operator.getitem, (index,)),), geometry(root)[index], True)
     part = tensor(record(COPY, (read(view),), (), node.shape, node.dtype, None, frame))
-    _remember(part, _Source(weakref.ref(part, functools.partial(_forget, id(part))), part._value.seq, None,
-                            source.whole, source.margin, starts))
+    _remember(part, None, source.whole, source.margin, starts)
     return part
 
 
@@ -148,19 +147,19 @@ def _with_margin(a: Any, margin: int, site: Any, frame: Any) -> tuple[_Source, N
     v = a._value
     shape = tuple([n + 2 * margin for n in v.shape])
     whole = record(_GO_ON, (read(a),), (("margin", margin),), shape, v.dtype, None, frame)
-    source = _Source(weakref.ref(a, functools.partial(_forget, id(a))), v.seq, site, weakref.ref(whole), margin,
-                     (margin,) * len(v.shape))
-    _remember(a, source)
-    return source, whole
+    return _remember(a, site, weakref.ref(whole), margin, (margin,) * len(v.shape)), whole
 
 
-def _remember(a: Any, source: _Source) -> None:
-    _known.pop(id(a), None)
-    _known[id(a)] = source
+def _remember(t: Any, site: Any, *of: Any) -> _Source:
+    """Notes what is known of a Tensor, the last few alone; `of` is the array of which it is a part, see `_Source`."""
+    source = _Source(weakref.ref(t, functools.partial(_forget, id(t))), t._value.seq, site, *of)
+    _known.pop(id(t), None)
+    _known[id(t)] = source
     for identity in list(_known)[:-_SOURCES]:
         _known.pop(identity, None)
     if len(_sites) > _SITES:
         _sites.clear()
+    return source
 
 
 def _forget(identity: int, _: Any) -> None:
