@@ -1,14 +1,14 @@
-"""Chains of elementwise operations in a compiled function as kernels: one pass over memory, one native call.
+"""What of a compiled function becomes kernels: one pass over memory, one native call.
 
-A function that has proved to be called often is compiled once more with kernels. A *chain* is a run of records with one
-shape, perhaps with a store of its last value into a part of an array; the pipeline (`lower.make_program`) says whether
-it is one kernel, which then is bound to the layouts that the guard guarantees. A kernel that raises a floating-point
-flag that somebody is to be warned of leaves the call to Python, as NumPy's own warnings do here.
+A function that has proved to be called often is compiled once more with kernels. Its straight lines are cut into *runs*
+of elementwise operations and reductions, which `planning` turns into kernels as the lazy engine would, and *chains*: a
+run of one shape whose last value is stored into a part of an array. A kernel that raises a floating-point flag that
+somebody is to be warned of leaves the call to Python, as NumPy's own warnings do here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,27 +17,28 @@ from ..config import current
 from ..ir.capture import capture
 from ..ir.node import leaf, make
 from ..lower import fused, make_program
-from ..run import floating, launch
+from ..run import launch
 from ..schedule.fuse import MOST_STEPS
+from .planning import Geometry, array_of, mask_of, may_join
 from .tracing import Operand, Record
 
-REFUSED = 1 << 30
-"""The bit, of the number that a launch gives when it did nothing, that no flag has."""
-_ALL = ~(2 | 32)
 _known: dict[Any, Any] = {}
 _MOST = 4096
+MOST_RECORDS = 256
+"""Records of a run: what planning takes grows faster than their number."""
+
+
+class Run(NamedTuple):
+    """Records that may be kernels, in any number."""
+
+    records: tuple[Record, ...]
 
 
 class Chain(NamedTuple):
     """Records that may be one kernel; `store` is the record that puts the last one's value into a part of an array."""
 
     records: tuple[Record, ...]
-    store: Record | None
-
-    @property
-    def last(self) -> Record:
-        """The last of all."""
-        return self.records[-1] if self.store is None else self.store
+    store: Record
 
 
 class Call(NamedTuple):
@@ -56,31 +57,34 @@ def possible() -> bool:
     return current.engine == "llvm" and fused.available()
 
 
-def chains(records: list[Record], apart: Container[int] = ()) -> list[Record | Chain]:
-    """The records of a straight line with chains in the places of those that may be kernels. No chain goes on at the
-    places `apart`, where turns of a loop begin, nor is longer than a kernel may be."""
-    found: list[Record | Chain] = []
+def parts(records: list[Record], apart: Container[int] = ()) -> Iterator[Record | Run | Chain]:
+    """The records of a straight line, with runs and chains in the places of those that may be kernels. None of these
+    goes on at the places `apart`, where turns of a loop begin."""
     run: list[Record] = []
-
-    def close(store: Record | None = None) -> None:
-        if run:
-            found.append(Chain(tuple(run), store))
-        run.clear()
     for position, record in enumerate(records):
-        if position in apart:
-            close()
-        if _is_store_of(record, run):
-            close(record)
-        elif not _is_map(record):
-            close()
-            found.append(record)
-        else:
-            if run and (len(run) == MOST_STEPS or run[-1].shape != record.shape
-                        or run[-1].errstate is not record.errstate):
-                close()
+        chained = _chained(record, run) if position not in apart else 0
+        joins = not chained and may_join(record)
+        if run and (not joins or position in apart or len(run) == MOST_RECORDS
+                    or run[-1].errstate is not record.errstate):
+            if len(run) > chained:
+                yield Run(tuple(run[:len(run) - chained]))
+            if chained:
+                yield Chain(tuple(run[-chained:]), record)
+            run = []
+        if joins:
             run.append(record)
-    close()
-    return found
+        elif not chained:
+            yield record
+    if run:
+        yield Run(tuple(run))
+
+
+def _chained(store: Record, run: list[Record]) -> int:
+    """How many records at the end of a run may be one kernel with the store that follows."""
+    count = 0
+    while count < min(len(run), MOST_STEPS) and _is_map(run[~count]) and run[~count].shape == run[-1].shape:
+        count += 1
+    return count if count and _is_store_of(store, run[-count:]) else 0
 
 
 def _is_map(record: Record) -> bool:
@@ -91,7 +95,7 @@ def _is_map(record: Record) -> bool:
 
 def _is_store_of(record: Record, run: list[Record]) -> bool:
     """Whether a record stores the last value of a run, of its own dtype, into an array that the run does not read."""
-    if record.kind != "operation" or record.op.step != "store" or not run or record.attrs[0]:
+    if record.kind != "operation" or record.op.step != "store" or record.attrs[0]:
         return False
     target, value = record.operands
     return (value.name == run[-1].name and not value.steps and record.dtype == run[-1].dtype
@@ -133,12 +137,12 @@ class Inputs:
         return len(self.operands) - 1
 
 
-def call_of(chain: Chain, inputs: Inputs, live: tuple[int, ...], part: Any) -> Call | None:
-    """The kernel of a chain whose records number `live` are wanted later; `part` is the geometry of what a store writes
-    in the place of the last value, or None. None if it is no kernel."""
+def call_of(chain: Chain, inputs: Inputs, live: tuple[int, ...], part: Geometry) -> Call | None:
+    """The kernel of a chain whose records number `live` are wanted later; `part` is the geometry of what its store
+    writes in the place of the last value. None if it is no kernel."""
     if not inputs.whole:
         return None
-    mask = floating.mask(chain.records[0].errstate) & _ALL | REFUSED
+    mask = mask_of(chain.records[0].errstate)
     key = (tuple(inputs.rows), tuple(inputs.geometry), chain.records[0].shape, live, part, mask, current.threads)
     try:
         return _known[key]
@@ -150,8 +154,8 @@ def call_of(chain: Chain, inputs: Inputs, live: tuple[int, ...], part: Any) -> C
     return found
 
 
-def _made(chain: Chain, inputs: Inputs, live: tuple[int, ...], part: Any, mask: int) -> Call | None:
-    leaves = [leaf(_array(*laid), laid[2]) for laid in inputs.geometry]
+def _made(chain: Chain, inputs: Inputs, live: tuple[int, ...], part: Geometry, mask: int) -> Call | None:
+    leaves = [leaf(array_of(*laid), laid[2]) for laid in inputs.geometry]
     number = {id(node): i for i, node in enumerate(leaves)}
     nodes: list[Any] = []
     for record, row in zip(chain.records, inputs.rows, strict=True):
@@ -167,13 +171,12 @@ def _made(chain: Chain, inputs: Inputs, live: tuple[int, ...], part: Any, mask: 
     if record is None or record.fused.rows or record.stores or set(record.fused.writes) != set(live):
         return None
     geometry = {n: (nodes[n].shape, nodes[n].dtype, nodes[n].strides) for n in live}
-    if part is not None:
-        geometry[len(nodes) - 1] = part
+    geometry[len(nodes) - 1] = part
     outputs = tuple(n for n, _ in record.outputs)
     chosen = tuple(number.get(id(graph.leaves[record.reads[i][0]]), -1) for i in record.arrays)
     if -1 in chosen:
         return None
-    arrays = [leaves[i].buffer for i in chosen] + [_array(*geometry[n]) for n in outputs]
+    arrays = [leaves[i].buffer for i in chosen] + [array_of(*geometry[n]) for n in outputs]
     if any(a.shape != chain.records[0].shape for a in arrays[len(chosen):]):
         return None
     bound = launch.bind(record.fused.kernel, chain.records[0].shape, arrays)
@@ -188,12 +191,3 @@ def _made(chain: Chain, inputs: Inputs, live: tuple[int, ...], part: Any, mask: 
         keep, address = (bound, filled), filled.ctypes.data
     return Call(bound.call, address, chosen, outputs, mask, keep)
 
-
-def _array(shape: tuple[int, ...], dtype: Any, strides: Any) -> Any:
-    """An array of that geometry, of zeros."""
-    if strides is None:
-        return np.zeros(shape, dtype)
-    low = sum(min(0, s * (n - 1)) for s, n in zip(strides, shape, strict=True))
-    high = sum(max(0, s * (n - 1)) for s, n in zip(strides, shape, strict=True))
-    memory = np.zeros(high - low + dtype.itemsize, np.uint8)
-    return np.ndarray(shape, dtype, memory, -low, strides)

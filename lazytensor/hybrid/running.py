@@ -25,7 +25,7 @@ from ..config import current
 from ..ir.layout import canonical
 from ..ir.node import Node, leaf, make, new, tick
 from ..ir.operation import Operation
-from ..run import floating, pool
+from ..run import floating, launch, pool
 from ..run.interpreter import apply_view
 from .effects import commit, made_scalar, settled
 from .entering import show
@@ -159,6 +159,6 @@ def scope() -> dict[str, Any]:
             "made": getattr(native, "made", None),
             "made_scalar": made_scalar, "commit": commit, "tell": tell, "Run": Run, "noted": floating.noted,
             "in_force": floating.in_force, "enter": floating.enter, "leave": floating.leave, "watch": floating.watch,
-            "unchanged": floating.unchanged, "warnings": _filters}
+            "unchanged": floating.unchanged, "warnings": _filters, "launched": launch.run}
 
 

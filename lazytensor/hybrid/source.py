@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.layout import shadow
 from ..run import floating, pool
 from ..run.interpreter import apply_view
-from . import fast, fusing, stretches, tapes
+from . import fast, fusing, launching, stretches, tapes
 from .branches import Branch, last_reads
 from .effects import Outcome, Spec
 from .guards import Namespace
@@ -155,17 +154,22 @@ class Writer:
         """Writes records as calls and kernels; gives the error state that is in force then."""
         position = 0
         turns = self._turns
-        for part in fusing.chains(records, turns.begins()) if self.fuses else records:
+        for part in fusing.parts(records, turns.begins()) if self.fuses else records:
             if turns.cuts:
                 turns.note(position, self, memory, capsule)
-            count = len(part.records) + (part.store is not None) if isinstance(part, fusing.Chain) else 1
-            if isinstance(part, fusing.Chain) and self._fused(part, after[position:position + count], memory, depth):
-                position += count
-                continue
-            for record in records[position:position + count]:
-                capsule = getattr(self, "_" + record.kind)(record, after[position], memory, depth, capsule)
+            if isinstance(part, Record):
+                capsule = self._record(part, after[position], memory, depth, capsule)
                 position += 1
+            else:
+                members = (*part.records, part.store) if isinstance(part, fusing.Chain) else part.records
+                end = position + len(members)
+                capsule = launching.write(self, part, members, after[position:end], memory, depth, capsule)
+                position = end
         return capsule
+
+    def _record(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+        """Writes a record as what it is; gives the error state that is in force then."""
+        return getattr(self, "_" + record.kind)(record, dies, memory, depth, capsule)
 
     def _stretches(self, records: list[Record]) -> list[tuple[int, int]]:
         """Which records may be tapes."""
@@ -320,51 +324,6 @@ class Writer:
         self._named += 1
         return f"s{self._named}_"
 
-    def _fused(self, chain: fusing.Chain, after: list[set[str]], memory: _Memory, depth: int) -> bool:
-        """Writes a chain as one kernel, if it is one."""
-        self._indent = "    " * depth
-        inputs = fusing.Inputs(chain, {**self._leaves, **self._shapes})
-        dies = set().union(*after)
-        members = chain.records
-        live = [i for i, r in enumerate(members) if r.name not in dies]
-        part = None
-        if chain.store is not None:
-            if len(members) - 1 in live or chain.store.name in dies:
-                return False
-            part = self._part_of(chain.store, members[-1])
-            if part is None:
-                return False
-            live.append(len(members) - 1)
-        call = fusing.call_of(chain, inputs, tuple(live), part) if live else None
-        if call is None:
-            return False
-        texts = {}
-        if chain.store is not None:
-            target = self._target(chain.store, after[-1], memory, depth)
-            texts[len(members) - 1] = self._view(target, ((_getitem, (chain.store.attrs[1][0],)),), memory)
-            self._shapes[chain.store.name] = chain.store.shape, chain.store.dtype, chain.store.strides
-        given = [self._value(inputs.operands[i], memory) for i in call.inputs]
-        for i, record in enumerate(members):
-            self._shapes[record.name] = record.shape, record.dtype, record.strides
-            if i in live and i not in texts:
-                texts[i] = self._place(record, set(), memory, depth)
-        arguments = ", ".join([str(call.address), *given, *(texts[i] for i in call.outputs)])
-        self._say(depth, f"if {self.space.add(call.builtin, 'kernel')}({arguments}) & {call.mask}: raise Abandon")
-        self.space.add(call.keep, "block")
-        self.kernels += 1
-        inner = {record.name for record in members}
-        self._bury({name for name in dies if name not in inner and (
-            chain.store is None or name != chain.store.operands[0].name)}, memory)
-        return True
-
-    def _part_of(self, store: Record, value: Record) -> Any:
-        """The geometry of the part that a store writes, if it is an array of the value's shape."""
-        index = store.attrs[1][0]
-        if not any(type(x) is slice or x is Ellipsis for x in (index if type(index) is tuple else (index,))):
-            return None
-        seen = shadow(store.shape, store.strides, store.dtype)[index]
-        return (seen.shape, seen.dtype, seen.strides) if seen.shape == value.shape else None
-
     def _scalar_text(self, x: Operand, text: str) -> str:
         record_shape = self._shapes.get(x.name or "")
         return text if x.name is None or record_shape is not None and not x.steps else f"item({text})"
@@ -469,14 +428,20 @@ class Writer:
             memory.text[name] = memory.held[name] = memory.text.pop(taken)
             dies.discard(taken)
             return memory.text[name]
-        free = memory.free.get(_key(key))
-        if free:
-            out = free.pop()
-        else:
-            out = f"b{len(self.temporaries)}_"
-            self.temporaries.append(key)
-        memory.text[name] = memory.held[name] = out
+        out = memory.text[name] = memory.held[name] = self.temporary(key, memory)
         return out
+
+    def temporary(self, geometry: tuple[Any, Any, Any], memory: _Memory) -> str:
+        """An array of the workspace that is free."""
+        free = memory.free.get(_key(geometry))
+        if free:
+            return free.pop()
+        self.temporaries.append(geometry)
+        return f"b{len(self.temporaries) - 1}_"
+
+    def release(self, text: str, geometry: tuple[Any, Any, Any], memory: _Memory) -> None:
+        """An array of the workspace is free again."""
+        memory.free.setdefault(_key(geometry), []).append(text)
 
     def _written_over(self, record: Record, dies: set[str], memory: _Memory) -> str | None:
         if record.op.kind != "elementwise" or record.dtype.kind == "c" or len(record.operands) > 2 or any(
@@ -493,7 +458,7 @@ class Writer:
         for gone in dies:
             text = memory.text.pop(gone, "")
             if text.startswith("b") and gone in self._shapes:
-                memory.free.setdefault(_key(self._shapes[gone]), []).append(text)
+                self.release(text, self._shapes[gone], memory)
             elif text.startswith("s"):
                 memory.free.setdefault(_NUMBERS, []).append(text)
 

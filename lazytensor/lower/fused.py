@@ -22,7 +22,7 @@ from .pairs import AT_MEMORYS_SPEED, PARTS, PRODUCTS, form_of, may_cast, product
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
 _CHARS = frozenset("?bhilqBHILQfdFD")
-_REDUCTIONS: dict[str, Any] = {"sum": np.add, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
+REDUCTIONS: dict[str, Any] = {"sum": np.add, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
                                "min": np.minimum, "any": np.maximum, "all": np.minimum, "argmin": np.argmin,
                                "argmax": np.argmax}
 """What reductions are made of. `any` and `all` are the extremes of bytes that are 0 or 1."""
@@ -88,7 +88,7 @@ def alone(operation: Operation, of_pairs: bool = False) -> bool:
     function = operation.fn
     name = getattr(function, "__name__", "")
     if operation.kind == "call":
-        return operation.name in _REDUCTIONS.keys() - _STOPPING
+        return operation.name in REDUCTIONS.keys() - _STOPPING
     if not isinstance(function, np.ufunc) or operation.kind != "elementwise" or function.signature is not None:
         return False
     if of_pairs:
@@ -189,7 +189,7 @@ class Kernels:
         kinds = [_kind(dag, n, view) for n, view in operands]
         if any(kind is None for kind in kinds):
             return "an operand's dtype is none that kernels take"
-        if value.op.name in _REDUCTIONS and value.op.kind == "call":
+        if value.op.name in REDUCTIONS and value.op.kind == "call":
             return self._reduction(number, kinds[0], result)
         if not value.shape and not any(dag.value(n).shape == () and dag.value(n).kind == "call" for n, _ in operands):
             return "a scalar"
@@ -237,7 +237,7 @@ class Kernels:
         first = len(axes) < ndim and axes == tuple(range(len(axes)))
         if not axes or not (first or axes == tuple(range(ndim - len(axes), ndim))):
             return "it reduces other axes than the first or the last"
-        ufunc = _REDUCTIONS[name]
+        ufunc = REDUCTIONS[name]
         dtypes = (np.dtype(taken),) * 3
         if not name.startswith("arg") and taken not in "fd" and loops.strided_loop(ufunc, dtypes) is None:
             return "NumPy does not give its loop"

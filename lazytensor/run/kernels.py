@@ -265,19 +265,7 @@ def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targe
     if targets is None:
         nodes = [graph.nodes[number] for number, _ in record.outputs]
         targets = [pool.empty(node.shape, node.dtype, node.strides) for node in nodes]
-    fused, space = record.fused, _space(record, graph)
-    arrays = _inputs(record, graph, values) + targets
-    inputs = len(arrays) - len(targets)
-    found = None
-    if all(isinstance(a, np.ndarray) for a in arrays) and all(
-            t.shape == space or i in fused.row_writes for i, t in enumerate(targets)):
-        by_row = {record.arrays.index(i) for i in fused.row_reads} | {inputs + i for i in fused.row_writes}
-        try:
-            found = launch.bind(fused.kernel, space, arrays, fused.rows, frozenset(by_row))
-        except Exception as error:  # whatever the compiler may raise: NumPy's own calls do it, too
-            failures.append(error)
-            if current.debug:
-                raise
+    found = bind_arrays(record, _space(record, graph), _inputs(record, graph, values), targets)
     if found is None:
         found = _REFUSED
     else:
@@ -286,3 +274,19 @@ def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targe
                           nodes[i].strides) for i, _ in record.outputs]
     graph.bound[key] = found
     return found
+
+
+def bind_arrays(record: KernelRecord, space: tuple[int, ...], inputs: list[Any], targets: list[Any]) -> Any:
+    """The kernel of a record bound to arrays of these shapes and strides, or None."""
+    fused, arrays = record.fused, inputs + targets
+    if not all(isinstance(a, np.ndarray) for a in arrays) or not all(
+            t.shape == space or i in fused.row_writes for i, t in enumerate(targets)):
+        return None
+    by_row = {record.arrays.index(i) for i in fused.row_reads} | {len(inputs) + i for i in fused.row_writes}
+    try:
+        return launch.bind(fused.kernel, space, arrays, fused.rows, frozenset(by_row))
+    except Exception as error:  # whatever the compiler may raise: NumPy's own calls do it, too
+        failures.append(error)
+        if current.debug:
+            raise
+        return None

@@ -1,0 +1,132 @@
+"""Writes runs and chains of a compiled function as launches of kernels; what is none, record by record."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from ..ir.layout import shadow
+from . import fusing, planning
+from .tracing import Record
+
+_getitem = operator.getitem
+
+
+def write(writer: Any, part: fusing.Run | fusing.Chain, members: tuple[Record, ...], after: list[set[str]],
+          memory: Any, depth: int, capsule: Any) -> Any:
+    """Writes it; gives the error state that is in force then. `after` are the values that die with each member."""
+    if isinstance(part, fusing.Run):
+        return _write_run(writer, members, after, memory, depth, capsule)
+    if not _wrote_chain(writer, part, after, memory, depth):
+        capsule = _write_run(writer, part.records, after[:-1], memory, depth, capsule)
+        capsule = writer._record(part.store, after[-1], memory, depth, capsule)
+    return capsule
+
+
+def _write_run(writer: Any, records: tuple[Record, ...], after: list[set[str]], memory: Any, depth: int,
+               capsule: Any) -> Any:
+    dies = set().union(*after)
+    live = frozenset(record.name for record in records if record.name not in dies)
+    plan = planning.plan_of(records, writer.geometry_of, live)
+    if plan is None:
+        for record, gone in zip(records, after, strict=True):
+            capsule = writer._record(record, gone, memory, depth, capsule)
+        return capsule
+    for part, gone in zip(plan, _last_uses(plan, records, dies), strict=True):
+        if isinstance(part, planning.Kernel):
+            _write_kernel(writer, part, records, gone, memory, depth)
+        else:
+            capsule = writer._record(records[part], gone, memory, depth, capsule)
+    return capsule
+
+
+def _last_uses(plan: list[int | planning.Kernel], records: tuple[Record, ...], dies: set[str]) -> list[set[str]]:
+    """Of the values that die in a run, those that die with each part of its plan."""
+    found: list[set[str]] = []
+    left = set(dies)
+    for part in reversed(plan):
+        inside = part.members if isinstance(part, planning.Kernel) else (part,)
+        touched = {x.name for i in inside for x in records[i].operands} | {records[i].name for i in inside}
+        found.append(left & touched)
+        left -= touched
+    return found[::-1]
+
+
+def _write_kernel(writer: Any, kernel: planning.Kernel, records: tuple[Record, ...], dies: set[str], memory: Any,
+                  depth: int) -> None:
+    writer._indent = "    " * depth
+    given = [writer._value(source.operand(records), memory) for source in kernel.arrays]
+    members = [records[i] for i in kernel.members]
+    for record in members:
+        writer._shapes[record.name] = record.shape, record.dtype, record.strides
+    made = [_target(writer, records[i], memory, depth) for i in kernel.outputs]
+    mask = kernel.mask
+    if kernel.address:
+        launch, arguments = writer.space.add(kernel.bound.call, "kernel"), [str(kernel.address), *given, *made]
+        writer._say(depth, f"if {launch}({', '.join(arguments)}) & {mask}: raise Abandon")
+    else:
+        numbers = [writer._value(source.operand(records), memory) for source in kernel.numbers]
+        bound = writer.space.add(kernel.bound, "kernel")
+        writer._say(depth, f"if launched({bound}, [{', '.join([*given, *made])}], [{', '.join(numbers)}]) & {mask}: "
+                           "raise Abandon")
+    writer.space.add(kernel.keep, "block")
+    writer.kernels += 1
+    for i, text in zip(kernel.outputs, made, strict=True):
+        if not records[i].shape:
+            _write_number(writer, records[i], text, memory, depth)
+    writer._bury({name for name in dies if name in memory.text}, memory)
+
+
+def _target(writer: Any, record: Record, memory: Any, depth: int) -> str:
+    """The array that a kernel writes a result into. That of a single number is in the workspace."""
+    if record.shape:
+        return str(writer._place(record, set(), memory, depth))
+    return str(writer.temporary(((), record.dtype, None), memory))
+
+
+def _write_number(writer: Any, record: Record, text: str, memory: Any, depth: int) -> None:
+    """Takes a number out of its array, which is free then."""
+    name = memory.text[record.name] = memory.held[record.name] = writer._number(memory)
+    writer.numbers.add(record.name)
+    writer._say(depth, f"{name} = {text}[()]")
+    writer.release(text, ((), record.dtype, None), memory)
+
+
+def _wrote_chain(writer: Any, chain: fusing.Chain, after: list[set[str]], memory: Any, depth: int) -> bool:
+    """Writes a chain as one kernel, if it is one."""
+    writer._indent = "    " * depth
+    inputs = fusing.Inputs(chain, {**writer._leaves, **writer._shapes})
+    dies = set().union(*after)
+    members, store = chain.records, chain.store
+    live = [i for i, r in enumerate(members) if r.name not in dies]
+    last = len(members) - 1
+    part = None if last in live or store.name in dies else _part_of(store, members[-1])
+    call = None if part is None else fusing.call_of(chain, inputs, (*live, last), part)
+    if call is None:
+        return False
+    target = writer._target(store, after[-1], memory, depth)
+    texts = {last: writer._view(target, ((_getitem, (store.attrs[1][0],)),), memory)}
+    writer._shapes[store.name] = store.shape, store.dtype, store.strides
+    given = [writer._value(inputs.operands[i], memory) for i in call.inputs]
+    for i, record in enumerate(members):
+        writer._shapes[record.name] = record.shape, record.dtype, record.strides
+        if i in live:
+            texts[i] = writer._place(record, set(), memory, depth)
+    arguments = ", ".join([str(call.address), *given, *(texts[i] for i in call.outputs)])
+    writer._say(depth, f"if {writer.space.add(call.builtin, 'kernel')}({arguments}) & {call.mask}: raise Abandon")
+    writer.space.add(call.keep, "block")
+    writer.kernels += 1
+    inner = {record.name for record in members}
+    writer._bury({name for name in dies if name not in inner and name != store.operands[0].name}, memory)
+    return True
+
+
+def _part_of(store: Record, value: Record) -> Any:
+    """The geometry of the part that a store writes, if it is an array of the value's shape."""
+    index = store.attrs[1][0]
+    if not any(type(x) is slice or x is Ellipsis for x in (index if type(index) is tuple else (index,))):
+        return None
+    seen = shadow(store.shape, store.strides, store.dtype)[index]
+    return (seen.shape, seen.dtype, seen.strides) if seen.shape == value.shape else None
+
+

@@ -1,0 +1,230 @@
+"""Runs of operations in a compiled function as the engine's kernels, reductions and rows among them.
+
+A *run* is a straight line of elementwise operations and reductions. The pipeline (`lower.make_program`) says which of
+them become kernels and in which order all go; the kernels are bound to the layouts that the guard guarantees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..config import current
+from ..ir.capture import Graph, capture
+from ..ir.node import leaf, make
+from ..ir.operation import Operation
+from ..lower import make_program
+from ..lower.fused import REDUCTIONS, sliced
+from ..lower.long_rows import AMBIGUOUS
+from ..lower.table import KernelRecord
+from ..run import floating, launch
+from ..run.interpreter import apply_view
+from ..run.kernels import bind_arrays
+from .text import frozen
+from .tracing import Operand, Record
+
+REFUSED = 1 << 30
+"""The bit, of the number that a launch gives when it did nothing, that no flag has."""
+_HARMLESS = 2 | 32
+"""The flags 'denormal' and 'inexact'."""
+LEAST_WORK = 1 << 13
+"""Elements times steps from which on a kernel pays that has to be given numbers, or is launched in several phases."""
+_STEPS = frozenset(("cast", "where"))
+_known: dict[Any, Any] = {}
+_MOST = 4096
+
+Geometry = tuple[Any, Any, Any]
+"""Shape, dtype and strides (None: C order)."""
+
+
+class Source(NamedTuple):
+    """What a kernel reads: an operand of a member of the run, through further views of results that are not made."""
+
+    member: int
+    position: int
+    path: tuple[tuple[int, int], ...] = ()
+
+    def operand(self, records: tuple[Record, ...]) -> Operand:
+        """With all views in one."""
+        found = records[self.member].operands[self.position]
+        for member, position in self.path:
+            found = found._replace(steps=(*(found.steps or ()), *(records[member].operands[position].steps or ())))
+        return found
+
+
+class Kernel(NamedTuple):
+    """A bound kernel in the place of members of a run.
+
+    Attributes
+    ----------
+    members, outputs : tuple of int
+        The records it stands for, and those of them that it writes.
+    arrays, numbers : tuple of Source
+    bound : launch.Launch or launch.LongRow
+    address : int
+        That of the block to which one call of a builtin gives the arrays; 0 if that does not do it.
+    keep : object
+        What owns the block.
+    mask : int
+        The flags of a launch with which the call is left to Python.
+    """
+
+    members: tuple[int, ...]
+    outputs: tuple[int, ...]
+    arrays: tuple[Source, ...]
+    numbers: tuple[Source, ...]
+    bound: Any
+    address: int
+    keep: Any
+    mask: int
+
+
+def mask_of(errstate: Any) -> int:
+    """The flags of a launch that leave a call to Python, for operations under an error state."""
+    return floating.mask(errstate) & ~_HARMLESS | AMBIGUOUS | REFUSED
+
+
+def may_join(record: Record) -> bool:
+    """Whether a record may be part of a run."""
+    if record.kind != "operation" or 0 in record.shape or not record.operands or not all(
+            x.name is not None or type(x.value) in (int, float) for x in record.operands):
+        return False
+    op = record.op
+    return op.step in _STEPS or op.kind == "call" and op.name in REDUCTIONS or (
+        op.kind in ("elementwise", "scalar") and not record.attrs and isinstance(op.fn, np.ufunc))
+
+
+def plan_of(records: tuple[Record, ...], geometry: Callable[[str], Geometry | None],
+            live: frozenset[str]) -> list[int | Kernel] | None:
+    """The kernels and records, by number, in the place of a run whose values `live` are wanted later; None if there is
+    no kernel among them. Remembered by structure."""
+    inner = {record.name: i for i, record in enumerate(records)}
+    given: dict[str, int] = {}
+    laid: list[Geometry] = []
+    rows: list[Any] = []
+    for record in records:
+        row: list[Any] = [record.op, record.shape, record.dtype, record.strides, frozen(((None, record.attrs),)),
+                          record.name in live]
+        for x in record.operands:
+            if x.name is None:
+                row.append((type(x.value), repr(x.value)))
+                continue
+            number = inner.get(x.name)
+            if number is None:
+                number = given.get(x.name, ~len(laid))
+                if x.name not in given:
+                    found = geometry(x.name)
+                    if found is None or found[1].hasobject:
+                        return None
+                    given[x.name] = number
+                    laid.append(found)
+            steps = frozen(x.steps) if x.steps else ()
+            if steps is None or x.steps and x.laid is None:
+                return None
+            row.append((number, steps, x.laid if x.steps else None))
+        if row[4] is None:
+            return None
+        rows.append(tuple(row))
+    key = tuple(rows), tuple(laid), mask_of(records[0].errstate), current.threads
+    if key not in _known:
+        if len(_known) >= _MOST:
+            _known.clear()
+        _known[key] = _planned(records, rows, laid, [record.name in live for record in records])
+    found_plan: list[int | Kernel] | None = _known[key]
+    return found_plan
+
+
+def _planned(records: tuple[Record, ...], rows: list[Any], laid: list[Geometry],
+             live: list[bool]) -> list[int | Kernel] | None:
+    graph = _graph(records, rows, laid)
+    flat, kinds, _ = graph.exact
+    graph.exact = flat, kinds, (*live, *([True] * len(graph.leaves)))
+    program = make_program(graph, rewrite=False)
+    plan: list[int | Kernel] = []
+    position = 0
+    while position < len(program.records):
+        kernel = program.kernels.get(position)
+        bound = None if kernel is None else _bound(kernel, graph, records)
+        if bound is None:
+            plan.append(program.records[position].node)
+            position += 1
+        else:
+            plan.append(bound)
+            position += kernel.span
+    return plan if any(isinstance(part, Kernel) for part in plan) else None
+
+
+def _graph(records: tuple[Record, ...], rows: list[Any], laid: list[Geometry]) -> Graph:
+    """The records as pending nodes over zeros."""
+    leaves = [leaf(array_of(*of) if of[0] else of[1].type(0), of[2]) for of in laid]
+    nodes: list[Any] = []
+    for record, row in zip(records, rows, strict=True):
+        operands = []
+        for x, own in zip(row[6:], record.operands, strict=True):
+            if own.name is None:
+                operands.append(own.value)
+                continue
+            node = nodes[x[0]] if x[0] >= 0 else leaves[~x[0]]
+            if own.steps:
+                shape, dtype, strides = own.laid
+                node = make(Operation.VIEW, (node,), own.steps, shape, dtype, strides, None, 0)
+            operands.append(node)
+        nodes.append(make(record.op, tuple(operands), record.attrs, record.shape, record.dtype, record.strides,
+                          record.errstate, 1))
+    return capture(nodes)
+
+
+def _bound(kernel: KernelRecord, graph: Graph, records: tuple[Record, ...]) -> Kernel | None:
+    """A kernel of the program, bound; None if its operations are to run one by one."""
+    fused = kernel.fused
+    if kernel.stores or not all(sliced(graph.views[m][k]) for path in fused.paths.values() for m, k in path):
+        return None
+    sources = [Source(m, k, fused.paths.get(i, ())) for i, (_, m, k) in enumerate(fused.reads)]
+    arrays = [_seen(sources[i], graph, records) for i in kernel.arrays]
+    targets = [array_of(records[n].shape, records[n].dtype, records[n].strides) for n in fused.writes]
+    if any(array is None for array in arrays):
+        return None
+    number, position = fused.space
+    space = records[number].shape if position < 0 else graph.nodes[number].inputs[position].shape
+    found = bind_arrays(kernel, space, arrays, targets)
+    if found is None:
+        return None
+    numbers = tuple(sources[i] for i in kernel.numbers)
+    operands = [n.operand(records) for n in numbers]
+    address, keep = 0, None
+    if type(found) is launch.Launch and all(x.name is None for x in operands):
+        described = launch.with_numbers(found, [x.value for x in operands])
+        if described is None:
+            return None
+        address, keep = described
+    elif found.work < LEAST_WORK:
+        return None
+    return Kernel(fused.members, fused.writes, tuple(sources[i] for i in kernel.arrays), numbers, found, address, keep,
+                  mask_of(records[0].errstate))
+
+
+def _seen(source: Source, graph: Graph, records: tuple[Record, ...]) -> Any:
+    """An array laid out like what a kernel reads; None if that is no array."""
+    number = graph.reads[source.member][source.position]
+    if number < len(records):
+        record = records[number]
+        array = array_of(record.shape, record.dtype, record.strides) if record.shape else None
+    else:
+        array = graph.leaves[number - len(records)].buffer
+    for member, position in ((source.member, source.position), *source.path):
+        view = graph.views[member][position]
+        if view is not None and isinstance(array, np.ndarray):
+            array = apply_view(view.attrs, array)
+    return array if isinstance(array, np.ndarray) else None
+
+
+def array_of(shape: tuple[int, ...], dtype: Any, strides: Any) -> Any:
+    """An array of that geometry, of zeros."""
+    if strides is None:
+        return np.zeros(shape, dtype)
+    low = sum(min(0, s * (n - 1)) for s, n in zip(strides, shape, strict=True))
+    high = sum(max(0, s * (n - 1)) for s, n in zip(strides, shape, strict=True))
+    memory = np.zeros(high - low + dtype.itemsize, np.uint8)
+    return np.ndarray(shape, dtype, memory, -low, strides)
