@@ -74,8 +74,8 @@ _GATHER_WHOLE = register("getitem whole", "call", lambda array, *indices, templa
 ELEMENT = register("element", "call", lambda array, index: array[index], label="getitem")
 _STORE = register("setitem", "mutate", lambda view, value, index: operator.setitem(view, index, value), label="cast",
                   step="store")
-_SCATTER = register("setitem_at", "mutate", lambda view, value, *rest: operator.setitem(
-    view, _rebuilt(rest[-1], rest[:-1]), value), label="cast")
+_SCATTER = register("setitem_at", "mutate", lambda view, value, *rest: _scattered(
+    view, value, _rebuilt(rest[-1], rest[:-1])), label="cast")
 
 _MASKED = register("setitem_where", "mutate", lambda array, value, mask, template: operator.setitem(
     array, mask, value), label="cast", step="masked")
@@ -308,6 +308,10 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     v = buffer = None  # else they would count as holders of the memory
     _general_setitem(self, index, value)
 
+def _scattered(view: Any, value: Any, index: tuple[Any, ...]) -> None:
+    if len(index) != 1 or not masking.put(view, index[0], value):
+        view[index] = value
+
 
 def _put_now(root: Any, mask: Any, value: Any) -> bool:
     """Writes values to where a mask is true, in the memory of a root whose present value no pending work reads."""
@@ -497,20 +501,20 @@ def _check_fits(node: Any, shape: tuple[int, ...]) -> None:
 
 
 def _scatter(self: Any, index: Any, value: Any) -> bool:
-    """Index arrays: integers are looked at now; a pending mask stays pending if one value goes everywhere."""
+    """Index arrays: integers are looked at now; a pending mask stays pending if one value goes everywhere. Elements for
+    those that a mask chooses are put at once (`_put_now`), except where a trace is to write that down."""
     v = self._value
     parts = index if type(index) is tuple else (index,)
     indices = [operand(part) for part in parts if type(part) not in _BASIC]
     if any(type(x) is not Node or x.dtype.kind not in "iub" for x in indices):
         raise NotArray
     if len(parts) == 1 and indices[0].dtype.kind == "b":
-        if indices[0].shape != v.shape or type(value) not in NUMBERS or not _goes_in_silently(value, v.dtype):
-            return False
-        node = _element_value(value, v.dtype)
-        op = _MASKED if v.__class__ is Node else _SCATTER
-        return change(op, self, (node, *indices), ((_HERE,),), _getframe(3))
+        if indices[0].shape == v.shape and type(value) in NUMBERS and _goes_in_silently(value, v.dtype):
+            node = _element_value(value, v.dtype)
+            op = _MASKED if v.__class__ is Node else _SCATTER
+            return change(op, self, (node, *indices), ((_HERE,),), _getframe(3))
     real = tuple([unwatched(part) for part in parts])
-    if any(getattr(part, "dtype", None) == np.dtype(bool) for part in real):
+    if any(getattr(part, "dtype", None) == _BOOL for part in real) and not (active and mine() is not None):
         return False
     try:
         shape = np.lib.stride_tricks.as_strided(np.zeros(1, bool), v.shape, (0,) * len(v.shape))[real].shape

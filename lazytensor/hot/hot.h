@@ -209,6 +209,7 @@ PyObject *new_result(PyObject *shape, PyObject *dtype, PyObject *strides);
 enum { LINED_FROM = 1 << 14 };  /* bytes; run/pool.LINED */
 PyObject *aligned_array(PyArray_Descr *dtype, int nd, npy_intp *dims);
 PyObject *hot_aligned(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *hot_phased(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* What a kernel reads: the nodes of a graph, the values in the slots, and the views of the operands, as captured
  * (`through`) or as Python has them (`views`). */

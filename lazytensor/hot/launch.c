@@ -189,6 +189,19 @@ static long launched_in_phases(Arguments *a, PyObject *bound) {
     return bits;
 }
 
+/* phased(bound, *arrays): the same for Python; gives the flags or -1. */
+PyObject *hot_phased(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    Arguments a = {.count = count};
+    if (count < 2 || count > 60 || Py_TYPE(args[0]) != long_type) {
+        PyErr_SetString(PyExc_TypeError, "phased: give a kernel bound to one long row, and its arrays");
+        return NULL;
+    }
+    memcpy(a.args + 1, args + 1, (count - 1) * sizeof(PyObject *));
+    long flags = launched_in_phases(&a, args[0]);
+    arguments_end(&a);
+    return flags == -2 ? NULL : PyLong_FromLong(flags);
+}
+
 /* Runs the kernel; gives the floating-point flags or REFUSED (a negative number), -2 with an error set. */
 static long launched(Arguments *a, Source *source, PyObject *record, PyObject *bound) {
     int long_row = Py_TYPE(bound) == long_type;

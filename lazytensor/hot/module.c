@@ -280,6 +280,8 @@ static PyMethodDef methods[] = {
     {"run_directly", hot_run_directly, METH_O, "run.interpreter.run_directly"},
     {"aligned", (PyCFunction)(void (*)(void))hot_aligned, METH_FASTCALL,
      "aligned(shape, dtype): an uninitialised array in C order whose memory begins at a cache line."},
+    {"phased", (PyCFunction)(void (*)(void))hot_phased, METH_FASTCALL,
+     "phased(bound, *arrays): runs a kernel on one long row; gives the floating-point flags, or -1 if it refused."},
     {"counts", hot_counts, METH_NOARGS, "Counts of what ran here: runs, those without a plan, hits, nodes, kernels."},
     {NULL}};
 

@@ -6,8 +6,9 @@ import operator
 from typing import Any
 
 from ..ir.layout import shadow
+from ..run.launch import LongRow
 from . import fusing, planning
-from .tracing import Record
+from .tracing import Operand, Record
 
 _getitem = operator.getitem
 
@@ -15,18 +16,29 @@ _getitem = operator.getitem
 def write(writer: Any, part: fusing.Run | fusing.Chain, members: tuple[Record, ...], after: list[set[str]],
           memory: Any, depth: int, capsule: Any) -> Any:
     """Writes it; gives the error state that is in force then. `after` are the values that die with each member."""
-    if isinstance(part, fusing.Run):
-        return _write_run(writer, members, after, memory, depth, capsule)
-    if not _wrote_chain(writer, part, after, memory, depth):
-        capsule = _write_run(writer, part.records, after[:-1], memory, depth, capsule)
-        capsule = writer._record(part.store, after[-1], memory, depth, capsule)
-    return capsule
+    if isinstance(part, fusing.Chain):
+        if _wrote_chain(writer, part, after, memory, depth):
+            return capsule
+        capsule = write(writer, fusing.Run(part.records), part.records, after[:-1], memory, depth, capsule)
+        return writer._record(part.store, after[-1], memory, depth, capsule)
+    begin, inner = 0, set()
+    for i, record in enumerate(members):
+        if any(x.name not in inner and x.name is not None and writer.geometry_of(x.name) is None
+               for x in record.operands):  # what NumPy gave: nobody knows how it is laid out
+            capsule = _write_run(writer, members[begin:i], after[begin:i], memory, depth, capsule)
+            capsule = writer._record(record, after[i], memory, depth, capsule)
+            begin = i + 1
+        inner.add(record.name)
+    return _write_run(writer, members[begin:], after[begin:], memory, depth, capsule)
 
 
 def _write_run(writer: Any, records: tuple[Record, ...], after: list[set[str]], memory: Any, depth: int,
                capsule: Any) -> Any:
+    if not records:
+        return capsule
     dies = set().union(*after)
     live = frozenset(record.name for record in records if record.name not in dies)
+    records = tuple([_with_numbers(writer, record, memory) for record in records])
     plan = planning.plan_of(records, writer.geometry_of, live)
     if plan is None:
         for record, gone in zip(records, after, strict=True):
@@ -38,6 +50,16 @@ def _write_run(writer: Any, records: tuple[Record, ...], after: list[set[str]], 
         else:
             capsule = writer._record(records[part], gone, memory, depth, capsule)
     return capsule
+
+
+def _with_numbers(writer: Any, record: Record, memory: Any) -> Record:
+    """A record with the values of constants that are single numbers in their places."""
+    known = {x.name: writer.space[memory.text[x.name]] for x in record.operands if x.name in writer._constants
+             and not x.steps and writer._constants[x.name][0] == ()}
+    if not known:
+        return record
+    return record.copy(record.name, tuple([
+        x if x.name not in known else Operand(None, None, known[x.name][()]) for x in record.operands]))
 
 
 def _last_uses(plan: list[int | planning.Kernel], records: tuple[Record, ...], dies: set[str]) -> list[set[str]]:
@@ -64,6 +86,9 @@ def _write_kernel(writer: Any, kernel: planning.Kernel, records: tuple[Record, .
     if kernel.address:
         launch, arguments = writer.space.add(kernel.bound.call, "kernel"), [str(kernel.address), *given, *made]
         writer._say(depth, f"if {launch}({', '.join(arguments)}) & {mask}: raise Abandon")
+    elif isinstance(kernel.bound, LongRow) and not kernel.numbers:
+        bound = writer.space.add(kernel.bound, "kernel")
+        writer._say(depth, f"if phased({', '.join([bound, *given, *made])}) & {mask}: raise Abandon")
     else:
         numbers = [writer._value(source.operand(records), memory) for source in kernel.numbers]
         bound = writer.space.add(kernel.bound, "kernel")

@@ -31,7 +31,7 @@ _HARMLESS = 2 | 32
 """The flags 'denormal' and 'inexact'."""
 LEAST_WORK = 1 << 13
 """Elements times steps from which on a kernel pays that has to be given numbers, or is launched in several phases."""
-_STEPS = frozenset(("cast", "where"))
+_STEPS = frozenset(("cast", "where", "masked"))
 _known: dict[Any, Any] = {}
 _MOST = 4096
 
@@ -89,7 +89,8 @@ def mask_of(errstate: Any) -> int:
 def may_join(record: Record) -> bool:
     """Whether a record may be part of a run."""
     if record.kind != "operation" or 0 in record.shape or not record.operands or not all(
-            x.name is not None or type(x.value) in (int, float) for x in record.operands):
+            x.name is not None or type(x.value) in (int, float) or isinstance(x.value, np.generic)
+            for x in record.operands):
         return False
     op = record.op
     return op.step in _STEPS or op.kind == "call" and op.name in REDUCTIONS or (
@@ -164,7 +165,7 @@ def _graph(records: tuple[Record, ...], rows: list[Any], laid: list[Geometry]) -
         operands = []
         for x, own in zip(row[6:], record.operands, strict=True):
             if own.name is None:
-                operands.append(own.value)
+                operands.append(leaf(own.value, None) if isinstance(own.value, np.generic) else own.value)
                 continue
             node = nodes[x[0]] if x[0] >= 0 else leaves[~x[0]]
             if own.steps:

@@ -476,7 +476,7 @@ class Writer:
         args = [self._argument(x, memory) for x in record.args]
         args += [f"{k}={self._argument(v, memory)}" for k, v in record.kwargs.items()]
         targets = [r.name for r in record.results]
-        text = f"{self.space.add(record.fn)}({', '.join(args)})"
+        text = f"{'chosen' if record.fn is _getitem else self.space.add(record.fn)}({', '.join(args)})"
         if len(targets) == 1 and record.how != "many":
             self._say(depth, f"{targets[0]} = {text}")
             if record.results[0].shape is not None:
