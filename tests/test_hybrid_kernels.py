@@ -1,0 +1,256 @@
+"""Runs of operations and reductions in compiled functions: which are kernels, and that they give NumPy's bits."""
+
+import random
+import warnings
+
+import numpy as real
+import pytest
+
+import lazytensor as np
+from lazytensor.hybrid import fusing
+
+from .helpers import difference
+
+needs_kernels = pytest.mark.skipif(not fusing.possible(), reason="no kernels here")
+
+
+def layernorm(np, x):
+    return (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+
+
+def softmax(np, x):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def standardise(np, x):
+    return (x - x.mean(0)) / (x.std(0) + 1)
+
+
+def statistics(np, x):
+    return x.sum(), x.mean(), x.var(), x.min(), x.max()
+
+
+def rows(np, x):
+    return x.argmax(-1), x.sum(-1), (x > 0).any(-1), (x * x).sum(-1, keepdims=True)
+
+
+def chosen(np, x):
+    y = np.where(x > 0, x, -x) + 1
+    y[y > 1.5] = 0.25
+    return y, (y - 0.25).astype(np.float32), y.astype(np.int32)
+
+
+def shifted(np, x):
+    d = x[1:] - x[:-1]
+    return d[1:] * d[:-1] + x[1:-1], d.sum(0)
+
+
+def by_numbers(np, x):
+    return (x - x.min()) / (x.max() - x.min() + 1) * x.std()
+
+
+def through_numpy(np, x):
+    y = np.tanh(x) * 0.5
+    z = (y @ y.T) * 2 + 1
+    return z.sum(axis=1) / z.shape[0], np.sort(y, axis=-1)[:, 0] * 3 - 1
+
+
+def two_spaces(np, x):
+    a = x * 2 + 1
+    b = x[:, :16] * 3 - 1
+    return a.sum(1) + b.sum(1), a, (b * b)[::-1]
+
+
+def written(np, x):
+    y = x * 2
+    y[1:] = x[1:] * 3 + x[:-1]
+    s = y.sum(axis=0)
+    y[:, 0] = 1.0
+    return y, s / y.max()
+
+
+PROGRAMS = [layernorm, softmax, standardise, statistics, rows, chosen, shifted, by_numbers, through_numpy, two_spaces,
+            written]
+
+
+def quickened(program):
+    """The program jitted, and what compiles it with kernels."""
+    f = np.jit(lambda x: program(np, x))
+
+    def hasten():
+        for one in f._compiled:
+            one.quicken()
+        return sum(one.kernels for one in f._compiled)
+    return f, hasten
+
+
+@pytest.mark.parametrize("shape", [(3, 17), (40, 64), (300, 65), (2, 9000)], ids=str)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+def test_the_bits_are_numpys(program, dtype, shape):
+    f, hasten = quickened(program)
+    for seed in range(4):
+        x = real.random.default_rng(seed).normal(size=shape).astype(dtype)
+        assert difference(program(real, x.copy()), f(np.array(x))) is None, seed
+        if seed == 1:
+            hasten()
+
+
+SPECIAL = [real.zeros((4, 40)), -real.zeros((4, 40)), real.full((4, 40), real.nan), real.full((4, 40), real.inf),
+           real.tile([0.0, -0.0], (4, 20)), real.full((4, 40), 1e300), real.full((4, 40), 5e-324)]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+def test_values_that_are_special(program):
+    f, hasten = quickened(program)
+    x = real.random.default_rng(1).normal(size=(4, 40))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(3):
+            f(np.array(x))
+        hasten()
+        for special in SPECIAL:
+            with real.errstate(all="ignore"):
+                assert difference(program(real, special.copy()), f(np.array(special))) is None
+
+
+def test_integers_and_bools():
+    def program(np, x):
+        y = x * 3 - 1
+        return y.sum(), y.sum(axis=1), y.max(axis=0), (y > 4).sum(axis=1), (y > 4).all(), y.mean(axis=1)
+
+    for dtype in ("i1", "u2", "i4", "i8"):
+        f, hasten = quickened(program)
+        for seed in range(4):
+            x = real.random.default_rng(seed).integers(0, 100, (50, 70)).astype(dtype)
+            assert difference(program(real, x), f(np.array(x))) is None
+            if seed == 1:
+                hasten()
+
+
+@needs_kernels
+@pytest.mark.parametrize("program, kernels", [(layernorm, 1), (softmax, 1), (statistics, 1), (chosen, 1), (shifted, 2)],
+                         ids=lambda p: getattr(p, "__name__", p))
+def test_how_many_kernels(program, kernels):
+    f, hasten = quickened(program)
+    x = np.array(real.random.default_rng(3).normal(size=(64, 512)))
+    for _ in range(3):
+        f(x)
+    assert hasten() == kernels
+    assert "launch" in f.source or "phased" in f.source
+
+
+def test_a_warning_is_numpys_and_on_the_users_line():
+    def program(x):
+        y = x * 2
+        return (y.sum(axis=1, keepdims=True) / (y - y)).max()
+
+    f = np.jit(program)
+    x = real.ones((30, 40))
+    with real.errstate(all="ignore"):
+        for _ in range(3):
+            f(np.array(x))
+    for one in f._compiled:
+        one.quicken()
+    with real.errstate(all="ignore"):
+        assert difference(program(x), f(np.array(x))) is None
+    for g, y in ((program, x), (f, np.array(x))):
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            float(g(y))
+        assert [str(w.message) for w in seen] == ["divide by zero encountered in divide"]
+        assert seen[0].filename == __file__
+    with real.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        float(f(np.array(x)))
+
+
+def test_values_chosen_by_a_mask_are_stored():
+    def program(np, z):
+        near = abs(z) < 1
+        z[near] = z[near] ** 2 + 0.5
+        z[z > 2] = -1.0
+        z[~near] = z[~near][::-1]
+        return z.sum()
+
+    f, hasten = quickened(program)
+    for seed in range(5):
+        x = real.random.default_rng(seed // 3).normal(size=5000)
+        y = np.array(x)
+        assert difference(program(real, x), f(y)) is None and difference(x, y) is None
+        if seed == 1:
+            hasten()
+    assert f._compiled
+
+
+def test_values_that_do_not_fit_a_mask_raise_as_numpy():
+    def program(x, values):
+        x[x > 0] = values * 1
+        return x
+
+    f = np.jit(program)
+    x, values = real.array([1.0, -1.0, 2.0, 3.0]), real.array([1.0, 2.0, 3.0])
+    for _ in range(3):
+        assert difference(program(x.copy(), values), f(np.array(x), np.array(values))) is None
+    x[0] = -1
+    with pytest.raises(ValueError) as right:
+        program(x.copy(), values)
+    with pytest.raises(ValueError) as own:
+        f(np.array(x), np.array(values))
+    assert str(right.value) == str(own.value)
+
+
+def random_program(seed):
+    """Operations on what was computed before: elementwise, reductions, views, stores and fills."""
+    rng = random.Random(seed)
+    lines, names, wide = ["def f(np, x, y):"], ["x", "y"], ["x", "y"]
+    for i in range(rng.randrange(4, 16)):
+        a, b, w = rng.choice(names), rng.choice(names), rng.choice(wide)
+        kind = rng.randrange(9)
+        new = f"v{i}"
+        if kind < 3:
+            text = rng.choice([f"{a} * {b} + 0.5", f"{a} - {b}", f"np.sqrt(abs({a})) * {b}",
+                               f"np.where({a} > 0, {a}, {b})", f"np.minimum({a}, {b}) / 3"])
+        elif kind < 6:
+            reduction = rng.choice(["sum", "mean", "max", "min", "var"])
+            axis = rng.choice(["axis=1, keepdims=True", "axis=0, keepdims=True", "axis=0", "keepdims=True", ""])
+            text = f"{w}.{reduction}({axis})"
+        elif kind == 6:
+            text = rng.choice([f"{w}[::-1]", f"{w}[:, ::-1]", f"{w} * {w}[:1]", f"{w}[:, :1] - {w}"])
+        elif kind == 7:
+            text = f"{w} + 0"
+            change = [f"    {new}[{new} > 0.5] = -0.25", f"    {new}[1:] = {w}[:-1] * 2", f"    {new} *= 0.5"]
+            lines += [f"    {new} = {text}", rng.choice(change)]
+            names.append(new)
+            wide.append(new)
+            continue
+        else:
+            text = f"{w}.astype(np.float32).astype({w}.dtype)"
+        lines.append(f"    {new} = {text}")
+        names.append(new)
+        if kind in (6, 8) or kind < 3 and (a in wide or b in wide):
+            wide.append(new)
+    kept = rng.sample(names, min(len(names), rng.randrange(1, 4)))
+    return "\n".join([*lines, f"    return {', '.join(kept)},"])
+
+
+@pytest.mark.parametrize("first", range(0, 120, 20))
+def test_random_programs(first):
+    kernels = 0
+    for seed in range(first, first + 20):
+        text, scope = random_program(seed), {}
+        exec(text, scope)
+        program = scope["f"]
+        rng = real.random.default_rng(seed)
+        shape, dtype = [(5, 33), (20, 64), (120, 80)][seed % 3], ["f4", "f8"][seed // 3 % 2]
+        f = np.jit(lambda x, y, program=program: program(np, x, y))
+        for call in range(4):
+            x, y = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+            with real.errstate(all="ignore"):
+                found = difference(program(real, x, y), f(np.array(x), np.array(y)))
+            assert found is None, f"seed {seed}, call {call}: {found}\n{text}"
+            if call == 1:
+                for one in f._compiled:
+                    one.quicken()
+                    kernels += one.kernels
+    assert kernels or not fusing.possible()
