@@ -8,7 +8,8 @@
 The results of each are compared with NumPy's first: lazytensor's bit for bit, before and after its programs are
 compiled; a peer's to a tolerance. Then everything is timed in this process, in interleaved rounds, a fresh result each
 time; figures are medians and interquartile ranges. What a peer does at its first call (it compiles) is not in them.
-lazytensor has its default settings. `first call` is its first run in a fresh process without cached kernels.
+lazytensor has its default settings; `lazytensor jit` is the same source under `lt.jit`. `first call` is the first lazy
+run in a fresh process without cached kernels.
 `--docs` writes docs/benchmarks.md, and plots where matplotlib is there. The exit status is 1 if a result is wrong.
 """
 
@@ -89,6 +90,18 @@ def on_lazytensor(lt: Any, workload: Workload, inputs: Sequence[Any]) -> Runner:
 
     def call() -> Any:
         results = several(workload.run(lt, *arrays))
+        lt.realize(*results)
+        return results
+
+    return Runner(call, lambda results: tuple(numpy.asarray(r) for r in results))
+
+
+def on_jitted(lt: Any, workload: Workload, inputs: Sequence[Any]) -> Runner:
+    """The same source as a compiled function, as the peers have it."""
+    arrays, compiled = [lt.array(x).realize() for x in inputs], lt.jit(functools.partial(workload.run, lt))
+
+    def call() -> Any:
+        results = several(compiled(*arrays))
         lt.realize(*results)
         return results
 
@@ -230,11 +243,13 @@ def compare(lt: Any, found: dict[str, Any], workload: Workload, size: str, dtype
     right = numpys.host(numpys.call())
     case: dict[str, Any] = {"workload": workload.name, "size": size, "shape": workload.sizes[size], "dtype": dtype,
                             "left_out": {}, "wrong": "", "bytes": traffic(workload, inputs, right)}
-    lazy = on_lazytensor(lt, workload, inputs)
-    case["wrong"] = same_bits(lazy.host(lazy.call()), right)
-    warm(lt, lazy.call)
-    case["wrong"] = case["wrong"] or same_bits(lazy.host(lazy.call()), right)
-    calls: dict[str, Call] = {"copy": copying(case["bytes"]), "NumPy": numpys.call, "lazytensor": lazy.call}
+    calls: dict[str, Call] = {"copy": copying(case["bytes"]), "NumPy": numpys.call}
+    for name, on in (("lazytensor", on_lazytensor), ("lazytensor jit", on_jitted)):
+        own = on(lt, workload, inputs)
+        case["wrong"] = case["wrong"] or same_bits(own.host(own.call()), right)
+        warm(lt, own.call)
+        case["wrong"] = case["wrong"] or same_bits(own.host(own.call()), right)
+        calls[name] = own.call
     compiling: dict[str, float] = {}
     for name, peer in found.items():
         try:

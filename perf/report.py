@@ -10,7 +10,7 @@ import statistics
 from typing import Any
 
 PEERS = ("numexpr", "Numba", "JAX", "torch.compile")
-COLUMNS = ("NumPy", "lazytensor", *PEERS)
+COLUMNS = ("NumPy", "lazytensor", "lazytensor jit", *PEERS)
 Case = dict[str, Any]
 SLOWER = 1.1
 
@@ -36,6 +36,12 @@ def ratios(case: Case) -> tuple[float, float | None, float]:
     return (case["times"]["NumPy"]["median"] / ours, peer and peer[1] / ours, ours / case["times"]["copy"]["median"])
 
 
+def jitted(case: Case) -> float | None:
+    """How many times as fast as the fastest peer the compiled function is."""
+    own, peer = median(case, "lazytensor jit"), fastest_peer(case)
+    return None if own is None or peer is None else peer[1] / own
+
+
 def geometric_mean(values: list[float]) -> float:
     """Of positive numbers; 1 of none."""
     return statistics.geometric_mean(values) if values else 1.0
@@ -54,6 +60,11 @@ def shown(seconds: float | None) -> str:
             digits = 2 if seconds * factor < 10 else 1 if seconds * factor < 100 else 0
             return f"{seconds * factor:.{digits}f} {unit}"
     return f"{seconds:.2f} s"
+
+
+def ratio(value: float | None) -> str:
+    """Two decimals, or nothing."""
+    return "" if value is None else f"{value:.2f}"
 
 
 def spread(case: Case, name: str) -> str:
@@ -101,7 +112,8 @@ def heading(known: dict[str, Any]) -> list[str]:
     lines = [", ".join(f"{k} {v}" for k, v in {**known["machine"], **known["versions"]}.items())]
     lines += [f"left out: {name} ({why})" for name, why in known["missing"].items()]
     columns = "".join(f"{name:>17}" for name in COLUMNS)
-    return [*lines, f"{'':38}{columns} {'x NumPy':>8} {'x peer':>7} {'copies':>7} {'first call':>11}"]
+    return [*lines, f"{'':38}{columns} {'x NumPy':>8} {'x peer':>7} {'jit':>7} {'copies':>7} "
+            f"{'first call':>11}"]
 
 
 def line(case: Case) -> str:
@@ -109,7 +121,7 @@ def line(case: Case) -> str:
     numpys, peers, copies = ratios(case)
     cells = [f"{shown(median(case, name))} {spread(case, name):>4}".strip() for name in COLUMNS]
     text = f"{case['workload']:21} {case['size']:>7} {case['dtype']:>8}" + "".join(f"{cell:>17}" for cell in cells)
-    text += f" {numpys:8.2f} {'' if peers is None else f'{peers:.2f}':>7} {copies:7.1f}"
+    text += f" {numpys:8.2f} {ratio(peers):>7} {ratio(jitted(case)):>7} {copies:7.1f}"
     text += f" {shown(case['first calls'][1]):>11}"
     if case["wrong"]:
         text += f"\n  WRONG: {case['wrong']}"
@@ -161,8 +173,10 @@ def summary(known: dict[str, Any]) -> list[str]:
     lines += slower(cases) + reused(cases)
     if cases:
         against = [r for case in cases if (r := ratios(case)[1]) is not None]
+        compiled = [r for case in cases if (r := jitted(case)) is not None]
         lines.append(f"geometric mean: {geometric_mean([ratios(case)[0] for case in cases]):.2f} times as fast as "
-                     f"NumPy, {geometric_mean(against):.2f} times as the fastest peer of each")
+                     f"NumPy, {geometric_mean(against):.2f} times as the fastest peer of each; in compiled functions "
+                     f"{geometric_mean(compiled):.2f} times")
     lines += threads(known["threads"]) if "threads" in known else []
     return lines + (compiling(known["compiling"]) if "compiling" in known else [])
 
@@ -179,7 +193,8 @@ first: lazytensor's equal NumPy's bit for bit, those of the peers to a tolerance
 process, in interleaved rounds, with a fresh result each time and a pause between, in which the threads of others go
 to sleep; what takes less than 20 ms is called some more before it is timed. Figures are medians; the interquartile
 range stands behind them in percent. `x NumPy` and `x peer` say how many times as fast as NumPy and as the fastest
-peer lazytensor is; `copies` how many times as long as a plain copy (one thread, into memory that is there) of as many
+peer lazytensor is, `jit x peer` the same of its compiled functions (`lt.jit` of the same source, `lazytensor jit`);
+`copies` how many times as long as a plain copy (one thread, into memory that is there) of as many
 bytes as the program has to read and write. `first call` is lazytensor's in a fresh process, with what it plans and
 compiles.
 """
@@ -192,14 +207,14 @@ def row(cells: list[str]) -> str:
 
 def table(cases: list[Case]) -> list[str]:
     """Of the page."""
-    head = ["program", "size", "dtype", *COLUMNS, "x NumPy", "x peer", "copies", "first call"]
+    head = ["program", "size", "dtype", *COLUMNS, "x NumPy", "x peer", "jit x peer", "copies", "first call"]
     lines = [row(head), row(["---"] * 3 + ["---:"] * (len(head) - 3))]
     for case in cases:
         numpys, peers, copies = ratios(case)
         cells = [f"{shown(median(case, name))} ({spread(case, name)})" if name in case["times"] else ""
                  for name in COLUMNS]
         lines.append(row([case["workload"], case["size"], case["dtype"], *cells, f"{numpys:.2f}",
-                          "" if peers is None else f"{peers:.2f}", f"{copies:.1f}", shown(case["first calls"][1])]))
+                          ratio(peers), ratio(jitted(case)), f"{copies:.1f}", shown(case["first calls"][1])]))
     return lines
 
 
