@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from itertools import count
+from math import prod
 from typing import Any
 
 from .config import current
@@ -150,7 +151,10 @@ def _bytes(node: Node) -> int:
 
 def shared(node: Node) -> bool:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
-    return _bytes(node) >= ALONE and current.engine == "llvm" and alone(node.op, _of_pairs(node))
+    if _bytes(node) < ALONE or current.engine != "llvm":
+        return False
+    fewest = alone(node.op, _of_pairs(node))
+    return not fewest or prod(node.shape) >= fewest and launch.threads_in_use() > 1
 
 
 def _of_pairs(node: Node) -> bool:

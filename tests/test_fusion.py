@@ -10,7 +10,7 @@ import pytest
 
 from lazytensor.lower import fused
 
-from .helpers import module_under_test
+from .helpers import difference, module_under_test
 
 pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
 
@@ -188,3 +188,26 @@ def test_complex_chains_are_one_kernel():
     assert plan_of(near) == (1, 1, 1)
     chosen = np.where(abs(z) < 1, z / w, 0.0)
     assert plan_of(chosen) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("size, kernels", [(1 << 17, 1), ((1 << 17) - 1, 0)])
+def test_threads_share_one_operation_of_many_elements(size, kernels):
+    np = module_under_test()
+    x = np.arange(float(size)).realize()
+    for result in (x + 1.5, x.astype(np.float32), x.copy(), x > 7):
+        assert plan_of(result)[1] == kernels
+
+
+def test_one_large_operation_gives_numpys_bits_and_goes_over_its_operand():
+    np = module_under_test()
+    with np.config(plan_after=1, threads=2, compile_after=0):
+        for dtype in ("f4", "f8", "i4"):
+            a = real.arange(-70_000, 80_000).astype(dtype)
+            x = np.array(a).realize()
+            for _ in range(4):
+                for program in (lambda v: v * 3, lambda v: v[::-1] - v, lambda v: v[::2] + v[1::2], lambda v: v > 5,
+                                lambda v: v.astype("f4"), lambda v: -v, lambda v: v.reshape(300, 500).T + 1):
+                    assert difference(program(a), program(x)) is None
+                x += 1
+                a += 1
+                assert difference(a, x) is None

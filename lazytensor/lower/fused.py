@@ -57,6 +57,8 @@ class Fused(NamedTuple):
         The inputs over which an output could be written, and which one: arrays of its kind that are read as they are.
     row_reads, row_writes : frozenset of int
         The inputs and outputs that have one element a row.
+    least : int
+        The elements from which on it is better than NumPy's own call, for several threads; 0 if it always is.
     """
 
     kernel: Kernel
@@ -70,6 +72,7 @@ class Fused(NamedTuple):
     over: tuple[tuple[int, int], ...]
     row_reads: frozenset[int]
     row_writes: frozenset[int]
+    least: int = 0
 
 
 def available() -> bool:
@@ -81,19 +84,27 @@ _STOPPING = frozenset(("any", "all"))
 """Reductions that NumPy ends as soon as it knows the result."""
 
 
+SHARED = 1 << 17
+"""The elements from which on threads share what one does at memory's speed."""
+_NEVER = 1 << 62
+
+
 @lru_cache(256)
-def alone(operation: Operation, of_pairs: bool = False) -> bool:
-    """Whether a kernel of this operation alone may pay: it reduces, or NumPy's loop, of complex elements if it is `of
-    pairs`, is slower than memory and can be called in one."""
+def alone(operation: Operation, of_pairs: bool = False) -> int:
+    """The elements from which on a kernel of this operation alone may pay: any if it reduces or NumPy's loop is slower
+    than memory; else what threads share, and none of complex elements, if it is `of pairs`."""
     function = operation.fn
     name = getattr(function, "__name__", "")
+    if operation.step in ("where", "cast"):
+        return SHARED if operation.step == "cast" else 0
     if operation.kind == "call":
-        return operation.name in REDUCTIONS.keys() - _STOPPING
+        return 0 if operation.name in REDUCTIONS.keys() - _STOPPING else _NEVER
     if not isinstance(function, np.ufunc) or operation.kind != "elementwise" or function.signature is not None:
-        return False
-    if of_pairs:
-        return name in fidelity.NUMPY | fidelity.SCIPY and name not in AT_MEMORYS_SPEED
-    return FORMS[name].slow if name in FORMS else name in fidelity.NUMPY | fidelity.SCIPY
+        return _NEVER
+    if not of_pairs and name in FORMS:
+        return 0 if FORMS[name].slow else SHARED
+    certified = name in fidelity.NUMPY | fidelity.SCIPY and not (of_pairs and name in AT_MEMORYS_SPEED)
+    return 0 if certified else _NEVER
 
 
 def sliced(view: Any) -> bool:
@@ -252,7 +263,7 @@ class Kernels:
             members = set(group.members)
             wanted = {n for n in members if self.dag.value(n).kept or not members.issuperset(self.dag.users(n))}
             if wanted and self.pays(group):
-                found[group.members[0]] = _Maker(self, group).make(wanted)
+                found[group.members[0]] = _Maker(self, group).make(wanted)._replace(least=self.least(group))
         return found
 
     def pays(self, group: Group) -> bool:
@@ -269,7 +280,14 @@ class Kernels:
             return True
         if first.name == "call":
             return first.chars[0] not in COMPLEX or first.loop[0].__name__ not in AT_MEMORYS_SPEED
-        return first.name in FORMS and FORMS[first.name].slow
+        return first.name in FORMS or first.name in ("where", "cast")
+
+    def least(self, group: Group) -> int:
+        """The elements from which on it is: where it is one operation that NumPy does as fast as memory allows, so many
+        as threads share."""
+        way = self.way(group.members[0])
+        cheap = way.name == "cast" or way.name in FORMS and not FORMS[way.name].slow  # type: ignore[union-attr]
+        return SHARED if len(group.members) == 1 and cheap else 0
 
 
 def _taken(name: str, char: str, result: str) -> str:

@@ -88,6 +88,8 @@ class Account:
 
 
 _accounts: dict[Kernel, Account] = {}
+_DEAR, _DEAR_STEPS = 8, frozenset(("call", "where", "masked"))
+"""What a function costs, or a choice of elements, which NumPy makes one by one."""
 
 
 class KernelRecord:
@@ -124,6 +126,8 @@ class KernelRecord:
         Slots that hold nothing afterwards.
     general : tuple of Record
         The records among those replaced that hold more than two operands, views or twins.
+    weight : int
+        What its operations cost NumPy for each element, against an addition.
     account : Account
         What it could have saved so far, shared by all places where the same kernel is.
     wait : int
@@ -131,7 +135,7 @@ class KernelRecord:
     """
 
     __slots__ = ("fused", "span", "last", "reads", "outputs", "results", "live", "empties", "general", "account",
-                 "wait", "penalty", "arrays", "numbers", "stores", "rereads", "slots", "plain", "over",
+                 "wait", "penalty", "weight", "arrays", "numbers", "stores", "rereads", "slots", "plain", "over",
                  "records", "members", "restless", "simple")
 
     def __init__(self, fused: Fused, records: tuple[Record, ...], slot: dict[int, int]) -> None:
@@ -155,6 +159,7 @@ class KernelRecord:
         gone = {s for record in records for s in (*record.empties, record.out)}
         self.over = next((found for found in fused.over if self.reads[found[0]][0] in gone), None)
         self.general = tuple(r for r in records if r.code == GENERAL)
+        self.weight = sum(_DEAR if step.name in _DEAR_STEPS else 1 for step in fused.kernel.steps)
         self.account = _accounts.setdefault(fused.kernel, Account())
         self.wait = self.penalty = 0
         self.arrays = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind != NUMBER)

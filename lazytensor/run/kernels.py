@@ -45,6 +45,8 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
         if not all(sliced(graph.views[member][k]) for member, k in path):
             return False
     if record.over is not None and in_place.possible(record, graph, values):
+        if record.fused.least:
+            return False
         done = _run_over(record, graph, values)
         if done is not None:
             return done
@@ -246,8 +248,13 @@ def _pays(record: KernelRecord, graph: Graph) -> bool:
     """Whether the operations have worked long enough by now."""
     space = _space(record, graph)
     account = record.account
-    account.credit += len(record.fused.kernel.steps) * (_CALL_NS + _ELEMENT_NS * prod(space))
+    account.credit += len(record.fused.kernel.steps) * _CALL_NS + record.weight * _ELEMENT_NS * prod(space)
     return account.credit >= current.compile_after * 1e3
+
+
+def suits(record: KernelRecord, graph: Graph) -> bool:
+    """Whether there are as many elements as the kernel is for."""
+    return record.fused.least <= prod(_space(record, graph))
 
 
 def _space(record: KernelRecord, graph: Graph) -> tuple[int, ...]:
@@ -260,6 +267,9 @@ def _space(record: KernelRecord, graph: Graph) -> tuple[int, ...]:
 
 def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targets: list[Any] | None = None) -> Any:
     """The kernel for these shapes and strides, once it pays."""
+    if not suits(record, graph):
+        graph.bound[key] = _REFUSED
+        return _REFUSED
     if not record.stores and not _pays(record, graph):
         return None
     if targets is None:
@@ -279,6 +289,8 @@ def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targe
 def bind_arrays(record: KernelRecord, space: tuple[int, ...], inputs: list[Any], targets: list[Any]) -> Any:
     """The kernel of a record bound to arrays of these shapes and strides, or None."""
     fused, arrays = record.fused, inputs + targets
+    if fused.least and (prod(space) < fused.least or launch.threads_in_use() == 1):
+        return None
     if not all(isinstance(a, np.ndarray) for a in arrays) or not all(
             t.shape == space or i in fused.row_writes for i, t in enumerate(targets)):
         return None

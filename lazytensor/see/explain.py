@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from .. import compile as pipeline
 from ..config import current
@@ -10,7 +10,9 @@ from ..ir.capture import Busy, Graph, capture, pending
 from ..ir.dag import SAME
 from ..ir.node import Node
 from ..lower import Program, make_program
+from ..lower.table import KernelRecord
 from ..run import floating, pool
+from ..run.kernels import suits
 from ..run.table import holds
 from ..schedule.memory import IN_PLACE_BYTES, nbytes_of, predicted_peak
 from ..schedule.plan import Plan, Step
@@ -51,10 +53,18 @@ def explain(*tensors: Any) -> str:
     return "\n".join([_heading(program, graph), *_step_lines(program, graph), *_notes(program, graph)]) + "\n"
 
 
+_Kernels: TypeAlias = dict[int, KernelRecord]
+
+
+def _kernels(program: Program, graph: Graph) -> _Kernels:
+    """The kernels by the first operation that each replaces, without those for which these arrays are too small."""
+    return {at: kernel for at, kernel in program.kernels.items() if suits(kernel, graph)}
+
+
 def _heading(program: Program, graph: Graph) -> str:
-    plan = program.plan
-    steps = len(plan.steps) - sum(kernel.span - 1 for kernel in program.kernels.values())
-    kernels = f", {_count(len(program.kernels), 'kernel')} among them" if program.kernels else ""
+    plan, found = program.plan, _kernels(program, graph)
+    steps = len(plan.steps) - sum(kernel.span - 1 for kernel in found.values())
+    kernels = f", {_count(len(found), 'kernel')} among them" if found else ""
     return (f"{_count(len(graph.nodes), 'operation')} pending, {_count(steps, 'step')} to run "
             f"on {_count(len(plan.leaves), 'input')}{kernels}")
 
@@ -64,25 +74,26 @@ def _names(plan: Plan) -> dict[int, str]:
     return names | {step.node: f"#{i}" for i, step in enumerate(plan.steps, 1)}
 
 
-def _within(program: Program) -> dict[int, bool]:
+def _within(kernels: _Kernels) -> dict[int, bool]:
     """The operations that run in kernels, and whether a kernel writes their results to memory."""
-    return {n: n in kernel.fused.writes for kernel in program.kernels.values() for n in kernel.fused.members}
+    return {n: n in kernel.fused.writes for kernel in kernels.values() for n in kernel.fused.members}
 
 
-def _rereads(program: Program) -> frozenset[int]:
+def _rereads(kernels: _Kernels) -> frozenset[int]:
     """The operations that write into an array of which their kernel reads the old value."""
-    return frozenset(n for kernel in program.kernels.values() for n in kernel.rereads)
+    return frozenset(n for kernel in kernels.values() for n in kernel.rereads)
 
 
-def _overs(program: Program) -> dict[int, int]:
+def _overs(kernels: _Kernels) -> dict[int, int]:
     """The operations whose kernel may write their result over what it reads, and over which value."""
     return {kernel.outputs[kernel.over[1]][0]: kernel.fused.reads[kernel.over[0]][0]
-            for kernel in program.kernels.values() if kernel.over is not None}
+            for kernel in kernels.values() if kernel.over is not None}
 
 
 def _step_lines(program: Program, graph: Graph) -> list[str]:
     """A table with a row for each operation, and a line before those that one kernel does."""
-    plan, within, rereads, overs = program.plan, _within(program), _rereads(program), _overs(program)
+    plan, kernels = program.plan, _kernels(program, graph)
+    within, rereads, overs = _within(kernels), _rereads(kernels), _overs(kernels)
     names = _names(plan)
     rows = []
     for step in plan.steps:
@@ -96,8 +107,8 @@ def _step_lines(program: Program, graph: Graph) -> list[str]:
     widths = [max(len(row[k]) for row in rows) for k in range(4)]
     lines: list[str] = []
     for i, row in enumerate(rows):
-        if i in program.kernels:
-            kernel = program.kernels[i]
+        if i in kernels:
+            kernel = kernels[i]
             lines.append(f"  one pass over memory for {names[plan.steps[i].node]} to "
                          f"{names[plan.steps[kernel.last].node]}, once it pays to compile it:")
         indent = "    " if plan.steps[i].node in within else "  "
@@ -130,7 +141,8 @@ def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, boo
 
 def _notes(program: Program, graph: Graph) -> list[str]:
     """What is not said step by step."""
-    plan, within, rereads, overs = program.plan, _within(program), _rereads(program), _overs(program)
+    plan, kernels = program.plan, _kernels(program, graph)
+    within, rereads, overs = _within(kernels), _rereads(kernels), _overs(kernels)
     new = [node for step in plan.steps if (node := graph.nodes[step.node]).shape
            and _memory(step, node, _Anything(), within, rereads, overs).startswith("a new")]
     kept = sum(step.value.kept for step in plan.steps)
