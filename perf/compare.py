@@ -98,10 +98,10 @@ def on_lazytensor(lt: Any, workload: Workload, inputs: Sequence[Any]) -> Runner:
 
 def on_jitted(lt: Any, workload: Workload, inputs: Sequence[Any]) -> Runner:
     """The same source as a compiled function, as the peers have it."""
-    arrays, compiled = [lt.array(x).realize() for x in inputs], lt.jit(functools.partial(workload.run, lt))
+    arrays, compiled = [lt.array(x).realize() for x in inputs], lt.jit(workload.run)
 
     def call() -> Any:
-        results = several(compiled(*arrays))
+        results = several(compiled(lt, *arrays))
         lt.realize(*results)
         return results
 
