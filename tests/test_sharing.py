@@ -12,7 +12,8 @@ import numpy as real
 import pytest
 
 from lazytensor.api.handle import is_shared
-from tests.helpers import check_same, module_under_test
+from lazytensor.run import pool
+from tests.helpers import check_same, difference, module_under_test
 
 
 class Interface:
@@ -417,3 +418,14 @@ def test_arrays_inside_of_structured_elements_see_later_writes(dtype, way):
         x[...] = np.ones(x.shape, dtype)
         return repr(got)
     check_same(program)
+
+
+@pytest.mark.skipif(pool.native is None, reason="the extension is not built")
+def test_large_copies_of_real_arrays_begin_at_a_cache_line():
+    np, source = module_under_test(), real.arange(10_000.0)
+    for dtype in ("f4", "f8", "c16", "i2"):
+        x = np.array(source.astype(dtype))
+        assert x._value.buffer.ctypes.data % 64 == 0 and difference(source.astype(dtype), x) is None
+    x = np.array(source)
+    source[0] = 7
+    assert x[0] == 0 and np.array(source, copy=False)[0] == 7

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..run import pool
 from ..run.watching import PASS, active, eager
 from . import lazy
 from .build import NOT_AN_ARRAY, NUMBERS, at_line, is_pending, made_real, record
@@ -25,6 +26,8 @@ from .scalar import Scalar
 
 _real_array = np.array
 _getframe = sys._getframe
+_CACHED = 1 << 20
+"""Bytes of an array that stays in a cache, where it counts how vectors lie."""
 _ORDERS = {None: "K", "K": "K", "A": "A", "C": "C", "F": "F"}
 
 
@@ -159,6 +162,10 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K",
     if like is None and ndmax is None:
         if type(object) is Tensor:
             return _array_of(object, dtype, order, copy, ndmin)
+        if dtype is None and type(object) is np.ndarray and copy is True and order == "K" and not active and (
+                pool.LINED <= object.nbytes <= _CACHED and object.dtype.kind in "biufc" and object.flags.c_contiguous
+                and ndmin <= object.ndim):
+            return wrap(_lined_copy(object))
         if dtype is None and not active and type(object) is list and _is_of_numbers(object):
             return wrap(np.array(object, None, copy=copy, order=order, subok=subok, ndmin=ndmin))
         found = _pending(object, dtype, copy=copy, order=order, ndmin=ndmin)
@@ -166,6 +173,13 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K",
             return found
     more = {} if ndmax is None else {"ndmax": ndmax}
     return _on_real(np.array, object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, like=like, **more)
+
+
+def _lined_copy(array: Any) -> Any:
+    """A copy that begins at a cache line, where vectors do not lie across two."""
+    copy = pool.lined(array.shape, array.dtype)
+    np.copyto(copy, array)
+    return copy
 
 
 @functools.wraps(np.asarray)

@@ -135,9 +135,13 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...]
     if size < SMALL or dtype.hasobject:  # memory for objects must be cleared first
         if strides is not None:
             return _ndarray(shape, dtype, None, 0, strides)
-        lined = native is not None and size >= LINED and not dtype.hasobject
-        return native.aligned(shape, dtype) if lined else _empty(shape, dtype)
+        return lined(shape, dtype) if size >= LINED else _empty(shape, dtype)
     return _ndarray(shape, dtype, _take(size), 0, strides)
+
+
+def lined(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """An uninitialised array in C order of its own, not the pool's, that begins at a cache line if that can be had."""
+    return _empty(shape, dtype) if native is None or dtype.hasobject else native.aligned(shape, dtype)
 
 
 def empty_like(array: np.ndarray[Any, Any]) -> Any:
