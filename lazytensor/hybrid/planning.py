@@ -21,7 +21,7 @@ from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord
 from ..run import floating, launch
 from ..run.interpreter import apply_view
-from ..run.kernels import bind_arrays
+from ..run.kernels import bind_arrays, failures
 from .text import frozen
 from .tracing import Operand, Record
 
@@ -132,7 +132,13 @@ def plan_of(records: tuple[Record, ...], geometry: Callable[[str], Geometry | No
     if key not in _known:
         if len(_known) >= _MOST:
             _known.clear()
-        _known[key] = _planned(records, rows, laid, [record.name in live for record in records])
+        try:
+            _known[key] = _planned(records, rows, laid, [record.name in live for record in records])
+        except Exception as error:  # whatever the pipeline may raise: the records can be written one by one
+            failures.append(error)
+            if current.debug:
+                raise
+            _known[key] = None
     found_plan: list[int | Kernel] | None = _known[key]
     return found_plan
 
