@@ -34,9 +34,9 @@ PyObject *setup_records(PyObject *self, PyObject *args) {
 
 /* ---- plain values ---- */
 
-/* Whether two values are one object, or whole numbers, slices or tuples that are equal, of the same types; -1 if that
- * takes more to find out. */
-static int alike_values(PyObject *a, PyObject *b) {
+/* Whether two values are one object, or numbers, strings, slices or tuples that are equal to the bit, of the same types;
+ * -1 if that takes more to find out. */
+int alike_values(PyObject *a, PyObject *b) {
     if (a == b)
         return 1;
     if (Py_TYPE(a) != Py_TYPE(b))
@@ -58,8 +58,10 @@ static int alike_values(PyObject *a, PyObject *b) {
         found = found == 1 ? alike_values(x->stop, y->stop) : found;
         return found == 1 ? alike_values(x->step, y->step) : found;
     }
-    if (PyLong_CheckExact(a))
+    if (PyLong_CheckExact(a) || PyUnicode_CheckExact(a))
         return PyObject_RichCompareBool(a, b, Py_EQ);
+    if (PyFloat_CheckExact(a) && !memcmp(&((PyFloatObject *)a)->ob_fval, &((PyFloatObject *)b)->ob_fval, sizeof(double)))
+        return 1;
     return -1;
 }
 

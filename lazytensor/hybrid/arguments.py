@@ -104,11 +104,17 @@ class Arguments:
     def _value(self, value: Any, path: str, words: str) -> None:
         kind = type(value)
         if value is None or value is True or value is False:
-            self._check(f"{path} is {value}", f"{words} was {value}")
+            text = f"{path} is {value}"
         elif kind is int or kind is str:
-            self._check(f"type({path}) is {kind.__name__} and {path} == {value!r}", f"{words} was {value!r}")
+            text = f"type({path}) is {kind.__name__} and {path} == {value!r}"
         else:
-            self._check(f"same({path}, {self.space.add(value)})", f"{words} was {value!r}")
+            text = f"same({path}, {self.space.add(value)})"
+        self.checks.append(Check(text, f"{words} was {value!r}", self._row(path, value)))
+
+    def _row(self, path: str, value: Any) -> Any:
+        """The row of an argument that is a value; None of a part of one."""
+        whole = _WHOLE.fullmatch(path)
+        return fast.row(fast.ARGUMENT, int(whole[1]), expected=value, same=True) if whole else None
 
     def _container(self, value: Any, path: str, words: str) -> None:
         kind, space = type(value), self.space

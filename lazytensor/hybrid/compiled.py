@@ -7,14 +7,16 @@ import gc
 import linecache
 import sys
 import threading
+import types
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from ..api.handle import View
+from ..api.handle import Tensor, View
 from ..compile import BYTE_NS, IMPORT_NS
+from ..ir.node import Node
 from ..run import floating, pool
 from ..run.interpreter import apply_view
 from . import fast, fusing, running
@@ -141,6 +143,8 @@ class Compiled:
         Why it has no replay: calls run the Python.
     """
 
+    __slots__ = ("calls", "due", "replay", "predict", "__dict__", "__weakref__")
+
     def __init__(self, name: str, given: Arguments, scope: Scope, captured: Captured, capsule: Any) -> None:
         self.name, self.given, self.scope, self.captured, self.capsule = name, given, scope, captured, capsule
         self.tree: Branch | None = None
@@ -238,8 +242,8 @@ class Compiled:
             body = [*writer.body, f"    return [{made}]"]
             lines = [f"def call({', '.join(texts[name] for name in given)}):", *_running(writer, body, True)]
             scope = dict(self.scope_of_source)
-        exec(compile("\n".join(lines), f"<lazytensor.jit {self.name} {_number()}>", "exec", dont_inherit=True), scope)
-        found = scope["call"](*[leaves[name] for name in given])
+        call = compiled_text("\n".join(lines) + "\n", f"<lazytensor.jit {self.name} {_number()}>", scope)
+        found = call(*[leaves[name] for name in given])
         return None if found is running.ABANDON else found
 
     def _forget(self) -> None:
@@ -280,16 +284,19 @@ class Compiled:
         checks += list(self.scope.checks(space, set(self.given.containers), self.captured.handles, self.given.handles))
         self.leaves = used
         handles = self.given.tensors
+        bound = {check.fast[1][0] for check in checks if type(check.fast) is tuple and len(check.fast) == 2}
         if len(handles) > 1:
             checks.append(Check(" and ".join(f"{a} is not {b}" for i, a in enumerate(handles) for b in handles[:i])
                                 if len(handles) < 5 else f"len({{{', '.join(f'id({x})' for x in handles)}}}) == "
-                                f"{len(handles)}", "two arguments that were different arrays are one"))
+                                f"{len(handles)}", "two arguments that were different arrays are one",
+                                fast.DISTINCT if bound == set(handles) and len(bound) <= fast.MOST_DISTINCT else None))
         roots = {**self.given.owners, **{name: self.captured.owner(name, space) for name in self.captured.roots
                                          if name in used}}
         if writes and len(roots) > 1:
             owners = list(roots.values())
             checks.append(Check(f"len({{{', '.join(f'id({x})' for x in owners)}}}) == {len(owners)}",
-                                "two arrays that were different are one"))
+                                "two arrays that were different are one",
+                                fast.DISTINCT if bound == set(owners) and len(bound) <= fast.MOST_DISTINCT else None))
         self.checks = checks
         scope = running.scope()
         generators = self.generators
@@ -316,10 +323,13 @@ class Compiled:
             scope["G"], given, rest = fast.guard(checks, self.given.count)
             text = self._text(writer, rest, True, given)
 
+            whole: list[Any] = []
+
             def slow(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 """The whole guard in Python, compiled when it is first needed."""
-                scope["slow"] = self._executed(self.source, dict(scope), space)
-                return scope["slow"](args, kwargs)
+                if not whole:
+                    whole.append(self._executed(self.source, dict(scope), space))
+                return whole[0](args, kwargs)
             scope["slow"] = slow
         self.rolled = writer.rolled
         self.alone = None if self.as_nodes or writer.body is None else (writer, leaves)
@@ -349,14 +359,14 @@ class Compiled:
         """The function of a text; its lines can be seen in tracebacks."""
         scope.update(space)
         filename = f"<lazytensor.jit {self.name} {_number()}>"
-        self._files.append(filename)
-        for old in self._files[:-3]:  # what runs now, its whole guard, and its prediction
-            linecache.cache.pop(old, None)
-        del self._files[:-3]
-        code = compile(text, filename, "exec", dont_inherit=True)
-        exec(code, scope)
-        linecache.cache[filename] = len(text), None, text.splitlines(True), filename
-        return scope["call"]
+        call = compiled_text(text, filename, scope)
+        if isinstance(call, types.FunctionType):
+            self._files.append(filename)
+            for old in self._files[:-3]:  # what runs now, its whole guard, and its prediction
+                linecache.cache.pop(old, None)
+            del self._files[:-3]
+            linecache.cache[filename] = len(text), None, text.splitlines(True), filename
+        return call
 
     def _text(self, writer: Writer, checks: list[Check], commits: bool, given: list[str] | None = None) -> str:
         """The source; with `given`, the names that the extension's guard gives, the guard is what is left of it."""
@@ -368,10 +378,10 @@ class Compiled:
         if checks:
             lines += ["    try:", *guard_lines(checks),
                       "    except (LookupError, AttributeError, ValueError, TypeError):", "        return MISS"]
-        lines += ["    cap = in_force()",
-                 "    if cap is not CAP and not alike(cap): return MISS",
-                 "    if not (cap is watch.capsule and warnings.filters == watch.filters and "
-                 "warnings._showwarnmsg_impl is watch.show) and not unchanged(cap): return ABANDON"]
+        state = ["cap = in_force()", "if cap is not CAP and not alike(cap): return MISS",
+                 "if not unchanged(cap): return ABANDON"]
+        lines += ["    if not steady(CAP):", *[f"        {line}" for line in state]] if fast.native is not None else [
+            f"    {line}" for line in state]
         if commits:
             lines += ["    E.calls = calls = E.calls + 1", "    if calls >= E.due: return CHECK"]
         return "\n".join(lines + _running(writer, writer.lines, commits)) + "\n"
@@ -383,6 +393,22 @@ class Compiled:
         """Which check fails for these arguments, in words."""
         scope = dict(self.scope_of_source) if self.tree is not None else {**running.scope(), **self.space}
         return why_not(self.checks or self.given.checks, {**scope, "args": args, "kwargs": kwargs})
+
+
+def compiled_text(text: str, filename: str, scope: dict[str, Any]) -> Any:
+    """The function `call` of a text: read by the extension, or where that does not know a line of it, compiled by
+    Python."""
+    if fast.native is not None:
+        try:
+            return fast.native.Program(text, scope)
+        except ValueError:
+            pass
+    exec(compile(text, filename, "exec", dont_inherit=True), scope)
+    return scope.pop("call")
+
+
+if fast.native is not None:
+    fast.native.setup_programs((Tensor, Node, Compiled, type(floating.watch)))
 
 
 def _running(writer: Writer, body: list[str], commits: bool) -> list[str]:

@@ -23,6 +23,7 @@ from ..run import floating
 from ..run.watching import active, mine
 from . import streams
 from .arguments import Arguments
+from .calling import Caller, asked
 from .checking import compared
 from .compiled import Captured, Compiled, uncollected
 from .effects import outcome_of, settled
@@ -50,7 +51,7 @@ _jitted: weakref.WeakSet[Any] = weakref.WeakSet()
 _counts = {"traces": 0, "replays": 0, "checks": 0, "refused": 0}
 
 
-class Jitted:
+class Jitted(Caller):
     """A compiled function: what `jit` gives. Called, it does what the function does.
 
     Attributes
@@ -81,15 +82,16 @@ class Jitted:
         self._every_turn = False
         _jitted.add(self)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _left(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: Compiled | None, answer: Any) -> Any:
+        """A call that has no result yet: for that answer of what is compiled, or because nobody has been asked."""
         if active and mine() is not None:
             return self.__wrapped__(*args, **kwargs)
-        for compiled in self._compiled:
-            answer = compiled.replay(args, kwargs)
-            if answer.__class__ is not Sentinel:
-                return answer
-            if answer is not MISS:
-                return self._answered(answer, compiled, args, kwargs)
+        if answer is MISS:
+            compiled, answer = asked(self._compiled, args, kwargs)
+        if answer.__class__ is not Sentinel:
+            return answer
+        if compiled is not None:
+            return self._answered(answer, compiled, args, kwargs)
         if self._off is not None:
             return self.__wrapped__(*args, **kwargs)
         return self._traced(args, kwargs, None)
