@@ -1,4 +1,4 @@
-"""The extension's reader of programs (`_reading.c`, `_running.c`): what Python's compiler makes of a text, or nothing."""
+"""The extension's reader of programs (`_reading.c`, `_running.c`): as Python's compiler has it, or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ SAME = [
     ("x = a + b\nreturn x, 1.5, -2, -0.0, 1e-05, 1e+16, 12345678901234567890", (1, 2)),
     ("return 'hi', \"it's\", 'a\\n\\'b', b'\\x00a', '\u00e9', ''", (1, 2)),
     ("return None, True, False, [], {}, (), (a,), [a, b], {a}, {a: b, 'c': (b, 2),}, ((a))", (1, 2)),
-    ("if a is b: return 1\nif not (a is not b): return 2\nreturn a == b, a != b, a < b, a >= b, a in (1, 2), a not in [1]",
+    ("if a is b: return 1\nif not (a is not b): return 2\n"
+     "return a == b, a != b, a < b, a >= b, a in (1, 2), a not in [1]",
      (1, 3)),
     ("return a and b, a or b, not a, a and not b or 5, (a or b) & 3 + 4", (0, 7)),
     ("try:\n    if a == 0: raise ValueError\n    return [a][1]\nexcept (LookupError, ValueError):\n"
@@ -33,7 +34,8 @@ SAME = [
     ("x, y, = b\nz, = [a]\nreturn x, y, z", (3, (4, 5))),
     ("x, y = b", (3, (4, 5, 6))),
     ("x, y = a", (3, 4)),
-    ("a.x = c = 3\na.y = b; b[0] = 5; b[a.x, 'k'] = a.x + c\nreturn a.x, a.y, c, len(b)", (types.SimpleNamespace(), {})),
+    ("a.x = c = 3\na.y = b; b[0] = 5; b[a.x, 'k'] = a.x + c\n"
+     "return a.x, a.y, c, len(b)", (types.SimpleNamespace(), {})),
     ("return max(a, b), max(*b), int('ff', base=16), int(*['12'],), b[-1] & 3, dict(a=a, b=b)", ([1], [3, 4])),
     ("return a.real.imag.real, b.upper().lower()", (3, "x")),
     ("if a == 3:\n    if b == 4:\n        return 1\n    return 2\nreturn 3", (3, 5)),
@@ -92,7 +94,8 @@ def test_arguments_are_counted():
 def test_an_exception_that_is_not_caught_passes_the_last_lines():
     done = []
     program = fast.native.Program(
-        "def call(a):\n    try:\n        a()\n    except ValueError:\n        return 1\n    finally:\n        done.append(2)\n",
+        "def call(a):\n    try:\n        a()\n    except ValueError:\n        return 1\n    finally:\n"
+        "        done.append(2)\n",
         {"done": done})
 
     def interrupt():

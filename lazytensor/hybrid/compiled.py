@@ -8,9 +8,11 @@ import linecache
 import sys
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,10 +22,10 @@ from ..ir.node import Node
 from ..run import floating, pool
 from ..run.interpreter import apply_view
 from . import fast, fusing, running
-from .arguments import Arguments, root_checks, view_checks
+from .arguments import Arguments, geometry_of, root_checks, view_checks
 from .branches import Branch, branch_of, join, last_reads
 from .effects import Outcome
-from .guards import Check, Namespace, why_not
+from .guards import Check, Later, Namespace, why_not, written
 from .nodes import NodeWriter, is_large
 from .rolling import Irregular
 from .running import abandoning
@@ -105,29 +107,32 @@ class Captured:
         place = self.places[name]
         return "an array that it reaches" if place is None else place.words
 
-    def checks(self, used: set[str], space: Namespace, owners: dict[str, str]) -> list[Check]:
+    def checks(self, used: set[str], space: Namespace, owners: dict[str, str]) -> list[Check | Later]:
         """The lines that bind the values of those that are used."""
-        found: list[Check] = []
-        begin = 0
+        found: list[Check | Later] = []
         for name, root in self.roots.items():
-            place, owner, words, n = self.places[name], self.owner(name, space), self.words(name), f"n{name}"
-            if place is not None:
-                begin = len(found)
-                found += [Check(f"{owner} = {place.text(space)}"), Check(f"type({owner}) is Tensor", words)]
-            found += [Check(f"{n} = {owner}._value"), Check(f"{n}.__class__ is Node", words)]
-            if name in used:
-                found += root_checks(n, owner, root, name, space, words)
-            else:
-                found += root_checks(n, owner, root, name, space, words)[1:4]
+            place = self.places[name]
+            lines = partial(self._lines, name, geometry_of(root), name in used)
             load = None if place is None else fast.load_of(place.form, place.holder, place.key)
-            if load is not None and name in used:
-                found[begin:] = fast.replaced(found[begin:], fast.array_row(load, root, (owner, n, name)))
+            if fast.native is not None and load is not None and name in used:
+                row = fast.array_row(load, root, (self.owner(name, space), f"n{name}", name))
+                found.append(Later(row, lines))
+            else:
+                found += lines(space)
         for handle, of in self.views:
             text = f"{space.add(handle)}._value"
             found += view_checks(text, handle._value, space, "a view that it reaches")
             if of is not None:
                 found.append(Check(f"{text}.root is {owners[of]}", "a view that it reaches was one of an argument"))
         return found
+
+    def _lines(self, name: str, geometry: Any, used: bool, space: Namespace) -> list[Check]:
+        place, owner, words, n = self.places[name], self.owner(name, space), self.words(name), f"n{name}"
+        found = [] if place is None else [Check(f"{owner} = {place.text(space)}"),
+                                          Check(f"type({owner}) is Tensor", words)]
+        checks = root_checks(n, owner, geometry, name, space, words)
+        return [*found, Check(f"{n} = {owner}._value"), Check(f"{n}.__class__ is Node", words),
+                *(checks if used else checks[1:4])]
 
 
 class Compiled:
@@ -159,15 +164,17 @@ class Compiled:
         self.counts = {"operation": 0, "call": 0, "draw": 0}
         self.forgotten = False
         self.abandoned = self.doubts = 0
-        self.source = ""
         self.replay: Any = None
         self.predict: Any = None
-        self.checks: list[Check] = []
+        self._checks: list[Check | Later] = []
         self.space = given.space
         self.leaves: set[str] = set()
         self._files: list[str] = []
         self.memory = self.rolled = 0
         self.alone: Any = None
+        self._body: Body | None = None
+        self._large: bool | None = None
+        self._scope: dict[str, Any] = {}
         self.lock = threading.RLock()
 
     def add(self, trace: Trace, outcome: Outcome) -> Refusal | None:
@@ -181,10 +188,11 @@ class Compiled:
                 self._whole = Whole(compact), dict(trace.constants), outcome, loops
                 long = bool(loops) and _is_long(self._whole[0]) and fusing.possible()
                 self._shorten(0)
-                self.quick = long and self.tree is not None and not is_large(self.tree)
+                self.quick = long and not self._is_large()
             else:
                 self._shorten(len(KEPT))
                 before = self.tree.ends
+                self._large = None
                 refusal = join(self.tree, branch_of(Whole(trace.book.finish()[0]), trace.constants, outcome))
                 waits = refusal is None and self._can_wait(before)
                 if waits or refusal is not None and self._ways == before:
@@ -210,10 +218,18 @@ class Compiled:
             short = shortened(records, found, end, self._attempt) if found else None
             if short is not None:
                 self.tree = branch_of(short[0], constants, short[2], short[1])
-                if not is_large(self.tree):
+                self._large = None
+                if not self._is_large():
                     return
-        self.tree = branch_of(records, constants, end)
+        self.tree, self._large = branch_of(records, constants, end), None
         self._whole = None
+
+    def _is_large(self) -> bool:
+        """`is_large` of its tree."""
+        assert self.tree is not None
+        if self._large is None:
+            self._large = is_large(self.tree)
+        return self._large
 
     def quicken(self, on: bool = True) -> None:
         """Compiles once more, with kernels, what has proved to be called often."""
@@ -240,8 +256,8 @@ class Compiled:
             given = [name for name in texts if name in leaves]
             made = ", ".join([writer.values[names[name]] for name in wanted])
             body = [*writer.body, f"    return [{made}]"]
-            lines = [f"def call({', '.join(texts[name] for name in given)}):", *_running(writer, body, True)]
-            scope = dict(self.scope_of_source)
+            lines = [f"def call({', '.join(texts[name] for name in given)}):", *_running(Body.of(writer), body, True)]
+            scope = {**self._scope, **self.space}
         call = compiled_text("\n".join(lines) + "\n", f"<lazytensor.jit {self.name} {_number()}>", scope)
         found = call(*[leaves[name] for name in given])
         return None if found is running.ABANDON else found
@@ -277,7 +293,7 @@ class Compiled:
         writes = {name for branch in tree.lines() if branch.end is not None for name in branch.end.writes}
         used |= writes
         self.generators = _drawn(tree)
-        checks = [c for c in self.given.checks]
+        checks = list(self.given.checks)
         space.update(self.given.space)
         space._by_id = dict(self.given.space._by_id)
         checks += self.captured.checks(used, space, self.given.owners)
@@ -297,7 +313,7 @@ class Compiled:
             checks.append(Check(f"len({{{', '.join(f'id({x})' for x in owners)}}}) == {len(owners)}",
                                 "two arrays that were different are one",
                                 fast.DISTINCT if bound == set(owners) and len(bound) <= fast.MOST_DISTINCT else None))
-        self.checks = checks
+        self._checks, self.space = checks, space
         scope = running.scope()
         generators = self.generators
         scope |= {"E": self, "spaces": [], "CAP": self.capsule, "alike": self._alike,
@@ -306,7 +322,7 @@ class Compiled:
                   "restored": lambda states, answer: put_back(generators, states, answer)}
         leaves = {name: name for name in (*roots, *self.given.scalars)}
         nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in roots.items()}
-        self.as_nodes = is_large(tree)
+        self.as_nodes = self._is_large()
         geometry = {name: (root._value.shape, root._value.dtype, root._value.strides)
                     for name, root in {**self.given.roots, **self.captured.roots}.items()}
         kind: type[Writer] = Writer
@@ -317,23 +333,17 @@ class Compiled:
         writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry, self.quick and not self.as_nodes, live)
         self.kernels, self.steps = writer.kernels, writer.steps
         self.counts = _counted(tree)
-        self.source = self._text(writer, checks, True)
-        text = self.source
+        body = self._body = Body.of(writer)
         if fast.native is not None and self.given.fast:
             scope["G"], given, rest = fast.guard(checks, self.given.count)
-            text = self._text(writer, rest, True, given)
-
-            whole: list[Any] = []
-
-            def slow(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-                """The whole guard in Python, compiled when it is first needed."""
-                if not whole:
-                    whole.append(self._executed(self.source, dict(scope), space))
-                return whole[0](args, kwargs)
-            scope["slow"] = slow
+            text = self._text(body, rest, True, given)
+            scope["slow"] = self._when_needed(lambda: self._text(body, written(checks, space), True), scope, space)
+        else:
+            given, rest = None, written(checks, space)
+            text = self._text(body, rest, True)
         self.rolled = writer.rolled
         self.alone = None if self.as_nodes or writer.body is None else (writer, leaves)
-        self.memory = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
+        self.memory = sum(prod(shape) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
         scope["new_space"] = _space_maker(writer)
         self.replay = self._executed(text, scope, space)
         self.predict = None
@@ -347,13 +357,37 @@ class Compiled:
                     self._shorten(len(KEPT))
                     assert self.tree is not None
                     other = kind(space, self.tree, leaves, nodes, False, self.capsule, geometry)
-            text = self._text(other, checks, False)
+            body = Body.of(other)
+            text = self._text(body, rest, False, given)
+            if given is not None:
+                scope["slow_2"] = self._when_needed(lambda: self._text(body, written(checks, space), False), scope,
+                                                    space)
             scope["new_space_2"] = _space_maker(other)
             self.predict = self._executed(text, scope, space)
             self._forget()
             return self.predict(args, kwargs)
         self.predict = predict
-        self.scope_of_source = {**scope, **space}
+        self._scope = scope
+
+    def _when_needed(self, text: Callable[[], str], scope: dict[str, Any], space: Namespace) -> Any:
+        """A function with its whole guard in Python, compiled at its first call."""
+        made: list[Any] = []
+
+        def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if not made:
+                made.append(self._executed(text(), dict(scope), space))
+            return made[0](args, kwargs)
+        return call
+
+    @property
+    def checks(self) -> list[Check]:
+        """All lines of the guard."""
+        return written(self._checks or self.given.checks, self.space)
+
+    @property
+    def source(self) -> str:
+        """The program as text."""
+        return "" if self._body is None else self._text(self._body, self.checks, True)
 
     def _executed(self, text: str, scope: dict[str, Any], space: Namespace) -> Any:
         """The function of a text; its lines can be seen in tracebacks."""
@@ -368,11 +402,12 @@ class Compiled:
             linecache.cache[filename] = len(text), None, text.splitlines(True), filename
         return call
 
-    def _text(self, writer: Writer, checks: list[Check], commits: bool, given: list[str] | None = None) -> str:
+    def _text(self, body: Body, checks: list[Check], commits: bool, given: list[str] | None = None) -> str:
         """The source; with `given`, the names that the extension's guard gives, the guard is what is left of it."""
         lines = ["def call(args, kwargs):"]
         if given is not None:
-            lines += ["    x = G(args, kwargs)", "    if x is None: return slow(args, kwargs)"]
+            lines += ["    x = G(args, kwargs)",
+                      f"    if x is None: return {'slow' if commits else 'slow_2'}(args, kwargs)"]
             if given:
                 lines.append(f"    {', '.join(given)} = x")
         if checks:
@@ -384,15 +419,16 @@ class Compiled:
             f"    {line}" for line in state]
         if commits:
             lines += ["    E.calls = calls = E.calls + 1", "    if calls >= E.due: return CHECK"]
-        return "\n".join(lines + _running(writer, writer.lines, commits)) + "\n"
+        return "\n".join(lines + _running(body, body.lines, commits)) + "\n"
 
     def _alike(self, capsule: Any) -> bool:
         return floating.modes_of(capsule) == floating.modes_of(self.capsule)
 
     def why_not(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """Which check fails for these arguments, in words."""
-        scope = dict(self.scope_of_source) if self.tree is not None else {**running.scope(), **self.space}
-        return why_not(self.checks or self.given.checks, {**scope, "args": args, "kwargs": kwargs})
+        checks = self.checks
+        scope = self._scope if self.tree is not None else running.scope()
+        return why_not(checks, {**scope, **self.space, "args": args, "kwargs": kwargs})
 
 
 def compiled_text(text: str, filename: str, scope: dict[str, Any]) -> Any:
@@ -411,25 +447,42 @@ if fast.native is not None:
     fast.native.setup_programs((Tensor, Node, Compiled, type(floating.watch)))
 
 
-def _running(writer: Writer, body: list[str], commits: bool) -> list[str]:
-    """The lines that run a body in a workspace, under an error state that leaves the call to the Python."""
-    names = [f"b{i}_" for i in range(len(writer.temporaries))] + [f"d{i}_" for i in range(len(writer.prepared))]
+class Body(NamedTuple):
+    """What of a `Writer` a text is made of: its lines, the names of a workspace's arrays, whether it draws, prints and
+    calls functions that ask which operation is running."""
+
+    lines: list[str]
+    names: list[str]
+    draws: bool
+    prints: bool
+    runs: bool
+
+    @classmethod
+    def of(cls, writer: Writer) -> Body:
+        """That of a writer."""
+        names = [f"b{i}_" for i in range(len(writer.temporaries))] + [f"d{i}_" for i in range(len(writer.prepared))]
+        return cls(writer.lines, names, writer.draws, writer.prints, writer.runs)
+
+
+def _running(body: Body, own: list[str], commits: bool) -> list[str]:
+    """Lines run in a workspace, under an error state that leaves the call to the Python."""
+    names = body.names
     space = "try: W = spaces.pop()\n    except IndexError: W = new_space()" if commits else "W = new_space_2()"
     lines = []
     if names:
         lines += [f"    {space}", f"    {', '.join(names)}{',' * (len(names) == 1)} = W"]
-    if writer.draws:
+    if body.draws:
         lines.append("    states = drawn()")
-    if writer.prints:
+    if body.prints:
         lines.append("    prints = []")
-    if writer.runs:
+    if body.runs:
         lines.append("    before, run = noted.run, Run(); noted.run = run")
     lines += ["    token = enter(RUN)", "    try:"]
-    lines += ["    " + line for line in body]
-    failed = "restored(states, ABANDON)" if writer.draws else "ABANDON"
+    lines += ["    " + line for line in own]
+    failed = "restored(states, ABANDON)" if body.draws else "ABANDON"
     lines += ["    except (Exception, Abandon):", f"        return {failed}", "    finally:",
               "        leave(token)"]
-    if writer.runs:
+    if body.runs:
         lines.append("        noted.run = before")
     if names and commits:
         lines.append("        spaces.append(W)")

@@ -66,11 +66,6 @@ def array_row(load: tuple[Any, ...], array: Any, names: tuple[str, str, str]) ->
     return row(*load, geometry=(node.shape, node.dtype, node.strides)), names
 
 
-def replaced(checks: list[Any], of: Any) -> list[Any]:
-    """Lines that one row stands for: the first has it, the others are parts."""
-    return [check._replace(fast=of if i == 0 else PART) for i, check in enumerate(checks)]
-
-
 def guard(checks: list[Any], arguments: int) -> tuple[Any, list[str], list[Any]]:
     """A guard of the rows, the names that it gives, and the lines that are left to Python."""
     rows: list[Any] = []

@@ -208,7 +208,8 @@ class Jitted(Caller):
             why = f"{words} shares its memory with something outside, or is of objects"
             self._refused(Refusal(scope.refusal or why, ""), known)
             return self.__wrapped__(*args, **kwargs)
-        return self._watched(args, kwargs, known, given, scope, captured, roots)
+        with uncollected():  # until the trace is gone, so that there is less to look through
+            return self._watched(args, kwargs, known, given, scope, captured, roots)
 
     def _watched(self, args: Any, kwargs: Any, known: Compiled | None, given: Arguments, scope: Scope,
                  captured: Captured, roots: dict[str, Any]) -> Any:
@@ -242,14 +243,13 @@ class Jitted(Caller):
         python, filters = streams.of_python(), list(warnings.filters)
         self._tracing += 1
         try:
-            with uncollected():
-                trace.may_skip, trace.entered = not self._every_turn, Entered(found)
-                with trace, Printing(), trace.entered:
-                    result = self.__wrapped__(*args, **kwargs)
-                self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python, before,
-                                    filters)
-                trace.catch_up()
-                return real_elements(result, trace) if trace.real else result
+            trace.may_skip, trace.entered = not self._every_turn, Entered(found)
+            with trace, Printing(), trace.entered:
+                result = self.__wrapped__(*args, **kwargs)
+            self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python, before,
+                                filters)
+            trace.catch_up()
+            return real_elements(result, trace) if trace.real else result
         except KeyboardInterrupt:
             trace.forget_chains()
             raise

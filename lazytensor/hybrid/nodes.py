@@ -6,6 +6,7 @@ graph anew at every call, without the function's Python, and has what is needed 
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from .branches import Branch
@@ -20,15 +21,9 @@ LARGE = 1 << 20
 
 def is_large(tree: Branch) -> bool:
     """Whether a tree's arrays are so large that passes over memory are what it costs."""
-    sizes = [_nbytes(r) for branch in tree.lines() for r in branch.records if r.kind == "operation" and r.shape]
+    sizes = [prod(r.shape) * r.dtype.itemsize for branch in tree.lines() for r in branch.records
+             if r.kind == "operation" and r.shape]
     return bool(sizes) and sum(sizes) / len(sizes) >= LARGE
-
-
-def _nbytes(record: Record) -> int:
-    size = record.dtype.itemsize
-    for n in record.shape:
-        size *= n
-    return int(size)
 
 
 class NodeWriter(Writer):

@@ -32,7 +32,8 @@ _NUMBERS = "numbers"
 
 
 class _Memory:
-    """Where values are: for each name its expression, the array that holds it, and that array's views."""
+    """Where values are: for each name its expression, the array that holds it, and that array's views (`met` has them
+    by the id of steps, which are often the same ones in a loop)."""
 
     def __init__(self) -> None:
         self.text: dict[str, str] = {}
@@ -40,12 +41,13 @@ class _Memory:
         self.fresh: set[str] = set()
         self.free: dict[Any, list[str]] = {}
         self.views: dict[tuple[str, Any], str] = {}
+        self.met: dict[tuple[str, int], str] = {}
 
     def copy(self) -> _Memory:
         other = _Memory()
         other.text, other.held, other.fresh = dict(self.text), dict(self.held), set(self.fresh)
         other.free = {k: list(v) for k, v in self.free.items()}
-        other.views = dict(self.views)
+        other.views, other.met = dict(self.views), dict(self.met)
         return other
 
 
@@ -91,6 +93,7 @@ class Writer:
         self._escaping: set[str] = set()
         for branch in tree.lines():
             self._note_escapes(branch)
+        self._ways = {kind: getattr(self, "_" + kind) for kind in kinds}
         memory = _Memory()
         memory.text = dict(leaves)
         self._count = self._named = 0
@@ -155,15 +158,23 @@ class Writer:
         """Writes records as calls and kernels; gives the error state that is in force then."""
         position = 0
         turns = self._turns
-        for part in fusing.chains(records, turns.begins()) if self.fuses else records:
-            if turns.cuts:
+        begins = turns.begins() if turns.cuts else ()
+        if not self.fuses:
+            for record, dies in zip(records, after, strict=True):
+                if position in begins:
+                    turns.note(position, self, memory, capsule)
+                capsule = self._ways[record.kind](record, dies, memory, depth, capsule)
+                position += 1
+            return capsule
+        for part in fusing.chains(records, begins):
+            if position in begins:
                 turns.note(position, self, memory, capsule)
             count = len(part.records) + (part.store is not None) if isinstance(part, fusing.Chain) else 1
             if isinstance(part, fusing.Chain) and self._fused(part, after[position:position + count], memory, depth):
                 position += count
                 continue
             for record in records[position:position + count]:
-                capsule = getattr(self, "_" + record.kind)(record, after[position], memory, depth, capsule)
+                capsule = self._ways[record.kind](record, after[position], memory, depth, capsule)
                 position += 1
         return capsule
 
@@ -233,7 +244,13 @@ class Writer:
                 return repr(x.value)
             return self.space.add(x.value)
         text = memory.text[x.name] if over is None or over[0] != x.name else over[1]
-        return text if not x.steps else self._view(text, x.steps, memory)
+        if not x.steps:
+            return text
+        met = text, id(x.steps)
+        known = memory.met.get(met)
+        if known is None:
+            known = memory.met[met] = self._view(text, x.steps, memory)
+        return known
 
     def _view(self, text: str, steps: Any, memory: _Memory) -> str:
         """The name of a view, made once for each array; those of a workspace's arrays are made with them."""
@@ -646,6 +663,15 @@ def _left(end: Outcome, memory: _Memory) -> dict[str, str]:
     return found
 
 
+_dtypes: dict[int, tuple[Any, Any]] = {}
+
+
 def _key(key: tuple[Any, Any, Any]) -> Any:
+    """What memory has in common that can be used one for another; equal dtypes may be different types."""
     shape, dtype, strides = key
-    return shape, dtype.str, dtype.char, strides
+    known = _dtypes.get(id(dtype))
+    if known is None or known[0] is not dtype:
+        if len(_dtypes) > 256:
+            _dtypes.clear()
+        known = _dtypes[id(dtype)] = dtype, (dtype.str, dtype.char)
+    return shape, known[1], strides

@@ -44,12 +44,12 @@ def index_text(index: Any, space: Namespace) -> str:
 
 
 def elementwise_call(op: Any, operands: list[str], out: str, options: dict[str, Any], space: Namespace) -> str:
+    """An elementwise operation as a call into memory."""
     if op is CAST or op is COPY:
         return f"copyto({out}, {operands[0]}, 'unsafe')"
-    shown = ", ".join(operands)
-    if isinstance(op.fn, np.ufunc):
-        if not options:  # of these two, NumPy wants the output by name
-            return f"{space.add(op.fn)}({shown}, {'out=' if op.fn in (np.maximum, np.minimum) else ''}{out})"
+    shown, fn = ", ".join(operands), op.fn
+    if not options and isinstance(fn, np.ufunc):  # of these two, NumPy wants the output by name
+        return f"{space.add(fn)}({shown}, {'out=' if fn is np.maximum or fn is np.minimum else ''}{out})"
     given = "".join(f", {k}={literal(v, space)}" for k, v in options.items())
     return f"{space.add(op.fn)}({shown}, out={out}{given})"
 
