@@ -103,6 +103,8 @@ static Py_ssize_t name_length(const char *at) {
 }
 
 static int is_word(const char *at, const char *word) {
+    if (*at != *word)
+        return 0;
     size_t length = strlen(word);
     return !strncmp(at, word, length) && !letter(at[length]) && !figure(at[length]);
 }
@@ -160,13 +162,16 @@ static Expression *name(Reader *reader) {
     static const char *reserved[] = {"lambda", "if", "else", "for", "await", "yield", "is", "in", "and", "or", "not"};
     Py_ssize_t length = name_length(reader->at);
     const char *start = reader->at;
-    for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
-        if (is_word(start, reserved[i]))
-            return unknown(reader, "no expression");
-    reader->at += length;
     Symbol *known = symbol(reader, start, length);
-    if (known == NULL || known->expression != NULL)
-        return known == NULL ? NULL : known->expression;
+    if (known == NULL)
+        return NULL;
+    if (known->expression == NULL)
+        for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
+            if (is_word(start, reserved[i]))
+                return unknown(reader, "no expression");
+    reader->at += length;
+    if (known->expression != NULL)
+        return known->expression;
     PyObject *word = PyUnicode_FromStringAndSize(start, length);
     PyObject *found = word == NULL ? NULL : PyDict_GetItemWithError(reader->names, word);
     if (found == NULL && word != NULL && !PyErr_Occurred())

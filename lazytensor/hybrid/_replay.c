@@ -472,6 +472,8 @@ static PyMethodDef methods[] = {
     {"setup_state", setup_state, METH_VARARGS, "setup_state(watch, vars(warnings), variable)"},
     {"steady", steady, METH_O, "steady(capsule): whether it is in force, and nothing has changed since the last look."},
     {"setup_records", setup_records, METH_VARARGS, "setup_records(Record, Operand, view, element)"},
+    {"again", (PyCFunction)(void (*)(void))again, METH_FASTCALL,
+     "again(record, references, number): the record of a later turn of a loop (repeating.again)."},
     {"setup_programs", setup_programs, METH_O, "setup_programs(classes): those whose slots programs may read directly."},
     {"setup_caller", setup_caller, METH_VARARGS, "setup_caller(watchers, MISS, Compiled)"},
     {"alike", (PyCFunction)(void (*)(void))alike, METH_FASTCALL,

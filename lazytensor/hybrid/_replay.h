@@ -26,6 +26,7 @@ extern PyTypeObject Book_Type;
 PyObject *setup_records(PyObject *self, PyObject *args);
 int alike_values(PyObject *a, PyObject *b);
 PyObject *alike(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *again(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* ---- _running.c ---- */
 

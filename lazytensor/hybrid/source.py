@@ -8,7 +8,7 @@ used again after its last reader, by the last reader itself where NumPy's loops 
 from __future__ import annotations
 
 import operator
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -239,17 +239,18 @@ class Writer:
 
     def _value(self, x: Operand, memory: _Memory, over: tuple[str, str] | None = None) -> str:
         """The expression of an operand; `over` says which name is read from other memory."""
-        if x.name is None:
-            if type(x.value) in (int, bool) or type(x.value) is float and np.isfinite(x.value):
-                return repr(x.value)
-            return self.space.add(x.value)
-        text = memory.text[x.name] if over is None or over[0] != x.name else over[1]
-        if not x.steps:
+        name, steps, number, _ = x
+        if name is None:
+            if type(number) in (int, bool) or type(number) is float and isfinite(number):
+                return repr(number)
+            return self.space.add(number)
+        text = memory.text[name] if over is None or over[0] != name else over[1]
+        if not steps:
             return text
-        met = text, id(x.steps)
+        met = text, id(steps)
         known = memory.met.get(met)
         if known is None:
-            known = memory.met[met] = self._view(text, x.steps, memory)
+            known = memory.met[met] = self._view(text, steps, memory)
         return known
 
     def _view(self, text: str, steps: Any, memory: _Memory) -> str:
@@ -287,23 +288,40 @@ class Writer:
 
     def _operation(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
         self._indent = "    " * depth
-        capsule = self._state(record, depth, capsule)
-        self._shapes[record.name] = record.shape, record.dtype, record.strides
-        kind, op = record.op.kind, record.op
-        name = record.name
-        if kind == "mutate":
+        if record.errstate is not capsule:
+            capsule = self._state(record, depth, capsule)
+        name, op, attrs = record.name, record.op, record.attrs
+        self._shapes[name] = record.shape, record.dtype, record.strides
+        kind = op.kind
+        if kind == "elementwise" and (record.shape or attrs is not None):
+            operands = [self._value(x, memory) for x in record.operands]
+            if not record.shape:
+                self._note_number(record)
+            out = self._place(record, dies, memory, depth)
+            options = dict(attrs) if attrs else {}
+            self.lines.append(f"{self._indent}{elementwise_call(op, operands, out, options, self.space)}")
+        elif kind == "mutate":
             self._mutate(record, dies, memory, depth)
-            self._bury(dies, memory)
-            return capsule
+        else:
+            self._called(record, memory, depth)
+        self._bury(dies, memory)
+        return capsule
+
+    def _note_number(self, record: Record) -> None:
+        """Notes a result that is NumPy's scalar."""
+        op = record.op
+        if (op.kind == "scalar" or op.name == "element" or isinstance(op.fn, np.ufunc)) and not (
+                record.attrs and dict(record.attrs).get("out")):
+            self.numbers.add(record.name)
+
+    def _called(self, record: Record, memory: _Memory, depth: int) -> None:
+        """Writes an operation as a call that gives its result, or of a product of matrices into memory."""
+        op, name = record.op, record.name
         operands = [self._value(x, memory) for x in record.operands]
         options = dict(record.attrs) if record.attrs else {}
-        if not record.shape and not options.get("out") and (
-                kind == "scalar" or op.name == "element" or isinstance(op.fn, np.ufunc)):
-            self.numbers.add(name)
-        if kind == "elementwise" and (record.shape or record.attrs is not None):
-            out = self._place(record, dies, memory, depth)
-            self._say(depth, elementwise_call(op, operands, out, options, self.space))
-        elif kind == "call" and op.fn in (np.matmul, np.dot) and record.shape and record.strides is None and (
+        if not record.shape:
+            self._note_number(record)
+        if op.kind == "call" and op.fn in (np.matmul, np.dot) and record.shape and record.strides is None and (
                 not options):
             out = self._place(record, set(), memory, depth)
             shown = f"({', '.join(operands)}, {out})"
@@ -312,17 +330,15 @@ class Writer:
                 self._say(depth, f"{self.space.add(op.fn)}{shown}")
             else:
                 self._say(depth, f"if {self.space.add(product, 'matmul')}{shown}: raise Abandon")
-        else:
-            if kind == "scalar":
-                operands = [self._scalar_text(x, text) for x, text in zip(record.operands, operands, strict=True)]
-            text = self._call_text(record, operands, options, memory, depth)
-            out = name if record.shape else self._number(memory)
-            self._say(depth, f"{out} = {text}")
-            memory.text[name] = memory.held[name] = out
-            if record.shape:
-                memory.fresh.add(name)
-        self._bury(dies, memory)
-        return capsule
+            return
+        if op.kind == "scalar":
+            operands = [self._scalar_text(x, text) for x, text in zip(record.operands, operands, strict=True)]
+        text = self._call_text(record, operands, options, memory, depth)
+        out = name if record.shape else self._number(memory)
+        self._say(depth, f"{out} = {text}")
+        memory.text[name] = memory.held[name] = out
+        if record.shape:
+            memory.fresh.add(name)
 
     def _product(self, record: Record) -> Any:
         """A product of matrices as NumPy's own loop, if their geometry is known."""
@@ -471,7 +487,7 @@ class Writer:
     def _place(self, record: Record, dies: set[str], memory: _Memory, depth: int, copies: bool = False) -> str:
         """The array that a result goes into: an operand's, a temporary, or a new one if it is given away."""
         name = record.name
-        key = record.shape, record.dtype, record.strides
+        key = self._shapes.get(name) or (record.shape, record.dtype, record.strides)
         if name in self._escaping:
             shape, dtype, strides = key
             if strides is None and prod(shape) * dtype.itemsize < pool.LINED:
@@ -486,7 +502,7 @@ class Writer:
             memory.text[name] = memory.held[name] = memory.text.pop(taken)
             dies.discard(taken)
             return memory.text[name]
-        free = memory.free.get(_key(key))
+        free = memory.free.get(_key(key)) if memory.free else None
         if free:
             out = free.pop()
         else:
@@ -496,22 +512,25 @@ class Writer:
         return out
 
     def _written_over(self, record: Record, dies: set[str], memory: _Memory) -> str | None:
-        if record.op.kind != "elementwise" or record.dtype.kind == "c" or len(record.operands) > 2 or any(
-                x.steps for x in record.operands):
+        operands = record.operands
+        if not dies or record.op.kind != "elementwise" or record.dtype.kind == "c" or len(operands) > 2 or any(
+                [x[1] for x in operands]):
             return None
-        for x in record.operands:
-            if x.name in dies and memory.text[x.name].startswith("b") and self._shapes.get(x.name) == (
+        for x in operands:
+            name = x[0]
+            if name in dies and name is not None and memory.text[name][0] == "b" and self._shapes.get(name) == (
                     record.shape, record.dtype, record.strides):
-                return x.name
+                return name
         return None
 
     def _bury(self, dies: set[str], memory: _Memory) -> None:
         """Memory of temporaries that nobody reads any more is free."""
         for gone in dies:
             text = memory.text.pop(gone, "")
-            if text.startswith("b") and gone in self._shapes:
+            first = text[:1]
+            if first == "b" and gone in self._shapes:
                 memory.free.setdefault(_key(self._shapes[gone]), []).append(text)
-            elif text.startswith("s"):
+            elif first == "s":
                 memory.free.setdefault(_NUMBERS, []).append(text)
 
     def _state(self, record: Record, depth: int, capsule: Any) -> Any:

@@ -14,7 +14,7 @@ from .guards import Check, Namespace
 def frozen(steps: Any) -> Any:
     """Steps as something that can be hashed; None if they hold what cannot."""
     try:
-        hash(found := tuple([(fn, _hashable(args)) for fn, args in steps]))
+        hash(found := tuple([(fn, *map(_hashable, args)) for fn, args in steps]))
     except TypeError:
         return None
     return found
@@ -24,7 +24,7 @@ def _hashable(value: Any) -> Any:
     kind = type(value)
     if kind is slice:
         return slice, value.start, value.stop, value.step
-    return tuple([_hashable(x) for x in value]) if kind is tuple else (kind, value)
+    return tuple(map(_hashable, value)) if kind is tuple else (kind, value)
 
 
 def literal(value: Any, space: Namespace) -> str:
