@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import lazytensor as lt
-from lazytensor.hybrid import compiled as compiling
-from lazytensor.hybrid import fast
+from lazytensor.hybrid import fast, texts
 
 needs_extension = pytest.mark.skipif(fast.native is None, reason="the extension was not built")
 
@@ -134,7 +133,7 @@ def test_another_thread_goes_on_while_a_program_loops():
 def test_what_is_compiled_is_read_by_the_extension(monkeypatch):
     def refuse(*args):
         raise AssertionError("compiled by Python")
-    monkeypatch.setattr(compiling, "compile", refuse, raising=False)
+    monkeypatch.setattr(texts, "compile", refuse, raising=False)
 
     def f(x, scale, pair, *, name="a"):
         y = np.tanh(x @ x.T) * scale

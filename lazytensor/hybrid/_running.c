@@ -1,7 +1,7 @@
 /* A program that was read (`_reading.c`), run: the same calls in the same order as Python's interpreter would make.
  *
  * `Program(text, names)` is called like the function `call` of the text. Arguments of calls are borrowed from slots and
- * constants. A loop, and every few lines, looks for signals and lets other threads go on, as Python's interpreter does.
+ * constants. Every few lines it looks for signals and lets other threads go on, as Python's interpreter does.
  */
 #include "_program.h"
 #include "_replay.h"
@@ -424,8 +424,6 @@ static Outcome turned(Frame *frame, Statement *s) {
         Outcome outcome = run(frame, s->body);
         if (outcome != GOES_ON)
             return outcome;
-        if (looked(frame) < 0)
-            return FAILED;
     }
     return GOES_ON;
 }

@@ -24,8 +24,9 @@ from ..run.watching import active, mine
 from . import streams
 from .arguments import Arguments
 from .calling import Caller, asked
+from .captured import Captured
 from .checking import compared
-from .compiled import Captured, Compiled, uncollected
+from .compiled import Compiled, uncollected
 from .effects import outcome_of, settled
 from .entering import Entered, Printing
 from .explaining import explained
