@@ -2,56 +2,34 @@
 
 The text is the compiled program (``f.source``). Every value has a name of its own; temporaries live in a workspace,
 which is made once and lent to one call at a time; what a call gives away is new at every call. A temporary's memory is
-used again after its last reader, by the last reader itself where NumPy's loops keep their bits (`_may_write_over`).
+used again after its last reader, by the last reader itself where NumPy's loops keep their bits (`Places`).
 """
 
 from __future__ import annotations
 
 import operator
-from math import isfinite, prod
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from ..ir.layout import shadow
-from ..run import floating, pool
+from ..run import floating
 from ..run.interpreter import apply_view
-from . import fast, fusing, stretches, tapes
+from . import fusing, stretches, tapes
 from .branches import Branch, last_reads
-from .effects import Outcome, Spec
 from .guards import Namespace
+from .leaving import END, Leaving
+from .places import Memory, Places
 from .rolling import Turns, roll
 from .running import abandoning
 from .text import elementwise_call, frozen, index_text, literal
 from .tracing import Operand, Record
 
 _getitem = operator.getitem
-_END = "# what it leaves"
-_NUMBERS = "numbers"
-"""The key of their free names."""
 
 
-class _Memory:
-    """Where values are: for each name its expression, the array that holds it, and that array's views (`met` has them
-    by the id of steps, which are often the same ones in a loop)."""
-
-    def __init__(self) -> None:
-        self.text: dict[str, str] = {}
-        self.held: dict[str, str] = {}
-        self.fresh: set[str] = set()
-        self.free: dict[Any, list[str]] = {}
-        self.views: dict[tuple[str, Any], str] = {}
-        self.met: dict[tuple[str, int], str] = {}
-
-    def copy(self) -> _Memory:
-        other = _Memory()
-        other.text, other.held, other.fresh = dict(self.text), dict(self.held), set(self.fresh)
-        other.free = {k: list(v) for k, v in self.free.items()}
-        other.views, other.met = dict(self.views), dict(self.met)
-        return other
-
-
-class Writer:
+class Writer(Places, Leaving):
     """Writes the body of one tree.
 
     Attributes
@@ -94,13 +72,13 @@ class Writer:
         for branch in tree.lines():
             self._note_escapes(branch)
         self._ways = {kind: getattr(self, "_" + kind) for kind in kinds}
-        memory = _Memory()
+        memory = Memory()
         memory.text = dict(leaves)
         self._count = self._named = 0
         self._branch(tree, memory, 1, capsule)
         self.lines, self.rolled = roll(self.lines)
         self.rolled += self.looped
-        ends = [i for i, line in enumerate(self.lines) if line.endswith(_END)]
+        ends = [i for i, line in enumerate(self.lines) if line.endswith(END)]
         self.body = self.lines[:ends[0]] if tree.answer is None and not self.prints and not self.draws else None
         for i in reversed(ends):
             del self.lines[i]
@@ -121,7 +99,7 @@ class Writer:
     def _say(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
 
-    def _branch(self, branch: Branch, memory: _Memory, depth: int, capsule: Any) -> None:
+    def _branch(self, branch: Branch, memory: Memory, depth: int, capsule: Any) -> None:
         while True:
             for name, node in branch.constants.items():
                 memory.text[name] = self._constant(node)
@@ -154,7 +132,7 @@ class Writer:
             self._say(depth + 1, f"return {self.unseen}")
             branch = following
 
-    def _straight(self, records: list[Record], after: list[set[str]], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _straight(self, records: list[Record], after: list[set[str]], memory: Memory, depth: int, capsule: Any) -> Any:
         """Writes records as calls and kernels; gives the error state that is in force then."""
         position = 0
         turns = self._turns
@@ -182,8 +160,8 @@ class Writer:
         """Which records may be tapes."""
         return stretches.stretches(records)
 
-    def _taped(self, records: list[Record], after: list[set[str]], memory: _Memory, depth: int,
-               capsule: Any) -> tuple[_Memory, Any]:
+    def _taped(self, records: list[Record], after: list[set[str]], memory: Memory, depth: int,
+               capsule: Any) -> tuple[Memory, Any]:
         """Writes records as a tape, as many of them as can be."""
         while len(records) >= stretches.LEAST:
             undo = len(self.lines), len(self.temporaries), self._count, dict(self._shapes), set(self.numbers)
@@ -225,7 +203,7 @@ class Writer:
         self._count += 1
         return self._count
 
-    def _asked(self, answer: Record, memory: _Memory) -> str:
+    def _asked(self, answer: Record, memory: Memory) -> str:
         text = self._value(answer.operands[0], memory)
         return {"bool": f"bool({text})", "bytes": f"{text}.tobytes()", "shape": f"{text}.shape",
                 "value": f"(type({text}), repr({text}))"}[answer.how]
@@ -237,7 +215,7 @@ class Writer:
 
     # ---- operands ----
 
-    def _value(self, x: Operand, memory: _Memory, over: tuple[str, str] | None = None) -> str:
+    def _value(self, x: Operand, memory: Memory, over: tuple[str, str] | None = None) -> str:
         """The expression of an operand; `over` says which name is read from other memory."""
         name, steps, number, _ = x
         if name is None:
@@ -253,7 +231,7 @@ class Writer:
             known = memory.met[met] = self._view(text, steps, memory)
         return known
 
-    def _view(self, text: str, steps: Any, memory: _Memory) -> str:
+    def _view(self, text: str, steps: Any, memory: Memory) -> str:
         """The name of a view, made once for each array; those of a workspace's arrays are made with them."""
         key = (text, frozen(steps))
         known = memory.views.get(key)
@@ -286,7 +264,7 @@ class Writer:
 
     # ---- operations ----
 
-    def _operation(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _operation(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         self._indent = "    " * depth
         if record.errstate is not capsule:
             capsule = self._state(record, depth, capsule)
@@ -314,7 +292,7 @@ class Writer:
                 record.attrs and dict(record.attrs).get("out")):
             self.numbers.add(record.name)
 
-    def _called(self, record: Record, memory: _Memory, depth: int) -> None:
+    def _called(self, record: Record, memory: Memory, depth: int) -> None:
         """Writes an operation as a call that gives its result, or of a product of matrices into memory."""
         op, name = record.op, record.name
         operands = [self._value(x, memory) for x in record.operands]
@@ -345,15 +323,7 @@ class Writer:
         a, b = [x.laid if x.steps else self.geometry_of(x.name or "") for x in record.operands]
         return tapes.product(a, b, (record.shape, record.dtype, record.strides), floating.mask(record.errstate))
 
-    def _number(self, memory: _Memory) -> str:
-        """What a number is called; a loop's turns come to use the same names."""
-        free = memory.free.get(_NUMBERS)
-        if free:
-            return free.pop()
-        self._named += 1
-        return f"s{self._named}_"
-
-    def _fused(self, chain: fusing.Chain, after: list[set[str]], memory: _Memory, depth: int) -> bool:
+    def _fused(self, chain: fusing.Chain, after: list[set[str]], memory: Memory, depth: int) -> bool:
         """Writes a chain as one kernel, if it is one."""
         self._indent = "    " * depth
         inputs = fusing.Inputs(chain, {**self._leaves, **self._shapes})
@@ -402,7 +372,7 @@ class Writer:
         record_shape = self._shapes.get(x.name or "")
         return text if x.name is None or record_shape is not None and not x.steps else f"item({text})"
 
-    def _call_text(self, record: Record, operands: list[str], options: dict[str, Any], memory: _Memory,
+    def _call_text(self, record: Record, operands: list[str], options: dict[str, Any], memory: Memory,
                    depth: int) -> str:
         fn = record.op.fn
         if record.op.name == "element":
@@ -422,7 +392,7 @@ class Writer:
         shown = [*operands, *(f"{k}={literal(v, self.space)}" for k, v in options.items())]
         return f"{self.space.add(fn)}({', '.join(shown)})"
 
-    def _mutate(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> None:
+    def _mutate(self, record: Record, dies: set[str], memory: Memory, depth: int) -> None:
         old = record.operands[0]
         target = self._target(record, dies, memory, depth)
         steps, extra = record.attrs
@@ -443,39 +413,6 @@ class Writer:
             shown = [view, *values, *(literal(x, self.space) for x in extra)]
             self._say(depth, f"{self.space.add(fn)}({', '.join(shown)})")
 
-    def _target(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> str:
-        """The memory that a write goes to: the old value's, if nobody else needs that, or a copy."""
-        old = record.operands[0]
-        assert old.name is not None
-        own = self._owns(record, dies, memory)
-        if own:
-            target = memory.text[old.name]
-        else:
-            source = self._value(old, memory)
-            target = self._place(record, set(), memory, depth, copies=True)
-            self._say(depth, f"copyto({target}, {source})")
-        self._written_to(record, dies, memory, target, own)
-        return target
-
-    def _owns(self, record: Record, dies: set[str], memory: _Memory) -> bool:
-        """Whether the memory of a write's old value may be written to: nobody else needs it."""
-        old = record.operands[0]
-        assert old.name is not None
-        return old.steps is None and old.name in dies and (
-            memory.text[old.name].startswith("b") and record.name not in self._escaping or old.name in memory.fresh)
-
-    def _written_to(self, record: Record, dies: set[str], memory: _Memory, target: str, own: bool) -> None:
-        """Notes that a write's value is in that memory now."""
-        old, name = record.operands[0].name or "", record.name
-        memory.text[name] = target
-        memory.held[name] = memory.held.get(old, target) if own else target
-        if own and old in memory.fresh:
-            memory.fresh.add(name)
-            memory.fresh.discard(old)
-        if own:
-            dies.discard(old)
-            memory.text.pop(old, None)
-
     def _is_part(self, record: Record, view: str, index: Any) -> bool:
         """Whether a store goes into a view of an array, from an array: it may then be written as `copyto`."""
         value = record.operands[1]
@@ -483,55 +420,6 @@ class Writer:
             any(type(x) is slice or x is Ellipsis for x in (index if type(index) is tuple else (index,)))
             or type(index) is int and len(record.shape) > 1) and bool(
             value.laid[0] if value.steps else self._shapes.get(value.name, ((),))[0])
-
-    def _place(self, record: Record, dies: set[str], memory: _Memory, depth: int, copies: bool = False) -> str:
-        """The array that a result goes into: an operand's, a temporary, or a new one if it is given away."""
-        name = record.name
-        key = self._shapes.get(name) or (record.shape, record.dtype, record.strides)
-        if name in self._escaping:
-            shape, dtype, strides = key
-            if strides is None and prod(shape) * dtype.itemsize < pool.LINED:
-                self._say(depth, f"{name} = ndarray({shape!r}, {self.space.add(dtype)})")
-            else:
-                self._say(depth, f"{name} = empty({shape!r}, {self.space.add(dtype)}, {strides!r})")
-            memory.text[name] = memory.held[name] = name
-            memory.fresh.add(name)
-            return name
-        taken = None if copies else self._written_over(record, dies, memory)
-        if taken is not None:
-            memory.text[name] = memory.held[name] = memory.text.pop(taken)
-            dies.discard(taken)
-            return memory.text[name]
-        free = memory.free.get(_key(key)) if memory.free else None
-        if free:
-            out = free.pop()
-        else:
-            out = f"b{len(self.temporaries)}_"
-            self.temporaries.append(key)
-        memory.text[name] = memory.held[name] = out
-        return out
-
-    def _written_over(self, record: Record, dies: set[str], memory: _Memory) -> str | None:
-        operands = record.operands
-        if not dies or record.op.kind != "elementwise" or record.dtype.kind == "c" or len(operands) > 2 or any(
-                [x[1] for x in operands]):
-            return None
-        for x in operands:
-            name = x[0]
-            if name in dies and name is not None and memory.text[name][0] == "b" and self._shapes.get(name) == (
-                    record.shape, record.dtype, record.strides):
-                return name
-        return None
-
-    def _bury(self, dies: set[str], memory: _Memory) -> None:
-        """Memory of temporaries that nobody reads any more is free."""
-        for gone in dies:
-            text = memory.text.pop(gone, "")
-            first = text[:1]
-            if first == "b" and gone in self._shapes:
-                memory.free.setdefault(_key(self._shapes[gone]), []).append(text)
-            elif first == "s":
-                memory.free.setdefault(_NUMBERS, []).append(text)
 
     def _state(self, record: Record, depth: int, capsule: Any) -> Any:
         if record.errstate is None or record.errstate is capsule:
@@ -541,7 +429,7 @@ class Writer:
 
     # ---- calls, draws, prints ----
 
-    def _call(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _call(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         self._indent = "    " * depth
         capsule = self._state(record, depth, capsule)
         args = [self._argument(x, memory) for x in record.args]
@@ -560,10 +448,10 @@ class Writer:
                 memory.fresh.add(result.name)
         return capsule
 
-    def _draw(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _draw(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         return self._call(record, dies, memory, depth, capsule)
 
-    def _argument(self, value: Any, memory: _Memory) -> str:
+    def _argument(self, value: Any, memory: Memory) -> str:
         kind = type(value)
         if kind is Operand:
             return self._value(value, memory)
@@ -575,122 +463,8 @@ class Writer:
                                    for k, v in value.items()) + "}"
         return literal(value, self.space)
 
-    def _print(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _print(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         self._indent = "    " * depth
         args = "".join(f"copied({self._argument(x, memory)}), " for x in record.args)
         self._say(depth, f"prints.append((({args}), {self.space.add(record.kwargs)}))")
         return capsule
-
-    # ---- the end ----
-
-    def _end(self, end: Outcome, memory: _Memory, depth: int) -> None:
-        self._indent = "    " * depth
-        self._say(depth, _END)
-        self.values = _left(end, memory)
-        given: set[str] = set()
-        writes = []
-        for root, name in end.writes.items():
-            own = self._own(name, memory, given, depth)
-            node = self.roots[root]
-            writes.append((root, node, own, self._shapes.get(name, (None, None, None))[2]))
-        self._memo: dict[int, str] = {}
-        result = self._made(end.result, memory, given, depth)
-        shown = ", ".join(f"({owner}, {node}, {own}, {strides!r})" for _, (owner, node), own, strides in writes)
-        shown = f"({shown}{',' * bool(writes)})"
-        if not self.commits:
-            known = "".join(f"({owner}, {node}), " for owner, node in self.roots.values())
-            self._say(depth, f"return {result}, {shown}, ({known}), {'states' if self.draws else None}")
-            return
-        if writes:
-            self._say(depth, f"if not commit({shown}): return {self.again}")
-        if self.prints:
-            self._say(depth, "tell(prints)")
-        self._say(depth, f"return {result}")
-
-    def _own(self, name: str, memory: _Memory, given: set[str], depth: int) -> str:
-        """A value as memory that nobody else has."""
-        text = memory.text[name]
-        if name in memory.fresh and text not in given:
-            given.add(text)
-            return text
-        copy = f"y{self._next()}"
-        self._say(depth, f"{copy} = copied({text})")
-        return copy
-
-    def _made(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
-        if spec.kind == "same":
-            return spec.name
-        if spec.kind == "constant":
-            return literal(spec.what, self.space)
-        known = self._memo.get(spec.identity)
-        if known is not None:
-            return known
-        name = text = self._made_new(spec, memory, given, depth)
-        if not text.isidentifier():
-            name = f"z{self._next()}"
-            self._say(depth, f"{name} = {text}")
-        self._memo[spec.identity] = name
-        return name
-
-    def _new_tensor(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
-        """A Tensor of new memory, with every slot of its node written out, as the hot paths of `api` have it."""
-        own = self._own(spec.name, memory, given, depth)
-        known = self._shapes.get(spec.name)
-        shape, dtype = (repr(known[0]), self.space.add(known[1])) if known is not None else (
-            f"{own}.shape", f"{own}.dtype")
-        n, t = f"n{self._next()}_", f"z{self._next()}"
-        if fast.native is not None:
-            return f"made({own}, {shape}, {dtype}, {spec.what!r})"
-        for line in (f"{n} = new(Node); {t} = new(Tensor)", f"{n}.op = LEAF; {n}.rest = (); {n}.seq = tick()",
-                     f"{n}.a = {n}.b = {n}.attrs = {n}.code = {n}.errstate = {n}.claim = {t}._state = None",
-                     f"{n}.shape = {shape}; {n}.dtype = {dtype}; {n}.strides = {spec.what!r}",
-                     f"{n}.lasti = -1; {n}.depth = 0; {n}.buffer = {own}; {t}._value = {n}"):
-            self._say(depth, line)
-        return t
-
-    def _made_new(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
-        space = self.space
-        if spec.kind == "array":
-            return self._new_tensor(spec, memory, given, depth)
-        if spec.kind == "scalar":
-            text = memory.text[spec.name]
-            return f"item({text})" if spec.what == "real" else f"made_scalar({text})"
-        if spec.kind == "view":
-            root, steps, writeable, locked = spec.what
-            return (f"view_of({self._made(root, memory, given, depth)}, {space.add(steps)}, {writeable!r}, {locked!r})")
-        parts = [self._made(x, memory, given, depth) for x in spec.what[-1]]
-        if spec.kind == "dict":
-            return "{" + ", ".join(f"{literal(k, space)}: {p}" for k, p in zip(
-                spec.what[0], parts, strict=True)) + "}"
-        if spec.kind == "dataclass":
-            kind, names, _ = spec.what
-            return f"rebuilt({space.add(kind)}, {names!r}, [{', '.join(parts)}])"
-        kind = spec.what[0]
-        if kind is list:
-            return f"[{', '.join(parts)}]"
-        plain = f"({', '.join(parts)}{',' * (len(parts) == 1)})"
-        return plain if kind is tuple else f"{space.add(kind)}._make({plain})"
-
-
-def _left(end: Outcome, memory: _Memory) -> dict[str, str]:
-    """An expression for each value of a call's records that it leaves."""
-    found: dict[str, str] = {}
-    for name in end.names():
-        if name[0] == "r" and name not in found:
-            text = memory.text[name]
-            found[name] = text if name in memory.fresh and text not in found.values() else f"copied({text})"
-    return found
-
-
-_dtypes: dict[int, tuple[Any, Any]] = {}
-
-
-def _key(key: tuple[Any, Any, Any]) -> Any:
-    """What memory has in common that can be used one for another; equal dtypes may be different types."""
-    shape, dtype, strides = key
-    known = _dtypes.get(id(dtype))
-    if known is None or known[0] is not dtype:
-        if len(_dtypes) > 256:
-            _dtypes.clear()
-        known = _dtypes[id(dtype)] = dtype, (dtype.str, dtype.char)
-    return shape, known[1], strides
