@@ -154,7 +154,7 @@ def test_the_records_of_a_long_tape_are_forgotten(monkeypatch):
 
 
 def tape_of(f):
-    return next(x for x in f._compiled[0].scope_of_source.values() if type(x) is stretches.tape.Tape)
+    return next(x for x in f._compiled[0].space.values() if type(x) is stretches.tape.Tape)
 
 
 def test_a_warning_is_the_python_s():

@@ -34,9 +34,9 @@ PyObject *setup_records(PyObject *self, PyObject *args) {
 
 /* ---- plain values ---- */
 
-/* Whether two values are one object, or whole numbers, slices or tuples that are equal, of the same types; -1 if that
- * takes more to find out. */
-static int alike_values(PyObject *a, PyObject *b) {
+/* Whether two values are one object, or numbers, strings, slices or tuples that are equal to the bit, of the same types;
+ * -1 if that takes more to find out. */
+int alike_values(PyObject *a, PyObject *b) {
     if (a == b)
         return 1;
     if (Py_TYPE(a) != Py_TYPE(b))
@@ -58,8 +58,10 @@ static int alike_values(PyObject *a, PyObject *b) {
         found = found == 1 ? alike_values(x->stop, y->stop) : found;
         return found == 1 ? alike_values(x->step, y->step) : found;
     }
-    if (PyLong_CheckExact(a))
+    if (PyLong_CheckExact(a) || PyUnicode_CheckExact(a))
         return PyObject_RichCompareBool(a, b, Py_EQ);
+    if (PyFloat_CheckExact(a) && !memcmp(&((PyFloatObject *)a)->ob_fval, &((PyFloatObject *)b)->ob_fval, sizeof(double)))
+        return 1;
     return -1;
 }
 
@@ -604,30 +606,60 @@ static int search(Book *book) {
     return found < 0 ? -1 : 0;
 }
 
-/* The record of a later turn, made of its model. */
-static PyObject *made_again(Model *model, Py_ssize_t number) {
-    PyObject *of = RECORD(model->record, OPERANDS), *operands = PyTuple_New(model->count);
-    PyObject *name = PyUnicode_FromFormat("r%zd", number), *record = NULL;
-    int bad = operands == NULL || name == NULL;
-    for (Py_ssize_t k = 0; !bad && k < model->count; k++) {
-        PyObject *x = PyTuple_GET_ITEM(of, k), *one;
-        if (model->references[k].back) {
-            PyObject *other = PyUnicode_FromFormat("r%zd", number - model->references[k].back);
-            one = other == NULL ? NULL
-                : operand_from(other, PyTuple_GET_ITEM(x, 1), PyTuple_GET_ITEM(x, 2), PyTuple_GET_ITEM(x, 3));
-            Py_XDECREF(other);
-        } else
-            one = Py_NewRef(x);
-        bad = one == NULL;
-        if (!bad)
-            PyTuple_SET_ITEM(operands, k, one);
-    }
-    if (!bad && (record = record_type->tp_alloc(record_type, 0)) != NULL)
+/* The same record under another name, of other operands; takes the references to both. */
+static PyObject *copy_of(PyObject *of, PyObject *name, PyObject *operands) {
+    PyObject *record = name == NULL || operands == NULL ? NULL : record_type->tp_alloc(record_type, 0);
+    if (record != NULL)
         for (int i = 0; i < RECORD_NAMES; i++)
-            RECORD(record, i) = Py_NewRef(i == NAME ? name : i == OPERANDS ? operands : RECORD(model->record, i));
+            RECORD(record, i) = Py_NewRef(i == NAME ? name : i == OPERANDS ? operands : RECORD(of, i));
     Py_XDECREF(operands);
     Py_XDECREF(name);
     return record;
+}
+
+/* An operand of a record of that number, like x, which is of as many records back; x itself for 0. */
+static PyObject *operand_again(PyObject *x, Py_ssize_t number, Py_ssize_t back) {
+    if (!back)
+        return Py_NewRef(x);
+    PyObject *name = PyUnicode_FromFormat("r%zd", number - back);
+    PyObject *made = name == NULL ? NULL : operand_from(name, PyTuple_GET_ITEM(x, 1), PyTuple_GET_ITEM(x, 2),
+                                                        PyTuple_GET_ITEM(x, 3));
+    Py_XDECREF(name);
+    return made;
+}
+
+/* The record of a later turn, made of its model. */
+static PyObject *made_again(Model *model, Py_ssize_t number) {
+    PyObject *of = RECORD(model->record, OPERANDS), *operands = PyTuple_New(model->count);
+    for (Py_ssize_t k = 0; operands != NULL && k < model->count; k++) {
+        PyObject *one = operand_again(PyTuple_GET_ITEM(of, k), number, model->references[k].back);
+        if (one == NULL)
+            Py_CLEAR(operands);
+        else
+            PyTuple_SET_ITEM(operands, k, one);
+    }
+    return copy_of(model->record, PyUnicode_FromFormat("r%zd", number), operands);
+}
+
+/* The same of a model as repeating.py has it: again(record, references, number). */
+PyObject *again(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    if (count != 3 || Py_TYPE(args[0]) != record_type || !PyList_Check(args[1]) || !PyLong_Check(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "again(record, references, number)");
+        return NULL;
+    }
+    Py_ssize_t number = PyLong_AsSsize_t(args[2]), size = PyList_GET_SIZE(args[1]);
+    PyObject *operands = PyTuple_New(size);
+    for (Py_ssize_t k = 0; operands != NULL && k < size; k++) {
+        PyObject *x, *one = NULL;
+        Py_ssize_t back;
+        if (PyArg_ParseTuple(PyList_GET_ITEM(args[1], k), "nO!", &back, operand_type, &x))
+            one = operand_again(x, number, back);
+        if (one == NULL)
+            Py_CLEAR(operands);
+        else
+            PyTuple_SET_ITEM(operands, k, one);
+    }
+    return copy_of(args[0], PyUnicode_FromFormat("r%zd", number), operands);
 }
 
 /* A loop as repeating.py has it: the records of a turn, the turns, and for each record of the second its model. */

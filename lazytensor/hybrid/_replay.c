@@ -17,13 +17,15 @@ typedef struct {
     PyObject *holder, *key;      /* owned, or NULL */
     PyObject *expected;          /* what it must be; or NULL for an array */
     PyObject *shape, *dtype, *strides;
-    int gives;                   /* an array: whether its value is wanted, besides the handle */
+    int gives;                   /* of an array, whether its value is wanted, besides the handle; of another object,
+                                  * whether one that is the same to any program will do */
     Py_ssize_t length;           /* instead: how long the loaded list or dict must be; or -1 */
 } Step;
 
 typedef struct {
     PyObject_HEAD
     Py_ssize_t arguments, count, outputs;
+    int distinct;                /* whether the arrays that it gives must be different ones */
     Step *steps;
     vectorcallfunc call;
 } Guard;
@@ -148,7 +150,7 @@ static PyObject *guard_call(PyObject *self, PyObject *const *args, size_t nargsf
                 goto no;
         }
         else if (step->shape == NULL) {
-            if (object != step->expected)
+            if (object != step->expected && !(step->gives && alike_values(object, step->expected) == 1))
                 goto no;
         }
         else {
@@ -162,6 +164,10 @@ static PyObject *guard_call(PyObject *self, PyObject *const *args, size_t nargsf
             }
         }
     }
+    for (Py_ssize_t i = 3; guard->distinct && i < given; i += 3)
+        for (Py_ssize_t j = 0; j < i; j += 3)
+            if (PyTuple_GET_ITEM(result, i) == PyTuple_GET_ITEM(result, j))
+                goto no;
     return result;
 no:
     Py_DECREF(result);
@@ -247,7 +253,8 @@ static int step_from(Step *step, PyObject *row, Py_ssize_t arguments) {
 static PyObject *guard_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     Py_ssize_t arguments;
     PyObject *rows;
-    if (!PyArg_ParseTuple(args, "nO!", &arguments, &PyList_Type, &rows))
+    int distinct = 0;
+    if (!PyArg_ParseTuple(args, "nO!|p", &arguments, &PyList_Type, &rows, &distinct))
         return NULL;
     if (tensor_type == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "setup first");
@@ -257,6 +264,7 @@ static PyObject *guard_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (guard == NULL)
         return NULL;
     guard->arguments = arguments;
+    guard->distinct = distinct;
     guard->call = guard_call;
     guard->steps = PyMem_Calloc(PyList_GET_SIZE(rows) + 1, sizeof(Step));
     if (guard->steps == NULL) {
@@ -282,7 +290,7 @@ static PyMemberDef guard_members[] = {
 static PyTypeObject Guard_Type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "lazytensor.hybrid._replay.Guard",
-    .tp_doc = "Guard(arguments, rows): called with the tuple and the dict of arguments, gives for each array that is "
+    .tp_doc = "Guard(arguments, rows, distinct=False): called with the tuple and the dict of arguments, gives for each array that is "
               "wanted the handle, its node and its buffer, in one tuple; None if something is not as it was.",
     .tp_basicsize = sizeof(Guard),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
@@ -294,6 +302,39 @@ static PyTypeObject Guard_Type = {
     .tp_dealloc = guard_dealloc,
     .tp_members = guard_members,
 };
+
+/* ---- the error state ---- */
+
+static PyObject *watch, *warnings_dict, *error_state, *filters_name, *show_name;
+static Py_ssize_t watch_at[3];
+
+static PyObject *setup_state(PyObject *self, PyObject *args) {
+    PyObject *seen, *names, *state;
+    if (!PyArg_ParseTuple(args, "OO!O!", &seen, &PyDict_Type, &names, &PyContextVar_Type, &state))
+        return NULL;
+    static const char *slots[] = {"capsule", "filters", "show"};
+    for (int i = 0; i < 3; i++)
+        if ((watch_at[i] = offset_of(Py_TYPE(seen), slots[i])) < 0)
+            return NULL;
+    watch = Py_NewRef(seen);
+    warnings_dict = Py_NewRef(names);
+    error_state = Py_NewRef(state);
+    Py_RETURN_NONE;
+}
+
+/* Whether the error state is that one, and it and the warning filters are as at the last look (`floating.unchanged`). */
+static PyObject *steady(PyObject *self, PyObject *capsule) {
+    PyObject *now;
+    if (watch == NULL || PyContextVar_Get(error_state, NULL, &now) < 0)
+        return NULL;
+    int answer = now == capsule && now == SLOT(watch, watch_at[0]);
+    Py_XDECREF(now);
+    PyObject *filters = PyDict_GetItemWithError(warnings_dict, filters_name);
+    if (answer)
+        answer = PyDict_GetItemWithError(warnings_dict, show_name) == SLOT(watch, watch_at[2]) && filters != NULL &&
+            SLOT(watch, watch_at[1]) != NULL ? PyObject_RichCompareBool(filters, SLOT(watch, watch_at[1]), Py_EQ) : 0;
+    return answer < 0 || PyErr_Occurred() ? NULL : PyBool_FromLong(answer);
+}
 
 /* ---- results ---- */
 
@@ -428,7 +469,13 @@ static PyMethodDef methods[] = {
 #endif
     {"setup", setup, METH_VARARGS, "setup(Tensor, Node, leaf, tick): the classes and objects that this works on."},
     {"made", (PyCFunction)(void (*)(void))made, METH_FASTCALL, "made(buffer, shape, dtype, strides): a Tensor."},
+    {"setup_state", setup_state, METH_VARARGS, "setup_state(watch, vars(warnings), variable)"},
+    {"steady", steady, METH_O, "steady(capsule): whether it is in force, and nothing has changed since the last look."},
     {"setup_records", setup_records, METH_VARARGS, "setup_records(Record, Operand, view, element)"},
+    {"again", (PyCFunction)(void (*)(void))again, METH_FASTCALL,
+     "again(record, references, number): the record of a later turn of a loop (repeating.again)."},
+    {"setup_programs", setup_programs, METH_O, "setup_programs(classes): those whose slots programs may read directly."},
+    {"setup_caller", setup_caller, METH_VARARGS, "setup_caller(watchers, MISS, Compiled)"},
     {"alike", (PyCFunction)(void (*)(void))alike, METH_FASTCALL,
      "alike(a, b): whether two plain values are the same; None if it cannot tell."},
     {NULL},
@@ -442,13 +489,18 @@ PyMODINIT_FUNC PyInit__replay(void) {
     if (PyType_Ready(&Entries_Type) < 0)
         return NULL;
 #endif
-    if (PyType_Ready(&Guard_Type) < 0 || PyType_Ready(&Book_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
+    if (PyType_Ready(&Guard_Type) < 0 || PyType_Ready(&Book_Type) < 0 ||
+        PyType_Ready(&Program_Type) < 0 || PyType_Ready(&Caller_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
         return NULL;
+    filters_name = PyUnicode_InternFromString("filters");
+    show_name = PyUnicode_InternFromString("_showwarnmsg_impl");
     empty_tuple = PyTuple_New(0);
     zero = PyLong_FromLong(0);
     minus_one = PyLong_FromLong(-1);
     if (PyModule_AddObjectRef(m, "Guard", (PyObject *)&Guard_Type) < 0
-        || PyModule_AddObjectRef(m, "Book", (PyObject *)&Book_Type) < 0) {
+        || PyModule_AddObjectRef(m, "Book", (PyObject *)&Book_Type) < 0
+        || PyModule_AddObjectRef(m, "Caller", (PyObject *)&Caller_Type) < 0
+        || PyModule_AddObjectRef(m, "Program", (PyObject *)&Program_Type) < 0) {
         Py_DECREF(m);
         return NULL;
     }

@@ -24,6 +24,14 @@ Py_ssize_t offset_of(PyTypeObject *type, const char *name);
 
 extern PyTypeObject Book_Type;
 PyObject *setup_records(PyObject *self, PyObject *args);
+int alike_values(PyObject *a, PyObject *b);
 PyObject *alike(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *again(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
+/* ---- _running.c ---- */
+
+extern PyTypeObject Program_Type, Caller_Type;
+PyObject *setup_programs(PyObject *self, PyObject *classes);
+PyObject *setup_caller(PyObject *self, PyObject *args);
 
 #endif

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import re
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from ..api.handle import Tensor, View
 from ..api.scalar import Scalar
 from . import fast
-from .guards import ATOMS, Check, Namespace, same
+from .guards import ATOMS, Check, Later, Namespace, same
 from .scope import LARGEST, MISSING
 
 _WHOLE = re.compile(r"args\[(\d+)\]")
@@ -23,7 +24,7 @@ class Arguments:
 
     Attributes
     ----------
-    checks : list of Check
+    checks : list of Check and Later
     roots : dict of str to Tensor
         The arrays that own memory, each under the name that generated code gives its value.
     handles : dict of int to str
@@ -38,7 +39,7 @@ class Arguments:
     def __init__(self, space: Namespace, args: tuple[Any, ...], kwargs: dict[str, Any], names: list[str],
                  static: frozenset[str]) -> None:
         self.space = space
-        self.checks: list[Check] = []
+        self.checks: list[Check | Later] = []
         self.roots: dict[str, Any] = {}
         self.owners: dict[str, str] = {}
         self.words: dict[str, str] = {}
@@ -104,11 +105,17 @@ class Arguments:
     def _value(self, value: Any, path: str, words: str) -> None:
         kind = type(value)
         if value is None or value is True or value is False:
-            self._check(f"{path} is {value}", f"{words} was {value}")
+            text = f"{path} is {value}"
         elif kind is int or kind is str:
-            self._check(f"type({path}) is {kind.__name__} and {path} == {value!r}", f"{words} was {value!r}")
+            text = f"type({path}) is {kind.__name__} and {path} == {value!r}"
         else:
-            self._check(f"same({path}, {self.space.add(value)})", f"{words} was {value!r}")
+            text = f"same({path}, {self.space.add(value)})"
+        self.checks.append(Check(text, f"{words} was {value!r}", self._row(path, value)))
+
+    def _row(self, path: str, value: Any) -> Any:
+        """The row of an argument that is a value; None of a part of one."""
+        whole = _WHOLE.fullmatch(path)
+        return fast.row(fast.ARGUMENT, int(whole[1]), expected=value, same=True) if whole else None
 
     def _container(self, value: Any, path: str, words: str) -> None:
         kind, space = type(value), self.space
@@ -149,40 +156,44 @@ class Arguments:
     # ---- arrays ----
 
     def _tensor(self, t: Any, path: str, words: str) -> None:
-        i, begin = self._count, len(self.checks)
+        i = self._count
         self.tensors.append(f"t{i}")
+        self.handles[id(t)] = f"t{i}"
+        if t._value.__class__ is View:
+            return self._view(t, i, path, words)
+        if id(t) in self._names:
+            self._say(f"t{i} = {path}")
+            return self._check(f"t{i} is {self.owners[self._names[id(t)]]}", f"{words} shared memory with another")
+        self._root(t, i, f"t{i}", words)
+        lines = partial(array_lines, i, path, geometry_of(t), words)
+        whole = _WHOLE.fullmatch(path)
+        if whole and fast.native is not None:
+            row = fast.array_row((fast.ARGUMENT, int(whole[1])), t, (f"t{i}", f"n{i}", f"a{i}"))
+            self.checks.append(Later(row, lines))
+        else:
+            self.checks += lines(self.space)
+
+    def _view(self, t: Any, i: int, path: str, words: str) -> None:
+        v = t._value
         self._say(f"t{i} = {path}")
         self._check(f"type(t{i}) is Tensor", f"{words} was an array")
         self._say(f"v{i} = t{i}._value")
-        self.handles[id(t)] = f"t{i}"
-        if t._value.__class__ is View:
-            v = t._value
-            self.views.append((t, (v, v.steps, v.shape, v.dtype, v.strides, v.writeable)))
-            self.checks += view_checks(f"v{i}", v, self.space, words)
-            root, expression = v.root, f"v{i}.root"
-            if id(root) in self._names:
-                self._check(f"{expression} is {self.owners[self._names[id(root)]]}", f"{words} shared another's memory")
-                return
-            self._say(f"o{i} = {expression}")
-            self._say(f"n{i} = o{i}._value")
-            expression = f"o{i}"
-        else:
-            if id(t) in self._names:
-                self._check(f"t{i} is {self.owners[self._names[id(t)]]}", f"{words} shared memory with another")
-                return
-            self._check(f"v{i}.__class__ is Node", f"{words} was an array of its own, not a view")
-            root, expression = t, f"t{i}"
-            self._say(f"n{i} = v{i}")
+        self.views.append((t, (v, v.steps, v.shape, v.dtype, v.strides, v.writeable)))
+        self.checks += view_checks(f"v{i}", v, self.space, words)
+        known = self._names.get(id(v.root))
+        if known is not None:
+            return self._check(f"v{i}.root is {self.owners[known]}", f"{words} shared another's memory")
+        self._say(f"o{i} = v{i}.root")
+        self._say(f"n{i} = o{i}._value")
+        self._root(v.root, i, f"o{i}", words)
+        self.checks += root_checks(f"n{i}", f"o{i}", geometry_of(v.root), f"a{i}", self.space, words)
+
+    def _root(self, root: Any, i: int, owner: str, words: str) -> None:
+        """An array that owns memory: its value is a leaf."""
         name = f"a{i}"
-        self.roots[name], self.words[name] = root, words
-        self.owners[name] = expression
+        self.roots[name], self.words[name], self.owners[name] = root, words, owner
         self._names[id(root)] = name
-        self.handles.setdefault(id(root), expression)
-        whole = expression == f"t{i}" and _WHOLE.fullmatch(path)
-        self.checks += root_checks(f"n{i}", expression, root, name, self.space, words)
-        if whole:
-            of = fast.array_row((fast.ARGUMENT, int(whole[1])), root, (f"t{i}", f"n{i}", name))
-            self.checks[begin:] = fast.replaced(self.checks[begin:], of)
+        self.handles.setdefault(id(root), owner)
 
     def _scalar(self, s: Any, path: str, words: str) -> None:
         name = f"a{self._count}"
@@ -205,15 +216,30 @@ def view_checks(v: str, view: Any, space: Namespace, words: str) -> list[Check]:
                   f"{words} was another view")]
 
 
-def root_checks(n: str, root: str, array: Any, name: str, space: Namespace, words: str) -> list[Check]:
-    """Whether a root has the shape, dtype and layout that were traced; and its value under `name`."""
+def geometry_of(array: Any) -> tuple[Any, Any, Any]:
+    """Shape, dtype and strides of an array's value."""
     node = array._value
-    dtype = space.add(node.dtype)
+    return node.shape, node.dtype, node.strides
+
+
+def array_lines(i: int, path: str, geometry: tuple[Any, Any, Any], words: str, space: Namespace) -> list[Check]:
+    """Whether an argument is an array of its own with that geometry."""
+    return [Check(f"t{i} = {path}"), Check(f"type(t{i}) is Tensor", f"{words} was an array"),
+            Check(f"n{i} = t{i}._value"),
+            Check(f"n{i}.__class__ is Node", f"{words} was an array of its own, not a view"),
+            *root_checks(f"n{i}", f"t{i}", geometry, f"a{i}", space, words)]
+
+
+def root_checks(n: str, root: str, geometry: tuple[Any, Any, Any], name: str, space: Namespace,
+                words: str) -> list[Check]:
+    """Whether a root has the shape, dtype and layout that were traced; and its value under `name`."""
+    shape, of, strides = geometry
+    dtype = space.add(of)
     return [Check(f"{root}._state is None or not is_shared({root})", f"the memory of {words} is shared"),
-            Check(f"{n}.shape == {node.shape!r}", f"the shape of {words} was {node.shape!r}"),
-            Check(f"{n}.dtype is {dtype} or ({n}.dtype == {dtype} and {n}.dtype.char == {node.dtype.char!r})",
-                  f"the dtype of {words} was {node.dtype}"),
-            Check(f"{n}.strides == {node.strides!r}" if node.strides is not None else f"{n}.strides is None",
+            Check(f"{n}.shape == {shape!r}", f"the shape of {words} was {shape!r}"),
+            Check(f"{n}.dtype is {dtype} or ({n}.dtype == {dtype} and {n}.dtype.char == {of.char!r})",
+                  f"the dtype of {words} was {of}"),
+            Check(f"{n}.strides == {strides!r}" if strides is not None else f"{n}.strides is None",
                   f"the layout of {words}"),
             Check(f"{name} = {n}.buffer"),
             Check(f"if {name} is None: {n} = settled({root}); {name} = {n}.buffer")]

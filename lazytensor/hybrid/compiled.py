@@ -7,29 +7,32 @@ import gc
 import linecache
 import sys
 import threading
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterator
 from itertools import count
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..api.handle import View
+from ..api.handle import Tensor
 from ..compile import BYTE_NS, IMPORT_NS
-from ..run import floating, pool
-from ..run.interpreter import apply_view
+from ..ir.node import Node
+from ..run import floating
 from . import fast, fusing, running
-from .arguments import Arguments, root_checks, view_checks
+from .arguments import Arguments, geometry_of
 from .branches import Branch, branch_of, join, last_reads
+from .captured import Captured
 from .effects import Outcome
-from .guards import Check, Namespace, why_not
+from .guards import Check, Later, Namespace, why_not, written
 from .nodes import NodeWriter, is_large
 from .rolling import Irregular
 from .running import abandoning
-from .scope import Item, Scope
+from .scope import Scope
 from .shortening import KEPT, Whole, shortened
 from .source import Writer
 from .streams import put_back, states_of
-from .text import guard_lines
+from .texts import Body, compiled_text, running_lines, space_maker, text_of
 from .tracing import Refusal, Trace
 
 _number = count(1).__next__
@@ -60,74 +63,6 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class Captured:
-    """The arrays, reached from a function's names, whose values are leaves; each has a name in generated code.
-
-    One that is reached by a way that generated code can go (a global, a cell, an attribute, an element) may be another
-    array of the same kind at the next call. A view is known by its identity.
-    """
-
-    def __init__(self) -> None:
-        self.roots: dict[str, Any] = {}
-        self.names: dict[int, str] = {}
-        self.places: dict[str, Item | None] = {}
-        self.views: list[tuple[Any, str | None]] = []
-
-    def add(self, handle: Any, taken: dict[int, str], place: Item | None) -> None:
-        """Takes in an array's root, unless it is among the arguments'."""
-        view = handle._value.__class__ is View
-        root = handle._value.root if view else handle
-        if view and not any(h is handle for h, _ in self.views):
-            self.views.append((handle, taken.get(id(root))))
-        if id(root) in taken:
-            return
-        name = self.names.get(id(root))
-        if name is None:
-            name = self.names[id(root)] = f"w{len(self.names)}"
-            self.roots[name] = root
-            self.places[name] = None if view else place
-        elif view:
-            self.places[name] = None
-
-    @property
-    def handles(self) -> dict[int, str]:
-        """By the id of an array that may be another at the next call, its expression."""
-        return {id(self.roots[name]): f"t{name}" for name, place in self.places.items() if place is not None}
-
-    def owner(self, name: str, space: Namespace) -> str:
-        """The expression of a root."""
-        return f"t{name}" if self.places[name] is not None else space.add(self.roots[name])
-
-    def words(self, name: str) -> str:
-        """What it is, in words."""
-        place = self.places[name]
-        return "an array that it reaches" if place is None else place.words
-
-    def checks(self, used: set[str], space: Namespace, owners: dict[str, str]) -> list[Check]:
-        """The lines that bind the values of those that are used."""
-        found: list[Check] = []
-        begin = 0
-        for name, root in self.roots.items():
-            place, owner, words, n = self.places[name], self.owner(name, space), self.words(name), f"n{name}"
-            if place is not None:
-                begin = len(found)
-                found += [Check(f"{owner} = {place.text(space)}"), Check(f"type({owner}) is Tensor", words)]
-            found += [Check(f"{n} = {owner}._value"), Check(f"{n}.__class__ is Node", words)]
-            if name in used:
-                found += root_checks(n, owner, root, name, space, words)
-            else:
-                found += root_checks(n, owner, root, name, space, words)[1:4]
-            load = None if place is None else fast.load_of(place.form, place.holder, place.key)
-            if load is not None and name in used:
-                found[begin:] = fast.replaced(found[begin:], fast.array_row(load, root, (owner, n, name)))
-        for handle, of in self.views:
-            text = f"{space.add(handle)}._value"
-            found += view_checks(text, handle._value, space, "a view that it reaches")
-            if of is not None:
-                found.append(Check(f"{text}.root is {owners[of]}", "a view that it reaches was one of an argument"))
-        return found
-
-
 class Compiled:
     """What a jitted function has for arguments of one structure.
 
@@ -140,6 +75,8 @@ class Compiled:
     refusal : Refusal or None
         Why it has no replay: calls run the Python.
     """
+
+    __slots__ = ("calls", "due", "replay", "predict", "__dict__", "__weakref__")
 
     def __init__(self, name: str, given: Arguments, scope: Scope, captured: Captured, capsule: Any) -> None:
         self.name, self.given, self.scope, self.captured, self.capsule = name, given, scope, captured, capsule
@@ -155,15 +92,18 @@ class Compiled:
         self.counts = {"operation": 0, "call": 0, "draw": 0}
         self.forgotten = False
         self.abandoned = self.doubts = 0
-        self.source = ""
         self.replay: Any = None
         self.predict: Any = None
-        self.checks: list[Check] = []
+        self._checks: list[Check | Later] = []
         self.space = given.space
         self.leaves: set[str] = set()
         self._files: list[str] = []
         self.memory = self.rolled = 0
         self.alone: Any = None
+        self._body: Body | None = None
+        self._large: bool | None = None
+        self._roots: dict[str, str] = {}
+        self._scope: dict[str, Any] = {}
         self.lock = threading.RLock()
 
     def add(self, trace: Trace, outcome: Outcome) -> Refusal | None:
@@ -177,10 +117,11 @@ class Compiled:
                 self._whole = Whole(compact), dict(trace.constants), outcome, loops
                 long = bool(loops) and _is_long(self._whole[0]) and fusing.possible()
                 self._shorten(0)
-                self.quick = long and self.tree is not None and not is_large(self.tree)
+                self.quick = long and not self._is_large()
             else:
                 self._shorten(len(KEPT))
                 before = self.tree.ends
+                self._large = None
                 refusal = join(self.tree, branch_of(Whole(trace.book.finish()[0]), trace.constants, outcome))
                 waits = refusal is None and self._can_wait(before)
                 if waits or refusal is not None and self._ways == before:
@@ -206,10 +147,18 @@ class Compiled:
             short = shortened(records, found, end, self._attempt) if found else None
             if short is not None:
                 self.tree = branch_of(short[0], constants, short[2], short[1])
-                if not is_large(self.tree):
+                self._large = None
+                if not self._is_large():
                     return
-        self.tree = branch_of(records, constants, end)
+        self.tree, self._large = branch_of(records, constants, end), None
         self._whole = None
+
+    def _is_large(self) -> bool:
+        """`is_large` of its tree."""
+        assert self.tree is not None
+        if self._large is None:
+            self._large = is_large(self.tree)
+        return self._large
 
     def quicken(self, on: bool = True) -> None:
         """Compiles once more, with kernels, what has proved to be called often."""
@@ -236,10 +185,11 @@ class Compiled:
             given = [name for name in texts if name in leaves]
             made = ", ".join([writer.values[names[name]] for name in wanted])
             body = [*writer.body, f"    return [{made}]"]
-            lines = [f"def call({', '.join(texts[name] for name in given)}):", *_running(writer, body, True)]
-            scope = dict(self.scope_of_source)
-        exec(compile("\n".join(lines), f"<lazytensor.jit {self.name} {_number()}>", "exec", dont_inherit=True), scope)
-        found = scope["call"](*[leaves[name] for name in given])
+            lines = [f"def call({', '.join(texts[name] for name in given)}):",
+                     *running_lines(Body.of(writer), body, True)]
+            scope = {**self._scope, **self.space}
+        call = compiled_text("\n".join(lines) + "\n", f"<lazytensor.jit {self.name} {_number()}>", scope)
+        found = call(*[leaves[name] for name in given])
         return None if found is running.ABANDON else found
 
     def _forget(self) -> None:
@@ -266,148 +216,151 @@ class Compiled:
                 self._shorten(self._attempt + 1)
 
     def _compile_tree(self) -> None:
-        tree, space = self.tree, Namespace()
+        tree = self.tree
         assert tree is not None
         self._ways = tree.ends
         live, used = last_reads(tree)
-        writes = {name for branch in tree.lines() if branch.end is not None for name in branch.end.writes}
-        used |= writes
-        self.generators = _drawn(tree)
-        checks = [c for c in self.given.checks]
-        space.update(self.given.space)
-        space._by_id = dict(self.given.space._by_id)
-        checks += self.captured.checks(used, space, self.given.owners)
-        checks += list(self.scope.checks(space, set(self.given.containers), self.captured.handles, self.given.handles))
-        self.leaves = used
-        handles = self.given.tensors
+        used |= {name for branch in tree.lines() if branch.end is not None for name in branch.end.writes}
+        self.generators, self.leaves, self.counts = _drawn(tree), used, _counted(tree)
+        self._guard(used)
+        self._scope = self._names()
+        self.as_nodes = self._is_large()
+        write = self._writing()
+        writer = write(tree, True, self.quick and not self.as_nodes, live)
+        self.kernels, self.steps, self.rolled = writer.kernels, writer.steps, writer.rolled
+        self.memory = sum(prod(shape) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
+        self._replays(tree, Body.of(writer), space_maker(writer), write)
+
+    def _guard(self, used: set[str]) -> None:
+        """The guard, and the names of what it has."""
+        given = self.given
+        space = self.space = Namespace()
+        space.update(given.space)
+        space._by_id = dict(given.space._by_id)
+        checks = [*given.checks, *self.captured.checks(used, space, given.owners),
+                  *self.scope.checks(space, set(given.containers), self.captured.handles, given.handles)]
+        self._roots = {**given.owners, **{name: self.captured.owner(name, space) for name in self.captured.roots
+                                          if name in used}}
+        bound = {check.fast[1][0] for check in checks if type(check.fast) is tuple and len(check.fast) == 2}
+
+        def distinct(handles: list[str]) -> Any:
+            return fast.DISTINCT if bound == set(handles) and len(bound) <= fast.MOST_DISTINCT else None
+        handles = given.tensors
         if len(handles) > 1:
             checks.append(Check(" and ".join(f"{a} is not {b}" for i, a in enumerate(handles) for b in handles[:i])
                                 if len(handles) < 5 else f"len({{{', '.join(f'id({x})' for x in handles)}}}) == "
-                                f"{len(handles)}", "two arguments that were different arrays are one"))
-        roots = {**self.given.owners, **{name: self.captured.owner(name, space) for name in self.captured.roots
-                                         if name in used}}
-        if writes and len(roots) > 1:
-            owners = list(roots.values())
+                                f"{len(handles)}", "two arguments that were different arrays are one",
+                                distinct(handles)))
+        assert self.tree is not None
+        owners = list(self._roots.values())
+        if len(owners) > 1 and any(branch.end is not None and branch.end.writes for branch in self.tree.lines()):
             checks.append(Check(f"len({{{', '.join(f'id({x})' for x in owners)}}}) == {len(owners)}",
-                                "two arrays that were different are one"))
-        self.checks = checks
-        scope = running.scope()
+                                "two arrays that were different are one", distinct(owners)))
+        self._checks = checks
+
+    def _names(self) -> dict[str, Any]:
+        """What texts refer to."""
         generators = self.generators
-        scope |= {"E": self, "spaces": [], "CAP": self.capsule, "alike": self._alike,
-                  "RUN": abandoning(self.capsule),
-                  "drawn": lambda: states_of(generators),
-                  "restored": lambda states, answer: put_back(generators, states, answer)}
-        leaves = {name: name for name in (*roots, *self.given.scalars)}
-        nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in roots.items()}
-        self.as_nodes = is_large(tree)
-        geometry = {name: (root._value.shape, root._value.dtype, root._value.strides)
-                    for name, root in {**self.given.roots, **self.captured.roots}.items()}
-        kind: type[Writer] = Writer
+        return running.scope() | {
+            "E": self, "spaces": [], "CAP": self.capsule, "alike": self._alike, "RUN": abandoning(self.capsule),
+            "drawn": lambda: states_of(generators),
+            "restored": lambda states, answer: put_back(generators, states, answer)}
+
+    def _writing(self) -> Callable[..., Writer]:
+        """What makes a `Writer` for a tree, of: the tree, whether it commits, whether it fuses, its last reads."""
+        nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in self._roots.items()}
+        leaves = {name: name for name in (*self._roots, *self.given.scalars)}
         if self.as_nodes:
-            kind = NodeWriter
             leaves = {name: node for name, (_, node) in nodes.items()} | {
                 name: f"{self.given.handles[id(s)]}._node" for name, s in self.given.scalars.items()}
-        writer = kind(space, tree, leaves, nodes, True, self.capsule, geometry, self.quick and not self.as_nodes, live)
-        self.kernels, self.steps = writer.kernels, writer.steps
-        self.counts = _counted(tree)
-        self.source = self._text(writer, checks, True)
-        text = self.source
+        geometry = {name: geometry_of(root) for name, root in {**self.given.roots, **self.captured.roots}.items()}
+        kind, space, capsule = NodeWriter if self.as_nodes else Writer, self.space, self.capsule
+
+        def write(tree: Branch, commits: bool, fuses: bool = False, live: Any = None) -> Writer:
+            writer = kind(space, tree, leaves, nodes, commits, capsule, geometry, fuses, live)
+            if commits:
+                self.alone = None if writer.body is None or kind is NodeWriter else (writer, leaves)
+            return writer
+        return write
+
+    def _replays(self, tree: Branch, body: Body, new_space: Any, write: Callable[..., Writer]) -> None:
+        """Sets the functions, which are compiled when they are first called."""
+        scope, space, checks = self._scope, self.space, self._checks
+        self._body, scope["new_space"] = body, new_space
+        given: list[str] | None = None
         if fast.native is not None and self.given.fast:
             scope["G"], given, rest = fast.guard(checks, self.given.count)
-            text = self._text(writer, rest, True, given)
+            scope["slow"] = self._when_needed(lambda: text_of(body, written(checks, space), True), scope, space)
+        else:
+            rest = written(checks, space)
 
-            def slow(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-                """The whole guard in Python, compiled when it is first needed."""
-                scope["slow"] = self._executed(self.source, dict(scope), space)
-                return scope["slow"](args, kwargs)
-            scope["slow"] = slow
-        self.rolled = writer.rolled
-        self.alone = None if self.as_nodes or writer.body is None else (writer, leaves)
-        self.memory = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
-        scope["new_space"] = _space_maker(writer)
-        self.replay = self._executed(text, scope, space)
-        self.predict = None
+        def replay(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            with self.lock:
+                if self.replay is replay:
+                    self.replay = self._executed(text_of(body, rest, True, given), scope, space)
+            return self.replay(args, kwargs)
 
         def predict(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            """Compiled when it is first needed."""
             with uncollected():
                 try:
-                    other = kind(space, tree, leaves, nodes, False, self.capsule, geometry)
+                    other = write(tree, False)
                 except Irregular:
                     self._shorten(len(KEPT))
-                    assert self.tree is not None
-                    other = kind(space, self.tree, leaves, nodes, False, self.capsule, geometry)
-            text = self._text(other, checks, False)
-            scope["new_space_2"] = _space_maker(other)
-            self.predict = self._executed(text, scope, space)
+                    other = write(self.tree, False)
+            own = Body.of(other)
+            if given is not None:
+                scope["slow_2"] = self._when_needed(lambda: text_of(own, written(checks, space), False), scope, space)
+            scope["new_space_2"] = space_maker(other)
+            self.predict = self._executed(text_of(own, rest, False, given), scope, space)
             self._forget()
             return self.predict(args, kwargs)
-        self.predict = predict
-        self.scope_of_source = {**scope, **space}
+        self.replay, self.predict = replay, predict
+
+    def _when_needed(self, text: Callable[[], str], scope: dict[str, Any], space: Namespace) -> Any:
+        """A function with its whole guard in Python, compiled at its first call."""
+        made: list[Any] = []
+
+        def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if not made:
+                made.append(self._executed(text(), dict(scope), space))
+            return made[0](args, kwargs)
+        return call
+
+    @property
+    def checks(self) -> list[Check]:
+        """All lines of the guard."""
+        return written(self._checks or self.given.checks, self.space)
+
+    @property
+    def source(self) -> str:
+        """The program as text."""
+        return "" if self._body is None else text_of(self._body, self.checks, True)
 
     def _executed(self, text: str, scope: dict[str, Any], space: Namespace) -> Any:
         """The function of a text; its lines can be seen in tracebacks."""
         scope.update(space)
         filename = f"<lazytensor.jit {self.name} {_number()}>"
-        self._files.append(filename)
-        for old in self._files[:-3]:  # what runs now, its whole guard, and its prediction
-            linecache.cache.pop(old, None)
-        del self._files[:-3]
-        code = compile(text, filename, "exec", dont_inherit=True)
-        exec(code, scope)
-        linecache.cache[filename] = len(text), None, text.splitlines(True), filename
-        return scope["call"]
-
-    def _text(self, writer: Writer, checks: list[Check], commits: bool, given: list[str] | None = None) -> str:
-        """The source; with `given`, the names that the extension's guard gives, the guard is what is left of it."""
-        lines = ["def call(args, kwargs):"]
-        if given is not None:
-            lines += ["    x = G(args, kwargs)", "    if x is None: return slow(args, kwargs)"]
-            if given:
-                lines.append(f"    {', '.join(given)} = x")
-        if checks:
-            lines += ["    try:", *guard_lines(checks),
-                      "    except (LookupError, AttributeError, ValueError, TypeError):", "        return MISS"]
-        lines += ["    cap = in_force()",
-                 "    if cap is not CAP and not alike(cap): return MISS",
-                 "    if not (cap is watch.capsule and warnings.filters == watch.filters and "
-                 "warnings._showwarnmsg_impl is watch.show) and not unchanged(cap): return ABANDON"]
-        if commits:
-            lines += ["    E.calls = calls = E.calls + 1", "    if calls >= E.due: return CHECK"]
-        return "\n".join(lines + _running(writer, writer.lines, commits)) + "\n"
+        call = compiled_text(text, filename, scope)
+        if isinstance(call, types.FunctionType):
+            self._files.append(filename)
+            for old in self._files[:-3]:  # what runs now, its whole guard, and its prediction
+                linecache.cache.pop(old, None)
+            del self._files[:-3]
+            linecache.cache[filename] = len(text), None, text.splitlines(True), filename
+        return call
 
     def _alike(self, capsule: Any) -> bool:
         return floating.modes_of(capsule) == floating.modes_of(self.capsule)
 
     def why_not(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """Which check fails for these arguments, in words."""
-        scope = dict(self.scope_of_source) if self.tree is not None else {**running.scope(), **self.space}
-        return why_not(self.checks or self.given.checks, {**scope, "args": args, "kwargs": kwargs})
+        checks = self.checks
+        scope = self._scope if self.tree is not None else running.scope()
+        return why_not(checks, {**scope, **self.space, "args": args, "kwargs": kwargs})
 
 
-def _running(writer: Writer, body: list[str], commits: bool) -> list[str]:
-    """The lines that run a body in a workspace, under an error state that leaves the call to the Python."""
-    names = [f"b{i}_" for i in range(len(writer.temporaries))] + [f"d{i}_" for i in range(len(writer.prepared))]
-    space = "try: W = spaces.pop()\n    except IndexError: W = new_space()" if commits else "W = new_space_2()"
-    lines = []
-    if names:
-        lines += [f"    {space}", f"    {', '.join(names)}{',' * (len(names) == 1)} = W"]
-    if writer.draws:
-        lines.append("    states = drawn()")
-    if writer.prints:
-        lines.append("    prints = []")
-    if writer.runs:
-        lines.append("    before, run = noted.run, Run(); noted.run = run")
-    lines += ["    token = enter(RUN)", "    try:"]
-    lines += ["    " + line for line in body]
-    failed = "restored(states, ABANDON)" if writer.draws else "ABANDON"
-    lines += ["    except (Exception, Abandon):", f"        return {failed}", "    finally:",
-              "        leave(token)"]
-    if writer.runs:
-        lines.append("        noted.run = before")
-    if names and commits:
-        lines.append("        spaces.append(W)")
-    return lines
+if fast.native is not None:
+    fast.native.setup_programs((Tensor, Node, Compiled, type(floating.watch)))
 
 
 def _is_long(records: Whole) -> bool:
@@ -434,16 +387,3 @@ def _drawn(tree: Branch) -> list[Any]:
                         record.fn, "__self__", None)
                 found[id(own)] = own
     return list(found.values())
-
-
-def _space_maker(writer: Writer) -> Any:
-    """What makes a workspace: the temporaries, and the views over them."""
-    temporaries, prepared = list(writer.temporaries), list(writer.prepared)
-
-    def new_space() -> tuple[Any, ...]:
-        arrays = [pool.empty(shape, dtype, strides) for shape, dtype, strides in temporaries]
-        views = [apply_view(steps, arrays[int(text[1:-1])]) for text, steps in prepared]
-        return (*arrays, *views)
-    return new_space
-
-

@@ -7,32 +7,38 @@ from __future__ import annotations
 
 import os
 import types
+import warnings
 from typing import Any
 
 from ..api.handle import Tensor
 from ..ir.node import Node, tick
 from ..ir.operation import Operation
+from ..run import floating
 
 native: Any = None
 if os.environ.get("LAZYTENSOR_HOT") != "0":
     try:
         from . import _replay as native  # type: ignore[attr-defined, no-redef]
         native.setup(Tensor, Node, Operation.LEAF, tick)
-        if not hasattr(native, "Book"):  # built from older sources
+        native.setup_state(floating.watch, vars(warnings), floating.error_state)
+        if not hasattr(native, "again"):  # built from older sources
             native = None
-    except (ImportError, TypeError):
+    except (ImportError, AttributeError, TypeError):
         native = None
 
 (ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE, ABSENT) = range(11)
 PART: Any = "part"
+DISTINCT: Any = "distinct"
+MOST_DISTINCT = 64
+"""Arrays that are compared each with each."""
 _FORMS = {"H.cell_contents": CELL, "H.__code__": CODE, "H.__defaults__": DEFAULTS,
           "H.__kwdefaults__": KEYWORD_DEFAULTS}
 
 
 def row(load: int, index: int = 0, holder: Any = None, key: Any = None, *, expected: Any = None,
-        geometry: Any = None, length: int = -1) -> tuple[Any, ...]:
-    """A step of a guard, as `_replay.Guard` takes it."""
-    return load, index, holder, key, expected, geometry, int(geometry is not None), length
+        geometry: Any = None, length: int = -1, same: bool = False) -> tuple[Any, ...]:
+    """A step of a guard, as `_replay.Guard` takes it; with `same`, what is the same to any program will do."""
+    return load, index, holder, key, expected, geometry, int(same or geometry is not None), length
 
 
 def load_of(form: str, holder: Any, key: Any) -> Any:
@@ -60,20 +66,17 @@ def array_row(load: tuple[Any, ...], array: Any, names: tuple[str, str, str]) ->
     return row(*load, geometry=(node.shape, node.dtype, node.strides)), names
 
 
-def replaced(checks: list[Any], of: Any) -> list[Any]:
-    """Lines that one row stands for: the first has it, the others are parts."""
-    return [check._replace(fast=of if i == 0 else PART) for i, check in enumerate(checks)]
-
-
 def guard(checks: list[Any], arguments: int) -> tuple[Any, list[str], list[Any]]:
     """A guard of the rows, the names that it gives, and the lines that are left to Python."""
     rows: list[Any] = []
     names: list[str] = []
+    distinct = False
     for check in checks:
+        distinct |= check.fast is DISTINCT
         if type(check.fast) is tuple:
             of = check.fast
             if len(of) == 2:
                 of, given = of
                 names += given
             rows.append(of)
-    return native.Guard(arguments, rows), names, [check for check in checks if check.fast is None]
+    return native.Guard(arguments, rows, distinct), names, [check for check in checks if check.fast is None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import types
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,28 @@ class Check(NamedTuple):
     text: str
     message: str = ""
     fast: Any = None
+
+
+class Later:
+    """Lines that are written when somebody asks for them: `fast`, the row of the first, is all that is needed now."""
+
+    __slots__ = ("fast", "_lines")
+
+    def __init__(self, row: Any, lines: Callable[[Namespace], list[Check]]) -> None:
+        self.fast, self._lines = row, lines
+
+    def written(self, space: Namespace) -> list[Check]:
+        """The lines; `fast` of the first is the row, the others are parts."""
+        return [Check(check.text, check.message, "part" if i else self.fast)
+                for i, check in enumerate(self._lines(space))]
+
+
+def written(checks: Iterable[Check | Later], space: Namespace) -> list[Check]:
+    """All lines of a guard."""
+    found: list[Check] = []
+    for check in checks:
+        found += check.written(space) if type(check) is Later else (check,)  # type: ignore[arg-type]
+    return found
 
 
 def same(a: Any, b: Any) -> bool:
@@ -69,9 +92,10 @@ class Namespace(dict[str, Any]):
         known = self._by_id.get(id(value))
         if known is None:
             name = getattr(value, "__name__", "") if isinstance(value, _NAMED) else ""
-            known = f"{name if name.isidentifier() else stem}{'_' * bool(name)}{len(self)}_"
-            self[known] = value
-            self._by_id[id(value)] = known
+            start, number = f"{name if name.isidentifier() else stem}{'_' * bool(name)}", len(self)
+            while self.setdefault(f"{start}{number}_", value) is not value:  # another thread adds, too
+                number += 1
+            known = self._by_id[id(value)] = f"{start}{number}_"
         return known
 
     def __init__(self) -> None:

@@ -23,8 +23,10 @@ from ..run import floating
 from ..run.watching import active, mine
 from . import streams
 from .arguments import Arguments
+from .calling import Caller, asked
+from .captured import Captured
 from .checking import compared
-from .compiled import Captured, Compiled, uncollected
+from .compiled import Compiled, uncollected
 from .effects import outcome_of, settled
 from .entering import Entered, Printing
 from .explaining import explained
@@ -50,7 +52,7 @@ _jitted: weakref.WeakSet[Any] = weakref.WeakSet()
 _counts = {"traces": 0, "replays": 0, "checks": 0, "refused": 0}
 
 
-class Jitted:
+class Jitted(Caller):
     """A compiled function: what `jit` gives. Called, it does what the function does.
 
     Attributes
@@ -81,15 +83,16 @@ class Jitted:
         self._every_turn = False
         _jitted.add(self)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _left(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: Compiled | None, answer: Any) -> Any:
+        """A call that has no result yet: for that answer of what is compiled, or because nobody has been asked."""
         if active and mine() is not None:
             return self.__wrapped__(*args, **kwargs)
-        for compiled in self._compiled:
-            answer = compiled.replay(args, kwargs)
-            if answer.__class__ is not Sentinel:
-                return answer
-            if answer is not MISS:
-                return self._answered(answer, compiled, args, kwargs)
+        if answer is MISS:
+            compiled, answer = asked(self._compiled, args, kwargs)
+        if answer.__class__ is not Sentinel:
+            return answer
+        if compiled is not None:
+            return self._answered(answer, compiled, args, kwargs)
         if self._off is not None:
             return self.__wrapped__(*args, **kwargs)
         return self._traced(args, kwargs, None)
@@ -206,7 +209,8 @@ class Jitted:
             why = f"{words} shares its memory with something outside, or is of objects"
             self._refused(Refusal(scope.refusal or why, ""), known)
             return self.__wrapped__(*args, **kwargs)
-        return self._watched(args, kwargs, known, given, scope, captured, roots)
+        with uncollected():  # until the trace is gone, so that there is less to look through
+            return self._watched(args, kwargs, known, given, scope, captured, roots)
 
     def _watched(self, args: Any, kwargs: Any, known: Compiled | None, given: Arguments, scope: Scope,
                  captured: Captured, roots: dict[str, Any]) -> Any:
@@ -240,14 +244,13 @@ class Jitted:
         python, filters = streams.of_python(), list(warnings.filters)
         self._tracing += 1
         try:
-            with uncollected():
-                trace.may_skip, trace.entered = not self._every_turn, Entered(found)
-                with trace, Printing(), trace.entered:
-                    result = self.__wrapped__(*args, **kwargs)
-                self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python, before,
-                                    filters)
-                trace.catch_up()
-                return real_elements(result, trace) if trace.real else result
+            trace.may_skip, trace.entered = not self._every_turn, Entered(found)
+            with trace, Printing(), trace.entered:
+                result = self.__wrapped__(*args, **kwargs)
+            self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python, before,
+                                filters)
+            trace.catch_up()
+            return real_elements(result, trace) if trace.real else result
         except KeyboardInterrupt:
             trace.forget_chains()
             raise

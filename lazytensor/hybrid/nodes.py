@@ -6,11 +6,13 @@ graph anew at every call, without the function's Python, and has what is needed 
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from .branches import Branch
 from .effects import Outcome, Spec
-from .source import Writer, _Memory
+from .places import Memory
+from .source import Writer
 from .text import literal
 from .tracing import Operand, Record
 
@@ -20,15 +22,9 @@ LARGE = 1 << 20
 
 def is_large(tree: Branch) -> bool:
     """Whether a tree's arrays are so large that passes over memory are what it costs."""
-    sizes = [_nbytes(r) for branch in tree.lines() for r in branch.records if r.kind == "operation" and r.shape]
+    sizes = [prod(r.shape) * r.dtype.itemsize for branch in tree.lines() for r in branch.records
+             if r.kind == "operation" and r.shape]
     return bool(sizes) and sum(sizes) / len(sizes) >= LARGE
-
-
-def _nbytes(record: Record) -> int:
-    size = record.dtype.itemsize
-    for n in record.shape:
-        size *= n
-    return int(size)
 
 
 class NodeWriter(Writer):
@@ -41,7 +37,7 @@ class NodeWriter(Writer):
     def _constant(self, node: Any) -> str:
         return self.space.add(node, "c")
 
-    def _value(self, x: Operand, memory: _Memory, over: tuple[str, str] | None = None) -> str:
+    def _value(self, x: Operand, memory: Memory, over: tuple[str, str] | None = None) -> str:
         if x.name is None:
             return super()._value(x, memory)
         text = memory.text[x.name]
@@ -51,12 +47,12 @@ class NodeWriter(Writer):
         return (f"make(VIEW, ({text},), {self.space.add(x.steps)}, {shape!r}, {self.space.add(dtype)}, {strides!r}, "
                 f"None, {text}.depth)")
 
-    def _asked(self, answer: Record, memory: _Memory) -> str:
+    def _asked(self, answer: Record, memory: Memory) -> str:
         text = f"valued({self._value(answer.operands[0], memory)})"
         return {"bool": f"bool({text})", "bytes": f"{text}.tobytes()", "shape": f"{text}.shape",
                 "value": f"(type({text}), repr({text}))"}[answer.how]
 
-    def _operation(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _operation(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         operands = [self._value(x, memory) for x in record.operands]
         deepest = [f"{memory.text[x.name]}.depth" for x in record.operands if x.name is not None]
         behind = "0" if not deepest else deepest[0] if len(deepest) == 1 else f"max({', '.join(deepest)})"
@@ -74,7 +70,7 @@ class NodeWriter(Writer):
         self._forget(dies, memory, depth)
         return capsule
 
-    def _attributes(self, record: Record, memory: _Memory, depth: int) -> str:
+    def _attributes(self, record: Record, memory: Memory, depth: int) -> str:
         options = dict(record.attrs) if record.attrs and record.op.kind == "call" else {}
         together = options.get("together")
         if together is None:
@@ -87,33 +83,33 @@ class NodeWriter(Writer):
                           for k, v in options.items())
         return f"({pairs},)"
 
-    def _forget(self, dies: set[str], memory: _Memory, depth: int) -> None:
+    def _forget(self, dies: set[str], memory: Memory, depth: int) -> None:
         gone = sorted(name for name in dies if memory.text.get(name) == name and name[0] == "r")
         if gone:
             self._say(depth, f"del {', '.join(gone)}")
         for name in dies:
             memory.text.pop(name, None)
 
-    def _call(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _call(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         capsule = super()._call(record, set(), memory, depth, capsule)
         for result in record.results:
             self._say(depth, f"{result.name} = leaf_of({result.name})")
         self._forget(dies, memory, depth)
         return capsule
 
-    def _argument(self, value: Any, memory: _Memory) -> str:
+    def _argument(self, value: Any, memory: Memory) -> str:
         text = super()._argument(value, memory)
         return f"valued({text})" if type(value) is Operand and value.name is not None else text
 
     # ---- the end ----
 
-    def _end(self, end: Outcome, memory: _Memory, depth: int) -> None:
+    def _end(self, end: Outcome, memory: Memory, depth: int) -> None:
         names = sorted({name for name in end.names() if memory.text[name] == name and "_" not in name})
         if names:
             self._say(depth, f"realize([{', '.join(names)}])")
         super()._end(end, memory, depth)
 
-    def _own(self, name: str, memory: _Memory, given: set[str], depth: int) -> str:
+    def _own(self, name: str, memory: Memory, given: set[str], depth: int) -> str:
         text = memory.text[name]
         if text == name and name[0] == "r" and text not in given:
             given.add(text)
@@ -122,11 +118,11 @@ class NodeWriter(Writer):
         self._say(depth, f"{copy} = leaf_of(copied(valued({text})))")
         return copy if self.commits else f"valued({copy})"
 
-    def _new_tensor(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
+    def _new_tensor(self, spec: Spec, memory: Memory, given: set[str], depth: int) -> str:
         own = self._own(spec.name, memory, given, depth)
         return f"tensor(leaf_of({own}))" if own.startswith("valued") else f"tensor({own})"
 
-    def _made_new(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
+    def _made_new(self, spec: Spec, memory: Memory, given: set[str], depth: int) -> str:
         if spec.kind == "scalar":
             text = memory.text[spec.name]
             return f"item(valued({text}))" if spec.what == "real" else f"scalar({text})"

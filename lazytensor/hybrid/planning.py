@@ -106,7 +106,7 @@ def plan_of(records: tuple[Record, ...], geometry: Callable[[str], Geometry | No
     laid: list[Geometry] = []
     rows: list[Any] = []
     for record in records:
-        row: list[Any] = [record.op, record.shape, record.dtype, record.strides, frozen(((None, record.attrs),)),
+        row: list[Any] = [record.op, record.shape, record.dtype, record.strides, frozen(((None, record.attrs or ()),)),
                           record.name in live]
         for x in record.operands:
             if x.name is None:

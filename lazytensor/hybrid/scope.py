@@ -11,7 +11,8 @@ import functools
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy as np
 from ..api.handle import Tensor
 from ..api.scalar import Scalar
 from . import fast
-from .guards import ATOMS, Check, Namespace, same
+from .guards import ATOMS, Check, Later, Namespace, same
 
 LARGEST = 4096
 """Elements of a container that are looked at, one by one, at every call."""
@@ -57,13 +58,37 @@ class Item(NamedTuple):
     def now(self) -> Any:
         """What is there now; `MISSING` if it is gone."""
         try:
+            if self.form in _NOW:
+                return _NOW[self.form](self.holder, self.key)
             return eval(self.form, {"H": self.holder, "K": self.key, "vars": vars, "type": type, "len": len,
                                     "list": list, "set": set})
         except (LookupError, AttributeError, ValueError, TypeError):
             return MISSING
 
 
+    def lines(self, space: Namespace) -> list[Check]:
+        """The line that asks whether it is what it was."""
+        form, value, words = self.text(space), self.value, self.words
+        if value is None or value is True or value is False:
+            return [Check(f"{form} is {value}", words)]
+        if self.form == "set(H)":
+            return [Check(f"same({form}, {space.add(value)})", words)]
+        if self.form == "len(H)":
+            return [Check(f"{form} == {value}", words)]
+        name = space.add(value)
+        if type(value) in ATOMS or isinstance(value, (tuple, np.generic, list)) and self.form != "H[K]" or (
+                isinstance(value, np.generic)):
+            return [Check(f"{form} is {name} or same({form}, {name})", words)]
+        return [Check(f"{form} is {name}", words)]
+
+
 MISSING = object()
+_NOW: dict[str, Callable[[Any, Any], Any]] = {
+    "H[K]": lambda holder, key: holder[key], "vars(H)[K]": lambda holder, key: vars(holder)[key],
+    "H.cell_contents": lambda holder, _: holder.cell_contents, "H.__code__": lambda holder, _: holder.__code__,
+    "H.__defaults__": lambda holder, _: holder.__defaults__,
+    "H.__kwdefaults__": lambda holder, _: holder.__kwdefaults__, "len(H)": lambda holder, _: len(holder)}
+"""What forms mean that are met often."""
 _PLACES = re.compile(r"\b[HK]\b")
 
 
@@ -316,36 +341,32 @@ class Scope:
         return ""
 
     def checks(self, space: Namespace, covered: set[int], handles: dict[int, str],
-               given: dict[int, str]) -> Iterator[Check]:
+               given: dict[int, str]) -> Iterator[Check | Later]:
         """The lines that ask whether all is as it was; `covered` has the ids of holders that are new at every call, and
         `handles` the expressions of arrays that may be others of the same kind, by id; `given` those of arguments."""
         for names, name in self.missing.values():
-            yield Check(f"{name!r} not in {space.add(names)}", f"there was no global {name!r}",
-                        fast.row(fast.ABSENT, 0, names, name))
+            yield from _later(fast.row(fast.ABSENT, 0, names, name), partial(_absent, names, name), space)
         for item in self.items:
             if id(item.holder) in covered:
                 continue
-            form = item.text(space)
             value = item.value
             if type(value) is Tensor and id(value) in given:
-                yield Check(f"{form} is {given[id(value)]}", f"{item.words} was an argument, too")
-                continue
-            if type(value) is Tensor and id(value) in handles:
+                yield Check(f"{item.text(space)} is {given[id(value)]}", f"{item.words} was an argument, too")
+            elif type(value) is Tensor and id(value) in handles:
                 if self.places.get(id(value)) is not item:
-                    yield Check(f"{form} is {handles[id(value)]}", f"{item.words} was the same array as another")
-                continue
-            if value is None or value is True or value is False:
-                yield Check(f"{form} is {value}", item.words, item.row())
-            elif item.form == "set(H)":
-                yield Check(f"same({form}, {space.add(value)})", item.words)
-            elif item.form == "len(H)":
-                yield Check(f"{form} == {value}", item.words, item.row())
-            elif type(value) in ATOMS or isinstance(value, (tuple, np.generic, list)) and item.form != "H[K]" or (
-                    isinstance(value, np.generic)):
-                name = space.add(value)
-                yield Check(f"{form} is {name} or same({form}, {name})", item.words, item.row())
+                    yield Check(f"{item.text(space)} is {handles[id(value)]}",
+                                f"{item.words} was the same array as another")
             else:
-                yield Check(f"{form} is {space.add(value)}", item.words, item.row())
+                yield from _later(item.row(), item.lines, space)
+
+
+def _later(row: Any, lines: Callable[[Namespace], list[Check]], space: Namespace) -> Iterable[Check | Later]:
+    """Lines, which can wait if there is a row for them."""
+    return lines(space) if row is None or fast.native is None else (Later(row, lines),)
+
+
+def _absent(names: dict[str, Any], name: str, space: Namespace) -> list[Check]:
+    return [Check(f"{name!r} not in {space.add(names)}", f"there was no global {name!r}")]
 
 
 _NOTHING: dict[str, Any] = {}

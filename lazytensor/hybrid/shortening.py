@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, cast, overload
 
 from ..ir.node import new
 from .effects import Outcome, Spec
-from .repeating import Found, model
+from .fast import native
+from .repeating import Found, again, model
 from .tracing import Operand, Record
 
 KEPT = ((6, 2), (16, 12))
@@ -78,9 +79,12 @@ def _without(records: Sequence[Record], loops: list[Found], end: Outcome, attemp
     at = shift = 0
     for start, period, turns in loops:
         kept = keep + (turns - keep) % step
-        if turns < 2 * kept + 2 or _longest(records, start, period) > (kept // 2 - 1) * period:
+        if turns < 2 * kept + 2:
             continue
-        cuts.append(Cut(start - shift + _seam(records, start, period), period, kept - 1, turns - kept))
+        models = _models(records, start, period)
+        if _longest(models) > (kept // 2 - 1) * period:
+            continue
+        cuts.append(Cut(start - shift + _seam(models), period, kept - 1, turns - kept))
         parts.append(records[at:start + kept * period])
         late.append(start + (kept // 2 + 1) * period)
         at = start + turns * period
@@ -96,18 +100,25 @@ def _without(records: Sequence[Record], loops: list[Found], end: Outcome, attemp
     return short, cuts, _renamed_end(end, _renaming(gone, late))
 
 
-def _longest(records: Sequence[Record], start: int, period: int) -> int:
+def _models(records: Sequence[Record], start: int, period: int) -> Any:
+    """The records of a loop's second turn, each with how many records back its operands are."""
+    found = records.models(start, period) if isinstance(records, Whole) else None
+    return found or [model(records, i, period) for i in range(start + period, start + 2 * period)]
+
+
+def _longest(models: Any) -> int:
     """After how many records, at most, a value of a turn is read."""
-    return max((back for j in range(period) for back, _ in model(records, start + period + j, period)[1]), default=0)
+    return max([back for _, references in models for back, _ in references], default=0)
 
 
-def _seam(records: Sequence[Record], start: int, period: int) -> int:
+def _seam(models: Any) -> int:
     """Where in its records a turn had better begin: where the fewest values go over from one turn to the next."""
+    period = len(models)
     if period > LONGEST:
         return 0
     crossing: list[set[int]] = [set() for _ in range(period)]
-    for j in range(period):
-        for back, _ in model(records, start + period + j, period)[1]:
+    for j, (_, references) in enumerate(models):
+        for back, _ in references:
             for b in range(j - back + 1, j + 1):
                 crossing[b % period].add(j - back - (b - b % period))
     return min(range(period), key=lambda b: len(crossing[b]))
@@ -136,6 +147,13 @@ class Whole(Sequence[Record]):
     def __len__(self) -> int:
         return self._count
 
+    def models(self, start: int, period: int) -> Any:
+        """Those of a turn of the loop that begins there, or None."""
+        for at, _, part in self._parts:
+            if at == start + 2 * period and type(part) is not list and part[0] == period:
+                return part[2]
+        return None
+
     @property
     def nbytes(self) -> int:
         """The bytes of what all operations give."""
@@ -152,8 +170,7 @@ class Whole(Sequence[Record]):
             return cast("Record", part[i - start])
         period, _, models = part
         record, references = models[(i - start) % period]
-        return _copy(record, f"r{i}", tuple([
-            Operand(f"r{i - back}", x[1], x[2], x[3]) if back else x for back, x in references]))
+        return cast("Record", _again(record, references, i))
 
     @overload
     def __getitem__(self, i: int) -> Record: ...
@@ -163,6 +180,9 @@ class Whole(Sequence[Record]):
         if type(i) is slice:
             return [self._at(k) for k in range(*i.indices(self._count))]
         return self._at(range(self._count)[i])
+
+
+_again = again if native is None else native.again
 
 
 def _nbytes(record: Record) -> int:

@@ -2,53 +2,33 @@
 
 The text is the compiled program (``f.source``). Every value has a name of its own; temporaries live in a workspace,
 which is made once and lent to one call at a time; what a call gives away is new at every call. A temporary's memory is
-used again after its last reader, by the last reader itself where NumPy's loops keep their bits (`_may_write_over`).
+used again after its last reader, by the last reader itself where NumPy's loops keep their bits (`Places`).
 """
 
 from __future__ import annotations
 
 import operator
-from math import prod
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
-from ..run import floating, pool
+from ..run import floating
 from ..run.interpreter import apply_view
-from . import fast, fusing, launching, stretches, tapes
+from . import fusing, launching, stretches, tapes
 from .branches import Branch, last_reads
-from .effects import Outcome, Spec
 from .guards import Namespace
+from .leaving import END, Leaving
+from .places import Memory, Places
 from .rolling import Turns, roll
 from .running import abandoning
 from .text import elementwise_call, frozen, index_text, literal
 from .tracing import Operand, Record
 
 _getitem = operator.getitem
-_END = "# what it leaves"
-_NUMBERS = "numbers"
-"""The key of their free names."""
 
 
-class _Memory:
-    """Where values are: for each name its expression, the array that holds it, and that array's views."""
-
-    def __init__(self) -> None:
-        self.text: dict[str, str] = {}
-        self.held: dict[str, str] = {}
-        self.fresh: set[str] = set()
-        self.free: dict[Any, list[str]] = {}
-        self.views: dict[tuple[str, Any], str] = {}
-
-    def copy(self) -> _Memory:
-        other = _Memory()
-        other.text, other.held, other.fresh = dict(self.text), dict(self.held), set(self.fresh)
-        other.free = {k: list(v) for k, v in self.free.items()}
-        other.views = dict(self.views)
-        return other
-
-
-class Writer:
+class Writer(Places, Leaving):
     """Writes the body of one tree.
 
     Attributes
@@ -90,13 +70,14 @@ class Writer:
         self._escaping: set[str] = set()
         for branch in tree.lines():
             self._note_escapes(branch)
-        memory = _Memory()
+        self._ways = {kind: getattr(self, "_" + kind) for kind in kinds}
+        memory = Memory()
         memory.text = dict(leaves)
         self._count = self._named = 0
         self._branch(tree, memory, 1, capsule)
         self.lines, self.rolled = roll(self.lines)
         self.rolled += self.looped
-        ends = [i for i, line in enumerate(self.lines) if line.endswith(_END)]
+        ends = [i for i, line in enumerate(self.lines) if line.endswith(END)]
         self.body = self.lines[:ends[0]] if tree.answer is None and not self.prints and not self.draws else None
         for i in reversed(ends):
             del self.lines[i]
@@ -117,7 +98,7 @@ class Writer:
     def _say(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
 
-    def _branch(self, branch: Branch, memory: _Memory, depth: int, capsule: Any) -> None:
+    def _branch(self, branch: Branch, memory: Memory, depth: int, capsule: Any) -> None:
         while True:
             for name, node in branch.constants.items():
                 memory.text[name] = self._constant(node)
@@ -150,12 +131,20 @@ class Writer:
             self._say(depth + 1, f"return {self.unseen}")
             branch = following
 
-    def _straight(self, records: list[Record], after: list[set[str]], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _straight(self, records: list[Record], after: list[set[str]], memory: Memory, depth: int, capsule: Any) -> Any:
         """Writes records as calls and kernels; gives the error state that is in force then."""
         position = 0
         turns = self._turns
-        for part in fusing.parts(records, turns.begins()) if self.fuses else records:
-            if turns.cuts:
+        begins = turns.begins() if turns.cuts else ()
+        if not self.fuses:
+            for record, dies in zip(records, after, strict=True):
+                if position in begins:
+                    turns.note(position, self, memory, capsule)
+                capsule = self._ways[record.kind](record, dies, memory, depth, capsule)
+                position += 1
+            return capsule
+        for part in fusing.parts(records, begins):
+            if position in begins:
                 turns.note(position, self, memory, capsule)
             if isinstance(part, Record):
                 capsule = self._record(part, after[position], memory, depth, capsule)
@@ -167,16 +156,16 @@ class Writer:
                 position = end
         return capsule
 
-    def _record(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _record(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         """Writes a record as what it is; gives the error state that is in force then."""
-        return getattr(self, "_" + record.kind)(record, dies, memory, depth, capsule)
+        return self._ways[record.kind](record, dies, memory, depth, capsule)
 
     def _stretches(self, records: list[Record]) -> list[tuple[int, int]]:
         """Which records may be tapes."""
         return stretches.stretches(records)
 
-    def _taped(self, records: list[Record], after: list[set[str]], memory: _Memory, depth: int,
-               capsule: Any) -> tuple[_Memory, Any]:
+    def _taped(self, records: list[Record], after: list[set[str]], memory: Memory, depth: int,
+               capsule: Any) -> tuple[Memory, Any]:
         """Writes records as a tape, as many of them as can be."""
         while len(records) >= stretches.LEAST:
             undo = len(self.lines), len(self.temporaries), self._count, dict(self._shapes), set(self.numbers)
@@ -218,7 +207,7 @@ class Writer:
         self._count += 1
         return self._count
 
-    def _asked(self, answer: Record, memory: _Memory) -> str:
+    def _asked(self, answer: Record, memory: Memory) -> str:
         text = self._value(answer.operands[0], memory)
         return {"bool": f"bool({text})", "bytes": f"{text}.tobytes()", "shape": f"{text}.shape",
                 "value": f"(type({text}), repr({text}))"}[answer.how]
@@ -230,16 +219,23 @@ class Writer:
 
     # ---- operands ----
 
-    def _value(self, x: Operand, memory: _Memory, over: tuple[str, str] | None = None) -> str:
+    def _value(self, x: Operand, memory: Memory, over: tuple[str, str] | None = None) -> str:
         """The expression of an operand; `over` says which name is read from other memory."""
-        if x.name is None:
-            if type(x.value) in (int, bool) or type(x.value) is float and np.isfinite(x.value):
-                return repr(x.value)
-            return self.space.add(x.value)
-        text = memory.text[x.name] if over is None or over[0] != x.name else over[1]
-        return text if not x.steps else self._view(text, x.steps, memory)
+        name, steps, number, _ = x
+        if name is None:
+            if type(number) in (int, bool) or type(number) is float and isfinite(number):
+                return repr(number)
+            return self.space.add(number)
+        text = memory.text[name] if over is None or over[0] != name else over[1]
+        if not steps:
+            return text
+        met = text, id(steps)
+        known = memory.met.get(met)
+        if known is None:
+            known = memory.met[met] = self._view(text, steps, memory)
+        return known
 
-    def _view(self, text: str, steps: Any, memory: _Memory) -> str:
+    def _view(self, text: str, steps: Any, memory: Memory) -> str:
         """The name of a view, made once for each array; those of a workspace's arrays are made with them."""
         key = (text, frozen(steps))
         known = memory.views.get(key)
@@ -272,25 +268,42 @@ class Writer:
 
     # ---- operations ----
 
-    def _operation(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _operation(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         self._indent = "    " * depth
-        capsule = self._state(record, depth, capsule)
-        self._shapes[record.name] = record.shape, record.dtype, record.strides
-        kind, op = record.op.kind, record.op
-        name = record.name
-        if kind == "mutate":
+        if record.errstate is not capsule:
+            capsule = self._state(record, depth, capsule)
+        name, op, attrs = record.name, record.op, record.attrs
+        self._shapes[name] = record.shape, record.dtype, record.strides
+        kind = op.kind
+        if kind == "elementwise" and (record.shape or attrs is not None):
+            operands = [self._value(x, memory) for x in record.operands]
+            if not record.shape:
+                self._note_number(record)
+            out = self._place(record, dies, memory, depth)
+            options = dict(attrs) if attrs else {}
+            self.lines.append(f"{self._indent}{elementwise_call(op, operands, out, options, self.space)}")
+        elif kind == "mutate":
             self._mutate(record, dies, memory, depth)
-            self._bury(dies, memory)
-            return capsule
+        else:
+            self._called(record, memory, depth)
+        self._bury(dies, memory)
+        return capsule
+
+    def _note_number(self, record: Record) -> None:
+        """Notes a result that is NumPy's scalar."""
+        op = record.op
+        if (op.kind == "scalar" or op.name == "element" or isinstance(op.fn, np.ufunc)) and not (
+                record.attrs and dict(record.attrs).get("out")):
+            self.numbers.add(record.name)
+
+    def _called(self, record: Record, memory: Memory, depth: int) -> None:
+        """Writes an operation as a call that gives its result, or of a product of matrices into memory."""
+        op, name = record.op, record.name
         operands = [self._value(x, memory) for x in record.operands]
         options = dict(record.attrs) if record.attrs else {}
-        if not record.shape and not options.get("out") and (
-                kind == "scalar" or op.name == "element" or isinstance(op.fn, np.ufunc)):
-            self.numbers.add(name)
-        if kind == "elementwise" and (record.shape or record.attrs is not None):
-            out = self._place(record, dies, memory, depth)
-            self._say(depth, elementwise_call(op, operands, out, options, self.space))
-        elif kind == "call" and op.fn in (np.matmul, np.dot) and record.shape and record.strides is None and (
+        if not record.shape:
+            self._note_number(record)
+        if op.kind == "call" and op.fn in (np.matmul, np.dot) and record.shape and record.strides is None and (
                 not options):
             out = self._place(record, set(), memory, depth)
             shown = f"({', '.join(operands)}, {out})"
@@ -299,36 +312,27 @@ class Writer:
                 self._say(depth, f"{self.space.add(op.fn)}{shown}")
             else:
                 self._say(depth, f"if {self.space.add(product, 'matmul')}{shown}: raise Abandon")
-        else:
-            if kind == "scalar":
-                operands = [self._scalar_text(x, text) for x, text in zip(record.operands, operands, strict=True)]
-            text = self._call_text(record, operands, options, memory, depth)
-            out = name if record.shape else self._number(memory)
-            self._say(depth, f"{out} = {text}")
-            memory.text[name] = memory.held[name] = out
-            if record.shape:
-                memory.fresh.add(name)
-        self._bury(dies, memory)
-        return capsule
+            return
+        if op.kind == "scalar":
+            operands = [self._scalar_text(x, text) for x, text in zip(record.operands, operands, strict=True)]
+        text = self._call_text(record, operands, options, memory, depth)
+        out = name if record.shape else self._number(memory)
+        self._say(depth, f"{out} = {text}")
+        memory.text[name] = memory.held[name] = out
+        if record.shape:
+            memory.fresh.add(name)
 
     def _product(self, record: Record) -> Any:
         """A product of matrices as NumPy's own loop, if their geometry is known."""
         a, b = [x.laid if x.steps else self.geometry_of(x.name or "") for x in record.operands]
         return tapes.product(a, b, (record.shape, record.dtype, record.strides), floating.mask(record.errstate))
 
-    def _number(self, memory: _Memory) -> str:
-        """What a number is called; a loop's turns come to use the same names."""
-        free = memory.free.get(_NUMBERS)
-        if free:
-            return free.pop()
-        self._named += 1
-        return f"s{self._named}_"
 
     def _scalar_text(self, x: Operand, text: str) -> str:
         record_shape = self._shapes.get(x.name or "")
         return text if x.name is None or record_shape is not None and not x.steps else f"item({text})"
 
-    def _call_text(self, record: Record, operands: list[str], options: dict[str, Any], memory: _Memory,
+    def _call_text(self, record: Record, operands: list[str], options: dict[str, Any], memory: Memory,
                    depth: int) -> str:
         fn = record.op.fn
         if record.op.name == "element":
@@ -348,7 +352,7 @@ class Writer:
         shown = [*operands, *(f"{k}={literal(v, self.space)}" for k, v in options.items())]
         return f"{self.space.add(fn)}({', '.join(shown)})"
 
-    def _mutate(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> None:
+    def _mutate(self, record: Record, dies: set[str], memory: Memory, depth: int) -> None:
         old = record.operands[0]
         target = self._target(record, dies, memory, depth)
         steps, extra = record.attrs
@@ -369,39 +373,6 @@ class Writer:
             shown = [view, *values, *(literal(x, self.space) for x in extra)]
             self._say(depth, f"{self.space.add(fn)}({', '.join(shown)})")
 
-    def _target(self, record: Record, dies: set[str], memory: _Memory, depth: int) -> str:
-        """The memory that a write goes to: the old value's, if nobody else needs that, or a copy."""
-        old = record.operands[0]
-        assert old.name is not None
-        own = self._owns(record, dies, memory)
-        if own:
-            target = memory.text[old.name]
-        else:
-            source = self._value(old, memory)
-            target = self._place(record, set(), memory, depth, copies=True)
-            self._say(depth, f"copyto({target}, {source})")
-        self._written_to(record, dies, memory, target, own)
-        return target
-
-    def _owns(self, record: Record, dies: set[str], memory: _Memory) -> bool:
-        """Whether the memory of a write's old value may be written to: nobody else needs it."""
-        old = record.operands[0]
-        assert old.name is not None
-        return old.steps is None and old.name in dies and (
-            memory.text[old.name].startswith("b") and record.name not in self._escaping or old.name in memory.fresh)
-
-    def _written_to(self, record: Record, dies: set[str], memory: _Memory, target: str, own: bool) -> None:
-        """Notes that a write's value is in that memory now."""
-        old, name = record.operands[0].name or "", record.name
-        memory.text[name] = target
-        memory.held[name] = memory.held.get(old, target) if own else target
-        if own and old in memory.fresh:
-            memory.fresh.add(name)
-            memory.fresh.discard(old)
-        if own:
-            dies.discard(old)
-            memory.text.pop(old, None)
-
     def _is_part(self, record: Record, view: str, index: Any) -> bool:
         """Whether a store goes into a view of an array, from an array: it may then be written as `copyto`."""
         value = record.operands[1]
@@ -409,58 +380,6 @@ class Writer:
             any(type(x) is slice or x is Ellipsis for x in (index if type(index) is tuple else (index,)))
             or type(index) is int and len(record.shape) > 1) and bool(
             value.laid[0] if value.steps else self._shapes.get(value.name, ((),))[0])
-
-    def _place(self, record: Record, dies: set[str], memory: _Memory, depth: int, copies: bool = False) -> str:
-        """The array that a result goes into: an operand's, a temporary, or a new one if it is given away."""
-        name = record.name
-        key = record.shape, record.dtype, record.strides
-        if name in self._escaping:
-            shape, dtype, strides = key
-            if strides is None and prod(shape) * dtype.itemsize < pool.LINED:
-                self._say(depth, f"{name} = ndarray({shape!r}, {self.space.add(dtype)})")
-            else:
-                self._say(depth, f"{name} = empty({shape!r}, {self.space.add(dtype)}, {strides!r})")
-            memory.text[name] = memory.held[name] = name
-            memory.fresh.add(name)
-            return name
-        taken = None if copies else self._written_over(record, dies, memory)
-        if taken is not None:
-            memory.text[name] = memory.held[name] = memory.text.pop(taken)
-            dies.discard(taken)
-            return memory.text[name]
-        out = memory.text[name] = memory.held[name] = self.temporary(key, memory)
-        return out
-
-    def temporary(self, geometry: tuple[Any, Any, Any], memory: _Memory) -> str:
-        """An array of the workspace that is free."""
-        free = memory.free.get(_key(geometry))
-        if free:
-            return free.pop()
-        self.temporaries.append(geometry)
-        return f"b{len(self.temporaries) - 1}_"
-
-    def release(self, text: str, geometry: tuple[Any, Any, Any], memory: _Memory) -> None:
-        """An array of the workspace is free again."""
-        memory.free.setdefault(_key(geometry), []).append(text)
-
-    def _written_over(self, record: Record, dies: set[str], memory: _Memory) -> str | None:
-        if record.op.kind != "elementwise" or record.dtype.kind == "c" or len(record.operands) > 2 or any(
-                x.steps for x in record.operands):
-            return None
-        for x in record.operands:
-            if x.name in dies and memory.text[x.name].startswith("b") and self._shapes.get(x.name) == (
-                    record.shape, record.dtype, record.strides):
-                return x.name
-        return None
-
-    def _bury(self, dies: set[str], memory: _Memory) -> None:
-        """Memory of temporaries that nobody reads any more is free."""
-        for gone in dies:
-            text = memory.text.pop(gone, "")
-            if text.startswith("b") and gone in self._shapes:
-                self.release(text, self._shapes[gone], memory)
-            elif text.startswith("s"):
-                memory.free.setdefault(_NUMBERS, []).append(text)
 
     def _state(self, record: Record, depth: int, capsule: Any) -> Any:
         if record.errstate is None or record.errstate is capsule:
@@ -470,7 +389,7 @@ class Writer:
 
     # ---- calls, draws, prints ----
 
-    def _call(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _call(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         self._indent = "    " * depth
         capsule = self._state(record, depth, capsule)
         args = [self._argument(x, memory) for x in record.args]
@@ -489,10 +408,10 @@ class Writer:
                 memory.fresh.add(result.name)
         return capsule
 
-    def _draw(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _draw(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         return self._call(record, dies, memory, depth, capsule)
 
-    def _argument(self, value: Any, memory: _Memory) -> str:
+    def _argument(self, value: Any, memory: Memory) -> str:
         kind = type(value)
         if kind is Operand:
             return self._value(value, memory)
@@ -504,113 +423,8 @@ class Writer:
                                    for k, v in value.items()) + "}"
         return literal(value, self.space)
 
-    def _print(self, record: Record, dies: set[str], memory: _Memory, depth: int, capsule: Any) -> Any:
+    def _print(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         self._indent = "    " * depth
         args = "".join(f"copied({self._argument(x, memory)}), " for x in record.args)
         self._say(depth, f"prints.append((({args}), {self.space.add(record.kwargs)}))")
         return capsule
-
-    # ---- the end ----
-
-    def _end(self, end: Outcome, memory: _Memory, depth: int) -> None:
-        self._indent = "    " * depth
-        self._say(depth, _END)
-        self.values = _left(end, memory)
-        given: set[str] = set()
-        writes = []
-        for root, name in end.writes.items():
-            own = self._own(name, memory, given, depth)
-            node = self.roots[root]
-            writes.append((root, node, own, self._shapes.get(name, (None, None, None))[2]))
-        self._memo: dict[int, str] = {}
-        result = self._made(end.result, memory, given, depth)
-        shown = ", ".join(f"({owner}, {node}, {own}, {strides!r})" for _, (owner, node), own, strides in writes)
-        shown = f"({shown}{',' * bool(writes)})"
-        if not self.commits:
-            known = "".join(f"({owner}, {node}), " for owner, node in self.roots.values())
-            self._say(depth, f"return {result}, {shown}, ({known}), {'states' if self.draws else None}")
-            return
-        if writes:
-            self._say(depth, f"if not commit({shown}): return {self.again}")
-        if self.prints:
-            self._say(depth, "tell(prints)")
-        self._say(depth, f"return {result}")
-
-    def _own(self, name: str, memory: _Memory, given: set[str], depth: int) -> str:
-        """A value as memory that nobody else has."""
-        text = memory.text[name]
-        if name in memory.fresh and text not in given:
-            given.add(text)
-            return text
-        copy = f"y{self._next()}"
-        self._say(depth, f"{copy} = copied({text})")
-        return copy
-
-    def _made(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
-        if spec.kind == "same":
-            return spec.name
-        if spec.kind == "constant":
-            return literal(spec.what, self.space)
-        known = self._memo.get(spec.identity)
-        if known is not None:
-            return known
-        name = text = self._made_new(spec, memory, given, depth)
-        if not text.isidentifier():
-            name = f"z{self._next()}"
-            self._say(depth, f"{name} = {text}")
-        self._memo[spec.identity] = name
-        return name
-
-    def _new_tensor(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
-        """A Tensor of new memory, with every slot of its node written out, as the hot paths of `api` have it."""
-        own = self._own(spec.name, memory, given, depth)
-        known = self._shapes.get(spec.name)
-        shape, dtype = (repr(known[0]), self.space.add(known[1])) if known is not None else (
-            f"{own}.shape", f"{own}.dtype")
-        n, t = f"n{self._next()}_", f"z{self._next()}"
-        if fast.native is not None:
-            return f"made({own}, {shape}, {dtype}, {spec.what!r})"
-        for line in (f"{n} = new(Node); {t} = new(Tensor)", f"{n}.op = LEAF; {n}.rest = (); {n}.seq = tick()",
-                     f"{n}.a = {n}.b = {n}.attrs = {n}.code = {n}.errstate = {n}.claim = {t}._state = None",
-                     f"{n}.shape = {shape}; {n}.dtype = {dtype}; {n}.strides = {spec.what!r}",
-                     f"{n}.lasti = -1; {n}.depth = 0; {n}.buffer = {own}; {t}._value = {n}"):
-            self._say(depth, line)
-        return t
-
-    def _made_new(self, spec: Spec, memory: _Memory, given: set[str], depth: int) -> str:
-        space = self.space
-        if spec.kind == "array":
-            return self._new_tensor(spec, memory, given, depth)
-        if spec.kind == "scalar":
-            text = memory.text[spec.name]
-            return f"item({text})" if spec.what == "real" else f"made_scalar({text})"
-        if spec.kind == "view":
-            root, steps, writeable, locked = spec.what
-            return (f"view_of({self._made(root, memory, given, depth)}, {space.add(steps)}, {writeable!r}, {locked!r})")
-        parts = [self._made(x, memory, given, depth) for x in spec.what[-1]]
-        if spec.kind == "dict":
-            return "{" + ", ".join(f"{literal(k, space)}: {p}" for k, p in zip(
-                spec.what[0], parts, strict=True)) + "}"
-        if spec.kind == "dataclass":
-            kind, names, _ = spec.what
-            return f"rebuilt({space.add(kind)}, {names!r}, [{', '.join(parts)}])"
-        kind = spec.what[0]
-        if kind is list:
-            return f"[{', '.join(parts)}]"
-        plain = f"({', '.join(parts)}{',' * (len(parts) == 1)})"
-        return plain if kind is tuple else f"{space.add(kind)}._make({plain})"
-
-
-def _left(end: Outcome, memory: _Memory) -> dict[str, str]:
-    """An expression for each value of a call's records that it leaves."""
-    found: dict[str, str] = {}
-    for name in end.names():
-        if name[0] == "r" and name not in found:
-            text = memory.text[name]
-            found[name] = text if name in memory.fresh and text not in found.values() else f"copied({text})"
-    return found
-
-
-def _key(key: tuple[Any, Any, Any]) -> Any:
-    shape, dtype, strides = key
-    return shape, dtype.str, dtype.char, strides

@@ -1,13 +1,18 @@
-"""Streams of random numbers: where they are, and putting them back there."""
+"""Streams of random numbers: where they are, whether they are there still, and putting them back there."""
 
 from __future__ import annotations
 
+import _random
 import copy
+import ctypes
 import random
 import sys
 from typing import Any
 
 import numpy as np
+
+_WORDS = 4 * (624 + 1)
+"""The bytes of MT19937's state."""
 
 
 def states_of(generators: list[Any]) -> list[Any]:
@@ -26,9 +31,28 @@ def put_back(generators: list[Any], states: list[Any], answer: Any = None) -> An
     return answer
 
 
+def mark_of(generator: Any) -> Any:
+    """What is the same (`same_state`) while nothing is drawn of a stream.
+
+    Of MT19937 it is the words where they lie, and of the RandomState what it has besides (half of a pair of normal
+    numbers): to make Python's numbers of them takes 70 us.
+    """
+    bits = getattr(generator, "_bit_generator", None)
+    if type(generator) is np.random.RandomState and type(bits) is np.random.MT19937:
+        return bits, ctypes.string_at(bits.ctypes.state_address, _WORDS), _inside(generator, np.random.RandomState)
+    return states_of([generator])[0]
+
+
 def of_python() -> Any:
-    """Where Python's own stream is."""
-    return random.getstate()
+    """The same of Python's own stream."""
+    own: Any = random._inst
+    return own, _inside(own, _random.Random), own.gauss_next
+
+
+def _inside(value: Any, kind: type) -> bytes:
+    """What an object of a class written in C has besides its count and its class."""
+    head = object.__basicsize__
+    return ctypes.string_at(id(value) + head, kind.__basicsize__ - head)
 
 
 def global_stream() -> Any:

@@ -14,7 +14,7 @@ from .guards import Check, Namespace
 def frozen(steps: Any) -> Any:
     """Steps as something that can be hashed; None if they hold what cannot."""
     try:
-        hash(found := tuple([(fn, _hashable(args)) for fn, args in steps]))
+        hash(found := tuple([(fn, *map(_hashable, args)) for fn, args in steps]))
     except TypeError:
         return None
     return found
@@ -24,7 +24,7 @@ def _hashable(value: Any) -> Any:
     kind = type(value)
     if kind is slice:
         return slice, value.start, value.stop, value.step
-    return tuple([_hashable(x) for x in value]) if kind is tuple else (kind, value)
+    return tuple(map(_hashable, value)) if kind is tuple else (kind, value)
 
 
 def literal(value: Any, space: Namespace) -> str:
@@ -44,12 +44,12 @@ def index_text(index: Any, space: Namespace) -> str:
 
 
 def elementwise_call(op: Any, operands: list[str], out: str, options: dict[str, Any], space: Namespace) -> str:
+    """An elementwise operation as a call into memory."""
     if op is CAST or op is COPY:
         return f"copyto({out}, {operands[0]}, 'unsafe')"
-    shown = ", ".join(operands)
-    if isinstance(op.fn, np.ufunc):
-        if not options:  # of these two, NumPy wants the output by name
-            return f"{space.add(op.fn)}({shown}, {'out=' if op.fn in (np.maximum, np.minimum) else ''}{out})"
+    shown, fn = ", ".join(operands), op.fn
+    if not options and isinstance(fn, np.ufunc):  # of these two, NumPy wants the output by name
+        return f"{space.add(fn)}({shown}, {'out=' if fn is np.maximum or fn is np.minimum else ''}{out})"
     given = "".join(f", {k}={literal(v, space)}" for k, v in options.items())
     return f"{space.add(op.fn)}({shown}, out={out}{given})"
 

@@ -37,7 +37,7 @@ from ..run.watching import PASS, Watcher, active
 from .fast import native
 from .guards import same
 from .repeating import Book
-from .streams import same_state, states_of
+from .streams import mark_of, same_state
 
 _VIEW, _LEAF = Operation.VIEW, Operation.LEAF
 _ndarray, _generic = np.ndarray, np.generic
@@ -154,7 +154,7 @@ class Trace(Watcher):
         self.slots |= {s._node.seq: name for name, s in scalars.items()}
         self.dynamic = set(self.slots.values())
         self.generators = {id(g): g for g in generators}
-        self.after = dict(zip(self.generators, states_of(list(self.generators.values())), strict=True))
+        self.after = {key: mark_of(g) for key, g in self.generators.items()}
         self.constants: dict[str, Node] = {}
         self._same_numbers: dict[Any, str] = {}
         self.plain: dict[str, Operand] = {}
@@ -439,8 +439,7 @@ class Trace(Watcher):
         finally:
             self.quiet -= 1
         if generator is not None:
-            self.after[id(generator)] = generator.bit_generator.state if isinstance(
-                generator, np.random.Generator) else generator.get_state(legacy=False)
+            self.after[id(generator)] = mark_of(generator)
         frame = users_frame()
         record = Record("call" if generator is None else "draw", f"r{len(self.book)}", fn=fn, args=template[0],
                         kwargs=template[1], results=[], code=frame and frame.f_code,
@@ -458,7 +457,7 @@ class Trace(Watcher):
 
     def _follows(self, generator: Any) -> bool:
         """Whether a stream is where the last draw of the trace, or the call's beginning, left it."""
-        return same_state(self.after[id(generator)], states_of([generator])[0])
+        return same_state(self.after[id(generator)], mark_of(generator))
 
     def accounted(self) -> bool:
         """Whether nothing was drawn but by the draws of the trace."""

@@ -23,9 +23,10 @@ from ..ir.node import tick
 try:
     from numpy._core import umath as _umath
 
-    in_force: Callable[[], Any] = _umath._extobj_contextvar.get
-    _put = _umath._extobj_contextvar.set
-    _back = _umath._extobj_contextvar.reset
+    error_state = _umath._extobj_contextvar
+    in_force: Callable[[], Any] = error_state.get
+    _put = error_state.set
+    _back = error_state.reset
     _modes = _umath._get_extobj_dict
     _capsule = _umath._make_extobj
 except (ImportError, AttributeError) as missing:  # pragma: no cover
@@ -165,7 +166,7 @@ def unchanged(capsule: Any) -> bool:
                 and getattr(warnings, "_showwarnmsg_impl", None) is watch.show) or may_wait()
 
 
-learn(Watch=_Watch, watch=watch, warnings_dict=vars(warnings), may_wait=may_wait, extobj=_umath._extobj_contextvar)
+learn(Watch=_Watch, watch=watch, warnings_dict=vars(warnings), may_wait=may_wait, extobj=error_state)
 
 
 def foreign_may_wait() -> bool:
