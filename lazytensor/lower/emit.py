@@ -54,14 +54,14 @@ def imports_of(loop: Loop) -> dict[str, int]:
     return {f"{part}_{loop.symbol}": address for part, address in parts if address}
 
 
-def emit(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> Text:
+def emit(kernel: Kernel, layouts: str, rows: bool) -> Text:
     """The module of a kernel whose arrays (inputs, then outputs) have these layouts along the innermost axis.
 
     It exports ``i32 kernel(ptr data, ptr block, i64 row0, i64 row1, i64 start, i64 stop)``, which computes the elements
     from `start` to `stop` of each of these rows and gives the floating-point flags noted on the way (see `Flags`).
-    Without `rows` there is one row. A `careful` one takes LLVM longer.
+    Without `rows` there is one row. With them LLVM takes longer, for what is done for each row counts.
     """
-    return Emitter(kernel, layouts, rows).module("nounwind" if careful else QUICK)
+    return Emitter(kernel, layouts, rows).module("nounwind" if rows else QUICK)
 
 
 class Emitter:
@@ -105,13 +105,17 @@ class Emitter:
 
     # ---- the frame ---------------------------------------------------------------------------------------------------
 
-    def module(self, attributes: str = QUICK) -> Text:
-        code = self.code
+    def begin(self) -> None:
+        """What is loaded before the first row."""
         self.number_values = self.load_numbers()
         self.inner = [self.load_word(self.layout.stride(k)) if self.layouts[k] == STRIDED else ""
                       for k in range(self.arrays)]
         self.passes = self.with_memory() if self.kernel.reduces else []
-        self.flags = Flags(code, self.calls)
+        self.flags = Flags(self.code, self.calls)
+
+    def module(self, attributes: str = QUICK) -> Text:
+        code = self.code
+        self.begin()
         self.flags.clear()
         if self.rows:
             self.odometer()
@@ -140,21 +144,22 @@ class Emitter:
 
     def with_memory(self) -> list[tuple[list[int], dict[int, str], list[int]]]:
         """The passes, with memory for what is kept of a whole row: its place in the output if it has one there."""
-        code = self.code
         passes = []
         for every, saves, rows in passes_of(self.kernel, self.rowwise):
-            memory = {}
             steps = self.without_summands(every, rows)
-            for value in set(saves).intersection(steps):
-                if self.contiguous_output(value) >= 0:
-                    memory[value] = ""
-                    continue
-                size = code.let(f"mul i64 %stop, {np.dtype(self.chars[value]).itemsize}")
-                code.declare("declare ptr @malloc(i64)")
-                memory[value] = code.let(f"call ptr @malloc(i64 {code.let(f'add i64 {size}, {_PAD}')})")
-                self.memory.append(memory[value])
-            passes.append((steps, memory, rows))
-        return passes
+            passes.append((steps, sorted(set(saves).intersection(steps)), rows))
+        rooms = self.rooms([n for _, saves, _ in passes for n in saves if self.contiguous_output(n) < 0])
+        return [(steps, {n: rooms.get(n, "") for n in saves}, rows) for steps, saves, rows in passes]
+
+    def rooms(self, values: list[int]) -> dict[int, str]:
+        """Memory for values of a whole row."""
+        code, found = self.code, {}
+        for value in values:
+            size = code.let(f"mul i64 %stop, {np.dtype(self.chars[value]).itemsize}")
+            code.declare("declare ptr @malloc(i64)")
+            found[value] = code.let(f"call ptr @malloc(i64 {code.let(f'add i64 {size}, {_PAD}')})")
+            self.memory.append(found[value])
+        return found
 
     def contiguous_output(self, value: int) -> int:
         """The array of an output that lies without gaps in each row, or -1."""

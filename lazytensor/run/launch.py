@@ -16,21 +16,22 @@ from typing import Any
 import numpy as np
 
 from ..config import current
-from ..lower import native, packed
+from ..lower import native, packed, routines
+from ..lower.by_row import emit_row, kept_of
 from ..lower.columns import emit_apart, emit_columns, shared_values
 from ..lower.compiled import compiled
 from ..lower.emit import CHECKED, CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, emit_long, possible, split_of
-from ..lower.nest import MOST_AXES, Layout
+from ..lower.nest import ABOUT_ROWS, MOST_AXES, Layout
 from . import workers
 
 _KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
-MOST_ARRAYS = 60
-_HEADER = _MASKS + MOST_ARRAYS
+MOST_ARRAYS = 56
+_HEADER = _MASKS + MOST_ARRAYS + ABOUT_ROWS
 """The words before the kernel's own block: its address, how many rows, their length, how many chunks, how many rows
 (or elements of the only row) each has, the address of the workers' entry or 0, whether the GIL is released, and for
-each array the bits that its address must not have."""
+each array the bits that its address must not have; then what `over_rows` takes."""
 
 REFUSED = -1
 """Instead of flags: nothing was done, an array is not aligned or a number does not fit."""
@@ -175,14 +176,26 @@ def launcher() -> Any:
     return _launch
 
 
-def code(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> int:
+def code(kernel: Kernel, layouts: str, rows: bool) -> int:
     """The address of a kernel's code for a class of layouts, compiled when first asked for."""
-    key = kernel, layouts, rows, careful
+    key = kernel, layouts, rows
     found = _code.get(key)
     if found is None:
-        found = _code[key] = compiled(kernel, f"{rows} {careful}", layouts,
-                                      lambda: (emit(kernel, layouts, rows, careful), ("kernel",)))["kernel"]
+        found = _code[key] = compiled(kernel, "rows" if rows else "elements", layouts,
+                                      lambda: (emit(kernel, layouts, rows), ("kernel",)))["kernel"]
     return int(found)
+
+
+def _by_row(kernel: Kernel, layouts: str, block: Any) -> None:
+    """Makes a launch one of a function for each row."""
+    key = kernel, layouts, "row"
+    found = _code.get(key)
+    if found is None:
+        found = _code[key] = compiled(kernel, "row", layouts, lambda: emit_row(kernel, layouts))
+    (name, address), = found.items()
+    block[_KERNEL] = routines.address("over_rows")
+    block[_HEADER - ABOUT_ROWS:_HEADER] = (address, len(layouts), kept_of(name),
+                                           any(step.name == "call" for step in kernel.steps))
 
 
 class Launch:
@@ -264,8 +277,10 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
         return None
     launch = _described(kernel, sizes, strides, arrays)
     rows_in_nest = len(sizes) > 1
-    careful = rows_in_nest and (length < SHORT_ROW or len(arrays) > FEW_ARRAYS)
-    launch.block[_KERNEL] = code(kernel, layouts, rows_in_nest, careful)
+    if rows_in_nest and length >= SHORT_ROW and len(arrays) <= FEW_ARRAYS:
+        _by_row(kernel, layouts, launch.block)
+    else:
+        launch.block[_KERNEL] = code(kernel, layouts, rows_in_nest)
     count = prod(sizes[:-1])
     _split(launch.block, count, length, 0 if kernel.reduces and count == 1 else launch.work)
     return launch
