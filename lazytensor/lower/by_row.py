@@ -42,8 +42,7 @@ class _Row(Emitter):
     def module(self, attributes: str = QUICK) -> Text:
         code = self.code
         self.begin()
-        self.row([code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}') if k else '%data'}")
-                  for k in range(self.arrays)])
+        self.row([code.let(f"load ptr, ptr {code.place('ptr', '%data', k)}") for k in range(self.arrays)])
         code.add(f"ret i32 {code.let(f'load i32, ptr {self.flags.noted}') if self.flags.memory else '0'}")
         body = code.function(f"i32 @{self.name}(ptr %data, ptr %block, i64 %stop, ptr %kept)", attributes)
         return Text("\n".join(code.declared) + "\n" + body, self.imports)

@@ -54,14 +54,14 @@ def imports_of(loop: Loop) -> dict[str, int]:
     return {f"{part}_{loop.symbol}": address for part, address in parts if address}
 
 
-def emit(kernel: Kernel, layouts: str, rows: bool) -> Text:
+def emit(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> Text:
     """The module of a kernel whose arrays (inputs, then outputs) have these layouts along the innermost axis.
 
     It exports ``i32 kernel(ptr data, ptr block, i64 row0, i64 row1, i64 start, i64 stop)``, which computes the elements
     from `start` to `stop` of each of these rows and gives the floating-point flags noted on the way (see `Flags`).
-    Without `rows` there is one row. With them LLVM takes longer, for what is done for each row counts.
+    Without `rows` there is one row. A `careful` one takes LLVM longer.
     """
-    return Emitter(kernel, layouts, rows).module("nounwind" if rows else QUICK)
+    return Emitter(kernel, layouts, rows).module("nounwind" if careful else QUICK)
 
 
 class Emitter:
@@ -120,8 +120,7 @@ class Emitter:
         if self.rows:
             self.odometer()
         else:
-            self.row([code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
-                      for k in range(self.arrays)])
+            self.row([code.let(f"load ptr, ptr {code.place('ptr', '%data', k)}") for k in range(self.arrays)])
         for place in self.memory:
             code.declare("declare void @free(ptr)")
             code.add(f"call void @free(ptr {place})")
@@ -169,7 +168,7 @@ class Emitter:
         return -1
 
     def word(self, index: int) -> str:
-        return self.code.let(f"getelementptr i64, ptr %block, i64 {index}")
+        return self.code.place("i64", "%block", index)
 
     def load_word(self, index: int) -> str:
         return self.code.let(f"load i64, ptr {self.word(index)}")
@@ -189,8 +188,7 @@ class Emitter:
             code.add(f"store i64 {length}, ptr {left}")
 
         def one(_: str) -> None:
-            self.row([code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr {memory}, i64 {k}')}")
-                      for k in range(count)])
+            self.row([code.let(f"load ptr, ptr {code.place('ptr', memory, k)}") for k in range(count)])
             old, step = code.let(f"load {steps}, ptr {memory}"), code.let(f"load {steps}, ptr {by}")
             code.add(f"store {steps} {code.let(f'add {steps} {old}, {step}')}, ptr {memory}")
             rest = code.let(f"sub i64 {code.let(f'load i64, ptr {left}')}, 1")
@@ -310,7 +308,8 @@ class Emitter:
     def divided(self, step: Step) -> str:
         """A sum by the number of elements, in double precision whatever its own."""
         code, (total,) = self.code, step.operands
-        count = code.let(f"sitofp i64 {code.let(f'sub i64 %stop, {step.loop}')} to double")
+        length = code.let(f"sub i64 %stop, {step.loop}") if step.loop else "%stop"
+        count = code.let(f"sitofp i64 {length} to double")
         x = cast(code, step.char, "d", 1, self.row_values[total])
         return cast(code, "d", step.char, 1, code.let(f"fdiv double {x}, {count}"))
 
@@ -441,8 +440,9 @@ class Emitter:
 
     def splat_all(self, values: Iterable[int]) -> None:
         """Makes vectors of those that are the same everywhere, before a loop."""
-        self.splats = {n: splat(self.code, self.uniform(n), element(self.chars[n]), self.lanes) for n in values
-                       if n in self.number_values or n in self.rowwise}
+        known = {self.step(n).operands[1]: by.value for n, by in self.divisors.items()}
+        self.splats = {n: known.get(n) or splat(self.code, self.uniform(n), element(self.chars[n]), self.lanes)
+                       for n in values if n in self.number_values or n in self.rowwise}
 
     def extra_operands(self) -> set[int]:
         """What the last loop of a pass takes besides."""
@@ -487,7 +487,7 @@ class Emitter:
                 x = code.let(f"icmp ne i8 {x}, 0")
             return splat(code, x, element(char), width)
         v = vector(kind, width)
-        x = code.let(f"load {v}, ptr {code.let(f'getelementptr {kind}, ptr {source}, i64 {i}')}, align {align}")
+        x = code.let(f"load {v}, ptr {code.place(kind, source, i)}, align {align}")
         if char == "?":
             x = code.let(f"icmp ne {v} {x}, {'zeroinitializer' if width > 1 else '0'}")
         return x
@@ -498,8 +498,7 @@ class Emitter:
         v = vector(kind, width)
         if char == "?":
             x = code.let(f"zext {vector('i1', width)} {x} to {v}")
-        place = code.let(f"getelementptr {kind}, ptr {pointer}, i64 {i}")
-        code.add(f"store {v} {x}, ptr {place}, align {alignment(char)}")
+        code.add(f"store {v} {x}, ptr {code.place(kind, pointer, i)}, align {alignment(char)}")
 
     def compute(self, step: Step, operands: list[str], width: int) -> str:
         code = self.code
@@ -536,8 +535,7 @@ class Emitter:
             self.flags.note()
         data = code.alloca(f"[{len(places)} x ptr]")
         for k, (pointer, _) in enumerate(places):
-            place = code.let(f"getelementptr ptr, ptr {data}, i64 {k}") if k else data
-            code.add(f"store ptr {pointer}, ptr {place}")
+            code.add(f"store ptr {pointer}, ptr {code.place('ptr', data, k)}")
         words = ", ".join(f"i64 {stride}" for _, stride in places)
         strides = "@strides_" + "_".join(str(stride) for _, stride in places)
         code.declare(f"{strides} = internal constant [{len(places)} x i64] [{words}]")

@@ -152,10 +152,12 @@ KEPT_ROW = 1 << 13
 """A single row of this many elements is gone through by leaves if something has to be kept of it: those stay in L1."""
 FEW_COLUMNS = 128
 """Fewer columns are not worth a thread for each part of them."""
-SHORT_ROW = 64
+SHORT_ROW = 32
 FEW_ARRAYS = 10
 """Where rows are shorter or arrays are more, what is done besides the arithmetic counts: kernels for rows of such are
 compiled with care."""
+LONG_ENOUGH = 64
+"""From this length on a call for each row does not count."""
 LEAST_ROW = 16
 """Rows that are shorter cost more than their elements."""
 MOST_ROW = 1 << 20
@@ -176,13 +178,13 @@ def launcher() -> Any:
     return _launch
 
 
-def code(kernel: Kernel, layouts: str, rows: bool) -> int:
+def code(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> int:
     """The address of a kernel's code for a class of layouts, compiled when first asked for."""
-    key = kernel, layouts, rows
+    key = kernel, layouts, rows, careful
     found = _code.get(key)
     if found is None:
-        found = _code[key] = compiled(kernel, "rows" if rows else "elements", layouts,
-                                      lambda: (emit(kernel, layouts, rows), ("kernel",)))["kernel"]
+        found = _code[key] = compiled(kernel, f"{rows} {careful}", layouts,
+                                      lambda: (emit(kernel, layouts, rows, careful), ("kernel",)))["kernel"]
     return int(found)
 
 
@@ -277,10 +279,11 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
         return None
     launch = _described(kernel, sizes, strides, arrays)
     rows_in_nest = len(sizes) > 1
-    if rows_in_nest and length >= SHORT_ROW and len(arrays) <= FEW_ARRAYS:
+    if rows_in_nest and length >= LONG_ENOUGH and len(arrays) <= FEW_ARRAYS:
         _by_row(kernel, layouts, launch.block)
     else:
-        launch.block[_KERNEL] = code(kernel, layouts, rows_in_nest)
+        careful = rows_in_nest and (length < SHORT_ROW or len(arrays) > FEW_ARRAYS)
+        launch.block[_KERNEL] = code(kernel, layouts, rows_in_nest, careful)
     count = prod(sizes[:-1])
     _split(launch.block, count, length, 0 if kernel.reduces and count == 1 else launch.work)
     return launch
