@@ -128,9 +128,10 @@ done:
 many rows there are up to the end of the innermost of the outer axes, and the arrays' steps along that. A kernel goes
 those steps; there ``next_row`` winds that axis back, turns the others, and gives its length."""
 
-ABOUT_ROWS = 4
-"""How many words ``over_rows`` finds right before the block: the function of a row, the number of arrays, the bytes
-that are kept for each element of a row, and whether NumPy's loops are called."""
+ABOUT = 4
+"""How many words ``over_rows`` and ``over_parts`` find right before the block: the function of a row or part, the
+number of arrays, the bytes that are kept for each element of a row or the number of results of a part, and whether
+NumPy's loops are called."""
 ROOM = 8192
 """Bytes that are kept besides."""
 
@@ -219,3 +220,69 @@ known:
 """
 """``over_rows`` takes what kernels take and calls, for each row, ``i32 (ptr pointers, ptr block, i64 stop, ptr kept)``,
 which gives the floating-point flags that it noted."""
+
+OVER_PARTS = """
+declare i32 @feclearexcept(i32)
+declare i32 @fetestexcept(i32)
+
+define i32 @over_parts(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop) nounwind {
+entry:
+  %code_at = getelementptr i64, ptr %block, i64 -4
+  %arrays_at = getelementptr i64, ptr %block, i64 -3
+  %count_at = getelementptr i64, ptr %block, i64 -2
+  %calls_at = getelementptr i64, ptr %block, i64 -1
+  %code = load ptr, ptr %code_at
+  %arrays = load i64, ptr %arrays_at
+  %count = load i64, ptr %count_at
+  %calls = load i64, ptr %calls_at
+  %depth = load i64, ptr %block
+  %deepest = sub i64 %depth, 1
+  %results_at = getelementptr ptr, ptr %data, i64 %arrays
+  %results = load ptr, ptr %results_at
+  %calling = icmp ne i64 %calls, 0
+  br i1 %calling, label %clear, label %head
+clear:
+  %cl = call i32 @feclearexcept(i32 61)
+  br label %head
+head:
+  %row = phi i64 [%row0, %entry], [%row0, %clear], [%next, %found]
+  %flags = phi i32 [0, %entry], [0, %clear], [%gathered, %found]
+  %more = icmp slt i64 %row, %row1
+  br i1 %more, label %halve, label %done
+halve:
+  %k = phi i64 [0, %head], [%k1, %half]
+  %at = phi i64 [0, %head], [%begin, %half]
+  %n = phi i64 [%stop, %head], [%length, %half]
+  %deeper = icmp slt i64 %k, %depth
+  br i1 %deeper, label %half, label %found
+half:
+  %first = lshr i64 %n, 1
+  %left = and i64 %first, -8
+  %right = sub i64 %n, %left
+  %middle = add i64 %at, %left
+  %bit = sub i64 %deepest, %k
+  %turns = lshr i64 %row, %bit
+  %turn = trunc i64 %turns to i1
+  %length = select i1 %turn, i64 %right, i64 %left
+  %begin = select i1 %turn, i64 %middle, i64 %at
+  %k1 = add i64 %k, 1
+  br label %halve
+found:
+  %word = mul i64 %row, %count
+  %out = getelementptr i64, ptr %results, i64 %word
+  %raised = call i32 %code(ptr %data, ptr %block, i64 %at, i64 %n, ptr %out)
+  %gathered = or i32 %flags, %raised
+  %next = add i64 %row, 1
+  br label %head
+done:
+  br i1 %calling, label %test, label %known
+test:
+  %tested = call i32 @fetestexcept(i32 61)
+  %all = or i32 %flags, %tested
+  ret i32 %all
+known:
+  ret i32 %flags
+}
+"""
+"""``over_parts`` takes what kernels take, too: the rows are the parts into which a long row is halved, as often as the
+block says first; it calls ``i32 (ptr data, ptr block, i64 start, i64 n, ptr results)`` for each."""

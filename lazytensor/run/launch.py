@@ -22,16 +22,16 @@ from ..lower.columns import emit_apart, emit_columns, shared_values
 from ..lower.compiled import compiled
 from ..lower.emit import CHECKED, CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
-from ..lower.long_rows import AMBIGUOUS, emit_long, possible, split_of
-from ..lower.nest import ABOUT_ROWS, MOST_AXES, Layout
+from ..lower.long_rows import AMBIGUOUS, emit_long, possible, reductions_of, split_of
+from ..lower.nest import ABOUT, MOST_AXES, Layout
 from . import workers
 
 _KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
 MOST_ARRAYS = 56
-_HEADER = _MASKS + MOST_ARRAYS + ABOUT_ROWS
+_HEADER = _MASKS + MOST_ARRAYS + ABOUT
 """The words before the kernel's own block: its address, how many rows, their length, how many chunks, how many rows
 (or elements of the only row) each has, the address of the workers' entry or 0, whether the GIL is released, and for
-each array the bits that its address must not have; then what `over_rows` takes."""
+each array the bits that its address must not have; then what `over_rows` and `over_parts` take."""
 
 REFUSED = -1
 """Instead of flags: nothing was done, an array is not aligned or a number does not fit."""
@@ -195,9 +195,13 @@ def _by_row(kernel: Kernel, layouts: str, block: Any) -> None:
     if found is None:
         found = _code[key] = compiled(kernel, "row", layouts, lambda: emit_row(kernel, layouts))
     (name, address), = found.items()
-    block[_KERNEL] = routines.address("over_rows")
-    block[_HEADER - ABOUT_ROWS:_HEADER] = (address, len(layouts), kept_of(name),
-                                           any(step.name == "call" for step in kernel.steps))
+    _called_by("over_rows", block, kernel, address, len(layouts), kept_of(name))
+
+
+def _called_by(routine: str, block: Any, kernel: Kernel, address: int, arrays: int, count: int) -> None:
+    """Makes a launch one of a routine that calls the function at an address."""
+    block[_KERNEL] = routines.address(routine)
+    block[_HEADER - ABOUT:_HEADER] = address, arrays, count, any(step.name == "call" for step in kernel.steps)
 
 
 class Launch:
@@ -406,6 +410,7 @@ def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
         launch = _described(kernel, sizes, strides, arrays)
         launch.block[_KERNEL] = address
         if split == "tree":
+            _called_by("over_parts", launch.block, kernel, address, len(arrays), reductions_of(kernel, name))
             launch.block[_ROWS], launch.block[_HEADER] = 1 << depth, depth
             launch.block[_CHUNKS], launch.block[_PART] = 1 << depth, 1 if depth else length
             launch.block[_PARALLEL] = workers.entry(threads_in_use())
