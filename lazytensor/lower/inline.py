@@ -76,7 +76,8 @@ class Code:
 
     def let(self, text: str, stem: str = "%t") -> str:
         """A new value."""
-        name = self.fresh(stem)
+        self.count += 1
+        name = f"{stem}{self.count}"
         self.lines.append(f"  {name} = {text}")
         return name
 

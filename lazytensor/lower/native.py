@@ -56,6 +56,7 @@ class _Engine:
         near = {"reloc": "pic", "codemodel": "small"} if objects.known(target.triple) else {}
         self.new_machine = partial(target.create_target_machine, cpu=cpu, features=features, opt=2, jit=True, **near)
         self.machine = self.new_machine()
+        self.context = llvm.create_context()
         self.jit: Any = None
         self.fma = "+fma" in features.split(",")
         self.header = f'target triple = "{target.triple}" target datalayout = "{self.machine.target_data}" '
@@ -68,7 +69,7 @@ class _Engine:
         """Machine code of a module; code generation only, no passes before it."""
         import llvmlite.binding as llvm
 
-        with llvm.create_context() as context, llvm.parse_assembly(self.header + text, context) as module:
+        with llvm.parse_assembly(self.header + text, self.context) as module:
             found: bytes = self.machine.emit_object(module)
         image = objects.image_of(found)
         return _OBJECT + found if image is None else _IMAGE + image.packed()
@@ -340,8 +341,13 @@ def _write(key: str, image: bytes) -> None:
     path = os.path.join(folder, key)
     temporary = f"{path}.{os.getpid()}.{time.monotonic_ns():x}.new"
     try:
-        with open(temporary, "xb") as file:
-            file.write(held)
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            whole = os.write(file, held) == len(held)
+        finally:
+            os.close(file)
+        if not whole:
+            raise OSError("the disk is full")
         os.replace(temporary, path)
     except OSError:
         with suppress(OSError):
