@@ -29,7 +29,7 @@ def compiled(kernel: Kernel, way: str, layouts: str, emit: Callable[[], tuple[Te
     """
     calls = [(*step.loop, loop_of(*step.loop)) for step in kernel.steps if step.loop is not None and step.name != "per"]
     known: dict[str, int] = {}
-    about: list[Any] = [way, layouts, str(kernel), sources()]
+    about: list[Any] = [way, layouts, str(kernel), _digest(sources())]
     for ufunc, dtypes, loop in calls:
         if loop is not None:
             known.update(imports_of(loop))
@@ -55,3 +55,10 @@ def sources() -> tuple[tuple[str, int, int], ...]:
     except OSError:  # not on a disk: the library's version must do
         return ()
     return tuple(sorted((name, about.st_size, about.st_mtime_ns) for name, about in found))
+
+
+@cache
+def _digest(of: tuple[tuple[str, int, int], ...]) -> bytes:
+    import hashlib
+
+    return hashlib.blake2b(repr(of).encode(), digest_size=16).digest()

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .inline import Code, element, splat, vector
+from .inline import Code, constant, element, splat, vector
 
 _SHAPE = {"f": (32, 23, 127, 38), "d": (64, 52, 1023, 450)}
 """Bits, those of the significand, the bias, and the largest exponent of an operand, by dtype character."""
@@ -43,18 +43,15 @@ class Divisor(NamedTuple):
 
 
 def bounds(code: Code, char: str, lanes: int, good: str = "true") -> Bounds:
-    """The bounds of an operand, if something else is `good`; of any, there are none in range."""
+    """The bounds of an operand, if something else is `good`; else there are none in range. They are made to be known in
+    registers, not as constants."""
     bits = _SHAPE[char][0]
-    kind = f"i{bits}"
-    found = []
-    for number in _limits(char):
-        place = code.alloca(kind, 8)
-        code.add(f"store {kind} {number}, ptr {place}")
-        found.append(code.let(f"load {kind}, ptr {place}"))
-    low, span = found
-    if good != "true":
-        span = code.let(f"select i1 {good}, {kind} {span}, {kind} 0")
-    return Bounds(splat(code, low, kind, lanes), splat(code, span, kind, lanes))
+    kind = vector(f"i{bits}", lanes)
+    low, span = (constant(f"i{bits}", str(number), lanes) for number in _limits(char))
+    place = code.alloca(kind)
+    code.add(f"store {kind} {low}, ptr {place}")
+    return Bounds(code.let(f"load {kind}, ptr {place}"),
+                  code.let(f"select i1 {good}, {kind} {span}, {kind} {constant(f'i{bits}', '0', lanes)}"))
 
 
 def _limits(char: str) -> tuple[int, int]:
@@ -68,10 +65,12 @@ def divisor(code: Code, char: str, lanes: int, value: str) -> Divisor:
     kind = element(char)
     good = _in_range(code, char, 1, value, Bounds(*map(str, _limits(char))))
     safe = code.let(f"select i1 {good}, {kind} {value}, {kind} 1.0")
-    minus, reciprocal = code.let(f"fneg {kind} {safe}"), code.let(f"fdiv {kind} 1.0, {safe}")
-    rest = code.let(f"fmul {kind} {_fma(code, char, 1, minus, reciprocal, '1.0')}, {reciprocal}")
-    by, less, y, z = (splat(code, x, kind, lanes) for x in (value, minus, reciprocal, rest))
-    return Divisor(by, less, y, z, bounds(code, char, lanes, good))
+    inverse = code.let(f"fdiv {kind} 1.0, {safe}")
+    by, less, y = (splat(code, x, kind, lanes) for x in (value, safe, inverse))
+    v = vector(kind, lanes)
+    minus = code.let(f"fneg {v} {less}")
+    rest = code.let(f"fmul {v} {_fma(code, char, lanes, minus, y, constant(kind, '1.0', lanes))}, {y}")
+    return Divisor(by, minus, y, rest, bounds(code, char, lanes, good))
 
 
 def quotient(code: Code, char: str, lanes: int, dividend: str, by: Divisor) -> str:

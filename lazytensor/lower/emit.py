@@ -105,19 +105,22 @@ class Emitter:
 
     # ---- the frame ---------------------------------------------------------------------------------------------------
 
-    def module(self, attributes: str = QUICK) -> Text:
-        code = self.code
+    def begin(self) -> None:
+        """What is loaded before the first row."""
         self.number_values = self.load_numbers()
         self.inner = [self.load_word(self.layout.stride(k)) if self.layouts[k] == STRIDED else ""
                       for k in range(self.arrays)]
         self.passes = self.with_memory() if self.kernel.reduces else []
-        self.flags = Flags(code, self.calls)
+        self.flags = Flags(self.code, self.calls)
+
+    def module(self, attributes: str = QUICK) -> Text:
+        code = self.code
+        self.begin()
         self.flags.clear()
         if self.rows:
             self.odometer()
         else:
-            self.row([code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
-                      for k in range(self.arrays)])
+            self.row([code.let(f"load ptr, ptr {code.place('ptr', '%data', k)}") for k in range(self.arrays)])
         for place in self.memory:
             code.declare("declare void @free(ptr)")
             code.add(f"call void @free(ptr {place})")
@@ -140,21 +143,22 @@ class Emitter:
 
     def with_memory(self) -> list[tuple[list[int], dict[int, str], list[int]]]:
         """The passes, with memory for what is kept of a whole row: its place in the output if it has one there."""
-        code = self.code
         passes = []
         for every, saves, rows in passes_of(self.kernel, self.rowwise):
-            memory = {}
             steps = self.without_summands(every, rows)
-            for value in set(saves).intersection(steps):
-                if self.contiguous_output(value) >= 0:
-                    memory[value] = ""
-                    continue
-                size = code.let(f"mul i64 %stop, {np.dtype(self.chars[value]).itemsize}")
-                code.declare("declare ptr @malloc(i64)")
-                memory[value] = code.let(f"call ptr @malloc(i64 {code.let(f'add i64 {size}, {_PAD}')})")
-                self.memory.append(memory[value])
-            passes.append((steps, memory, rows))
-        return passes
+            passes.append((steps, sorted(set(saves).intersection(steps)), rows))
+        rooms = self.rooms([n for _, saves, _ in passes for n in saves if self.contiguous_output(n) < 0])
+        return [(steps, {n: rooms.get(n, "") for n in saves}, rows) for steps, saves, rows in passes]
+
+    def rooms(self, values: list[int]) -> dict[int, str]:
+        """Memory for values of a whole row."""
+        code, found = self.code, {}
+        for value in values:
+            size = code.let(f"mul i64 %stop, {np.dtype(self.chars[value]).itemsize}")
+            code.declare("declare ptr @malloc(i64)")
+            found[value] = code.let(f"call ptr @malloc(i64 {code.let(f'add i64 {size}, {_PAD}')})")
+            self.memory.append(found[value])
+        return found
 
     def contiguous_output(self, value: int) -> int:
         """The array of an output that lies without gaps in each row, or -1."""
@@ -164,7 +168,7 @@ class Emitter:
         return -1
 
     def word(self, index: int) -> str:
-        return self.code.let(f"getelementptr i64, ptr %block, i64 {index}")
+        return self.code.place("i64", "%block", index)
 
     def load_word(self, index: int) -> str:
         return self.code.let(f"load i64, ptr {self.word(index)}")
@@ -184,8 +188,7 @@ class Emitter:
             code.add(f"store i64 {length}, ptr {left}")
 
         def one(_: str) -> None:
-            self.row([code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr {memory}, i64 {k}')}")
-                      for k in range(count)])
+            self.row([code.let(f"load ptr, ptr {code.place('ptr', memory, k)}") for k in range(count)])
             old, step = code.let(f"load {steps}, ptr {memory}"), code.let(f"load {steps}, ptr {by}")
             code.add(f"store {steps} {code.let(f'add {steps} {old}, {step}')}, ptr {memory}")
             rest = code.let(f"sub i64 {code.let(f'load i64, ptr {left}')}, 1")
@@ -305,7 +308,8 @@ class Emitter:
     def divided(self, step: Step) -> str:
         """A sum by the number of elements, in double precision whatever its own."""
         code, (total,) = self.code, step.operands
-        count = code.let(f"sitofp i64 {code.let(f'sub i64 %stop, {step.loop}')} to double")
+        length = code.let(f"sub i64 %stop, {step.loop}") if step.loop else "%stop"
+        count = code.let(f"sitofp i64 {length} to double")
         x = cast(code, step.char, "d", 1, self.row_values[total])
         return cast(code, "d", step.char, 1, code.let(f"fdiv double {x}, {count}"))
 
@@ -436,8 +440,9 @@ class Emitter:
 
     def splat_all(self, values: Iterable[int]) -> None:
         """Makes vectors of those that are the same everywhere, before a loop."""
-        self.splats = {n: splat(self.code, self.uniform(n), element(self.chars[n]), self.lanes) for n in values
-                       if n in self.number_values or n in self.rowwise}
+        known = {self.step(n).operands[1]: by.value for n, by in self.divisors.items()}
+        self.splats = {n: known.get(n) or splat(self.code, self.uniform(n), element(self.chars[n]), self.lanes)
+                       for n in values if n in self.number_values or n in self.rowwise}
 
     def extra_operands(self) -> set[int]:
         """What the last loop of a pass takes besides."""
@@ -482,7 +487,7 @@ class Emitter:
                 x = code.let(f"icmp ne i8 {x}, 0")
             return splat(code, x, element(char), width)
         v = vector(kind, width)
-        x = code.let(f"load {v}, ptr {code.let(f'getelementptr {kind}, ptr {source}, i64 {i}')}, align {align}")
+        x = code.let(f"load {v}, ptr {code.place(kind, source, i)}, align {align}")
         if char == "?":
             x = code.let(f"icmp ne {v} {x}, {'zeroinitializer' if width > 1 else '0'}")
         return x
@@ -493,8 +498,7 @@ class Emitter:
         v = vector(kind, width)
         if char == "?":
             x = code.let(f"zext {vector('i1', width)} {x} to {v}")
-        place = code.let(f"getelementptr {kind}, ptr {pointer}, i64 {i}")
-        code.add(f"store {v} {x}, ptr {place}, align {alignment(char)}")
+        code.add(f"store {v} {x}, ptr {code.place(kind, pointer, i)}, align {alignment(char)}")
 
     def compute(self, step: Step, operands: list[str], width: int) -> str:
         code = self.code
@@ -531,8 +535,7 @@ class Emitter:
             self.flags.note()
         data = code.alloca(f"[{len(places)} x ptr]")
         for k, (pointer, _) in enumerate(places):
-            place = code.let(f"getelementptr ptr, ptr {data}, i64 {k}") if k else data
-            code.add(f"store ptr {pointer}, ptr {place}")
+            code.add(f"store ptr {pointer}, ptr {code.place('ptr', data, k)}")
         words = ", ".join(f"i64 {stride}" for _, stride in places)
         strides = "@strides_" + "_".join(str(stride) for _, stride in places)
         code.declare(f"{strides} = internal constant [{len(places)} x i64] [{words}]")

@@ -76,7 +76,8 @@ class Code:
 
     def let(self, text: str, stem: str = "%t") -> str:
         """A new value."""
-        name = self.fresh(stem)
+        self.count += 1
+        name = f"{stem}{self.count}"
         self.lines.append(f"  {name} = {text}")
         return name
 
@@ -96,12 +97,13 @@ class Code:
 
     def place(self, kind: str, base: str, index: str | int) -> str:
         """The address of an element."""
-        return self.let(f"getelementptr {kind}, ptr {base}, i64 {index}")
+        return self.let(f"getelementptr {kind}, ptr {base}, i64 {index}") if str(index) != "0" else base
 
     def loop(self, start: str, stop: str, step: Any, body: Callable[[str], None]) -> None:
         """``for i in range(start, stop, step): body(i)``."""
         head, inside, after = (self.fresh(x) for x in ("head", "body", "after"))
-        begun, before = self.let(f"bitcast i64 {start} to {COUNTER}"), self.here
+        begun = self.let(f"bitcast i64 {start} to {COUNTER}") if start[0] == "%" else f"<i64 {start}>"
+        before = self.here
         self.add(f"br label %{head}")
         self.label(head)
         count, following = self.fresh("%c"), self.fresh("%n")

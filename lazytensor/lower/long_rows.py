@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .emit import Emitter, Flags, Text
+from .emit import STRIDED, Emitter, Flags, Text
 from .inline import COMPLEX, FORMS, QUICK, stored
 from .kernel import Kernel
 from .passes import dear, passes_of
@@ -43,9 +43,11 @@ def possible(kernel: Kernel) -> bool:
 def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[str, ...]]:
     """The module of a kernel on one row, and its functions: the phases, in order.
 
-    The functions take what `emit.emit`'s take. After the kernel's arrays come two more: the parts' results (8 bytes for
-    each part and reduction of the phase) and the row's values (8 bytes for each value of the kernel). For a 'tree'
-    phase the first word of the block is how often the row is halved, and the rows are the parts.
+    The functions take what `emit.emit`'s take; but that of a 'tree' phase is called by the routine ``over_parts``,
+    which takes that, for each part: ``i32 (ptr data, ptr block, i64 start, i64 n, ptr results)``. After the kernel's
+    arrays come two more: the parts' results (8 bytes for each part and reduction of the phase) and the row's values (8
+    bytes for each value of the kernel). For a 'tree' phase the first word of the block is how often the row is halved,
+    and the rows are the parts.
     """
     whole = Emitter(kernel, layouts, False)
     passes = passes_of(kernel, whole.rowwise, False)
@@ -58,8 +60,7 @@ def emit_long(kernel: Kernel, layouts: str) -> tuple[Text, tuple[str, ...]]:
         reduces = [n for n in rows if kernel.steps[n - len(kernel.inputs)].name == "reduce"]
         parts: list[_Part] = []
         if reduces:
-            parts = [_Tree(kernel, layouts, p, steps, reduces, done), _Parts(kernel, layouts, p),
-                     _Fold(kernel, layouts, p, rows, reduces)]
+            parts = [_Tree(kernel, layouts, p, steps, reduces, done), _Fold(kernel, layouts, p, rows, reduces)]
             phases += [f"parts{p}", f"fold{p}"]
         else:
             if steps:
@@ -89,7 +90,8 @@ class _Part(Emitter):
         code = self.code
         self.number_values = self.load_numbers()
         self.data = [self.address(k) for k in range(self.arrays)]
-        self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
+        self.inner = [self.load_word(self.layout.stride(k)) if self.layouts[k] == STRIDED else ""
+                      for k in range(self.arrays)]
         self.pointers = self.data
         values = self.address(self.arrays + 1)
         for value in sorted(self.rowwise):
@@ -107,12 +109,12 @@ class _Part(Emitter):
         self.code.add(f"store i32 {self.code.let(f'or i32 {flags}, {old}')}, ptr {place}")
 
     def address(self, array: int) -> str:
-        return self.code.let(f"load ptr, ptr {self.code.let(f'getelementptr ptr, ptr %data, i64 {array}')}")
+        return self.code.let(f"load ptr, ptr {self.code.place('ptr', '%data', array)}")
 
     def combine(self, value: int, j: int, left: str, right: str, out: str) -> None:
         """Two halves' results as one."""
         char, kind = self.chars[value], stored(self.chars[value])
-        a, b, target = (self.code.let(f"getelementptr i64, ptr {p}, i64 {j}") for p in (left, right, out))
+        a, b, target = (self.code.place("i64", p, j) for p in (left, right, out))
         x = [self.code.let(f"load {kind}, ptr {p}") for p in (a, b)]
         name = self.step(value).loop[0].__name__
         self.code.add(f"store {kind} {FORMS[name].emit(self.code, char, 1, tuple(x))}, ptr {target}")
@@ -154,11 +156,10 @@ class _Tree(_Part):
         self.outputs_done = set(done)
 
     def text(self) -> str:
-        code, name = self.code, f"tree{self.number}"
+        code, name = self.code, f"parts{self.number}"
         kept = [code.alloca(f"[{len(self.reduces)} x i64]") for _ in range(2)]
         small, large = code.fresh("small"), code.fresh("large")
         self.flags = Flags(code, self.calls)
-        code.add(f"store i32 0, ptr {self.flags.noted}")
         values = {*self.steps, *self.reduces, *[n for value in self.reduces for n in self.step(value).operands]}
         most = LEAF // max(np.dtype(self.chars[n]).itemsize for n in values)
         few = code.let(f"icmp sle i64 %n, {most}")
@@ -194,8 +195,8 @@ class _Tree(_Part):
             self.extent([(j, leaves.pop(j)) for j in group], saved)
         for j, value in leaves.items():
             self.leaf(value, j, saved)
-        code.add(f"ret i32 {code.let(f'load i32, ptr {self.flags.noted}')}")
-        return code.function(f"internal i32 @{name}(ptr %data, ptr %block, i64 %start, i64 %n, ptr %out)", QUICK)
+        code.add(f"ret i32 {code.let(f'load i32, ptr {self.flags.noted}') if self.flags.memory else '0'}")
+        return code.function(f"i32 @{name}(ptr %data, ptr %block, i64 %start, i64 %n, ptr %out)", QUICK)
 
     def extents(self) -> list[list[int]]:
         """Sums and extremes of the same floats, by their positions among the reductions: each list is found at once."""
@@ -233,11 +234,11 @@ class _Tree(_Part):
         char, kind, (operand,) = step.char, stored(step.char), step.operands
         total = self.sum_on_the_way(value, "%start", "%n")
         if total:
-            code.add(f"store {kind} {total}, ptr {code.let(f'getelementptr i64, ptr %out, i64 {j}')}")
+            code.add(f"store {kind} {total}, ptr {code.place('i64', '%out', j)}")
             return
         base = saved.get(operand) or self.pointers[self.array_of[operand]]
         source = code.let(f"getelementptr {kind}, ptr {base}, i64 %start")
-        target = code.let(f"getelementptr i64, ptr %out, i64 {j}")
+        target = code.place("i64", "%out", j)
         if step.loop[0] is np.add and char in "fd":
             total = self.sum(char, source, "%n")
         else:
@@ -251,45 +252,9 @@ class _Tree(_Part):
         code.add(f"store {kind} {total}, ptr {target}")
 
 
-class _Parts(_Part):
-    """Parts of the row, by their numbers."""
-
-    def text(self) -> str:
-        code = self.code
-        self.flags = Flags(code, self.calls)
-        self.flags.clear()
-        results = self.address(self.arrays)
-        depth = self.load_word(0)
-        count = _count(self.kernel, self.number)
-        other = code.alloca("i32", 8)
-        code.add(f"store i32 0, ptr {other}")
-
-        def one(row: str) -> None:
-            at, left = code.alloca("i64", 8), code.alloca("i64", 8)
-            code.add(f"store i64 0, ptr {at}")
-            code.add(f"store i64 %stop, ptr {left}")
-
-            def halve(k: str) -> None:
-                n, start = code.let(f"load i64, ptr {left}"), code.let(f"load i64, ptr {at}")
-                half = code.let(f"and i64 {code.let(f'lshr i64 {n}, 1')}, -8")
-                bit = code.let(f"sub i64 {code.let(f'sub i64 {depth}, 1')}, {k}")
-                right = code.let(f"trunc i64 {code.let(f'lshr i64 {row}, {bit}')} to i1")
-                rest, middle = code.let(f"sub i64 {n}, {half}"), code.let(f"add i64 {start}, {half}")
-                code.add(f"store i64 {code.let(f'select i1 {right}, i64 {rest}, i64 {half}')}, ptr {left}")
-                code.add(f"store i64 {code.let(f'select i1 {right}, i64 {middle}, i64 {start}')}, ptr {at}")
-            code.loop("0", depth, 1, halve)
-            place = code.let(f"getelementptr i64, ptr {results}, i64 {code.let(f'mul i64 {row}, {count}')}")
-            n, start = code.let(f"load i64, ptr {left}"), code.let(f"load i64, ptr {at}")
-            flags = code.let(f"call i32 @tree{self.number}(ptr %data, ptr %block, i64 {start}, i64 {n}, ptr {place})")
-            self.gather(flags, other)
-        code.loop("%row0", "%row1", 1, one)
-        self.flags.note()
-        self.gather(code.let(f"load i32, ptr {other}"), self.flags.noted)
-        return self.framed(f"parts{self.number}")
-
-
-def _count(kernel: Kernel, number: int) -> int:
-    """How many reductions a pass has."""
+def reductions_of(kernel: Kernel, phase: str) -> int:
+    """How many reductions the pass of a phase has."""
+    number = int(phase.lstrip("abcdefghijklmnopqrstuvwxyz"))
     inputs = len(kernel.inputs)
     rows = passes_of(kernel, kernel.rowwise(), False)[number][2]
     return sum(kernel.steps[n - inputs].name == "reduce" for n in rows)
@@ -318,7 +283,7 @@ class _Fold(_Part):
             width = code.let(f"shl i64 1, {code.let(f'sub i64 {deepest}, {k}')}")
 
             def pair(i: str) -> None:
-                at = code.let(f"mul i64 {i}, {count}")
+                at = code.let(f"mul i64 {i}, {count}") if count > 1 else i
                 left = code.let(f"getelementptr i64, ptr {results}, i64 {code.let(f'mul i64 {at}, 2')}")
                 right = code.let(f"getelementptr i64, ptr {left}, i64 {count}")
                 target = code.let(f"getelementptr i64, ptr {results}, i64 {at}")
@@ -330,7 +295,7 @@ class _Fold(_Part):
         for value in self.here_rows:
             char, kind = self.chars[value], stored(self.chars[value])
             if value in self.reduces:
-                place = code.let(f"getelementptr i64, ptr {results}, i64 {self.reduces.index(value)}")
+                place = code.place("i64", results, self.reduces.index(value))
                 x = code.let(f"load {kind}, ptr {place}")
                 if self.step(value).loop[0] is np.add and char in "fd":
                     x = code.let(f"fadd {kind} {x}, 0.0")

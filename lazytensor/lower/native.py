@@ -14,11 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..release import VERSION
+from . import objects
 
 METH_FASTCALL = 0x80
 METH_O = 0x08
@@ -26,14 +28,19 @@ CACHE_LIMIT = 256 << 20
 """Bytes of object code kept on disk; beyond it what was not used for longest is removed."""
 
 _DIGEST = 32
-_MAGIC = b"lazytensor object 1\n"
+_MAGIC = b"lazytensor code 2\n"
 
 _lock = threading.RLock()
 _counts = dict.fromkeys(("hits", "misses", "written", "dropped"), 0)
 
 
+_IMAGE, _OBJECT = b"I", b"O"
+"""What machine code begins with: an image that `objects` knows how to place, or an object for LLVM's linker."""
+
+
 class _Engine:
-    """LLVM for this process: one target machine, one LLJIT, and what the cache's keys depend on besides the text."""
+    """LLVM for this process: a target machine, a linker if it is needed, and what the cache's keys depend on besides
+    the text."""
 
     def __init__(self) -> None:
         import llvmlite
@@ -46,28 +53,36 @@ class _Engine:
         cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
         target = llvm.Target.from_default_triple()
         self.features = frozenset(name for name, there in llvm.get_host_cpu_features().items() if there)
-        self.machine = target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
-        linker = target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
-        self.jit = llvm.create_lljit_compiler(linker, suppress_errors=True)
+        near = {"reloc": "pic", "codemodel": "small"} if objects.known(target.triple) else {}
+        self.new_machine = partial(target.create_target_machine, cpu=cpu, features=features, opt=2, jit=True, **near)
+        self.machine = self.new_machine()
+        self.context = llvm.create_context()
+        self.jit: Any = None
         self.fma = "+fma" in features.split(",")
         self.header = f'target triple = "{target.triple}" target datalayout = "{self.machine.target_data}" '
         self.libraries = 0
         versions = (llvm.llvm_version_info, llvmlite.__version__, np.__version__, VERSION)
-        self.stamp = repr((versions, cpu, features, self.header)).encode()
+        self.stamp = _MAGIC + repr((versions, cpu, features, self.header)).encode()
         _keep(self)
 
     def compile(self, text: str) -> bytes:
-        """Object code of a module; code generation only, no passes before it."""
+        """Machine code of a module; code generation only, no passes before it."""
         import llvmlite.binding as llvm
 
-        with llvm.create_context() as context, llvm.parse_assembly(self.header + text, context) as module:
-            return bytes(self.machine.emit_object(module))
+        with llvm.parse_assembly(self.header + text, self.context) as module:
+            found: bytes = self.machine.emit_object(module)
+        image = objects.image_of(found)
+        return _OBJECT + found if image is None else _IMAGE + image.packed()
 
-    def link(self, image: bytes, exports: Sequence[str], imports: Mapping[str, int]) -> dict[str, int]:
-        """Puts object code into the process, to stay; the addresses of what it exports."""
+    def link(self, code: bytes, exports: Sequence[str], imports: Mapping[str, int]) -> dict[str, int]:
+        """Puts machine code into the process, to stay; the addresses of what it exports."""
+        if code.startswith(_IMAGE):
+            return objects.place(objects.unpacked(code[1:]), exports, imports)
         import llvmlite.binding as llvm
 
-        builder = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
+        if self.jit is None:
+            self.jit = llvm.create_lljit_compiler(self.new_machine(), suppress_errors=True)
+        builder = llvm.JITLibraryBuilder().add_object_img(code[1:]).add_current_process()
         for name, address in imports.items():
             builder.import_symbol(name, address)
         for name in exports:
@@ -172,26 +187,26 @@ def load(text: str, exports: Sequence[str], imports: Mapping[str, int] = {}) -> 
     """
     with _working() as engine:
         key = _key(engine, text.encode())
-        image = _read(key)
-        if image is None:
-            image = engine.compile(text)
-            _write(key, image)
-    return linked(image, exports, imports)
+        code = _read(key)
+        if code is None:
+            code = engine.compile(text)
+            _write(key, code)
+    return linked(code, exports, imports)
 
 
 def compiled(text: str) -> bytes:
-    """Object code of a module, to be `linked`; `load` does both, and keeps it."""
+    """Machine code of a module, to be `linked`; `load` does both, and keeps it."""
     with _working() as engine:
         return engine.compile(text)
 
 
-def linked(image: bytes, exports: Sequence[str], imports: Mapping[str, int]) -> dict[str, int]:
-    """Puts object code into the process, as `load` does."""
+def linked(code: bytes, exports: Sequence[str], imports: Mapping[str, int]) -> dict[str, int]:
+    """Puts machine code into the process, as `load` does."""
     missing = [name for name, address in imports.items() if not address]
     if missing:
         raise RuntimeError(f"imported symbols with address 0: {', '.join(missing)}")
     with _working() as engine:
-        return engine.link(image, exports, imports)
+        return engine.link(code, exports, imports)
 
 
 @contextmanager
@@ -326,8 +341,13 @@ def _write(key: str, image: bytes) -> None:
     path = os.path.join(folder, key)
     temporary = f"{path}.{os.getpid()}.{time.monotonic_ns():x}.new"
     try:
-        with open(temporary, "xb") as file:
-            file.write(held)
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            whole = os.write(file, held) == len(held)
+        finally:
+            os.close(file)
+        if not whole:
+            raise OSError("the disk is full")
         os.replace(temporary, path)
     except OSError:
         with suppress(OSError):

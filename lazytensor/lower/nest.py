@@ -127,3 +127,162 @@ done:
 """The arrays' pointers follow the outer axes like the wheels of a counter. ``first_row`` sets them for a row, gives how
 many rows there are up to the end of the innermost of the outer axes, and the arrays' steps along that. A kernel goes
 those steps; there ``next_row`` winds that axis back, turns the others, and gives its length."""
+
+ABOUT = 4
+"""How many words ``over_rows`` and ``over_parts`` find right before the block: the function of a row or part, the
+number of arrays, the bytes that are kept for each element of a row or the number of results of a part, and whether
+NumPy's loops are called."""
+ROOM = 8192
+"""Bytes that are kept besides."""
+
+OVER_ROWS = f"""
+declare ptr @malloc(i64)
+declare void @free(ptr)
+declare i32 @feclearexcept(i32)
+declare i32 @fetestexcept(i32)
+
+define i32 @over_rows(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop) nounwind {{
+entry:
+  %pointers = alloca [64 x i64], align 64
+  %steps = alloca [64 x i64], align 64
+  %places = alloca [{MOST_AXES} x i64], align 8
+  %code_at = getelementptr i64, ptr %block, i64 -4
+  %arrays_at = getelementptr i64, ptr %block, i64 -3
+  %kept_at = getelementptr i64, ptr %block, i64 -2
+  %calls_at = getelementptr i64, ptr %block, i64 -1
+  %code = load ptr, ptr %code_at
+  %arrays = load i64, ptr %arrays_at
+  %kept = load i64, ptr %kept_at
+  %calls = load i64, ptr %calls_at
+  %calling = icmp ne i64 %calls, 0
+  br i1 %calling, label %clear, label %cleared
+clear:
+  %cl = call i32 @feclearexcept(i32 61)
+  br label %cleared
+cleared:
+  %keeping = icmp ne i64 %kept, 0
+  br i1 %keeping, label %keep, label %begin
+keep:
+  %elements = mul i64 %kept, %stop
+  %bytes = add i64 %elements, {ROOM}
+  %fresh = call ptr @malloc(i64 %bytes)
+  br label %begin
+begin:
+  %memory = phi ptr [null, %cleared], [%fresh, %keep]
+  %left0 = call i64 @first_row(ptr %data, ptr %block, ptr %pointers, ptr %steps, ptr %places, i64 %arrays, i64 %row0)
+  br label %head
+head:
+  %row = phi i64 [%row0, %begin], [%next, %further]
+  %left = phi i64 [%left0, %begin], [%rest, %further]
+  %flags = phi i32 [0, %begin], [%gathered, %further]
+  %more = icmp slt i64 %row, %row1
+  br i1 %more, label %one, label %done
+one:
+  %raised = call i32 %code(ptr %pointers, ptr %block, i64 %stop, ptr %memory)
+  %gathered = or i32 %flags, %raised
+  %next = add i64 %row, 1
+  br label %step
+step:
+  %k = phi i64 [0, %one], [%k8, %step]
+  %pointer_at = getelementptr i64, ptr %pointers, i64 %k
+  %step_at = getelementptr i64, ptr %steps, i64 %k
+  %old = load <8 x i64>, ptr %pointer_at, align 64
+  %by = load <8 x i64>, ptr %step_at, align 64
+  %new = add <8 x i64> %old, %by
+  store <8 x i64> %new, ptr %pointer_at, align 64
+  %k8 = add i64 %k, 8
+  %again = icmp slt i64 %k8, %arrays
+  br i1 %again, label %step, label %stepped
+stepped:
+  %less = sub i64 %left, 1
+  %end = icmp eq i64 %less, 0
+  br i1 %end, label %wind, label %further
+wind:
+  %length = call i64 @next_row(ptr %block, ptr %pointers, ptr %places, i64 %arrays)
+  br label %further
+further:
+  %rest = phi i64 [%less, %stepped], [%length, %wind]
+  br label %head
+done:
+  br i1 %keeping, label %release, label %released
+release:
+  call void @free(ptr %memory)
+  br label %released
+released:
+  br i1 %calling, label %test, label %known
+test:
+  %tested = call i32 @fetestexcept(i32 61)
+  %all = or i32 %flags, %tested
+  ret i32 %all
+known:
+  ret i32 %flags
+}}
+"""
+"""``over_rows`` takes what kernels take and calls, for each row, ``i32 (ptr pointers, ptr block, i64 stop, ptr kept)``,
+which gives the floating-point flags that it noted."""
+
+OVER_PARTS = """
+declare i32 @feclearexcept(i32)
+declare i32 @fetestexcept(i32)
+
+define i32 @over_parts(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop) nounwind {
+entry:
+  %code_at = getelementptr i64, ptr %block, i64 -4
+  %arrays_at = getelementptr i64, ptr %block, i64 -3
+  %count_at = getelementptr i64, ptr %block, i64 -2
+  %calls_at = getelementptr i64, ptr %block, i64 -1
+  %code = load ptr, ptr %code_at
+  %arrays = load i64, ptr %arrays_at
+  %count = load i64, ptr %count_at
+  %calls = load i64, ptr %calls_at
+  %depth = load i64, ptr %block
+  %deepest = sub i64 %depth, 1
+  %results_at = getelementptr ptr, ptr %data, i64 %arrays
+  %results = load ptr, ptr %results_at
+  %calling = icmp ne i64 %calls, 0
+  br i1 %calling, label %clear, label %head
+clear:
+  %cl = call i32 @feclearexcept(i32 61)
+  br label %head
+head:
+  %row = phi i64 [%row0, %entry], [%row0, %clear], [%next, %found]
+  %flags = phi i32 [0, %entry], [0, %clear], [%gathered, %found]
+  %more = icmp slt i64 %row, %row1
+  br i1 %more, label %halve, label %done
+halve:
+  %k = phi i64 [0, %head], [%k1, %half]
+  %at = phi i64 [0, %head], [%begin, %half]
+  %n = phi i64 [%stop, %head], [%length, %half]
+  %deeper = icmp slt i64 %k, %depth
+  br i1 %deeper, label %half, label %found
+half:
+  %first = lshr i64 %n, 1
+  %left = and i64 %first, -8
+  %right = sub i64 %n, %left
+  %middle = add i64 %at, %left
+  %bit = sub i64 %deepest, %k
+  %turns = lshr i64 %row, %bit
+  %turn = trunc i64 %turns to i1
+  %length = select i1 %turn, i64 %right, i64 %left
+  %begin = select i1 %turn, i64 %middle, i64 %at
+  %k1 = add i64 %k, 1
+  br label %halve
+found:
+  %word = mul i64 %row, %count
+  %out = getelementptr i64, ptr %results, i64 %word
+  %raised = call i32 %code(ptr %data, ptr %block, i64 %at, i64 %n, ptr %out)
+  %gathered = or i32 %flags, %raised
+  %next = add i64 %row, 1
+  br label %head
+done:
+  br i1 %calling, label %test, label %known
+test:
+  %tested = call i32 @fetestexcept(i32 61)
+  %all = or i32 %flags, %tested
+  ret i32 %all
+known:
+  ret i32 %flags
+}
+"""
+"""``over_parts`` takes what kernels take, too: the rows are the parts into which a long row is halved, as often as the
+block says first; it calls ``i32 (ptr data, ptr block, i64 start, i64 n, ptr results)`` for each."""

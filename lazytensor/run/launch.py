@@ -16,21 +16,22 @@ from typing import Any
 import numpy as np
 
 from ..config import current
-from ..lower import native, packed
+from ..lower import native, packed, routines
+from ..lower.by_row import emit_row, kept_of
 from ..lower.columns import emit_apart, emit_columns, shared_values
 from ..lower.compiled import compiled
 from ..lower.emit import CHECKED, CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
-from ..lower.long_rows import AMBIGUOUS, emit_long, possible, split_of
-from ..lower.nest import MOST_AXES, Layout
+from ..lower.long_rows import AMBIGUOUS, emit_long, possible, reductions_of, split_of
+from ..lower.nest import ABOUT, MOST_AXES, Layout
 from . import workers
 
 _KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
-MOST_ARRAYS = 60
-_HEADER = _MASKS + MOST_ARRAYS
+MOST_ARRAYS = 56
+_HEADER = _MASKS + MOST_ARRAYS + ABOUT
 """The words before the kernel's own block: its address, how many rows, their length, how many chunks, how many rows
 (or elements of the only row) each has, the address of the workers' entry or 0, whether the GIL is released, and for
-each array the bits that its address must not have."""
+each array the bits that its address must not have; then what `over_rows` and `over_parts` take."""
 
 REFUSED = -1
 """Instead of flags: nothing was done, an array is not aligned or a number does not fit."""
@@ -151,10 +152,12 @@ KEPT_ROW = 1 << 13
 """A single row of this many elements is gone through by leaves if something has to be kept of it: those stay in L1."""
 FEW_COLUMNS = 128
 """Fewer columns are not worth a thread for each part of them."""
-SHORT_ROW = 64
+SHORT_ROW = 32
 FEW_ARRAYS = 10
 """Where rows are shorter or arrays are more, what is done besides the arithmetic counts: kernels for rows of such are
 compiled with care."""
+LONG_ENOUGH = 64
+"""From this length on a call for each row does not count."""
 LEAST_ROW = 16
 """Rows that are shorter cost more than their elements."""
 MOST_ROW = 1 << 20
@@ -183,6 +186,22 @@ def code(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> int
         found = _code[key] = compiled(kernel, f"{rows} {careful}", layouts,
                                       lambda: (emit(kernel, layouts, rows, careful), ("kernel",)))["kernel"]
     return int(found)
+
+
+def _by_row(kernel: Kernel, layouts: str, block: Any) -> None:
+    """Makes a launch one of a function for each row."""
+    key = kernel, layouts, "row"
+    found = _code.get(key)
+    if found is None:
+        found = _code[key] = compiled(kernel, "row", layouts, lambda: emit_row(kernel, layouts))
+    (name, address), = found.items()
+    _called_by("over_rows", block, kernel, address, len(layouts), kept_of(name))
+
+
+def _called_by(routine: str, block: Any, kernel: Kernel, address: int, arrays: int, count: int) -> None:
+    """Makes a launch one of a routine that calls the function at an address."""
+    block[_KERNEL] = routines.address(routine)
+    block[_HEADER - ABOUT:_HEADER] = address, arrays, count, any(step.name == "call" for step in kernel.steps)
 
 
 class Launch:
@@ -264,8 +283,11 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
         return None
     launch = _described(kernel, sizes, strides, arrays)
     rows_in_nest = len(sizes) > 1
-    careful = rows_in_nest and (length < SHORT_ROW or len(arrays) > FEW_ARRAYS)
-    launch.block[_KERNEL] = code(kernel, layouts, rows_in_nest, careful)
+    if rows_in_nest and length >= LONG_ENOUGH and len(arrays) <= FEW_ARRAYS:
+        _by_row(kernel, layouts, launch.block)
+    else:
+        careful = rows_in_nest and (length < SHORT_ROW or len(arrays) > FEW_ARRAYS)
+        launch.block[_KERNEL] = code(kernel, layouts, rows_in_nest, careful)
     count = prod(sizes[:-1])
     _split(launch.block, count, length, 0 if kernel.reduces and count == 1 else launch.work)
     return launch
@@ -388,6 +410,7 @@ def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
         launch = _described(kernel, sizes, strides, arrays)
         launch.block[_KERNEL] = address
         if split == "tree":
+            _called_by("over_parts", launch.block, kernel, address, len(arrays), reductions_of(kernel, name))
             launch.block[_ROWS], launch.block[_HEADER] = 1 << depth, depth
             launch.block[_CHUNKS], launch.block[_PART] = 1 << depth, 1 if depth else length
             launch.block[_PARALLEL] = workers.entry(threads_in_use())
