@@ -6,8 +6,9 @@ import numpy as real
 import pytest
 
 import lazytensor as np
+from lazytensor.hybrid import scope as scope_module
 
-from .helpers import same_bits
+from .helpers import difference, same_bits
 
 
 class Base:
@@ -104,3 +105,25 @@ def test_what_index_arrays_pick_is_a_view_whether_it_waits_or_not():
         picked, _ = jitted(a)
         assert picked.base is not None and not picked.flags.owndata
     assert f(a)[0].base is not None and jitted.source
+
+
+def test_an_attribute_is_no_global_of_that_name():
+    def f(x):
+        return x.T * len(x)
+
+    scope = {"np": np}
+    g = np.jit(types.FunctionType(f.__code__, {**scope, "T": [1], "__builtins__": __builtins__}, "f"))
+    x = np.ones((2, 3))
+    for n in range(5):
+        g.__wrapped__.__globals__["T"] = [n] * n
+        assert difference(real.ones((2, 3)).T * 2, g(x)) is None
+    assert len(g._compiled) == 1 and not any("'T'" in check.message for check in g._compiled[0].checks)
+
+
+def test_globals_with_large_numbers_are_seen():
+    lines = "\n".join(f"    x.a{i}" if i % 2 else f"    g{i}" for i in range(700))
+    scope = {}
+    exec(f"def f(x):\n{lines}\n    global last\n    last = x\n    [q for _ in x]\n", scope)
+    loads = {f"g{i}" for i in range(0, 700, 2)} | {"q"}
+    assert scope_module._globals_of(scope["f"].__code__) == loads
+    assert scope_module._globals_of(scope["f"].__code__, True) == loads | {"last"}

@@ -105,11 +105,25 @@ def _names_in(code: types.CodeType) -> set[str]:
     return {name for inner in _codes_in(code) for name in inner.co_names}
 
 
+_LOADS = frozenset(dis.opmap[name] for name in ("LOAD_GLOBAL", "LOAD_NAME"))
+_CHANGES = frozenset(dis.opmap[name] for name in ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_NAME", "DELETE_NAME"))
+_LOAD_GLOBAL, _EXTENDED = dis.opmap["LOAD_GLOBAL"], dis.opmap["EXTENDED_ARG"]
+
+
 @functools.lru_cache(1024)
-def _globals_of(code: types.CodeType) -> frozenset[str]:
-    """The names that a code object, and those within it, look up among globals and builtins."""
-    return frozenset(x.argval for inner in _codes_in(code) for x in dis.get_instructions(inner)
-                     if x.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
+def _globals_of(code: types.CodeType, changes: bool = False) -> frozenset[str]:
+    """The names that a code object, and those within it, look up among globals and builtins; with `changes` also those
+    of globals that they bind. Attributes are no globals. (`dis` would take ten times as long.)"""
+    wanted = _LOADS | _CHANGES if changes else _LOADS
+    found = set()
+    for inner in _codes_in(code):
+        names, more, instructions = inner.co_names, 0, iter(inner.co_code)
+        for operation, argument in zip(instructions, instructions, strict=True):
+            argument |= more
+            more = argument << 8 if operation == _EXTENDED else 0
+            if operation in wanted:
+                found.add(names[argument >> 1 if operation == _LOAD_GLOBAL else argument])
+    return frozenset(found)
 
 
 @functools.lru_cache(1024)
@@ -245,7 +259,7 @@ class Scope:
         self._globals(code, f.__globals__)
 
     def _globals(self, code: types.CodeType, names: dict[str, Any]) -> None:
-        for name in _names_in(code):
+        for name in _globals_of(code, True):
             if name in names:
                 self._item("H[K]", names, name, names[name], f"global {name!r}")
             else:
