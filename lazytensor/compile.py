@@ -111,6 +111,9 @@ def run_nodes(nodes: list[Any], graph: Graph | None) -> list[tuple[Node, str]]:
     found = _planned(nodes, graph)
     if found is None:
         _counts["direct"] += 1
+        if graph is not None:  # else it would count as a holder of the memory that operations may write over
+            graph.leaves.clear()
+            graph.views = {}
         return run_directly(nodes)
     return run_program(*found)
 

@@ -16,6 +16,7 @@ import numpy as np
 from ..config import current
 from ..hot import learn
 from ..ir.capture import Graph
+from ..ir.layout import shadow
 from ..lower.fused import sliced
 from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord, Record
@@ -71,18 +72,20 @@ def _run_over(record: KernelRecord, graph: Graph, values: list[Any]) -> bool | N
         bound = _bind(record, graph, values, key, _beside(record, graph, values[slot]))
         if bound is None:
             return False
-        pieces = graph.bound[key] = in_place.pieces_of(bound, values[slot]) or _REFUSED
+        pieces = graph.bound[key] = _pieces_over(bound, record, graph, values) or _REFUSED
     if pieces is _REFUSED:
         return None
     arrays = [values[s] for s in record.slots] if record.plain else _inputs(record, graph, values)
     outputs = _beside(record, graph, values[slot])
-    flags = in_place.run(pieces, record, graph, values, arrays, outputs)
-    if flags < 0:
-        return False
-    record.penalty = min(2 * record.penalty + 1, _PATIENCE) if flags else 0
-    record.wait = record.penalty
-    values.append(outputs)
-    return True
+    return _noted(in_place.run(pieces, record, graph, values, arrays, outputs, (slot,)), record, values, outputs)
+
+
+def _pieces_over(bound: Any, record: KernelRecord, graph: Graph, values: list[Any]) -> Any:
+    assert record.over is not None
+    if type(bound) is not launch.Launch or bound.work < launch.SMALL_WORK:
+        return None
+    outputs = _beside(record, graph, values[record.reads[record.over[0]][0]])
+    return in_place.pieces_of(bound, _inputs(record, graph, values), outputs, {record.over[1]: outputs[record.over[1]]})
 
 
 def _beside(record: KernelRecord, graph: Graph, array: Any) -> list[Any]:
@@ -96,6 +99,10 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     """The same where results go into parts of arrays that are there. Their memory is taken when all else is ready."""
     if not _pays(record, graph):
         return False
+    if record.rereads and record.fused.piecewise:
+        done = _run_into(record, graph, values)
+        if done is not None:
+            return done
     made: list[Any] = []
     targets: list[Any] = []
     for number, store in record.outputs:
@@ -118,6 +125,46 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     if bound is _REFUSED:
         return False
     inputs = _inputs(record, graph, values)
+    if not _taken(record, graph, values, made, targets):
+        return False
+    return _launched(bound, record, graph, values, inputs + targets, made)
+
+
+def _run_into(record: KernelRecord, graph: Graph, values: list[Any]) -> bool | None:
+    """The same where every part that the kernel writes of an array that it reads is written where it is, since nobody
+    else holds the array, and the kernel reads the very part, or others. None if that is not so."""
+    over = {i: store.operands[0] for i, (number, store) in enumerate(record.outputs)
+            if store is not None and number in record.rereads}
+    for i, slot in over.items():
+        if record.outputs[i][1].over != slot or not in_place.may_take(slot, record, graph, values):  # type: ignore[union-attr]
+            return None
+    nodes = [graph.nodes[number] for number, _ in record.outputs]
+    inputs = _inputs(record, graph, values)
+    targets = [pool.empty(node.shape, node.dtype, node.strides) if store is None else
+               _part(node, values[store.operands[0]]) for node, (_, store) in zip(nodes, record.outputs, strict=True)]
+    slots = [record.reads[i][0] for i in record.arrays]
+    for i, slot in over.items():
+        if targets[i].dtype != nodes[i].dtype:  # a view of other elements
+            return False
+        if not all(in_place.apart(x, targets[i]) for x, s in zip(inputs, slots, strict=True) if s == slot):
+            return None
+    stored = [t for t, (_, store) in zip(targets, record.outputs, strict=True) if store is not None]
+    key = (record, "into", *[(t.shape, t.strides) for t in stored])
+    pieces = graph.bound.get(key)
+    if pieces is None or (pieces is not _REFUSED and pieces.threads != current.threads):
+        pieces = graph.bound[key] = _pieces_into(record, graph, values, key, inputs, targets, over)
+    if pieces is _REFUSED:
+        return None
+    made = [targets[i] if store is None else values[store.operands[0]] if i in over else None
+            for i, (_, store) in enumerate(record.outputs)]
+    if not _taken(record, graph, values, made, targets):
+        return False
+    flags = in_place.run(pieces, record, graph, values, inputs, targets, tuple(over.values()))
+    return _noted(flags, record, values, made)
+
+
+def _taken(record: KernelRecord, graph: Graph, values: list[Any], made: list[Any], targets: list[Any]) -> bool:
+    """Takes the memory of the arrays into which the kernel writes and of which it reads nothing: `made` lacks them."""
     for i, (number, store) in enumerate(record.outputs):
         if made[i] is None and store is not None:
             strides, targets[i] = targets[i].strides, None
@@ -125,21 +172,62 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
             targets[i] = _part(graph.nodes[number], made[i])
             if targets[i].strides != strides:
                 return False
-    return _launched(bound, record, graph, values, inputs + targets, made)
+    return True
+
+
+def _noted(flags: int, record: KernelRecord, values: list[Any], made: list[Any]) -> bool:
+    """After a run over operands, whose flags are those of pieces in which the operations ran: whether it was done."""
+    if flags < 0:
+        return False
+    record.penalty = min(2 * record.penalty + 1, _PATIENCE) if flags else 0
+    record.wait = record.penalty
+    values.append(made)
+    return True
+
+
+def _pieces_into(record: KernelRecord, graph: Graph, values: list[Any], key: Any, inputs: list[Any],
+                 targets: list[Any], over: dict[int, int]) -> Any:
+    """The pieces for `_run_into`, which a kernel writes to a buffer that has no gaps."""
+    space = _space(record, graph)
+    if any(t.shape != space or in_place.overlaps_itself(t) for t in targets):
+        return _REFUSED
+    beside = [in_place.stand_in(space, t.dtype, targets[-1]) if i in over else t for i, t in enumerate(targets)]
+    bound = _bind(record, graph, values, key, beside)
+    return in_place.pieces_of(bound, inputs, beside, {i: targets[i] for i in over}) or _REFUSED
+
+
+def renewing(record: KernelRecord, graph: Graph) -> frozenset[int]:
+    """The operations of which the kernel writes the result to new memory, for it reads another part of the old array
+    that overlaps with what it writes, or somebody holds that."""
+    found = set()
+    for number, store in record.outputs:
+        if store is None or number not in record.rereads:
+            continue
+        node, slot = graph.nodes[number], store.operands[0]
+        old = shadow(node.shape, node.strides, node.dtype)
+        part, views = _part(node, old), [graph.views[member][k] for s, member, k in record.reads if s == slot]
+        if store.over != slot or not record.fused.piecewise or not all(
+                in_place.apart(old if view is None else apply_view(view.attrs, old), part) for view in views):
+            found.add(number)
+    return frozenset(found)
 
 
 def _part(node: Any, memory: Any) -> Any:
     """The part of an array that a store writes."""
-    steps, (index,) = node.attrs
-    return apply_view(steps, memory)[index]
+    return apply_view(_steps(node), memory)
+
+
+def _steps(node: Any) -> tuple[Any, ...]:
+    """The steps of a view that lead from an array to the part that a node writes."""
+    steps, extra = node.attrs
+    return (*steps, (getitem, extra)) if node.op.step == "store" else steps
 
 
 def _renewed(node: Any, old: Any) -> Any:
     """New memory for an array of which a kernel reads the old value and writes a part: the rest is copied."""
     memory = pool.empty_like(old)
-    steps, (index,) = node.attrs
-    indices = [args[0] if fn is getitem and len(args) == 1 else None for fn, args in steps]
-    around = surroundings(memory.shape, (*indices, index)) if memory.ndim else None
+    indices = tuple([args[0] if fn is getitem and len(args) == 1 else None for fn, args in _steps(node)])
+    around = surroundings(memory.shape, indices) if memory.ndim else None
     if around is None:
         np.copyto(memory, old)
     else:
