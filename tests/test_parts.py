@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazytensor.lower import fused
-from lazytensor.run import in_place, kernels
+from lazytensor.run import in_place, kernels, parts
 
 from .helpers import module_under_test, plan_soon, same_bits
 
@@ -36,7 +36,7 @@ def at_once():
 def ways(monkeypatch):
     """How writes into parts were done: 'in place' with the flags of the run, or 'renewed', into new memory."""
     found = []
-    run, renewed = in_place.run, kernels._renewed
+    run, renewed = in_place.run, parts.renewed
 
     def noted(*args):
         found.append(("in place", run(*args)))
@@ -46,7 +46,7 @@ def ways(monkeypatch):
         found.append(("renewed", 0))
         return renewed(*args)
     monkeypatch.setattr(in_place, "run", noted)
-    monkeypatch.setattr(kernels, "_renewed", noted_renewed)
+    monkeypatch.setattr(parts, "renewed", noted_renewed)
     return found
 
 
@@ -384,7 +384,7 @@ def test_pieces_that_raise_flags(program, special, ways):
 # ---- anything at all -------------------------------------------------------------------------------------------------
 
 
-def parts(lengths):
+def slices(lengths):
     """Slices of arrays with axes that long, all of one shape: bounds are within the margins of two elements."""
     def one(n, step):
         return st.integers(0, 2).map(lambda k: slice(k, k + n - 2, step))
@@ -404,7 +404,7 @@ OPERATORS = [operator.iadd, operator.isub, operator.imul, operator.itruediv]
 @st.composite
 def random_programs(draw):
     lengths = draw(st.sampled_from([(9,), (300,), (9, 8), (40, 300), (6, 7, 9)]))
-    lines = draw(st.lists(st.tuples(parts(lengths), st.lists(st.integers(0, 2), min_size=3, max_size=3),
+    lines = draw(st.lists(st.tuples(slices(lengths), st.lists(st.integers(0, 2), min_size=3, max_size=3),
                                     st.sampled_from(OPERATORS), st.integers(0, 3)), min_size=1, max_size=4))
 
     def program(np, *arrays):

@@ -61,6 +61,9 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define LAUNCH_SLOTS(X) X(address) X(threads) X(outputs) X(last) X(call)
 #define LONG_SLOTS(X) X(phases) X(results) X(values)
 
+#define READY_SLOTS(X) X(launch) X(threads) X(call) X(extra) X(count) X(errstate) X(targets) X(templates) X(relations) \
+    X(pieces)
+
 #define OFFSET(name) Py_ssize_t name;
 typedef struct { NODE_SLOTS(OFFSET) } NodeSlots;
 typedef struct { OPERATION_SLOTS(OFFSET) } OperationSlots;
@@ -77,6 +80,7 @@ typedef struct { PROGRAM_SLOTS(OFFSET) } ProgramSlots;
 typedef struct { RECORD_SLOTS(OFFSET) } RecordSlots;
 typedef struct { LAUNCH_SLOTS(OFFSET) } LaunchSlots;
 typedef struct { LONG_SLOTS(OFFSET) } LongSlots;
+typedef struct { READY_SLOTS(OFFSET) } ReadySlots;
 #undef OFFSET
 
 extern NodeSlots N;
@@ -94,16 +98,17 @@ extern ProgramSlots P;
 extern RecordSlots R;
 extern LaunchSlots L;
 extern LongSlots X;   /* of a launch that is a LongRow */
+extern ReadySlots Y;
 
 /* The classes, and objects of lazytensor's modules, handed over by `learn`. */
 extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
-extern PyTypeObject *watcher_type;
+extern PyTypeObject *watcher_type, *ready_type;
 extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks;
+extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired;
 extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
@@ -228,6 +233,14 @@ PyObject *view_through(Source *source, Py_ssize_t node, Py_ssize_t position);
 PyObject *ready_launch(PyObject *record, PyObject *bounds, int *never);
 int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *bound);
 void arguments_end(Arguments *a);
+int put_inputs(Arguments *a, Source *source, PyObject *record);
+PyObject *block_with(Source *source, PyObject *record, PyObject *bound);
+PyObject *numbers_of(Source *source, PyObject *record);
+int to_be_told(long flags, Source *source, PyObject *record);
+int is_llvm(PyObject *engine);
+void count_kernel(void);
+int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *ready, PyObject *graph, PyObject *values);
+int sole(PyObject *array, Py_ssize_t references);
 void settle_launched(Arguments *a, PyObject *nodes, PyObject *record);
 
 /* The floating-point state of one run (run/interpreter.Floating). */

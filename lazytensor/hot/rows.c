@@ -236,13 +236,21 @@ static int kernel_by_python(Rows *r, PyObject *record) {
 
 /* 1 if a kernel did the work of the operations that follow it, 0 if they are to run, -1 for an error. */
 static int run_kernel_row(Rows *r, PyObject *record) {
-    int never;
-    PyObject *bound = ready_launch(record, r->bounds, &never);
-    if (bound == NULL)
+    int never, done;
+    PyObject *bound = ready_launch(record, r->bounds, &never), *ready = NULL;
+    if (bound == NULL && !PyErr_Occurred() && !never && slot_or_none(record, R.wait) == zero)
+        ready = PyDict_GetItemWithError(r->bounds, record);
+    if (bound == NULL && (ready == NULL || Py_TYPE(ready) != ready_type))
         return PyErr_Occurred() ? -1 : never ? 0 : kernel_by_python(r, record);
     Source source = {r->nodes, ((PyListObject *)r->values)->ob_item, NULL, r->views};
     Arguments a;
-    int done = launch_kernel(&a, &source, record, bound);
+    if (bound != NULL)
+        done = launch_kernel(&a, &source, record, bound);
+    else {
+        Py_INCREF(ready);
+        done = launch_writing(&a, &source, record, ready, r->graph, r->values);
+        Py_DECREF(ready);
+    }
     if (done == 1) {
         settle_launched(&a, r->nodes, record);
         PyObject *general_nodes = slot_or_none(record, R.restless), *live = slot_or_none(record, R.live);

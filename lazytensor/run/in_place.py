@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..hot import learn
 from ..ir.capture import Graph
 from ..lower.table import KernelRecord
 from . import floating, launch, pool
@@ -19,6 +20,8 @@ from .interpreter import apply_view, written
 from .pieces import MOST_TARGETS, Pieces
 from .taking import TAKEN, held_here
 
+PATIENCE = 1 << 10
+"""How many runs a kernel that keeps raising flags is passed by at most."""
 _OVERLAPS = 1 << 10
 """How hard it may be to find out whether parts of an array overlap."""
 
@@ -118,6 +121,20 @@ def run(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], a
     return flags
 
 
+def repaired(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], outputs: list[Any],
+             marks: Any) -> None:
+    """After a run by the extension that raised flags in the pieces that are marked (None: in the only one)."""
+    slots = [store.operands[0] for _, store in record.outputs if store is not None]
+    memory = {slot: values[slot] for slot in slots}
+    for slot in slots:
+        values[slot] = None
+    _again(pieces, record, graph, values, outputs, memory, np.ones(1, np.uint8) if marks is None else marks)
+    for slot in slots:
+        values[slot] = memory[slot]
+    record.wait = record.penalty = min(2 * record.penalty + 1, PATIENCE)
+
+
+
 def _again(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], outputs: list[Any],
            memory: dict[int, Any], marks: Any) -> None:
     """The operations on the pieces that raised flags, each under its own error state. The order of what they warn of
@@ -171,3 +188,6 @@ def _picked(value: Any, pieces: Pieces, places: Any) -> Any:
     if not isinstance(value, np.ndarray) or not value.shape:
         return value
     return np.broadcast_to(value, pieces.shape).transpose(pieces.axes)[places]
+
+
+learn(repaired=repaired)

@@ -8,26 +8,23 @@ and give the same values and the warnings. No kernel writes over what it reads, 
 from __future__ import annotations
 
 from math import prod
-from operator import getitem
 from typing import Any
 
 import numpy as np
 
 from ..config import current
-from ..hot import learn
+from ..hot import learn, native
 from ..ir.capture import Graph
-from ..ir.layout import shadow
 from ..lower.fused import sliced
 from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord, Record
-from . import floating, in_place, launch, pool
+from . import floating, in_place, launch, parts, pool
 from .interpreter import apply_view
 from .taking import copied, take
 
 _CALL_NS = 400.0
 _ELEMENT_NS = 0.4
 """What NumPy takes for one operation: for the call, and for an element."""
-_PATIENCE = 1 << 10
 _SERIOUS = ~(2 | 32)
 """The flags besides 'denormal' and 'inexact'; with REFUSED, all."""
 _ndarray = np.ndarray
@@ -108,14 +105,14 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     for number, store in record.outputs:
         node = graph.nodes[number]
         if store is not None and number in record.rereads:
-            made.append(_renewed(node, values[store.operands[0]]))
+            made.append(parts.renewed(node, values[store.operands[0]]))
         else:
             made.append(pool.empty(node.shape, node.dtype, node.strides) if store is None else (
-                None if store.over == store.operands[0] else copied(values[store.operands[0]])))
+                None if store.over == store.operands[0] else parts.renewed(node, values[store.operands[0]])))
         if store is None:
             targets.append(made[-1])
         else:
-            targets.append(_part(node, values[store.operands[0]] if made[-1] is None else made[-1]))
+            targets.append(parts.part(node, values[store.operands[0]] if made[-1] is None else made[-1]))
             if targets[-1].dtype != node.dtype:  # a view of other elements
                 return False
     key = (record, *[(t.shape, t.strides) for t, (_, store) in zip(targets, record.outputs, strict=True) if store])
@@ -127,6 +124,8 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     inputs = _inputs(record, graph, values)
     if not _taken(record, graph, values, made, targets):
         return False
+    if native is not None:
+        graph.bound[record] = parts.ready(bound, None, record, graph, inputs, targets, made)
     return _launched(bound, record, graph, values, inputs + targets, made)
 
 
@@ -140,8 +139,8 @@ def _run_into(record: KernelRecord, graph: Graph, values: list[Any]) -> bool | N
             return None
     nodes = [graph.nodes[number] for number, _ in record.outputs]
     inputs = _inputs(record, graph, values)
-    targets = [pool.empty(node.shape, node.dtype, node.strides) if store is None else
-               _part(node, values[store.operands[0]]) for node, (_, store) in zip(nodes, record.outputs, strict=True)]
+    targets = [pool.empty(nodes[i].shape, nodes[i].dtype, nodes[i].strides) if store is None else
+               parts.part(nodes[i], values[store.operands[0]]) for i, (_, store) in enumerate(record.outputs)]
     slots = [record.reads[i][0] for i in record.arrays]
     for i, slot in over.items():
         if targets[i].dtype != nodes[i].dtype:  # a view of other elements
@@ -159,6 +158,8 @@ def _run_into(record: KernelRecord, graph: Graph, values: list[Any]) -> bool | N
             for i, (_, store) in enumerate(record.outputs)]
     if not _taken(record, graph, values, made, targets):
         return False
+    if native is not None:
+        graph.bound[record] = parts.ready(pieces.launch, pieces, record, graph, inputs, targets, made)
     flags = in_place.run(pieces, record, graph, values, inputs, targets, tuple(over.values()))
     return _noted(flags, record, values, made)
 
@@ -169,7 +170,7 @@ def _taken(record: KernelRecord, graph: Graph, values: list[Any], made: list[Any
         if made[i] is None and store is not None:
             strides, targets[i] = targets[i].strides, None
             made[i] = _memory(store, graph, values)
-            targets[i] = _part(graph.nodes[number], made[i])
+            targets[i] = parts.part(graph.nodes[number], made[i])
             if targets[i].strides != strides:
                 return False
     return True
@@ -179,7 +180,7 @@ def _noted(flags: int, record: KernelRecord, values: list[Any], made: list[Any])
     """After a run over operands, whose flags are those of pieces in which the operations ran: whether it was done."""
     if flags < 0:
         return False
-    record.penalty = min(2 * record.penalty + 1, _PATIENCE) if flags else 0
+    record.penalty = min(2 * record.penalty + 1, in_place.PATIENCE) if flags else 0
     record.wait = record.penalty
     values.append(made)
     return True
@@ -194,81 +195,6 @@ def _pieces_into(record: KernelRecord, graph: Graph, values: list[Any], key: Any
     beside = [in_place.stand_in(space, t.dtype, targets[-1]) if i in over else t for i, t in enumerate(targets)]
     bound = _bind(record, graph, values, key, beside)
     return in_place.pieces_of(bound, inputs, beside, {i: targets[i] for i in over}) or _REFUSED
-
-
-def renewing(record: KernelRecord, graph: Graph) -> frozenset[int]:
-    """The operations of which the kernel writes the result to new memory, for it reads another part of the old array
-    that overlaps with what it writes, or somebody holds that."""
-    found = set()
-    for number, store in record.outputs:
-        if store is None or number not in record.rereads:
-            continue
-        node, slot = graph.nodes[number], store.operands[0]
-        old = shadow(node.shape, node.strides, node.dtype)
-        part, views = _part(node, old), [graph.views[member][k] for s, member, k in record.reads if s == slot]
-        if store.over != slot or not record.fused.piecewise or not all(
-                in_place.apart(old if view is None else apply_view(view.attrs, old), part) for view in views):
-            found.add(number)
-    return frozenset(found)
-
-
-def _part(node: Any, memory: Any) -> Any:
-    """The part of an array that a store writes."""
-    return apply_view(_steps(node), memory)
-
-
-def _steps(node: Any) -> tuple[Any, ...]:
-    """The steps of a view that lead from an array to the part that a node writes."""
-    steps, extra = node.attrs
-    return (*steps, (getitem, extra)) if node.op.step == "store" else steps
-
-
-def _renewed(node: Any, old: Any) -> Any:
-    """New memory for an array of which a kernel reads the old value and writes a part: the rest is copied."""
-    memory = pool.empty_like(old)
-    indices = tuple([args[0] if fn is getitem and len(args) == 1 else None for fn, args in _steps(node)])
-    around = surroundings(memory.shape, indices) if memory.ndim else None
-    if around is None:
-        np.copyto(memory, old)
-    else:
-        for rest in around:
-            np.copyto(memory[rest], old[rest])
-    return memory
-
-
-def surroundings(shape: tuple[int, ...], indices: tuple[Any, ...]) -> list[tuple[slice, ...]] | None:
-    """What indices, one after the other, leave of an array, as boxes; None where they are not numbers and slices
-    without steps.
-
-    >>> surroundings((5, 4), (slice(1, None), (slice(0, 3), Ellipsis)))
-    [(slice(0, 1, None),), (slice(4, 5, None),)]
-    """
-    low, high, live = [0] * len(shape), list(shape), list(range(len(shape)))
-    for index in indices:
-        parts = index if type(index) is tuple else (index,)
-        if parts and parts[-1] is Ellipsis:
-            parts = parts[:-1]
-        if len(parts) > len(live):
-            return None
-        kept = []
-        for axis, given in zip(live, parts, strict=False):
-            if type(given) is slice:
-                start, stop, step = given.indices(high[axis] - low[axis])
-                if step != 1:
-                    return None
-                kept.append(axis)
-            elif type(given) is int:
-                start = given if given >= 0 else given + high[axis] - low[axis]
-                stop = start + 1
-            else:
-                return None
-            low[axis], high[axis] = low[axis] + start, low[axis] + max(start, stop)
-        live = kept + live[len(parts):]
-    boxes: list[tuple[slice, ...]] = []
-    for axis, length in enumerate(shape):
-        inside = tuple(map(slice, low[:axis], high[:axis]))
-        boxes += [(*inside, slice(a, b)) for a, b in ((0, low[axis]), (high[axis], length)) if a < b]
-    return boxes
 
 
 def _memory(store: Record, graph: Graph, values: list[Any]) -> Any:
@@ -305,7 +231,7 @@ def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph
     else:
         flags = bound.call(bound.address, *arrays)
     if flags & _SERIOUS and (flags < 0 or flags & AMBIGUOUS or flags_matter(flags, record, graph.nodes)):
-        record.penalty = min(2 * record.penalty + 1, _PATIENCE)
+        record.penalty = min(2 * record.penalty + 1, in_place.PATIENCE)
         record.wait = record.penalty
         return False
     record.penalty = 0

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..config import current
+from ..hot import learn
 from ..lower import native, packed
 from ..lower.columns import emit_apart, emit_columns, shared_values
 from ..lower.compiled import compiled
@@ -538,3 +539,6 @@ def _filled(launch: Launch, numbers: Sequence[Any]) -> Any:
         if dtype.kind in "fc" and np.isinf(cell[0]) and not np.isinf(number):  # NumPy warns of that
             return None
     return block
+
+
+learn(with_numbers=with_numbers)

@@ -347,9 +347,11 @@ class Pieces:
         The space, and its axes from the outermost in: in that order pieces follow each other.
     count : int
         How many pieces there are.
+    call : builtin
+        ``launch_over(header address, block address, *arrays) -> flags``, or REFUSED.
     """
 
-    __slots__ = ("launch", "threads", "shape", "axes", "count", "_rows", "_columns", "_across", "_block", "_mark")
+    __slots__ = ("launch", "threads", "shape", "axes", "count", "call", "_rows", "_columns", "_across", "_block", "_mark")
 
     def __init__(self, bound: launch.Launch, shape: tuple[int, ...], axes: tuple[int, ...], arrays: int,
                  targets: Sequence[tuple[int, int, tuple[int, ...]]]) -> None:
@@ -373,24 +375,30 @@ class Pieces:
             block[at:at + 5] = array, size, place, dense, strides[-1]
             block[at + 5:at + 4 + len(strides)] = strides[:-1]
             place += -(-self._rows * self._columns * size // 64) * 64
+        self.call = _launch_over()
         self._mark = np.ones(1, np.uint8)
         block[_MARKS] = self._mark.ctypes.data
         self._block = block
+
+    def described(self, mask: int) -> Any:
+        """The block of numbers that describes the pieces, where these flags matter."""
+        block = self._block
+        if block[_MASK] != mask:
+            block = block.copy()
+            block[_MASK] = mask
+            self._block = block
+        return block
 
     def run(self, numbers: Sequence[Any], arrays: Sequence[Any], mask: int) -> tuple[int, Any]:
         """Runs it; gives the flags of `mask` that were raised, or REFUSED, and an array that says in which pieces."""
         described = launch.with_numbers(self.launch, numbers)
         if described is None:
             return launch.REFUSED, None
-        block, marks = self._block, self._mark
-        if block[_MASK] != mask:
-            block = block.copy()
-            block[_MASK] = mask
-            self._block = block
+        block, marks = self.described(mask), self._mark
         if self.count > 1:
             block, marks = block.copy(), np.zeros(self.count, np.uint8)
             block[_MARKS] = marks.ctypes.data
-        return int(_launch_over()(described[0], block.ctypes.data, *arrays)), marks
+        return int(self.call(described[0], block.ctypes.data, *arrays)), marks
 
     def elements(self, marks: Any) -> Iterator[Any]:
         """For each piece that is marked the places of its elements along the axes of the space."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LostValueError
+from ..hot import learn
 from ..ir.capture import Graph
 from ..ir.node import Node, leaf, make
 from ..ir.operation import Operation
@@ -16,6 +17,9 @@ from . import pool
 
 _VIEW = Operation.VIEW
 TAKEN = LostValueError("its memory was given to the operation that followed")
+
+
+learn(taken_claim=TAKEN)
 
 
 class _Known:

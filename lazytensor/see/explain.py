@@ -11,7 +11,7 @@ from ..ir.dag import SAME
 from ..ir.node import Node
 from ..lower import Program, make_program
 from ..run import floating, pool
-from ..run.kernels import renewing
+from ..run.parts import renewing
 from ..run.table import holds
 from ..schedule.fuse import STORES
 from ..schedule.memory import IN_PLACE_BYTES, nbytes_of, predicted_peak
