@@ -45,7 +45,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 
 #define NODE_SLOTS(X) X(op) X(a) X(b) X(rest) X(attrs) X(shape) X(dtype) X(strides) X(code) X(lasti) X(errstate) \
     X(depth) X(seq) X(buffer) X(claim)
-#define OPERATION_SLOTS(X) X(name) X(kind) X(fn) X(label)
+#define OPERATION_SLOTS(X) X(name) X(kind) X(fn) X(label) X(ufunc)
 #define TENSOR_SLOTS(X) X(_value) X(_state)
 #define SCALAR_SLOTS(X) X(_node)
 #define VIEW_SLOTS(X) X(root) X(steps) X(shape) X(dtype) X(strides) X(writeable) X(locked) X(of) X(laid) X(given)
@@ -108,7 +108,7 @@ extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict
 extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired;
+extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss;
 extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
@@ -240,6 +240,12 @@ int to_be_told(long flags, Source *source, PyObject *record);
 int is_llvm(PyObject *engine);
 void count_kernel(void);
 int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *ready, PyObject *graph, PyObject *values);
+int is_write(PyObject *op);
+int may_write(PyObject *graph, PyObject *values, PyObject *number, Py_ssize_t slot);
+PyObject *write_into(PyObject *graph, PyObject *values, PyObject *node, Py_ssize_t slot, PyObject **operands,
+                     Py_ssize_t count);
+int may_write_directly(PyObject *node);
+PyObject *write_directly(PyObject *node, PyObject **operands, Py_ssize_t count);
 int sole(PyObject *array, Py_ssize_t references);
 void settle_launched(Arguments *a, PyObject *nodes, PyObject *record);
 

@@ -5,7 +5,7 @@
 enum { INEXACT = 32, DENORMAL = 2, AMBIGUOUS = 64, MOST_VIEWS = 32 };
 enum { MASK = 5, MARKS = 6 };                            /* words of the block of pieces (run/pieces.py) */
 enum { NUMBER, SLOT_OF, INDEXED, BOXES, OFFSET };        /* of an output (run/parts.Ready) */
-enum { MOST_OUTPUTS = 8 };
+enum { MOST_OUTPUTS = 8, MOST_WRITTEN = 16 };
 
 #define INDEX(tuple, place) PyLong_AsSsize_t(PyTuple_GET_ITEM(tuple, place))
 
@@ -16,32 +16,43 @@ static int is_view_of(PyObject *operand, PyObject *leaf) {
         && slot_or_none(operand, N.a) == leaf;
 }
 
-/* How often the operations refer to a leaf, each view once (run/taking._references); -1 if there are too many. */
-static Py_ssize_t references(PyObject *nodes, PyObject *members, PyObject *leaf) {
-    PyObject *seen[MOST_VIEWS];
-    Py_ssize_t direct = 0, views = 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(members); i++) {
-        PyObject *node = PyList_GET_ITEM(nodes, INDEX(members, i)), *rest = slot_or_none(node, N.rest);
-        Py_ssize_t more = PyTuple_Check(rest) ? PyTuple_GET_SIZE(rest) : 0;
-        for (Py_ssize_t k = 0; k < 2 + more; k++) {
-            PyObject *x = k == 0 ? slot_or_none(node, N.a) : k == 1 ? slot_or_none(node, N.b) : PyTuple_GET_ITEM(rest, k - 2);
-            direct += x == leaf;
-            if (!is_view_of(x, leaf))
-                continue;
-            Py_ssize_t j = 0;
-            while (j < views && seen[j] != x)
-                j++;
-            if (j == MOST_VIEWS)
-                return -1;
-            if (j == views)
-                seen[views++] = x;
-        }
+/* The views of a leaf that operations read it through, each once, and how often they have it as an operand. */
+typedef struct {
+    PyObject *views[MOST_VIEWS];
+    Py_ssize_t count, direct;
+} References;
+
+/* Adds those of one node; -1 if there are too many. */
+static int add_references(References *found, PyObject *node, PyObject *leaf) {
+    PyObject *rest = slot_or_none(node, N.rest);
+    Py_ssize_t more = PyTuple_Check(rest) ? PyTuple_GET_SIZE(rest) : 0;
+    for (Py_ssize_t k = 0; k < 2 + more; k++) {
+        PyObject *x = k == 0 ? slot_or_none(node, N.a) : k == 1 ? slot_or_none(node, N.b) : PyTuple_GET_ITEM(rest, k - 2);
+        found->direct += x == leaf;
+        if (!is_view_of(x, leaf))
+            continue;
+        Py_ssize_t j = 0;
+        while (j < found->count && found->views[j] != x)
+            j++;
+        if (j == MOST_VIEWS)
+            return -1;
+        if (j == found->count)
+            found->views[found->count++] = x;
     }
-    return direct + views;
+    return 0;
 }
 
-/* Whether this run alone holds the array in a slot (run/taking.held_here). */
-static int held(PyObject *graph, PyObject *values, PyObject *record, Py_ssize_t slot) {
+/* How often the operations refer to a leaf, each view once (run/taking._references); -1 if there are too many. */
+static Py_ssize_t references(PyObject *nodes, PyObject *members, PyObject *leaf) {
+    References found = {.count = 0};
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(members); i++)
+        if (add_references(&found, PyList_GET_ITEM(nodes, INDEX(members, i)), leaf) < 0)
+            return -1;
+    return found.direct + found.count;
+}
+
+/* Whether the run of these operations alone holds the array in a slot (run/taking.held_here). */
+static int held(PyObject *graph, PyObject *values, PyObject *members, Py_ssize_t slot) {
     PyObject *leaves = slot_or_none(graph, G.leaves), *array = PyList_GET_ITEM(values, slot);
     if (!PyArray_CheckExact(array) || !PyArray_ISWRITEABLE((PyArrayObject *)array))
         return 0;
@@ -50,7 +61,7 @@ static int held(PyObject *graph, PyObject *values, PyObject *record, Py_ssize_t 
     PyObject *leaf = PyList_GET_ITEM(leaves, slot);
     if (Py_TYPE(leaf) != node_type || slot_or_none(leaf, N.buffer) != array)
         return 0;
-    Py_ssize_t known = references(slot_or_none(graph, G.nodes), slot_or_none(record, R.members), leaf);
+    Py_ssize_t known = references(slot_or_none(graph, G.nodes), members, leaf);
     return known >= 0 && Py_REFCNT(leaf) <= 1 + known && sole(array, 2);
 }
 
@@ -246,7 +257,7 @@ int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *rea
         return 0;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(targets); i++) {
         Py_ssize_t slot = slot_written(PyTuple_GET_ITEM(targets, i));
-        if (slot >= 0 && !held(graph, values, record, slot))
+        if (slot >= 0 && !held(graph, values, slot_or_none(record, R.members), slot))
             return 0;
     }
     int done = put_inputs(a, source, record);
@@ -278,4 +289,99 @@ int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *rea
         a->args[a->made + i] = wholes[i];
     count_kernel();
     return done;
+}
+
+/* ---- one operation ---------------------------------------------------------------------------------------------------- */
+
+/* Whether `put_part` can do an operation: a store, or a ufunc into a part. */
+int is_write(PyObject *op) {
+    return op == store_operation || slot_or_none(op, O.ufunc) != Py_None;
+}
+
+/* The view into which a node writes, a new reference; NULL without an error if Python has to look. */
+static PyObject *writeable_view(PyObject *node, PyObject *array) {
+    PyObject *attrs = slot_or_none(node, N.attrs), *view = apply_steps(PyTuple_GET_ITEM(attrs, 0), array);
+    if (view != NULL && (!PyArray_CheckExact(view) || !PyArray_ISWRITEABLE((PyArrayObject *)view)))
+        Py_CLEAR(view);
+    return view;
+}
+
+/* A node's operation on the view and on its other operands' values. -1 for an error. */
+static int put_part(PyObject *node, PyObject *view, PyObject **operands, Py_ssize_t count) {
+    static PyObject *only_out;
+    PyObject *op = slot_or_none(node, N.op), *stack[MOST_WRITTEN + 1];
+    if (op == store_operation)
+        return PyObject_SetItem(view, PyTuple_GET_ITEM(PyTuple_GET_ITEM(slot_or_none(node, N.attrs), 1), 0), operands[0]);
+    if (only_out == NULL && (only_out = Py_BuildValue("(s)", "out")) == NULL)
+        return -1;
+    memcpy(stack, operands, count * sizeof(PyObject *));
+    stack[count] = view;
+    PyObject *result = PyObject_Vectorcall(slot_or_none(op, O.ufunc), stack, count, only_out);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* Whether a run alone holds the array in a slot, of which an operation writes a part. */
+int may_write(PyObject *graph, PyObject *values, PyObject *number, Py_ssize_t slot) {
+    PyObject *members = PyTuple_Pack(1, number);
+    int ours = members != NULL && held(graph, values, members, slot);
+    Py_XDECREF(members);
+    return ours;
+}
+
+/* A node's operation on that array and the values of its other operands: the array after it (run/table._mutated). NULL
+ * without an error where Python has to do it. */
+PyObject *write_into(PyObject *graph, PyObject *values, PyObject *node, Py_ssize_t slot, PyObject **operands,
+                     Py_ssize_t count) {
+    PyObject *leaves = slot_or_none(graph, G.leaves), *memory = PyList_GET_ITEM(values, slot);
+    PyObject *view = writeable_view(node, memory);
+    if (view == NULL)
+        return NULL;
+    if (slot < PyList_GET_SIZE(leaves)) {
+        put(PyList_GET_ITEM(leaves, slot), N.buffer, Py_None);
+        put(PyList_GET_ITEM(leaves, slot), N.claim, taken_claim);
+    }
+    Py_INCREF(memory);
+    PyList_SetItem(values, slot, Py_NewRef(Py_None));  /* what was there is lost, also if it fails */
+    if (put_part(node, view, operands, count) < 0)
+        Py_CLEAR(memory);
+    Py_DECREF(view);
+    return memory;
+}
+
+/* The same for a node that runs without a plan, whose operands have values, as interpreter.mutate: whether nobody else
+ * holds what it writes into. */
+int may_write_directly(PyObject *node) {
+    PyObject *old = slot_or_none(node, N.a), *array;
+    References found = {.count = 0};
+    if (Py_TYPE(old) != node_type || !is_write(slot_or_none(node, N.op)) || add_references(&found, node, old) < 0)
+        return 0;
+    array = slot_or_none(old, N.buffer);
+    return PyArray_CheckExact(array) && PyArray_ISWRITEABLE((PyArrayObject *)array)
+        && Py_REFCNT(old) <= found.direct + found.count && sole(array, 1);
+}
+
+PyObject *write_directly(PyObject *node, PyObject **operands, Py_ssize_t count) {
+    PyObject *old = slot_or_none(node, N.a), *memory = Py_NewRef(slot_or_none(old, N.buffer));
+    PyObject *view = writeable_view(node, memory);
+    if (view == NULL) {
+        Py_DECREF(memory);
+        return NULL;
+    }
+    put(old, N.buffer, Py_None);
+    put(old, N.claim, taken_claim);
+    if (put_part(node, view, operands, count) < 0) {
+        PyObject *kind, *error, *trace;
+        Py_CLEAR(memory);
+        PyErr_Fetch(&kind, &error, &trace);
+        PyErr_NormalizeException(&kind, &error, &trace);
+        PyObject *lost = PyObject_CallOneArg(loss, error);
+        if (lost == NULL)
+            PyErr_Clear();
+        else
+            put_owned(old, N.claim, lost);
+        PyErr_Restore(kind, error, trace);
+    }
+    Py_DECREF(view);
+    return memory;
 }

@@ -351,7 +351,8 @@ class Pieces:
         ``launch_over(header address, block address, *arrays) -> flags``, or REFUSED.
     """
 
-    __slots__ = ("launch", "threads", "shape", "axes", "count", "call", "_rows", "_columns", "_across", "_block", "_mark")
+    __slots__ = ("launch", "threads", "shape", "axes", "count", "call", "_rows", "_columns", "_across", "_block",
+                 "_mark")
 
     def __init__(self, bound: launch.Launch, shape: tuple[int, ...], axes: tuple[int, ...], arrays: int,
                  targets: Sequence[tuple[int, int, tuple[int, ...]]]) -> None:
