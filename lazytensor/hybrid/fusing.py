@@ -1,23 +1,32 @@
 """Chains of elementwise operations in a compiled function as kernels: one pass over memory, one native call.
 
 A function that has proved to be called often is compiled once more with kernels. A *chain* is a run of records with one
-shape, perhaps with a store of its last value into a part of an array; the pipeline (`lower.make_program`) says whether
-it is one kernel, which then is bound to the layouts that the guard guarantees. A kernel that raises a floating-point
-flag that somebody is to be warned of leaves the call to Python, as NumPy's own warnings do here.
+shape, perhaps with a store of its last value into a part of an array, or an operator on a part (``a[1:] += value``), of
+which it may read the very elements that it writes: if something goes wrong, nobody sees that memory. The pipeline
+(`lower.make_program`) says whether it is one kernel, which then is bound to the layouts that the guard guarantees. A
+kernel that raises a floating-point flag that somebody is to be warned of leaves the call to Python, as NumPy's own
+warnings do here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container
+from operator import getitem
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..api.indexing import gives_array
 from ..config import current
 from ..ir.capture import capture
+from ..ir.dtypes import record_of
+from ..ir.layout import shadow
 from ..ir.node import leaf, make
 from ..lower import fused, make_program
+from ..lower.emit import one_loop
 from ..run import floating, launch
+from ..run.in_place import apart
+from ..run.interpreter import apply_view
 from ..schedule.fuse import MOST_STEPS
 from .tracing import Operand, Record
 
@@ -29,10 +38,30 @@ _MOST = 4096
 
 
 class Chain(NamedTuple):
-    """Records that may be one kernel; `store` is the record that puts the last one's value into a part of an array."""
+    """Records that may be one kernel; `store` is the record that puts the last one's value into a part of an array. If
+    it also computes that, the last one is made for it (`computes`)."""
 
     records: tuple[Record, ...]
     store: Record | None
+    computes: bool = False
+
+    @property
+    def span(self) -> int:
+        """How many records of the trace it is."""
+        return len(self.records) + (self.store is not None and not self.computes)
+
+    @property
+    def tries(self) -> tuple[Chain, ...]:
+        """It, and the same without the store."""
+        if self.store is None:
+            return (self,)
+        return self, Chain(self.records[:-1] if self.computes else self.records, None)
+
+    @property
+    def rereads(self) -> bool:
+        """Whether it reads the array into which it writes."""
+        target = self.store.operands[0].name if self.store is not None else None
+        return target is not None and any(x.name == target for r in self.records for x in r.operands)
 
     @property
     def last(self) -> Record:
@@ -62,15 +91,18 @@ def chains(records: list[Record], apart: Container[int] = ()) -> list[Record | C
     found: list[Record | Chain] = []
     run: list[Record] = []
 
-    def close(store: Record | None = None) -> None:
+    def close(store: Record | None = None, computes: bool = False) -> None:
         if run:
-            found.append(Chain(tuple(run), store))
+            found.append(Chain(tuple(run), store, computes))
         run.clear()
     for position, record in enumerate(records):
         if position in apart:
             close()
         if _is_store_of(record, run):
             close(record)
+        elif _is_part_of(record, run):
+            run.append(_computed(record))
+            close(record, True)
         elif not _is_map(record):
             close()
             found.append(record)
@@ -90,13 +122,50 @@ def _is_map(record: Record) -> bool:
 
 
 def _is_store_of(record: Record, run: list[Record]) -> bool:
-    """Whether a record stores the last value of a run, of its own dtype, into an array that the run does not read."""
+    """Whether a record stores the last value of a run, of its own dtype, into an array of which the run reads no other
+    elements that are written."""
     if record.kind != "operation" or record.op.step != "store" or not run or record.attrs[0]:
         return False
-    target, value = record.operands
+    value = record.operands[1]
     return (value.name == run[-1].name and not value.steps and record.dtype == run[-1].dtype
-            and record.errstate is run[-1].errstate
-            and not any(x.name == target.name for r in run for x in r.operands))
+            and record.errstate is run[-1].errstate and _may_read(run, record))
+
+
+def _is_part_of(record: Record, run: list[Record]) -> bool:
+    """The same for an operator on a part whose other operand is the last value of a run."""
+    if record.kind != "operation" or record.op.step != "part" or not run or len(run) >= MOST_STEPS:
+        return False
+    own = _computed(record)
+    return (own.shape == run[-1].shape and record.errstate is run[-1].errstate and _is_map(own)
+            and any(x.name == run[-1].name and not x.steps for x in own.operands) and _may_read([*run, own], record))
+
+
+def _computed(record: Record) -> Record:
+    """What an operator on a part computes, as a record of its own."""
+    part = written(record)
+    return Record("operation", f"{record.name}'", record.operands[1:], op=record_of(record.op.ufunc).op,
+                  shape=() if part is None else part.shape, dtype=record.dtype, errstate=record.errstate)
+
+
+def written(record: Record) -> Any:
+    """The part that a record writes, as an array over no memory; None if it is none that indices give."""
+    steps, extra = record.attrs
+    part = shadow(record.shape, record.strides, record.dtype)
+    for fn, args in (*steps, (getitem, extra)) if record.op.step == "store" else steps:
+        if fn is not getitem or not gives_array(args[0], part.shape):
+            return None
+        part = part[args[0]]
+    return part
+
+
+def _may_read(run: list[Record], record: Record) -> bool:
+    """Whether all that a run reads of an array are the elements that a record writes there, or others."""
+    target = record.operands[0].name
+    reads = [x for r in run for x in r.operands if x.name == target]
+    if not reads:
+        return True
+    whole, part = shadow(record.shape, record.strides, record.dtype), written(record)
+    return part is not None and all(apart(apply_view(x.steps or (), whole), part) for x in reads)
 
 
 class Inputs:
@@ -139,7 +208,8 @@ def call_of(chain: Chain, inputs: Inputs, live: tuple[int, ...], part: Any) -> C
     if not inputs.whole:
         return None
     mask = floating.mask(chain.records[0].errstate) & _ALL | REFUSED
-    key = (tuple(inputs.rows), tuple(inputs.geometry), chain.records[0].shape, live, part, mask, current.threads)
+    key = (tuple(inputs.rows), tuple(inputs.geometry), chain.records[0].shape, live, part, mask, current.threads,
+           chain.rereads)
     try:
         return _known[key]
     except KeyError:
@@ -164,7 +234,8 @@ def _made(chain: Chain, inputs: Inputs, live: tuple[int, ...], part: Any, mask: 
     graph.exact = flat, kinds, tuple([i in live for i in range(len(nodes))] + [True] * len(graph.leaves))
     program = make_program(graph, rewrite=False)
     record = program.alone
-    if record is None or record.fused.rows or record.stores or set(record.fused.writes) != set(live):
+    if record is None or record.fused.rows or record.stores or set(record.fused.writes) != set(live) or (
+            chain.rereads and not one_loop(record.fused.kernel)):
         return None
     geometry = {n: (nodes[n].shape, nodes[n].dtype, nodes[n].strides) for n in live}
     if part is not None:

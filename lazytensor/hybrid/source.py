@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.layout import shadow
 from ..run import floating, pool
 from ..run.interpreter import apply_view
 from . import fast, fusing, stretches, tapes
@@ -158,11 +157,13 @@ class Writer:
         for part in fusing.chains(records, turns.begins()) if self.fuses else records:
             if turns.cuts:
                 turns.note(position, self, memory, capsule)
-            count = len(part.records) + (part.store is not None) if isinstance(part, fusing.Chain) else 1
-            if isinstance(part, fusing.Chain) and self._fused(part, after[position:position + count], memory, depth):
-                position += count
-                continue
-            for record in records[position:position + count]:
+            end = position + (part.span if isinstance(part, fusing.Chain) else 1)
+            for chain in part.tries if isinstance(part, fusing.Chain) else ():
+                last = position + chain.span
+                if last > position and self._fused(chain, after[position:last], memory, depth):
+                    position = last
+                    break
+            for record in records[position:end]:
                 capsule = getattr(self, "_" + record.kind)(record, after[position], memory, depth, capsule)
                 position += 1
         return capsule
@@ -326,14 +327,15 @@ class Writer:
         inputs = fusing.Inputs(chain, {**self._leaves, **self._shapes})
         dies = set().union(*after)
         members = chain.records
-        live = [i for i, r in enumerate(members) if r.name not in dies]
-        part = None
+        live = [i for i, r in enumerate(members) if r.name not in dies and not (chain.computes and r is members[-1])]
+        part, over = None, None
         if chain.store is not None:
             if len(members) - 1 in live or chain.store.name in dies:
                 return False
-            part = self._part_of(chain.store, members[-1])
-            if part is None:
+            seen = fusing.written(chain.store)
+            if seen is None or seen.shape != members[-1].shape:
                 return False
+            part = seen.shape, seen.dtype, seen.strides
             live.append(len(members) - 1)
         call = fusing.call_of(chain, inputs, tuple(live), part) if live else None
         if call is None:
@@ -341,9 +343,12 @@ class Writer:
         texts = {}
         if chain.store is not None:
             target = self._target(chain.store, after[-1], memory, depth)
-            texts[len(members) - 1] = self._view(target, ((_getitem, (chain.store.attrs[1][0],)),), memory)
+            steps, extra = chain.store.attrs
+            steps = steps if chain.computes else (*steps, (_getitem, extra))
+            texts[len(members) - 1] = self._view(target, steps, memory) if steps else target
+            over = chain.store.operands[0].name or "", target
             self._shapes[chain.store.name] = chain.store.shape, chain.store.dtype, chain.store.strides
-        given = [self._value(inputs.operands[i], memory) for i in call.inputs]
+        given = [self._value(inputs.operands[i], memory, over) for i in call.inputs]
         for i, record in enumerate(members):
             self._shapes[record.name] = record.shape, record.dtype, record.strides
             if i in live and i not in texts:
@@ -356,14 +361,6 @@ class Writer:
         self._bury({name for name in dies if name not in inner and (
             chain.store is None or name != chain.store.operands[0].name)}, memory)
         return True
-
-    def _part_of(self, store: Record, value: Record) -> Any:
-        """The geometry of the part that a store writes, if it is an array of the value's shape."""
-        index = store.attrs[1][0]
-        if not any(type(x) is slice or x is Ellipsis for x in (index if type(index) is tuple else (index,))):
-            return None
-        seen = shadow(store.shape, store.strides, store.dtype)[index]
-        return (seen.shape, seen.dtype, seen.strides) if seen.shape == value.shape else None
 
     def _scalar_text(self, x: Operand, text: str) -> str:
         record_shape = self._shapes.get(x.name or "")
