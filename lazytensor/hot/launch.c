@@ -6,6 +6,7 @@ static Py_ssize_t counted_runs, counted_direct, counted_hits, counted_nodes, cou
 
 enum { INEXACT = 32, DENORMAL = 2, AMBIGUOUS = 64 };
 enum { ALONE = 1 << 19 };   /* bytes from which one operation may be a kernel (compile.ALONE) */
+enum { LONG = 128 };        /* nodes from which on turns of loops are looked for (run/turns.LONG) */
 
 void count_kernel(void) {
     counted_kernels++;
@@ -421,7 +422,7 @@ static PyObject *run_claimed(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
     PyObject *result = NULL;
     if (slot_or_none(current, C.debug) == Py_True || PyList_GET_SIZE(hooks) > 0
-        || n > PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes)))
+        || n > PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes)) || n > LONG)
         return by_python(nodes, Py_None);
     if (n < 2) {
         int large, share = may_share(PyList_GET_ITEM(nodes, 0), &large);
