@@ -188,3 +188,37 @@ def test_complex_chains_are_one_kernel():
     assert plan_of(near) == (1, 1, 1)
     chosen = np.where(abs(z) < 1, z / w, 0.0)
     assert plan_of(chosen) == (1, 1, 1)
+
+
+def test_an_operator_on_a_part_is_one_kernel_in_place():
+    np, a, b = operands((300, 300), (300, 300))
+    a[1:, 1:] += 0.5 * (b[1:, 1:] - b[:-1, 1:])
+    assert plan_of(a) == (1, 1, 0)
+    a.realize()
+    a[1:-1] = a[1:-1] * 2 + b[2:]
+    assert plan_of(a) == (1, 1, 0)
+    a.realize()
+    np.multiply(b[1:] - 1, a[1:], out=a[1:])
+    assert plan_of(a) == (1, 1, 0)
+
+
+def test_a_step_of_waves_is_three_kernels_in_place():
+    np, ez, hx, hy = operands((300, 300), (300, 300), (300, 300))
+    for _ in range(2):
+        hx[:, :-1] -= 0.5 * (ez[:, 1:] - ez[:, :-1])
+        hy[:-1] += 0.5 * (ez[1:] - ez[:-1])
+        ez[1:, 1:] += 0.5 * (hy[1:, 1:] - hy[:-1, 1:] - hx[1:, 1:] + hx[1:, :-1])
+        assert plan_of(ez) == (3, 3, 0)
+        ez.realize()
+
+
+def test_one_colour_of_points_is_written_beside_the_other():
+    np, u = operands((301, 301))
+    u[1:-1:2] = 0.5 * (u[:-2:2] + u[2::2])
+    assert plan_of(u) == (1, 1, 0)
+
+
+def test_a_part_that_is_read_elsewhere_takes_one_new_array():
+    np, u = operands((300, 300))
+    u[1:-1] += 0.1 * (u[2:] + u[:-2] - 2 * u[1:-1])
+    assert plan_of(u) == (1, 1, 1)

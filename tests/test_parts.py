@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazytensor.compile import clear_cache
+from lazytensor.hot import native
 from lazytensor.lower import fused
 from lazytensor.run import in_place, kernels, parts
 
@@ -203,6 +204,28 @@ def test_the_memory_is_the_arrays_own():
         a[1:-1, 1:-1] += 0.5 * (b[1:-1, 1:-1] - b[2:, 1:-1])
         a.realize()
         assert a._value.buffer.ctypes.data == before
+
+
+@needs_kernels
+@pytest.mark.skipif(native is None, reason="without the extension Python runs it")
+@pytest.mark.parametrize("program", [neighbours, every_second, stored, kept, two_arrays, scalars])
+def test_the_extension_runs_a_kernel_again(program, monkeypatch):
+    """Python binds it, and is asked no more while nothing changes, whatever else the parts' places are."""
+    np = module_under_test()
+    clear_cache()
+    asked = []
+    run = kernels._run_storing
+    monkeypatch.setattr(kernels, "_run_storing", lambda *args: (asked.append(1), run(*args))[1])
+    counts = []
+    a, b, c, d = np.array(data(90, 80)), np.array(data(90, 80, seed=1)), data(90, 80), data(90, 80, seed=1)
+    for _ in range(12):
+        program(np, a, b)
+        np.realize(a, b)
+        program(real, c, d)
+        assert same_bits(c, real.asarray(a)) and same_bits(d, real.asarray(b))
+        a, b = np.array(c), np.array(d)
+        counts.append(len(asked))
+    assert 0 < counts[-1] == counts[5]
 
 
 # ---- what overlaps ---------------------------------------------------------------------------------------------------
