@@ -61,8 +61,8 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define LAUNCH_SLOTS(X) X(address) X(threads) X(outputs) X(last) X(call)
 #define LONG_SLOTS(X) X(phases) X(results) X(values)
 
-#define READY_SLOTS(X) X(launch) X(threads) X(call) X(extra) X(count) X(errstate) X(targets) X(templates) X(relations) \
-    X(pieces)
+#define READY_SLOTS(X) X(launch) X(threads) X(call) X(extra) X(count) X(errstate) X(mask) X(targets) X(templates) \
+    X(relations) X(pieces)
 
 #define OFFSET(name) Py_ssize_t name;
 typedef struct { NODE_SLOTS(OFFSET) } NodeSlots;
@@ -108,7 +108,7 @@ extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict
 extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss;
+extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
 extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 

@@ -163,12 +163,24 @@ static int lie_as_known(Arguments *a, PyObject *relations, Py_ssize_t first) {
     return 1;
 }
 
-static int same_errstate(Source *source, PyObject *record, PyObject *errstate) {
-    PyObject *members = slot_or_none(record, R.members);
+/* The flags of which somebody is to be warned; -1 for an error. */
+static long flags_told(Source *source, PyObject *record, PyObject *ready) {
+    PyObject *members = slot_or_none(record, R.members), *last = slot_or_none(ready, Y.errstate);
+    long bits = PyLong_AsLong(slot_or_none(ready, Y.mask)), own = 0;
+    int known = 1;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(members); i++)
-        if (slot_or_none(PyList_GET_ITEM(source->nodes, INDEX(members, i)), N.errstate) != errstate)
-            return 0;
-    return 1;
+        known &= slot_or_none(PyList_GET_ITEM(source->nodes, INDEX(members, i)), N.errstate) == last;
+    for (Py_ssize_t i = 0; !known && i < PyTuple_GET_SIZE(members); i++) {
+        PyObject *errstate = slot_or_none(PyList_GET_ITEM(source->nodes, INDEX(members, i)), N.errstate), *found;
+        if (i && errstate == last)
+            continue;
+        last = errstate;
+        if ((found = PyObject_CallOneArg(flags_of, errstate)) == NULL)
+            return -1;
+        own |= PyLong_AsLong(found);
+        Py_DECREF(found);
+    }
+    return known ? bits : own;
 }
 
 /* ---- the run ---------------------------------------------------------------------------------------------------------- */
@@ -192,18 +204,20 @@ static PyObject *block_of(Source *source, PyObject *record, PyObject *launch, Py
 }
 
 /* Runs the kernel; gives its flags, REFUSED, or -2 with an error set; in `marks` which pieces raised some. */
-static long call_kernel(Arguments *a, PyObject *ready, PyObject *block, PyObject **marks) {
+static long call_kernel(Arguments *a, PyObject *ready, PyObject *block, long mask, PyObject **marks) {
     PyObject *extra = slot_or_none(ready, Y.extra), *address = NULL, *own = NULL;
     Py_ssize_t pieces = PyLong_AsSsize_t(slot_or_none(ready, Y.count));
     a->args[0] = block;
     if (extra != Py_None) {
         npy_intp count = pieces;
-        if (pieces > 1) {
+        if (pieces > 1 || mask != PyLong_AsLong(slot_or_none(ready, Y.mask))) {
             *marks = PyArray_ZEROS(1, &count, NPY_UINT8, 0);
             own = *marks == NULL ? NULL : PyArray_NewCopy((PyArrayObject *)extra, NPY_CORDER);
             if (own == NULL)
                 return -2;
-            ((npy_int64 *)PyArray_DATA((PyArrayObject *)own))[MARKS] = (npy_int64)PyArray_DATA((PyArrayObject *)*marks);
+            npy_int64 *words = PyArray_DATA((PyArrayObject *)own);
+            words[MASK] = mask;
+            words[MARKS] = (npy_int64)PyArray_DATA((PyArrayObject *)*marks);
             extra = own;
         }
         address = PyLong_FromVoidPtr(PyArray_DATA((PyArrayObject *)extra));
@@ -252,9 +266,11 @@ int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *rea
     a->count = first;
     a->owns = a->made = 0;
     if (slot_or_none(ready, Y.threads) != slot_or_none(current, C.threads)
-        || !is_llvm(slot_or_none(current, C.engine))
-        || (extra != Py_None && !same_errstate(source, record, slot_or_none(ready, Y.errstate))))
+        || !is_llvm(slot_or_none(current, C.engine)))
         return 0;
+    long mask = extra == Py_None ? 0 : flags_told(source, record, ready);
+    if (mask < 0)
+        return -1;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(targets); i++) {
         Py_ssize_t slot = slot_written(PyTuple_GET_ITEM(targets, i));
         if (slot >= 0 && !held(graph, values, slot_or_none(record, R.members), slot))
@@ -269,7 +285,7 @@ int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *rea
     if (block == NULL)
         return PyErr_Occurred() ? -1 : 0;
     take(graph, values, targets, 0);
-    long flags = call_kernel(a, ready, block, &marks);
+    long flags = call_kernel(a, ready, block, mask, &marks);
     Py_DECREF(block);
     Py_XDECREF(keep);
     int told = flags == -2 ? -1 : extra != Py_None ? flags < 0 : to_be_told(flags, source, record);

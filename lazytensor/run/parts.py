@@ -6,7 +6,6 @@ from operator import getitem
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from ..config import current
 from ..hot import learn
@@ -112,7 +111,7 @@ class Ready:
     pieces : Pieces or None
     extra, count : numpy.ndarray or None, int
         Their block, and how many there are.
-    errstate : the error state of all its operations, where there are pieces
+    errstate, mask : the error state of its operations, if they have one, and the flags that they warn of, as an int
     targets : tuple of tuple
         For each output the operation, the slot of the array of which it is a part (-1: of none), whether the operation
         has an index, and if the array's memory is new, the boxes to be copied and where in it the part begins.
@@ -122,18 +121,21 @@ class Ready:
         By threes an input, an output, and how many bytes the first lies behind the second.
     """
 
-    __slots__ = ("launch", "threads", "call", "pieces", "extra", "count", "errstate", "targets", "templates",
-                 "relations")
+    __slots__ = ("launch", "threads", "call", "pieces", "extra", "count", "errstate", "mask", "targets",
+                 "templates", "relations")
 
     targets: tuple[tuple[Any, ...], ...]
     templates: tuple[Any, ...]
     relations: tuple[int, ...]
 
-    def __init__(self, bound: launch.Launch, pieces: Pieces | None, errstate: Any) -> None:
-        self.launch, self.threads, self.pieces, self.errstate = bound, current.threads, pieces, errstate
+    def __init__(self, bound: launch.Launch, pieces: Pieces | None, errstates: list[Any]) -> None:
+        self.launch, self.threads, self.pieces = bound, current.threads, pieces
         self.call, self.count, self.extra = bound.call, 1, None
+        self.errstate, self.mask = errstates[0] if len(set(errstates)) == 1 else None, 0
+        for errstate in set(errstates):
+            self.mask |= floating.mask(errstate)
         if pieces is not None:
-            self.call, self.count, self.extra = pieces.call, pieces.count, pieces.described(floating.mask(errstate))
+            self.call, self.count, self.extra = pieces.call, pieces.count, pieces.described(self.mask)
 
 
 learn(Ready=Ready)
@@ -142,11 +144,10 @@ learn(Ready=Ready)
 def ready(bound: Any, pieces: Pieces | None, record: KernelRecord, graph: Graph, inputs: list[Any],
           outputs: list[Any], wholes: list[Any]) -> Ready | None:
     """What the extension needs to run the kernel again; None if it does not run such."""
-    errstates = {graph.nodes[n].errstate for n in record.members}
     if type(bound) is not launch.Launch or record.fused.paths or record.fused.row_writes or (
-            len(outputs) > MOST_OUTPUTS or any(r.twins for r in record.records) or pieces and len(errstates) > 1):
+            len(outputs) > MOST_OUTPUTS or any(r.twins for r in record.records)):
         return None
-    found = Ready(bound, pieces, min(errstates, key=id))
+    found = Ready(bound, pieces, [graph.nodes[n].errstate for n in record.members])
     targets: list[tuple[Any, ...]] = []
     relations: list[int] = []
     for i, (number, store) in enumerate(record.outputs):
@@ -165,7 +166,7 @@ def ready(bound: Any, pieces: Pieces | None, record: KernelRecord, graph: Graph,
                     relations += (k, i, _address(inputs[k]) - _address(outputs[i]))
         targets.append((number, slot, indexed, boxes, offset))
     found.targets, found.relations = tuple(targets), tuple(relations)
-    found.templates = tuple([as_strided(np.empty(1, x.dtype), x.shape, x.strides) for x in outputs])
+    found.templates = tuple([shadow(x.shape, x.strides, x.dtype) for x in outputs])
     return found
 
 
