@@ -7,6 +7,7 @@ import operator
 import re
 import subprocess
 import sys
+import threading
 import warnings
 
 import numpy as real
@@ -226,6 +227,37 @@ def test_the_extension_runs_a_kernel_again(program, monkeypatch):
         a, b = np.array(c), np.array(d)
         counts.append(len(asked))
     assert 0 < counts[-1] == counts[5]
+
+
+def over_an_operand(np, a, b):
+    return np.tanh(np.cumsum(a, 0) * 0.5 + b[0])
+
+
+@needs_kernels
+@pytest.mark.parametrize("program", [inner, over_an_operand])
+def test_another_thread_runs_the_same_while_pieces_are_made(program, monkeypatch):
+    np = module_under_test()
+    clear_cache()
+    x, y = data(300, 301), data(300, 301, seed=1)
+    pieces_of, found = in_place.pieces_of, []
+
+    def run():
+        a = np.array(x)
+        result = program(np, a, np.array(y))
+        found.append(real.asarray(a if result is None else result))
+
+    def interrupted(*args):
+        monkeypatch.setattr(in_place, "pieces_of", pieces_of)
+        other = threading.Thread(target=run)
+        other.start()
+        other.join()
+        return pieces_of(*args)
+    monkeypatch.setattr(in_place, "pieces_of", interrupted)
+    for _ in range(4):
+        run()
+    c = x.copy()
+    result = program(real, c, y)
+    assert len(found) == 5 and all(same_bits(c if result is None else result, a) for a in found)
 
 
 # ---- what overlaps ---------------------------------------------------------------------------------------------------

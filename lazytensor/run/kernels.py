@@ -66,7 +66,8 @@ def _run_over(record: KernelRecord, graph: Graph, values: list[Any]) -> bool | N
     slot, key = record.reads[record.over[0]][0], (record, "over")
     pieces: Any = graph.bound.get(key)
     if pieces is None or (pieces is not _REFUSED and pieces.threads != current.threads):
-        bound = _bind(record, graph, values, key, _beside(record, graph, values[slot]))
+        # Other threads look for pieces by the key: what is bound has another.
+        bound = _bind(record, graph, values, (record, "over", "bound"), _beside(record, graph, values[slot]))
         if bound is None:
             return False
         pieces = graph.bound[key] = _pieces_over(bound, record, graph, values) or _REFUSED
@@ -193,7 +194,7 @@ def _pieces_into(record: KernelRecord, graph: Graph, values: list[Any], key: Any
     if any(t.shape != space or in_place.overlaps_itself(t) for t in targets):
         return _REFUSED
     beside = [in_place.stand_in(space, t.dtype, targets[-1]) if i in over else t for i, t in enumerate(targets)]
-    bound = _bind(record, graph, values, key, beside)
+    bound = _bind(record, graph, values, (*key, "bound"), beside)  # other threads look for pieces by the key
     return in_place.pieces_of(bound, inputs, beside, {i: targets[i] for i in over}) or _REFUSED
 
 
