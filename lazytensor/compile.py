@@ -23,7 +23,7 @@ from .ir.node import Node
 from .lower import Program, make_program
 from .lower.fused import alone
 from .lower.table import KernelRecord
-from .run import claims, floating, launch, pool
+from .run import claims, floating, launch, pool, turns
 from .run.interpreter import on_execute, run_directly
 from .run.kernels import flags_matter
 from .run.table import run_program
@@ -109,11 +109,30 @@ def _realize(targets: list[Node]) -> None:
 
 def run_nodes(nodes: list[Any], graph: Graph | None) -> list[tuple[Node, str]]:
     """Runs claimed nodes, captured already or not; gives the floating-point errors to warn of."""
+    if graph is None and len(nodes) > turns.LONG and (cuts := turns.segments(nodes)):
+        return _run_segments(nodes, cuts)
     found = _planned(nodes, graph)
     if found is None:
         _counts["direct"] += 1
+        if graph is not None:  # else it would count as a holder of the memory that operations may write over
+            graph.leaves.clear()
+            graph.views = {}
         return run_directly(nodes)
     return run_program(*found)
+
+
+def _run_segments(nodes: list[Any], cuts: list[tuple[int, int]]) -> list[tuple[Node, str]]:
+    """Runs claimed nodes by segments. The list holds nodes that wait or failed: what is done must not be held by it."""
+    errors: list[tuple[Node, str]] = []
+    for start, end in cuts:
+        part = nodes[start:end]
+        nodes[start:end] = [None] * (end - start)
+        try:
+            errors += run_nodes(part, None)
+        except BaseException:
+            nodes[start:end] = part
+            raise
+    return errors
 
 
 def _planned(nodes: list[Node], graph: Graph | None) -> tuple[Program, Graph] | None:

@@ -211,3 +211,37 @@ def test_one_large_operation_gives_numpys_bits_and_goes_over_its_operand():
                 x += 1
                 a += 1
                 assert difference(a, x) is None
+
+
+def test_an_operator_on_a_part_is_one_kernel_in_place():
+    np, a, b = operands((300, 300), (300, 300))
+    a[1:, 1:] += 0.5 * (b[1:, 1:] - b[:-1, 1:])
+    assert plan_of(a) == (1, 1, 0)
+    a.realize()
+    a[1:-1] = a[1:-1] * 2 + b[2:]
+    assert plan_of(a) == (1, 1, 0)
+    a.realize()
+    np.multiply(b[1:] - 1, a[1:], out=a[1:])
+    assert plan_of(a) == (1, 1, 0)
+
+
+def test_a_step_of_waves_is_three_kernels_in_place():
+    np, ez, hx, hy = operands((300, 300), (300, 300), (300, 300))
+    for _ in range(2):
+        hx[:, :-1] -= 0.5 * (ez[:, 1:] - ez[:, :-1])
+        hy[:-1] += 0.5 * (ez[1:] - ez[:-1])
+        ez[1:, 1:] += 0.5 * (hy[1:, 1:] - hy[:-1, 1:] - hx[1:, 1:] + hx[1:, :-1])
+        assert plan_of(ez) == (3, 3, 0)
+        ez.realize()
+
+
+def test_one_colour_of_points_is_written_beside_the_other():
+    np, u = operands((301, 301))
+    u[1:-1:2] = 0.5 * (u[:-2:2] + u[2::2])
+    assert plan_of(u) == (1, 1, 0)
+
+
+def test_a_part_that_is_read_elsewhere_takes_one_new_array():
+    np, u = operands((300, 300))
+    u[1:-1] += 0.1 * (u[2:] + u[:-2] - 2 * u[1:-1])
+    assert plan_of(u) == (1, 1, 1)

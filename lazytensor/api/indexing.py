@@ -132,7 +132,7 @@ def getitem(self: Any, index: Any) -> Any:
     kind = type(index)
     if active and mine() is not None:
         if v.__class__ is Node and (
-                kind is slice or kind is tuple and _is_basic(index) and _gives_array(index, v.shape)):
+                kind is slice or kind is tuple and _is_basic(index) and gives_array(index, v.shape)):
             return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], writing_of(self))
         return _watched_getitem(self, index)
     if v.__class__ is Node:
@@ -146,7 +146,7 @@ def getitem(self: Any, index: Any) -> Any:
                 return found if type(found) is not np.void else export(self)[index]
             if kind is Tensor and index._value.dtype is _BOOL and (picked := _picked_now(self, index)) is not None:
                 return picked
-        elif kind is slice or (kind is tuple and _is_basic(index) and _gives_array(index, v.shape)):
+        elif kind is slice or (kind is tuple and _is_basic(index) and gives_array(index, v.shape)):
             return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], writing_of(self))
     return _general_getitem(self, index)
 
@@ -163,7 +163,7 @@ def _watched_getitem(self: Any, index: Any) -> Any:
     v = self._value
     if not _is_element(index, v.shape) or v.dtype.char not in NUMERIC:
         index = plain(index)
-        if not _is_basic(index) or _gives_array(index, v.shape) or v.dtype.char not in NUMERIC or index == ():
+        if not _is_basic(index) or gives_array(index, v.shape) or v.dtype.char not in NUMERIC or index == ():
             return _general_getitem(self, index)
         shadow(v.shape, v.strides, v.dtype)[(*(index if type(index) is tuple else (index,)), ...)]  # NumPy's error
     dtype = v.dtype if v.dtype.isnative else np.dtype(v.dtype.type)
@@ -182,7 +182,7 @@ def _is_element(index: Any, shape: tuple[int, ...]) -> bool:
     return True
 
 
-def _gives_array(index: Any, shape: tuple[int, ...]) -> bool:
+def gives_array(index: Any, shape: tuple[int, ...]) -> bool:
     """Whether a basic index leaves an axis (then the result is a view, else an element)."""
     if type(index) is tuple:
         ints = 0
@@ -199,7 +199,7 @@ def _general_getitem(self: Any, index: Any) -> Any:
     index = plain(index)
     v = self._value
     if _is_basic(index):
-        if not _gives_array(index, v.shape):
+        if not gives_array(index, v.shape):
             if not v.shape and index == () and v.dtype.char in NUMERIC and v.dtype.isnative and is_pending(self):
                 own = self if v.__class__ is Node else self.copy()
                 return scalar(read(own))
@@ -341,7 +341,7 @@ def _store_quickly(self: Any, index: Any, value: Any) -> bool:
     v, w = self._value, value._value
     kind = type(index)
     if (w.__class__ is not Node or value._state is not None or w.dtype is not v.dtype or v.dtype.hasobject
-            or not (kind is slice or kind is tuple and _is_basic(index) and _gives_array(index, v.shape))):
+            or not (kind is slice or kind is tuple and _is_basic(index) and gives_array(index, v.shape))):
         return False
     buffer = v.buffer
     target = (shadow(v.shape, v.strides, v.dtype) if buffer is None else buffer)[index]

@@ -126,7 +126,8 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
             return make(record_.op, now, None if plain else keywords, old.shape, old.dtype, old.strides, capsule,
                         depth_of(now), frame)
         return None if swap(root, whole) else _at_once(record_.ufunc, target, values, where, options)
-    op, steps = _part_operation(record_.ufunc), steps_of(target)
+    known = _other_parts if mask or keywords or found.loop[-1] != v.dtype else part_operations
+    op, steps = _part_operation(record_.ufunc, known), steps_of(target)
     extra = (steps, (len(mask), keywords))
 
     def part(old: Node) -> Node:
@@ -144,14 +145,14 @@ def _reads_through_view(x: Any, node: Node) -> bool:
     return type(x) is Node and x.op is _VIEW and x.buffer is None and x.a is node
 
 
-def _part_operation(ufunc: Any) -> Operation:
+def _part_operation(ufunc: Any, known: dict[Any, Operation]) -> Operation:
     """The operation that runs a ufunc into a view of its first operand."""
-    known = part_operations.get(ufunc)
-    if known is not None:
-        return known
+    found = known.get(ufunc)
+    if found is not None:
+        return found
     with _making:
-        if ufunc in part_operations:  # another thread was quicker
-            return part_operations[ufunc]
+        if ufunc in known:  # another thread was quicker
+            return known[ufunc]
 
         def fn(view: Any, *values: Any) -> None:
             masked, keywords = values[-2:]
@@ -159,13 +160,16 @@ def _part_operation(ufunc: Any) -> Operation:
                 ufunc(*values[:-3], out=view, where=values[-3], **dict(keywords))
             else:
                 ufunc(*values[:-2], out=view, **dict(keywords))
-        made = part_operations[ufunc] = register(
-            f"{ufunc.__name__}_into_{len(part_operations)}", "mutate", fn, label=ufunc.__name__)
+        properties = {"step": "part", "ufunc": ufunc} if known is part_operations else {}
+        name = f"{ufunc.__name__}_into_{len(part_operations) + len(_other_parts)}"
+        made = known[ufunc] = register(name, "mutate", fn, label=ufunc.__name__, **properties)
         return made
 
 
 part_operations: dict[Any, Operation] = {}
-"""For each ufunc the operation that runs it into a part of an array."""
+"""For each ufunc the operation that runs it into a part of an array whose dtype is the result's."""
+_other_parts: dict[Any, Operation] = {}
+"""The same with a mask, with keywords, or with a cast, which keys of plans do not tell."""
 learn(part_operations=part_operations)
 _making = threading.RLock()
 

@@ -45,7 +45,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 
 #define NODE_SLOTS(X) X(op) X(a) X(b) X(rest) X(attrs) X(shape) X(dtype) X(strides) X(code) X(lasti) X(errstate) \
     X(depth) X(seq) X(buffer) X(claim)
-#define OPERATION_SLOTS(X) X(name) X(kind) X(fn) X(label)
+#define OPERATION_SLOTS(X) X(name) X(kind) X(fn) X(label) X(ufunc)
 #define TENSOR_SLOTS(X) X(_value) X(_state)
 #define SCALAR_SLOTS(X) X(_node)
 #define VIEW_SLOTS(X) X(root) X(steps) X(shape) X(dtype) X(strides) X(writeable) X(locked) X(of) X(laid) X(given)
@@ -60,6 +60,9 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
     X(members) X(restless) X(live) X(empties) X(last) X(span) X(over)
 #define LAUNCH_SLOTS(X) X(address) X(threads) X(outputs) X(last) X(call)
 #define LONG_SLOTS(X) X(phases) X(results) X(values)
+
+#define READY_SLOTS(X) X(launch) X(threads) X(call) X(extra) X(count) X(errstate) X(mask) X(targets) X(templates) \
+    X(relations) X(pieces)
 
 #define OFFSET(name) Py_ssize_t name;
 typedef struct { NODE_SLOTS(OFFSET) } NodeSlots;
@@ -77,6 +80,7 @@ typedef struct { PROGRAM_SLOTS(OFFSET) } ProgramSlots;
 typedef struct { RECORD_SLOTS(OFFSET) } RecordSlots;
 typedef struct { LAUNCH_SLOTS(OFFSET) } LaunchSlots;
 typedef struct { LONG_SLOTS(OFFSET) } LongSlots;
+typedef struct { READY_SLOTS(OFFSET) } ReadySlots;
 #undef OFFSET
 
 extern NodeSlots N;
@@ -94,16 +98,17 @@ extern ProgramSlots P;
 extern RecordSlots R;
 extern LaunchSlots L;
 extern LongSlots X;   /* of a launch that is a LongRow */
+extern ReadySlots Y;
 
 /* The classes, and objects of lazytensor's modules, handed over by `learn`. */
 extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
-extern PyTypeObject *watcher_type;
+extern PyTypeObject *watcher_type, *ready_type;
 extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks;
+extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
 extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
@@ -229,6 +234,20 @@ PyObject *view_through(Source *source, Py_ssize_t node, Py_ssize_t position);
 PyObject *ready_launch(PyObject *record, PyObject *bounds, int *never);
 int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *bound);
 void arguments_end(Arguments *a);
+int put_inputs(Arguments *a, Source *source, PyObject *record);
+PyObject *block_with(Source *source, PyObject *record, PyObject *bound);
+PyObject *numbers_of(Source *source, PyObject *record);
+int to_be_told(long flags, Source *source, PyObject *record);
+int is_llvm(PyObject *engine);
+void count_kernel(void);
+int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *ready, PyObject *graph, PyObject *values);
+int is_write(PyObject *op);
+int may_write(PyObject *graph, PyObject *values, PyObject *number, Py_ssize_t slot);
+PyObject *write_into(PyObject *graph, PyObject *values, PyObject *node, Py_ssize_t slot, PyObject **operands,
+                     Py_ssize_t count);
+int may_write_directly(PyObject *node);
+PyObject *write_directly(PyObject *node, PyObject **operands, Py_ssize_t count);
+int sole(PyObject *array, Py_ssize_t references);
 void settle_launched(Arguments *a, PyObject *nodes, PyObject *record);
 
 /* The floating-point state of one run (run/interpreter.Floating). */

@@ -6,6 +6,11 @@ static Py_ssize_t counted_runs, counted_direct, counted_hits, counted_nodes, cou
 
 enum { INEXACT = 32, DENORMAL = 2, AMBIGUOUS = 64 };
 enum { ALONE = 1 << 19 };   /* bytes from which one operation may be a kernel (compile.ALONE) */
+enum { LONG = 128 };        /* nodes from which on turns of loops are looked for (run/turns.LONG) */
+
+void count_kernel(void) {
+    counted_kernels++;
+}
 
 PyObject *hot_counts(PyObject *self, PyObject *unused) {
     return Py_BuildValue("(nnnnn)", counted_runs, counted_direct, counted_hits, counted_nodes, counted_kernels);
@@ -62,7 +67,7 @@ void arguments_end(Arguments *a) {
 }
 
 /* The arrays that a kernel reads. 1, 0 if one is none, -1 for an error. */
-static int put_inputs(Arguments *a, Source *source, PyObject *record) {
+int put_inputs(Arguments *a, Source *source, PyObject *record) {
     PyObject *slots = slot_or_none(record, R.slots), *reads = slot_or_none(record, R.reads);
     PyObject *arrays = slot_or_none(record, R.arrays);
     int plain = slot_or_none(record, R.plain) == Py_True;
@@ -133,7 +138,7 @@ static int put_outputs(Arguments *a, Source *source, PyObject *bound) {
 }
 
 /* The address of a block that holds these numbers, borrowed; NULL if the launch has no such at hand. */
-static PyObject *block_with(Source *source, PyObject *record, PyObject *bound) {
+PyObject *block_with(Source *source, PyObject *record, PyObject *bound) {
     PyObject *numbers = slot_or_none(record, R.numbers), *reads = slot_or_none(record, R.reads);
     Py_ssize_t n = PyTuple_GET_SIZE(numbers);
     if (n == 0)
@@ -153,7 +158,7 @@ static PyObject *block_with(Source *source, PyObject *record, PyObject *bound) {
     return PyTuple_GET_ITEM(last, 2);
 }
 
-static PyObject *numbers_of(Source *source, PyObject *record) {
+PyObject *numbers_of(Source *source, PyObject *record) {
     PyObject *numbers = slot_or_none(record, R.numbers), *reads = slot_or_none(record, R.reads);
     PyObject *list = PyList_New(PyTuple_GET_SIZE(numbers));
     for (Py_ssize_t i = 0; list != NULL && i < PyTuple_GET_SIZE(numbers); i++) {
@@ -235,7 +240,7 @@ static long launched(Arguments *a, Source *source, PyObject *record, PyObject *b
 }
 
 /* Whether somebody is to be warned of flags that were raised; -1 for an error. */
-static int to_be_told(long flags, Source *source, PyObject *record) {
+int to_be_told(long flags, Source *source, PyObject *record) {
     if (flags < 0 || flags & AMBIGUOUS)
         return 1;
     if (!(flags & ~(long)(INEXACT | DENORMAL)))
@@ -282,7 +287,7 @@ void settle_launched(Arguments *a, PyObject *nodes, PyObject *record) {
         put(PyList_GET_ITEM(nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(restless, i))), N.rest, empty_tuple);
 }
 
-static int is_llvm(PyObject *engine) {
+int is_llvm(PyObject *engine) {
     return engine == text_llvm || (PyUnicode_Check(engine) && PyUnicode_Compare(engine, text_llvm) == 0);
 }
 
@@ -430,7 +435,7 @@ static PyObject *run_claimed(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
     PyObject *result = NULL;
     if (slot_or_none(current, C.debug) == Py_True || PyList_GET_SIZE(hooks) > 0
-        || n > PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes)))
+        || n > PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes)) || n > LONG)
         return by_python(nodes, Py_None);
     if (n < 2) {
         int large, share = may_share(PyList_GET_ITEM(nodes, 0), &large);

@@ -19,15 +19,16 @@ ProgramSlots P;
 RecordSlots R;
 LaunchSlots L;
 LongSlots X;
+ReadySlots Y;
 
 PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
-PyTypeObject *watcher_type;
+PyTypeObject *watcher_type, *ready_type;
 PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks;
+PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
 PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared;
 PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
@@ -118,6 +119,7 @@ LEARNER(learn_program, ProgramSlots, PROGRAM_SLOTS)
 LEARNER(learn_record, RecordSlots, RECORD_SLOTS)
 LEARNER(learn_launch, LaunchSlots, LAUNCH_SLOTS)
 LEARNER(learn_long, LongSlots, LONG_SLOTS)
+LEARNER(learn_ready, ReadySlots, READY_SLOTS)
 
 static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"leaf_operation", &leaf_operation}, {"store_operation", &store_operation},
@@ -132,6 +134,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"run_kernel", &run_kernel}, {"settle_kernel", &settle_kernel}, {"general", &general},
     {"forget_operands", &forget_operands}, {"rescue", &rescue}, {"explained", &explained}, {"reported", &reported},
     {"execute", &execute}, {"running_state", &running_state}, {"own_state", &own_state}, {"ufunc_type", &ufunc_type}, {"refused_launch", &refused_launch}, {"locks", &locks},
+    {"taken_claim", &taken_claim}, {"with_numbers", &with_numbers}, {"repaired", &repaired}, {"loss", &loss}, {"flags_of", &flags_of},
     {"scalar_classes", &scalar_classes}, {"pins_noted", &pins_noted}, {"pins_since", &pins_since},
     {"canonical", &canonical}, {"shadows", &shadows}, {"getitem_function", &getitem_function}, {"shared", &shared},
 };
@@ -147,6 +150,7 @@ static int learn_class(const char *name, PyObject *type) {
     KEPT("Graph", learn_graph, G, graph_type)
     KEPT("Launch", learn_launch, L, launch_type)
     KEPT("LongRow", learn_long, X, long_type)
+    KEPT("Ready", learn_ready, Y, ready_type)
     KEPT("Watcher", learn_watcher, H, watcher_type)
     CLASS("Operation", learn_operation, O)
     CLASS("Watch", learn_watch, W)

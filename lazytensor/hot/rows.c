@@ -103,24 +103,14 @@ static void empty(Rows *r, PyObject *slots) {
     }
 }
 
-/* The value of a general record, or NULL without an error where Python is to make it. */
-static PyObject *general_value(Rows *r, PyObject *record, PyObject *node, Py_ssize_t number) {
-    PyObject *op = slot_or_none(node, N.op), *slots = ROW(record, R_OPERANDS), *viewed = ROW(record, R_VIEWED);
-    Py_ssize_t count = PyTuple_GET_SIZE(slots), over = INDEX(record, R_OVER);
-    if (!is_plain(op, slot_or_none(node, N.attrs), count) || ROW(record, R_KIND) != slot_or_none(op, O.kind)
-        || slot_or_none(node, N.claim) == NULL || PyExceptionInstance_Check(slot_or_none(node, N.claim)))
-        return NULL;
-    if (over >= 0) {  /* a large operand's memory may be taken over: Python looks whether it may */
-        PyObject *value = PyList_GET_ITEM(r->values, over);
-        if (!PyArray_CheckExact(value) || PyArray_NBYTES((PyArrayObject *)value) >= 1 << 18)
-            return NULL;
-    }
-    PyObject *operands[MOST_OPERANDS], *result = NULL;
+/* The values of a general record's operands from one on; how many of them there are, in the end as many as asked for. */
+static Py_ssize_t put_operands(Rows *r, PyObject *record, Py_ssize_t number, Py_ssize_t first, PyObject **operands) {
+    PyObject *slots = ROW(record, R_OPERANDS), *viewed = ROW(record, R_VIEWED);
     Source source = {.views = r->views};
     Py_ssize_t made = 0;
-    for (; made < count; made++) {
-        PyObject *value = PyList_GET_ITEM(r->values, INDEX(slots, made));
-        PyObject *view = PyTuple_GET_SIZE(viewed) ? view_through(&source, number, made) : NULL;
+    for (Py_ssize_t k = first; k < PyTuple_GET_SIZE(slots); k++, made++) {
+        PyObject *value = PyList_GET_ITEM(r->values, INDEX(slots, k));
+        PyObject *view = PyTuple_GET_SIZE(viewed) ? view_through(&source, number, k) : NULL;
         if (view != NULL && !PyArray_CheckExact(value))
             break;
         value = view == NULL ? Py_NewRef(value) : apply_steps(slot_or_none(view, N.attrs), value);
@@ -128,6 +118,41 @@ static PyObject *general_value(Rows *r, PyObject *record, PyObject *node, Py_ssi
             break;
         operands[made] = value;
     }
+    return made;
+}
+
+/* The array after a record that writes into a part of it, or NULL without an error where Python is to do that. */
+static PyObject *written(Rows *r, PyObject *record, PyObject *node, PyObject *number) {
+    PyObject *slots = ROW(record, R_OPERANDS), *operands[MOST_OPERANDS], *result = NULL;
+    Py_ssize_t count = PyTuple_GET_SIZE(slots) - 1, slot = INDEX(slots, 0), made;
+    if (count < 1 || count > MOST_OPERANDS || INDEX(record, R_OVER) != slot || PyTuple_GET_SIZE(ROW(record, R_TWINS))
+        || !may_write(r->graph, r->values, number, slot))
+        return NULL;
+    made = put_operands(r, record, PyLong_AsSsize_t(number), 1, operands);
+    if (made == count)
+        result = write_into(r->graph, r->values, node, slot, operands, count);
+    while (made)
+        Py_DECREF(operands[--made]);
+    return result;
+}
+
+/* The value of a general record, or NULL without an error where Python is to make it. */
+static PyObject *general_value(Rows *r, PyObject *record, PyObject *node, PyObject *number) {
+    PyObject *op = slot_or_none(node, N.op), *operands[MOST_OPERANDS], *result = NULL;
+    Py_ssize_t count = PyTuple_GET_SIZE(ROW(record, R_OPERANDS)), over = INDEX(record, R_OVER);
+    if (ROW(record, R_KIND) != slot_or_none(op, O.kind) || slot_or_none(node, N.claim) == NULL
+        || PyExceptionInstance_Check(slot_or_none(node, N.claim)))
+        return NULL;
+    if (is_write(op))
+        return written(r, record, node, number);
+    if (!is_plain(op, slot_or_none(node, N.attrs), count))
+        return NULL;
+    if (over >= 0) {  /* a large operand's memory may be taken over: Python looks whether it may */
+        PyObject *value = PyList_GET_ITEM(r->values, over);
+        if (!PyArray_CheckExact(value) || PyArray_NBYTES((PyArrayObject *)value) >= 1 << 18)
+            return NULL;
+    }
+    Py_ssize_t made = put_operands(r, record, PyLong_AsSsize_t(number), 0, operands);
     if (made == count)
         result = computed(node, op, operands, count);
     while (made)
@@ -175,7 +200,7 @@ static int run_row(Rows *r, PyObject *row, PyObject *node) {
         Py_DECREF(operands[0]);
         Py_XDECREF(operands[1]);
     } else {
-        value = general_value(r, record, node, INDEX(row, NUMBER));
+        value = general_value(r, record, node, ROW(row, NUMBER));
         if (value == NULL && !PyErr_Occurred())
             value = general_by_python(r, record, node);
     }
@@ -236,13 +261,21 @@ static int kernel_by_python(Rows *r, PyObject *record) {
 
 /* 1 if a kernel did the work of the operations that follow it, 0 if they are to run, -1 for an error. */
 static int run_kernel_row(Rows *r, PyObject *record) {
-    int never;
-    PyObject *bound = ready_launch(record, r->bounds, &never);
-    if (bound == NULL)
+    int never, done;
+    PyObject *bound = ready_launch(record, r->bounds, &never), *ready = NULL;
+    if (bound == NULL && !PyErr_Occurred() && !never && slot_or_none(record, R.wait) == zero)
+        ready = PyDict_GetItemWithError(r->bounds, record);
+    if (bound == NULL && (ready == NULL || Py_TYPE(ready) != ready_type))
         return PyErr_Occurred() ? -1 : never ? 0 : kernel_by_python(r, record);
     Source source = {r->nodes, ((PyListObject *)r->values)->ob_item, NULL, r->views};
     Arguments a;
-    int done = launch_kernel(&a, &source, record, bound);
+    if (bound != NULL)
+        done = launch_kernel(&a, &source, record, bound);
+    else {
+        Py_INCREF(ready);
+        done = launch_writing(&a, &source, record, ready, r->graph, r->values);
+        Py_DECREF(ready);
+    }
     if (done == 1) {
         settle_launched(&a, r->nodes, record);
         PyObject *general_nodes = slot_or_none(record, R.restless), *live = slot_or_none(record, R.live);
@@ -403,18 +436,20 @@ Py_ssize_t bytes_of(PyObject *node) {
 static PyObject *direct_value(PyObject *node) {
     PyObject *op = slot_or_none(node, N.op), *b = slot_or_none(node, N.b), *rest = slot_or_none(node, N.rest);
     PyObject *operands[MOST_OPERANDS], *result = NULL;
-    Py_ssize_t count = slot_or_none(node, N.a) == Py_None ? 0 : b == Py_None ? 1 : 2, more = PyTuple_GET_SIZE(rest);
-    Py_ssize_t made = 0;
-    if (!is_plain(op, slot_or_none(node, N.attrs), count + more)
-        || (slot_or_none(op, O.kind) == text_elementwise && bytes_of(node) >= 1 << 18))
+    Py_ssize_t first = slot_or_none(node, N.a) == Py_None ? 0 : b == Py_None ? 1 : 2, more = PyTuple_GET_SIZE(rest);
+    Py_ssize_t made = 0, writes = is_write(op), count = first + more - writes;
+    if (writes ? count < 1 || count > MOST_OPERANDS || !may_write_directly(node)
+               : !is_plain(op, slot_or_none(node, N.attrs), count)
+                 || (slot_or_none(op, O.kind) == text_elementwise && bytes_of(node) >= 1 << 18))
         return NULL;
-    for (; made < count + more; made++) {
-        PyObject *operand = made >= count ? PyTuple_GET_ITEM(rest, made - count) : made ? b : slot_or_none(node, N.a);
+    for (; made < count; made++) {
+        Py_ssize_t k = made + writes;
+        PyObject *operand = k >= first ? PyTuple_GET_ITEM(rest, k - first) : k ? b : slot_or_none(node, N.a);
         if ((operands[made] = operand_value(operand)) == NULL)
             break;
     }
-    if (made == count + more)
-        result = computed(node, op, operands, made);
+    if (made == count)
+        result = writes ? write_directly(node, operands, count) : computed(node, op, operands, count);
     while (made)
         Py_DECREF(operands[--made]);
     return result;

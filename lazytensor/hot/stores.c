@@ -92,9 +92,9 @@ static PyObject *value_node(PyObject *node, PyObject *index, PyObject *value) {
 
 /* ---- now ------------------------------------------------------------------------------------------------------------ */
 
-/* Whether nobody but a root holds its node and the memory (handle.alone). */
-static int alone(PyObject *node, PyObject *buffer) {
-    if (Py_REFCNT(node) != 1 || Py_REFCNT(buffer) != 1)
+/* Whether nobody uses the memory of an array but those who hold so many references to it (run/pool.sole). */
+int sole(PyObject *buffer, Py_ssize_t references) {
+    if (Py_REFCNT(buffer) != references)
         return 0;
     PyObject *base = PyArray_BASE((PyArrayObject *)buffer);
     if (base == NULL)
@@ -105,6 +105,11 @@ static int alone(PyObject *node, PyObject *buffer) {
     int block = identity == NULL ? -1 : PySet_Contains(pool_blocks, identity);
     Py_XDECREF(identity);
     return block >= 0 && Py_REFCNT(base) == 1 + block;
+}
+
+/* Whether nobody but a root holds its node and the memory (handle.alone). */
+static int alone(PyObject *node, PyObject *buffer) {
+    return Py_REFCNT(node) == 1 && sole(buffer, 1);
 }
 
 /* Writes a number to the memory of a realized root whose present value no pending work reads. 1: done; 0: it is not so. */

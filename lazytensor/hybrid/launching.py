@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from ..ir.layout import shadow
 from ..run.launch import LongRow
 from . import fusing, planning
 from .tracing import Operand, Record
@@ -19,7 +18,7 @@ def write(writer: Any, part: fusing.Run | fusing.Chain, members: tuple[Record, .
     if isinstance(part, fusing.Chain):
         if _wrote_chain(writer, part, after, memory, depth):
             return capsule
-        capsule = write(writer, fusing.Run(part.records), part.records, after[:-1], memory, depth, capsule)
+        capsule = write(writer, fusing.Run(members[:-1]), members[:-1], after[:-1], memory, depth, capsule)
         return writer._record(part.store, after[-1], memory, depth, capsule)
     begin, inner = 0, set()
     for i, record in enumerate(members):
@@ -123,16 +122,21 @@ def _wrote_chain(writer: Any, chain: fusing.Chain, after: list[set[str]], memory
     inputs = fusing.Inputs(chain, {**writer._leaves, **writer._shapes})
     dies = set().union(*after)
     members, store = chain.records, chain.store
-    live = [i for i, r in enumerate(members) if r.name not in dies]
     last = len(members) - 1
-    part = None if last in live or store.name in dies else _part_of(store, members[-1])
-    call = None if part is None else fusing.call_of(chain, inputs, (*live, last), part)
+    live = [i for i, r in enumerate(members) if r.name not in dies and not (chain.computes and i == last)]
+    seen = None if last in live or store.name in dies else fusing.written(store)
+    if seen is None or seen.shape != members[-1].shape:
+        return False
+    call = fusing.call_of(chain, inputs, (*live, last), (seen.shape, seen.dtype, seen.strides))
     if call is None:
         return False
     target = writer._target(store, after[-1], memory, depth)
-    texts = {last: writer._view(target, ((_getitem, (store.attrs[1][0],)),), memory)}
+    steps, index = store.attrs
+    steps = steps if chain.computes else (*steps, (_getitem, index))
+    texts = {last: writer._view(target, steps, memory) if steps else target}
+    over = store.operands[0].name or "", target
     writer._shapes[store.name] = store.shape, store.dtype, store.strides
-    given = [writer._value(inputs.operands[i], memory) for i in call.inputs]
+    given = [writer._value(inputs.operands[i], memory, over) for i in call.inputs]
     for i, record in enumerate(members):
         writer._shapes[record.name] = record.shape, record.dtype, record.strides
         if i in live:
@@ -144,14 +148,3 @@ def _wrote_chain(writer: Any, chain: fusing.Chain, after: list[set[str]], memory
     inner = {record.name for record in members}
     writer._bury({name for name in dies if name not in inner and name != store.operands[0].name}, memory)
     return True
-
-
-def _part_of(store: Record, value: Record) -> Any:
-    """The geometry of the part that a store writes, if it is an array of the value's shape."""
-    index = store.attrs[1][0]
-    if not any(type(x) is slice or x is Ellipsis for x in (index if type(index) is tuple else (index,))):
-        return None
-    seen = shadow(store.shape, store.strides, store.dtype)[index]
-    return (seen.shape, seen.dtype, seen.strides) if seen.shape == value.shape else None
-
-

@@ -150,7 +150,7 @@ class Writer(Places, Leaving):
                 capsule = self._record(part, after[position], memory, depth, capsule)
                 position += 1
             else:
-                members = (*part.records, part.store) if isinstance(part, fusing.Chain) else part.records
+                members = part.members if isinstance(part, fusing.Chain) else part.records
                 end = position + len(members)
                 capsule = launching.write(self, part, members, after[position:end], memory, depth, capsule)
                 position = end

@@ -43,19 +43,22 @@ class Operation:
     step : str
         What a kernel does for it where `fn` is no ufunc: 'cast' (to the result's dtype), 'where' (chooses the second
         operand's or the third's element), 'store' (writes the second operand into the part of the first that ``extra``
-        indexes, and reads nothing of it), 'masked' (the first operand, with the second where the third is true); "" if
-        it has no place in a kernel.
+        indexes, and reads nothing of it), 'part' (writes what `ufunc` makes of the other operands into the part of the
+        first), 'masked' (the first operand, with the second where the third is true); "" if it has no place in a
+        kernel.
+    ufunc : numpy.ufunc or None
+        For a 'part' what it computes.
     """
 
-    __slots__ = ("name", "kind", "fn", "label", "laws", "step")
+    __slots__ = ("name", "kind", "fn", "label", "laws", "step", "ufunc")
     LEAF: ClassVar[Operation]
     VIEW: ClassVar[Operation]
 
     def __init__(self, name: str, kind: str, fn: Callable[..., Any] | None, *,
-                 label: str | None = "", laws: tuple[str, ...] = (), step: str = "") -> None:
+                 label: str | None = "", laws: tuple[str, ...] = (), step: str = "", ufunc: Any = None) -> None:
         if kind not in KINDS:
             raise ValueError(f"operation {name!r}: kind {kind!r} is none of {', '.join(KINDS)}")
-        self.name, self.kind, self.fn, self.laws, self.step = name, kind, fn, laws, step
+        self.name, self.kind, self.fn, self.laws, self.step, self.ufunc = name, kind, fn, laws, step, ufunc
         self.label = name if label == "" else label
 
     def __repr__(self) -> str:

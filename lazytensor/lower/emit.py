@@ -41,6 +41,11 @@ def row_bytes(kernel: Kernel) -> int:
                for value in saves)
 
 
+def one_loop(kernel: Kernel) -> bool:
+    """Whether elements are read before any is written, and go through one loop: an output may be an input's memory."""
+    return not kernel.reduces and not any(step.name in ("call", "where") for step in kernel.steps)
+
+
 class Text(NamedTuple):
     """The text of a kernel's module, and the addresses that it imports."""
 

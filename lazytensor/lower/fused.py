@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ir.capture import Graph
-from ..ir.dag import Dag, Value
+from ..ir.dag import Dag, Operand, Value
 from ..ir.dtypes import record_of
 from ..ir.operation import Operation, imaginary_part, real_part
 from ..schedule.fuse import Group, Role
@@ -55,6 +55,8 @@ class Fused(NamedTuple):
         The operations among them that write into a part of an array that is there.
     over : tuple of (int, int)
         The inputs over which an output could be written, and which one: arrays of its kind that are read as they are.
+    piecewise : bool
+        Whether its operations may run again for some elements alone: each takes elements of arrays one by one.
     row_reads, row_writes : frozenset of int
         The inputs and outputs that have one element a row.
     least : int
@@ -70,6 +72,7 @@ class Fused(NamedTuple):
     rows: int
     stores: frozenset[int]
     over: tuple[tuple[int, int], ...]
+    piecewise: bool
     row_reads: frozenset[int]
     row_writes: frozenset[int]
     least: int = 0
@@ -136,13 +139,15 @@ class NoKernels:
 
 class _Way(NamedTuple):
     """How an operation is done: its step, the dtypes that its operands are cast to, that of the result; and for calls
-    and reductions the loop."""
+    and reductions the loop. For one that writes into a part of an array the position of an operand of the part's shape,
+    the first operand being the array."""
 
     name: str
     chars: tuple[str, ...]
     result: str
     loop: Any
     rows: int = 0
+    part: int = 0
 
 
 class Kernels:
@@ -156,10 +161,19 @@ class Kernels:
         way = self.way(number)
         if isinstance(way, str):
             return Role(way)
-        return Role("", "store" if way.name == "store" else "reduce" if way.rows else "map", way.rows,
+        return Role("", "store" if way.part else "reduce" if way.rows else "map", way.rows,
                     way.name in ("where", "masked") or (way.name == "call" and len(way.chars) > 1) or (
                         way.chars[0] in COMPLEX and (way.name == "call" or way.name in PRODUCTS)),
-                    self._quiet(number, way))
+                    not way.part and self._quiet(number, way), self._written(number, way))
+
+    def _written(self, number: int, way: _Way) -> Any:
+        """The class of shape and the layout of the part that an operation writes: those of what it puts there."""
+        if not way.part:
+            return None
+        operands = self.dag.operands(number)
+        shape = _shape_of(self.dag, operands[way.part])
+        values = [self.dag.value(n) for n, view in operands[1:] if view is None]
+        return shape, next((value.layout for value in values if value.shape == shape), None)
 
     def _quiet(self, number: int, way: _Way) -> bool:
         """Whether it is arithmetic of integers, or their cast to floats, which raise no flags, on arrays of its own
@@ -195,6 +209,8 @@ class Kernels:
             return f"no kernel takes {value.dtype}"
         if value.op.step == "store":
             return self._store(number)
+        if value.op.step == "part":
+            return self._part(number, result)
         if value.op.step == "masked":
             return self._masked(number, result)
         kinds = [_kind(dag, n, view) for n, view in operands]
@@ -216,7 +232,23 @@ class Kernels:
         if (through is not None or view is not None or stored >= dag.count or stored == root or not source
                 or not dag.value(stored).shape or not may_cast(source, str(target))):
             return "what it stores is there already"
-        return _Way("store", (str(target), str(target)), str(target), None)
+        return _Way("store", (str(target), str(target)), str(target), None, part=1)
+
+    def _part(self, number: int, result: str) -> _Way | str:
+        """What a ufunc makes of operands, written into a part of an array. NumPy's loops of complex elements tell
+        whether an operand is the output."""
+        dag = self.dag
+        op, ((_, through), *operands) = dag.value(number).op, dag.operands(number)
+        kinds = [_kind(dag, n, view) for n, view in operands]
+        if through is not None or any(kind is None for kind in kinds) or result in COMPLEX:
+            return "it writes in a way that no kernel has"
+        shapes = [_shape_of(dag, operand) for operand in operands]
+        whole = max(shapes, key=len)
+        if not whole or any(a not in (1, b) for s in shapes for a, b in zip(s[::-1], whole[::-1])):
+            return "no operand has the shape of what it writes"
+        way = _of_ufunc(dag, op.ufunc, operands, kinds, result)
+        return f"{op.label} has no kernel form" if way is None else way._replace(
+            chars=(result, *way.chars), part=1 + shapes.index(whole))
 
     def _masked(self, number: int, result: str) -> _Way | str:
         """One value where a mask is true: a new array, in which every element is chosen from it and the old one."""
@@ -321,18 +353,23 @@ def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
         return _Way("where", ("?", result, result), result, None) if ok else None
     if op.kind not in ("elementwise", "scalar") or value.attrs or not isinstance(op.fn, np.ufunc):
         return None
+    return _of_ufunc(dag, op.fn, operands, kinds, result)
+
+
+def _of_ufunc(dag: Dag, ufunc: Any, operands: Any, kinds: list[Any], result: str) -> _Way | None:
+    """A ufunc on elements."""
     try:
-        loop = record_of(op.fn).resolve(tuple(kinds)).loop
+        loop = record_of(ufunc).resolve(tuple(kinds)).loop
     except (TypeError, OverflowError):
         return None
     chars: tuple[str, ...] = tuple([str(d.char) for d in loop])
     if chars[-1] != result or not all(
             isinstance(k, type) or may_cast(k.char, c) for k, c in zip(kinds, chars[:-1], strict=True)):
         return None
-    bounded = op.fn is NAMED["clip"] and result in "fd" and any(dag.value(n).shape for n, _ in operands[1:])
-    if form_of(op.fn, chars) is not None and not bounded:
-        return _Way(op.fn.__name__, chars[:-1], result, None)
-    return _called(dag, op.fn, loop, operands, kinds, chars)
+    bounded = ufunc is NAMED["clip"] and result in "fd" and any(dag.value(n).shape for n, _ in operands[1:])
+    if form_of(ufunc, chars) is not None and not bounded:
+        return _Way(ufunc.__name__, chars[:-1], result, None)
+    return _called(dag, ufunc, loop, operands, kinds, chars)
 
 
 def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], chars: tuple[str, ...]) -> _Way | None:
@@ -356,6 +393,12 @@ def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], ch
         if name is not None:
             return _Way(name, chars[:-1], chars[-1], None)
     return _Way("call", chars[:-1], chars[-1], (ufunc, tuple(loop))) if ok else None
+
+
+def _shape_of(dag: Dag, operand: Operand) -> tuple[int, ...]:
+    """The class of an operand's shape, () for a number."""
+    number, view = operand
+    return view.shape if view is not None else dag.value(number).shape or ()
 
 
 def _kind(dag: Dag, number: int, view: Any) -> Any:
@@ -410,7 +453,7 @@ class _Maker:
         kernel = Kernel(tuple(self.inputs), tuple(self.steps), tuple(outputs))
         rows = next((way.rows for way in ways.values() if way.rows), 0)
         return Fused(kernel, members, tuple(self.reads), self.paths, writes, self.space(), rows,
-                     frozenset(number for number in members if ways[number].name == "store"), self.over(writes),
+                     frozenset(number for number in members if ways[number].part), self.over(writes), self.piecewise(),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
                      frozenset(i for i, number in enumerate(writes) if number in self.rows))
 
@@ -447,9 +490,9 @@ class _Maker:
         return self.add(Step(name, real_of(self.char(value)), (value,)))
 
     def operands(self, number: int) -> Any:
-        """The operands that a kernel reads: not the array into which a store writes."""
+        """The operands that a kernel reads: not the array into a part of which it writes."""
         found = list(enumerate(self.dag.operands(number)))
-        return found[1:] if self.ways[number].name == "store" else found
+        return found[1:] if self.ways[number].part else found
 
     def done(self, way: _Way, operands: list[int]) -> int:
         """The value of an operation."""
@@ -489,16 +532,20 @@ class _Maker:
 
     def space(self) -> tuple[int, int]:
         for number in self.group.members:
-            if number not in self.rows and number not in self.inlined and self.ways[number].name != "store":
+            if number not in self.rows and number not in self.inlined and not self.ways[number].part:
                 return number, -1
-        number = next(n for n in self.group.members if self.ways[n].rows)
-        return number, 0
+        number = next(n for n in self.group.members if self.ways[n].rows or self.ways[n].part)
+        return number, self.ways[number].part
+
+    def piecewise(self) -> bool:
+        """See `Fused`."""
+        return not (self.rows or self.inlined or any(step.name in PARTS for step in self.steps) or any(
+            way.rows or way.name == "masked" for way in self.ways.values()))
 
     def over(self, writes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-        """See `Fused`. What raises flags may have to run again, piece by piece: operations of one array each."""
+        """See `Fused`. What raises flags may have to run again, piece by piece."""
         dag = self.dag
-        if self.rows or self.inlined or any(step.name in PARTS for step in self.steps) or any(
-                way.rows or way.name in ("store", "masked") for way in self.ways.values()):
+        if not self.piecewise() or any(way.part for way in self.ways.values()):
             return ()
         sources = [n for n, _, _ in self.reads]
         results = [(value.shape, value.dtype, value.layout) for value in map(dag.value, writes)]

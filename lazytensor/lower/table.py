@@ -107,7 +107,8 @@ class KernelRecord:
     stores : bool
         Whether there are such.
     rereads : frozenset of int
-        Those whose array the kernel reads, too: it writes into new memory, and what it does not write is copied.
+        Those whose array the kernel reads, too: it writes piece by piece, or if it reads other elements that it writes,
+        into new memory, and what it does not write is copied.
     over : (int, int) or None
         The input over which a result may be written if nobody else holds it, for nothing reads it later, and which one.
     records : tuple of Record
@@ -213,7 +214,7 @@ class Program:
     kernels : dict of int to KernelRecord
         By the position of the first record that each replaces.
     alone : KernelRecord or None
-        The kernel that replaces all records.
+        The kernel that replaces all records, if it writes over nothing that it reads.
     """
 
     __slots__ = ("records", "rows", "leaves", "slots", "spare_slots", "same", "alike", "laid_alike", "guarded",
@@ -233,7 +234,7 @@ class Program:
         self.rows = self._rows(fused)
         first = self.kernels.get(0)
         self.alone = first if first and first.span == len(self.records) and first.over is None and not (
-            self.needless or self.same) else None
+            first.rereads or self.needless or self.same) else None
         numbers = [record.node for record in self.records]
         self.in_program_order = numbers == sorted(numbers)
 

@@ -208,6 +208,9 @@ def mask(capsule: Any) -> int:
     return state.mask
 
 
+learn(flags_of=mask)
+
+
 def own_state(node: Any) -> Any:
     """The capsule under which a node runs that gives its warnings itself: a silent one if nobody was to see them."""
     then = _past.at(node.seq)

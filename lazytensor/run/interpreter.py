@@ -289,4 +289,4 @@ def _calibrate() -> None:
 
 
 _calibrate()
-learn(execute=execute, explained=explained, ufunc_type=np.ufunc)
+learn(execute=execute, loss=loss, explained=explained, ufunc_type=np.ufunc)

@@ -8,25 +8,23 @@ and give the same values and the warnings. No kernel writes over what it reads, 
 from __future__ import annotations
 
 from math import prod
-from operator import getitem
 from typing import Any
 
 import numpy as np
 
 from ..config import current
-from ..hot import learn
+from ..hot import learn, native
 from ..ir.capture import Graph
 from ..lower.fused import sliced
 from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord, Record
-from . import floating, in_place, launch, pool
+from . import floating, in_place, launch, parts, pool
 from .interpreter import apply_view
 from .taking import copied, take
 
 _CALL_NS = 400.0
 _ELEMENT_NS = 0.4
 """What NumPy takes for one operation: for the call, and for an element."""
-_PATIENCE = 1 << 10
 _SERIOUS = ~(2 | 32)
 """The flags besides 'denormal' and 'inexact'; with REFUSED, all."""
 _ndarray = np.ndarray
@@ -70,21 +68,24 @@ def _run_over(record: KernelRecord, graph: Graph, values: list[Any]) -> bool | N
     slot, key = record.reads[record.over[0]][0], (record, "over")
     pieces: Any = graph.bound.get(key)
     if pieces is None or (pieces is not _REFUSED and pieces.threads != current.threads):
-        bound = _bind(record, graph, values, key, _beside(record, graph, values[slot]))
+        # Other threads look for pieces by the key: what is bound has another.
+        bound = _bind(record, graph, values, (record, "over", "bound"), _beside(record, graph, values[slot]))
         if bound is None:
             return False
-        pieces = graph.bound[key] = in_place.pieces_of(bound, values[slot]) or _REFUSED
+        pieces = graph.bound[key] = _pieces_over(bound, record, graph, values) or _REFUSED
     if pieces is _REFUSED:
         return None
     arrays = [values[s] for s in record.slots] if record.plain else _inputs(record, graph, values)
     outputs = _beside(record, graph, values[slot])
-    flags = in_place.run(pieces, record, graph, values, arrays, outputs)
-    if flags < 0:
-        return False
-    record.penalty = min(2 * record.penalty + 1, _PATIENCE) if flags else 0
-    record.wait = record.penalty
-    values.append(outputs)
-    return True
+    return _noted(in_place.run(pieces, record, graph, values, arrays, outputs, (slot,)), record, values, outputs)
+
+
+def _pieces_over(bound: Any, record: KernelRecord, graph: Graph, values: list[Any]) -> Any:
+    assert record.over is not None
+    if type(bound) is not launch.Launch or bound.work < launch.SMALL_WORK:
+        return None
+    outputs = _beside(record, graph, values[record.reads[record.over[0]][0]])
+    return in_place.pieces_of(bound, _inputs(record, graph, values), outputs, {record.over[1]: outputs[record.over[1]]})
 
 
 def _beside(record: KernelRecord, graph: Graph, array: Any) -> list[Any]:
@@ -98,19 +99,23 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     """The same where results go into parts of arrays that are there. Their memory is taken when all else is ready."""
     if not _pays(record, graph):
         return False
+    if record.rereads and record.fused.piecewise:
+        done = _run_into(record, graph, values)
+        if done is not None:
+            return done
     made: list[Any] = []
     targets: list[Any] = []
     for number, store in record.outputs:
         node = graph.nodes[number]
         if store is not None and number in record.rereads:
-            made.append(_renewed(node, values[store.operands[0]]))
+            made.append(parts.renewed(node, values[store.operands[0]]))
         else:
             made.append(pool.empty(node.shape, node.dtype, node.strides) if store is None else (
-                None if store.over == store.operands[0] else copied(values[store.operands[0]])))
+                None if store.over == store.operands[0] else parts.renewed(node, values[store.operands[0]])))
         if store is None:
             targets.append(made[-1])
         else:
-            targets.append(_part(node, values[store.operands[0]] if made[-1] is None else made[-1]))
+            targets.append(parts.part(node, values[store.operands[0]] if made[-1] is None else made[-1]))
             if targets[-1].dtype != node.dtype:  # a view of other elements
                 return False
     key = (record, *[(t.shape, t.strides) for t, (_, store) in zip(targets, record.outputs, strict=True) if store])
@@ -120,69 +125,79 @@ def _run_storing(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     if bound is _REFUSED:
         return False
     inputs = _inputs(record, graph, values)
+    if not _taken(record, graph, values, made, targets):
+        return False
+    if native is not None:
+        graph.bound[record] = parts.ready(bound, None, record, graph, inputs, targets, made)
+    return _launched(bound, record, graph, values, inputs + targets, made)
+
+
+def _run_into(record: KernelRecord, graph: Graph, values: list[Any]) -> bool | None:
+    """The same where every part that the kernel writes of an array that it reads is written where it is, since nobody
+    else holds the array, and the kernel reads the very part, or others. None if that is not so."""
+    over = {i: store.operands[0] for i, (number, store) in enumerate(record.outputs)
+            if store is not None and number in record.rereads}
+    for i, slot in over.items():
+        if record.outputs[i][1].over != slot or not in_place.may_take(slot, record, graph, values):  # type: ignore[union-attr]
+            return None
+    nodes = [graph.nodes[number] for number, _ in record.outputs]
+    inputs = _inputs(record, graph, values)
+    targets = [pool.empty(nodes[i].shape, nodes[i].dtype, nodes[i].strides) if store is None else
+               parts.part(nodes[i], values[store.operands[0]]) for i, (_, store) in enumerate(record.outputs)]
+    slots = [record.reads[i][0] for i in record.arrays]
+    for i, slot in over.items():
+        if targets[i].dtype != nodes[i].dtype:  # a view of other elements
+            return False
+        if not all(in_place.apart(x, targets[i]) for x, s in zip(inputs, slots, strict=True) if s == slot):
+            return None
+    stored = [t for t, (_, store) in zip(targets, record.outputs, strict=True) if store is not None]
+    key = (record, "into", *[(t.shape, t.strides) for t in stored])
+    pieces = graph.bound.get(key)
+    if pieces is None or (pieces is not _REFUSED and pieces.threads != current.threads):
+        pieces = graph.bound[key] = _pieces_into(record, graph, values, key, inputs, targets, over)
+    if pieces is _REFUSED:
+        return None
+    made = [targets[i] if store is None else values[store.operands[0]] if i in over else None
+            for i, (_, store) in enumerate(record.outputs)]
+    if not _taken(record, graph, values, made, targets):
+        return False
+    if native is not None:
+        graph.bound[record] = parts.ready(pieces.launch, pieces, record, graph, inputs, targets, made)
+    flags = in_place.run(pieces, record, graph, values, inputs, targets, tuple(over.values()))
+    return _noted(flags, record, values, made)
+
+
+def _taken(record: KernelRecord, graph: Graph, values: list[Any], made: list[Any], targets: list[Any]) -> bool:
+    """Takes the memory of the arrays into which the kernel writes and of which it reads nothing: `made` lacks them."""
     for i, (number, store) in enumerate(record.outputs):
         if made[i] is None and store is not None:
             strides, targets[i] = targets[i].strides, None
             made[i] = _memory(store, graph, values)
-            targets[i] = _part(graph.nodes[number], made[i])
+            targets[i] = parts.part(graph.nodes[number], made[i])
             if targets[i].strides != strides:
                 return False
-    return _launched(bound, record, graph, values, inputs + targets, made)
+    return True
 
 
-def _part(node: Any, memory: Any) -> Any:
-    """The part of an array that a store writes."""
-    steps, (index,) = node.attrs
-    return apply_view(steps, memory)[index]
+def _noted(flags: int, record: KernelRecord, values: list[Any], made: list[Any]) -> bool:
+    """After a run over operands, whose flags are those of pieces in which the operations ran: whether it was done."""
+    if flags < 0:
+        return False
+    record.penalty = min(2 * record.penalty + 1, in_place.PATIENCE) if flags else 0
+    record.wait = record.penalty
+    values.append(made)
+    return True
 
 
-def _renewed(node: Any, old: Any) -> Any:
-    """New memory for an array of which a kernel reads the old value and writes a part: the rest is copied."""
-    memory = pool.empty_like(old)
-    steps, (index,) = node.attrs
-    indices = [args[0] if fn is getitem and len(args) == 1 else None for fn, args in steps]
-    around = surroundings(memory.shape, (*indices, index)) if memory.ndim else None
-    if around is None:
-        np.copyto(memory, old)
-    else:
-        for rest in around:
-            np.copyto(memory[rest], old[rest])
-    return memory
-
-
-def surroundings(shape: tuple[int, ...], indices: tuple[Any, ...]) -> list[tuple[slice, ...]] | None:
-    """What indices, one after the other, leave of an array, as boxes; None where they are not numbers and slices
-    without steps.
-
-    >>> surroundings((5, 4), (slice(1, None), (slice(0, 3), Ellipsis)))
-    [(slice(0, 1, None),), (slice(4, 5, None),)]
-    """
-    low, high, live = [0] * len(shape), list(shape), list(range(len(shape)))
-    for index in indices:
-        parts = index if type(index) is tuple else (index,)
-        if parts and parts[-1] is Ellipsis:
-            parts = parts[:-1]
-        if len(parts) > len(live):
-            return None
-        kept = []
-        for axis, given in zip(live, parts, strict=False):
-            if type(given) is slice:
-                start, stop, step = given.indices(high[axis] - low[axis])
-                if step != 1:
-                    return None
-                kept.append(axis)
-            elif type(given) is int:
-                start = given if given >= 0 else given + high[axis] - low[axis]
-                stop = start + 1
-            else:
-                return None
-            low[axis], high[axis] = low[axis] + start, low[axis] + max(start, stop)
-        live = kept + live[len(parts):]
-    boxes: list[tuple[slice, ...]] = []
-    for axis, length in enumerate(shape):
-        inside = tuple(map(slice, low[:axis], high[:axis]))
-        boxes += [(*inside, slice(a, b)) for a, b in ((0, low[axis]), (high[axis], length)) if a < b]
-    return boxes
+def _pieces_into(record: KernelRecord, graph: Graph, values: list[Any], key: Any, inputs: list[Any],
+                 targets: list[Any], over: dict[int, int]) -> Any:
+    """The pieces for `_run_into`, which a kernel writes to a buffer that has no gaps."""
+    space = _space(record, graph)
+    if any(t.shape != space or in_place.overlaps_itself(t) for t in targets):
+        return _REFUSED
+    beside = [in_place.stand_in(space, t.dtype, targets[-1]) if i in over else t for i, t in enumerate(targets)]
+    bound = _bind(record, graph, values, (*key, "bound"), beside)  # other threads look for pieces by the key
+    return in_place.pieces_of(bound, inputs, beside, {i: targets[i] for i in over}) or _REFUSED
 
 
 def _memory(store: Record, graph: Graph, values: list[Any]) -> Any:
@@ -219,7 +234,7 @@ def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph
     else:
         flags = bound.call(bound.address, *arrays)
     if flags & _SERIOUS and (flags < 0 or flags & AMBIGUOUS or flags_matter(flags, record, graph.nodes)):
-        record.penalty = min(2 * record.penalty + 1, _PATIENCE)
+        record.penalty = min(2 * record.penalty + 1, in_place.PATIENCE)
         record.wait = record.penalty
         return False
     record.penalty = 0

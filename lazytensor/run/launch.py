@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..config import current
+from ..hot import learn
 from ..lower import native, packed, routines
 from ..lower.by_row import emit_row, kept_of
 from ..lower.columns import emit_apart, emit_columns, shared_values
@@ -228,6 +229,12 @@ class Launch:
         """How many elements a row has."""
         return int(self.block[_LENGTH])
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The lengths of the axes that it goes over, from the outermost in."""
+        words = self.block[_HEADER:]
+        return (*[int(n) for n in words[1:1 + int(words[0])]], self.length)
+
     def cut(self, whole: int, per: int) -> None:
         """Makes the chunks, of `whole` rows or elements in all, multiples of `per`."""
         part = min(whole, -(-int(self.block[_PART]) // per) * per)
@@ -254,13 +261,13 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
     """
     if not prod(shape) or len(arrays) > MOST_ARRAYS:
         return None
-    along = [_along(shape, a, rows if k in by_row and rows > 0 else 0) for k, a in enumerate(arrays)]
+    steps = [along(shape, a, rows if k in by_row and rows > 0 else 0) for k, a in enumerate(arrays)]
     if rows < 0 and kernel.finds_places:
         return None
     if rows < 0:
-        return _bind_columns(kernel, shape, along, arrays, -rows)
+        return _bind_columns(kernel, shape, steps, arrays, -rows)
     if kernel.reduces:
-        found = _in_rows(shape, along, rows)
+        found = _in_rows(shape, steps, rows)
         if found is None:
             return None
         sizes, strides = found
@@ -274,7 +281,7 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
                 len(sizes) == 1 and sizes[0] >= (KEPT_ROW if kept and possible(kernel) else LONG_ROW)):
             return _bind_long(kernel, sizes, strides, arrays)
     else:
-        sizes, strides = coalesced(shape, along)
+        sizes, strides = coalesced(shape, steps)
     if len(sizes) - 1 > MOST_AXES:
         return None
     length = sizes[-1]
@@ -465,7 +472,7 @@ def _in_rows(shape: tuple[int, ...], strides: list[tuple[int, ...]], rows: int) 
     return [*sizes, *inner_sizes], [(*a, *b) for a, b in zip(outer, inner, strict=True)]
 
 
-def _along(shape: tuple[int, ...], array: Any, rows: int) -> tuple[int, ...]:
+def along(shape: tuple[int, ...], array: Any, rows: int = 0) -> tuple[int, ...]:
     """The strides of an array along the axes of the space, 0 where it is broadcast or one long.
 
     An array with one element a row has no axes for the last `rows`, or has them with length 1.
@@ -555,3 +562,6 @@ def _filled(launch: Launch, numbers: Sequence[Any]) -> Any:
         if dtype.kind in "fc" and np.isinf(cell[0]) and not np.isinf(number):  # NumPy warns of that
             return None
     return block
+
+
+learn(with_numbers=with_numbers)

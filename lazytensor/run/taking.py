@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LostValueError
+from ..hot import learn
 from ..ir.capture import Graph
 from ..ir.node import Node, leaf, make
 from ..ir.operation import Operation
@@ -16,6 +17,9 @@ from . import pool
 
 _VIEW = Operation.VIEW
 TAKEN = LostValueError("its memory was given to the operation that followed")
+
+
+learn(taken_claim=TAKEN)
 
 
 class _Known:
@@ -47,16 +51,14 @@ def held_here(slot: int, records: tuple[Record, ...], graph: Graph, values: list
     """Whether this run, for these records, alone holds the memory in a slot."""
     if slot >= len(graph.leaves):
         return pool.sole(values[slot], _known.buffer)
-    known = _known.leaf
-    for record in records:
-        known += _references(record, graph, graph.leaves[slot])
+    known = _known.leaf + _references(records, graph, graph.leaves[slot])
     return getrefcount(graph.leaves[slot]) <= known and pool.sole(values[slot], _known.leaf_buffer)
 
 
-def _references(record: Record, graph: Graph, operand: Node) -> int:
-    """How often a record's node and its twins refer to another node, each view once."""
+def _references(records: tuple[Record, ...], graph: Graph, operand: Node) -> int:
+    """How often the nodes of records and their twins refer to another node, each view once."""
     direct, through = 0, set()
-    for number in (record.node, *record.twins):
+    for number in [n for record in records for n in (record.node, *record.twins)]:
         for x in graph.nodes[number].inputs:
             direct += x is operand
             if type(x) is Node and x.op is _VIEW and x.a is operand:

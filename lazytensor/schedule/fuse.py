@@ -18,6 +18,8 @@ from ..ir.dag import Dag
 MOST_STEPS = 64
 """A kernel of more steps gains nothing, and its registers run out."""
 MOST_ARRAYS = 24
+STORES = ("store", "part")
+"""The steps of operations that write into a part of an array."""
 MOST_REPEATED = 32
 """Steps that a kernel may compute again and again, for each view of a result: less than a pass over memory costs."""
 
@@ -61,6 +63,8 @@ class Role(NamedTuple):
         Whether it must not be done for one row's value at a time: NumPy's loop differs for single elements.
     quiet : bool
         Whether it costs little and raises no floating-point flags, so that it may be computed for some elements alone.
+    space : tuple or None
+        For 'store': the class of shape and the layout of what it writes.
     """
 
     refusal: str
@@ -68,6 +72,7 @@ class Role(NamedTuple):
     rows: int = 0
     whole: bool = False
     quiet: bool = False
+    space: Any = None
 
 
 class Roles(Protocol):
@@ -127,13 +132,13 @@ class _Groups:
             self.place_reduction(number, role)
             return
         stored = role.kind == "store"
-        source = self.dag.value(operands[1].number) if stored else value
+        shape, layout = role.space if stored else (value.shape, value.layout)
         if not stored and not role.whole and self.is_row_value(number, operands):
             self.row_values.add(number)
             home = self.home[next(n for n, _ in operands if n in self.row_values)]
             self.space[number] = self.space[home]
         else:
-            self.space[number] = _Space(source.shape, source.layout, 0)
+            self.space[number] = _Space(shape, layout, 0)
         for k, (operand, view) in enumerate(operands):
             other = self.home.get(operand)
             if other is None or other == self.home[number]:
@@ -208,7 +213,7 @@ class _Groups:
         if any(n in inside and view is not None and not self.roles.part(m, k) for m in both
                for k, (n, view) in enumerate(self.dag.operands(m))):
             return "it reads a view of the result"
-        stores = [m for m in both if self.dag.value(m).op.step == "store"]
+        stores = [m for m in both if self.dag.value(m).op.step in STORES]
         written = [self.dag.operands(m)[0].number for m in stores]
         if any(n in inside for n in written) or any(
                 n in stores for m in both for n, _ in self.dag.operands(m)):

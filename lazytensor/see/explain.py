@@ -13,7 +13,9 @@ from ..lower import Program, make_program
 from ..lower.table import KernelRecord
 from ..run import floating, pool
 from ..run.kernels import suits
+from ..run.parts import renewing
 from ..run.table import holds
+from ..schedule.fuse import STORES
 from ..schedule.memory import IN_PLACE_BYTES, nbytes_of, predicted_peak
 from ..schedule.plan import Plan, Step
 from .verify import node_of
@@ -79,9 +81,9 @@ def _within(kernels: _Kernels) -> dict[int, bool]:
     return {n: n in kernel.fused.writes for kernel in kernels.values() for n in kernel.fused.members}
 
 
-def _rereads(kernels: _Kernels) -> frozenset[int]:
-    """The operations that write into an array of which their kernel reads the old value."""
-    return frozenset(n for kernel in kernels.values() for n in kernel.rereads)
+def _renewing(kernels: _Kernels, graph: Graph) -> frozenset[int]:
+    """The operations that write into an array of which their kernel reads the old value beside."""
+    return frozenset(n for kernel in kernels.values() for n in renewing(kernel, graph))
 
 
 def _overs(kernels: _Kernels) -> dict[int, int]:
@@ -93,7 +95,7 @@ def _overs(kernels: _Kernels) -> dict[int, int]:
 def _step_lines(program: Program, graph: Graph) -> list[str]:
     """A table with a row for each operation, and a line before those that one kernel does."""
     plan, kernels = program.plan, _kernels(program, graph)
-    within, rereads, overs = _within(kernels), _rereads(kernels), _overs(kernels)
+    within, renewed, overs = _within(kernels), _renewing(kernels, graph), _overs(kernels)
     names = _names(plan)
     rows = []
     for step in plan.steps:
@@ -102,7 +104,7 @@ def _step_lines(program: Program, graph: Graph) -> list[str]:
         called = step.op.label or step.op.name
         name = f"same as {operands[0]}" if step.op is SAME else f"{called}({', '.join(operands)})"
         array = f"{node.dtype}{list(node.shape)}"
-        memory = _memory(step, node, names, within, rereads, overs)
+        memory = _memory(step, node, names, within, renewed, overs)
         rows.append((names[step.node], name, array, memory, floating.place(node)))
     widths = [max(len(row[k]) for row in rows) for k in range(4)]
     lines: list[str] = []
@@ -122,9 +124,9 @@ def _operand(number: int, viewed: bool, names: dict[int, str], plan: Plan, graph
     return f"a view of {names[number]}" if viewed else names[number]
 
 
-def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, bool], rereads: frozenset[int],
+def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, bool], renewed: frozenset[int],
             overs: dict[int, int]) -> str:
-    if step.node in rereads:
+    if step.node in renewed:
         return f"a new array, {_bytes(nbytes_of(node))}, for the old one is read beside"
     if step.node in overs:
         return f"in the memory of {names[overs[step.node]]}, if nothing else holds it"
@@ -132,7 +134,7 @@ def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, boo
         return INSIDE
     if not node.shape:
         return "a scalar"
-    over = step.over >= 0 and (step.node not in within or step.op.step == "store")
+    over = step.over >= 0 and (step.node not in within or step.op.step in STORES)
     if over and (step.op.kind != "elementwise" or node.nbytes >= IN_PLACE_BYTES):
         return f"in the memory of {names[step.over]}"
     return f"a new array, {_bytes(nbytes_of(node))}" + (
@@ -142,9 +144,9 @@ def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, boo
 def _notes(program: Program, graph: Graph) -> list[str]:
     """What is not said step by step."""
     plan, kernels = program.plan, _kernels(program, graph)
-    within, rereads, overs = _within(kernels), _rereads(kernels), _overs(kernels)
+    within, renewed, overs = _within(kernels), _renewing(kernels, graph), _overs(kernels)
     new = [node for step in plan.steps if (node := graph.nodes[step.node]).shape
-           and _memory(step, node, _Anything(), within, rereads, overs).startswith("a new")]
+           and _memory(step, node, _Anything(), within, renewed, overs).startswith("a new")]
     kept = sum(step.value.kept for step in plan.steps)
     gone = len(graph.nodes) - len(plan.steps)
     lines = [f"arrays made: {len(new)} ({_bytes(sum(map(nbytes_of, new)))} in all), "

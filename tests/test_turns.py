@@ -1,0 +1,90 @@
+"""Long loops that ask for nothing run by a few turns at a time, so that they find the plan of the turns before."""
+
+import numpy as real
+import pytest
+
+from lazytensor import compile as pipeline
+from lazytensor.api.handle import tensor
+from lazytensor.ir.node import make
+from lazytensor.ir.operation import register
+from lazytensor.run import turns
+
+from .helpers import module_under_test, same_bits
+
+
+class Written:
+    """As much of a node as is looked at."""
+
+    def __init__(self, code, lasti):
+        self.code, self.lasti = code, lasti
+
+
+def loop(code, places, count, start=0):
+    return [Written(code, at) for at in (places * count)[start:]]
+
+
+def test_segments_begin_where_the_loop_does():
+    nodes = loop("main", [10, 20, 30, 40, 50], 40, start=3)
+    cuts = turns.segments(nodes)
+    assert [a for a, _ in cuts[1:]] == [b for _, b in cuts[:-1]] and cuts[0] == (0, 2) and cuts[-1][1] == len(nodes)
+    assert all(nodes[a].lasti == 10 for a, _ in cuts[1:]) and all(b - a == 65 for a, b in cuts[1:-1])
+
+
+def test_a_function_that_is_called_twice_a_turn_does_not_cut():
+    called = [("f", 2), ("f", 4)]
+    turn = [Written(c, at) for c, at in [("main", 10), *called, ("main", 20), *called, ("main", 30)]]
+    cuts = turns.segments(turn * 30)
+    assert all((a % 7, b % 7) == (0, 0) for a, b in cuts[1:-1]) and len(cuts) > 2
+
+
+def test_without_a_loop_there_are_none():
+    assert turns.segments([Written("main", i) for i in range(300)]) == []
+    assert turns.segments([Written(None, -1) for i in range(300)]) == []
+
+
+def simulation(np, n, steps):
+    x = np.linspace(0, 1, n)
+    v = np.zeros(n)
+    for _ in range(steps):
+        v[1:-1] += 0.1 * (x[2:] - 2 * x[1:-1] + x[:-2])
+        x += v * 0.5
+        x[0] = x[-1] = 0
+    return x, v
+
+
+@pytest.mark.parametrize("engine", ["llvm", "numpy"])
+def test_steps_find_a_plan_wherever_the_chain_is_cut(engine):
+    np = module_under_test()
+    pipeline.clear_cache()
+    with np.config(engine=engine, plan_after=2, compile_after=0, depth=301):
+        before = pipeline.cache_info()
+        x, v = simulation(np, 200, 1000)
+        np.realize(x, v)
+        after = pipeline.cache_info()
+        assert all(map(same_bits, simulation(real, 200, 1000), (real.asarray(x), real.asarray(v))))
+    assert after["hits"] - before["hits"] > 50 and after["plans"] - before["plans"] < 20
+
+
+def test_what_fails_in_a_segment_leaves_the_rest_to_be_run_again():
+    np = module_under_test()
+    calls = []
+
+    def fails(x):
+        calls.append(1)
+        if len(calls) == 1:
+            raise MemoryError("once")
+        return x + 1
+    op = register("fails_once", "call", fails)
+    x = np.ones(50)
+    with np.config(depth=None):
+        for k in range(200):
+            x = x * 1.5 - x
+            if k == 120:
+                node = make(op, (x._value,), None, x.shape, x.dtype, None, x._value.errstate, x._value.depth + 1)
+                x = tensor(node)
+        with pytest.raises(MemoryError):
+            x.realize()
+        right = 0.5 ** 121 + 1
+        for _ in range(79):
+            right = right * 1.5 - right
+        assert float(x[3]) == right
