@@ -13,8 +13,9 @@ from typing import Any
 
 from ..api.handle import Tensor
 from ..run.watching import active, mine
-from . import skipping
+from . import counted, skipping
 from .jit import Jitted, jit
+from .turns import Turn
 from .trees import length_of, rows, stacked, steady
 
 _bodies: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
@@ -66,8 +67,15 @@ def fori_loop(lower: int, upper: int, body_fn: Callable[[Any, Any], Any], init: 
     >>> np.fori_loop(0, 4, lambda i, x: x + i, np.zeros(2))
     array([6., 6.])
     """
-    if active and (trace := mine()) is not None and skipping.may_skip(trace, lower, upper, body_fn):
-        return skipping.looped(trace, lower, upper, body_fn, init)
+    if active and (trace := mine()) is not None:
+        if type(trace) is Turn:
+            return counted.inner(trace, lower, upper, body_fn, init)
+        if skipping.may_skip(trace, lower, upper, body_fn):
+            return skipping.looped(trace, lower, upper, body_fn, init)
+        if counted.may_generate(trace, lower, upper):
+            return counted.looped(trace, lower, upper, body_fn, init)
+        if upper > lower:
+            counted.note_run(trace, body_fn)
     value = init
     for i in builtins.range(lower, upper):
         value = body_fn(i, value)

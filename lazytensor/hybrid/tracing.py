@@ -165,7 +165,8 @@ class Trace(Watcher):
         self._chains: list[Node] = []
         self.refusal: Refusal | None = None
         self.quiet = 0
-        self.may_skip, self.lost = True, False
+        self.may_skip, self.lost, self.unrolled = True, False, ""
+        self.ran: set[Any] = set()
         self.entered: Any = None
         self.errstate: Any = None
         self.start = tick()
