@@ -21,14 +21,17 @@ from ..ir.layout import canonical
 from ..ir.node import Node, leaf
 from ..run import floating
 from ..run.watching import active, mine
+from . import tapes
 from .bounds import Even, extremes, is_inside, length_moves
 from .guards import same
 from .jit import Jitted
 from .loopsource import Body, Source
+from .looptape import TapeOf
 from .opaque import Asked, Index, Session, plain
-from .running import abandoning, copied
+from .running import Abandon, abandoning, copied
 from .scope import Scope
 from .skipping import understood
+from .tapes import Unknown
 from .tracing import Record, Result, Trace
 from .turns import Inputs, Irregular, Step, Turn, steps_of, unknown
 
@@ -48,17 +51,56 @@ _OF_ARRAYS = frozenset((*dir(np), *dir(np.ndarray)))
 
 
 class Rolled:
-    """A loop as one function of arrays: the state and what else it reads, to the state after its last turn."""
+    """A loop as one function of arrays: the state and what else it reads, to the state after its last turn. It is a
+    tape where it can be, else Python source.
 
-    def __init__(self, body: Body, numbers: list[int], count: int) -> None:
-        self.body, self.numbers, self.count = body, numbers, count
-        source = Source(body, numbers, count)
-        self.text, self._run = source.text, source.function()
+    Parameters
+    ----------
+    geometry : list of (shape, dtype, strides)
+        Of its arguments.
+    errstate : the error state in which it runs
+    """
+
+    def __init__(self, body: Body, numbers: list[int], count: int, geometry: list[Any], errstate: Any) -> None:
+        self.body, self.count, self._numbers = body, count, numbers
         self.__name__ = f"loop_of_{count}_turns"
+        self.tape: Any = None
+        self._run: Any = None
+        self.text = ""
+        if tapes.tape is not None:
+            try:
+                of = TapeOf(body, numbers, count, geometry)
+                self.tape = of.made(floating.mask(errstate))
+                self._strides = [strides for _, _, strides in of.laid]
+            except (Unknown, ValueError):
+                pass
+        if self.tape is None:
+            self._source()
 
-    def __call__(self, *arrays: Any) -> tuple[Any, ...]:
-        found = self._run(*[x[()] if type(x) is np.ndarray and not x.shape else x for x in arrays])
-        return tuple([copied(x) if any(x is y for y in arrays) else x for x in found])
+    def _source(self) -> None:
+        source = Source(self.body, self._numbers, self.count)
+        self.text, self._run = source.text, source.function()
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        values = tuple([x[()] if type(x) is np.ndarray and not x.shape else x for x in values])
+        if self.tape is not None:
+            arrays = [x for x in values if type(x) is np.ndarray]
+            if [x.strides for x in arrays] == self._strides:
+                return self._taped(values)
+            if self._run is None:
+                self._source()
+        found = self._run(*values)
+        return tuple([copied(x) if any(x is y for y in values) else x for x in found])
+
+    def _taped(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        cells = self.body.cells
+        given = [copied(x) if k < len(cells) else x for k, x in enumerate(values)]
+        outputs = self.tape(*[x for x in given if type(x) is np.ndarray], *[
+            x for x in given if type(x) is not np.ndarray])
+        if outputs is None:
+            raise Abandon
+        numbers = iter(outputs)
+        return tuple([given[k] if cell[0] == "array" else next(numbers) for k, cell in enumerate(cells)])
 
 
 # ---- trees of what a body carries ------------------------------------------------------------------------------------
@@ -433,7 +475,8 @@ def _generated(trace: Trace, lower: int, upper: int, body: Any, value: Any, scop
         trace.unrolled = "lengths move, and it may look at them"
         return None
     try:
-        rolled = Rolled(own, numbers, loop.count)
+        rolled = Rolled(own, numbers, loop.count, [(n.shape, n.dtype, n.strides) for n in [*loop.state, *loop.reads]],
+                        floating.in_force())
     except Irregular:
         return None
     results = applied(trace, rolled, [*loop.state, *loop.reads])
