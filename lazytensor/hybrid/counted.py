@@ -389,7 +389,7 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
     if code_of(body) not in session.ran:
         session.ask("a loop in it has not run yet")
     scope = Scope().walk((body, ""))
-    if not understood(scope):
+    if not followed(scope):
         session.ask("a loop in it reaches what cannot be followed")
     loop = Loop(session, body, first, count, value)
     if loop.probe():  # as from the second turn on, perhaps: there is one, as is shown later
@@ -426,15 +426,18 @@ def may_generate(watcher: Any, lower: Any, upper: Any) -> bool:
 def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any], value: Any) -> Any:
     """``for i in range(lower, upper): value = body(i, value)`` in a trace; gives the last value."""
     scope = Scope().walk((body, ""))
-    tries = TRIES if understood(scope) else 0
+    tries = TRIES if followed(scope) else 0
     for i in builtins.range(lower, upper):
         if tries and i > lower and upper - i >= LEAST:
-            if trace.refusal is not None or scope.changed():
-                tries = 0
-            elif (found := _generated(trace, i, upper, body, value, scope)) is not None:
-                return found[0]
-            else:
-                tries -= 1
+            good = trace.refusal is None and not scope.changed()
+            tries = tries - 1 if good else 0
+            rolled = _generated(trace, i, upper, body, value, scope) if good else None
+            if rolled is not None:
+                own, loop = rolled
+                results = applied(trace, own, [*loop.state, *loop.reads])
+                if results is not None:
+                    return loop.left(results, trace)
+                tries = 0  # it would run as far once more
         value = body(i, value)
         note_run(trace, body)
     return value
@@ -446,6 +449,12 @@ def note_run(trace: Any, body: Any) -> None:
         trace.ran.add(code_of(body))
 
 
+def followed(scope: Scope) -> bool:
+    """Whether a body's code reaches nothing unknown, and does not look at what objects are: an index is none of
+    Python's numbers."""
+    return "type" not in scope.names and understood(scope)
+
+
 def code_of(body: Any) -> Any:
     """What two bodies that are one `def` or `lambda` have in common."""
     while isinstance(body, Jitted):
@@ -453,8 +462,8 @@ def code_of(body: Any) -> Any:
     return getattr(getattr(body, "__func__", body), "__code__", body)
 
 
-def _generated(trace: Trace, lower: int, upper: int, body: Any, value: Any, scope: Scope) -> tuple[Any] | None:
-    """The value after all turns that are left, as one record; None, with nothing done, if they cannot be generated."""
+def _generated(trace: Trace, lower: int, upper: int, body: Any, value: Any, scope: Scope) -> tuple[Rolled, Loop] | None:
+    """The turns that are left as one function; None if they cannot be generated."""
     session = Session()
     loop = Loop(session, body, lower, upper - lower, value)
     session.ran = trace.ran
@@ -475,12 +484,10 @@ def _generated(trace: Trace, lower: int, upper: int, body: Any, value: Any, scop
         trace.unrolled = "lengths move, and it may look at them"
         return None
     try:
-        rolled = Rolled(own, numbers, loop.count, [(n.shape, n.dtype, n.strides) for n in [*loop.state, *loop.reads]],
-                        floating.in_force())
+        return Rolled(own, numbers, loop.count, [(n.shape, n.dtype, n.strides) for n in [*loop.state, *loop.reads]],
+                      floating.in_force()), loop
     except Irregular:
         return None
-    results = applied(trace, rolled, [*loop.state, *loop.reads])
-    return None if results is None else (loop.left(results, trace),)
 
 
 def applied(trace: Trace, rolled: Rolled, nodes: list[Node]) -> list[Node] | None:

@@ -1,0 +1,642 @@
+"""`fori_loop` whose body reads its index: traced for a few turns, the others generated; or traced in full, if need be."""
+
+import random
+import sys
+import warnings
+
+import numpy as real
+import pytest
+
+import lazytensor as np
+from lazytensor.hybrid import counted
+from tests.helpers import difference
+from tests.program_jit import unchecked
+
+def loop(lower, upper, body, value):
+    for i in range(lower, upper):
+        value = body(i, value)
+    return value
+
+
+def generated(f):
+    """The loops of a jitted function that were generated."""
+    return [record.fn for record in f._compiled[0].tree.records if type(record.fn) is counted.Rolled]
+
+
+def check(f, make, calls=5, checks=False):
+    """`f(np, fori_loop, *make(np))`, jitted, beside NumPy with Python's loop."""
+    g = np.jit(lambda *args: (f(np, np.fori_loop, *args), args))
+    with unchecked(not checks):
+        for call in range(calls):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                expected = attempt(lambda: f(real, loop, *given), given := make(real))
+            found = attempt(lambda: g(*args)[0], args := make(np))
+            assert difference(expected, found) is None, f"call {call + 1}"
+            assert difference(list(given), list(args)) is None, f"arguments of call {call + 1}"
+    return g
+
+
+def attempt(f, given):
+    try:
+        return f()
+    except Exception as error:
+        return type(error).__name__, str(error)
+
+
+def two(np):
+    return np.arange(40.0) + 1, np.ones(40) * 0.5
+
+
+# ---- bodies that are generated ---------------------------------------------------------------------------------------
+
+
+def numbers(i, s):
+    return s[0] * 0.9 + i, s[1] / (i + 1) + (2 * i - 3) * s[0]
+
+
+def floats(i, s):
+    return s[0] * 0.9 + i * 0.1, s[1] * (1.0 / (i + 1)) - i / 7
+
+
+def on_the_left(i, s):
+    return (30 - i) - s[0] * 0.5, i / (s[1] + 2) + (-i) * 0.25 * s[0]
+
+
+def compared(i, s):
+    return s[0] * (s[0] < i) + (i <= s[1]) * 1.0, s[1] * 0.5 + (s[0] == i)
+
+
+def stored(i, s):
+    x, y = s
+    x[i] = y[i - 1] * 2 + x[i + 1]
+    return x, y * 0.99 + x[i] / (i + 1)
+
+
+def slices(i, s):
+    x, y = s
+    x[1:i] += y[2:i + 1]
+    y[i:] *= 0.5
+    return x, y
+
+
+def rows_of_constant_length(i, s):
+    x, y = s
+    return x, y + x[i:i + 1] + (x[i - 1:i + 2] * 0.1).sum()
+
+
+def from_the_end(i, s):
+    x, y = s
+    x[-i] = y[-1 - i] + y[39 - i]
+    return x, y + x[-1]
+
+
+def constant_put(i, s):
+    x, y = s
+    x[i] = 0
+    x[i - 1] = 2.5
+    y[30 - i] = i
+    return x, y
+
+
+def backwards(i, s):
+    x, y = s
+    return x, y * 0.5 + x[35 - i:None:-1].sum()
+
+
+def scalars(i, s):
+    x, y = s
+    total = x[i] * y[i] + x[i - 1]
+    return x, y * 0.5 + total * 0.125 / (i + 2)
+
+
+def unused(i, s):
+    s[0][i]
+    s[1][i:i + 3] + 1
+    return s[0] + i, s[1]
+
+
+def given_functions(i, s):
+    return np_of(s).maximum(s[0], i) * 0.5, np_of(s).where(s[0] > i, s[1], i)
+
+
+def np_of(s):
+    return np if type(s[0]) is np.ndarray else real
+
+
+GENERATED = [numbers, floats, on_the_left, compared, stored, slices, rows_of_constant_length, from_the_end, constant_put,
+             backwards, scalars, unused]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 7, 8, 9, 10, 25, 33])
+@pytest.mark.parametrize("body", GENERATED, ids=lambda f: f.__name__)
+def test_a_body_that_reads_its_index_gives_what_a_loop_does(body, turns):
+    def f(np, fori_loop, x, y):
+        found = fori_loop(1, 1 + turns, body, (x, y))
+        return found, fori_loop(2, 2 + turns, body, found)
+
+    check(f, two)
+
+
+@pytest.mark.parametrize("body", GENERATED, ids=lambda f: f.__name__)
+def test_such_a_body_is_generated(body):
+    f = np.jit(lambda x, y: np.fori_loop(1, 31, body, (x, y)))
+    f(*two(np))
+    assert f.cache_info()["compiled"] == 1 and not f.cache_info()["reasons"], f.cache_info()
+    assert len(generated(f)) == 1, body.__name__
+    assert len(f._compiled[0].tree.records) < 40
+
+
+def test_the_number_of_turns_costs_nothing():
+    runs = []
+
+    def count(frame, event, arg):
+        if event == "call" and frame.f_code is numbers.__code__:
+            runs.append(1)
+
+    for turns in (100, 10000):
+        runs.clear()
+        f = np.jit(lambda x, y, turns=turns: np.fori_loop(0, turns, numbers, (x, y)))
+        sys.setprofile(count)
+        try:
+            f(*two(np))
+        finally:
+            sys.setprofile(None)
+        assert len(runs) < 10 and len(generated(f)) == 1
+
+
+# ---- loops within loops ----------------------------------------------------------------------------------------------
+
+
+def triangular(np, fori_loop, A):
+    n = len(A)
+
+    def row(i, A):
+        def below(j, A):
+            A[i, j] -= A[i, :j] @ A[:j, j]
+            A[i, j] /= A[j, j]
+            return A
+
+        def above(j, A):
+            A[i, j] -= A[i, :i] @ A[:i, j]
+            return A
+
+        return fori_loop(i, n, above, fori_loop(0, i, below, A))
+
+    return fori_loop(0, n, row, A)
+
+
+def backward(np, fori_loop, A):
+    n = len(A)
+
+    def row(i, A):
+        return fori_loop(i + 1, n, lambda j, A: put(A, n - 1 - i, A[n - 1 - i, j] * 0.5 + A[j, n - 1 - i]), A)
+
+    return fori_loop(0, n, row, A)
+
+
+def put(A, i, value):
+    A[i, i] = value
+    return A
+
+
+def totals(np, fori_loop, A):
+    n = len(A)
+    found = np.zeros(n)
+
+    def row(i, s):
+        total = fori_loop(0, n, lambda j, t: t + A[i, j] * A[j, i], 0.0)
+        found[i] = total
+        return s + total * i
+
+    return fori_loop(0, n, row, 0.0), found
+
+
+def functional(np, fori_loop, A):
+    def outer(i, s):
+        return fori_loop(0, 10, lambda j, t: t * 0.5 + A[i] + j, s)
+
+    return fori_loop(0, len(A), outer, A[0] + 0)
+
+
+def three(np, fori_loop, A):
+    n = len(A)
+    B = A * 0
+
+    def i_loop(i, s):
+        def j_loop(j, s):
+            def k_loop(k, s):
+                B[i, j] += A[i, k] * A[k, j]
+                return s
+
+            return fori_loop(0, n, k_loop, s)
+
+        return fori_loop(0, n, j_loop, s)
+
+    fori_loop(0, n, i_loop, 0)
+    return B
+
+
+@pytest.mark.parametrize("n", [1, 5, 12, 17])
+@pytest.mark.parametrize("f", [triangular, backward, totals, functional, three], ids=lambda f: f.__name__)
+def test_loops_within_loops(f, n):
+    A = real.random.default_rng(n).random((n, n)) + real.eye(n) * n
+    for dtype in (float, "f4", int):
+        check(f, lambda np: (np.array(A.astype(dtype)),), 3)
+
+
+@pytest.mark.parametrize("f", [triangular, totals, functional, three], ids=lambda f: f.__name__)
+def test_loops_within_loops_are_generated(f):
+    A = real.random.default_rng(0).random((16, 16)) + real.eye(16) * 16
+    g = np.jit(lambda A: f(np, np.fori_loop, A))
+    g(np.array(A))
+    assert any(rolled.body.loops > 1 for rolled in generated(g))
+
+
+def test_a_loop_over_elements_is_a_tape():
+    A = real.random.default_rng(0).random((16, 16)) + real.eye(16) * 16
+    f = np.jit(lambda A: triangular(np, np.fori_loop, A))
+    f(np.array(A))
+    assert generated(f)[-1].tape is not None
+
+
+# ---- bodies that ask -------------------------------------------------------------------------------------------------
+
+
+def asking_bodies(np):
+    """Bodies that see the value of their index, one way or another."""
+    table = {k: 0.5 + k for k in range(60)}
+    listed = [0.1 * k for k in range(60)]
+    log = []
+
+    class Counter:
+        last = 0
+
+    counter, cell = Counter(), [0]
+    last = None
+
+    def closure(i, x):
+        nonlocal last
+        last = i
+        return x * 0.5 + last
+
+    def attribute(i, x):
+        counter.last = i
+        return x * 0.5 + counter.last
+
+    def appends(i, x):
+        log.append(i)
+        return x * 0.5 + log[-1] + len(log)
+
+    def element(i, x):
+        cell[0] = i
+        return x + cell[0]
+
+    def swallows(i, x):
+        try:
+            if i > 20:
+                return x + 1
+        except BaseException:
+            return x - 1
+        return x * 0.5
+
+    return {
+        "if": lambda i, x: x + 1 if i == 13 else x * 0.5,
+        "parity": lambda i, x: x + 1 if i % 2 else x * 0.5,
+        "truth": lambda i, x: x + 1 if i else x * 0.5,
+        "list": lambda i, x: x * 0.5 + listed[i],
+        "dict": lambda i, x: x * 0.5 + table[i],
+        "range": lambda i, x: x * 0.5 + sum(range(i)),
+        "float": lambda i, x: x * 0.5 + float(i),
+        "int": lambda i, x: x * 0.5 + int(i),
+        "text": lambda i, x: x * 0.5 + len(f"{i}"),
+        "format": lambda i, x: x * 0.5 + len("%d" % i),
+        "isinstance": lambda i, x: x * 0.5 + isinstance(i, int),
+        "type": lambda i, x: x * 0.5 + (type(i) is int),
+        "hash": lambda i, x: x * 0.5 + hash(i),
+        "max": lambda i, x: x * 0.5 + max(i, 17),
+        "array": lambda i, x: x * 0.5 + np.array(i),
+        "float64": lambda i, x: x * 0.5 + np.float64(i),
+        "arange": lambda i, x: x * 0.5 + np.arange(i).sum(),
+        "full": lambda i, x: x * 0.5 + np.full(len(x), i),
+        "power": lambda i, x: x * 0.5 + (x * 0.1) ** i,
+        "whole": lambda i, x: x * 0.5 + i // 3 + i % 4 + (i << 1),
+        "bits": lambda i, x: x * 0.5 + i.bit_length(),
+        "sum": lambda i, x: x * 0.5 + x.reshape(2, 2).sum(axis=i % 2).sum(),
+        "length": lambda i, x: x * 0.5 + len(x[:i]),
+        "shape": lambda i, x: x * 0.5 + x[:i].shape[0],
+        "iterated": lambda i, x: x * 0.5 + sum([1 for _ in x[i:]]),
+        "roll": lambda i, x: np.roll(x, i) + 1,
+        "any": lambda i, x: x * 0.5 + (1 if x[0] > i else 2),
+        "carried": lambda i, x: (x if type(x) is not tuple else x[0]) * 0.5,
+        "callable": lambda i, x: x * 0.5 + callable(i),
+        "closure": closure, "attribute": attribute, "appends": appends, "element": element, "swallows": swallows,
+    }  # fmt: skip
+
+
+ASKING = list(asking_bodies(real))
+
+
+@pytest.mark.parametrize("which", ASKING)
+@pytest.mark.parametrize("checks", [True, False])
+def test_a_body_that_asks_for_its_index(which, checks):
+    def run(np, jit, fori_loop):
+        body = asking_bodies(np)[which]
+        f = jit(lambda x: fori_loop(0, 40, body, x) * 2)
+        return [f(np.arange(4.0) + 1) for _ in range(3)]
+
+    with unchecked(not checks):
+        assert difference(run(real, lambda f: f, loop), run(np, np.jit, np.fori_loop)) is None
+
+
+def test_an_index_that_is_kept_is_a_number():
+    kept = []
+
+    def f(x):
+        last = None
+
+        def body(i, x):
+            nonlocal last
+            last = i
+            kept.append(i)
+            return x + i
+
+        return np.fori_loop(0, 20, body, x), last
+
+    found, last = np.jit(f)(np.arange(3.0))
+    assert type(last) is int and last == 19 and kept == list(range(20)) and all(type(i) is int for i in kept)
+    (i, x) = np.jit(lambda x: np.fori_loop(0, 20, lambda i, s: (i, s[1] + i), (0, x)))(np.zeros(2))
+    assert type(i) is int and i == 19 and x[0] == 190
+
+
+# ---- errors and warnings ---------------------------------------------------------------------------------------------
+
+
+def beyond(i, s):
+    s[0][i] = i
+    return s
+
+
+def beyond_dead(i, s):
+    s[0][i]
+    s[1][...] += 1
+    return s
+
+
+def beyond_read(i, s):
+    s[1][0] += s[0][2 * i]
+    return s
+
+
+def clamped(i, s):
+    s[1][:3] += s[0][i:i + 3].sum()
+    return s
+
+
+def misfit(i, s):
+    s[1][:3] += s[0][i:i + 3]
+    return s
+
+
+def misfit_dead(i, s):
+    s[0][i:i + 3] + s[1][:3]
+    s[1][...] += 1
+    return s
+
+
+def divides(i, s):
+    return s[0] + 1 / (50 - i), s[1]
+
+
+def divides_dead(i, s):
+    1 / (50 - i)
+    return s[0] + i, s[1]
+
+
+@pytest.mark.parametrize("body", [beyond, beyond_dead, beyond_read, clamped, misfit, misfit_dead, divides, divides_dead],
+                         ids=lambda f: f.__name__)
+def test_what_goes_wrong_does_so_in_its_turn(body):
+    check(lambda np, fori_loop, x, y: fori_loop(0, 60, body, (x, y)), two, 3)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i4", "f2", "f4", "f8", "c8", "?"])
+@pytest.mark.parametrize("body", [
+    lambda i, x: x * i, lambda i, x: x + 3 * i, lambda i, x: i - x, lambda i, x: x / (i + 1), lambda i, x: (x < i) + x,
+    lambda i, x: x * (i * 0.5), lambda i, x: put_at(x, i)])  # fmt: skip
+def test_numbers_are_weak(body, dtype):
+    """As Python's: the dtype is the array's, and a number beyond it raises."""
+    for turns in (12, 140, 300):
+        check(lambda np, fori_loop, x, turns=turns: fori_loop(0, turns, lambda i, s: [body(i, x)], [x]),
+              lambda np: (np.ones(400, dtype),), 2)
+
+
+def put_at(x, i):
+    x[i] = i
+    return x
+
+
+def test_warnings_are_those_of_the_loop():
+    def body(i, x):
+        return x / (i - 20)
+
+    for turns in (15, 30):
+        found = []
+        for run in (lambda: loop(0, turns, body, real.ones(3)), lambda: np.jit(
+                lambda x: np.fori_loop(0, turns, body, x))(np.ones(3)).numpy()):  # fmt: skip
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                run()
+            found.append([str(w.message) for w in told])
+        assert found[0] == found[1]
+
+
+# ---- effects ---------------------------------------------------------------------------------------------------------
+
+
+def test_captured_arrays_are_written():
+    def run(np, jit, fori_loop, local):
+        outer, weights = np.zeros(50), np.arange(50.0)
+
+        def f(x):
+            own = np.zeros(50) + x[0] if local else outer
+
+            def body(i, x):
+                own[i] += x[0] * weights[i]
+                return x * 0.5 + own[i]
+
+            return fori_loop(0, 45, body, x), own + 0
+
+        g = jit(f)
+        found = []
+        for _ in range(4):
+            found.append((g(np.arange(4.0)), outer + 0))
+            weights[3] += 1
+        return found
+
+    for local in (False, True):
+        for checks in (True, False):
+            with unchecked(not checks):
+                expected = run(real, lambda f: f, loop, local)
+                assert difference(expected, run(np, np.jit, np.fori_loop, local)) is None
+
+
+def aliased(np, fori_loop, x, y):
+    row = x[3:10]
+
+    def body(i, s):
+        row[i] = s[i] + 1
+        x[i + 20] = row[i] * 2
+        return s * 0.5 + x[3]
+
+    return fori_loop(0, 7, body, y), fori_loop(0, 7, body, x[:10] + 0), row
+
+
+def one_twice(np, fori_loop, x, y):
+    def body(i, s):
+        s[0][i] += 1
+        return s[0], s[1] + s[0][i]
+
+    return fori_loop(0, 30, body, (x, x))
+
+
+def exchanged(np, fori_loop, x, y):
+    return fori_loop(0, 31, lambda i, s: (s[1], s[0] * 0.5 + i), (x, y)), fori_loop(
+        0, 31, lambda i, s: (s[1], s[0]), (x, y))
+
+
+def in_place_exchanged(np, fori_loop, x, y):
+    def body(i, s):
+        s[0][i] += 1
+        return s[1], s[0]
+
+    found = fori_loop(0, 31, body, (x, y))
+    found[0][0] = 77
+    return found
+
+
+def dict_of(np, fori_loop, x, y):
+    return fori_loop(0, 31, lambda i, s: {"x": s["x"] + s["y"][i], "y": s["y"], "n": s["n"]}, {"x": x, "y": y, "n": 3})
+
+
+def shrinking(np, fori_loop, x, y):
+    return fori_loop(0, 20, lambda i, s: s[1:] + i, x)
+
+
+def view_carried(np, fori_loop, x, y):
+    def body(i, v):
+        v[i] = i
+        return v
+
+    return fori_loop(0, 20, body, x[5:30]), x
+
+
+def copies(np, fori_loop, x, y):
+    def body(i, s):
+        old = s[0].copy()
+        s[0][i] = 5
+        return s[0], s[1] + old[i] + old
+
+    return fori_loop(0, 31, body, (x, y))
+
+
+def overlapping(np, fori_loop, x, y):
+    def body(i, s):
+        s[1:] = s[:-1]
+        s[i] += i
+        s[i:] += s[:40 - i]
+        return s
+
+    return fori_loop(0, 31, body, x)
+
+
+@pytest.mark.parametrize("f", [aliased, one_twice, exchanged, in_place_exchanged, dict_of, shrinking, view_carried,
+                               copies, overlapping], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("checks", [True, False])
+def test_what_a_loop_carries(f, checks):
+    check(f, two, 4, checks)
+
+
+def test_draws_and_decisions_are_those_of_the_loop():
+    def run(np, jit, fori_loop):
+        rng = np.random.default_rng(3)
+        f = jit(lambda x: fori_loop(0, 20, lambda i, x: x * 0.5 + rng.random(4) * i, x))
+        g = jit(lambda x: fori_loop(0, 20, lambda i, x: x * 0.5 + i if x.sum() < 30 else x - 20, x))
+        return [(f(np.ones(4)), g(np.arange(4.0))) for _ in range(4)], rng.random()
+
+    assert difference(run(real, lambda f: f, loop), run(np, np.jit, np.fori_loop)) is None
+
+
+# ---- random bodies ---------------------------------------------------------------------------------------------------
+
+INDICES = ["i", "i - 1", "2 * i", "n - 1 - i", "-i", "-i - 1", "3", "n - i", "i + 2"]
+SLICES = ["i:", ":i", "i:i + 3", "1:i + 1", "i:n - i", "n - i:", ":-i", "i - 1:i + 1", "::-1", "2:9", "i::2", "-i:"]
+VALUES = ["{x} * 0.5", "{x} + i", "{x} * (i + 1)", "i - {x}", "{x} / (2 * i + 1)", "{x} - i * 0.25", "{x} * {y}",
+          "{x} + {y}", "abs({x})", "({x} < i) * 1.0", "np.sqrt(abs({x}))", "{x}[{j}] + {y}", "{x}.sum() + {y}",
+          "{x}[{j}] * {y}[{k}]", "{x}[:i] @ {y}[:i]", "float(i) + {x}", "({x} + 1 if i == 9 else {x})",
+          "{x}[{s}].sum()", "np.maximum({x}, i)"]  # fmt: skip
+STATEMENTS = ["{x}[{j}] = {v}[0]", "{x}[{j}] += {y}[{k}]", "{x}[{s}] += {y}[{s}]", "{x}[{s}] = {y}[{s}] * 2",
+              "{x}[{s}] = i", "{x}[{j}] = i", "{x} = {v}", "t = {v}", "{x} = {x} * 0.5 + t", "{x}[{j}] = {x}[{k}] * {y}[{j}]",
+              "{x}[{j}] -= {x}[:i] @ {y}[:i]", "{x} *= 0.5"]  # fmt: skip
+
+
+def random_program(seed):
+    """A function of two vectors with loops that read their index, as text."""
+    chance = random.Random(seed)
+
+    def filled(text):
+        while "{" in text:
+            text = text.format(x=chance.choice("ab"), y=chance.choice("ab"), j=chance.choice(INDICES),
+                               k=chance.choice(INDICES), s=chance.choice(SLICES), v=chance.choice(VALUES))
+        return text
+
+    def body(indent, depth):
+        for _ in range(chance.randint(1, 3)):
+            if depth < 2 and chance.random() < 0.25:
+                own = "pqr"[depth]
+                bounds = chance.choice(["0, i", "i, n", "0, 6", "i + 1, n", "1, 12"])
+                lines.append(f"{indent}def inner{depth}({own}, state):")
+                lines.append(f"{indent}    a, b, t = state")
+                begin = len(lines)
+                body(indent + "    ", depth + 1)
+                if chance.random() < 0.8:
+                    lines[begin:] = [line.replace("i]", f"{own}]").replace("i:", f"{own}:") for line in lines[begin:]]
+                lines.append(f"{indent}    return a, b, t")
+                lines.append(f"{indent}a, b, t = fori_loop({bounds}, inner{depth}, (a, b, t))")
+            else:
+                lines.append(indent + filled(chance.choice(STATEMENTS)))
+
+    lines = ["def f(a, b, n, steps):", "    t = a * 2", "    def body(i, state):", "        a, b, t = state"]
+    body("        ", 0)
+    lines += ["        return a, b, t", f"    a, b, t = fori_loop({chance.choice((0, 1, 2))}, steps, body, (a, b, t))",
+              "    return a, b, t"]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def tried(seed):
+    """What differs, as text; None if nothing does."""
+    text, chance = random_program(seed), random.Random(-seed)
+    worlds = [{"np": real, "fori_loop": loop}, {"np": np, "fori_loop": np.fori_loop}]
+    for world in worlds:
+        exec(compile(text, "<random program>", "exec"), world)
+    f, n, steps = np.jit(worlds[1]["f"]), chance.choice((12, 20, 31)), chance.choice((9, 12, 14, 25))
+    dtype = chance.choice(("f8", "f8", "f4", "i8"))
+    with unchecked(seed % 3 == 0):
+        for call in range(3):
+            data = (real.random.default_rng(seed + call).random((2, n)) * 4).astype(dtype)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                given = data[0].copy(), data[1].copy()
+                expected = attempt(lambda: worlds[0]["f"](*given, n, steps), None)
+            args = np.array(data[0]), np.array(data[1])
+            with real.errstate(all="ignore"):
+                found = attempt(lambda: f(*args, n, steps), None)
+                differs = difference((expected, given), (found, args))
+            if differs is not None:
+                return f"seed {seed}, call {call + 1}: {differs}\n{text}"
+    return None
+
+
+@pytest.mark.parametrize("first", range(0, 240, 20))
+def test_random_programs(first):
+    for seed in range(first, first + 20):
+        assert tried(seed) is None, tried(seed)
