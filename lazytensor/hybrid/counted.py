@@ -39,8 +39,15 @@ LEAST = 8
 """Turns that are left for which it is worth while."""
 TRIES = 6
 """Turns that are traced before a loop is given up."""
+MOST_LOST = 4
+"""Loops of one body that could not be generated, after which no other is tried."""
 SAMPLES = 3
 """Turns that show what the others are."""
+SHORT, NOT_RUN, OTHER_TYPE = ("a loop in it is short yet", "a loop in it has not run yet",
+                              "a part of its state is of another type each turn")
+AT_BORDER = "an index comes to the border of an array"
+EARLY = frozenset((SHORT, NOT_RUN, OTHER_TYPE))
+"""Why a loop may be generated from a later turn on."""
 _MEASURES = frozenset(("shape", "size", "nbytes", "strides", "len", "flat", "tolist", "tobytes", "__len__", "__iter__"))
 _SAFE = frozenset((
     "T", "abs", "absolute", "add", "conj", "copy", "cos", "divide", "dot", "dtype", "exp", "fabs", "float32", "float64",
@@ -177,8 +184,9 @@ class Loop:
 
     # ---- turns on the side ----
 
-    def probe(self) -> str:
-        """Traces a turn to find what the loop's state is; why it cannot be said, or ""."""
+    def probe(self, first: bool = False) -> str:
+        """Traces a turn to find what the loop's state is; why it cannot be said, or "". Of the `first` turn, the arrays
+        that are given may be known elsewhere; of others, they are what the turn before has made."""
         own = list(leaves(self.value))
         if any(not (type(x) is Tensor or _is_number(x) or _is_plain(x)) for x in own):
             return "its state is of something else than arrays and plain values"
@@ -186,11 +194,12 @@ class Loop:
         found = list(leaves(after))
         self.places = [k for k, (x, y) in enumerate(zip(own, found, strict=True)) if x is not y and not (
             _is_plain(x) and _is_plain(y) and same(x, y))]
-        self.handles = [root for root, _ in written.values()]
+        given = [own[k] for k in self.places]
+        self.handles = [root for root, _ in written.values() if first or not any(root is x for x in given)]
         self.entry = [root._value for root in self.handles]
         for x, y in [(own[k], found[k]) for k in self.places]:
             if type(x) is not type(y) or not (_is_number(x) or type(x) is Tensor):
-                return "a part of its state is of another type each turn"
+                return OTHER_TYPE
             if any(x is root for root in self.handles):
                 return "it writes to an array and gives another in its place"
             if type(x) is Tensor and (x._value.__class__ is View or x._state is not None or not x._value.shape):
@@ -223,7 +232,8 @@ class Loop:
         value = rebuilt(self.value, iter(given))
         after, written, turn = self._turn(index, value, given, known, stand_ins)
         found = list(leaves(after))
-        if set(written) != set(known):
+        own_ones = {id(given[k]) for k in self.places}
+        if set(written) - own_ones != set(known):
             self.ask("it does not write to the same arrays in each turn")
         self.measured |= turn.measured_any
         nodes = [turn.left[key] for key in known]
@@ -385,14 +395,14 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
             value = body(i, value)
         return value
     if count <= SAMPLES:
-        session.ask("a loop in it is short yet")
+        session.ask(SHORT)
     if code_of(body) not in session.ran:
-        session.ask("a loop in it has not run yet")
+        session.ask(NOT_RUN)
     scope = Scope().walk((body, ""))
     if not followed(scope):
         session.ask("a loop in it reaches what cannot be followed")
     loop = Loop(session, body, first, count, value)
-    if loop.probe():  # as from the second turn on, perhaps: there is one, as is shown later
+    if loop.probe(first=True):  # as from the second turn on, perhaps: there is one, as is shown later
         turn.notes.append(("turns", count))
         value, count = body(lower, value), count - 1
         loop = Loop(session, body, first + 1, count, value)
@@ -426,20 +436,20 @@ def may_generate(watcher: Any, lower: Any, upper: Any) -> bool:
 def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any], value: Any) -> Any:
     """``for i in range(lower, upper): value = body(i, value)`` in a trace; gives the last value."""
     scope = Scope().walk((body, ""))
-    tries = TRIES if followed(scope) else 0
+    tries = TRIES if trace.tried[code_of(body)] < MOST_LOST and followed(scope) else 0
     for i in builtins.range(lower, upper):
         if tries and i > lower and upper - i >= LEAST:
             good = trace.refusal is None and not scope.changed()
-            tries = tries - 1 if good else 0
             rolled = _generated(trace, i, upper, body, value, scope) if good else None
             if rolled is not None:
                 own, loop = rolled
                 results = applied(trace, own, [*loop.state, *loop.reads])
                 if results is not None:
                     return loop.left(results, trace)
-                tries = 0  # it would run as far once more
+            tries -= 1 if good and trace.unrolled in EARLY else TRIES
         value = body(i, value)
         note_run(trace, body)
+    trace.tried[code_of(body)] += 1
     return value
 
 
@@ -477,7 +487,7 @@ def _generated(trace: Trace, lower: int, upper: int, body: Any, value: Any, scop
         return None
     first = [Even(x, ()) for x in numbers]
     if not shown_inside(own, first, Even(loop.count, ()), ()):
-        trace.unrolled = "an index comes to the border of an array"
+        trace.unrolled = AT_BORDER
         return None
     if _lengths_move(own, first, 0) and (loop.measured or not scope.names.isdisjoint(_MEASURES) or not (
             scope.names & _OF_ARRAYS <= _SAFE)):

@@ -136,7 +136,8 @@ class Turn(Trace):
 
     def writes(self, root: Any) -> None:
         """A root from before the turn gets another value."""
-        self.written.setdefault(id(root), (root, root._value))
+        if root._value.seq <= self.start:
+            self.written.setdefault(id(root), (root, root._value))
 
     def postpones(self, node: Node) -> bool:
         """Nothing is computed."""
