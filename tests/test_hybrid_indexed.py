@@ -1,4 +1,4 @@
-"""`fori_loop` whose body reads its index: traced for a few turns, the others generated; or traced in full, if need be."""
+"""`fori_loop` whose body reads its index: traced for a few turns, the others generated; or traced in full."""
 
 import random
 import sys
@@ -8,9 +8,10 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import counted
+from lazytensor.hybrid.rolled import Rolled
 from tests.helpers import difference
 from tests.program_jit import unchecked
+
 
 def loop(lower, upper, body, value):
     for i in range(lower, upper):
@@ -20,7 +21,8 @@ def loop(lower, upper, body, value):
 
 def generated(f):
     """The loops of a jitted function that were generated."""
-    return [record.fn for record in f._compiled[0].tree.records if type(record.fn) is counted.Rolled]
+    return [record.fn for compiled in f._compiled for branch in compiled.tree.lines() for record in branch.records
+            if type(record.fn) is Rolled]
 
 
 def check(f, make, calls=5, checks=False):
@@ -41,7 +43,7 @@ def attempt(f, given):
     try:
         return f()
     except Exception as error:
-        return type(error).__name__, str(error)
+        return type(error).__name__, str(error).replace("numpy.", "")
 
 
 def two(np):
@@ -117,15 +119,11 @@ def unused(i, s):
 
 
 def given_functions(i, s):
-    return np_of(s).maximum(s[0], i) * 0.5, np_of(s).where(s[0] > i, s[1], i)
+    return real.maximum(s[0], i) * 0.5, real.add(s[1] * 0.5, 2 * i)
 
 
-def np_of(s):
-    return np if type(s[0]) is np.ndarray else real
-
-
-GENERATED = [numbers, floats, on_the_left, compared, stored, slices, rows_of_constant_length, from_the_end, constant_put,
-             backwards, scalars, unused]
+GENERATED = [numbers, floats, on_the_left, compared, stored, slices, rows_of_constant_length, from_the_end,
+             constant_put, backwards, scalars, unused, given_functions]
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 7, 8, 9, 10, 25, 33])
@@ -242,7 +240,7 @@ def three(np, fori_loop, A):
 def test_loops_within_loops(f, n):
     A = real.random.default_rng(n).random((n, n)) + real.eye(n) * n
     for dtype in (float, "f4", int):
-        check(f, lambda np: (np.array(A.astype(dtype)),), 3)
+        check(f, lambda np, dtype=dtype: (np.array(A.astype(dtype)),), 3)
 
 
 @pytest.mark.parametrize("f", [triangular, totals, functional, three], ids=lambda f: f.__name__)
@@ -310,7 +308,7 @@ def asking_bodies(np):
         "float": lambda i, x: x * 0.5 + float(i),
         "int": lambda i, x: x * 0.5 + int(i),
         "text": lambda i, x: x * 0.5 + len(f"{i}"),
-        "format": lambda i, x: x * 0.5 + len("%d" % i),
+        "format": lambda i, x: x * 0.5 + len("%d" % i),  # noqa: UP031
         "isinstance": lambda i, x: x * 0.5 + isinstance(i, int),
         "type": lambda i, x: x * 0.5 + (type(i) is int),
         "hash": lambda i, x: x * 0.5 + hash(i),
@@ -413,8 +411,8 @@ def divides_dead(i, s):
     return s[0] + i, s[1]
 
 
-@pytest.mark.parametrize("body", [beyond, beyond_dead, beyond_read, clamped, misfit, misfit_dead, divides, divides_dead],
-                         ids=lambda f: f.__name__)
+@pytest.mark.parametrize("body", [beyond, beyond_dead, beyond_read, clamped, misfit, misfit_dead, divides,
+                                  divides_dead], ids=lambda f: f.__name__)
 def test_what_goes_wrong_does_so_in_its_turn(body):
     check(lambda np, fori_loop, x, y: fori_loop(0, 60, body, (x, y)), two, 3)
 
@@ -441,11 +439,11 @@ def test_warnings_are_those_of_the_loop():
 
     for turns in (15, 30):
         found = []
-        for run in (lambda: loop(0, turns, body, real.ones(3)), lambda: np.jit(
-                lambda x: np.fori_loop(0, turns, body, x))(np.ones(3)).numpy()):  # fmt: skip
+        f = np.jit(lambda x, turns=turns: np.fori_loop(0, turns, body, x))
+        for module, run in ((real, lambda x, turns=turns: loop(0, turns, body, x)), (np, f)):
             with warnings.catch_warnings(record=True) as told:
                 warnings.simplefilter("always")
-                run()
+                real.asarray(run(module.ones(3)))
             found.append([str(w.message) for w in told])
         assert found[0] == found[1]
 
@@ -504,6 +502,25 @@ def exchanged(np, fori_loop, x, y):
         0, 31, lambda i, s: (s[1], s[0]), (x, y))
 
 
+def states(np, fori_loop, x, y):
+    def body(i, s):
+        with np.errstate(divide="ignore", over="raise" if len(s) == 40 else "warn"):
+            return s / (i - 15) + s / (i + 1)
+
+    return fori_loop(0, 31, body, x)
+
+
+def catches(np, fori_loop, x, y):
+    def body(i, s):
+        try:
+            s[1:i] + y[:20]
+        except ValueError:
+            return s + 1
+        return s * 0.5
+
+    return fori_loop(0, 31, body, x)
+
+
 def in_place_exchanged(np, fori_loop, x, y):
     def body(i, s):
         s[0][i] += 1
@@ -549,8 +566,8 @@ def overlapping(np, fori_loop, x, y):
     return fori_loop(0, 31, body, x)
 
 
-@pytest.mark.parametrize("f", [aliased, one_twice, exchanged, in_place_exchanged, dict_of, shrinking, view_carried,
-                               copies, overlapping], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("f", [aliased, one_twice, exchanged, in_place_exchanged, states, catches, dict_of, shrinking,
+                               view_carried, copies, overlapping], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("checks", [True, False])
 def test_what_a_loop_carries(f, checks):
     check(f, two, 4, checks)
@@ -575,7 +592,8 @@ VALUES = ["{x} * 0.5", "{x} + i", "{x} * (i + 1)", "i - {x}", "{x} / (2 * i + 1)
           "{x}[{j}] * {y}[{k}]", "{x}[:i] @ {y}[:i]", "float(i) + {x}", "({x} + 1 if i == 9 else {x})",
           "{x}[{s}].sum()", "np.maximum({x}, i)"]  # fmt: skip
 STATEMENTS = ["{x}[{j}] = {v}[0]", "{x}[{j}] += {y}[{k}]", "{x}[{s}] += {y}[{s}]", "{x}[{s}] = {y}[{s}] * 2",
-              "{x}[{s}] = i", "{x}[{j}] = i", "{x} = {v}", "t = {v}", "{x} = {x} * 0.5 + t", "{x}[{j}] = {x}[{k}] * {y}[{j}]",
+              "{x}[{s}] = i", "{x}[{j}] = i", "{x} = {v}", "t = {v}", "{x} = {x} * 0.5 + t",
+              "{x}[{j}] = {x}[{k}] * {y}[{j}]",
               "{x}[{j}] -= {x}[:i] @ {y}[:i]", "{x} *= 0.5"]  # fmt: skip
 
 
@@ -626,10 +644,10 @@ def tried(seed):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 given = data[0].copy(), data[1].copy()
-                expected = attempt(lambda: worlds[0]["f"](*given, n, steps), None)
+                expected = attempt(lambda given=given: worlds[0]["f"](*given, n, steps), None)
             args = np.array(data[0]), np.array(data[1])
             with real.errstate(all="ignore"):
-                found = attempt(lambda: f(*args, n, steps), None)
+                found = attempt(lambda args=args: f(*args, n, steps), None)
                 differs = difference((expected, given), (found, args))
             if differs is not None:
                 return f"seed {seed}, call {call + 1}: {differs}\n{text}"
@@ -640,3 +658,200 @@ def tried(seed):
 def test_random_programs(first):
     for seed in range(first, first + 20):
         assert tried(seed) is None, tried(seed)
+
+
+# ---- rows, and conditions that are values ----------------------------------------------------------------------------
+
+
+def plain_scan(f, init, xs, length=None):
+    carry, ys = init, []
+    for x in rows(xs):
+        carry, y = f(carry, x)
+        ys.append(y)
+    return carry, put_together(ys)
+
+
+def plain_map(f, xs):
+    return put_together([f(x) for x in rows(xs)])
+
+
+def plain_while(cond, body, value):
+    while cond(value):
+        value = body(value)
+    return value
+
+
+def rows(xs):
+    if type(xs) in (tuple, list):
+        return [type(xs)(x) for x in zip(*map(rows, xs), strict=True)]
+    return [dict(zip(xs, x, strict=True)) for x in zip(*map(rows, xs.values()), strict=True)] if (
+        type(xs) is dict) else list(xs)
+
+
+def put_together(ys):
+    if ys[0] is None:
+        return None
+    if type(ys[0]) in (tuple, list):
+        return type(ys[0])(put_together([y[k] for y in ys]) for k in range(len(ys[0])))
+    return {k: put_together([y[k] for y in ys]) for k in ys[0]} if type(ys[0]) is dict else real.stack(ys)
+
+
+class Plain:
+    scan, map, while_loop, fori_loop = map(staticmethod, (plain_scan, plain_map, plain_while, loop))
+
+    def __getattr__(self, name):
+        return getattr(real, name)
+
+
+def both(f, make, calls=4, checks=False):
+    """`f(np, *make(np))`, jitted, beside NumPy with plain loops; gives the jitted function."""
+    g = np.jit(lambda *args: f(np, *args))
+    with unchecked(not checks):
+        for call in range(calls):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                expected = attempt(lambda: f(Plain(), *given), given := make(real))
+            found = attempt(lambda: g(*args), args := make(np))
+            assert difference(expected, found) is None, f"call {call + 1}"
+            assert difference(list(given), list(args)) is None, f"arguments of call {call + 1}"
+    return g
+
+
+def table(np):
+    return np.arange(90.0).reshape(30, 3) * 0.25, np.arange(30.0) + 1
+
+
+SCANS = {
+    "sum": lambda np, x, v: np.scan(lambda c, row: (c + row, c * 2), x[0] * 0, x),
+    "numbers": lambda np, x, v: np.scan(lambda c, a: (c + a, c * a), 0.0, v),
+    "both": lambda np, x, v: np.scan(lambda c, s: (c * 0.5 + s[0] * s[1], (s[0].sum(), c)), x[1] + 0, (x, v)),
+    "dict": lambda np, x, v: np.scan(lambda c, s: (c + s["a"], {"y": c * s["b"], "z": [s["a"] * 2]}), x[1] + 0,
+                                     {"a": x, "b": v}),
+    "nothing": lambda np, x, v: np.scan(lambda c, a: (c * 0.5 + a, None), 0.0, v),
+    "row": lambda np, x, v: np.scan(lambda c, row: (c, row), 0.0, x),
+    "carry": lambda np, x, v: np.scan(lambda c, row: (c + row, c), x[0] * 1, x),
+    "shared": lambda np, x, v: np.scan(lambda c, row: (same := c + row, same), x[0] * 1, x),
+    "map": lambda np, x, v: (np.map(lambda row: row * 2 + row.sum(), x), np.map(lambda a: a * 2, v)),
+    "map of two": lambda np, x, v: np.map(lambda s: (s[0] * s[1], s[1]), (x, v)),
+}
+
+
+@pytest.mark.parametrize("which", SCANS)
+@pytest.mark.parametrize("checks", [True, False])
+def test_rows(which, checks):
+    f = both(SCANS[which], table, checks=checks)
+    assert f.cache_info()["compiled"] == 1 and generated(f), f.cache_info()
+    both(SCANS[which], lambda np: tuple(x[:5] for x in table(np)))
+
+
+def writes_to_carry(np, x, v):
+    def step(c, row):
+        c[...] += row
+        return c, c
+
+    return np.scan(step, x[0] + 0, x)
+
+
+def writes_to_rows(np, x, v):
+    def step(c, row):
+        row[0] = c[1]
+        return c + row, row
+
+    return np.scan(step, x[0] + 0, x), x
+
+
+def writes_to_result(np, x, v):
+    def step(c, row):
+        y = row * 2
+        y[1] = 7
+        c[0] += 1
+        return y, y
+
+    return np.scan(step, x[0] + 0, x)
+
+
+def writes_later_rows(np, x, v):
+    def step(c, row):
+        x[20:] += row
+        return c + row, row + 0
+
+    return np.scan(step, x[0] + 0, x), x
+
+
+def keeps_a_view(np, x, v):
+    def step(c, row):
+        c = c + row
+        return c, c[::-1]
+
+    return np.scan(step, x[0] + 0, x)
+
+
+def view_of_written(np, x, v):
+    c = x[0] + 0
+
+    def step(_, row):
+        c[...] += row
+        return None, c[1:]
+
+    return np.scan(step, None, x)
+
+
+def decides(np, x, v):
+    return np.scan(lambda c, row: (c + 1 if row[0] > 5 else c - 1, row * 2), 0.0, x)
+
+
+def types_change(np, x, v):
+    return np.scan(lambda c, a: (c + a, c), 0, v)
+
+
+@pytest.mark.parametrize("f", [writes_to_carry, writes_to_rows, writes_to_result, writes_later_rows, keeps_a_view,
+                               view_of_written, decides, types_change], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("checks", [True, False])
+def test_results_that_are_written_later(f, checks):
+    both(f, table, checks=checks)
+
+
+WHILES = {
+    "sum": lambda np, x, v: np.while_loop(lambda x: x.sum() < 1e6, lambda x: x * 1.1 + 1, x),
+    "many": lambda np, x, v: np.while_loop(lambda x: x.max() < 40, lambda x: x + 0.01, v * 0.1),
+    "pair": lambda np, x, v: np.while_loop(lambda s: s[1] > 1e-3, lambda s: (s[0] + s[1], s[1] * 0.5), (v, v.sum())),
+    "in place": lambda np, x, v: (np.while_loop(lambda x: x[3] < 50, lambda x: grown(x), v), v),
+    "none": lambda np, x, v: np.while_loop(lambda x: x.sum() < 0, lambda x: x * 2, v),
+    "once": lambda np, x, v: np.while_loop(lambda x: x[0] < 1.5, lambda x: x * 2, v),
+    "counts": lambda np, x, v: np.while_loop(lambda s: s[0] < 20, lambda s: (s[0] + 1, s[1] * 0.5), (0, v)),
+    "inner": lambda np, x, v: np.while_loop(lambda x: x.sum() < 1e4, lambda x: np.fori_loop(
+        0, 12, lambda i, x: x * 1.01 + i * 0.01, x), v),
+    "both": lambda np, x, v: np.while_loop(lambda x: (x[0] < 50) and (x[1] < 70), lambda x: x * 1.1, v),
+    "warns": lambda np, x, v: np.while_loop(lambda x: x[0] < 1e400, lambda x: x * 1e10, v),
+}
+
+
+def grown(x):
+    x[1:] *= 1.05
+    x[0] += 1
+    return x
+
+
+@pytest.mark.parametrize("which", WHILES)
+@pytest.mark.parametrize("checks", [True, False])
+def test_a_condition_that_is_a_value(which, checks):
+    if which == "warns":  # it ends as soon as it has overflown
+        WHILES[which] = lambda np, x, v: np.while_loop(lambda x: x[0] < 1e300, lambda x: x * 1e10, v * 1e10)
+    f = both(WHILES[which], table, checks=checks)
+    if which in ("sum", "many", "pair", "in place"):
+        assert generated(f)
+
+
+def test_the_number_of_turns_may_differ_from_call_to_call():
+    f = np.jit(lambda x, most: np.while_loop(lambda x: x.sum() < most[0], lambda x: x * 1.5 + 1, x))
+    for most in (10, 1e3, 1e9, 10, 1e12, 1e4):
+        expected = plain_while(lambda x, most=most: x.sum() < most, lambda x: x * 1.5 + 1, real.arange(3.0))
+        assert difference(expected, f(np.arange(3.0), np.array([float(most)]))) is None
+    assert f.cache_info()["paths"] == 1 and f.cache_info()["compiled"] == 1
+    assert difference(real.arange(3.0) + 90, f(np.arange(3.0) + 90, np.array([10.0]))) is None
+
+
+def test_large_arrays_are_left_to_kernels():
+    f = np.jit(lambda x: np.fori_loop(0, 12, lambda i, x: x * 0.5 + i, x))
+    f(np.ones(1 << 18))
+    assert not generated(f) and f.cache_info()["compiled"] == 1

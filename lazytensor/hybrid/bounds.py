@@ -22,7 +22,7 @@ class Even(NamedTuple):
         """The same in one turn of the outermost loop."""
         return Even(self.constant + self.growth[0] * turn, self.growth[1:])
 
-    def __sub__(self, other: Even) -> Even:  # type: ignore[override]
+    def __sub__(self, other: Even) -> Even:
         return Even(self.constant - other.constant, tuple([
             a - b for a, b in zip(self.growth, other.growth, strict=True)]))
 

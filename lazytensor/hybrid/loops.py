@@ -13,10 +13,11 @@ from typing import Any
 
 from ..api.handle import Tensor
 from ..run.watching import active, mine
-from . import counted, skipping
+from . import counted, skipping, stacking
 from .jit import Jitted, jit
-from .turns import Turn
+from .tracing import Trace
 from .trees import length_of, rows, stacked, steady
+from .turns import Turn
 
 _bodies: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
@@ -51,6 +52,8 @@ def while_loop(cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], ini
     >>> np.while_loop(lambda x: x.sum() < 100, lambda x: x * 2, np.arange(4.0))
     array([ 0., 32., 64., 96.])
     """
+    if active and type(trace := mine()) is Trace and trace.may_skip and not trace.quiet:
+        return counted.until(trace, cond_fn, body_fn, init)
     condition, body, value = cond_fn, body_fn, init
     jits = True
     while condition(value):
@@ -95,6 +98,9 @@ def scan(f: Callable[[Any, Any], Any], init: Any, xs: Any, length: int | None = 
         raise ValueError(f"lazytensor.scan: length={length}, but xs has {turns} parts along its first axis")
     step, carry = f, init
     ys: list[Any] = []
+    if xs is not None and active and stacking.may_stack(trace := mine(), xs, turns):
+        carry, ys, whole = stacking.stacked_loop(trace, f, init, xs, turns or 0, f)
+        return carry, stacked(ys) if whole is None and ys[0] is not None else whole
     before: Any = None
     for x in itertools.repeat(None, turns or 0) if xs is None else rows(xs):
         if step is f and ys and steady(before, (carry, x)):
@@ -115,9 +121,12 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
     >>> np.map(lambda row: row.sum(), np.ones((2, 3)))
     array([3., 3.])
     """
-    length_of(xs, "map")
+    turns = length_of(xs, "map")
     step = f
     ys: list[Any] = []
+    if active and stacking.may_stack(trace := mine(), xs, turns):
+        _, ys, whole = stacking.stacked_loop(trace, lambda carry, x: (carry, f(x)), None, xs, turns or 0, f)
+        return stacked(ys) if whole is None and ys[0] is not None else whole
     before: Any = None
     for x in rows(xs):
         if step is f and (type(x) is Tensor or ys and steady(before, x)):

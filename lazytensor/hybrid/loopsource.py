@@ -207,9 +207,11 @@ class _Loop:
             return self._inner(shape, numbers, dies)
         if shape[0] in ("int", "slice", "turns"):
             return None
+        if shape[0] == "while":
+            return self.say(f"if not {self._operand(shape[1], given)}: break")
         if shape[0] == "divided":
             return self.say(self._tree(shape[1], given))
-        op, name, operands, attrs, size, dtype, strides, _ = shape
+        op, name, operands, attrs, size, dtype, strides = shape
         if op is ELEMENT:
             index = self._index(attrs, given)
             self.text[name] = self._own(name)
@@ -259,7 +261,7 @@ class _Loop:
         return own
 
     def _mutate(self, shape: Any, given: Any, dies: set[str]) -> None:
-        op, name, operands, (steps, extra), _, _, _, _ = shape
+        op, name, operands, (steps, extra), _, _, _ = shape
         view = self._steps(steps, given)
         old = operands[0][1]
         index = self._index(extra, given) if op.step == "store" else ""
@@ -356,6 +358,8 @@ def _reads(shape: Any) -> set[str]:
     """The names of the values that a step reads."""
     if shape[0] == "loop":
         return {x[0] for x in shape[3] if x[0] is not None}
+    if shape[0] == "while":
+        return {shape[1][1]} if shape[1][0] == "value" else set()
     if type(shape[0]) is str:
         return set()
     return {x[1] for x in shape[2] if x[0] == "value"}

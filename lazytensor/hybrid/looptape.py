@@ -206,9 +206,9 @@ class _Level:
             return
         if shape[0] == "loop":
             return self._inner(shape, numbers, position, last)
-        if shape[0] == "divided":
+        if shape[0] in ("divided", "while"):
             raise Unknown
-        op, name, operands, attrs, _, dtype, _, _ = shape
+        op, name, operands, attrs, _, dtype, _ = shape
         given, char = iter(numbers), dtype.char
         if char not in SIZES or not dtype.isnative:
             raise Unknown
@@ -239,7 +239,7 @@ class _Level:
         return slot
 
     def _mutate(self, shape: Any, given: Any, position: int, last: dict[str, int]) -> None:
-        op, name, operands, (steps, extra), _, dtype, _, _ = shape
+        op, name, operands, (steps, extra), _, dtype, _ = shape
         old = operands[0][1]
         where, char = self.at[old], dtype.char
         if where is None or where[0] != "array" or operands[0][2] or last[old] != position or old[0] in "wc" or (

@@ -1,7 +1,7 @@
-"""The index of a loop whose turns are to be generated: a number that the body may use, and whose value it does not see.
+"""The index of a loop whose turns are to be generated: a number that the body may use, whose value it does not see.
 
-What is done with an `Index` is of three kinds. Sums, differences and multiples by whole numbers are Indices again. As an
-index of an array, a bound of its slices, or an operand beside an array it is *used*, which is written down. Whatever
+What is done with an `Index` is of three kinds. Sums, differences and multiples by whole numbers are Indices again. As
+an index of an array, a bound of its slices, or an operand beside an array it is *used*, which is written down. Whatever
 else is done with it would tell the program its value, and raises `Asked`: then the loop is traced turn by turn, with
 plain numbers.
 """
@@ -135,8 +135,8 @@ def _negated(self: Index) -> Any:
     return _computed(operator.sub, "-", 0, self) if self._tree is None else self._home.session.ask("- of a number")
 
 
-Index.__neg__ = _negated  # type: ignore[attr-defined]
-Index.__pos__ = lambda self: self  # type: ignore[attr-defined]
+setattr(Index, "__neg__", _negated)  # noqa: B010
+setattr(Index, "__pos__", lambda self: self)  # noqa: B010
 
 
 def opened(index: Index) -> Any:

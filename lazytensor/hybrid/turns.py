@@ -99,10 +99,11 @@ class Turn(Trace):
         self.book: Any = Sheet()
         self.waits, self.quiet, self.refusal, self.errstate, self.lost = True, 0, None, None, False
         self.roots, self.names, self.constants, self.generators, self.left = {}, {}, {}, {}, {}
+        self.capsule = floating.in_force()
         self.notes: list[Any] = []
         self.written: dict[int, tuple[Tensor, Node]] = {}
         self.floats: dict[int, tuple[Any, Any]] = {}
-        self.stored: dict[int, Any] = {}
+        self.ends: dict[int, Node] = {}
         self.measured_any = False
         self._index: tuple[Any, Any] = (None, None)
 
@@ -134,6 +135,12 @@ class Turn(Trace):
         """The program looks at an array's length."""
         self.measured_any = True
 
+    def goes_on(self, condition: Any) -> None:
+        """The loop ends before this turn unless that is true."""
+        if not (issubclass(type(condition), Scalar) or type(condition) is Tensor and condition._value.shape == ()):
+            self.give_up("its condition is no value")
+        self.book.append(Record("while", f"r{len(self.book)}", (self.reference(condition),)))
+
     def writes(self, root: Any) -> None:
         """A root from before the turn gets another value."""
         if root._value.seq <= self.start:
@@ -154,7 +161,7 @@ class Turn(Trace):
                 name = self.inputs.constant(node.buffer)
             else:
                 self.give_up("it reads something that is no value of the loop")
-            self.slots[node.seq] = name
+            self.slots[node.seq] = name = str(name)
         return name
 
     def _note_state(self, errstate: Any) -> None:
@@ -270,13 +277,15 @@ class _Maker:
             body = r.attrs
             shape = ("loop", r.name, body, r.operands)
             return Step(shape, r.args)
-        if r.kind != "operation" or r.dtype.hasobject:
+        if r.kind == "while":
+            return Step(("while", self._operand(r.operands[0], r, 0, numbers)), tuple(numbers))
+        if r.kind != "operation" or r.dtype.hasobject or r.errstate is not self.turn.capsule:
             raise Irregular
         op = r.op
         attrs = self._attributes(r, numbers)
         operands = tuple([self._operand(x, r, k, numbers) for k, x in enumerate(r.operands)])
         size = tuple([_hole(n, numbers) for n in r.shape])
-        return Step((op, r.name, operands, attrs, size, r.dtype, r.strides, id(r.errstate)), tuple(numbers))
+        return Step((op, r.name, operands, attrs, size, r.dtype, r.strides), tuple(numbers))
 
     def _attributes(self, r: Record, numbers: list[int]) -> Any:
         kind, op = r.op.kind, r.op
@@ -296,7 +305,7 @@ class _Maker:
 
     def _operand(self, x: Operand, r: Record, position: int, numbers: list[int]) -> Any:
         if x.name is not None:
-            if x.name[0] == "c" and r.op.step == "store" and position == 1 and not x.steps and (
+            if x.name[0] == "c" and r.op is not None and r.op.step == "store" and position == 1 and not x.steps and (
                     number := self._whole(x.name)) is not None:
                 self.plain_numbers.append(number)
                 return "number", _hole(number, numbers)
