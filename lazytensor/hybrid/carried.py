@@ -20,10 +20,8 @@ from .bounds import Even, extremes, is_inside, length_moves
 from .guards import same
 from .loopsource import Body
 from .opaque import Asked, Index, Session
-from .turns import Inputs, Irregular, Step, Turn, steps_of, unknown
+from .turns import SAMPLES, Inputs, Irregular, Step, Turn, steps_of, unknown
 
-SAMPLES = 3
-"""Turns that show what the others are."""
 OTHER_TYPE = "a part of its state is of another type each turn"
 
 

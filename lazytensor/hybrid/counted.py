@@ -18,22 +18,20 @@ import numpy as np
 from ..run import floating
 from ..run.watching import mine
 from .bounds import Even
-from .carried import OTHER_TYPE, SAMPLES, Loop, lengths_move, mean_size, shown_inside
+from .carried import OTHER_TYPE, Loop, lengths_move, mean_size, shown_inside
 from .jit import Jitted
 from .nodes import LARGE
 from .opaque import Asked, Index, Session, plain
-from .rolled import Rolled, applied
+from .rolled import ENDLESS, Rolled, applied
 from .scope import Scope
 from .skipping import understood
 from .tracing import Record, Trace
-from .turns import Irregular, Turn, unknown
+from .turns import SAMPLES, Irregular, Turn, unknown
 
 LEAST = 8
 """Turns that are left for which it is worth while."""
 TRIES = 6
 """Turns that are traced before a loop is given up."""
-ENDLESS = 1 << 62
-"""Turns of a loop that a value ends."""
 MOST_LOST = 4
 """Loops of one body that could not be generated, after which no other is tried."""
 SHORT, NOT_RUN = "a loop in it is short yet", "a loop in it has not run yet"

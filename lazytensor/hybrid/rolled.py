@@ -16,6 +16,10 @@ from .looptape import TapeOf
 from .running import Abandon, abandoning, copied
 from .tapes import Unknown
 from .tracing import Record, Result, Trace
+from .turns import SAMPLES
+
+ENDLESS = 1 << 62
+"""Turns of a loop that a value ends."""
 
 
 class Rolled:
@@ -31,7 +35,6 @@ class Rolled:
 
     def __init__(self, body: Body, numbers: list[int], count: int, geometry: list[Any], errstate: Any) -> None:
         self.body, self.count, self._numbers = body, count, numbers
-        self.__name__ = f"loop_of_{count}_turns"
         self.tape: Any = None
         self._run: Any = None
         self.text = ""
@@ -44,6 +47,22 @@ class Rolled:
                 pass
         if self.tape is None:
             self._source()
+
+    @property
+    def words(self) -> str:
+        """What it is, in words, with its text."""
+        turns = "while a value says so" if self.count >= ENDLESS else f"{self.count} turns"
+        how = " a tape, run by native code" if self.tape is not None else "".join([
+            f"\n    {line}" for line in self.text.splitlines()])
+        return f"a loop ({turns}) generated from {SAMPLES} of its turns:{how}"
+
+    def named(self) -> Any:
+        """It as a function, which generated source calls by its name."""
+        def loop(*values: Any) -> tuple[Any, ...]:
+            return self(*values)
+        loop.__name__ = "loop_until" if self.count >= ENDLESS else f"loop_of_{self.count}_turns"
+        loop.rolled = self  # type: ignore[attr-defined]
+        return loop
 
     def _source(self) -> None:
         source = Source(self.body, self._numbers, self.count)
@@ -88,8 +107,8 @@ def applied(trace: Trace, rolled: Rolled, nodes: list[Node]) -> list[Node] | Non
         return None
     finally:
         floating.leave(token)
-    record = Record("call", f"r{len(trace.book)}", fn=rolled, args=tuple(operands), kwargs={}, results=[], how="many",
-                    errstate=capsule)
+    record = Record("call", f"r{len(trace.book)}", fn=rolled.named(), args=tuple(operands), kwargs={}, results=[],
+                    how="many", errstate=capsule)
     trace.book.append(record)
     results = []
     for k, (value, cell) in enumerate(zip(found, rolled.body.cells, strict=True)):

@@ -32,6 +32,8 @@ LARGEST = 4096
 """Bytes of an array that the body makes of no array and that is a constant of the program."""
 UNKNOWN = register("state of a loop", "call", copied)
 """What stands for a value at the beginning of a turn. Whoever else asks for it gets that of the loop's beginning."""
+SAMPLES = 3
+"""Turns that show what the others are."""
 HOLE = "#"
 """The place of a number in a shape."""
 
