@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as real
 import pytest
@@ -775,3 +776,37 @@ def test_large_arrays_are_left_to_kernels():
     f = np.jit(lambda x: np.fori_loop(0, 12, lambda i, x: x * 0.5 + i, x))
     f(np.ones(1 << 18))
     assert not generated(f) and f.cache_info()["compiled"] == 1
+
+
+def test_jitted_bodies_and_helpers():
+    def run(np, jit, fori_loop):
+        @jit
+        def helper(x, k):
+            return x * 0.5 + k
+
+        class Model:
+            def __init__(self):
+                self.w = np.arange(20.0)
+
+            def step(self, i, x):
+                self.w[i] += 1
+                return helper(x, i) + self.w[i]
+
+        model = Model()
+        body = jit(lambda i, x: x[:4] * 0.5 + i)
+        f = jit(lambda x: (fori_loop(0, 20, model.step, x), fori_loop(0, 20, body, x), fori_loop(
+            0, 15, lambda i, x: fori_loop(0, 15, lambda _, x: x * 0.9, x) + i, x)))
+        return [(f(np.arange(4.0)), model.w + 0) for _ in range(5)]
+
+    for checks in (True, False):
+        with unchecked(not checks):
+            assert difference(run(real, lambda f: f, loop), run(np, np.jit, np.fori_loop)) is None
+
+
+def test_several_threads_trace_one_loop():
+    shared = np.arange(50.0)
+    f = np.jit(lambda x: np.fori_loop(0, 40, lambda i, s: s * 0.5 + shared[i] * i, x))
+    expected = loop(0, 40, lambda i, s: s * 0.5 + real.arange(50.0)[i] * i, real.ones(3))
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: f(np.ones(3)), range(200)))
+    assert all(difference(expected, x) is None for x in found)

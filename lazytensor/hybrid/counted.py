@@ -32,6 +32,8 @@ LEAST = 8
 """Turns that are left for which it is worth while."""
 TRIES = 6
 """Turns that are traced before a loop is given up."""
+MOST_MADE, OFTEN = 4, 64
+"""Loops of one body that are generated however short they are; later ones must have so many turns."""
 MOST_LOST = 4
 """Loops of one body that could not be generated, after which no other is tried."""
 SHORT, NOT_RUN = "a loop in it is short yet", "a loop in it has not run yet"
@@ -99,20 +101,30 @@ def may_generate(watcher: Any, lower: Any, upper: Any) -> bool:
 
 def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any], value: Any) -> Any:
     """``for i in range(lower, upper): value = body(i, value)`` in a trace; gives the last value."""
-    scope = Scope().walk((body, ""))
-    tries = TRIES if trace.tried[code_of(body)] < MOST_LOST and followed(scope) else 0
+    scope, tries = beginning(trace, upper - lower, body)
     for i in builtins.range(lower, upper):
         if tries and i > lower and upper - i >= LEAST:
             good = trace.refusal is None and not scope.changed()
             rolled = generated(trace, i, upper - i, body, value, scope) if good else None
             found = None if rolled is None else finished(trace, *rolled)
             if found is not None:
+                trace.made[code_of(body)] += 1
                 return found[0]
             tries -= 1 if good and is_early(trace) else TRIES
         value = body(i, value)
         note_run(trace, body)
     trace.tried[code_of(body)] += 1
     return value
+
+
+def beginning(trace: Trace, turns: int, body: Any, *others: Any) -> tuple[Scope, int]:
+    """What a loop's body can reach, and how many turns are tried before it is given up: none if loops of that body have
+    been, or are generated often, and short, so that tracing this one costs less."""
+    code = code_of(body)
+    if trace.tried[code] >= MOST_LOST or trace.made[code] >= MOST_MADE and turns < OFTEN:
+        return Scope(), 0
+    scope = Scope().walk(*[(f, "") for f in (body, *others)])
+    return scope, TRIES if followed(scope) else 0
 
 
 def finished(trace: Trace, rolled: Rolled, loop: Loop) -> tuple[Any] | None:
@@ -132,8 +144,7 @@ def is_early(trace: Trace) -> bool:
 def until(trace: Trace, condition: Callable[[Any], Any], body: Callable[[Any], Any], value: Any) -> Any:
     """``while condition(value): value = body(value)`` in a trace, where the condition is a value: from the second turn
     on it is decided by the program that is made of the loop."""
-    scope = Scope().walk((condition, ""), (body, ""))
-    tries = TRIES if trace.tried[code_of(body)] < MOST_LOST and followed(scope) else 0
+    scope, tries = beginning(trace, OFTEN, body, condition)
 
     def turn(_: Any, value: Any) -> Any:
         mine().goes_on(condition(value))
@@ -146,6 +157,7 @@ def until(trace: Trace, condition: Callable[[Any], Any], body: Callable[[Any], A
             rolled = generated(trace, 0, ENDLESS, turn, value, scope) if good else None
             found = None if rolled is None else finished(trace, *rolled)
             if found is not None:
+                trace.made[code_of(body)] += 1
                 return found[0]
             tries -= 1 if good and is_early(trace) else TRIES
         if not condition(value):

@@ -1,6 +1,7 @@
 """Control flow as functions: `cond`, `while_loop`, `fori_loop`, `scan`, `map`, `range`. They do what the loops in their
-docstrings do, everywhere; in a jitted function they are traced like such loops, and outside of one the body is jitted
-by itself, so that its Python runs once for each structure of what it is given.
+docstrings do, everywhere. In a jitted function they are traced like such loops, a few turns instead of all where these
+say what the others are (`counted`, `skipping`); outside of one the body is jitted by itself, so that its Python runs
+once for each structure of what it is given.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *
 def while_loop(cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], init: Any) -> Any:
     """``value = init; while cond_fn(value): value = body_fn(value)``, and the last value.
 
+    In a jitted function, a condition that is a value (a comparison of arrays without axes) is decided by the compiled
+    program, whatever the number of turns.
+
     >>> import lazytensor as np
     >>> np.while_loop(lambda x: x.sum() < 100, lambda x: x * 2, np.arange(4.0))
     array([ 0., 32., 64., 96.])
@@ -65,6 +69,9 @@ def while_loop(cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], ini
 
 def fori_loop(lower: int, upper: int, body_fn: Callable[[Any, Any], Any], init: Any) -> Any:
     """``value = init; for i in range(lower, upper): value = body_fn(i, value)``, and the last value.
+
+    In a jitted function, a body that uses its index as an index of arrays, a bound of slices or loops, or a number
+    beside arrays, and does not ask for its value otherwise, is traced a few times, however many turns there are.
 
     >>> import lazytensor as np
     >>> np.fori_loop(0, 4, lambda i, x: x + i, np.zeros(2))
@@ -88,6 +95,8 @@ def fori_loop(lower: int, upper: int, body_fn: Callable[[Any, Any], Any], init: 
 def scan(f: Callable[[Any, Any], Any], init: Any, xs: Any, length: int | None = None) -> Any:
     """``carry, y = f(carry, x)`` for each x of the first axis of `xs` (or `length` times None); gives the last carry
     and the ys, stacked.
+
+    In a jitted function, a few turns are traced where these say what the others are, and each y is put in its place.
 
     >>> import lazytensor as np
     >>> np.scan(lambda total, x: (total + x, total * x), 0.0, np.arange(4.0))

@@ -18,7 +18,7 @@ from ..api.scalar import Scalar
 from ..ir.dtypes import NUMERIC
 from ..run.watching import mine
 from .carried import leaves, rebuilt, structure
-from .counted import LEAST, TRIES, finished, followed, generated, is_early, may_generate, note_run
+from .counted import LEAST, TRIES, beginning, code_of, finished, generated, is_early, may_generate, note_run
 from .scope import Scope
 from .tracing import Trace
 from .trees import rows
@@ -36,19 +36,20 @@ def stacked_loop(trace: Trace, f: Callable[[Any, Any], Any], carry: Any, xs: Any
                  own: Any) -> tuple[Any, list[Any], Any]:
     """``carry, y = f(carry, x)`` for each row; gives the last carry, the ys so far as a list, and the ys stacked, or
     None if they are all in the list. `own` is the program's function in `f`."""
-    scope = Scope().walk((own, ""))
-    tries = TRIES if followed(scope) else 0
+    scope, tries = beginning(trace, turns, own)
     ys: list[Any] = []
     for i, x in enumerate(rows(xs)):
         if tries and i and turns - i >= LEAST:
             good = trace.refusal is None and not scope.changed()
             found = _rest(trace, f, carry, xs, i, turns, ys, scope) if good else None
             if found is not None:
+                trace.made[code_of(own)] += 1
                 return found[0], ys, found[1]
             tries -= 1 if good and is_early(trace) else TRIES
         carry, y = f(carry, x)
         note_run(trace, own)
         ys.append(y)
+    trace.tried[code_of(own)] += 1
     return carry, ys, None
 
 

@@ -169,6 +169,7 @@ class Trace(Watcher):
         self.may_skip, self.lost, self.unrolled = True, False, ""
         self.ran: set[Any] = set()
         self.tried: Counter[Any] = Counter()
+        self.made: Counter[Any] = Counter()
         self.entered: Any = None
         self.errstate: Any = None
         self.start = tick()
