@@ -71,7 +71,7 @@ def _ends(number: Even, first: int, last: int, inner: Even | None) -> tuple[int,
 
 def is_inside(kind: tuple[object, ...], numbers: list[Even], turns: tuple[Even, ...]) -> bool:
     """Whether an index never comes to a border of its axis, so that what it gives moves evenly, too. `kind` is that of
-    a step of `turns._accesses`; the last number is the length of the axis."""
+    a step of `steps._accesses`; the last number is the length of the axis."""
     if extremes(numbers[0], turns) is None or not any(x.moves for x in numbers):
         return True
     *own, n = numbers

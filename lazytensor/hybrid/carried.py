@@ -20,7 +20,8 @@ from .bounds import Even, extremes, is_inside, length_moves
 from .guards import same
 from .loopsource import Body
 from .opaque import Asked, Index, Session
-from .turns import SAMPLES, Inputs, Irregular, Step, Turn, steps_of, unknown
+from .steps import Irregular, Step, steps_of
+from .turns import SAMPLES, Inputs, Turn, unknown
 
 OTHER_TYPE = "a part of its state is of another type each turn"
 

@@ -25,8 +25,9 @@ from .opaque import Asked, Index, Session, plain
 from .rolled import ENDLESS, Rolled, applied
 from .scope import Scope
 from .skipping import understood
+from .steps import Irregular
 from .tracing import Record, Trace
-from .turns import SAMPLES, Irregular, Turn, unknown
+from .turns import SAMPLES, Turn, unknown
 
 LEAST = 8
 """Turns that are left for which it is worth while."""

@@ -17,8 +17,8 @@ from ..run import pool
 from .bounds import Even
 from .guards import Namespace
 from .running import copied, writable
+from .steps import HOLE, Irregular
 from .text import elementwise_call
-from .turns import HOLE, Irregular, Literal
 
 _getitem = operator.getitem
 
@@ -363,6 +363,3 @@ def _reads(shape: Any) -> set[str]:
     if type(shape[0]) is str:
         return set()
     return {x[1] for x in shape[2] if x[0] == "value"}
-
-
-__all__ = ["Body", "Literal", "Source", "array_of", "even_text"]

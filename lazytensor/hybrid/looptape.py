@@ -18,9 +18,9 @@ from ..ir.layout import c_strides
 from . import tapes
 from .bounds import Even
 from .loopsource import Body, array_of
+from .steps import HOLE
 from .stretches import SCALARS, part_kinds
 from .tapes import SIZES, Unknown
-from .turns import HOLE
 
 _getitem = operator.getitem
 Geometry = tuple[Any, Any, Any]
