@@ -511,6 +511,20 @@ def catches(np, fori_loop, x, y):
     return fori_loop(0, 31, body, x)
 
 
+def own_constants(np, fori_loop, x, y):
+    def body(i, s):
+        table = np.array([[1.0, 2, 3], [4, 5, 6]], order="F")
+        table[1, 2] += 1
+        return s * 0.5 + table.T.reshape(-1)[2] * i + np.array([[7.0, 8], [9, 10]], order="F")[1, 0] + table[0].sum()
+
+    return fori_loop(0, 31, body, x)
+
+
+def gives_an_element(np, fori_loop, x, y):
+    return fori_loop(0, 31, lambda i, s: x[i], 0.0), fori_loop(0, 12, lambda i, s: fori_loop(
+        0, 12, lambda j, s: x[j] if s is not None else 0, s), 0.0)
+
+
 def in_place_exchanged(np, fori_loop, x, y):
     def body(i, s):
         s[0][i] += 1
@@ -557,6 +571,7 @@ def overlapping(np, fori_loop, x, y):
 
 
 @pytest.mark.parametrize("f", [aliased, one_twice, exchanged, in_place_exchanged, states, catches, dict_of, shrinking,
+                               own_constants, gives_an_element,
                                view_carried, copies, overlapping], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("checks", [True, False])
 def test_what_a_loop_carries(f, checks):

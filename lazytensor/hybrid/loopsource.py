@@ -67,6 +67,16 @@ class Body:
         return any(shape[0] == "loop" and shape[2].mutates or getattr(shape[0], "kind", "") == "mutate"
                    for shape in self.shapes)
 
+    def gives_element(self, name: str) -> bool:
+        """Whether a value of the turn's is an element of an array as it is."""
+        own, _, of_loop = name.partition("_")
+        for shape in self.shapes:
+            if type(shape[0]) is not str and shape[1] == name:
+                return shape[0] is ELEMENT
+            if shape[0] == "loop" and shape[1] == own:
+                return bool(shape[2].gives_element(shape[2].after[int(of_loop)]))
+        return False
+
     @property
     def loops(self) -> int:
         """How many loops are in it, itself counted."""
@@ -75,9 +85,12 @@ class Body:
 
 def array_of(constant: Any) -> Any:
     """A constant's array."""
-    dtype, char, shape, strides, data = constant
-    own = np.ndarray(shape, np.dtype(char) if np.dtype(char).isnative and np.dtype(char).str == dtype else dtype,
-                     data, 0, strides)
+    text, char, shape, strides, data = constant
+    dtype = np.dtype(char) if np.dtype(char).str == text else np.dtype(text)
+    own = np.frombuffer(data, dtype).reshape(shape)
+    if own.strides != strides:  # the bytes are in C order
+        own, values = pool.empty(shape, dtype, strides), own
+        own[...] = values
     return own
 
 

@@ -117,6 +117,8 @@ def applied(trace: Trace, rolled: Rolled, nodes: list[Node]) -> list[Node] | Non
         record.results.append(Result(name, value.dtype, value.shape if is_array else None))
         node = leaf(value, canonical(value.strides, value.shape, value.itemsize) if is_array else None)
         trace._know(node, name)
+        if not is_array and rolled.body.gives_element(rolled.body.after[k]):
+            trace.real.add(name)
         results.append(node)
     return results
 
