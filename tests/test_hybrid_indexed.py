@@ -789,6 +789,16 @@ def test_the_number_of_turns_may_differ_from_call_to_call():
     assert difference(real.arange(3.0) + 90, f(np.arange(3.0) + 90, np.array([10.0]))) is None
 
 
+def test_turns_before_the_border_are_generated():
+    def body(i, s):
+        s[1][:3] += s[0][i:i + 3].sum() * s[0][20 - i]
+        return s
+
+    f = check(lambda np, fori_loop, x, y: fori_loop(0, 39, body, (x, y)), two)
+    (rolled,) = generated(f)
+    assert rolled.count == 20
+
+
 def test_large_arrays_are_left_to_kernels():
     f = np.jit(lambda x: np.fori_loop(0, 12, lambda i, x: x * 0.5 + i, x))
     f(np.ones(1 << 18))

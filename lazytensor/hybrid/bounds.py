@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-MOST = 1 << 18
+MOST = 1 << 12
 """Turns of the outermost of three loops that are looked at one by one."""
 
 

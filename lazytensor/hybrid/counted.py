@@ -20,6 +20,7 @@ from ..run.watching import mine
 from .bounds import Even
 from .carried import OTHER_TYPE, Loop, lengths_move, mean_size, shown_inside
 from .jit import Jitted
+from .loopsource import Body
 from .nodes import LARGE
 from .opaque import Asked, Index, Session, plain
 from .rolled import ENDLESS, Rolled, applied
@@ -103,18 +104,22 @@ def may_generate(watcher: Any, lower: Any, upper: Any) -> bool:
 def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any], value: Any) -> Any:
     """``for i in range(lower, upper): value = body(i, value)`` in a trace; gives the last value."""
     scope, tries = beginning(trace, upper - lower, body)
-    for i in builtins.range(lower, upper):
+    i, lost = lower, True
+    while i < upper:
         if tries and i > lower and upper - i >= LEAST:
             good = trace.refusal is None and not scope.changed()
             rolled = generated(trace, i, upper - i, body, value, scope) if good else None
             found = None if rolled is None else finished(trace, *rolled)
-            if found is not None:
+            tries = tries - 1 if found is None and good and is_early(trace) else 0
+            if rolled is not None and found is not None:
                 trace.made[code_of(body)] += 1
-                return found[0]
-            tries -= 1 if good and is_early(trace) else TRIES
+                value, lost = found[0], False
+                i += rolled[0].count
+                continue
         value = body(i, value)
         note_run(trace, body)
-    trace.tried[code_of(body)] += 1
+        i += 1
+    trace.tried[code_of(body)] += lost
     return value
 
 
@@ -160,7 +165,7 @@ def until(trace: Trace, condition: Callable[[Any], Any], body: Callable[[Any], A
             if found is not None:
                 trace.made[code_of(body)] += 1
                 return found[0]
-            tries -= 1 if good and is_early(trace) else TRIES
+            tries = tries - 1 if good and is_early(trace) else 0
         if not condition(value):
             break
         value = body(value)
@@ -189,8 +194,10 @@ def code_of(body: Any) -> Any:
     return getattr(getattr(body, "__func__", body), "__code__", body)
 
 
-def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope: Scope) -> tuple[Rolled, Loop] | None:
-    """The turns that are left as one function; None if they cannot be generated."""
+def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope: Scope,
+              whole: bool = False) -> tuple[Rolled, Loop] | None:
+    """The turns that are left as one function, or (if not the `whole` loop is wanted) those before the first that comes
+    to the border of an array; None if they cannot be generated."""
     session = Session()
     loop = Loop(session, body, lower, count, value)
     session.ran = trace.ran
@@ -206,7 +213,8 @@ def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope
         trace.unrolled = "its arrays are large, and kernels are quicker"
         return None
     first = [Even(x, ()) for x in numbers]
-    if not shown_inside(own, first, Even(loop.count, ()), ()):
+    inside = _turns_inside(own, first, count)
+    if inside < (count if whole else LEAST):
         trace.unrolled = "an index comes to the border of an array"
         return None
     if lengths_move(own, first, 0) and (loop.measured or not scope.names.isdisjoint(_MEASURES) or not (
@@ -214,7 +222,18 @@ def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope
         trace.unrolled = "lengths move, and it may look at them"
         return None
     try:
-        return Rolled(own, numbers, loop.count, [(n.shape, n.dtype, n.strides) for n in [*loop.state, *loop.reads]],
+        return Rolled(own, numbers, inside, [(n.shape, n.dtype, n.strides) for n in [*loop.state, *loop.reads]],
                       floating.in_force()), loop
     except Irregular:
         return None
+
+
+def _turns_inside(body: Body, first: list[Even], count: int) -> int:
+    """How many turns a loop has before one comes to the border of an array."""
+    if shown_inside(body, first, Even(count, ()), ()):
+        return count
+    low, high = 0, count  # the turns of a shorter loop are among those of a longer one
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if shown_inside(body, first, Even(middle, ()), ()) else (low, middle)
+    return low

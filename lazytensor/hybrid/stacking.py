@@ -18,7 +18,7 @@ from ..api.scalar import Scalar
 from ..ir.dtypes import NUMERIC
 from ..run.watching import mine
 from .carried import leaves, rebuilt, structure
-from .counted import LEAST, TRIES, beginning, code_of, finished, generated, is_early, may_generate, note_run
+from .counted import LEAST, beginning, code_of, finished, generated, is_early, may_generate, note_run
 from .scope import Scope
 from .tracing import Trace
 from .trees import rows
@@ -45,7 +45,7 @@ def stacked_loop(trace: Trace, f: Callable[[Any, Any], Any], carry: Any, xs: Any
             if found is not None:
                 trace.made[code_of(own)] += 1
                 return found[0], ys, found[1]
-            tries -= 1 if good and is_early(trace) else TRIES
+            tries = tries - 1 if good and is_early(trace) else 0
         carry, y = f(carry, x)
         note_run(trace, own)
         ys.append(y)
@@ -84,7 +84,7 @@ def _rest(trace: Trace, f: Any, carry: Any, xs: Any, first: int, turns: int, ys:
             array[index] = part
         return after
 
-    rolled = generated(trace, first, turns - first, body, carry, scope)
+    rolled = generated(trace, first, turns - first, body, carry, scope, whole=True)
     if rolled is None:
         return None
     value = finished(trace, *rolled)
