@@ -583,7 +583,9 @@ def test_draws_and_decisions_are_those_of_the_loop():
         rng = np.random.default_rng(3)
         f = jit(lambda x: fori_loop(0, 20, lambda i, x: x * 0.5 + rng.random(4) * i, x))
         g = jit(lambda x: fori_loop(0, 20, lambda i, x: x * 0.5 + i if x.sum() < 30 else x - 20, x))
-        return [(f(np.ones(4)), g(np.arange(4.0))) for _ in range(4)], rng.random()
+        h = jit(lambda x: fori_loop(0, 20, lambda i, x: x * 0.5 + np.random.rand(4) * i + np.random.random() * i, x))
+        np.random.seed(5)
+        return [(f(np.ones(4)), g(np.arange(4.0)), h(np.ones(4))) for _ in range(4)], rng.random(), np.random.rand()
 
     assert difference(run(real, lambda f: f, loop), run(np, np.jit, np.fori_loop)) is None
 
