@@ -839,3 +839,37 @@ def test_several_threads_trace_one_loop():
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda _: f(np.ones(3)), range(200)))
     assert all(difference(expected, x) is None for x in found)
+
+
+TABLES = {
+    "transposed": lambda A, i: A.T.__setitem__(i, A[i] * 0.5 + i),
+    "row and column": lambda A, i: A.__setitem__(i, A[:, i] + A[i - 1]),
+    "in place": lambda A, i: A[i].__iadd__(A[:, i] * i),
+    "reversed": lambda A, i: A[::-1][i].__imul__(0.5),
+    "flat": lambda A, i: A.reshape(-1).__setitem__(7 * i + 3, i),
+    "block": lambda A, i: A[i:, i:].__imul__(0.9),
+    "outer": lambda A, i: A[i:, i:].__isub__(A[i:, i - 1:i] * A[i - 1:i, i:] * 0.01),
+    "new axes": lambda A, i: A.__iadd__(A[i][:, None] * A[None, i] * 0.01),
+    "ellipsis": lambda A, i: A[..., i].__iadd__(A[i, ...]),
+    "product": lambda A, i: A.__setitem__(i, (A @ A[i]) * 0.01),
+    "strided": lambda A, i: A[i, ::2].__iadd__(A[i, 1::2][:10] * i),
+    "clip": lambda A, i: A.__setitem__(slice(None), real.clip(A, -i, i)),
+    "mask": lambda A, i: A.__setitem__(A > i, 0.5),
+    "diagonal": lambda A, i: A.__setitem__((i, i), A[i, i] * 2 + A[i].sum() / A.sum()),
+    "sums": lambda A, i: A.__iadd__(A[:i + 1].sum(axis=0) * 0.01 - A[i].mean()),
+}
+
+
+@pytest.mark.parametrize("which", TABLES)
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
+def test_tables(which, dtype):
+    def f(np, fori_loop, A):
+        def body(i, A):
+            TABLES[which](A, i)
+            return A
+
+        return fori_loop(1, 19, body, A), fori_loop(1, 15, lambda i, s: (s[1], s[0] * 0.5 + A[i]), (A[0] + 0, A[1] + 0))
+
+    A = real.random.default_rng(1).random((20, 20)) * 9 - 3
+    with real.errstate(all="ignore"):
+        check(f, lambda np: (np.array(A.astype(dtype), order="F" if dtype == "f4" else "C"),), 3)
