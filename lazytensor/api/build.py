@@ -22,7 +22,7 @@ from ..ir.node import AT_ONCE, Node, leaf, make
 from ..ir.operation import Operation, register
 from ..run import pins
 from ..run.floating import foreign_may_wait, in_force, unchanged
-from ..run.watching import active, mine
+from ..run.watching import Opaque, active, mine
 from .handle import Tensor, View, export, read, tensor
 from .scalar import Scalar, scalar, value_of
 
@@ -126,6 +126,8 @@ def operand(value: Any) -> Any:
         return taken_in(value)
     if kind is list or kind is tuple:
         return read(GATHERERS[0](value)) if concern(value) else leaf(np.asarray(value), None)
+    if issubclass(kind, Opaque):
+        return value.used()
     raise NotArray
 
 

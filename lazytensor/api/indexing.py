@@ -20,7 +20,7 @@ from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
 from ..run import masking
 from ..run.floating import in_force, unchanged
-from ..run.watching import PASS, active, eager, mine
+from ..run.watching import PASS, Opaque, active, eager, mine
 from .build import (
     NOT_AN_ARRAY,
     NUMBERS,
@@ -130,7 +130,10 @@ def getitem(self: Any, index: Any) -> Any:
     """``self[index]``: a view for basic indices, NumPy's scalar for integers alone, else an array of its own."""
     v = self._value
     kind = type(index)
-    if active and mine() is not None:
+    if active and (watcher := mine()) is not None:
+        if watcher.hides:
+            index = watcher.indexed(self, index)
+            kind = type(index)
         if v.__class__ is Node and (
                 kind is slice or kind is tuple and _is_basic(index) and gives_array(index, v.shape)):
             return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], writing_of(self))
@@ -290,6 +293,10 @@ def _real(index: Any) -> Any:
 
 def setitem(self: Any, index: Any, value: Any) -> None:
     """``self[index] = value``."""
+    if active and (watcher := mine()) is not None and watcher.hides:
+        index = watcher.indexed(self, index)
+        if issubclass(type(value), Opaque):
+            value = value.used()
     v = self._value
     kind = type(value)
     if (v.__class__ is Node and (buffer := v.buffer) is not None and (self._state is None or not is_shared(self))
@@ -537,6 +544,8 @@ def iterate(self: Any) -> Iterator[Any]:
     """Iterates over the first axis: views of rows, or NumPy's scalars."""
     if not self._value.shape:
         raise TypeError("iteration over a 0-d array")
+    if active and (watcher := mine()) is not None and watcher.hides:
+        watcher.measured(self)
     return _rows(self)
 
 
@@ -557,6 +566,8 @@ def length(self: Any) -> int:
     shape = self._value.shape
     if not shape:
         raise TypeError("len() of unsized object")
+    if active and (watcher := mine()) is not None and watcher.hides:
+        watcher.measured(self)
     return int(shape[0])
 
 

@@ -27,7 +27,7 @@ from ..ir.node import AT_ONCE, Node, leaf, make, new, tick
 from ..ir.operation import register
 from ..run import floating, pins
 from ..run.floating import in_force, unchanged, watch
-from ..run.watching import PASS, active, eager, mine
+from ..run.watching import PASS, Opaque, active, eager, mine
 from . import lazy
 from .build import (
     CAST,
@@ -469,6 +469,8 @@ def _scalar_binary(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any], sw
     def method(self: Any, other: Any) -> Any:
         if type(other) is Tensor and not swapped:
             return with_tensor(other, self)
+        if issubclass(type(other), Opaque):
+            other = other.used()
         left, right = (other, self) if swapped else (self, other)
         if is_scalar_like(other):
             return scalar_operation(fn, left, right)

@@ -1,8 +1,17 @@
 /* ``self[index]`` of a root with basic indices (api/indexing.getitem). */
 #include "hot.h"
 
+static int is_bound(PyObject *x) {
+    return x == Py_None || PyLong_CheckExact(x);
+}
+
+/* Bounds of a slice that are no plain numbers are Python's business: a watcher may hide their values. */
 static int is_part(PyObject *x) {
-    return PyLong_CheckExact(x) || PySlice_Check(x) || x == Py_None || x == Py_Ellipsis;
+    if (PySlice_Check(x)) {
+        PySliceObject *slice = (PySliceObject *)x;
+        return is_bound(slice->start) && is_bound(slice->stop) && is_bound(slice->step);
+    }
+    return PyLong_CheckExact(x) || x == Py_None || x == Py_Ellipsis;
 }
 
 /* Whether an index is basic. */

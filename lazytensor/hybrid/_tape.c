@@ -17,10 +17,10 @@
 #include <string.h>
 #include <structmember.h>
 
-enum Operation { LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, OPERATIONS };
+enum Operation { LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, INDEX, MOVE, OPERATIONS };
 enum Kind { ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, ABSOLUTE, SQUARE_ROOT, KINDS };
 enum { HEAD = 7, DEEPEST = 8 };
-static const int numbers_of[OPERATIONS] = {1, 0, 1, 1, 0, 5, 7, 5, 3};
+static const int numbers_of[OPERATIONS] = {1, 0, 1, 1, 0, 5, 7, 5, 3, 1, 0};
 
 typedef int64_t word;
 typedef int (*Inner)(void *, char **, const npy_intp *, const npy_intp *, void *);
@@ -163,6 +163,15 @@ static void run(const Tape *tape, char **data, double *slots) {
         case FILL:
             copy((char *)(slots + a), 0, data[c] + NUMBER(0), NUMBER(1), NUMBER(2), size);
             break;
+        case INDEX:
+            if (size == 8)
+                slots[c] = (double)NUMBER(0);
+            else
+                *(float *)(slots + c) = (float)NUMBER(0);
+            break;
+        case MOVE:
+            memcpy(slots + c, slots + a, sizeof(double));
+            break;
         }
         at += HEAD + numbers_of[op] * (1 + loops);
     }
@@ -211,6 +220,12 @@ static int wrong(const Tape *tape, const word *at, int loops, const word *index)
         return outside(tape, a, NUMBER(0), NUMBER(1), n, size) || outside(tape, c, NUMBER(2), NUMBER(3), n, size) ||
                (n > 0 && (!tape->written[c] || clash(a, NUMBER(0), NUMBER(1), c, NUMBER(2), NUMBER(3), n, size)));
     }
+    case INDEX: {
+        word most = size == 8 ? (word)1 << 53 : (word)1 << 24;  /* what is exact */
+        return SLOT(c) || NUMBER(0) > most || NUMBER(0) < -most;
+    }
+    case MOVE:
+        return SLOT(a) || SLOT(c);
     default: {
         word n = NUMBER(2);
         return SLOT(a) || outside(tape, c, NUMBER(0), NUMBER(1), n, size) || (n > 0 && !tape->written[c]);
@@ -233,8 +248,12 @@ static int walk(const Tape *tape) {
         if (at[0] == LOOP) {
             index[loops] = 0;
             limit[loops] = NUMBER(0);
-            if (limit[loops] <= 0 || at[5] <= at - code || at[5] > tape->words)  /* one that never runs was never seen */
+            if (at[5] < at - code + length + HEAD || at[5] > tape->words || code[at[5] - HEAD] != END)
                 return -1;
+            if (limit[loops] <= 0) {  /* what is in it is not seen now, and does not run then */
+                at = code + at[5];
+                continue;
+            }
             open++;
         }
         else if (at[0] == END) {

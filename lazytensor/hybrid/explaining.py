@@ -46,6 +46,8 @@ def _structure(one: Compiled) -> list[str]:
         lines.append(f"  {_count(one.steps, 'operation')} as steps on a tape, run by native code")
     if one.rolled:
         lines.append(f"  loops: {_count(one.rolled, 'line')} of the program saved")
+    lines += [f"  {rolled.words}" for branch in tree.lines() for record in branch.records
+              if (rolled := getattr(record.fn, "rolled", None)) is not None]
     if one.memory:
         lines.append(f"  memory kept for what is not given away: {one.memory} bytes")
     if one.abandoned:

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..api.handle import Tensor
 from ..api.scalar import Scalar
+from ..run.watching import Opaque
 from . import fast
 from .guards import ATOMS, Check, Later, Namespace, same
 
@@ -198,7 +199,7 @@ class Scope:
 
     def _visit(self, value: Any, words: str) -> None:
         kind = type(value)
-        if kind in ATOMS or id(value) in self.objects:
+        if kind in ATOMS or id(value) in self.objects or issubclass(kind, Opaque):
             return
         if kind is Tensor:
             self.objects[id(value)] = self.tensors[id(value)] = value

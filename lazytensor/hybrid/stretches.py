@@ -31,7 +31,7 @@ SHORT = 1024
 """Elements of a row that is no more than a step; longer ones are better off as kernels."""
 _MAPS: dict[Any, int] = {
     np.add: tapes.ADD, np.subtract: tapes.SUBTRACT, np.multiply: tapes.MULTIPLY, np.divide: tapes.DIVIDE}
-_SCALARS: dict[Any, int] = {
+SCALARS: dict[Any, int] = {
     **_MAPS, operator.add: tapes.ADD, operator.sub: tapes.SUBTRACT, operator.mul: tapes.MULTIPLY,
     operator.truediv: tapes.DIVIDE, operator.neg: tapes.NEGATE, operator.abs: tapes.ABSOLUTE,
     np.negative: tapes.NEGATE, np.absolute: tapes.ABSOLUTE, np.fabs: tapes.ABSOLUTE, np.sqrt: tapes.SQUARE_ROOT}
@@ -49,13 +49,13 @@ def likely(record: Record) -> bool:
     op = record.op
     kind = op.kind
     if kind == "scalar":
-        return op.fn in _SCALARS
+        return op.fn in SCALARS
     if kind == "elementwise":
         return record.attrs is None and (op.fn in _MAPS and prod(record.shape) <= SHORT if record.shape else
-                                         op.fn in _SCALARS)
+                                         op.fn in SCALARS)
     if kind == "call":
         return op is ELEMENT or not record.shape and op.fn in (np.matmul, np.dot)
-    return op.step == "store" or kind == "mutate" and op in _part_kinds()
+    return op.step == "store" or kind == "mutate" and op in part_kinds()
 
 
 def _learn(record: Record) -> None:
@@ -67,8 +67,8 @@ def _learn(record: Record) -> None:
         _CODES[op] = _STORE
     elif op.kind == "call" and op.fn is np.matmul:
         _CODES[op] = _DOT
-    elif op.kind in ("scalar", "elementwise") and op.fn in _SCALARS:
-        _CODES[op] = _SCALARS[op.fn]
+    elif op.kind in ("scalar", "elementwise") and op.fn in SCALARS:
+        _CODES[op] = SCALARS[op.fn]
 
 
 def is_small(record: Record) -> bool:
@@ -81,7 +81,7 @@ def _is_element(index: Any) -> bool:
     return type(index) is int or type(index) is tuple and all([type(x) is int for x in index])
 
 
-def _part_kinds() -> dict[Any, int]:
+def part_kinds() -> dict[Any, int]:
     """The operations that write an arithmetic ufunc's result into a part of an array."""
     found = {}
     for ufunc, kind in _MAPS.items():
@@ -301,7 +301,7 @@ class Stretch:
         elif op.kind == "call":
             self._product(record)
         else:
-            kind = _SCALARS[op.fn]
+            kind = SCALARS[op.fn]
             a = self._operand(operands[0], char)
             b = a if kind >= tapes.NEGATE else self._operand(operands[1], char)
             self._emit(tapes.SCALAR, kind, char, a, b, self._give(record))
@@ -378,7 +378,7 @@ class Stretch:
             self._store(over, extra[0], values[0], char)
         else:
             rows = [self._row(x, over.shape, char) for x in values]
-            self._into(_part_kinds()[record.op], char, rows, over)
+            self._into(part_kinds()[record.op], char, rows, over)
 
     def _store(self, over: Place, index: Any, value: Operand, char: str) -> None:
         offset = over.element(index)

@@ -19,7 +19,7 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
     with suppress(ImportError):
         from . import _tape as tape  # type: ignore[attr-defined, no-redef]
 
-LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL = range(9)
+LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, INDEX, MOVE = range(11)
 """Operations, as in `_tape.c`,"""
 ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, ABSOLUTE, SQUARE_ROOT = range(7)
 """and kinds of arithmetic."""
@@ -125,9 +125,15 @@ def made(steps: list[Step], arrays: list[tuple[Any, ...]], start: Any, inputs: l
     ValueError
         If it leaves an array, or reads what it writes in another order.
     """
+    return of_words(words(steps), arrays, start, inputs, outputs, mask)
+
+
+def of_words(code: list[int], arrays: list[tuple[Any, ...]], start: Any, inputs: list[tuple[int, int]],
+             outputs: list[tuple[int, int]], mask: int) -> Any:
+    """The same of words."""
     loops_, keep = _products()
     columns = list(zip(*arrays, strict=True)) or [()] * 4
-    packed = [np.array(x, np.int64).tobytes() for x in (words(steps), columns, inputs, outputs)]
+    packed = [np.array(x, np.int64).tobytes() for x in (code, columns, inputs, outputs)]
     return tape.Tape(packed[0], packed[1], start.tobytes(), packed[2], packed[3], mask, loops_, keep)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 from _thread import get_ident
+from collections import Counter
 from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -165,7 +166,10 @@ class Trace(Watcher):
         self._chains: list[Node] = []
         self.refusal: Refusal | None = None
         self.quiet = 0
-        self.may_skip, self.lost = True, False
+        self.may_skip, self.lost, self.unrolled = True, False, ""
+        self.ran: set[Any] = set()
+        self.tried: Counter[Any] = Counter()
+        self.made: Counter[Any] = Counter()
         self.entered: Any = None
         self.errstate: Any = None
         self.start = tick()

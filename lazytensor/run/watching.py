@@ -34,12 +34,26 @@ class Watcher:
     start : the number in program order from which on nodes are of what is watched: a root that has such a node is not
         told of again
     waits : whether nothing has been computed yet, so that all that these nodes read is held by the watcher
+    hides : whether there are `Opaque` numbers about: then it is told of indices (``indexed(t, index)`` gives a plain
+        one) and of lengths that are looked at (``measured(t)``)
     """
 
     __slots__ = ("ident", "start", "waits")
     ident: int
     start: int
     waits: bool
+    hides = False
+
+
+class Opaque:
+    """A number whose value a watcher hides from the program; `used()` gives it to an operation on arrays, which notes
+    that. Everything else that would tell its value ends the watching."""
+
+    __slots__ = ()
+
+    def used(self) -> Any:
+        """The number, as an operand."""
+        raise NotImplementedError
 
 
 active: list[Any] = []

@@ -1,0 +1,239 @@
+"""Loops in a traced call whose body is given something else each turn, an index or a row: traced for a few turns, and
+generated for all others.
+
+The first turn is traced as any operation is. If it left all Python objects as they were, three more are traced on the
+side (`carried`, `turns`), on values that nobody knows and with an index that nobody sees. If these say what every turn
+is, the loop becomes one call of a `Rolled` program in the trace, which runs at once for the turns that are left. In any
+other case the loop goes on, turn by turn.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..run import floating
+from ..run.watching import mine
+from .bounds import Even
+from .carried import OTHER_TYPE, Loop, lengths_move, mean_size, shown_inside
+from .jit import Jitted
+from .loopsource import Body
+from .nodes import LARGE
+from .opaque import Asked, Index, Session, plain
+from .rolled import ENDLESS, Rolled, applied
+from .scope import Scope
+from .skipping import understood
+from .steps import Irregular
+from .tracing import Record, Trace
+from .turns import SAMPLES, Turn, unknown
+
+LEAST = 8
+"""Turns that are left for which it is worth while."""
+TRIES = 6
+"""Turns that are traced before a loop is given up."""
+MOST_MADE, OFTEN = 4, 64
+"""Loops of one body that are generated however short they are; later ones must have so many turns."""
+MOST_LOST = 4
+"""Loops of one body that could not be generated, after which no other is tried."""
+SHORT, NOT_RUN = "a loop in it is short yet", "a loop in it has not run yet"
+EARLY = frozenset((SHORT, NOT_RUN, OTHER_TYPE))
+"""Why a loop may be generated from a later turn on."""
+_MEASURES = frozenset(("shape", "size", "nbytes", "strides", "len", "flat", "tolist", "tobytes", "__len__", "__iter__"))
+_SAFE = frozenset((
+    "T", "abs", "absolute", "add", "conj", "copy", "cos", "divide", "dot", "dtype", "exp", "fabs", "float32", "float64",
+    "imag", "log", "matmul", "mean", "multiply", "negative", "newaxis", "outer", "real", "sin", "sqrt", "square",
+    "subtract", "sum", "tanh", "transpose", "where"))
+"""Names of NumPy's and of arrays' that do not raise for arrays of some length, whatever it is."""
+_OF_ARRAYS = frozenset((*dir(np), *dir(np.ndarray)))
+
+
+# ---- within each other -----------------------------------------------------------------------------------------------
+
+
+def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], value: Any) -> Any:
+    """A loop in a turn of another that is looked at: one step of it."""
+    session = turn.session
+    hidden = type(lower) is Index or type(upper) is Index
+    first, count = plain(lower), plain(upper) - plain(lower)
+    if type(first) is not int or type(count) is not int or not hidden and count <= SAMPLES + 1:
+        for i in builtins.range(lower, upper):
+            value = body(i, value)
+        return value
+    if count <= SAMPLES:
+        session.ask(SHORT)
+    if code_of(body) not in session.ran:
+        session.ask(NOT_RUN)
+    scope = Scope().walk((body, ""))
+    if not followed(scope):
+        session.ask("a loop in it reaches what cannot be followed")
+    loop = Loop(session, body, first, count, value)
+    if loop.probe(first=True):  # as from the second turn on, perhaps: there is one, as is shown later
+        turn.notes.append(("turns", count))
+        value, count = body(lower, value), count - 1
+        loop = Loop(session, body, first + 1, count, value)
+        if why := loop.probe():
+            session.ask(why)
+    loop.looked_at()
+    own, numbers = loop.body()
+    if changed := scope.changed():
+        session.ask(f"a loop in it changes {changed}")
+    nodes = [*loop.state, *loop.reads]
+    turn.record(nodes)
+    name = f"r{len(turn.book)}"
+    turn.book.append(Record("loop", name, tuple([turn.operand(node) for node in nodes]), attrs=own,
+                            args=(count, *numbers)))
+    results = [unknown(node) for node in loop.state]
+    for k, node in enumerate(results):
+        turn.slots[node.seq] = f"{name}_{k}"
+    turn.measured_any |= loop.measured
+    return loop.left(results, turn)
+
+
+# ---- in a trace ------------------------------------------------------------------------------------------------------
+
+
+def may_generate(watcher: Any, lower: Any, upper: Any) -> bool:
+    """Whether a loop's turns may be generated, as far as can be said before one of them has run."""
+    return (type(watcher) is Trace and type(lower) is int and type(upper) is int and upper - lower >= LEAST
+            and watcher.may_skip and not watcher.quiet and watcher.refusal is None)
+
+
+def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any], value: Any) -> Any:
+    """``for i in range(lower, upper): value = body(i, value)`` in a trace; gives the last value."""
+    scope, tries = beginning(trace, upper - lower, body)
+    i, lost = lower, True
+    while i < upper:
+        if tries and i > lower and upper - i >= LEAST:
+            good = trace.refusal is None and not scope.changed()
+            rolled = generated(trace, i, upper - i, body, value, scope) if good else None
+            found = None if rolled is None else finished(trace, *rolled)
+            tries = tries - 1 if found is None and good and is_early(trace) else 0
+            if rolled is not None and found is not None:
+                trace.made[code_of(body)] += 1
+                value, lost = found[0], False
+                i += rolled[0].count
+                continue
+        value = body(i, value)
+        note_run(trace, body)
+        i += 1
+    trace.tried[code_of(body)] += lost
+    return value
+
+
+def beginning(trace: Trace, turns: int, body: Any, *others: Any) -> tuple[Scope, int]:
+    """What a loop's body can reach, and how many turns are tried before it is given up: none if loops of that body have
+    been, or are generated often, and short, so that tracing this one costs less."""
+    code = code_of(body)
+    if trace.tried[code] >= MOST_LOST or trace.made[code] >= MOST_MADE and turns < OFTEN:
+        return Scope(), 0
+    scope = Scope().walk(*[(f, "") for f in (body, *others)])
+    return scope, TRIES if followed(scope) else 0
+
+
+def finished(trace: Trace, rolled: Rolled, loop: Loop) -> tuple[Any] | None:
+    """What the body's last value is, after all turns have run; None, with nothing done, if one of them raises."""
+    results = applied(trace, rolled, [*loop.state, *loop.reads])
+    if results is None:
+        trace.unrolled = "it raises, or NumPy would warn"
+        return None
+    return (loop.left(results, trace),)
+
+
+def is_early(trace: Trace) -> bool:
+    """Whether a loop that could not be generated may be from a later turn on."""
+    return trace.unrolled in EARLY
+
+
+def until(trace: Trace, condition: Callable[[Any], Any], body: Callable[[Any], Any], value: Any) -> Any:
+    """``while condition(value): value = body(value)`` in a trace, where the condition is a value: from the second turn
+    on it is decided by the program that is made of the loop."""
+    scope, tries = beginning(trace, OFTEN, body, condition)
+
+    def turn(_: Any, value: Any) -> Any:
+        mine().goes_on(condition(value))
+        return body(value)
+
+    turns = 0
+    while True:
+        if tries and turns:
+            good = trace.refusal is None and not scope.changed()
+            rolled = generated(trace, 0, ENDLESS, turn, value, scope) if good else None
+            found = None if rolled is None else finished(trace, *rolled)
+            if found is not None:
+                trace.made[code_of(body)] += 1
+                return found[0]
+            tries = tries - 1 if good and is_early(trace) else 0
+        if not condition(value):
+            break
+        value = body(value)
+        note_run(trace, body)
+        turns += 1
+    trace.tried[code_of(body)] += 1
+    return value
+
+
+def note_run(trace: Any, body: Any) -> None:
+    """Notes that a body runs at least once in a traced call: what it does to Python objects is seen afterwards."""
+    if type(trace) is Trace:
+        trace.ran.add(code_of(body))
+
+
+def followed(scope: Scope) -> bool:
+    """Whether a body's code reaches nothing unknown, and does not look at what objects are: an index is none of
+    Python's numbers."""
+    return "type" not in scope.names and understood(scope)
+
+
+def code_of(body: Any) -> Any:
+    """What two bodies that are one `def` or `lambda` have in common."""
+    while isinstance(body, Jitted):
+        body = body.__wrapped__
+    return getattr(getattr(body, "__func__", body), "__code__", body)
+
+
+def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope: Scope,
+              whole: bool = False) -> tuple[Rolled, Loop] | None:
+    """The turns that are left as one function, or (if not the `whole` loop is wanted) those before the first that comes
+    to the border of an array; None if they cannot be generated."""
+    session = Session()
+    loop = Loop(session, body, lower, count, value)
+    session.ran = trace.ran
+    try:
+        if why := loop.probe():
+            loop.ask(why)
+        loop.looked_at()
+        own, numbers = loop.body()
+    except Asked:
+        trace.unrolled = session.asked
+        return None
+    if mean_size(own, numbers) >= LARGE:
+        trace.unrolled = "its arrays are large, and kernels are quicker"
+        return None
+    first = [Even(x, ()) for x in numbers]
+    inside = _turns_inside(own, first, count)
+    if inside < (count if whole else LEAST):
+        trace.unrolled = "an index comes to the border of an array"
+        return None
+    if lengths_move(own, first, 0) and (loop.measured or not scope.names.isdisjoint(_MEASURES) or not (
+            scope.names & _OF_ARRAYS <= _SAFE) or any(code.co_exceptiontable for code in scope.codes)):
+        trace.unrolled = "lengths move, and it may look at them"
+        return None
+    try:
+        return Rolled(own, numbers, inside, [(n.shape, n.dtype, n.strides) for n in [*loop.state, *loop.reads]],
+                      floating.in_force()), loop
+    except Irregular:
+        return None
+
+
+def _turns_inside(body: Body, first: list[Even], count: int) -> int:
+    """How many turns a loop has before one comes to the border of an array."""
+    if shown_inside(body, first, Even(count, ()), ()):
+        return count
+    low, high = 0, count  # the turns of a shorter loop are among those of a longer one
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if shown_inside(body, first, Even(middle, ()), ()) else (low, middle)
+    return low

@@ -1,0 +1,378 @@
+"""Loops whose turns are generated, as Python source: NumPy's functions, under `for`, with indices that move evenly.
+
+Every line is the call that NumPy would have had from the program's own Python, with the same numbers; so whatever comes
+of these in a turn that nobody has traced is NumPy's own. State that is written in place is copied once, before the
+loop; what a turn needs for itself alone lies in memory that is made once.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..api.indexing import ELEMENT
+from ..run import pool
+from .bounds import Even
+from .guards import Namespace
+from .running import copied, writable
+from .steps import HOLE, Irregular
+from .text import elementwise_call
+
+_getitem = operator.getitem
+
+
+class Body:
+    """A loop's turn: the shapes of its steps, how many numbers each has, and what these grow by from turn to turn.
+
+    Attributes
+    ----------
+    cells : tuple of (kind, shape, dtype, strides)
+        The values that go over from one turn to the next, ``s0`` and so on: 'array' or 'scalar'.
+    after : tuple of str
+        Their names after a turn.
+    constants : tuple of (dtype.str, char, shape, strides, bytes)
+        What is called ``c0`` and so on.
+    """
+
+    __slots__ = ("shapes", "sizes", "growth", "cells", "after", "inputs", "constants")
+
+    def __init__(self, shapes: Any, sizes: Any, growth: Any, cells: Any, after: Any, inputs: int,
+                 constants: Any) -> None:
+        self.shapes, self.sizes, self.growth, self.cells = shapes, sizes, growth, cells
+        self.after, self.inputs, self.constants = after, inputs, constants
+
+    @property
+    def key(self) -> Any:
+        """What equal bodies have equal."""
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Body and self.key == other.key
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def steps(self, first: list[Even], levels: int) -> Any:
+        """Each step's shape with its numbers, those of the first turn being given; the loops around are `levels`."""
+        at = 0
+        for shape, size in zip(self.shapes, self.sizes, strict=True):
+            yield shape, [Even(x.constant, (*x.growth[:levels], grows)) for x, grows in zip(
+                first[at:at + size], self.growth[at:at + size], strict=True)]
+            at += size
+
+    @property
+    def mutates(self) -> bool:
+        """Whether something is written in place in it."""
+        return any(shape[0] == "loop" and shape[2].mutates or getattr(shape[0], "kind", "") == "mutate"
+                   for shape in self.shapes)
+
+    def gives_element(self, name: str) -> bool:
+        """Whether a value of the turn's is an element of an array as it is."""
+        own, _, of_loop = name.partition("_")
+        for shape in self.shapes:
+            if type(shape[0]) is not str and shape[1] == name:
+                return shape[0] is ELEMENT
+            if shape[0] == "loop" and shape[1] == own:
+                return bool(shape[2].gives_element(shape[2].after[int(of_loop)]))
+        return False
+
+    @property
+    def loops(self) -> int:
+        """How many loops are in it, itself counted."""
+        return 1 + sum(shape[2].loops for shape in self.shapes if shape[0] == "loop")
+
+
+def array_of(constant: Any) -> Any:
+    """A constant's array."""
+    text, char, shape, strides, data = constant
+    dtype = np.dtype(char) if np.dtype(char).str == text else np.dtype(text)
+    own = np.frombuffer(data, dtype).reshape(shape)
+    if own.strides != strides:  # the bytes are in C order
+        own, values = pool.empty(shape, dtype, strides), own
+        own[...] = values
+    return own
+
+
+class Source:
+    """The text of a loop, as a function of its state and its inputs, which gives the state after the last turn."""
+
+    def __init__(self, body: Body, numbers: list[int], count: int) -> None:
+        self.space = Namespace()
+        self.lines: list[str] = []
+        self.prepared: list[str] = []
+        self.buffers = 0
+        self.loops = 0
+        names = [f"s{k}" for k in range(len(body.cells))] + [f"w{k}" for k in range(body.inputs)]
+        state = _Loop(self, body, [Even(x, ()) for x in numbers], Even(count, ()), "", 0)
+        state.write(names[:len(body.cells)], names[len(body.cells):])
+        gives = "".join(f"{x}, " for x in state.state)
+        self.text = "\n".join([f"def turns({', '.join(names)}):", *[f"    {x}" for x in self.prepared],
+                               *[f"    {x}" for x in self.lines], f"    return ({gives})"]) + "\n"
+
+    def function(self) -> Any:
+        """The function."""
+        scope: dict[str, Any] = {**self.space, "copied": copied, "empty": pool.empty, "copyto": np.copyto,
+                                 "writable": writable, "__name__": __name__}
+        exec(compile(self.text, "<lazytensor loop>", "exec", dont_inherit=True), scope)
+        return scope["turns"]
+
+
+def even_text(x: Even) -> str:
+    """A number in loops whose turns are ``t0``, ``t1``, ..."""
+    parts = [f"{g}*t{k}" if g != 1 else f"t{k}" for k, g in enumerate(x.growth) if g]
+    if not parts:
+        return repr(x.constant)
+    return f"({' + '.join([*parts, repr(x.constant)] if x.constant else parts)})"
+
+
+class _Loop:
+    """One loop of a source, and where its values are."""
+
+    def __init__(self, source: Source, body: Body, first: list[Even], count: Even, prefix: str, level: int) -> None:
+        self.source, self.body, self.first, self.count = source, body, first, count
+        self.prefix, self.level = prefix, level
+        self.text: dict[str, str] = {}
+        self.owned: set[str] = set()
+        self.state: list[str] = []
+        self.lent: set[int] = set()
+        self.free: dict[Any, list[str]] = {}
+        self.held: dict[str, tuple[Any, str]] = {}
+
+    def say(self, text: str) -> None:
+        self.source.lines.append("    " * self.level + text)
+
+    # ---- the loop ----
+
+    def write(self, state: list[str], inputs: list[str]) -> None:
+        """Writes the loop; its state and inputs are what these expressions give."""
+        body, source = self.body, self.source
+        steps = list(body.steps(self.first, self.level))
+        reads = [_reads(shape) for shape, _ in steps]
+        mutates = body.mutates
+        for k, text in enumerate(state):
+            own = f"{self.prefix}s{k}"
+            if body.cells[k][0] == "array" and mutates and k not in self.lent:
+                self.say(f"{own} = copied({text})")
+            elif own != text:
+                self.say(f"{own} = {text}")
+            self.state.append(own)
+        for k, text in enumerate(inputs):
+            self.text[f"w{k}"] = text
+        for k, constant in enumerate(body.constants):
+            array = array_of(constant)
+            self.text[f"c{k}"] = source.space.add(array, "c")
+        self.say(f"for t{self.level} in range({even_text(self.count)}):")
+        self.level += 1
+        for k, own in enumerate(self.state):
+            self.text[f"s{k}"] = own
+            if mutates and body.cells[k][0] == "array":
+                self.owned.add(own)
+        last = self._last_reads(reads)
+        escaping = self._escaping(steps)
+        for position, (shape, numbers) in enumerate(steps):
+            dies = {name for name in reads[position] if last[name] == position}
+            self._step(shape, numbers, dies, escaping)
+            for name in dies:
+                self._free(name)
+        self._close()
+        self.level -= 1
+
+    def _last_reads(self, reads: list[set[str]]) -> dict[str, int]:
+        last = {name: position for position, names in enumerate(reads) for name in names}
+        return {**last, **dict.fromkeys(self.body.after, len(reads))}
+
+    def _escaping(self, steps: Any) -> set[str]:
+        """The values whose memory is that of the state after a turn."""
+        found = set(self.body.after)
+        for shape, _ in reversed(steps):
+            if getattr(shape[0], "kind", "") == "mutate" and shape[1] in found:
+                found.add(shape[2][0][1])
+        return found
+
+    def _free(self, name: str) -> None:
+        """A temporary's memory serves again."""
+        held = self.held.pop(name, None)
+        if held is not None:
+            self.free.setdefault(held[0], []).append(held[1])
+
+    def _close(self) -> None:
+        """The state for the next turn, all at once; each array has memory of its own."""
+        taken: set[str] = set()
+        values = []
+        for k, (name, cell) in enumerate(zip(self.body.after, self.body.cells, strict=True)):
+            text = self.text[name]
+            if cell[0] == "array" and (text in taken or name[0] != "r" and name != f"s{k}"
+                                       or self.body.mutates and text not in self.owned):
+                text = f"copied({text})"
+            taken.add(text)
+            values.append(text)
+        if values != self.state:
+            self.say(f"{', '.join(self.state)}, = {', '.join(values)},")
+        elif not any(line.startswith("    " * self.level) for line in self.source.lines[-1:]):
+            self.say("pass")
+
+    # ---- steps ----
+
+    def _step(self, shape: Any, numbers: list[Even], dies: set[str], escaping: set[str]) -> None:
+        given = iter(numbers)
+        if shape[0] == "loop":
+            return self._inner(shape, numbers, dies)
+        if shape[0] in ("int", "slice", "turns"):
+            return None
+        if shape[0] == "while":
+            return self.say(f"if not {self._operand(shape[1], given)}: break")
+        if shape[0] == "divided":
+            return self.say(self._tree(shape[1], given))
+        op, name, operands, attrs, size, dtype, strides = shape
+        if op is ELEMENT:
+            index = self._index(attrs, given)
+            self.text[name] = self._own(name)
+            return self.say(f"{self.text[name]} = {self._operand(operands[0], given)}[{index}]")
+        if op.kind == "mutate":
+            return self._mutate(shape, given, dies)
+        texts = [self._operand(x, given) for x in operands]
+        sizes = [next(given) for _ in size]
+        options = dict(attrs.value) if attrs.value else {}
+        out = self._own(name)
+        if op.kind == "elementwise" and size:
+            out = self._place(name, sizes, dtype, strides, escaping)
+            self.say(elementwise_call(op, texts, out, options, self.source.space))
+        else:
+            call = f"{self.source.space.add(op.fn)}({', '.join([*texts, *self._options(options)])})"
+            self.say(f"{out} = {call}")
+        self.text[name] = out
+        if size:
+            self.owned.add(out)
+        return None
+
+    def _own(self, name: str) -> str:
+        return self.prefix + name
+
+    def _options(self, options: dict[str, Any]) -> list[str]:
+        return [f"{k}={self.source.space.add(v)}" for k, v in options.items()]
+
+    def _place(self, name: str, sizes: list[Even], dtype: Any, strides: Any, escaping: set[str]) -> str:
+        """Memory for a result: of its own if it goes over to the next turn, else a buffer."""
+        moves = any(x.moves for x in sizes)
+        if moves and strides is not None:
+            raise Irregular
+        shape = f"({', '.join(map(even_text, sizes))},)"
+        made = f"empty({shape}, {self.source.space.add(dtype)}, {strides!r})"
+        if moves or name in escaping:
+            self.say(f"{self._own(name)} = {made}")
+            return self._own(name)
+        key = shape, dtype.str, dtype.char, strides
+        free = self.free.get(key)
+        if free:
+            own = free.pop()
+        else:
+            own = f"b{self.source.buffers}"
+            self.source.buffers += 1
+            self.source.prepared.append(f"{own} = {made}")
+        self.held[name] = key, own
+        return own
+
+    def _mutate(self, shape: Any, given: Any, dies: set[str]) -> None:
+        op, name, operands, (steps, extra), _, _, _ = shape
+        view = self._steps(steps, given)
+        old = operands[0][1]
+        index = self._index(extra, given) if op.step == "store" else ""
+        target = self.text[old]
+        if old not in dies or target not in self.owned:
+            own = self._own(name)
+            self.say(f"{own} = copied({target})")
+            target = own
+            self.owned.add(own)
+        elif old in self.held:
+            self.held[name] = self.held.pop(old)
+        self.text[name] = target
+        self.text, before = {**self.text, old: target}, self.text
+        values = [self._operand(x, given) for x in operands[1:]]
+        self.text = before
+        whole = self._viewed(target, view)
+        if any(step[0] != "[" for step in view):
+            whole = f"writable({whole})"
+        if op.step == "store":
+            self.say(f"{whole}[{index}] = {values[0]}")
+        else:
+            extras = [self.source.space.add(x) for x in extra.value]
+            self.say(f"{self.source.space.add(op.fn)}({', '.join([whole, *values, *extras])})")
+
+    def _inner(self, shape: Any, numbers: list[Even], dies: set[str]) -> None:
+        _, name, body, operands = shape
+        source = self.source
+        source.loops += 1
+        inner = _Loop(source, body, numbers[1:], numbers[0], f"{_letters(source.loops)}_", self.level)
+        names = [x[0] for x in operands]
+        given = [self.text[x[0]] if x[0] is not None else source.space.add(x[2]) for x in operands]
+        inner.lent = {k for k, x in enumerate(names[:len(body.cells)]) if x in dies and names.count(x) == 1
+                      and x not in self.held and self.text[x] in self.owned}
+        inner.write(given[:len(body.cells)], given[len(body.cells):])
+        for k, text in enumerate(inner.state):
+            self.text[f"{name}_{k}"] = text
+            if body.cells[k][0] == "array" and body.mutates:
+                self.owned.add(text)
+
+    # ---- operands, in the order of their numbers ----
+
+    def _operand(self, x: Any, given: Any) -> str:
+        kind, value, *rest = x
+        if kind == "value":
+            return self.text[value] if rest[0] is None else self._viewed(self.text[value], self._steps(rest[0], given))
+        if kind == "number":
+            return even_text(next(given))
+        if kind == "float":
+            return self._tree(value, given)
+        plain = value.value
+        return repr(plain) if type(plain) in (int, bool) else self.source.space.add(plain)
+
+    def _viewed(self, text: str, steps: list[str]) -> str:
+        """A view of what `text` gives."""
+        for step in steps:
+            text = f"{text}{step}" if step[0] == "[" else f"{step}({text})"
+        return text
+
+    def _steps(self, steps: Any, given: Any) -> list[str]:
+        """Indices in brackets, and names of functions."""
+        return [f"[{self._index(args, given)}]" if fn is _getitem else self.source.space.add(_applied(fn, args.value))
+                for fn, args in steps]
+
+    def _index(self, index: Any, given: Any) -> str:
+        if index == HOLE:
+            return even_text(next(given))
+        kind, *parts = index
+        if kind == "slice":
+            start, stop, step = ["" if x is None else even_text(next(given)) for x in parts]
+            return f"{start}:{stop}{':' + step if step else ''}"
+        if kind == "tuple":
+            return "".join(f"{self._index(x, given)}, " for x in parts) if parts else "()"
+        return "None" if parts[0] is None else "..."
+
+    def _tree(self, tree: Any, given: Any) -> str:
+        if tree == HOLE:
+            return even_text(next(given))
+        if tree[0] == "=":
+            value = tree[1].value
+            return repr(value) if type(value) is int else self.source.space.add(value)
+        left = self._tree(tree[1], given)
+        return f"({left} {tree[0]} {self._tree(tree[2], given)})"
+
+
+def _letters(number: int) -> str:
+    return "abcdefghijklmnopqrstuvwxyz"[number % 26] + str(number)
+
+
+def _applied(fn: Any, args: tuple[Any, ...]) -> Any:
+    return fn if not args else lambda array: fn(array, *args)
+
+
+def _reads(shape: Any) -> set[str]:
+    """The names of the values that a step reads."""
+    if shape[0] == "loop":
+        return {x[0] for x in shape[3] if x[0] is not None}
+    if shape[0] == "while":
+        return {shape[1][1]} if shape[1][0] == "value" else set()
+    if type(shape[0]) is str:
+        return set()
+    return {x[1] for x in shape[2] if x[0] == "value"}

@@ -1,0 +1,155 @@
+"""The index of a loop whose turns are to be generated: a number that the body may use, whose value it does not see.
+
+What is done with an `Index` is of three kinds. Sums, differences and multiples by whole numbers are Indices again. As
+an index of an array, a bound of its slices, or an operand beside an array it is *used*, which is written down. Whatever
+else is done with it would tell the program its value, and raises `Asked`: then the loop is traced turn by turn, with
+plain numbers.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from ..api.handle import Tensor
+from ..api.scalar import Scalar
+from ..run.watching import Opaque
+
+
+class Asked(BaseException):
+    """Ends a turn in which an index's value was asked for; nobody but the loop catches it."""
+
+
+class Session:
+    """The loops, within each other, that are looked at together, as the stack of the turns that are being traced;
+    `asked` is why they cannot be generated, or ""."""
+
+    def __init__(self) -> None:
+        self.asked = ""
+        self.stack: list[Any] = []
+        self.ran: set[Any] = set()
+
+    def ask(self, why: str) -> Any:
+        """Ends the turn."""
+        self.asked = self.asked or why
+        raise Asked(why)
+
+
+class Index(Opaque):
+    """A loop's index, or what is computed of it. `tree` says how, if it is a float: ``(symbol, left, right)``, where
+    leaves are ints (of an Index) or ``("=", number)``."""
+
+    __slots__ = ("_home", "_value", "_tree")
+    _home: Any
+    _value: Any
+    _tree: Any
+
+    def __init__(self, home: Any, value: Any, tree: Any = None) -> None:
+        self._home, self._value, self._tree = home, value, tree
+
+    def used(self) -> Any:
+        """The number, noted by the turn that is being traced."""
+        return opened(self).number_used(self._value, self._tree)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._home.session.ask(f"attribute {name} of the index is asked for")
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return self._home.session.ask("the type of the index is asked for")
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        return self._home.session.ask("the index is made an array")
+
+    __array_priority__ = 0.0
+
+    def __copy__(self) -> Any:
+        return self._home.session.ask("the index is copied")
+
+    def __deepcopy__(self, _: Any) -> Any:
+        return self._home.session.ask("the index is copied")
+
+
+def _asks(name: str) -> Callable[..., Any]:
+    def method(self: Index, *_: Any) -> Any:
+        return self._home.session.ask(f"the value of the index is asked for ({name})")
+    method.__name__ = name
+    return method
+
+
+for _name in ("index", "int", "float", "complex", "bool", "hash", "str", "repr", "format", "bytes", "round", "trunc",
+              "floor", "ceil", "abs", "invert", "reduce", "reduce_ex", "sizeof", "dir", "len", "iter"):
+    setattr(Index, f"__{_name}__", _asks(f"__{_name}__"))
+
+_WHOLE = {operator.add: "+", operator.sub: "-", operator.mul: "*"}
+
+
+def _leaf(x: Any) -> Any:
+    if type(x) is not Index:
+        return "=", x
+    return x._value if x._tree is None else x._tree
+
+
+def _computed(fn: Any, symbol: str, left: Any, right: Any) -> Any:
+    """What an operator makes of an Index and something else, in order."""
+    own, other = (left, right) if type(left) is Index else (right, left)
+    kind = type(other)
+    if kind is Tensor or issubclass(kind, Scalar):
+        return fn(*[x.used() if type(x) is Index else x for x in (left, right)])
+    whole = own._tree is None and (kind is int or kind is Index and other._tree is None)
+    if kind is Index and other._home.session is not own._home.session or kind not in (int, float, Index):
+        return own._home.session.ask(f"the index is used beside a {kind.__name__}")
+    values = [x._value if type(x) is Index else x for x in (left, right)]
+    if whole and fn in _WHOLE and not (fn is operator.mul and kind is Index):
+        return Index(own._home, fn(*values))
+    if symbol not in "+-*/" or whole and fn is not operator.truediv:
+        return own._home.session.ask(f"the value of the index is asked for ({symbol})")
+    tree = symbol, _leaf(left), _leaf(right)
+    result = fn(*values)
+    if symbol == "/":
+        opened(own).notes.append(("divided", tree))
+    return Index(own._home, result, tree)
+
+
+def _operators(name: str, fn: Any, symbol: str, reflected: bool) -> None:
+    def method(self: Index, other: Any) -> Any:
+        return _computed(fn, symbol, self, other)
+
+    def mirrored(self: Index, other: Any) -> Any:
+        return _computed(fn, symbol, other, self)
+    setattr(Index, f"__{name}__", method)
+    if reflected:
+        setattr(Index, f"__r{name}__", mirrored)
+
+
+for _name, _symbol in {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
+                       "lshift": "<<", "rshift": ">>", "and": "&", "or": "|", "xor": "^", "matmul": "@",
+                       "divmod": "divmod"}.items():
+    _operators(_name, getattr(operator, _name + "_" * (_name in ("and", "or")), divmod), _symbol, True)
+for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
+    _operators(_name, getattr(operator, _name), _symbol, False)
+
+
+def _negated(self: Index) -> Any:
+    return _computed(operator.sub, "-", 0, self) if self._tree is None else self._home.session.ask("- of a number")
+
+
+setattr(Index, "__neg__", _negated)  # noqa: B010
+setattr(Index, "__pos__", lambda self: self)  # noqa: B010
+
+
+def opened(index: Index) -> Any:
+    """The turn that is being traced, if that of the index still is."""
+    home = index._home
+    if home not in home.session.stack:
+        home.session.ask("an index is used after its loop's turn")
+    return home.session.stack[-1]
+
+
+def plain(x: Any) -> Any:
+    """An Index's value; anything else as it is."""
+    if type(x) is not Index:
+        return x
+    opened(x)
+    return x._home.session.ask("a float is an index") if x._tree is not None else x._value

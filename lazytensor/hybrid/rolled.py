@@ -1,0 +1,125 @@
+"""A loop whose turns are generated, as one function of arrays, and as one record of a trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..compile import realize
+from ..ir.layout import canonical
+from ..ir.node import Node, leaf
+from ..run import floating
+from . import tapes
+from .loopsource import Body, Source
+from .looptape import TapeOf
+from .running import Abandon, abandoning, copied
+from .tapes import Unknown
+from .tracing import Record, Result, Trace
+from .turns import SAMPLES
+
+ENDLESS = 1 << 62
+"""Turns of a loop that a value ends."""
+
+
+class Rolled:
+    """A loop as one function of arrays: the state and what else it reads, to the state after its last turn. It is a
+    tape where it can be, else Python source.
+
+    Parameters
+    ----------
+    geometry : list of (shape, dtype, strides)
+        Of its arguments.
+    errstate : the error state in which it runs
+    """
+
+    def __init__(self, body: Body, numbers: list[int], count: int, geometry: list[Any], errstate: Any) -> None:
+        self.body, self.count, self._numbers = body, count, numbers
+        self.tape: Any = None
+        self._run: Any = None
+        self.text = ""
+        if tapes.tape is not None:
+            try:
+                of = TapeOf(body, numbers, count, geometry)
+                self.tape = of.made(floating.mask(errstate))
+                self._strides = [strides for _, _, strides in of.laid]
+            except (Unknown, ValueError):
+                pass
+        if self.tape is None:
+            self._source()
+
+    @property
+    def words(self) -> str:
+        """What it is, in words, with its text."""
+        turns = "while a value says so" if self.count >= ENDLESS else f"{self.count} turns"
+        how = " a tape, run by native code" if self.tape is not None else "".join([
+            f"\n    {line}" for line in self.text.splitlines()])
+        return f"a loop ({turns}) generated from {SAMPLES} of its turns:{how}"
+
+    def named(self) -> Any:
+        """It as a function, which generated source calls by its name."""
+        def loop(*values: Any) -> tuple[Any, ...]:
+            return self(*values)
+        loop.__name__ = "loop_until" if self.count >= ENDLESS else f"loop_of_{self.count}_turns"
+        loop.rolled = self  # type: ignore[attr-defined]
+        return loop
+
+    def _source(self) -> None:
+        source = Source(self.body, self._numbers, self.count)
+        self.text, self._run = source.text, source.function()
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        values = tuple([x[()] if type(x) is np.ndarray and not x.shape else x for x in values])
+        if self.tape is not None:
+            arrays = [x for x in values if type(x) is np.ndarray]
+            if [x.strides for x in arrays] == self._strides:
+                return self._taped(values)
+            if self._run is None:
+                self._source()
+        found = self._run(*values)
+        return tuple([copied(x) if any(x is y for y in values) else x for x in found])
+
+    def _taped(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        cells = self.body.cells
+        given = [copied(x) if k < len(cells) else x for k, x in enumerate(values)]
+        outputs = self.tape(*[x for x in given if type(x) is np.ndarray], *[
+            x for x in given if type(x) is not np.ndarray])
+        if outputs is None:
+            raise Abandon
+        numbers = iter(outputs)
+        return tuple([given[k] if cell[0] == "array" else next(numbers) for k, cell in enumerate(cells)])
+
+
+def applied(trace: Trace, rolled: Rolled, nodes: list[Node]) -> list[Node] | None:
+    """Runs a loop, and writes it down as a call; None if it raises, or NumPy would warn."""
+    trace.record(nodes)
+    operands = [trace.operand(node) for node in nodes]
+    if trace.refusal is not None:
+        return None
+    realize([node for node in nodes if node.buffer is None])
+    capsule = floating.in_force()
+    token = floating.enter(abandoning(capsule))
+    try:
+        found = rolled(*[node.buffer for node in nodes])
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # in the turn where it is due, it comes again
+        return None
+    finally:
+        floating.leave(token)
+    record = Record("call", f"r{len(trace.book)}", fn=rolled.named(), args=tuple(operands), kwargs={}, results=[],
+                    how="many", errstate=capsule)
+    trace.book.append(record)
+    results = []
+    for k, (value, cell) in enumerate(zip(found, rolled.body.cells, strict=True)):
+        name = f"{record.name}_{k}"
+        is_array = cell[0] == "array"
+        record.results.append(Result(name, value.dtype, value.shape if is_array else None))
+        node = leaf(value, canonical(value.strides, value.shape, value.itemsize) if is_array else None)
+        trace._know(node, name)
+        if not is_array and rolled.body.gives_element(rolled.body.after[k]):
+            trace.real.add(name)
+        results.append(node)
+    return results
+
+

@@ -1,0 +1,226 @@
+"""One turn of a loop, traced so that other turns can be generated from it: what was asked for, as steps.
+
+A `Turn` watches the body run on values that nobody knows, with an index that nobody sees (`opaque`). The body decides
+nothing by its index or by values then, so turns that are alike, but for numbers that move evenly, say what all others
+are (`steps`); that a number is not something else at a border of an array is shown besides (`bounds`).
+"""
+
+from __future__ import annotations
+
+import operator
+from _thread import get_ident
+from typing import Any
+
+import numpy as np
+
+from ..api.handle import Tensor, seen
+from ..api.scalar import Scalar
+from ..ir.node import Node, make, tick
+from ..ir.operation import Operation, register
+from ..run import floating
+from ..run.watching import PASS
+from .opaque import Index, Session, plain
+from .running import copied
+from .tracing import Record, Trace
+
+_VIEW, _LEAF = Operation.VIEW, Operation.LEAF
+_getitem = operator.getitem
+LARGEST = 4096
+"""Bytes of an array that the body makes of no array and that is a constant of the program."""
+UNKNOWN = register("state of a loop", "call", copied)
+"""What stands for a value at the beginning of a turn. Whoever else asks for it gets that of the loop's beginning."""
+SAMPLES = 3
+"""Turns that show what the others are."""
+
+
+class Sheet:
+    """The records of a turn: a `Book` that looks for no loops."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def write(self, trace: Any, start: int, targets: list[Any], depth: int | None = None) -> None:
+        """As `Trace.record`."""
+        trace.write(self.records, targets, depth)
+
+    def append(self, record: Record) -> None:
+        """Any other record."""
+        self.records.append(record)
+
+    def name(self, seq: int) -> None:
+        """The trace knows all names."""
+
+    def changes(self, name: str) -> bool:
+        """Whether a value is no constant."""
+        return True
+
+
+class Inputs:
+    """What a loop reads besides its state, by name, the same in each of its turns: values from before (``w0``), and
+    constants (``c0``)."""
+
+    def __init__(self) -> None:
+        self.values: dict[int, tuple[str, Node]] = {}
+        self.constants: dict[Any, tuple[str, Any]] = {}
+
+    def value(self, node: Node) -> str:
+        """The name of a value from before the turn."""
+        return self.values.setdefault(node.seq, (f"w{len(self.values)}", node))[0]
+
+    def constant(self, array: Any) -> str:
+        """The name of an array that the body has made."""
+        key = array.dtype.str, array.dtype.char, array.shape, array.strides, array.tobytes()
+        return self.constants.setdefault(key, (f"c{len(self.constants)}", array))[0]
+
+
+class Turn(Trace):
+    """The watcher of one turn."""
+
+    hides = True
+
+    def __init__(self, session: Session, inputs: Inputs, outer: Any) -> None:
+        self.ident = get_ident()
+        self.session, self.inputs, self.outer = session, inputs, outer
+        self.start = tick()
+        self.slots, self.plain, self.dynamic, self.real = {}, {}, set(), set()
+        self.book: Any = Sheet()
+        self.waits, self.quiet, self.refusal, self.errstate, self.lost = True, 0, None, None, False
+        self.roots, self.names, self.constants, self.generators, self.left = {}, {}, {}, {}, {}
+        self.capsule = floating.in_force()
+        self.notes: list[Any] = []
+        self.written: dict[int, tuple[Tensor, Node]] = {}
+        self.floats: dict[int, tuple[Any, Any]] = {}
+        self.ends: dict[int, Node] = {}
+        self.measured_any = False
+        self._index: tuple[Any, Any] = (None, None)
+
+    def give_up(self, why: str) -> Any:
+        """Ends the turn: the loop cannot be generated."""
+        return self.session.ask(why)
+
+    # ---- what the body may do ----
+
+    def number_used(self, value: Any, tree: Any) -> Any:
+        """A number that is an operand: one of its own, if it is a float, so that it is known in the record."""
+        if tree is None:
+            self.notes.append(("number", value))
+            return value
+        own = value + 0.0 if value else value * 1.0  # another object of the same bits
+        self.floats[id(own)] = own, tree
+        return own
+
+    def indexed(self, t: Any, index: Any) -> Any:
+        """An index of an array, in plain numbers."""
+        if index is not self._index[0]:
+            self._index = index, _plain_index(index)
+        found = self._index[1]
+        if found is not index or t._value.__class__ is not Node:
+            self.notes.append(("access", t._value.shape, found))
+        return found
+
+    def measured(self, t: Any) -> None:
+        """The program looks at an array's length."""
+        self.measured_any = True
+
+    def goes_on(self, condition: Any) -> None:
+        """The loop ends before this turn unless that is true."""
+        if not (issubclass(type(condition), Scalar) or type(condition) is Tensor and condition._value.shape == ()):
+            self.give_up("its condition is no value")
+        self.book.append(Record("while", f"r{len(self.book)}", (self.reference(condition),)))
+
+    def writes(self, root: Any) -> None:
+        """A root from before the turn gets another value."""
+        if root._value.seq <= self.start:
+            self.written.setdefault(id(root), (root, root._value))
+
+    def postpones(self, node: Node) -> bool:
+        """Nothing is computed."""
+        return True
+
+    def slot_of(self, node: Node) -> str:
+        """The name of a node's value."""
+        name = self.slots.get(node.seq)
+        if name is None:
+            if node.seq <= self.start:
+                name = self.inputs.value(node)
+            elif node.op is _LEAF and node.buffer is not None and type(node.buffer) is np.ndarray and (
+                    node.buffer.nbytes <= LARGEST and not node.dtype.hasobject):
+                name = self.inputs.constant(node.buffer)
+            else:
+                self.give_up("it reads something that is no value of the loop")
+            self.slots[node.seq] = name = str(name)
+        return name
+
+    def _note_state(self, errstate: Any) -> None:
+        self.errstate = errstate
+
+    # ---- what it may not ----
+
+    def realizing(self, targets: list[Node]) -> None:
+        """Nothing has a value."""
+        self.give_up("a value is computed")
+
+    def _answered(self, t: Any, how: str) -> Any:
+        node = t._value if type(t) is Tensor else t._node
+        root = node if type(node) is Node else node.root._value
+        if type(t) is Tensor and root.op is _LEAF and root.buffer is not None and root.seq > self.start:
+            return seen(t)  # what the body has made of plain numbers
+        return self.give_up("a value is looked at")
+
+    def checked(self, t: Any) -> Any:
+        """A value looked at by a check."""
+        return self._answered(t, "bytes")
+
+    def eager(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], take: Any) -> Any:
+        """A call of NumPy's on values: of constants, it may be made."""
+        for x in (*args, *kwargs.values()):
+            if type(x) is Tensor:
+                self._answered(x, "bytes")
+            elif type(x) is Index or issubclass(type(x), (Scalar, np.random.Generator, np.random.RandomState)):
+                self.give_up("NumPy runs on values")
+        return self.give_up("random numbers are drawn") if isinstance(getattr(fn, "__self__", None), (
+            np.random.Generator, np.random.RandomState)) else PASS
+
+    def another_thread(self) -> None:
+        """Somebody else computes with its values."""
+        self.give_up("another thread computes with its arrays")
+
+    def failed(self) -> None:
+        """Nothing is computed, so nothing fails."""
+
+    def gave(self, t: Any) -> None:
+        """Memory is given out."""
+        self.give_up("memory of an array is given out")
+
+    def foreign(self) -> None:
+        """Memory of somebody else's is read."""
+        self.give_up("memory from outside is read")
+
+    def print(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """`lt.debug.print`."""
+        self.give_up("it prints")
+
+    def refuse(self, why: str) -> None:
+        """The trace would refuse."""
+        self.give_up(why)
+
+
+def unknown(node: Node) -> Node:
+    """A node that stands for a value of the same geometry."""
+    return make(UNKNOWN, (node,), None, node.shape, node.dtype, node.strides, floating.in_force(), 1)
+
+
+def _plain_index(index: Any) -> Any:
+    kind = type(index)
+    if kind is Index:
+        return plain(index)
+    if kind is slice:
+        parts = index.start, index.stop, index.step
+        return slice(*map(plain, parts)) if any(type(x) is Index for x in parts) else index
+    if kind is tuple:
+        found = tuple(map(_plain_index, index))
+        return index if all(map(operator.is_, found, index)) else found
+    return index
