@@ -1,31 +1,14 @@
-/* The text of a compiled function read into a tree: the few statements and expressions that `source.py` writes.
+/* The text of a compiled function read into a tree: names and expressions, as `source.py` writes them.
  *
  * Python's own compiler takes 25 us for such a line, and compiles what runs once. Here a name that is assigned is a
  * slot, and any other stands for what the names given have for it at the time of reading. What is not known here (a
  * slice, a comprehension) is a ValueError, and Python compiles the text.
  */
-#include "_program.h"
-
-typedef struct {
-    const char *start;
-    Py_ssize_t length;
-    Expression *expression;
-} Symbol;
-
-typedef struct {
-    Program *program;
-    const char *at, *text;
-    PyObject *names, *builtins;
-    Symbol *symbols;
-    size_t mask, used;
-    int deep;
-} Reader;
-
-#define DEEPEST 100
+#include "_reading.h"
 
 /* ---- memory ---- */
 
-static void *piece(Reader *reader, size_t size) {
+void *piece(Reader *reader, size_t size) {
     Program *program = reader->program;
     Block *block = program->memory;
     size = (size + 15) & ~(size_t)15;
@@ -74,7 +57,7 @@ static Expression *with_parts(Reader *reader, int kind, Expression **parts, Py_s
     return e;
 }
 
-static void *unknown(Reader *reader, const char *what) {
+void *unknown(Reader *reader, const char *what) {
     if (!PyErr_Occurred()) {
         const char *end = strchr(reader->at, '\n');
         int length = end == NULL ? (int)strlen(reader->at) : (int)(end - reader->at);
@@ -90,14 +73,14 @@ static int letter(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-static int figure(char c) {
+int is_figure(char c) {
     return c >= '0' && c <= '9';
 }
 
-static Py_ssize_t name_length(const char *at) {
+Py_ssize_t name_length(const char *at) {
     const char *end = at;
     if (letter(*end))
-        while (letter(*end) || figure(*end))
+        while (letter(*end) || is_figure(*end))
             end++;
     return end - at;
 }
@@ -106,7 +89,7 @@ static int is_word(const char *at, const char *word) {
     if (*at != *word)
         return 0;
     size_t length = strlen(word);
-    return !strncmp(at, word, length) && !letter(at[length]) && !figure(at[length]);
+    return !strncmp(at, word, length) && !letter(at[length]) && !is_figure(at[length]);
 }
 
 static Symbol *symbol_cell(Symbol *symbols, size_t mask, const char *start, Py_ssize_t length) {
@@ -120,7 +103,7 @@ static Symbol *symbol_cell(Symbol *symbols, size_t mask, const char *start, Py_s
     return &symbols[at & mask];
 }
 
-static Symbol *symbol(Reader *reader, const char *start, Py_ssize_t length) {
+Symbol *symbol_of(Reader *reader, const char *start, Py_ssize_t length) {
     if (2 * (reader->used + 1) > reader->mask) {
         size_t mask = reader->symbols == NULL ? 255 : 2 * reader->mask + 1;
         Symbol *more = PyMem_Calloc(mask + 1, sizeof(Symbol));
@@ -144,8 +127,8 @@ static Symbol *symbol(Reader *reader, const char *start, Py_ssize_t length) {
     return found;
 }
 
-static Expression *local(Reader *reader, const char *start, Py_ssize_t length) {
-    Symbol *known = symbol(reader, start, length);
+Expression *local_of(Reader *reader, const char *start, Py_ssize_t length) {
+    Symbol *known = symbol_of(reader, start, length);
     if (known == NULL)
         return NULL;
     if (known->expression == NULL) {
@@ -162,7 +145,7 @@ static Expression *name(Reader *reader) {
     static const char *reserved[] = {"lambda", "if", "else", "for", "await", "yield", "is", "in", "and", "or", "not"};
     Py_ssize_t length = name_length(reader->at);
     const char *start = reader->at;
-    Symbol *known = symbol(reader, start, length);
+    Symbol *known = symbol_of(reader, start, length);
     if (known == NULL)
         return NULL;
     if (known->expression == NULL)
@@ -190,23 +173,21 @@ static Expression *name(Reader *reader) {
 
 /* ---- expressions ---- */
 
-static Expression *expression(Reader *reader);
-
-static void spaces(Reader *reader) {
+void skip_spaces(Reader *reader) {
     while (*reader->at == ' ')
         reader->at++;
 }
 
-static int taken(Reader *reader, char c) {
-    spaces(reader);
+int taken(Reader *reader, char c) {
+    skip_spaces(reader);
     if (*reader->at != c)
         return 0;
     reader->at++;
     return 1;
 }
 
-static int taken_word(Reader *reader, const char *word) {
-    spaces(reader);
+int taken_word(Reader *reader, const char *word) {
+    skip_spaces(reader);
     if (!is_word(reader->at, word))
         return 0;
     reader->at += strlen(word);
@@ -239,8 +220,8 @@ static Expression *text_of(Reader *reader) {
 static Expression *number(Reader *reader, int negative) {
     const char *end = reader->at;
     int whole = 1;
-    while (figure(*end) || *end == '.' || *end == 'e' || ((*end == '-' || *end == '+') && end[-1] == 'e')) {
-        whole &= figure(*end);
+    while (is_figure(*end) || *end == '.' || *end == 'e' || ((*end == '-' || *end == '+') && end[-1] == 'e')) {
+        whole &= is_figure(*end);
         end++;
     }
     char own[400];
@@ -258,19 +239,13 @@ static Expression *number(Reader *reader, int negative) {
     return PyErr_Occurred() ? NULL : constant(reader, PyFloat_FromDouble(value));
 }
 
-/* A list of parts in growing memory. */
-typedef struct {
-    Expression **parts, *few[16];
-    Py_ssize_t count, room;
-} Parts;
-
-static void parts_begin(Parts *parts) {
+void parts_begin(Parts *parts) {
     parts->parts = parts->few;
     parts->count = 0;
     parts->room = 16;
 }
 
-static int parts_add(Parts *parts, Expression *e) {
+int parts_add(Parts *parts, Expression *e) {
     if (e == NULL)
         return -1;
     if (parts->count == parts->room) {
@@ -289,7 +264,7 @@ static int parts_add(Parts *parts, Expression *e) {
     return 0;
 }
 
-static Expression *parts_end(Reader *reader, Parts *parts, int kind, int good) {
+Expression *parts_end(Reader *reader, Parts *parts, int kind, int good) {
     Expression *e = good ? with_parts(reader, kind, parts->parts, parts->count) : NULL;
     if (parts->parts != parts->few)
         PyMem_Free(parts->parts);
@@ -310,15 +285,15 @@ static Expression *folded(Reader *reader, Expression *e) {
 }
 
 /* What stands between brackets, or in a line, with commas; one part alone is itself. */
-static Expression *listed(Reader *reader, char close) {
+Expression *read_listed(Reader *reader, char close) {
     Parts parts;
     parts_begin(&parts);
     int good = 1, comma = 0;
-    spaces(reader);
+    skip_spaces(reader);
     while (good && *reader->at != close) {
-        good = parts_add(&parts, expression(reader)) == 0;
+        good = parts_add(&parts, read_expression(reader)) == 0;
         comma = good && taken(reader, ',');
-        spaces(reader);
+        skip_spaces(reader);
         if (!comma)
             break;
     }
@@ -337,9 +312,9 @@ static Expression *enclosed(Reader *reader, int kind, char close) {
     parts_begin(&parts);
     int good = 1;
     while (good && !taken(reader, close)) {
-        good = parts_add(&parts, expression(reader)) == 0;
+        good = parts_add(&parts, read_expression(reader)) == 0;
         if (good && kind != LIST && taken(reader, ':')) {
-            good = (kind == DICT || parts.count == 1) && parts_add(&parts, expression(reader)) == 0;
+            good = (kind == DICT || parts.count == 1) && parts_add(&parts, read_expression(reader)) == 0;
             kind = DICT;
         }
         else if (good && kind == DICT && parts.count % 2)
@@ -354,7 +329,7 @@ static Expression *enclosed(Reader *reader, int kind, char close) {
 }
 
 static Expression *atom(Reader *reader) {
-    spaces(reader);
+    skip_spaces(reader);
     char c = *reader->at;
     if (letter(c)) {
         Py_ssize_t length = name_length(reader->at);
@@ -362,9 +337,9 @@ static Expression *atom(Reader *reader) {
             return c == 'b' && length == 1 ? text_of(reader) : unknown(reader, "no plain string");
         return name(reader);
     }
-    if (figure(c))
+    if (is_figure(c))
         return number(reader, 0);
-    if (c == '-' && figure(reader->at[1])) {
+    if (c == '-' && is_figure(reader->at[1])) {
         reader->at++;
         return number(reader, 1);
     }
@@ -372,7 +347,7 @@ static Expression *atom(Reader *reader) {
         return text_of(reader);
     reader->at++;
     if (c == '(') {
-        Expression *e = listed(reader, ')');
+        Expression *e = read_listed(reader, ')');
         return e == NULL || taken(reader, ')') ? e : unknown(reader, "no end of a tuple");
     }
     if (c == '[')
@@ -389,7 +364,7 @@ static Expression *call(Reader *reader, Expression *called) {
     int good = parts_add(&parts, called) == 0, spread = 0;
     PyObject *names = PyList_New(0);
     while (good && names != NULL && !taken(reader, ')')) {
-        spaces(reader);
+        skip_spaces(reader);
         Py_ssize_t length = name_length(reader->at);
         if (reader->at[0] == '*') {
             reader->at++;
@@ -406,7 +381,7 @@ static Expression *call(Reader *reader, Expression *called) {
         }
         else
             good = !spread && !PyList_GET_SIZE(names);
-        good = good && parts_add(&parts, expression(reader)) == 0 && (taken(reader, ',') || *reader->at == ')');
+        good = good && parts_add(&parts, read_expression(reader)) == 0 && (taken(reader, ',') || *reader->at == ')');
     }
     Expression *e = parts_end(reader, &parts, spread ? SPREAD : CALL, good && names != NULL);
     if (e == NULL)
@@ -439,7 +414,7 @@ static Expression *attribute(Reader *reader, Expression *of) {
     return e;
 }
 
-static Expression *postfix(Reader *reader) {
+Expression *read_postfix(Reader *reader) {
     Expression *e = atom(reader);
     while (e != NULL) {
         char c = *reader->at;
@@ -451,7 +426,7 @@ static Expression *postfix(Reader *reader) {
         else if (c == '.')
             e = attribute(reader, e);
         else {
-            Expression *pair[2] = {e, listed(reader, ']')};
+            Expression *pair[2] = {e, read_listed(reader, ']')};
             e = pair[1] == NULL ? NULL : taken(reader, ']') ? with_parts(reader, ITEM, pair, 2) :
                 unknown(reader, "no end of an index");
         }
@@ -465,9 +440,9 @@ static Expression *binary(Reader *reader, int kind, Expression *left, Expression
 }
 
 static Expression *sum(Reader *reader) {
-    Expression *e = postfix(reader);
+    Expression *e = read_postfix(reader);
     while (e != NULL && taken(reader, '+'))
-        e = binary(reader, ADD, e, postfix(reader));
+        e = binary(reader, ADD, e, read_postfix(reader));
     return e;
 }
 
@@ -536,263 +511,11 @@ static Expression *conjunction(Reader *reader) {
     return joined(reader, AND, "and", negation);
 }
 
-static Expression *expression(Reader *reader) {
+Expression *read_expression(Reader *reader) {
     if (reader->deep >= DEEPEST)
         return unknown(reader, "expressions too deep within each other");
     reader->deep++;
     Expression *e = joined(reader, OR, "or", conjunction);
     reader->deep--;
     return e;
-}
-
-/* ---- statements ---- */
-
-static Statement *suite(Reader *reader, Py_ssize_t indent);
-
-static Statement *statement_of(Reader *reader, int act) {
-    Statement *s = piece(reader, sizeof(Statement));
-    if (s != NULL)
-        s->act = act;
-    return s;
-}
-
-/* Whether a statement assigns. */
-static int assigns(const char *at) {
-    int within = 0;
-    for (; *at && *at != '\n' && *at != ';'; at++) {
-        if (*at == '\'' || *at == '"') {
-            char quote = *at++;
-            while (*at && *at != quote && *at != '\n')
-                at += at[0] == '\\' && at[1] ? 2 : 1;
-            if (*at != quote)
-                return 0;
-        }
-        within += *at == '(' || *at == '[' || *at == '{';
-        within -= *at == ')' || *at == ']' || *at == '}';
-        if (*at == '=' && !within)
-            return at[1] != '=' && at[-1] != '!' && at[-1] != '<' && at[-1] != '>';
-    }
-    return 0;
-}
-
-static Expression *target(Reader *reader) {
-    spaces(reader);
-    Py_ssize_t length = name_length(reader->at);
-    char after = reader->at[length];
-    if (length && (after == ' ' || after == ',' || after == ';' || after == '\n')) {
-        const char *start = reader->at;
-        reader->at += length;
-        return local(reader, start, length);
-    }
-    Expression *e = postfix(reader);
-    return e == NULL || e->kind == ATTRIBUTE_OF || e->kind == ITEM ? e : unknown(reader, "nothing that can be assigned");
-}
-
-static Expression *targets(Reader *reader) {
-    Parts parts;
-    parts_begin(&parts);
-    int good = 1, comma = 0;
-    do {
-        spaces(reader);
-        if (comma && *reader->at == '=')
-            break;
-        good = parts_add(&parts, target(reader)) == 0;
-    } while (good && (comma = taken(reader, ',')));
-    if (good && parts.count == 1 && !comma) {
-        Expression *alone = parts.parts[0];
-        parts_end(reader, &parts, TUPLE, 0);
-        return alone;
-    }
-    return parts_end(reader, &parts, TUPLE, good);
-}
-
-static Statement *assignment(Reader *reader) {
-    Parts parts;
-    parts_begin(&parts);
-    int good = 1;
-    while (good && assigns(reader->at)) {
-        good = parts_add(&parts, targets(reader)) == 0 && taken(reader, '=');
-        spaces(reader);
-    }
-    Expression *e = parts_end(reader, &parts, TUPLE, good);
-    Statement *s = e == NULL ? NULL : statement_of(reader, ASSIGN);
-    if (s == NULL)
-        return unknown(reader, "no assignment");
-    s->targets = e->parts;
-    s->count = e->count;
-    s->expression = listed(reader, '\n');
-    return s->expression == NULL ? NULL : s;
-}
-
-static Statement *simple(Reader *reader) {
-    spaces(reader);
-    Statement *s;
-    if (assigns(reader->at))
-        return assignment(reader);
-    if (taken_word(reader, "return")) {
-        if ((s = statement_of(reader, RETURN)) == NULL || (s->expression = listed(reader, '\n')) == NULL)
-            return NULL;
-        return s;
-    }
-    if (taken_word(reader, "raise")) {
-        if ((s = statement_of(reader, RAISE)) == NULL || (s->expression = expression(reader)) == NULL)
-            return NULL;
-        return s->expression->kind == CONSTANT ? s : unknown(reader, "nothing that can be raised");
-    }
-    if (taken_word(reader, "del")) {
-        Expression *e = (s = statement_of(reader, DELETE)) == NULL ? NULL : targets(reader);
-        if (e == NULL)
-            return NULL;
-        s->targets = e->kind == LOCAL ? piece(reader, sizeof(Expression *)) : e->parts;
-        if (s->targets == NULL || (e->kind != LOCAL && e->kind != TUPLE))
-            return unknown(reader, "nothing that can be deleted");
-        if (e->kind == LOCAL)
-            s->targets[0] = e;
-        s->count = e->kind == LOCAL ? 1 : e->count;
-        for (Py_ssize_t i = 0; i < s->count; i++)
-            if (s->targets[i]->kind != LOCAL)
-                return unknown(reader, "nothing that can be deleted");
-        return s;
-    }
-    if ((s = statement_of(reader, EVALUATE)) == NULL || (s->expression = listed(reader, '\n')) == NULL)
-        return NULL;
-    return s;
-}
-
-static Py_ssize_t indent_at(Reader *reader) {
-    while (*reader->at == '\n')
-        reader->at++;
-    const char *end = reader->at;
-    while (*end == ' ')
-        end++;
-    return *end ? end - reader->at : -1;
-}
-
-/* What follows a colon: statements in the line, or a block that is indented further. */
-static Statement *inner(Reader *reader, Py_ssize_t indent) {
-    if (!taken(reader, ':'))
-        return unknown(reader, "no colon");
-    spaces(reader);
-    if (*reader->at == '\n') {
-        Py_ssize_t further = indent_at(reader);
-        return further > indent ? suite(reader, further) : unknown(reader, "no block");
-    }
-    Statement *first = NULL, **last = &first;
-    do {
-        if ((*last = simple(reader)) == NULL)
-            return NULL;
-        last = &(*last)->next;
-    } while (taken(reader, ';'));
-    if (*reader->at == '\n')
-        reader->at++;
-    else if (*reader->at)
-        return unknown(reader, "no end of a line");
-    return first;
-}
-
-/* Whether the next line, of that indent, begins with a word; that is taken then. */
-static int continues(Reader *reader, Py_ssize_t indent, const char *word) {
-    const char *before = reader->at;
-    if (indent_at(reader) == indent && taken_word(reader, word))
-        return 1;
-    reader->at = before;
-    return 0;
-}
-
-static Statement *attempt(Reader *reader, Py_ssize_t indent) {
-    Statement *s = statement_of(reader, TRY);
-    if (s == NULL || (s->body = inner(reader, indent)) == NULL)
-        return NULL;
-    if (continues(reader, indent, "except") &&
-        ((s->caught = expression(reader)) == NULL || (s->handler = inner(reader, indent)) == NULL))
-        return NULL;
-    if (s->caught != NULL && s->caught->kind != CONSTANT)
-        return unknown(reader, "nothing that can be caught");
-    if (continues(reader, indent, "finally") && (s->finally = inner(reader, indent)) == NULL)
-        return NULL;
-    if (continues(reader, indent, "except") || continues(reader, indent, "else"))
-        return unknown(reader, "another clause of a try statement");
-    return s;
-}
-
-static Statement *loop(Reader *reader, Py_ssize_t indent) {
-    Statement *s = statement_of(reader, FOR);
-    spaces(reader);
-    if (s == NULL || strncmp(reader->at, "_ in range(", 11))
-        return unknown(reader, "no loop of a number of turns");
-    reader->at += 11;
-    s->count = 0;
-    if (!figure(*reader->at))
-        return unknown(reader, "no number of turns");
-    for (; figure(*reader->at); reader->at++)
-        if ((s->count = 10 * s->count + (*reader->at - '0')) > PY_SSIZE_T_MAX / 16)
-            return unknown(reader, "too many turns");
-    if (!taken(reader, ')'))
-        return unknown(reader, "no number of turns");
-    s->body = inner(reader, indent);
-    return s->body == NULL ? NULL : s;
-}
-
-static Statement *suite(Reader *reader, Py_ssize_t indent) {
-    Statement *first = NULL, **last = &first;
-    if (reader->deep >= DEEPEST)
-        return unknown(reader, "blocks too deep within each other");
-    reader->deep++;
-    Py_ssize_t here;
-    while ((here = indent_at(reader)) == indent) {
-        Statement *s;
-        if (taken_word(reader, "if")) {
-            if ((s = statement_of(reader, IF)) != NULL && ((s->expression = expression(reader)) == NULL ||
-                                                           (s->body = inner(reader, indent)) == NULL))
-                s = NULL;
-            if (s != NULL && (continues(reader, indent, "else") || continues(reader, indent, "elif")))
-                return unknown(reader, "another branch");
-        }
-        else if (taken_word(reader, "for"))
-            s = loop(reader, indent);
-        else if (taken_word(reader, "try"))
-            s = attempt(reader, indent);
-        else {
-            s = simple(reader);
-            while (s != NULL && taken(reader, ';')) {
-                *last = s;
-                last = &s->next;
-                s = simple(reader);
-            }
-            if (s != NULL && *reader->at && *reader->at != '\n')
-                return unknown(reader, "no end of a line");
-        }
-        if (s == NULL)
-            return NULL;
-        *last = s;
-        last = &s->next;
-    }
-    reader->deep--;
-    return here > indent ? unknown(reader, "a line too far to the right") : first;
-}
-
-static int function(Reader *reader) {
-    if (!taken_word(reader, "def") || !taken_word(reader, "call") || !taken(reader, '('))
-        return -1;
-    Symbol *known;
-    while (!taken(reader, ')')) {
-        Py_ssize_t length = name_length(reader->at);
-        if (!length || (known = symbol(reader, reader->at, length)) == NULL || known->expression != NULL ||
-            local(reader, reader->at, length) == NULL)
-            return -1;
-        reader->at += length;
-        if (!taken(reader, ',') && *reader->at != ')')
-            return -1;
-    }
-    reader->program->arguments = reader->program->locals;
-    return (reader->program->body = inner(reader, 0)) == NULL || indent_at(reader) >= 0 ? -1 : 0;
-}
-
-int read_program(Program *program, const char *text, PyObject *names) {
-    Reader reader = {program, text, text, names, PyEval_GetBuiltins(), NULL, 0, 0, 0};
-    int answer = function(&reader);
-    if (answer < 0)
-        unknown(&reader, "no function");
-    PyMem_Free(reader.symbols);
-    return answer;
 }

@@ -20,7 +20,7 @@ extern Py_ssize_t node_at[NODE_NAMES];
 
 Py_ssize_t offset_of(PyTypeObject *type, const char *name);
 
-/* ---- _records.c ---- */
+/* ---- _book.c, _records.c, _repeating.c ---- */
 
 extern PyTypeObject Book_Type;
 PyObject *setup_records(PyObject *self, PyObject *args);
@@ -30,8 +30,12 @@ PyObject *again(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* ---- _running.c ---- */
 
-extern PyTypeObject Program_Type, Caller_Type;
+extern PyTypeObject Program_Type;
 PyObject *setup_programs(PyObject *self, PyObject *classes);
+
+/* ---- _calling.c ---- */
+
+extern PyTypeObject Caller_Type;
 PyObject *setup_caller(PyObject *self, PyObject *args);
 
 #endif

@@ -28,7 +28,8 @@ def roll(lines: list[str]) -> tuple[list[str], int]:
     i, n = 0, len(lines)
     while i < n:
         period = i - last.get(codes[i], -LONGEST)
-        turns = _turns(codes, i - period, period, n) if period < LONGEST else 0
+        may = period < LONGEST and i + (LEAST - 1) * period <= n and codes[i + period] == codes[i]
+        turns = _turns(codes, i - period, period, n) if may else 0
         if turns >= LEAST and _whole(lines[i - period:i]) and len(found) >= period:
             body = lines[i - period:i]
             del found[-period:]
