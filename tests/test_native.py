@@ -157,7 +157,7 @@ def test_only_what_is_not_to_be_optimized_is_made_quickly(monkeypatch, text, qui
 @needs_native
 def test_options_of_an_llvm_that_is_not_known_are_left_alone(monkeypatch):
     import llvmlite.binding as llvm
-    monkeypatch.setattr(native, "_NEXT_LLVM", native._FIRST_LLVM)
+    monkeypatch.setattr(native, "_TRIED", ((15,), (16,)))
     monkeypatch.setattr(llvm, "set_option", None)
     assert not native._registers_allocated_well(llvm)
 

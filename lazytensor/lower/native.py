@@ -30,8 +30,8 @@ CACHE_LIMIT = 256 << 20
 _DIGEST = 32
 _MAGIC = b"lazytensor code 2\n"
 
-_FIRST_LLVM, _NEXT_LLVM = (15,), (23,)
-"""Opaque pointers need the first; the others up to the next one are known to have `_registers_allocated_well`."""
+_TRIED = (20,), (23,)
+"""From which LLVM on, and before which, `_registers_allocated_well` has been tried."""
 _MARK = "_lazytensor_allocates_registers_well"
 
 _lock = threading.RLock()
@@ -50,7 +50,7 @@ class _Engine:
         import llvmlite
         import llvmlite.binding as llvm
 
-        if llvm.llvm_version_info < _FIRST_LLVM:
+        if llvm.llvm_version_info < (15,):
             raise RuntimeError("opaque pointers need LLVM 15")
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
@@ -101,13 +101,13 @@ class _Engine:
 
 
 def _registers_allocated_well(llvm: Any) -> bool:
-    """Makes LLVM allocate registers well also where it is to do nothing else, if this LLVM is known to have the option.
+    """Makes LLVM allocate registers well also where it is to do nothing else, if that was tried with this LLVM.
 
     For functions that are not to be optimized (`inline.QUICK`) that is all that a higher level does, but for 60 passes
     that look at each function and leave it: a quarter of the time. The option is one of the process; at other levels
     registers are allocated so anyway.
     """
-    if not _FIRST_LLVM <= llvm.llvm_version_info < _NEXT_LLVM:
+    if not _TRIED[0] <= llvm.llvm_version_info < _TRIED[1]:
         return False
     if not getattr(llvm, _MARK, False):  # LLVM takes it once
         llvm.set_option("", "-optimize-regalloc")
