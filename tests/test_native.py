@@ -122,6 +122,47 @@ def test_products_and_sums_are_rounded_separately(cache):
 
 
 @needs_native
+def test_code_that_is_not_to_be_optimized_is_the_same_from_the_machine_that_makes_it_quickly():
+    import llvmlite.binding as llvm
+    engine = native._engine
+    if engine.quick_machine is engine.machine:
+        pytest.skip("not with this LLVM")
+    text = FIVE.replace(" nounwind {", " nounwind noinline optnone {")
+    with llvm.parse_assembly(engine.header + text) as module:
+        made = [machine.emit_object(module) for machine in (engine.machine, engine.quick_machine)]
+    assert made[0] == made[1]  # with registers allocated badly it would be a third longer
+
+
+PLAIN = TWICE.replace("nounwind", "noinline optnone")
+
+
+@needs_native
+@pytest.mark.parametrize("text, quick", [(TWICE, False), (PLAIN, True), (TWICE + PLAIN.replace("@", "@x"), False)])
+def test_only_what_is_not_to_be_optimized_is_made_quickly(monkeypatch, text, quick):
+    made = []
+
+    class Noted:
+        def __init__(self, machine, name):
+            self.machine, self.name = machine, name
+
+        def emit_object(self, module):
+            made.append(self.name)
+            return self.machine.emit_object(module)
+    engine = native._engine
+    monkeypatch.setattr(engine, "machine", Noted(engine.machine, False))
+    monkeypatch.setattr(engine, "quick_machine", Noted(engine.quick_machine, True))
+    assert native.compiled(text) and made == [quick]
+
+
+@needs_native
+def test_options_of_an_llvm_that_is_not_known_are_left_alone(monkeypatch):
+    import llvmlite.binding as llvm
+    monkeypatch.setattr(native, "_TRIED", ((15,), (16,)))
+    monkeypatch.setattr(llvm, "set_option", None)
+    assert not native._registers_allocated_well(llvm)
+
+
+@needs_native
 def test_builtins():
     text = """
     @_Py_NoneStruct = external global i8

@@ -30,6 +30,10 @@ CACHE_LIMIT = 256 << 20
 _DIGEST = 32
 _MAGIC = b"lazytensor code 2\n"
 
+_TRIED = (20,), (23,)
+"""From which LLVM on, and before which, `_registers_allocated_well` has been tried."""
+_MARK = "_lazytensor_allocates_registers_well"
+
 _lock = threading.RLock()
 _counts = dict.fromkeys(("hits", "misses", "written", "dropped"), 0)
 
@@ -56,6 +60,7 @@ class _Engine:
         near = {"reloc": "pic", "codemodel": "small"} if objects.known(target.triple) else {}
         self.new_machine = partial(target.create_target_machine, cpu=cpu, features=features, opt=2, jit=True, **near)
         self.machine = self.new_machine()
+        self.quick_machine = self.new_machine(opt=0) if _registers_allocated_well(llvm) else self.machine
         self.context = llvm.create_context()
         self.jit: Any = None
         self.fma = "+fma" in features.split(",")
@@ -69,8 +74,9 @@ class _Engine:
         """Machine code of a module; code generation only, no passes before it."""
         import llvmlite.binding as llvm
 
+        quick = 0 < text.count("define ") == text.count(" optnone ")
         with llvm.parse_assembly(self.header + text, self.context) as module:
-            found: bytes = self.machine.emit_object(module)
+            found: bytes = (self.quick_machine if quick else self.machine).emit_object(module)
         image = objects.image_of(found)
         return _OBJECT + found if image is None else _IMAGE + image.packed()
 
@@ -92,6 +98,21 @@ class _Engine:
         found = {name: int(tracker[name]) for name in exports}
         tracker.detach()  # its code is never unloaded, not even at exit, when workers may be asleep in it
         return found
+
+
+def _registers_allocated_well(llvm: Any) -> bool:
+    """Makes LLVM allocate registers well also where it is to do nothing else, if that was tried with this LLVM.
+
+    For functions that are not to be optimized (`inline.QUICK`) that is all that a higher level does, but for 60 passes
+    that look at each function and leave it: a quarter of the time. The option is one of the process; at other levels
+    registers are allocated so anyway.
+    """
+    if not _TRIED[0] <= llvm.llvm_version_info < _TRIED[1]:
+        return False
+    if not getattr(llvm, _MARK, False):  # LLVM takes it once
+        llvm.set_option("", "-optimize-regalloc")
+        setattr(llvm, _MARK, True)
+    return True
 
 
 _engine: _Engine | None = None
