@@ -120,6 +120,22 @@ def shapes_of_resize(np):
     return errors, a, numpy.asarray(a)[1, 4], records, numpy.asarray(records).shape
 
 
+def layouts_of_resize(np):
+    makers = (lambda: np.arange(24.0).reshape(8, 3), lambda: np.asfortranarray(np.arange(24.0).reshape(8, 3)),
+              lambda: np.arange(24.0).reshape(2, 3, 4).transpose(1, 0, 2).copy(order="K"), lambda: np.zeros((0, 3)),
+              lambda: np.arange(24.0).reshape(8, 3).T, lambda: np.arange(48.0)[::2], lambda: np.array(3.0))
+    found = []
+    for make in makers:
+        for shape in ((10,), (5, 2), (12, 3), (8, 3), (3, 8), (24,), (2, 3, 4), (0,), (1, 30)):
+            a = make()
+            part = a[:1] if a.ndim else a
+            error = error_of(a.resize, shape, refcheck=False)
+            if a.size == part.size * 8:
+                part[...] = 7
+            found.append((error, a.shape, a.strides if a.size else 0, a))
+    return found
+
+
 def conjugates_without_axes(np):
     return np.array(5j).conjugate(), np.array(5).conjugate(), error_of(np.array("s").conjugate)
 
@@ -204,8 +220,8 @@ def alignment(np):
 
 @pytest.mark.parametrize("program", [
     options_of_ufuncs, outputs_in_part, given_to_an_override, methods_that_take_arrays, dot_by_name,
-    shapes_that_are_not_ints, bounds_of_clip, shapes_of_resize, conjugates_without_axes, objects_are_those_given,
-    lists_are_read_only_once, what_array_functions_give_back, strides_that_are_set, alignment,
+    shapes_that_are_not_ints, bounds_of_clip, shapes_of_resize, layouts_of_resize, conjugates_without_axes,
+    objects_are_those_given, lists_are_read_only_once, what_array_functions_give_back, strides_that_are_set, alignment,
 ], ids=lambda program: program.__name__)  # fmt: skip
 def test_same_as_numpy(program):
     check_same(program)

@@ -1,5 +1,7 @@
 """The dag: built from a graph, printed and parsed back, and refused where it is not legal."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -214,3 +216,28 @@ def test_copy_of_a_kept_value_is_an_operation_of_its_own():
     assert dag.value(1).op is SAME and dag.operands(1) == [Operand(0, None)] and a is not b
     check.check(dag, "test")
     assert STORE.kind == "mutate"
+
+
+def test_an_interrupted_import_of_networkx_can_be_made_again():
+    program = """
+import sys
+
+from lazytensor.ir.dag import networkx
+
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == "networkx.utils.configs":
+            sys.meta_path.remove(self)
+            raise KeyboardInterrupt
+
+
+sys.meta_path.insert(0, Interrupts())
+try:
+    networkx()
+except KeyboardInterrupt:
+    print("interrupted")
+print(networkx().MultiDiGraph().size(), networkx().utils.configs is not None)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "interrupted\n0 True\n", done.stderr

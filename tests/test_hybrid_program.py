@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import ctypes
+import signal
 import threading
 import types
 
@@ -151,3 +153,28 @@ def test_what_is_compiled_is_read_by_the_extension(monkeypatch):
         assert np.array_equal(given["y"].numpy(), want["y"]) and np.array_equal(rest.numpy(), left)
         assert np.array_equal(given["b"][0].numpy(), want["b"][0]) and given["b"][1] == want["b"][1]
         assert np.array_equal(a.numpy(), x)
+
+
+@needs_extension
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="signals of POSIX")
+@pytest.mark.parametrize("early", [True, False])
+def test_an_interrupt_comes_neither_before_a_try_nor_in_a_finally(early):
+    def interrupts(number, frame):
+        raise KeyboardInterrupt
+    raised = ctypes.PyDLL(None)["raise"]  # os.kill and signal.raise_signal look for signals themselves
+    sent = f"raised({int(signal.SIGUSR1)})"
+    ended = [*["        x = 1"] * 40, "        a.append(2)"]
+    first, last = ([f"    a.append({sent})"], ended) if early else (["    a.append(1)"], [f"        {sent}", *ended])
+    before = signal.signal(signal.SIGUSR1, interrupts)
+    try:
+        for lines in range(40):
+            found = []
+            program = fast.native.Program("\n".join([
+                "def call(a):", *["    x = 1"] * lines, *first, "    try:", *["        x = 1"] * 40, "    finally:",
+                *last, ""]), {"raised": raised})
+            with pytest.raises(KeyboardInterrupt):
+                program(found)
+                sum([1, 2])
+            assert found[1:] == [2]
+    finally:
+        signal.signal(signal.SIGUSR1, before)

@@ -18,6 +18,7 @@ import pytest
 import lazytensor
 from lazytensor import compile as pipeline
 from lazytensor.errors import LostValueError
+from lazytensor.hybrid.entering import Entered
 from lazytensor.ir.dtypes import record_of
 from tests.helpers import module_under_test, same_bits
 
@@ -243,3 +244,20 @@ def test_interrupt_passes_whoever_takes_the_value(take, monkeypatch):
         real.asarray(take(y))
     assert same_bits(real.exp(real.arange(3.0)) + 1, real.asarray(y))
     pipeline.clear_cache()
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there the monitor of the interpreter tells what is entered")
+@pytest.mark.parametrize("place", ["__enter__", "__exit__"])
+def test_an_interrupted_trace_leaves_no_profiler(monkeypatch, place):
+    plain = getattr(Entered, place)
+
+    def interrupted(self, *exc):
+        if place == "__enter__":
+            plain(self)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(Entered, place, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lazytensor.jit(lambda x: x * 2)(lazytensor.ones(3))
+    left = sys.getprofile()
+    sys.setprofile(None)
+    assert left is None

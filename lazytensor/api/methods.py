@@ -365,13 +365,16 @@ def resize(self: Any, *new_shape: Any, refcheck: bool = True) -> None:
     probe.resize(*new_shape, refcheck=refcheck)  # NumPy's errors for what is no shape
     if not new_shape or new_shape == (None,):
         return
-    if probe.size == self.size:
+    flags = self.flags
+    if not (flags.c_contiguous or flags.f_contiguous):
+        raise ValueError("resize only works on single-segment arrays")
+    if probe.size == self.size and flags.c_contiguous:
         self.shape = probe.shape
         return
-    if not self.flags.owndata:
+    if probe.size != self.size and not flags.owndata:
         raise ValueError("cannot resize this array: it does not own its data")
-    real = peek(self).copy()
-    real.resize(*new_shape, refcheck=False)
+    real = export(self) if probe.size == self.size else peek(self).copy(order="K")
+    real.resize(*new_shape, refcheck=False)  # in Fortran order it stays so
     wrapped = wrap(real, 1)
     self._value, self._state = wrapped._value, wrapped._state
 

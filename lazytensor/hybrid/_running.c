@@ -16,7 +16,7 @@ typedef enum { FAILED = -1, GOES_ON, RETURNED } Outcome;
 
 typedef struct {
     PyObject **slots, *result;
-    int lines;
+    int lines, ending;           /* `ending`: how many `finally` are being run, which nothing interrupts */
     long long since;
 } Frame;
 
@@ -439,7 +439,9 @@ static Outcome attempted(Frame *frame, Statement *s) {
     PyObject *type = NULL, *value = NULL, *traceback = NULL;
     if (outcome == FAILED)
         PyErr_Fetch(&type, &value, &traceback);
+    frame->ending++;
     Outcome last = run(frame, s->finally);
+    frame->ending--;
     if (last == GOES_ON && outcome == FAILED) {
         PyErr_Restore(type, value, traceback);
         return FAILED;
@@ -452,7 +454,8 @@ static Outcome attempted(Frame *frame, Statement *s) {
 
 static Outcome run(Frame *frame, Statement *s) {
     for (; s != NULL; s = s->next) {
-        if (++frame->lines >= LINES_A_LOOK && looked(frame) < 0)
+        /* Not between a line and the `try` after it, whose `finally` takes back what the line did. */
+        if (++frame->lines >= LINES_A_LOOK && s->act != TRY && !frame->ending && looked(frame) < 0)
             return FAILED;
         Outcome outcome = GOES_ON;
         switch (s->act) {
@@ -501,7 +504,7 @@ static Outcome run(Frame *frame, Statement *s) {
 
 static PyObject *run_program(Program *program, PyObject *const *args) {
     PyObject *few[FEW];
-    Frame frame = {few, NULL, 0, 0};
+    Frame frame = {few, NULL, 0, 0, 0};
     if (program->locals > FEW && (frame.slots = PyMem_Malloc(program->locals * sizeof(PyObject *))) == NULL)
         return PyErr_NoMemory();
     memset(frame.slots, 0, program->locals * sizeof(PyObject *));

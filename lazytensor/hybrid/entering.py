@@ -112,11 +112,11 @@ class Entered:
     def __enter__(self) -> Entered:
         if _monitoring is None:
             if sys.getprofile() is None:
+                self.on = True  # before it is: an interrupt may come right after
                 if fast.native is not None:
                     fast.native.profile(self._enter)
                 else:
                     sys.setprofile(self._profile)
-                self.on = True
         else:
             with _lock:
                 _watching.append(self)
@@ -130,6 +130,7 @@ class Entered:
         if _monitoring is None:
             if self.on:
                 sys.setprofile(None)
+                self.on = False
         else:
             with _lock:
                 _watching.remove(self)

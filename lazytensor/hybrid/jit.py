@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import threading
 import types
 import warnings
@@ -255,6 +256,8 @@ class Jitted(Caller):
             trace.forget_chains()
             raise
         finally:
+            if trace.entered is not None and trace.entered.on:  # an interrupt came before it was taken away
+                sys.setprofile(None)
             self._tracing -= 1
             trace.catch_up()
 

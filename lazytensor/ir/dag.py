@@ -8,6 +8,7 @@ rewrite that relies on one of them says so (`Dag.same`), and each run asks again
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -29,8 +30,13 @@ SAME = Operation("same", "call", np.copy)
 @cache
 def networkx() -> Any:
     """The module, imported when first asked for."""
-    import networkx
-
+    before = set(sys.modules)
+    try:
+        import networkx
+    except BaseException:  # Ctrl-C: what of it is there would not be imported again, and never be whole
+        for name in [x for x in sys.modules if x.partition(".")[0] == "networkx" and x not in before]:
+            sys.modules.pop(name, None)
+        raise
     return networkx
 
 
