@@ -12,6 +12,7 @@ import re
 import numpy as real
 
 from lazytensor.hybrid import compiled as checks
+from lazytensor.run import kernels
 from tests import programs
 from tests.helpers import difference
 from tests.program_core import HEADER, Program, Reference, World, compiled
@@ -208,6 +209,7 @@ def _run(function, module):
             if call == 2 and function.seed % 4 < 2:
                 for compiled_ in f._compiled:
                     compiled_.quicken()
+                    assert not kernels.failures, kernels.failures
             for step in program.steps:
                 for world in worlds:
                     world.execute(step)

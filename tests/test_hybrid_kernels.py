@@ -254,3 +254,20 @@ def test_random_programs(first):
                     one.quicken()
                     kernels += one.kernels
     assert kernels or not fusing.possible()
+
+
+def test_an_array_is_there_before_a_part_of_it_is_written():
+    def program(np, x):
+        a = x * 2
+        a[1:] += x[:-1] * 3
+        b = x + 1
+        c = x - 1
+        b[...] = c * b
+        return a, b
+
+    f, hasten = quickened(program)
+    for seed in range(4):
+        x = real.random.default_rng(seed).normal(size=(30, 40))
+        assert difference(program(real, x), f(np.array(x))) is None
+        if seed == 1:
+            hasten()

@@ -17,8 +17,10 @@ import numpy as np
 
 from ..api.handle import Tensor
 from ..compile import BYTE_NS, IMPORT_NS
+from ..config import current
 from ..ir.node import Node
 from ..run import floating
+from ..run.kernels import failures
 from . import fast, fusing, running
 from .arguments import Arguments, geometry_of
 from .branches import Branch, branch_of, join, last_reads
@@ -166,7 +168,14 @@ class Compiled:
             if self.quick is not on and not self.as_nodes and not self.forgotten and (not on or fusing.possible()):
                 self.quick = on
                 with uncollected():
-                    self._compile()
+                    try:
+                        self._compile()
+                    except Exception as error:  # it does without kernels what it did before
+                        failures.append(error)
+                        if current.debug:
+                            raise
+                        self.quick = False
+                        self._compile()
                 self.alone = None
 
     def values(self, outcome: Outcome, leaves: dict[str, Any], wanted: list[str]) -> Any:

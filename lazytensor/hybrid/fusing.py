@@ -104,8 +104,9 @@ def parts(records: list[Record], apart: Container[int] = ()) -> Iterator[Record 
 
 def _chained(store: Record, run: list[Record]) -> Chain | None:
     """The chain of a record with those at the end of the run before it, or None."""
-    count = 0
-    while count < min(len(run), MOST_STEPS) and _is_map(run[~count]) and run[~count].shape == run[-1].shape:
+    count, target = 0, store.operands[0].name if store.operands else None
+    while count < min(len(run), MOST_STEPS) and _is_map(run[~count]) and run[~count].shape == run[-1].shape and (
+            run[~count].name != target):  # an array has to be there before a part of it is written
         count += 1
     last = run[len(run) - count:]
     if not last:
