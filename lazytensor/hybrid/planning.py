@@ -101,50 +101,62 @@ def plan_of(records: tuple[Record, ...], geometry: Callable[[str], Geometry | No
             live: frozenset[str]) -> list[int | Kernel] | None:
     """The kernels and records, by number, in the place of a run whose values `live` are wanted later; None if there is
     no kernel among them. Remembered by structure."""
+    structure = _structure(records, geometry, live)
+    if structure is None:
+        return None
+    key = *structure, mask_of(records[0].errstate), current.threads
+    if key not in _known:
+        if len(_known) >= _MOST:
+            _known.clear()
+        try:
+            _known[key] = _planned(records, *structure, tuple([record.name in live for record in records]))
+        except Exception as error:  # whatever the pipeline may raise: the records can be written one by one
+            failures.append(error)
+            if current.debug:
+                raise
+            _known[key] = None
+    found: list[int | Kernel] | None = _known[key]
+    return found
+
+
+def _structure(records: tuple[Record, ...], geometry: Callable[[str], Geometry | None],
+               live: frozenset[str]) -> tuple[tuple[Any, ...], tuple[Geometry, ...]] | None:
+    """For each record a row: its operation and geometry, whether it is live, and what it reads (records by number,
+    values from outside by the complement of theirs); and the geometry of these values. None if something is not
+    known."""
     inner = {record.name: i for i, record in enumerate(records)}
     given: dict[str, int] = {}
     laid: list[Geometry] = []
     rows: list[Any] = []
     for record in records:
-        row: list[Any] = [record.op, record.shape, record.dtype, record.strides, frozen(((None, record.attrs or ()),)),
-                          record.name in live]
+        attrs = frozen(((None, record.attrs or ()),))
+        row: list[Any] = [record.op, record.shape, record.dtype, record.strides, attrs, record.name in live]
         for x in record.operands:
             if x.name is None:
                 row.append((type(x.value), repr(x.value)))
                 continue
             number = inner.get(x.name)
             if number is None:
-                number = given.get(x.name, ~len(laid))
-                if x.name not in given:
-                    found = geometry(x.name)
-                    if found is None or found[1].hasobject:
-                        return None
-                    given[x.name] = number
-                    laid.append(found)
+                number = given.get(x.name)
+            if number is None:
+                found = geometry(x.name)
+                if found is None or found[1].hasobject:
+                    return None
+                number = given[x.name] = ~len(laid)
+                laid.append(found)
             steps = frozen(x.steps) if x.steps else ()
             if steps is None or x.steps and x.laid is None:
                 return None
             row.append((number, steps, x.laid if x.steps else None))
-        if row[4] is None:
+        if attrs is None:
             return None
         rows.append(tuple(row))
-    key = tuple(rows), tuple(laid), mask_of(records[0].errstate), current.threads
-    if key not in _known:
-        if len(_known) >= _MOST:
-            _known.clear()
-        try:
-            _known[key] = _planned(records, rows, laid, [record.name in live for record in records])
-        except Exception as error:  # whatever the pipeline may raise: the records can be written one by one
-            failures.append(error)
-            if current.debug:
-                raise
-            _known[key] = None
-    found_plan: list[int | Kernel] | None = _known[key]
-    return found_plan
+    return tuple(rows), tuple(laid)
 
 
-def _planned(records: tuple[Record, ...], rows: list[Any], laid: list[Geometry],
-             live: list[bool]) -> list[int | Kernel] | None:
+def _planned(records: tuple[Record, ...], rows: tuple[Any, ...], laid: tuple[Geometry, ...],
+             live: tuple[bool, ...]) -> list[int | Kernel] | None:
+    """What the pipeline makes of a run."""
     graph = _graph(records, rows, laid)
     flat, kinds, _ = graph.exact
     graph.exact = flat, kinds, (*live, *([True] * len(graph.leaves)))
@@ -163,7 +175,7 @@ def _planned(records: tuple[Record, ...], rows: list[Any], laid: list[Geometry],
     return plan if any(isinstance(part, Kernel) for part in plan) else None
 
 
-def _graph(records: tuple[Record, ...], rows: list[Any], laid: list[Geometry]) -> Graph:
+def _graph(records: tuple[Record, ...], rows: tuple[Any, ...], laid: tuple[Geometry, ...]) -> Graph:
     """The records as pending nodes over zeros."""
     leaves = [leaf(array_of(*of) if of[0] else of[1].type(0), of[2]) for of in laid]
     nodes: list[Any] = []
