@@ -13,7 +13,6 @@ import os
 import sys
 import threading
 from itertools import count
-from math import prod
 from typing import Any
 
 from .config import current
@@ -170,10 +169,8 @@ def _bytes(node: Node) -> int:
 
 def shared(node: Node) -> bool:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
-    if _bytes(node) < ALONE or current.engine != "llvm":
-        return False
-    fewest = alone(node.op, _of_pairs(node))
-    return not fewest or prod(node.shape) >= fewest and launch.threads_in_use() > 1
+    return _bytes(node) >= ALONE and current.engine == "llvm" and launch.shares(
+        alone(node.op, _of_pairs(node)), node.shape)
 
 
 def _of_pairs(node: Node) -> bool:

@@ -315,6 +315,7 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     v = buffer = None  # else they would count as holders of the memory
     _general_setitem(self, index, value)
 
+
 def _scattered(view: Any, value: Any, index: tuple[Any, ...]) -> None:
     if len(index) != 1 or not masking.put(view, index[0], value):
         view[index] = value

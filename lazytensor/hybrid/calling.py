@@ -20,7 +20,7 @@ def asked(compiled: tuple[Compiled, ...], args: tuple[Any, ...], kwargs: dict[st
 
 
 class _Caller:
-    """What is called by calling what is compiled. (`Caller` in `_running.c` is its twin.)"""
+    """What is called by calling what is compiled. (`Caller` in `_calling.c` is its twin.)"""
 
     _compiled: tuple[Compiled, ...]
 

@@ -250,12 +250,9 @@ def _made(chain: Chain, inputs: Inputs, live: tuple[int, ...], part: Geometry, m
     bound = launch.bind(record.fused.kernel, chain.records[0].shape, arrays)
     if not isinstance(bound, launch.Launch):
         return None
-    keep: Any = bound
-    address = bound.address
-    if record.numbers:
-        filled = launch._filled(bound, [graph.leaves[record.reads[i][0]] for i in record.numbers])
-        if filled is None:
-            return None
-        keep, address = (bound, filled), filled.ctypes.data
+    described = launch.with_numbers(bound, [graph.leaves[record.reads[i][0]] for i in record.numbers])
+    if described is None:
+        return None
+    address, keep = described
     return Call(bound.call, address, chosen, outputs, mask, keep)
 

@@ -304,9 +304,7 @@ def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targe
 def bind_arrays(record: KernelRecord, space: tuple[int, ...], inputs: list[Any], targets: list[Any]) -> Any:
     """The kernel of a record bound to arrays of these shapes and strides, or None."""
     fused, arrays = record.fused, inputs + targets
-    if fused.least and (prod(space) < fused.least or launch.threads_in_use() == 1):
-        return None
-    if not all(isinstance(a, np.ndarray) for a in arrays) or not all(
+    if not launch.shares(fused.least, space) or not all(isinstance(a, np.ndarray) for a in arrays) or not all(
             t.shape == space or i in fused.row_writes for i, t in enumerate(targets)):
         return None
     by_row = {record.arrays.index(i) for i in fused.row_reads} | {len(inputs) + i for i in fused.row_writes}

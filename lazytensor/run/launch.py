@@ -452,6 +452,11 @@ def threads_in_use() -> int:
     return workers.count()
 
 
+def shares(least: int, shape: tuple[int, ...]) -> bool:
+    """Whether threads share that many elements of which a kernel wants `least`; any kernel may run that wants none."""
+    return not least or prod(shape) >= least and threads_in_use() > 1
+
+
 def _reduces_contiguous(kernel: Kernel, layouts: str) -> bool:
     """Whether the inputs that are reduced as they are lie in memory without gaps."""
     arrays = [i for i, source in enumerate(kernel.inputs) if source.kind != NUMBER]
