@@ -70,8 +70,21 @@ def written(np, x):
     return y, s / y.max()
 
 
+def rows_stored(np, x):
+    out = np.zeros((x.shape[0] + 1, x.shape[1]), x.dtype)
+    out[1:] = (x - x.mean(axis=1, keepdims=True)) / (x.std(axis=1, keepdims=True) + 1)
+    return out
+
+
+def written_twice(np, x):
+    y = x * 2
+    y[1:] = x[1:] * 3 - y[1:]
+    y[:-1] -= y[1:] * x[:-1]
+    return y, y[0].sum()
+
+
 PROGRAMS = [layernorm, softmax, standardise, statistics, rows, chosen, shifted, by_numbers, through_numpy, two_spaces,
-            written]
+            written, rows_stored, written_twice]
 
 
 def quickened(program):
@@ -130,7 +143,8 @@ def test_integers_and_bools():
 
 
 @needs_kernels
-@pytest.mark.parametrize("program, kernels", [(layernorm, 1), (softmax, 1), (statistics, 1), (chosen, 1), (shifted, 2)],
+@pytest.mark.parametrize("program, kernels", [(layernorm, 1), (softmax, 1), (statistics, 1), (chosen, 1), (shifted, 2),
+                                              (rows_stored, 1), (written_twice, 1)],
                          ids=lambda p: getattr(p, "__name__", p))
 def test_how_many_kernels(program, kernels):
     f, hasten = quickened(program)
@@ -219,7 +233,12 @@ def random_program(seed):
             text = rng.choice([f"{w}[::-1]", f"{w}[:, ::-1]", f"{w} * {w}[:1]", f"{w}[:, :1] - {w}"])
         elif kind == 7:
             text = f"{w} + 0"
-            change = [f"    {new}[{new} > 0.5] = -0.25", f"    {new}[1:] = {w}[:-1] * 2", f"    {new} *= 0.5"]
+            change = [f"    {new}[{new} > 0.5] = -0.25", f"    {new}[1:] = {w}[:-1] * 2", f"    {new} *= 0.5",
+                      f"    {new}[1:] = {new}[:-1] * 2 + {w}[1:]",
+                      f"    {new}[:, ::2] -= {w}[:, 1::2].mean() * {new}[:, ::2]",
+                      f"    {new}[:] = {w} - {w}.mean(axis=1, keepdims=True)",
+                      f"    {new}[::-1] *= {w}[:1] + {w}; {new}[1:-1] += {new}[:-2] * {w}[2:]",
+                      f"    {new}[0] = {w}[1] * 3; {new}[1] = {new}[0] + {w}[2] * {new}[2]"]
             lines += [f"    {new} = {text}", rng.choice(change)]
             names.append(new)
             wide.append(new)

@@ -1,25 +1,19 @@
-"""Writes runs and chains of a compiled function as launches of kernels; what is none, record by record."""
+"""Writes runs of a compiled function as launches of kernels; what is none, record by record."""
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from ..run.launch import LongRow
-from . import fusing, planning
+from ..run.parts import steps_to_part
+from ..schedule.fuse import STORES
+from . import planning
 from .tracing import Operand, Record
 
-_getitem = operator.getitem
 
-
-def write(writer: Any, part: fusing.Run | fusing.Chain, members: tuple[Record, ...], after: list[set[str]],
-          memory: Any, depth: int, capsule: Any) -> Any:
-    """Writes it; gives the error state that is in force then. `after` are the values that die with each member."""
-    if isinstance(part, fusing.Chain):
-        if _wrote_chain(writer, part, after, memory, depth):
-            return capsule
-        capsule = write(writer, fusing.Run(members[:-1]), members[:-1], after[:-1], memory, depth, capsule)
-        return writer._record(part.store, after[-1], memory, depth, capsule)
+def write(writer: Any, members: tuple[Record, ...], after: list[set[str]], memory: Any, depth: int,
+          capsule: Any) -> Any:
+    """Writes a run; gives the error state that is in force then. `after` are the values that die with each member."""
     begin, inner = 0, set()
     for i, record in enumerate(members):
         if any(x.name not in inner and x.name is not None and writer.geometry_of(x.name) is None
@@ -39,6 +33,10 @@ def _write_run(writer: Any, records: tuple[Record, ...], after: list[set[str]], 
     live = frozenset(record.name for record in records if record.name not in dies)
     records = tuple([_with_numbers(writer, record, memory) for record in records])
     plan = planning.plan_of(records, writer.geometry_of, live)
+    if isinstance(plan, int):
+        capsule = _write_run(writer, records[:plan], after[:plan], memory, depth, capsule)
+        capsule = writer._record(records[plan], after[plan], memory, depth, capsule)
+        return _write_run(writer, records[plan + 1:], after[plan + 1:], memory, depth, capsule)
     if plan is None:
         for record, gone in zip(records, after, strict=True):
             capsule = writer._record(record, gone, memory, depth, capsule)
@@ -80,7 +78,7 @@ def _write_kernel(writer: Any, kernel: planning.Kernel, records: tuple[Record, .
     members = [records[i] for i in kernel.members]
     for record in members:
         writer._shapes[record.name] = record.shape, record.dtype, record.strides
-    made = [_target(writer, records[i], memory, depth) for i in kernel.outputs]
+    made = [_target(writer, records[i], dies, memory, depth) for i in kernel.outputs]
     mask = kernel.mask
     if kernel.address:
         launch, arguments = writer.space.add(kernel.bound.call, "kernel"), [str(kernel.address), *given, *made]
@@ -101,8 +99,11 @@ def _write_kernel(writer: Any, kernel: planning.Kernel, records: tuple[Record, .
     writer._bury({name for name in dies if name in memory.text}, memory)
 
 
-def _target(writer: Any, record: Record, memory: Any, depth: int) -> str:
+def _target(writer: Any, record: Record, dies: set[str], memory: Any, depth: int) -> str:
     """The array that a kernel writes a result into. That of a single number is in the workspace."""
+    if record.op.step in STORES:
+        target = writer._target(record, dies, memory, depth)
+        return str(writer._view(target, steps_to_part(record), memory))
     if record.shape:
         return str(writer._place(record, set(), memory, depth))
     return str(writer.temporary(((), record.dtype, None), memory))
@@ -114,37 +115,3 @@ def _write_number(writer: Any, record: Record, text: str, memory: Any, depth: in
     writer.numbers.add(record.name)
     writer._say(depth, f"{name} = {text}[()]")
     writer.release(text, ((), record.dtype, None), memory)
-
-
-def _wrote_chain(writer: Any, chain: fusing.Chain, after: list[set[str]], memory: Any, depth: int) -> bool:
-    """Writes a chain as one kernel, if it is one."""
-    writer._indent = "    " * depth
-    inputs = fusing.Inputs(chain, {**writer._leaves, **writer._shapes})
-    dies = set().union(*after)
-    members, store = chain.records, chain.store
-    last = len(members) - 1
-    live = [i for i, r in enumerate(members) if r.name not in dies and not (chain.computes and i == last)]
-    seen = None if last in live or store.name in dies else fusing.written(store)
-    if seen is None or seen.shape != members[-1].shape:
-        return False
-    call = fusing.call_of(chain, inputs, (*live, last), (seen.shape, seen.dtype, seen.strides))
-    if call is None:
-        return False
-    target = writer._target(store, after[-1], memory, depth)
-    steps, index = store.attrs
-    steps = steps if chain.computes else (*steps, (_getitem, index))
-    texts = {last: writer._view(target, steps, memory) if steps else target}
-    over = store.operands[0].name or "", target
-    writer._shapes[store.name] = store.shape, store.dtype, store.strides
-    given = [writer._value(inputs.operands[i], memory, over) for i in call.inputs]
-    for i, record in enumerate(members):
-        writer._shapes[record.name] = record.shape, record.dtype, record.strides
-        if i in live:
-            texts[i] = writer._place(record, set(), memory, depth)
-    arguments = ", ".join([str(call.address), *given, *(texts[i] for i in call.outputs)])
-    writer._say(depth, f"if {writer.space.add(call.builtin, 'kernel')}({arguments}) & {call.mask}: raise Abandon")
-    writer.space.add(call.keep, "block")
-    writer.kernels += 1
-    inner = {record.name for record in members}
-    writer._bury({name for name in dies if name not in inner and name != store.operands[0].name}, memory)
-    return True

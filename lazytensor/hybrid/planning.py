@@ -1,27 +1,35 @@
 """Runs of operations in a compiled function as the engine's kernels, reductions and rows among them.
 
-A *run* is a straight line of elementwise operations and reductions. The pipeline (`lower.make_program`) says which of
-them become kernels and in which order all go; the kernels are bound to the layouts that the guard guarantees.
+A *run* is a straight line of elementwise operations, reductions and writes into parts of arrays. The pipeline
+(`lower.make_program`) says which of them become kernels and in which order all go; the kernels are bound to the layouts
+that the guard guarantees. A kernel may read the very elements that it writes: if something goes wrong, nobody sees that
+memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import getitem
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..api.indexing import gives_array
 from ..config import current
 from ..ir.capture import Graph, capture
+from ..ir.layout import shadow
 from ..ir.node import leaf, make
 from ..ir.operation import Operation
 from ..lower import make_program
-from ..lower.fused import REDUCTIONS, sliced
+from ..lower.emit import one_loop
+from ..lower.fused import REDUCTIONS, Fused, sliced
 from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord
-from ..run import floating, launch
+from ..run import floating, in_place, launch
 from ..run.interpreter import apply_view
 from ..run.kernels import bind_arrays, failures
+from ..run.parts import part, steps_to_part
+from ..schedule.fuse import STORES
 from .text import frozen
 from .tracing import Operand, Record
 
@@ -93,14 +101,30 @@ def may_join(record: Record) -> bool:
             for x in record.operands):
         return False
     op = record.op
+    if op.step in STORES:
+        return _writes_part(record)
     return op.step in _STEPS or op.kind == "call" and op.name in REDUCTIONS or (
         op.kind in ("elementwise", "scalar") and not record.attrs and isinstance(op.fn, np.ufunc))
 
 
+def _writes_part(record: Record) -> bool:
+    """Whether it writes a part of an array that numbers and slices give."""
+    target = record.operands[0]
+    if target.name is None or target.steps or not record.shape:
+        return False
+    found = shadow(record.shape, record.strides, record.dtype)
+    for fn, args in steps_to_part(record):
+        if fn is not getitem or not gives_array(args[0], found.shape):
+            return False
+        found = found[args[0]]
+    return 0 not in found.shape
+
+
 def plan_of(records: tuple[Record, ...], geometry: Callable[[str], Geometry | None],
-            live: frozenset[str]) -> list[int | Kernel] | None:
+            live: frozenset[str]) -> list[int | Kernel] | int | None:
     """The kernels and records, by number, in the place of a run whose values `live` are wanted later; None if there is
-    no kernel among them. Remembered by structure."""
+    no kernel among them. The number of a record that writes a part is given where the others have to be planned without
+    it. Remembered by structure."""
     structure = _structure(records, geometry, live)
     if structure is None:
         return None
@@ -115,7 +139,7 @@ def plan_of(records: tuple[Record, ...], geometry: Callable[[str], Geometry | No
             if current.debug:
                 raise
             _known[key] = None
-    found: list[int | Kernel] | None = _known[key]
+    found: list[int | Kernel] | int | None = _known[key]
     return found
 
 
@@ -155,8 +179,8 @@ def _structure(records: tuple[Record, ...], geometry: Callable[[str], Geometry |
 
 
 def _planned(records: tuple[Record, ...], rows: tuple[Any, ...], laid: tuple[Geometry, ...],
-             live: tuple[bool, ...]) -> list[int | Kernel] | None:
-    """What the pipeline makes of a run."""
+             live: tuple[bool, ...]) -> list[int | Kernel] | int | None:
+    """What the pipeline makes of a run, as `plan_of` gives it."""
     graph = _graph(records, rows, laid)
     flat, kinds, _ = graph.exact
     graph.exact = flat, kinds, (*live, *([True] * len(graph.leaves)))
@@ -165,6 +189,10 @@ def _planned(records: tuple[Record, ...], rows: tuple[Any, ...], laid: tuple[Geo
     position = 0
     while position < len(program.records):
         kernel = program.kernels.get(position)
+        if kernel is not None and len(kernel.members) > 1:
+            store = _hindered(kernel, graph, records)
+            if store is not None:
+                return store
         bound = None if kernel is None else _bound(kernel, graph, records)
         if bound is None:
             plan.append(program.records[position].node)
@@ -198,11 +226,13 @@ def _graph(records: tuple[Record, ...], rows: tuple[Any, ...], laid: tuple[Geome
 def _bound(kernel: KernelRecord, graph: Graph, records: tuple[Record, ...]) -> Kernel | None:
     """A kernel of the program, bound; None if its operations are to run one by one."""
     fused = kernel.fused
-    if kernel.stores or not all(sliced(graph.views[m][k]) for path in fused.paths.values() for m, k in path):
+    if _hindered(kernel, graph, records) is not None or not all(
+            sliced(graph.views[m][k]) for path in fused.paths.values() for m, k in path):
         return None
-    sources = [Source(m, k, fused.paths.get(i, ())) for i, (_, m, k) in enumerate(fused.reads)]
+    sources = _sources(fused)
     arrays = [_seen(sources[i], graph, records) for i in kernel.arrays]
     targets = [array_of(records[n].shape, records[n].dtype, records[n].strides) for n in fused.writes]
+    targets = [part(records[n], a) if n in fused.stores else a for n, a in zip(fused.writes, targets, strict=True)]
     if any(array is None for array in arrays):
         return None
     number, position = fused.space
@@ -222,6 +252,24 @@ def _bound(kernel: KernelRecord, graph: Graph, records: tuple[Record, ...]) -> K
         return None
     return Kernel(fused.members, fused.writes, tuple(sources[i] for i in kernel.arrays), numbers, found, address, keep,
                   mask_of(records[0].errstate))
+
+
+def _sources(fused: Fused) -> list[Source]:
+    """What it reads."""
+    return [Source(m, k, fused.paths.get(i, ())) for i, (_, m, k) in enumerate(fused.reads)]
+
+
+def _hindered(kernel: KernelRecord, graph: Graph, records: tuple[Record, ...]) -> int | None:
+    """The record of a kernel that writes elements of an array of which the kernel reads others that it writes, too."""
+    sources = _sources(kernel.fused)
+    for number in kernel.fused.stores:
+        record = records[number]
+        reads = [x for x in (sources[i].operand(records) for i in kernel.arrays) if x.name == record.operands[0].name]
+        whole = shadow(record.shape, record.strides, record.dtype)
+        if reads and not (one_loop(kernel.fused.kernel) and all(
+                in_place.apart(apply_view(x.steps or (), whole), part(record, whole)) for x in reads)):
+            return number
+    return None
 
 
 def _seen(source: Source, graph: Graph, records: tuple[Record, ...]) -> Any:

@@ -150,9 +150,8 @@ class Writer(Places, Leaving):
                 capsule = self._record(part, after[position], memory, depth, capsule)
                 position += 1
             else:
-                members = part.members if isinstance(part, fusing.Chain) else part.records
-                end = position + len(members)
-                capsule = launching.write(self, part, members, after[position:end], memory, depth, capsule)
+                end = position + len(part)
+                capsule = launching.write(self, part, after[position:end], memory, depth, capsule)
                 position = end
         return capsule
 

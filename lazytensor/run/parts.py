@@ -37,10 +37,10 @@ def renewing(record: KernelRecord, graph: Graph) -> frozenset[int]:
 
 def part(node: Any, memory: Any) -> Any:
     """The part of an array that a store writes."""
-    return apply_view(_steps(node), memory)
+    return apply_view(steps_to_part(node), memory)
 
 
-def _steps(node: Any) -> tuple[Any, ...]:
+def steps_to_part(node: Any) -> tuple[Any, ...]:
     """The steps of a view that lead from an array to the part that a node writes."""
     steps, extra = node.attrs
     return (*steps, (getitem, extra)) if node.op.step == "store" else steps
@@ -59,7 +59,7 @@ def renewed(node: Any, old: Any) -> Any:
 
 def _around(node: Any, memory: Any) -> tuple[Any, ...] | None:
     """What a node leaves of an array as it was, as boxes; None if it is not boxes."""
-    indices = tuple([args[0] if fn is getitem and len(args) == 1 else None for fn, args in _steps(node)])
+    indices = tuple([args[0] if fn is getitem and len(args) == 1 else None for fn, args in steps_to_part(node)])
     found = surroundings(memory.shape, indices) if memory.ndim else None
     return None if found is None else tuple(found)
 
