@@ -23,7 +23,8 @@ PyObject *setup_caller(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* The first answer that is a result; what is not to be had from what is compiled is left to the method `_left`. */
+/* The first answer that is a result; what is not to be had from what is compiled is left to the method `_left`,
+ * with None in the place of an answer if not all were asked. */
 static PyObject *caller_call(PyObject *self, PyObject *args, PyObject *kwargs) {
     PyObject *answer = NULL, *one = NULL, *compiled = Py_XNewRef(((Caller *)self)->compiled);
     if (watchers == NULL || compiled == NULL || !PyTuple_Check(compiled)) {
@@ -32,7 +33,8 @@ static PyObject *caller_call(PyObject *self, PyObject *args, PyObject *kwargs) {
         return NULL;
     }
     PyObject *given[3] = {NULL, args, kwargs == NULL ? no_names : kwargs};
-    for (Py_ssize_t i = 0; !PyList_GET_SIZE(watchers) && i < PyTuple_GET_SIZE(compiled); i++) {
+    Py_ssize_t i = 0;
+    for (; !PyList_GET_SIZE(watchers) && i < PyTuple_GET_SIZE(compiled); i++) {
         PyObject *replay = SLOT(PyTuple_GET_ITEM(compiled, i), replay_at);
         Py_XINCREF(replay);
         answer = replay == NULL ? NULL : PyObject_Vectorcall(replay, given + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
@@ -51,8 +53,9 @@ static PyObject *caller_call(PyObject *self, PyObject *args, PyObject *kwargs) {
         Py_CLEAR(answer);
         one = NULL;
     }
+    PyObject *none_does = i < PyTuple_GET_SIZE(compiled) || PyList_GET_SIZE(watchers) ? Py_None : missed;
     PyObject *result = PyObject_CallMethodObjArgs(self, left_name, args, given[2], one == NULL ? Py_None : one,
-                                                  answer == NULL ? missed : answer, NULL);
+                                                  answer == NULL ? none_does : answer, NULL);
     Py_XDECREF(answer);
     Py_DECREF(compiled);
     return result;

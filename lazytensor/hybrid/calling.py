@@ -25,7 +25,7 @@ class _Caller:
     _compiled: tuple[Compiled, ...]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        one, answer = (None, MISS) if active else asked(self._compiled, args, kwargs)
+        one, answer = (None, None) if active else asked(self._compiled, args, kwargs)
         if answer.__class__ is not Sentinel:
             return answer
         return self._left(args, kwargs, one, answer)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .branches import Branch
 from .compiled import Compiled
 from .tracing import Refusal
 
 
-def explained(name: str, compiled: tuple[Compiled, ...], off: Refusal | None, why: list[str]) -> str:
+def explained(name: str, compiled: tuple[Compiled, ...], off: Refusal | None, why: Iterable[str]) -> str:
     """The text of `explain`."""
     lines = [f"{name}: {_count(len(compiled), 'compiled structure')} of arguments"]
     if off is not None:

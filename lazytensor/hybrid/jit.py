@@ -13,6 +13,7 @@ import threading
 import types
 import warnings
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -33,20 +34,19 @@ from .entering import Entered, Printing
 from .explaining import explained
 from .first import compute_first
 from .guards import Namespace
-from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
+from .kinds import EAGER, MOST_TRACES, Kinds
+from .running import AGAIN, CHECK, UNSEEN, Sentinel
 from .scope import Scope
 from .tracing import Refusal, Trace
 
-MOST_TRACES = 32
-"""Structures of arguments that one function is compiled for; calls with others run the Python."""
-MANY_TRACES = 8
-"""So many, and a warning says which argument varies."""
 HOT = 16
 """Calls after which a compiled function is compiled with kernels,"""
 LONG = 64
 """or at its first comparison, if its loops saved so many lines."""
 MOST_REFUSALS = 4
 """After so many traces that could not be compiled, without one that could, no more are tried."""
+MOST_REASONS = 64
+"""Why there were traces: the last ones are told."""
 MOST_DOUBTS = 8
 """Comparisons, one after another, that differ while other threads are alive: then it was not their writes."""
 _jitted: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -78,17 +78,18 @@ class Jitted(Caller):
         self._off: Refusal | None = None
         self._refusals = 0
         self._warned = self._told = False
-        self._why: list[str] = []
+        self._why: deque[str] = deque(maxlen=MOST_REASONS)
+        self._kinds = Kinds()
         self._lock = threading.RLock()
         self._tracing = 0
         self._every_turn = False
         _jitted.add(self)
 
     def _left(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: Compiled | None, answer: Any) -> Any:
-        """A call that has no result yet: for that answer of what is compiled, or because nobody has been asked."""
+        """A call without a result yet: for that answer of what is compiled, or (None) because not all were asked."""
         if active and mine() is not None:
             return self.__wrapped__(*args, **kwargs)
-        if answer is MISS:
+        if answer is None:
             compiled, answer = asked(self._compiled, args, kwargs)
         if answer.__class__ is not Sentinel:
             return answer
@@ -190,9 +191,13 @@ class Jitted(Caller):
         if self._must_not_wait():
             return self.__wrapped__(*args, **kwargs)
         if known is None:
-            self._note_retrace(args, kwargs)
-            if len(self._compiled) >= MOST_TRACES:
+            with self._lock:
+                worth = self._kinds.worth_tracing(self._compiled, args, kwargs)
+                if worth:
+                    self._compiled = self._kinds.with_room(self._compiled)
+            if not worth or len(self._compiled) >= MOST_TRACES:
                 return self.__wrapped__(*args, **kwargs)
+            self._note_retrace(args, kwargs)
         space = Namespace()
         given = Arguments(space, args, kwargs, self._names or [], self._static)
         if given.refusal:
@@ -313,7 +318,7 @@ class Jitted(Caller):
             return
         why = self._compiled[0].why_not(args, kwargs) or "the error state"
         self._why.append(f"traced again: {why}")
-        if len(self._compiled) + 1 >= MANY_TRACES and not self._warned:
+        if len(self._compiled) + 1 >= EAGER and not self._warned:
             self._warned = True
             _warn(f"lazytensor.jit: {self._name} is traced for the {len(self._compiled) + 1}th time; what varies: "
                   f"{why}. A number that differs from call to call is better given as an array: "

@@ -1,0 +1,64 @@
+"""Which calls of a jitted function are traced when its arguments have more kinds than it can be compiled for.
+
+The first `EAGER` kinds (shapes, dtypes, numbers) are traced when they are met. Any other has to be met as often as there
+are others: where sizes differ from call to call, a trace costs more than it can save, for the Python with its lazy
+operations has plans that serve every size. When there is no room, what has not been called for a while makes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from .compiled import Compiled
+
+EAGER = 8
+"""Structures of arguments that are traced when they are met; and a warning says then which argument varies."""
+MOST_TRACES = 32
+"""Structures of arguments that one function is compiled for at a time."""
+_MOST_MET = 1024
+_DEPTH = 8
+
+
+class Kinds:
+    """The kinds of arguments that calls had which nothing was compiled for."""
+
+    __slots__ = ("_met", "_calls")
+
+    def __init__(self) -> None:
+        self._met: dict[Any, int] = {}
+        self._calls: WeakKeyDictionary[Compiled, int] = WeakKeyDictionary()
+
+    def worth_tracing(self, compiled: tuple[Compiled, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether a call for which none of these is compiled is to be traced."""
+        if len(compiled) < EAGER:
+            return True
+        kind = _kind(args, _DEPTH), _kind(kwargs, _DEPTH)
+        if len(self._met) >= _MOST_MET:
+            self._met.clear()
+        met = self._met[kind] = self._met.get(kind, 0) + 1
+        if met < len(compiled):
+            return False
+        del self._met[kind]
+        return True
+
+    def with_room(self, compiled: tuple[Compiled, ...]) -> tuple[Compiled, ...]:
+        """These, without the oldest that was not called since one was last left out, if they are too many."""
+        if len(compiled) < MOST_TRACES:
+            return compiled
+        idle = next((c for c in reversed(compiled) if self._calls.get(c) == c.calls), None)
+        self._calls = WeakKeyDictionary({c: c.calls for c in compiled if c is not idle})
+        return tuple([c for c in compiled if c is not idle])
+
+
+def _kind(value: Any, depth: int) -> Any:
+    """What of a value a guard may ask for, as something that can be hashed."""
+    kind = type(value)
+    if kind in (int, float, complex, bool, str, bytes):
+        return kind, value
+    if depth and kind in (tuple, list):
+        return kind, *[_kind(x, depth - 1) for x in value]
+    if depth and kind is dict:
+        return kind, *[(_kind(k, 0), _kind(v, depth - 1)) for k, v in value.items()]
+    shape = getattr(value, "shape", None)
+    return (kind, shape, getattr(value, "dtype", None)) if type(shape) is tuple else kind
