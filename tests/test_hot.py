@@ -196,7 +196,9 @@ def test_a_part_is_what_it_is_in_python(operand, index):
 VALUES = {
     "float": lambda np: 2.5, "int": lambda np: 3, "tiny": lambda np: 1e-320, "vast": lambda np: 10**400,
     "bool": lambda np: True, "negative": lambda np: -3, "complex": lambda np: 2j,
-    "nan": lambda np: real.nan, "NumPy's": lambda np: real.float64(2.5),
+    "nan": lambda np: real.nan, "NumPy's": lambda np: real.float64(2.5), "single": lambda np: real.float32(1e30),
+    "half": lambda np: real.float16(2.5), "long": lambda np: real.int64(-3), "truth": lambda np: real.bool_(True),
+    "pair": lambda np: real.complex128(2j),
     "scalar": lambda np: (np.arange(3.0) + 1).sum(), "whole": lambda np: (np.arange(3) + 1).sum(),
     "2": lambda np: np.arange(2.0) + 1, "3": lambda np: np.arange(3.0) + 1, "4": lambda np: np.arange(4.0) + 1,
     "6": lambda np: np.arange(6.0) + 1, "1": lambda np: np.ones(1) + 1, "ints": lambda np: np.arange(4) + 1,

@@ -120,7 +120,7 @@ WRITES = {
     "putmask": "np.putmask(x, m, y); np.putmask(x, m, u); np.putmask(x, m, 3); np.putmask(x, m, [1, 2])",
     "place": "np.place(x, m, u); np.place(x, m, [1, 2, 3])",
     "at": "np.add.at(x, [0, 1, 0], 2); np.maximum.at(u, real.array([0, 0, 1]), v[:3]); np.negative.at(x, [0, 1]);"
-          "np.subtract.at(x, (slice(None), real.array([1, 1])), w[:, None])",
+          "np.subtract.at(x, (slice(None), real.array([1, 1])), w[:, None]); np.add.at(u, real.array([[0, -1]]), 2.5)",
     "nan_to_num": "np.nan_to_num(x, copy=False); np.nan_to_num(x[1:], False, nan=3.5)",
     "put_along_axis": "np.put_along_axis(x, real.zeros((x.shape[0], 1), int), 1, 1)",
     "fill_diagonal": "np.fill_diagonal(x, 1); np.fill_diagonal(x, u, wrap=True)",

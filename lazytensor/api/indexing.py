@@ -486,7 +486,8 @@ def _store(self: Any, index: Any, value: Any) -> bool:
         index if type(index) is tuple or index is Ellipsis else (index, Ellipsis))]
     shape = target.shape
     if not shape and (type(value) is not Tensor or value._value.shape) and type(value) not in NUMBERS and not (
-            issubclass(type(value), Scalar) and value._node.dtype == self._value.dtype):
+            issubclass(type(value), Scalar) and value._node.dtype == self._value.dtype) and not (
+            issubclass(type(value), np.number | np.bool_) and type(value) is self._value.dtype.type):
         return False
     if issubclass(type(value), Scalar) and value._node.dtype != self._value.dtype:
         value = value_of(value)

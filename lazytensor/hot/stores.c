@@ -4,9 +4,11 @@
 
 /* ---- what is written ------------------------------------------------------------------------------------------------ */
 
-/* Whether it is certain that NumPy does not warn when it stores a Python number (indexing._goes_in_silently). */
+/* Whether it is certain that NumPy does not warn when it stores a number (indexing._goes_in_silently). */
 static int goes_in_silently(PyObject *value, PyObject *dtype) {
     int number = ((PyArray_Descr *)dtype)->type_num;
+    if (Py_TYPE(value) == ((PyArray_Descr *)dtype)->typeobj && (PyTypeNum_ISNUMBER(number) || PyTypeNum_ISBOOL(number)))
+        return 1;
     if (PyBool_Check(value) || PyLong_CheckExact(value)) {
         if (PyTypeNum_ISINTEGER(number) || PyTypeNum_ISBOOL(number))
             return 1;

@@ -1,8 +1,8 @@
 """Which calls of a jitted function are traced when its arguments have more kinds than it can be compiled for.
 
-The first `EAGER` kinds (shapes, dtypes, numbers) are traced when they are met. Any other has to be met as often as there
-are others: where sizes differ from call to call, a trace costs more than it can save, for the Python with its lazy
-operations has plans that serve every size. When there is no room, what has not been called for a while makes it.
+The first `EAGER` kinds (shapes, dtypes, numbers) are traced when they are met. Any other has to be met as often as
+there are others: where sizes differ from call to call, a trace costs more than it can save, for the Python with its
+lazy operations has plans that serve every size. When there is no room, what has not been called for a while makes it.
 """
 
 from __future__ import annotations
