@@ -50,4 +50,7 @@ typedef struct {
 
 int read_program(Program *program, const char *text, PyObject *names);
 
+/* Runs a loop of nothing but launches of kernels (`_launches.c`): 1; 0 if it is none, -1 with an exception. */
+int launched_turns(PyObject **slots, Statement *loop);
+
 #endif

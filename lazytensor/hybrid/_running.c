@@ -420,6 +420,9 @@ static int looked(Frame *frame) {
 static Outcome run(Frame *frame, Statement *s);
 
 static Outcome turned(Frame *frame, Statement *s) {
+    int launched = frame->ending ? 0 : launched_turns(frame->slots, s);
+    if (launched)
+        return launched < 0 ? FAILED : GOES_ON;
     for (Py_ssize_t i = 0; i < s->count; i++) {
         Outcome outcome = run(frame, s->body);
         if (outcome != GOES_ON)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any
 
-from ..run.launch import LongRow
+from ..run.launch import HEADER, LongRow
 from . import fusing, planning
+from .fast import native
 from .tracing import Operand, Record
 
 _getitem = operator.getitem
@@ -83,8 +85,7 @@ def _write_kernel(writer: Any, kernel: planning.Kernel, records: tuple[Record, .
     made = [_target(writer, records[i], memory, depth) for i in kernel.outputs]
     mask = kernel.mask
     if kernel.address:
-        launch, arguments = writer.space.add(kernel.bound.call, "kernel"), [str(kernel.address), *given, *made]
-        writer._say(depth, f"if {launch}({', '.join(arguments)}) & {mask}: raise Abandon")
+        _say_launch(writer, kernel.bound.call, [str(kernel.address), *given, *made], mask, depth)
     elif isinstance(kernel.bound, LongRow) and not kernel.numbers:
         bound = writer.space.add(kernel.bound, "kernel")
         writer._say(depth, f"if phased({', '.join([bound, *given, *made])}) & {mask}: raise Abandon")
@@ -99,6 +100,18 @@ def _write_kernel(writer: Any, kernel: planning.Kernel, records: tuple[Record, .
         if not records[i].shape:
             _write_number(writer, records[i], text, memory, depth)
     writer._bury({name for name in dies if name in memory.text}, memory)
+
+
+def _say_launch(writer: Any, builtin: Any, arguments: list[str], mask: int, depth: int) -> None:
+    _made_known(builtin)
+    writer._say(depth, f"if {writer.space.add(builtin, 'kernel')}({', '.join(arguments)}) & {mask}: raise Abandon")
+
+
+@functools.cache
+def _made_known(builtin: Any) -> None:
+    """Tells the extension of the builtin that launches kernels: loops of nothing else are one call (`_launches.c`)."""
+    if native is not None:
+        native.setup_launches(builtin, HEADER)
 
 
 def _target(writer: Any, record: Record, memory: Any, depth: int) -> str:
@@ -141,8 +154,7 @@ def _wrote_chain(writer: Any, chain: fusing.Chain, after: list[set[str]], memory
         writer._shapes[record.name] = record.shape, record.dtype, record.strides
         if i in live:
             texts[i] = writer._place(record, set(), memory, depth)
-    arguments = ", ".join([str(call.address), *given, *(texts[i] for i in call.outputs)])
-    writer._say(depth, f"if {writer.space.add(call.builtin, 'kernel')}({arguments}) & {call.mask}: raise Abandon")
+    _say_launch(writer, call.builtin, [str(call.address), *given, *(texts[i] for i in call.outputs)], call.mask, depth)
     writer.space.add(call.keep, "block")
     writer.kernels += 1
     inner = {record.name for record in members}
