@@ -119,7 +119,7 @@ static int run_turns(Launch *launches, int count, Py_ssize_t turns, long mask, i
     return answer;
 }
 
-int launched_turns(PyObject **slots, Statement *loop) {
+int launched_turns(PyObject **slots, Statement *loop, Py_ssize_t turns) {
     Launch few[4], *launches = few;
     int count = 0, answer = 0, raised = 0;
     long mask = 0;
@@ -127,7 +127,7 @@ int launched_turns(PyObject **slots, Statement *loop) {
     for (Statement *s = loop->body; s != NULL; s = s->next)
         if (++count > MOST_LINES || s->act != IF)
             return 0;
-    if (launch_builtin == NULL || count == 0 || loop->count < 2)
+    if (launch_builtin == NULL || count == 0 || turns < 2)
         return 0;
     if (count > 4 && (launches = PyMem_Malloc(count * sizeof(Launch))) == NULL) {
         PyErr_NoMemory();
@@ -141,7 +141,7 @@ int launched_turns(PyObject **slots, Statement *loop) {
         mask = own;
         elements += launches[i].rows * launches[i].length;
     }
-    answer = run_turns(launches, count, loop->count, mask, elements, &raised) < 0 ? -1 : 1;
+    answer = run_turns(launches, count, turns, mask, elements, &raised) < 0 ? -1 : 1;
     if (answer > 0 && raised & mask) {
         PyErr_SetNone(loop->body->body->expression->value);
         answer = -1;
@@ -152,7 +152,7 @@ end:
     return answer;
 }
 #else
-int launched_turns(PyObject **slots, Statement *loop) {
+int launched_turns(PyObject **slots, Statement *loop, Py_ssize_t turns) {
     return 0;
 }
 #endif

@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable, Iterator
 from itertools import count
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -28,14 +28,16 @@ from .captured import Captured
 from .effects import Outcome
 from .guards import Check, Later, Namespace, why_not, written
 from .nodes import NodeWriter, is_large
+from .repeating import Found
 from .rolling import Irregular
 from .running import abandoning
 from .scope import Scope
-from .shortening import KEPT, Whole, shortened
+from .shortening import KEPT, Cut, Whole, shortened
 from .source import Writer
 from .streams import put_back, states_of
 from .texts import Body, compiled_text, running_lines, space_maker, text_of
 from .tracing import Refusal, Trace
+from .tripcount import NAME, TripCount
 
 _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
@@ -86,6 +88,7 @@ class Compiled:
         self._whole: tuple[Any, ...] | None = None
         self._attempt = 0
         self.refusal: Refusal | None = None
+        self.trip: TripCount | None = None
         self.generators: list[Any] = []
         self.calls = self.due = 1
         self._ways = 0
@@ -148,7 +151,7 @@ class Compiled:
         for self._attempt in range(attempt, len(KEPT)):
             short = shortened(records, found, end, self._attempt) if found else None
             if short is not None:
-                self.tree = branch_of(short[0], constants, short[2], short[1])
+                self.tree = branch_of(short[0], constants, short[2], _named(short[1], found, self.trip))
                 self._large = None
                 if not self._is_large():
                     return
@@ -177,6 +180,17 @@ class Compiled:
                         self.quick = False
                         self._compile()
                 self.alone = None
+
+    def counts_turns(self, trip: TripCount) -> None:
+        """Compiles once more, for any number of turns of a loop that an argument counts."""
+        with self.lock:
+            if self._whole is None or self.forgotten:
+                return
+            self.trip = trip
+            with uncollected():
+                self._shorten(0)
+                self._compile()
+            self.alone = None
 
     def values(self, outcome: Outcome, leaves: dict[str, Any], wanted: list[str]) -> Any:
         """What the call that was traced last left, computed from the values of its leaves; None if it cannot be. It
@@ -236,6 +250,11 @@ class Compiled:
         self.as_nodes = self._is_large()
         write = self._writing()
         writer = write(tree, True, self.quick and not self.as_nodes, live)
+        if self.trip is not None:
+            self.trip = None if writer.fit is None else self.trip.fit(*writer.fit)
+        if self.trip is not None:
+            place = self.trip.place
+            self._checks[place:place + 1] = self.trip.checks(self.space, cast("Check", self._checks[place]))
         self.kernels, self.steps, self.rolled = writer.kernels, writer.steps, writer.rolled
         self.memory = sum(prod(shape) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
         self._replays(tree, Body.of(writer), space_maker(writer), write)
@@ -294,7 +313,7 @@ class Compiled:
 
     def _replays(self, tree: Branch, body: Body, new_space: Any, write: Callable[..., Writer]) -> None:
         """Sets the functions, which are compiled when they are first called."""
-        scope, space, checks = self._scope, self.space, self._checks
+        scope, space, checks, trip = self._scope, self.space, self._checks, self.trip
         self._body, scope["new_space"] = body, new_space
         given: list[str] | None = None
         if fast.native is not None and self.given.fast:
@@ -316,11 +335,13 @@ class Compiled:
                 except Irregular:
                     self._shorten(len(KEPT))
                     other = write(self.tree, False)
-            own = Body.of(other)
+            own, guard, left = Body.of(other), written(checks, space), rest
+            if trip is not None:
+                guard, left = trip.counted_by(other.fit, space, guard), trip.counted_by(other.fit, space, rest)
             if given is not None:
-                scope["slow_2"] = self._when_needed(lambda: text_of(own, written(checks, space), False), scope, space)
+                scope["slow_2"] = self._when_needed(lambda: text_of(own, guard, False), scope, space)
             scope["new_space_2"] = space_maker(other)
-            self.predict = self._executed(text_of(own, rest, False, given), scope, space)
+            self.predict = self._executed(text_of(own, left, False, given), scope, space)
             self._forget()
             return self.predict(args, kwargs)
         self.replay, self.predict = replay, predict
@@ -370,6 +391,13 @@ class Compiled:
 
 if fast.native is not None:
     fast.native.setup_programs((Tensor, Node, Compiled, type(floating.watch)))
+
+
+def _named(cuts: list[Cut], loops: list[Found], trip: TripCount | None) -> list[Cut]:
+    """The cuts of a trace, that of the loop whose turns an argument counts with a name."""
+    if trip is None or len(cuts) != len(loops):
+        return cuts
+    return [cut._replace(name=NAME) if i == trip.loop else cut for i, cut in enumerate(cuts)]
 
 
 def _is_long(records: Whole) -> bool:

@@ -30,12 +30,13 @@ LONGEST = 256
 
 class Cut(NamedTuple):
     """A loop in a shortened trace: where a turn begins there, the records of a turn, the turns from there on that are
-    whole, and those that are left out."""
+    whole, and those that are left out. With a `name`, the program has how often its lines run under that."""
 
     start: int
     period: int
     kept: int
     gone: int
+    name: str = ""
 
 
 def shortened(records: Sequence[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[

@@ -41,6 +41,7 @@ class Writer(Places, Leaving):
         that nobody else has; None of another.
     switches : the error states that it enters
     runs : whether NumPy functions are called that ask which operation is running
+    fit : of a loop whose turns are counted by an argument, of how many its lines are and how often they run
     """
 
     def __init__(self, space: Namespace, tree: Branch, leaves: dict[str, str],
@@ -64,6 +65,7 @@ class Writer(Places, Leaving):
         self._constants: dict[str, tuple[Any, Any, Any]] = {}
         self.fuses = fuses
         self.kernels = self.steps = self.looped = 0
+        self.fit: tuple[int, int] | None = None
         self.numbers: set[str] = set()
         self.values: dict[str, str] = {}
         self._live = last_reads(tree)[0] if live is None else live
@@ -115,6 +117,7 @@ class Writer(Places, Leaving):
             capsule = self._straight(branch.records[position:], after[position:], memory, depth, capsule)
             self._turns.note(len(branch.records) - position, self, memory, capsule)
             self.looped += self._turns.close(self.lines)
+            self.fit = self._turns.fit or self.fit
             if branch.end is not None:
                 self._end(branch.end, memory, depth)
                 return
