@@ -9,6 +9,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from math import prod
 from typing import Any, cast
@@ -257,7 +258,9 @@ class Compiled:
             self._checks[place:place + 1] = self.trip.checks(self.space, cast("Check", self._checks[place]))
         self.kernels, self.steps, self.rolled = writer.kernels, writer.steps, writer.rolled
         self.memory = sum(prod(shape) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
-        self._replays(tree, Body.of(writer), space_maker(writer), write)
+        told = writer.predicts if not self.quick and not self.as_nodes else None
+        body = Body.of(writer)
+        self._replays(tree, body, space_maker(writer), write, None if told is None else body._replace(lines=told))
 
     def _guard(self, used: set[str]) -> None:
         """The guard, and the names of what it has."""
@@ -311,8 +314,10 @@ class Compiled:
             return writer
         return write
 
-    def _replays(self, tree: Branch, body: Body, new_space: Any, write: Callable[..., Writer]) -> None:
-        """Sets the functions, which are compiled when they are first called."""
+    def _replays(self, tree: Branch, body: Body, new_space: Any, write: Callable[..., Writer],
+                 told: Body | None) -> None:
+        """Sets the functions, which are compiled when they are first called; `told` is the prediction, if it needs no
+        writer of its own."""
         scope, space, checks, trip = self._scope, self.space, self._checks, self.trip
         self._body, scope["new_space"] = body, new_space
         given: list[str] | None = None
@@ -329,22 +334,28 @@ class Compiled:
             return self.replay(args, kwargs)
 
         def predict(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            with uncollected():
-                try:
-                    other = write(tree, False)
-                except Irregular:
-                    self._shorten(len(KEPT))
-                    other = write(self.tree, False)
-            own, guard, left = Body.of(other), written(checks, space), rest
-            if trip is not None:
-                guard, left = trip.counted_by(other.fit, space, guard), trip.counted_by(other.fit, space, rest)
+            own, counted, scope["new_space_2"] = told, list, new_space
+            if own is None:
+                other = self._predicting(tree, write)
+                own, scope["new_space_2"] = Body.of(other), space_maker(other)
+                if trip is not None:
+                    counted = partial(trip.counted_by, other.fit, space)  # type: ignore[assignment]
             if given is not None:
-                scope["slow_2"] = self._when_needed(lambda: text_of(own, guard, False), scope, space)
-            scope["new_space_2"] = space_maker(other)
-            self.predict = self._executed(text_of(own, left, False, given), scope, space)
+                scope["slow_2"] = self._when_needed(lambda: text_of(own, counted(written(checks, space)), False), scope,
+                                                    space)
+            self.predict = self._executed(text_of(own, counted(rest), False, given), scope, space)
             self._forget()
             return self.predict(args, kwargs)
         self.replay, self.predict = replay, predict
+
+    def _predicting(self, tree: Branch, write: Callable[..., Writer]) -> Writer:
+        """The writer of a prediction."""
+        with uncollected():
+            try:
+                return write(tree, False)
+            except Irregular:
+                self._shorten(len(KEPT))
+                return write(self.tree, False)
 
     def _when_needed(self, text: Callable[[], str], scope: dict[str, Any], space: Namespace) -> Any:
         """A function with its whole guard in Python, compiled at its first call."""
