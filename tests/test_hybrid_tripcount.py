@@ -2,6 +2,7 @@
 
 import builtins
 import itertools
+import random
 import types
 import warnings
 
@@ -67,6 +68,12 @@ def tensors_after_a_turn(a, b, steps):
     return x
 
 
+def with_a_default(a, b, steps, rate=0.25):
+    for _ in range(steps):
+        a = a * rate + b
+    return a
+
+
 def two_loops(a, b, steps):
     for _ in range(30):
         b *= 0.75
@@ -84,7 +91,7 @@ def range_of_a_module(a, b, steps):
 
 
 COUNTED = [jacobi, changing_places, three_places, from_numbers, into_a_part, by_functions, tensors_after_a_turn,
-           two_loops, range_of_a_module]
+           two_loops, with_a_default, range_of_a_module]
 
 
 def also_decides(a, b, steps):
@@ -269,7 +276,7 @@ def on_numpy(function):
     numpy = types.ModuleType("numpy")
     vars(numpy).update(vars(real), range=range)
     space = {**function.__globals__, "np": numpy}
-    return types.FunctionType(function.__code__, space, None, None, function.__closure__)
+    return types.FunctionType(function.__code__, space, None, function.__defaults__, function.__closure__)
 
 
 def outcome(function, module, n):
@@ -320,6 +327,37 @@ def test_numbers_that_do_more_are_guarded(function):
     assert traces() > before or compiled._off is not None
 
 
+STATEMENTS = """
+x = x * 0.5 + y; x, y = y, x; x, y, z = y, z, x; x[1:-1] += y[2:] * h; y *= 0.5; z = x; t = x * h; x = t + y * 0.25
+z = np.where(x > y, x, y) * 0.5; h *= 0.75; k += 1; out.append(k); z = z[1:]; t = z; x = -x + h; y[2:] = x[:-2]
+z = x[::-1] * 0.5; y = x + h * k; z = (x + y) * 0.3; t = y; c = x[1:]; y[:-1] = c * 0.5; h = h
+x = x + x.mean(axis=0) * 0.1; out[0], k = k, out[0]
+""".strip().replace("\n", "; ").split("; ")
+LEFT = ["x", "y", "z", "x * h", "k", "len(out)", "t", "z * k", "(x, y, z, t)", "(x, h, k)"]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_loops(seed):
+    chance = random.Random(seed)
+    body = "".join(f"        {chance.choice(STATEMENTS)}\n" for _ in range(chance.randint(1, 6)))
+    text = ("def f(x, y, steps):\n    z, t, h, k, out, c = x * 1, y * 1, 0.5, 1, [0], x[1:]\n"
+            f"    for _ in range(steps):\n{body}    return {chance.choice(LEFT)}, x, y\n")
+    spaces = [{"np": module} for module in (real, np)]
+    for space in spaces:
+        exec(text, space)
+    compiled = np.jit(spaces[1]["f"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HybridWarning)
+        for n in (60, 61, 62, 63, 30, 47, 65, 66, 20, 81, 101, 7, 9, 64):
+            try:
+                expected = outcome(spaces[0]["f"], real, n)
+            except (ValueError, IndexError) as error:
+                with pytest.raises(type(error)):
+                    outcome(compiled, np, n)
+            else:
+                assert not difference(expected, outcome(compiled, np, n)), (n, text)
+
+
 def test_two_traces_are_enough_and_nothing_is_said():
     compiled = np.jit(jacobi)
     with warnings.catch_warnings():
@@ -358,6 +396,14 @@ def test_other_arguments_are_as_ever(odd):
             expected = found
         else:
             assert not difference(expected, found)
+
+
+def test_keywords_and_other_defaults():
+    compiled = np.jit(with_a_default)
+    for n, more in ((100, {}), (101, {}), (102, {}), (103, {"rate": 0.5}), (104, {"rate": 0.5}), (90, {}), (91, {})):
+        a, b = real.linspace(0, 1, 30), real.linspace(1, 2, 30)
+        found = compiled(np.array(a), np.array(b), n, **more)
+        assert real.array_equal(found.numpy(), with_a_default(a, b, n, **more)), (n, more)
 
 
 def test_a_method_and_a_captured_array():

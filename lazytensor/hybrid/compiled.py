@@ -14,8 +14,6 @@ from itertools import count
 from math import prod
 from typing import Any, cast
 
-import numpy as np
-
 from ..api.handle import Tensor
 from ..compile import BYTE_NS, IMPORT_NS
 from ..config import current
@@ -24,21 +22,20 @@ from ..run import floating
 from ..run.kernels import failures
 from . import fast, fusing, running
 from .arguments import Arguments, geometry_of
-from .branches import Branch, branch_of, join, last_reads
+from .branches import Branch, branch_of, counted, drawn, join, last_reads
 from .captured import Captured
 from .effects import Outcome
 from .guards import Check, Later, Namespace, why_not, written
 from .nodes import NodeWriter, is_large
-from .repeating import Found
 from .rolling import Irregular
 from .running import abandoning
 from .scope import Scope
-from .shortening import KEPT, Cut, Whole, shortened
+from .shortening import KEPT, Whole, shortened
 from .source import Writer
 from .streams import put_back, states_of
 from .texts import Body, compiled_text, running_lines, space_maker, text_of
 from .tracing import Refusal, Trace
-from .tripcount import NAME, TripCount
+from .tripcount import TripCount, named
 
 _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
@@ -152,7 +149,7 @@ class Compiled:
         for self._attempt in range(attempt, len(KEPT)):
             short = shortened(records, found, end, self._attempt) if found else None
             if short is not None:
-                self.tree = branch_of(short[0], constants, short[2], _named(short[1], found, self.trip))
+                self.tree = branch_of(short[0], constants, short[2], named(short[1], found, self.trip))
                 self._large = None
                 if not self._is_large():
                     return
@@ -245,7 +242,7 @@ class Compiled:
         self._ways = tree.ends
         live, used = last_reads(tree)
         used |= {name for branch in tree.lines() if branch.end is not None for name in branch.end.writes}
-        self.generators, self.leaves, self.counts = _drawn(tree), used, _counted(tree)
+        self.generators, self.leaves, self.counts = drawn(tree), used, counted(tree)
         self._guard(used)
         self._scope = self._names()
         self.as_nodes = self._is_large()
@@ -404,34 +401,6 @@ if fast.native is not None:
     fast.native.setup_programs((Tensor, Node, Compiled, type(floating.watch)))
 
 
-def _named(cuts: list[Cut], loops: list[Found], trip: TripCount | None) -> list[Cut]:
-    """The cuts of a trace, that of the loop whose turns an argument counts with a name."""
-    if trip is None or len(cuts) != len(loops):
-        return cuts
-    return [cut._replace(name=NAME) if i == trip.loop else cut for i, cut in enumerate(cuts)]
-
-
 def _is_long(records: Whole) -> bool:
     """Whether kernels pay at the very first call."""
     return BYTE_NS * records.nbytes >= KERNELS_NS + (0 if "networkx" in sys.modules else IMPORT_NS)
-
-
-def _counted(tree: Branch) -> dict[str, int]:
-    """How many operations, calls of NumPy and draws there are."""
-    kinds = [record.kind for branch in tree.lines() for record in branch.records]
-    found = {kind: kinds.count(kind) for kind in ("operation", "call", "draw")}
-    found["operation"] += sum(cut.gone * cut.period for branch in tree.lines() for cut in branch.cuts)
-    return found
-
-
-def _drawn(tree: Branch) -> list[Any]:
-    """The generators that a tree draws from."""
-    found: dict[int, Any] = {}
-    for branch in tree.lines():
-        for record in branch.records:
-            if record.kind == "draw":
-                own = record.args[0] if record.args and isinstance(
-                    record.args[0], (np.random.Generator, np.random.RandomState)) else getattr(
-                        record.fn, "__self__", None)
-                found[id(own)] = own
-    return list(found.values())

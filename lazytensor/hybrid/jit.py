@@ -291,7 +291,8 @@ class Jitted(Caller):
                 if all(c.why_not(args, kwargs) for c in others):  # else another thread was quicker
                     self._compiled = (compiled, *self._compiled)
             compute_first(compiled, trace, outcome)
-            self._counting(compiled, args)
+            if not kwargs:
+                self._counting(compiled, args)
         compiled.alone = None
 
     def _counting(self, compiled: Compiled, args: tuple[Any, ...]) -> None:

@@ -16,6 +16,7 @@ from .branches import _equal
 from .effects import Outcome, Spec
 from .guards import Check, Namespace, same
 from .repeating import Found, _alike
+from .shortening import Cut
 from .sized import Sized, sized
 from .tracing import Operand, Record
 
@@ -110,6 +111,13 @@ def trip_count(fn: Any, new: Any, old: Any, args: tuple[Any, ...]) -> TripCount 
             end, end2, names, names2):
         return None
     return TripCount(place, index, number, loop, per, by.cycle)
+
+
+def named(cuts: list[Cut], loops: list[Found], trip: TripCount | None) -> list[Cut]:
+    """The cuts of a trace, that of the loop whose turns an argument counts with a name."""
+    if trip is None or len(cuts) != len(loops):
+        return cuts
+    return [cut._replace(name=NAME) if i == trip.loop else cut for i, cut in enumerate(cuts)]
 
 
 def covers(new: Any, old: Any) -> bool:
