@@ -24,7 +24,7 @@ typedef struct Statement Statement;
 struct Statement {
     int act;
     Py_ssize_t count;            /* turns of a loop; targets of an assignment; */
-    Expression *expression;
+    Expression *expression;      /* of a loop, the local that has its number of turns, or NULL */
     Expression **targets;
     Statement *body;
     Expression *caught;          /* what a `try` catches, or NULL */
@@ -49,5 +49,8 @@ typedef struct {
 } Program;
 
 int read_program(Program *program, const char *text, PyObject *names);
+
+/* Runs a loop of nothing but launches of kernels (`_launches.c`): 1; 0 if it is none, -1 with an exception. */
+int launched_turns(PyObject **slots, Statement *loop, Py_ssize_t turns);
 
 #endif

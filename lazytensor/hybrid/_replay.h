@@ -33,6 +33,10 @@ PyObject *again(PyObject *self, PyObject *const *args, Py_ssize_t count);
 extern PyTypeObject Program_Type;
 PyObject *setup_programs(PyObject *self, PyObject *classes);
 
+/* ---- _launches.c ---- */
+
+PyObject *setup_launches(PyObject *self, PyObject *args);
+
 /* ---- _calling.c ---- */
 
 extern PyTypeObject Caller_Type;

@@ -420,7 +420,20 @@ static int looked(Frame *frame) {
 static Outcome run(Frame *frame, Statement *s);
 
 static Outcome turned(Frame *frame, Statement *s) {
-    for (Py_ssize_t i = 0; i < s->count; i++) {
+    Py_ssize_t turns = s->count;
+    if (s->expression != NULL) {
+        PyObject *number = frame->slots[s->expression->number];
+        turns = number == NULL ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
+        if (turns == -1 && (number == NULL || PyErr_Occurred())) {
+            if (number == NULL)
+                unbound();
+            return FAILED;
+        }
+    }
+    int launched = frame->ending ? 0 : launched_turns(frame->slots, s, turns);
+    if (launched)
+        return launched < 0 ? FAILED : GOES_ON;
+    for (Py_ssize_t i = 0; i < turns; i++) {
         Outcome outcome = run(frame, s->body);
         if (outcome != GOES_ON)
             return outcome;

@@ -176,7 +176,7 @@ static Statement *loop(Reader *reader, Py_ssize_t indent) {
         return unknown(reader, "no loop of a number of turns");
     reader->at += 11;
     s->count = 0;
-    if (!is_figure(*reader->at))
+    if (!is_figure(*reader->at) && ((s->expression = read_expression(reader)) == NULL || s->expression->kind != LOCAL))
         return unknown(reader, "no number of turns");
     for (; is_figure(*reader->at); reader->at++)
         if ((s->count = 10 * s->count + (*reader->at - '0')) > PY_SSIZE_T_MAX / 16)

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from ..run import floating
 from .shortening import Cut
 from .tracing import Operand, Record, Refusal
@@ -201,3 +203,24 @@ def last_reads(tree: Branch) -> tuple[dict[int, list[set[str]]], set[str]]:
         found[id(branch)] = dies[::-1]
         needed[id(branch)] = live
     return found, live
+
+
+def counted(tree: Branch) -> dict[str, int]:
+    """How many operations, calls of NumPy and draws there are."""
+    kinds = [record.kind for branch in tree.lines() for record in branch.records]
+    found = {kind: kinds.count(kind) for kind in ("operation", "call", "draw")}
+    found["operation"] += sum(cut.gone * cut.period for branch in tree.lines() for cut in branch.cuts)
+    return found
+
+
+def drawn(tree: Branch) -> list[Any]:
+    """The generators that a tree draws from."""
+    found: dict[int, Any] = {}
+    for branch in tree.lines():
+        for record in branch.records:
+            if record.kind == "draw":
+                own = record.args[0] if record.args and isinstance(
+                    record.args[0], (np.random.Generator, np.random.RandomState)) else getattr(
+                        record.fn, "__self__", None)
+                found[id(own)] = own
+    return list(found.values())

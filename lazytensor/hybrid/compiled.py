@@ -9,11 +9,10 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from math import prod
-from typing import Any
-
-import numpy as np
+from typing import Any, cast
 
 from ..api.handle import Tensor
 from ..compile import BYTE_NS, IMPORT_NS
@@ -23,7 +22,7 @@ from ..run import floating
 from ..run.kernels import failures
 from . import fast, fusing, running
 from .arguments import Arguments, geometry_of
-from .branches import Branch, branch_of, join, last_reads
+from .branches import Branch, branch_of, counted, drawn, join, last_reads
 from .captured import Captured
 from .effects import Outcome
 from .guards import Check, Later, Namespace, why_not, written
@@ -36,6 +35,7 @@ from .source import Writer
 from .streams import put_back, states_of
 from .texts import Body, compiled_text, running_lines, space_maker, text_of
 from .tracing import Refusal, Trace
+from .tripcount import TripCount, named
 
 _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
@@ -86,6 +86,7 @@ class Compiled:
         self._whole: tuple[Any, ...] | None = None
         self._attempt = 0
         self.refusal: Refusal | None = None
+        self.trip: TripCount | None = None
         self.generators: list[Any] = []
         self.calls = self.due = 1
         self._ways = 0
@@ -148,7 +149,7 @@ class Compiled:
         for self._attempt in range(attempt, len(KEPT)):
             short = shortened(records, found, end, self._attempt) if found else None
             if short is not None:
-                self.tree = branch_of(short[0], constants, short[2], short[1])
+                self.tree = branch_of(short[0], constants, short[2], named(short[1], found, self.trip))
                 self._large = None
                 if not self._is_large():
                     return
@@ -177,6 +178,17 @@ class Compiled:
                         self.quick = False
                         self._compile()
                 self.alone = None
+
+    def counts_turns(self, trip: TripCount) -> None:
+        """Compiles once more, for any number of turns of a loop that an argument counts."""
+        with self.lock:
+            if self._whole is None or self.forgotten:
+                return
+            self.trip = trip
+            with uncollected():
+                self._shorten(0)
+                self._compile()
+            self.alone = None
 
     def values(self, outcome: Outcome, leaves: dict[str, Any], wanted: list[str]) -> Any:
         """What the call that was traced last left, computed from the values of its leaves; None if it cannot be. It
@@ -230,15 +242,22 @@ class Compiled:
         self._ways = tree.ends
         live, used = last_reads(tree)
         used |= {name for branch in tree.lines() if branch.end is not None for name in branch.end.writes}
-        self.generators, self.leaves, self.counts = _drawn(tree), used, _counted(tree)
+        self.generators, self.leaves, self.counts = drawn(tree), used, counted(tree)
         self._guard(used)
         self._scope = self._names()
         self.as_nodes = self._is_large()
         write = self._writing()
         writer = write(tree, True, self.quick and not self.as_nodes, live)
+        if self.trip is not None:
+            self.trip = None if writer.fit is None else self.trip.fit(*writer.fit)
+        if self.trip is not None:
+            place = self.trip.place
+            self._checks[place:place + 1] = self.trip.checks(self.space, cast("Check", self._checks[place]))
         self.kernels, self.steps, self.rolled = writer.kernels, writer.steps, writer.rolled
         self.memory = sum(prod(shape) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
-        self._replays(tree, Body.of(writer), space_maker(writer), write)
+        told = writer.predicts if not self.quick and not self.as_nodes else None
+        body = Body.of(writer)
+        self._replays(tree, body, space_maker(writer), write, None if told is None else body._replace(lines=told))
 
     def _guard(self, used: set[str]) -> None:
         """The guard, and the names of what it has."""
@@ -292,9 +311,11 @@ class Compiled:
             return writer
         return write
 
-    def _replays(self, tree: Branch, body: Body, new_space: Any, write: Callable[..., Writer]) -> None:
-        """Sets the functions, which are compiled when they are first called."""
-        scope, space, checks = self._scope, self.space, self._checks
+    def _replays(self, tree: Branch, body: Body, new_space: Any, write: Callable[..., Writer],
+                 told: Body | None) -> None:
+        """Sets the functions, which are compiled when they are first called; `told` is the prediction, if it needs no
+        writer of its own."""
+        scope, space, checks, trip = self._scope, self.space, self._checks, self.trip
         self._body, scope["new_space"] = body, new_space
         given: list[str] | None = None
         if fast.native is not None and self.given.fast:
@@ -310,20 +331,28 @@ class Compiled:
             return self.replay(args, kwargs)
 
         def predict(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            with uncollected():
-                try:
-                    other = write(tree, False)
-                except Irregular:
-                    self._shorten(len(KEPT))
-                    other = write(self.tree, False)
-            own = Body.of(other)
+            own, counted, scope["new_space_2"] = told, list, new_space
+            if own is None:
+                other = self._predicting(tree, write)
+                own, scope["new_space_2"] = Body.of(other), space_maker(other)
+                if trip is not None:
+                    counted = partial(trip.counted_by, other.fit, space)  # type: ignore[assignment]
             if given is not None:
-                scope["slow_2"] = self._when_needed(lambda: text_of(own, written(checks, space), False), scope, space)
-            scope["new_space_2"] = space_maker(other)
-            self.predict = self._executed(text_of(own, rest, False, given), scope, space)
+                scope["slow_2"] = self._when_needed(lambda: text_of(own, counted(written(checks, space)), False), scope,
+                                                    space)
+            self.predict = self._executed(text_of(own, counted(rest), False, given), scope, space)
             self._forget()
             return self.predict(args, kwargs)
         self.replay, self.predict = replay, predict
+
+    def _predicting(self, tree: Branch, write: Callable[..., Writer]) -> Writer:
+        """The writer of a prediction."""
+        with uncollected():
+            try:
+                return write(tree, False)
+            except Irregular:
+                self._shorten(len(KEPT))
+                return write(self.tree, False)
 
     def _when_needed(self, text: Callable[[], str], scope: dict[str, Any], space: Namespace) -> Any:
         """A function with its whole guard in Python, compiled at its first call."""
@@ -375,24 +404,3 @@ if fast.native is not None:
 def _is_long(records: Whole) -> bool:
     """Whether kernels pay at the very first call."""
     return BYTE_NS * records.nbytes >= KERNELS_NS + (0 if "networkx" in sys.modules else IMPORT_NS)
-
-
-def _counted(tree: Branch) -> dict[str, int]:
-    """How many operations, calls of NumPy and draws there are."""
-    kinds = [record.kind for branch in tree.lines() for record in branch.records]
-    found = {kind: kinds.count(kind) for kind in ("operation", "call", "draw")}
-    found["operation"] += sum(cut.gone * cut.period for branch in tree.lines() for cut in branch.cuts)
-    return found
-
-
-def _drawn(tree: Branch) -> list[Any]:
-    """The generators that a tree draws from."""
-    found: dict[int, Any] = {}
-    for branch in tree.lines():
-        for record in branch.records:
-            if record.kind == "draw":
-                own = record.args[0] if record.args and isinstance(
-                    record.args[0], (np.random.Generator, np.random.RandomState)) else getattr(
-                        record.fn, "__self__", None)
-                found[id(own)] = own
-    return list(found.values())

@@ -38,6 +38,7 @@ from .kinds import EAGER, MOST_TRACES, Kinds
 from .running import AGAIN, CHECK, UNSEEN, Sentinel
 from .scope import Scope
 from .tracing import Refusal, Trace
+from .tripcount import covers, trip_count
 
 HOT = 16
 """Calls after which a compiled function is compiled with kernels,"""
@@ -295,7 +296,19 @@ class Jitted(Caller):
                 if all(c.why_not(args, kwargs) for c in others):  # else another thread was quicker
                     self._compiled = (compiled, *self._compiled)
             compute_first(compiled, trace, outcome)
+            if not kwargs:
+                self._counting(compiled, args)
         compiled.alone = None
+
+    def _counting(self, compiled: Compiled, args: tuple[Any, ...]) -> None:
+        """Compiles what has just been traced for any number of turns of a loop, if it differs from another in that."""
+        for other in self._compiled:
+            trip = trip_count(self.__wrapped__, compiled, other, args) if other is not compiled else None
+            if trip is not None:
+                compiled.counts_turns(trip)
+                with self._lock:
+                    self._compiled = tuple([c for c in self._compiled if c is compiled or not covers(compiled, c)])
+                return
 
     def _refused(self, refusal: Refusal, known: Compiled | None) -> None:
         """A trace that cannot be compiled: after a few, none is tried any more."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from ..run.launch import LongRow
+from ..run.launch import HEADER, LongRow
 from ..run.parts import steps_to_part
 from ..schedule.fuse import STORES
 from . import planning
+from .fast import native
 from .tracing import Operand, Record
 
 
@@ -81,8 +83,7 @@ def _write_kernel(writer: Any, kernel: planning.Kernel, records: tuple[Record, .
     made = [_target(writer, records[i], dies, memory, depth) for i in kernel.outputs]
     mask = kernel.mask
     if kernel.address:
-        launch, arguments = writer.space.add(kernel.bound.call, "kernel"), [str(kernel.address), *given, *made]
-        writer._say(depth, f"if {launch}({', '.join(arguments)}) & {mask}: raise Abandon")
+        _say_launch(writer, kernel.bound.call, [str(kernel.address), *given, *made], mask, depth)
     elif isinstance(kernel.bound, LongRow) and not kernel.numbers:
         bound = writer.space.add(kernel.bound, "kernel")
         writer._say(depth, f"if phased({', '.join([bound, *given, *made])}) & {mask}: raise Abandon")
@@ -97,6 +98,18 @@ def _write_kernel(writer: Any, kernel: planning.Kernel, records: tuple[Record, .
         if not records[i].shape:
             _write_number(writer, records[i], text, memory, depth)
     writer._bury({name for name in dies if name in memory.text}, memory)
+
+
+def _say_launch(writer: Any, builtin: Any, arguments: list[str], mask: int, depth: int) -> None:
+    _made_known(builtin)
+    writer._say(depth, f"if {writer.space.add(builtin, 'kernel')}({', '.join(arguments)}) & {mask}: raise Abandon")
+
+
+@functools.cache
+def _made_known(builtin: Any) -> None:
+    """Tells the extension of the builtin that launches kernels: loops of nothing else are one call (`_launches.c`)."""
+    if native is not None:
+        native.setup_launches(builtin, HEADER)
 
 
 def _target(writer: Any, record: Record, dies: set[str], memory: Any, depth: int) -> str:

@@ -24,6 +24,7 @@ class Leaving:
     draws: bool
     prints: bool
     again: str
+    told: tuple[int, str]
     _indent: str
     _shapes: dict[str, tuple[Any, Any, Any]]
     _say: Callable[[int, str], None]
@@ -43,10 +44,12 @@ class Leaving:
         result = self._made(end.result, memory, given, depth)
         shown = ", ".join(f"({owner}, {node}, {own}, {strides!r})" for _, (owner, node), own, strides in writes)
         shown = f"({shown}{',' * bool(writes)})"
+        known = "".join(f"({owner}, {node}), " for owner, node in self.roots.values())
+        told = f"return {result}, {shown}, ({known}), {'states' if self.draws else None}"
         if not self.commits:
-            known = "".join(f"({owner}, {node}), " for owner, node in self.roots.values())
-            self._say(depth, f"return {result}, {shown}, ({known}), {'states' if self.draws else None}")
+            self._say(depth, told)
             return
+        self.told = 1 + bool(writes) + self.prints, told
         if writes:
             self._say(depth, f"if not commit({shown}): return {self.again}")
         if self.prints:

@@ -78,6 +78,7 @@ class Turns:
     def __init__(self, cuts: list[Cut], records: list[Record]) -> None:
         self.cuts, self.at, self._records = cuts, 0, records
         self._seen: list[dict[int, tuple[int, Any]]] = [{} for _ in cuts]
+        self.fit: tuple[int, int] | None = None
 
     def begins(self) -> set[int]:
         """Where turns begin, among the records from `at` on."""
@@ -113,13 +114,17 @@ class Turns:
         """
         saved = 0
         for cut, seen in reversed(list(zip(self.cuts, self._seen, strict=True))):
-            saved += _closed(cut, seen, lines)
+            turns, times, here = _closed(cut, seen, lines)
+            saved += here
+            if cut.name:
+                self.fit = turns, times
         return saved
 
 
-def _closed(cut: Cut, seen: dict[int, tuple[int, Any]], lines: list[str]) -> int:
+def _closed(cut: Cut, seen: dict[int, tuple[int, Any]], lines: list[str]) -> tuple[int, int, int]:
     """Makes a loop of the first turns after which all is as before, among those of the first half: what these compute
-    is read as it would be in the whole trace, for no value is read after more turns than that (`shortened`)."""
+    is read as it would be in the whole trace, for no value is read after more turns than that (`shortened`). Gives of
+    how many turns its lines are, how often they run, and how many lines that saved."""
     half = (cut.kept + 1) // 2
     for position in sorted(seen):
         begin, state = seen[position]
@@ -131,6 +136,7 @@ def _closed(cut: Cut, seen: dict[int, tuple[int, Any]], lines: list[str]) -> int
             body = lines[begin:end]
             if after == state and cut.gone % turns == 0 and body and _whole(body):
                 more = cut.gone // turns
-                lines[begin:end] = [f"{_indent(body[0])}for _ in range({more + 1}):", *[f"    {x}" for x in body]]
-                return more * len(body)
+                lines[begin:end] = [f"{_indent(body[0])}for _ in range({cut.name or more + 1}):",
+                                    *[f"    {x}" for x in body]]
+                return turns, more + 1, more * len(body)
     raise Irregular

@@ -18,8 +18,9 @@ from .fast import native
 from .repeating import Found, again, model
 from .tracing import Operand, Record
 
-KEPT = ((6, 2), (16, 12))
-"""Turns that are kept at least, so that the number of those left out is a multiple of the second: first try, second."""
+KEPT = ((4, 2), (6, 2), (16, 12))
+"""Turns that are kept at least, so that the number of those left out is a multiple of the second: first try, second,
+third. The first is for loops that hand on nothing but arrays written in place: other values take turns in memory."""
 
 
 MOST_SPLITS = 16
@@ -30,12 +31,13 @@ LONGEST = 256
 
 class Cut(NamedTuple):
     """A loop in a shortened trace: where a turn begins there, the records of a turn, the turns from there on that are
-    whole, and those that are left out."""
+    whole, and those that are left out. With a `name`, the program has how often its lines run under that."""
 
     start: int
     period: int
     kept: int
     gone: int
+    name: str = ""
 
 
 def shortened(records: Sequence[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[
@@ -82,6 +84,8 @@ def _without(records: Sequence[Record], loops: list[Found], end: Outcome, attemp
         if turns < 2 * kept + 2:
             continue
         models = _models(records, start, period)
+        if attempt == 0 and (_longest(models) > period or _hands_on(models)):
+            return None
         if _longest(models) > (kept // 2 - 1) * period:
             continue
         cuts.append(Cut(start - shift + _seam(models), period, kept - 1, turns - kept))
@@ -109,6 +113,12 @@ def _models(records: Sequence[Record], start: int, period: int) -> Any:
 def _longest(models: Any) -> int:
     """After how many records, at most, a value of a turn is read."""
     return max([back for _, references in models for back, _ in references], default=0)
+
+
+def _hands_on(models: Any) -> bool:
+    """Whether a turn reads what the one before it made anew."""
+    return any(back > j and models[j - back][0].op.kind != "mutate"
+               for j, (_, references) in enumerate(models) for back, _ in references)
 
 
 def _seam(models: Any) -> int:

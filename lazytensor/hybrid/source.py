@@ -39,8 +39,11 @@ class Writer(Places, Leaving):
     body, values : list of str, and dict
         Of a tree without branches, the lines before the end, and for each value that it leaves an expression for memory
         that nobody else has; None of another.
+    predicts : list of str
+        Of a tree without branches that commits, the lines of the same program that only tells what it would do.
     switches : the error states that it enters
     runs : whether NumPy functions are called that ask which operation is running
+    fit : of a loop whose turns are counted by an argument, of how many its lines are and how often they run
     """
 
     def __init__(self, space: Namespace, tree: Branch, leaves: dict[str, str],
@@ -64,6 +67,7 @@ class Writer(Places, Leaving):
         self._constants: dict[str, tuple[Any, Any, Any]] = {}
         self.fuses = fuses
         self.kernels = self.steps = self.looped = 0
+        self.fit: tuple[int, int] | None = None
         self.numbers: set[str] = set()
         self.values: dict[str, str] = {}
         self._live = last_reads(tree)[0] if live is None else live
@@ -81,6 +85,8 @@ class Writer(Places, Leaving):
         self.body = self.lines[:ends[0]] if tree.answer is None and not self.prints and not self.draws else None
         for i in reversed(ends):
             del self.lines[i]
+        self.predicts = None if not commits or tree.answer is not None else [
+            *self.lines[:-self.told[0]], f"    {self.told[1]}"]
 
     # ---- what must be new at every call ----
 
@@ -115,6 +121,7 @@ class Writer(Places, Leaving):
             capsule = self._straight(branch.records[position:], after[position:], memory, depth, capsule)
             self._turns.note(len(branch.records) - position, self, memory, capsule)
             self.looped += self._turns.close(self.lines)
+            self.fit = self._turns.fit or self.fit
             if branch.end is not None:
                 self._end(branch.end, memory, depth)
                 return

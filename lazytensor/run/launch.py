@@ -29,7 +29,7 @@ from . import workers
 
 _KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
 MOST_ARRAYS = 56
-_HEADER = _MASKS + MOST_ARRAYS + ABOUT
+HEADER = _MASKS + MOST_ARRAYS + ABOUT
 """The words before the kernel's own block: its address, how many rows, their length, how many chunks, how many rows
 (or elements of the only row) each has, the address of the workers' entry or 0, whether the GIL is released, and for
 each array the bits that its address must not have; then what `over_rows` and `over_parts` take."""
@@ -202,7 +202,7 @@ def _by_row(kernel: Kernel, layouts: str, block: Any) -> None:
 def _called_by(routine: str, block: Any, kernel: Kernel, address: int, arrays: int, count: int) -> None:
     """Makes a launch one of a routine that calls the function at an address."""
     block[_KERNEL] = routines.address(routine)
-    block[_HEADER - ABOUT:_HEADER] = address, arrays, count, any(step.name == "call" for step in kernel.steps)
+    block[HEADER - ABOUT:HEADER] = address, arrays, count, any(step.name == "call" for step in kernel.steps)
 
 
 class Launch:
@@ -232,7 +232,7 @@ class Launch:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The lengths of the axes that it goes over, from the outermost in."""
-        words = self.block[_HEADER:]
+        words = self.block[HEADER:]
         return (*[int(n) for n in words[1:1 + int(words[0])]], self.length)
 
     def cut(self, whole: int, per: int) -> None:
@@ -306,8 +306,8 @@ def _described(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
     count = prod(outer)
     layout = Layout(len(arrays))
     numbers = [i for i in kernel.inputs if i.kind == NUMBER]
-    block = np.zeros(_HEADER + layout.words(len(numbers)), np.int64)
-    words = block[_HEADER:]
+    block = np.zeros(HEADER + layout.words(len(numbers)), np.int64)
+    words = block[HEADER:]
     words[0] = len(outer)
     words[1:1 + len(outer)] = outer
     for k, s in enumerate(strides):
@@ -318,7 +318,7 @@ def _described(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
     block[_ROWS], block[_LENGTH] = count, length
     block[_NOGIL] = work >= SMALL_WORK
     block[_MASKS:_MASKS + len(arrays)] = [a.dtype.alignment - 1 for a in arrays]
-    places = tuple((_HEADER + layout.number(i), np.dtype(n.char)) for i, n in enumerate(numbers))
+    places = tuple((HEADER + layout.number(i), np.dtype(n.char)) for i, n in enumerate(numbers))
     launch = Launch(block, places, work)
     launch.call = launcher()
     return launch
@@ -386,7 +386,7 @@ def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]
         found = _code[key] = compiled(kernel, "packed", layouts,
                                       lambda: (packed.emit_packed(kernel, layouts), ("kernel",)))["kernel"]
     block, layout = launch.block, Layout(len(arrays))
-    words, widest = block[_HEADER:], max(a.itemsize for a in arrays)
+    words, widest = block[HEADER:], max(a.itemsize for a in arrays)
     words[packed.LENGTH_WORD] = length
     words[packed.TILE_WORD] = max(lanes, min(packed.TILE, packed.BUFFER // (length * widest)) // lanes * lanes)
     for k, stride in enumerate(lane):
@@ -418,13 +418,13 @@ def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
         launch.block[_KERNEL] = address
         if split == "tree":
             _called_by("over_parts", launch.block, kernel, address, len(arrays), reductions_of(kernel, name))
-            launch.block[_ROWS], launch.block[_HEADER] = 1 << depth, depth
+            launch.block[_ROWS], launch.block[HEADER] = 1 << depth, depth
             launch.block[_CHUNKS], launch.block[_PART] = 1 << depth, 1 if depth else length
             launch.block[_PARALLEL] = workers.entry(threads_in_use())
         elif split == "elements":
             _split(launch.block, 1, length, launch.work)
         else:
-            launch.block[_HEADER] = depth
+            launch.block[HEADER] = depth
             launch.block[_CHUNKS], launch.block[_PART] = 1, length
         phases.append(launch)
     reductions = sum(step.name == "reduce" for step in kernel.steps)

@@ -1,0 +1,256 @@
+"""What is known of the values that straight bytecode works on: which are arrays, and what keeps no state.
+
+`read` gives a function's instructions, the same for all versions of Python, and `step` does one of them to a stack of
+`Value`s. What is not known, or may keep something that is not seen, raises `Unknown`.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..api import ufuncs
+from ..api.handle import Tensor
+from ..api.scalar import Scalar
+from .guards import ATOMS
+
+_METHODS = frozenset({"sum", "mean", "min", "max", "std", "var", "prod", "dot", "copy"})
+_PARTS = frozenset({"reshape", "ravel", "transpose"})
+_NUMBERS = frozenset({"shape", "ndim", "size", "dtype", "nbytes", "itemsize"})
+_FUNCTIONS = frozenset({"where", "dot", "sum", "mean", "amin", "amax", "min", "max", "std", "var", "prod", "clip",
+                        "abs", "zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "full_like"})
+_OPTIONS = frozenset({"axis", "keepdims", "dtype"})
+_POSITIONAL = {"where": 3, "clip": 3, "full": 3}
+_PAIRS = {"LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"), "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
+          "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST")}
+_SILENT = frozenset({"EXTENDED_ARG", "CACHE", "NOP", "RESUME", "PRECALL", "NOT_TAKEN", "COPY_FREE_VARS"})
+
+
+class Unknown(Exception):
+    """Something of which nobody knows what it keeps."""
+
+
+class Value(NamedTuple):
+    """What is known of a value: a `tensor` that an operation gave, a `part` of one (a view), a `plain` one that cannot
+    change, an `object`, a `method` of a tensor, a `tuple` of such; `null`. `local` is the variable that had it when the
+    turn began; with `again`, it is that array written to in place, or a new one."""
+
+    kind: str
+    what: Any = None
+    local: str = ""
+    again: bool = False
+
+    @property
+    def is_array(self) -> bool:
+        return self.kind in ("tensor", "part")
+
+
+TENSOR, PART, PLAIN, NULL = map(Value, ("tensor", "part", "plain", "null"))
+Line = tuple[str, Any, int]
+
+
+def read(code: types.CodeType) -> Iterator[Line]:
+    """Instructions as (name, argument, offset), those that are two in one as two."""
+    for line in dis.get_instructions(code):
+        name, value = line.opname.replace("_BORROW", ""), line.argval
+        if name in _SILENT:
+            continue
+        if name in _PAIRS:
+            yield from [(one, part, line.offset) for one, part in zip(_PAIRS[name], value, strict=True)]
+        elif name == "KW_NAMES":
+            yield name, code.co_consts[line.arg or 0], line.offset
+        elif name == "LOAD_GLOBAL" and (line.arg or 0) & 1:
+            yield "LOAD_GLOBAL_CALL", value, line.offset
+        elif name == "LOAD_ATTR" and (line.arg or 0) & 1 and "|" in line.argrepr:
+            yield "LOAD_METHOD", value, line.offset
+        else:
+            yield name, value, line.offset
+
+
+def known(value: Any) -> Value | None:
+    """What is known of an object, if it is an array or a value that cannot change."""
+    if type(value) is Tensor or isinstance(value, Scalar):
+        return TENSOR
+    if type(value) in ATOMS or isinstance(value, np.generic):
+        return Value("plain", value)
+    return None
+
+
+def _plain_or_tensor(*values: Value) -> Value:
+    """What arithmetic gives."""
+    if not all(x.is_array or x.kind == "plain" for x in values):
+        raise Unknown
+    return TENSOR if any(x.is_array for x in values) else PLAIN
+
+
+def _binary(stack: list[Value], value: Any, in_place: bool = False) -> None:
+    b, a = stack.pop(), stack.pop()
+    found = _plain_or_tensor(a, b)
+    if in_place and a.is_array:
+        found = a._replace(again=bool(a.local))
+    stack.append(found)
+
+
+def operator_text(number: Any) -> str:
+    return str(dis._nb_ops[number][1])  # type: ignore[attr-defined]
+
+
+def _operator(stack: list[Value], value: Any) -> None:
+    text = operator_text(value)
+    if text == "[]":
+        return _subscript(stack, value)
+    _binary(stack, value, text.endswith("="))
+
+
+def _unary(stack: list[Value], value: Any) -> None:
+    stack.append(_plain_or_tensor(stack.pop()))
+
+
+def _subscript(stack: list[Value], value: Any) -> None:
+    index, a = stack.pop(), stack.pop()
+    if index.kind == "tuple":
+        index = _plain_or_tensor(*index.what)
+    if a.kind == "plain" and index.kind == "plain":
+        return stack.append(PLAIN)
+    if not a.is_array or not index.is_array and index.kind != "plain":
+        raise Unknown
+    stack.append(PART)
+
+
+def _stored(stack: list[Value], value: Any) -> None:
+    index, a, new = stack.pop(), stack.pop(), stack.pop()
+    if index.kind == "tuple":
+        index = _plain_or_tensor(*index.what)
+    _plain_or_tensor(index, new)
+    if not a.is_array:
+        raise Unknown
+
+
+def _sliced(stack: list[Value], value: Any) -> None:
+    b, a = stack.pop(), stack.pop()
+    stack.append(_plain(a, b))
+    _subscript(stack, value)
+
+
+def _slice_stored(stack: list[Value], value: Any) -> None:
+    b, a = stack.pop(), stack.pop()
+    stack.append(_plain(a, b))
+    _stored(stack, value)
+
+
+def _plain(*values: Value) -> Value:
+    if any(x.kind != "plain" for x in values):
+        raise Unknown
+    return PLAIN
+
+
+def _slice(stack: list[Value], count: Any) -> None:
+    parts = [stack.pop() for _ in range(count)]
+    stack.append(_plain(*parts))
+
+
+def _tuple(stack: list[Value], count: Any) -> None:
+    parts = [stack.pop() for _ in range(count)][::-1]
+    stack.append(PLAIN if all(x.kind == "plain" for x in parts) else Value("tuple", tuple(parts)))
+
+
+def _unpacked(stack: list[Value], count: Any) -> None:
+    value = stack.pop()
+    if value.kind == "tuple" and len(value.what) == count:
+        stack += value.what[::-1]
+    elif value.kind == "plain":
+        stack += [PLAIN] * count
+    else:
+        raise Unknown
+
+
+def _attribute(stack: list[Value], name: Any) -> None:
+    of = stack.pop()
+    if of.is_array and name in _NUMBERS:
+        stack.append(PLAIN)
+    elif of.is_array and name == "T":
+        stack.append(PART)
+    elif of.kind == "object" and (value := of_module(of.what, name)) is not None:
+        stack.append(known(value) or Value("object", value))
+    else:
+        raise Unknown
+
+
+def _method(stack: list[Value], name: Any) -> None:
+    if stack[-1].is_array and name in _METHODS | _PARTS:
+        stack.pop()
+        stack += [NULL, Value("method", name)]
+    else:
+        _attribute(stack, name)
+        stack.insert(-1, NULL)
+
+
+def called(stack: list[Value], count: Any, names: tuple[str, ...]) -> Value:
+    args = [stack.pop() for _ in range(count)]
+    args = [_plain(*x.what) if x.kind == "tuple" else x for x in args]
+    pair = [x for x in (stack.pop(), stack.pop()) if x.kind != "null"]
+    if len(pair) != 1 or not _OPTIONS.issuperset(names):
+        raise Unknown
+    what, = pair
+    plain = _plain_or_tensor(*args)
+    if what.kind == "method" and (count - len(names) < 2 or what.what in _PARTS):
+        return PART if what.what in _PARTS else TENSOR
+    if what.kind != "object" or not _keeps_nothing(what.what, count - len(names)):
+        raise Unknown
+    return TENSOR if _makes_arrays(what.what) else plain
+
+
+def _makes_arrays(fn: Any) -> bool:
+    return not isinstance(fn, (ufuncs.ufunc, np.ufunc)) and fn is not abs
+
+
+def _keeps_nothing(fn: Any, positional: int) -> bool:
+    """Whether a function gives a new array, as a record, and does nothing else."""
+    if isinstance(fn, (ufuncs.ufunc, np.ufunc)):
+        return bool(positional <= fn.nin and fn.nout == 1)
+    name = getattr(fn, "__name__", "")
+    return fn is abs or name in _FUNCTIONS and positional <= _POSITIONAL.get(name, 2) and (
+        fn is own(name))
+
+
+def of_module(module: Any, name: str) -> Any:
+    return getattr(module, name, None) if isinstance(module, types.ModuleType) else None
+
+
+def own(name: str) -> Any:
+    """What lazytensor has under that name."""
+    return getattr(sys.modules[__package__.partition(".")[0]], name, None)
+
+
+def _pop(stack: list[Value], value: Any) -> None:
+    stack.pop()
+
+
+def _swap(stack: list[Value], depth: Any) -> None:
+    stack[-1], stack[-depth] = stack[-depth], stack[-1]
+
+
+_STEPS: dict[str, Callable[[list[Value], Any], None]] = {
+    "LOAD_CONST": lambda stack, value: stack.append(_const(value)),
+    "LOAD_SMALL_INT": lambda stack, value: stack.append(_const(value)),
+    "PUSH_NULL": lambda stack, value: stack.append(NULL), "POP_TOP": _pop, "SWAP": _swap,
+    "COPY": lambda stack, depth: stack.append(stack[-depth]), "BINARY_OP": _operator, "BINARY_SUBSCR": _subscript,
+    "BINARY_SLICE": _sliced, "STORE_SUBSCR": _stored, "STORE_SLICE": _slice_stored, "BUILD_SLICE": _slice,
+    "BUILD_TUPLE": _tuple, "UNPACK_SEQUENCE": _unpacked, "UNARY_NEGATIVE": _unary, "UNARY_POSITIVE": _unary,
+    "UNARY_INVERT": _unary, "COMPARE_OP": _binary, "LOAD_ATTR": _attribute, "LOAD_METHOD": _method}
+
+
+def step(op: str, stack: list[Value], value: Any) -> None:
+    """Does an instruction that has to do with the stack alone."""
+    if op not in _STEPS:
+        raise Unknown
+    _STEPS[op](stack, value)
+
+
+def _const(value: Any) -> Value:
+    return Value("plain" if type(value) in (*ATOMS, tuple) else "object", value)

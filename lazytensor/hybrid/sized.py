@@ -1,0 +1,202 @@
+"""Parameters that only say how often a loop goes round, as ``steps`` in ``for _ in range(steps): ...``.
+
+A function's bytecode shows it: the parameter is read once, by that `range`, and the loop's variable never; the body has
+no branches, and nothing in it but arithmetic, parts of arrays, stores into arrays and calls of functions that keep no
+state. Then a turn follows from the local variables with which it begins, and it leaves in each of them either
+
+* the result of an operation: as in every turn, `repeating` has seen that these are alike;
+* another variable's value, ``a, b = b, a``: where variables change places all is as before after so many turns as the
+  exchange takes, the loop's *cycle*.
+
+What else a turn might carry over (Python's numbers, lists, parts of parts) refuses. So two calls with numbers that
+differ by a multiple of the cycle do the same, but for the turns of the loop. Bytecode that is not known refuses, too.
+"""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import types
+from math import lcm
+from typing import Any, NamedTuple
+
+from .bytecode import NULL, Line, Unknown, Value, called, known, of_module, operator_text, own, read, step
+
+MOST_CYCLE = 12
+"""Turns of an exchange of variables."""
+LATEST = 3
+"""Turns after which variables must be of the kinds that they keep, and steps from variable to variable."""
+_OF_VARIABLES = ("_FAST", "_FAST_CHECK", "_FAST_AND_CLEAR", "_DEREF", "_CLOSURE")
+_PEEKING = frozenset({"locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"})
+
+
+class Sized(NamedTuple):
+    """A loop whose number of turns is a parameter's: the offsets of its body in the bytecode, and its cycle."""
+
+    code: types.CodeType
+    start: int
+    stop: int
+    cycle: int
+
+
+def sized(fn: Any, number: int, args: tuple[Any, ...]) -> Sized | None:
+    """The loop whose turns argument `number` of a call, all of whose arguments these are, counts, if it does nothing
+    else."""
+    if type(fn) is not types.FunctionType or number >= fn.__code__.co_argcount:
+        return None
+    code = fn.__code__
+    name = code.co_varnames[number]
+    if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR) or (
+            name in code.co_cellvars or _PEEKING.intersection(code.co_names)):
+        return None
+    lines = list(read(code))
+    found = _loop(fn, lines, name)
+    if found is None:
+        return None
+    first, last = found
+    try:
+        cycle = _Body(fn, lines, first, last).cycle(args)
+    except (Unknown, IndexError, ValueError):
+        return None
+    return Sized(code, lines[first][2], lines[last][2], cycle)
+
+
+def _loop(fn: types.FunctionType, lines: list[Line], name: str) -> tuple[int, int] | None:
+    """The first line of the body of ``for ... in range(name)`` and the line that goes round, if all else does not know
+    the parameter."""
+    uses = [i for i, (op, value, _) in enumerate(lines) if op.endswith(_OF_VARIABLES) and value == name]
+    if len(uses) != 1:
+        return None
+    at = uses[0]
+    head = [op for op, _, _ in lines[at:at + 5]]
+    if head != ["LOAD_FAST", "CALL", "GET_ITER", "FOR_ITER", "STORE_FAST"] or lines[at + 1][1] not in (1, None) or (
+            not _is_range(fn, [line for line in lines[max(at - 3, 0):at] if line[0] != "PUSH_NULL"])):
+        return None
+    turn, variable = lines[at + 3], lines[at + 4][1]
+    if any(op.startswith(("LOAD_FAST", "DELETE_FAST", "LOAD_CLOSURE")) and value == variable for op, value, _ in lines):
+        return None
+    last = next((i for i, (op, value, _) in enumerate(lines)
+                 if i > at and op == "JUMP_BACKWARD" and value == turn[2]), 0)
+    beyond = next((i for i, line in enumerate(lines) if line[2] >= turn[1]), len(lines))
+    return (at + 5, last) if last and beyond == last + 1 else None
+
+
+def _is_range(fn: types.FunctionType, lines: list[Line]) -> bool:
+    """Whether the last of these lines give Python's `range`, or lazytensor's, as a global or of a module."""
+    space = {**vars(builtins), **fn.__globals__}
+    (before, module, _), (op, name, _) = [("", None, 0), *lines][-2:]
+    if op in ("LOAD_METHOD", "LOAD_ATTR") and before.startswith("LOAD_GLOBAL"):
+        found = of_module(space.get(module), name)
+    else:
+        found = space.get(name) if op.startswith("LOAD_GLOBAL") else None
+    return found is range or found is own("range")
+
+
+class _Body:
+    """The body of a loop, and what a turn hands on."""
+
+    def __init__(self, fn: types.FunctionType, lines: list[Line], first: int, last: int) -> None:
+        self.fn = fn
+        self.before, self.body, self.after = lines[:first - 5], lines[first:last], lines[last + 1:]
+        stored = {value for op, value, _ in self.body if op in ("STORE_FAST", "DELETE_FAST")}
+        read: set[Any] = {value for op, value, _ in self.after if op.startswith("LOAD_FAST")}
+        done: set[Any] = set()
+        for op, value, _ in self.body:
+            if op == "STORE_FAST":
+                done.add(value)
+            elif op.startswith("LOAD_FAST") and value not in done:
+                read.add(value)
+        self.carried = stored & read
+        cells = zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True)
+        self.cells = {name: cell for name, cell in cells}
+
+    def cycle(self, args: tuple[Any, ...]) -> int:
+        """After how many turns variables have changed places as before."""
+        env = self.first(args)
+        for _ in range(LATEST):
+            before = {name: env.get(name, NULL).kind for name in self.carried}
+            end = self.run(self.body, dict(env))
+            handed = {name: end.get(name, NULL) for name in self.carried}
+            env |= {name: Value(value.kind) for name, value in handed.items()}
+            if before == {name: value.kind for name, value in handed.items()}:
+                break
+        else:
+            raise Unknown
+        if any(value.kind != "tensor" and not (value.kind == "part" and value.local == name)
+               for name, value in handed.items()):
+            raise Unknown
+        return self.exchange(handed)
+
+    def exchange(self, handed: dict[str, Value]) -> int:
+        """The cycle of variables that take others' values."""
+        source = {}
+        for name, value in handed.items():
+            if value.again and value.local != name:
+                raise Unknown
+            source[name] = value.local if value.local != name else ""
+        cycle = 1
+        for name in source:
+            at, length = source[name], 1
+            while at and at != name and length <= MOST_CYCLE:
+                at, length = source.get(at, ""), length + 1
+            if length > LATEST and at != name or length > MOST_CYCLE:
+                raise Unknown
+            if at == name:
+                cycle = lcm(cycle, length)
+        if cycle > MOST_CYCLE:
+            raise Unknown
+        return cycle
+
+    def first(self, args: tuple[Any, ...]) -> dict[str, Value]:
+        """What is known of the variables when the loop begins."""
+        code = self.fn.__code__
+        names, defaults = code.co_varnames[:code.co_argcount], self.fn.__defaults__ or ()
+        values = dict(zip(names[::-1], defaults[::-1], strict=False)) | dict(zip(names, args, strict=False))
+        given = {name: known(value) for name, value in values.items()}
+        first = {name: value for name, value in given.items() if value is not None}
+        try:
+            env = self.run(self.before, dict(first))
+        except (Unknown, IndexError, ValueError):  # what has been stored, nobody knows, but for `a += b`
+            lines = zip([("", None, 0), *self.before], self.before, strict=False)
+            gone = {value for (last, how, _), (op, value, _) in lines if op == "DELETE_FAST" or op == "STORE_FAST" and (
+                last != "BINARY_OP" or not operator_text(how).endswith("=") or not first.get(value, NULL).is_array)}
+            env = {name: value for name, value in first.items() if name not in gone}
+        return env
+
+    def run(self, lines: list[Line], env: dict[str, Value]) -> dict[str, Value]:
+        """The variables after these lines."""
+        stack: list[Value] = []
+        names: tuple[str, ...] = ()
+        env = {name: Value(value.kind, value.what, name if value.is_array else "") for name, value in env.items()}
+        for op, value, _ in lines:
+            if op == "KW_NAMES":
+                names = value
+            elif op in ("LOAD_FAST", "LOAD_FAST_CHECK"):
+                if value not in env:
+                    raise Unknown
+                stack.append(env[value])
+            elif op == "STORE_FAST":
+                env[value] = stack.pop()
+            elif op in ("CALL", "CALL_KW"):
+                if op == "CALL_KW":
+                    names = stack.pop().what
+                stack.append(called(stack, value, names))
+                names = ()
+            elif op in ("LOAD_GLOBAL", "LOAD_GLOBAL_CALL", "LOAD_DEREF"):
+                if op == "LOAD_GLOBAL_CALL":
+                    stack.append(NULL)
+                stack.append(self.outer(op, value))
+            else:
+                step(op, stack, value)
+        return env
+
+    def outer(self, op: str, name: str) -> Value:
+        """A global or a variable of an enclosing function."""
+        if op == "LOAD_DEREF":
+            if name not in self.cells:
+                raise Unknown
+            value = self.cells[name].cell_contents
+        else:
+            value = self.fn.__globals__.get(name, vars(builtins).get(name))
+        found = known(value)
+        return Value("object", value) if found is None else found
