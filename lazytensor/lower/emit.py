@@ -102,6 +102,8 @@ class Emitter:
         self.start = "0" if rows else "%start"  # a row of many is done whole
         self.in_memory = "", ""
         self.splats: dict[int, str] = {}
+        self.near = ""
+        self.fetched: list[tuple[str, str]] = []  # what loops over elements ask memory for as they go, and its type
 
     def inlined_chars(self) -> set[str]:
         """The dtypes of what inlined steps take and give."""
@@ -296,7 +298,7 @@ class Emitter:
         else:
             first, second = (code.let(f"ptrtoint ptr {place} to i64") for place in places)
             further = f"i64 {code.let(f'sub i64 {second}, {first}')}"
-        return self.routine(f"{kind} @{found.routine}", f"ptr {source}, i64 {count}, {further}")
+        return self.routine(f"{kind} @{self.near}{found.routine}", f"ptr {source}, i64 {count}, {further}")
 
     def without_summands(self, steps: list[int], rows: list[int]) -> list[int]:
         """The steps of a pass that are left when its sums compute their terms."""
@@ -308,7 +310,7 @@ class Emitter:
 
     def sum(self, char: str, source: str, count: str) -> str:
         """The sum of so many floats, in NumPy's order."""
-        return self.routine(f"{stored(char)} @sum_{char}", f"ptr {source}, i64 {count}")
+        return self.routine(f"{stored(char)} @{self.near}sum_{char}", f"ptr {source}, i64 {count}")
 
     def divided(self, step: Step) -> str:
         """A sum by the number of elements, in double precision whatever its own."""
@@ -405,6 +407,8 @@ class Emitter:
         sources = {n: self.source(n, saved) for n in needed}
         targets = self.targets(steps, plan, saved)
         self.divisors = self.divided_by(steps)
+        fetched = [(kind, pointer if self.place == "0" else code.place(kind, pointer, self.place))
+                   for pointer, kind in self.fetched]
 
         def body(width: int) -> Any:
             def one(i: str) -> None:
@@ -420,6 +424,8 @@ class Emitter:
                     values[n] = self.element(n, values, i, width)
                 for n, pointer in targets:
                     self.store(n, values[n], pointer, i, width)
+                for kind, pointer in fetched if width > 1 else ():
+                    code.fetch(code.place(kind, pointer, i))
             return one
         self.splat_all(sources)
         whole = code.let(f"and i64 {count}, -{lanes}")

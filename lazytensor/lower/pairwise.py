@@ -11,6 +11,8 @@ Functions of the module, for floats ``f`` and ``d``, each of the n elements from
 * ``products_d(x, n, d)``: the sum of their products with those that lie d bytes further.
 * ``extent_d(x, n, out)``: their sum, least and greatest into memory, 8 bytes each; 0 if a NaN came up, then nothing is
   said.
+
+``near_sum_d`` and the like do not ask for what lies beyond the elements: they are in the cache, or somebody else does.
 """
 
 from __future__ import annotations
@@ -173,19 +175,23 @@ EXTREMES = {"min": ("olt", 0), "max": ("ogt", 64)}
 """How each is told from the other, and where in memory eight of them are. Without NaNs, which are looked for after."""
 
 
-def module(name: str, char: str) -> str:
+NEAR = "near_"
+
+
+def module(function: str) -> str:
     """The text of the module that has one of the functions for floats of one kind."""
+    name, _, char = function.removeprefix(NEAR).partition("_")
     kind, size = {"f": ("float", 4), "d": ("double", 8)}[char]
-    text = _TREE
+    text, asks = _TREE, not function.startswith(NEAR)
     for count in (2, 4, 8):
-        text = text.replace(f"TOGETHER{count}", _together(name, count, size))
+        text = text.replace(f"TOGETHER{count}", _together(name, count, size, asks))
     text = _LOAD.sub(lambda found: _term(name, *found.groups()), text)
     text += _WRAPPED[name].replace("FOLDS", _folds())
     linkage = "" if _NAMES[name] == name else "internal "
     for word, value in (("EXTRA", _EXTRA[name]), ("LINKAGE", linkage), ("KIND", kind), ("NAME", _NAMES[name]),
                         ("CHAR", char), ("SIZE", str(size)), (" PLAIN", "")):
         text = text.replace(word, value)
-    return text
+    return text.replace(f"@{name}_{char}(", f"@{function}(")
 
 
 def _term(name: str, v: str, kind: str, place: str) -> str:
@@ -247,7 +253,7 @@ def _fetches(count: int, size: int) -> list[str]:
     return lines
 
 
-def _together(name: str, count: int, size: int) -> str:
+def _together(name: str, count: int, size: int, asks: bool) -> str:
     """``togetherCOUNT(x, n)``: a sum whose tree has that many blocks, a power of two, at the same depth.
 
     All blocks have as many vectors of eight as the first, or one more; the last has what is left, too.
@@ -278,7 +284,7 @@ def _together(name: str, count: int, size: int) -> str:
                   f"  %v{b} = load <8 x KIND>, ptr %q{b}{load}, align SIZE", f"  %t{b} = fadd <8 x KIND> %s{b}, %v{b}"]
         for word, (order, _) in seen.items():
             lines += _chosen(f"%{word}{b}n", order, "8", f"%v{b}", f"%{word}{b}")
-    lines += _fetches(count, size)
+    lines += _fetches(count, size) if asks else []
     lines += ["  %i1 = add i64 %i, 8", "  br label %head", "end:"]
     for word, (order, _) in seen.items():
         for b in range(1, count):
