@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .emit import CONTIGUOUS, Emitter, Text
+from .emit import CONTIGUOUS, Ahead, Emitter, Text
 from .inline import QUICK, alignment, stored
 from .kernel import Kernel
 from .nest import POINTERS, ROOM, TOGETHER
@@ -108,17 +108,21 @@ class _Row(Emitter):
         base = code.let(f"getelementptr [{POINTERS} x ptr], ptr %data, i64 {r}")
         self.pointers = [code.let(f"load ptr, ptr {code.place('ptr', base, k)}") if k in arrays else ""
                          for k in range(self.arrays)]
-        self.fetched = [(self.ahead(self.array_of[n]), stored(self.chars[n])) for n in asked]
+        self.ahead = [self.next_row(self.array_of[n], n) for n in asked]
+        if asked:
+            self.ahead += [self.next_row(k, n) for k, n in enumerate(self.kernel.outputs, self.first_output)
+                           if k in arrays and n not in self.rowwise and self.layouts[k] == CONTIGUOUS]
         self.saved = {n: self.room(n, r) for n in sorted(read) if n in self.saved}
         self.row_values = {}
         for n in sorted(read.intersection(self.rowwise)):
             self.row_values[n] = self.load_row(self.array_of[n], n) if n < self.inputs else self.held(n, r)
 
-    def ahead(self, array: int) -> str:
-        """Where the same row of the next call is."""
+    def next_row(self, array: int, value: int) -> Ahead:
+        """The row of the next call that is in the place of this one."""
         code = self.code
         distance = code.let(f"load i64, ptr {code.place('i64', '%data', array - POINTERS)}")
-        return code.let(f"getelementptr i8, ptr {self.pointers[array]}, i64 {distance}")
+        pointer = code.let(f"getelementptr i8, ptr {self.pointers[array]}, i64 {distance}")
+        return Ahead(stored(self.chars[value]), pointer, array >= self.first_output)
 
     def room(self, value: int, r: str) -> str:
         """Where the elements of a row are kept: in an output, or in what is given."""
