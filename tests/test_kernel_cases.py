@@ -68,7 +68,7 @@ def rows_of_all_kinds(np, x, gain):
 
 
 @pytest.mark.parametrize("dtype", "fd")
-@pytest.mark.parametrize("shape", [(1, 130), (2, 500), (3, 1024), (7, 130), (9, 264), (17, 100), (33, 777), (5, 3, 200)])
+@pytest.mark.parametrize("shape", [(1, 130), (2, 500), (3, 1024), (7, 130), (9, 264), (17, 100), (9, 777), (5, 3, 200)])
 def test_rows_go_together(shape, dtype):
     agree(rows_of_all_kinds, shape, shape[-1:], dtype=dtype)
     agree(lambda np, x, gain: rows_of_all_kinds(np, x[::2, ..., 3:], gain[3:]), shape, shape[-1:], dtype=dtype)
