@@ -175,7 +175,7 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K",
 
 def _lined_copy(array: Any) -> Any:
     """A copy that begins at a cache line, where vectors do not lie across two, or at a large page."""
-    copy = pool.lined(array.shape, array.dtype)
+    copy = pool.empty(array.shape, array.dtype)
     np.copyto(copy, array)
     return copy
 
