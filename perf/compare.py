@@ -40,8 +40,8 @@ import report  # noqa: E402
 from workloads import WORKLOADS, Workload, inputs_of  # noqa: E402
 
 Call = Callable[[], Any]
-PAUSE = 0.003
-"""Seconds before a sample: the threads of whoever ran before it go to sleep."""
+PAUSE = 0.01
+"""Seconds before a sample: the threads of whoever ran before it go to sleep. OpenMP's spin for 7 ms."""
 SAMPLE = 0.002
 """Seconds that a sample takes at least."""
 LONG = 0.02

@@ -511,6 +511,10 @@ def test_large_arrays_begin_at_a_cache_line():
     for shape in ((4096,), (64, 64), (300, 500)):
         array = pool.empty(shape, real.dtype("f8"))
         assert array.ctypes.data % 64 == 0 and array.shape == shape and array.flags.writeable
+    for large in (pool.empty((1 << 19,), real.dtype("f8")), hot.native.aligned((3, 1 << 20), real.dtype("i2"))):
+        assert large.ctypes.data % (1 << 21) == 0
+        large[...] = 3
+        assert (large == 3).all()
     array = hot.native.aligned((2, 3), real.dtype("i4"))
     assert array.flags.owndata and array.base is None and array.flags.c_contiguous
     array[...] = 7

@@ -59,6 +59,35 @@ def test_cheap_values_are_computed_again_where_nothing_is_kept(shape):
     agree(lambda np, x: np.where(x > 0, x, -x).std(0), (300, 40))
 
 
+def rows_of_all_kinds(np, x, gain):
+    """Values kept of a row and computed again, rows as outputs, several passes."""
+    mean, most = x.mean(-1, keepdims=True), x.max(-1, keepdims=True)
+    e = np.exp(x - most)
+    found = (x - mean) / np.sqrt(x.var(-1, keepdims=True) + 1e-5) * gain
+    return found, mean, most, e / e.sum(-1, keepdims=True), (np.sqrt(e) + e).sum(-1), found > 0
+
+
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("shape", [(1, 130), (2, 500), (3, 1024), (7, 130), (9, 264), (17, 100), (9, 777), (5, 3, 200)])
+def test_rows_go_together(shape, dtype):
+    agree(rows_of_all_kinds, shape, shape[-1:], dtype=dtype)
+    agree(lambda np, x, gain: rows_of_all_kinds(np, x[::2, ..., 3:], gain[3:]), shape, shape[-1:], dtype=dtype)
+    agree(lambda np, x, gain: rows_of_all_kinds(np, x.swapaxes(0, -2), gain), shape, shape[-1:], dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", "fd")
+def test_sums_of_every_length(dtype):
+    """Blocks of one more vector than others, what is left of eight, halves that are not alike."""
+    np = module_under_test()
+    for n in (*range(65, 300, 3), *range(257, 290), *range(505, 530), *range(1015, 1090, 2), 1536, 1543, 2049, 2300):
+        x = real.random.default_rng(n).normal(size=(6, n)).astype(dtype) * 1000
+        y = real.ascontiguousarray(x[::-1])
+        for program in (lambda m, a, b: a.sum(1) * 2, lambda m, a, b: (a * b).sum(1) + 1,
+                        lambda m, a, b: ((a - a.mean(1, keepdims=True)) ** 2).sum(1) + 1):
+            for _ in range(2):
+                assert same_bits(program(real, x, y), program(np, np.array(x), np.array(y)).numpy()), n
+
+
 def test_what_is_stored_elsewhere_is_read_from_there():
     def reversed_(np, a):
         x = np.zeros(1000)

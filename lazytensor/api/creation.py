@@ -26,8 +26,6 @@ from .scalar import Scalar
 
 _real_array = np.array
 _getframe = sys._getframe
-_CACHED = 1 << 20
-"""Bytes of an array that stays in a cache, where it counts how vectors lie."""
 _ORDERS = {None: "K", "K": "K", "A": "A", "C": "C", "F": "F"}
 
 
@@ -163,7 +161,7 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K",
         if type(object) is Tensor:
             return _array_of(object, dtype, order, copy, ndmin)
         if dtype is None and type(object) is np.ndarray and copy is True and order == "K" and not active and (
-                pool.LINED <= object.nbytes <= _CACHED and object.dtype.kind in "biufc" and object.flags.c_contiguous
+                pool.LINED <= object.nbytes and object.dtype.kind in "biufc" and object.flags.c_contiguous
                 and ndmin <= object.ndim):
             return wrap(_lined_copy(object))
         if dtype is None and not active and type(object) is list and _is_of_numbers(object):
@@ -176,8 +174,8 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K",
 
 
 def _lined_copy(array: Any) -> Any:
-    """A copy that begins at a cache line, where vectors do not lie across two."""
-    copy = pool.lined(array.shape, array.dtype)
+    """A copy that begins at a cache line, where vectors do not lie across two, or at a large page."""
+    copy = pool.empty(array.shape, array.dtype)
     np.copyto(copy, array)
     return copy
 

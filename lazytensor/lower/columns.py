@@ -7,14 +7,14 @@ pass. What the columns have one of (means, deviations) is computed on the tile b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from . import division, native
-from .emit import TILE, Emitter, Flags, Text
+from .emit import TILE, Ahead, Emitter, Flags, Text
 from .inline import FLOATS, FORMS, QUICK, alignment, cast, constant, stored, vector
 from .kernel import Kernel, Step
 from .long_rows import possible
@@ -183,9 +183,10 @@ class _Columns(Emitter):
         self.outputs_done = before
         return not plan.buffered and all(kind == "inline" for kind, _ in plan.phases)
 
-    def inlined(self, steps: list[int], count: str, plan: Any, saved: dict[int, str]) -> None:
+    def inlined(self, steps: list[int], count: str, plan: Any, saved: dict[int, str],
+                ahead: Sequence[Ahead] = ()) -> None:
         if not self.folding:
-            super().inlined(steps, count, plan, saved)
+            super().inlined(steps, count, plan, saved, ahead)
             return
         folding = self.folding
         self.divisors = self.divided_by(steps)

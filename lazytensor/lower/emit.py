@@ -10,7 +10,7 @@ A run hands over two blocks of memory: the arrays' addresses, and numbers (`Layo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +44,22 @@ def row_bytes(kernel: Kernel) -> int:
 def one_loop(kernel: Kernel) -> bool:
     """Whether elements are read before any is written, and go through one loop: an output may be an input's memory."""
     return not kernel.reduces and not any(step.name in ("call", "where") for step in kernel.steps)
+
+
+class Ahead(NamedTuple):
+    """Memory that a loop asks for as it goes, before it is needed.
+
+    Attributes
+    ----------
+    kind, pointer : str
+        The type of elements, and where the one is that goes with the first element of the row.
+    written : bool
+        Whether it is for results.
+    """
+
+    kind: str
+    pointer: str
+    written: bool
 
 
 class Text(NamedTuple):
@@ -102,6 +118,8 @@ class Emitter:
         self.start = "0" if rows else "%start"  # a row of many is done whole
         self.in_memory = "", ""
         self.splats: dict[int, str] = {}
+        self.near = ""
+        self.ahead: list[Ahead] = []
 
     def inlined_chars(self) -> set[str]:
         """The dtypes of what inlined steps take and give."""
@@ -296,7 +314,7 @@ class Emitter:
         else:
             first, second = (code.let(f"ptrtoint ptr {place} to i64") for place in places)
             further = f"i64 {code.let(f'sub i64 {second}, {first}')}"
-        return self.routine(f"{kind} @{found.routine}", f"ptr {source}, i64 {count}, {further}")
+        return self.routine(f"{kind} @{self.near}{found.routine}", f"ptr {source}, i64 {count}, {further}")
 
     def without_summands(self, steps: list[int], rows: list[int]) -> list[int]:
         """The steps of a pass that are left when its sums compute their terms."""
@@ -308,7 +326,7 @@ class Emitter:
 
     def sum(self, char: str, source: str, count: str) -> str:
         """The sum of so many floats, in NumPy's order."""
-        return self.routine(f"{stored(char)} @sum_{char}", f"ptr {source}, i64 {count}")
+        return self.routine(f"{stored(char)} @{self.near}sum_{char}", f"ptr {source}, i64 {count}")
 
     def divided(self, step: Step) -> str:
         """A sum by the number of elements, in double precision whatever its own."""
@@ -335,6 +353,7 @@ class Emitter:
         tile = TILE if len(plan.buffered) <= (4 if self.lanes > 4 else 2) or self.lanes > 8 else TILE // 2
         for value in plan.buffered:
             self.buffers[value] = self.tile_buffer(value, len(self.buffers))
+        ahead = self.next_tiles(steps, plan, tile)
 
         def one(at: str) -> None:
             self.in_memory = "", ""
@@ -344,12 +363,12 @@ class Emitter:
             self.place = at
             for value in plan.packed:
                 self.copy(value, count, True)
-            for kind, inside in plan.phases:
+            for number, (kind, inside) in enumerate(plan.phases):
                 if kind == "call":
                     for value in inside:
                         self.call(value, count, saved)
                 else:
-                    self.inlined(inside, count, plan, saved)
+                    self.inlined(inside, count, plan, saved, ahead.get(number, ()))
             for array, value in enumerate(self.kernel.outputs, self.first_output):
                 if self.layouts[array] == STRIDED and value in written:
                     self.copy(value, count, False, array, saved)
@@ -397,7 +416,23 @@ class Emitter:
         places = (near, far) if into_buffer else (far, near)
         self.routine(f"void @copy{8 * size}", f"{places[0]}, {places[1]}, i64 {count}")
 
-    def inlined(self, steps: list[int], count: str, plan: _Plan, saved: dict[int, str]) -> None:
+    def next_tiles(self, steps: list[int], plan: _Plan, tile: int) -> dict[int, list[Ahead]]:
+        """For the phases that are loops, by number, the next tiles of arrays that they are to ask for. Each array has
+        its phase, so that memory is asked while there is much to compute, and not for all at once."""
+        loops = [number for number, (kind, _) in enumerate(plan.phases) if kind == "inline"]
+        inside = set(steps)
+        arrays = {self.array_of[n] for m in steps for n in self.step(m).operands if n in self.array_of
+                  and n not in self.rowwise}
+        arrays |= {k for k, n in enumerate(self.kernel.outputs, self.first_output) if n in inside}
+        found: dict[int, list[Ahead]] = {}
+        for turn, array in enumerate(sorted(k for k in arrays if self.layouts[k] == CONTIGUOUS) if loops else ()):
+            kind = stored(self.array_char(array))
+            pointer = self.code.place(kind, self.pointers[array], tile)
+            found.setdefault(loops[turn % len(loops)], []).append(Ahead(kind, pointer, array >= self.first_output))
+        return found
+
+    def inlined(self, steps: list[int], count: str, plan: _Plan, saved: dict[int, str],
+                ahead: Sequence[Ahead] = ()) -> None:
         """The steps on all elements of the tile: vectors, then what is left one by one."""
         code, lanes = self.code, self.lanes
         inside = set(steps)
@@ -405,6 +440,7 @@ class Emitter:
         sources = {n: self.source(n, saved) for n in needed}
         targets = self.targets(steps, plan, saved)
         self.divisors = self.divided_by(steps)
+        asked = [(x.kind, code.place(x.kind, x.pointer, self.place), x.written) for x in (*self.ahead, *ahead)]
 
         def body(width: int) -> Any:
             def one(i: str) -> None:
@@ -420,6 +456,8 @@ class Emitter:
                     values[n] = self.element(n, values, i, width)
                 for n, pointer in targets:
                     self.store(n, values[n], pointer, i, width)
+                for kind, pointer, written in asked if width > 1 else ():
+                    code.fetch(code.place(kind, pointer, i), written)
             return one
         self.splat_all(sources)
         whole = code.let(f"and i64 {count}, -{lanes}")

@@ -99,6 +99,11 @@ class Code:
         """The address of an element."""
         return self.let(f"getelementptr {kind}, ptr {base}, i64 {index}") if str(index) != "0" else base
 
+    def fetch(self, pointer: str, written: bool = False) -> None:
+        """Asks memory for what is there, to be read soon, or to be written."""
+        self.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.add(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(written)}, i32 3, i32 1)")
+
     def loop(self, start: str, stop: str, step: Any, body: Callable[[str], None]) -> None:
         """``for i in range(start, stop, step): body(i)``."""
         head, inside, after = (self.fresh(x) for x in ("head", "body", "after"))

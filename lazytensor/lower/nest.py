@@ -128,12 +128,16 @@ done:
 many rows there are up to the end of the innermost of the outer axes, and the arrays' steps along that. A kernel goes
 those steps; there ``next_row`` winds that axis back, turns the others, and gives its length."""
 
-ABOUT = 4
-"""How many words ``over_rows`` and ``over_parts`` find right before the block: the function of a row or part, the
-number of arrays, the bytes that are kept for each element of a row or the number of results of a part, and whether
-NumPy's loops are called."""
+ABOUT = 5
+"""How many words ``over_rows`` and ``over_parts`` find right before the block: how many rows go together, the function
+of rows or of a part, the number of arrays, the bytes that are kept for each element of a row or the number of results
+of a part, and whether NumPy's loops are called."""
 ROOM = 8192
-"""Bytes that are kept besides."""
+"""Bytes that are kept of a row besides."""
+TOGETHER = 8
+"""How many rows go together at most."""
+POINTERS = 64
+"""From the arrays' addresses in a row to those in the next, in words."""
 
 OVER_ROWS = f"""
 declare ptr @malloc(i64)
@@ -143,13 +147,17 @@ declare i32 @fetestexcept(i32)
 
 define i32 @over_rows(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop) nounwind {{
 entry:
-  %pointers = alloca [64 x i64], align 64
-  %steps = alloca [64 x i64], align 64
+  %pointers = alloca [{POINTERS} x i64], align 64
+  %steps = alloca [{POINTERS} x i64], align 64
+  %ahead = alloca [{(TOGETHER + 1) * POINTERS} x i64], align 64
+  %group = getelementptr i64, ptr %ahead, i64 {POINTERS}
   %places = alloca [{MOST_AXES} x i64], align 8
+  %together_at = getelementptr i64, ptr %block, i64 -5
   %code_at = getelementptr i64, ptr %block, i64 -4
   %arrays_at = getelementptr i64, ptr %block, i64 -3
   %kept_at = getelementptr i64, ptr %block, i64 -2
   %calls_at = getelementptr i64, ptr %block, i64 -1
+  %together = load i64, ptr %together_at
   %code = load ptr, ptr %code_at
   %arrays = load i64, ptr %arrays_at
   %kept = load i64, ptr %kept_at
@@ -165,43 +173,70 @@ cleared:
 keep:
   %elements = mul i64 %kept, %stop
   %bytes = add i64 %elements, {ROOM}
-  %fresh = call ptr @malloc(i64 %bytes)
+  %rooms = mul i64 %bytes, %together
+  %fresh = call ptr @malloc(i64 %rooms)
   br label %begin
 begin:
   %memory = phi ptr [null, %cleared], [%fresh, %keep]
   %left0 = call i64 @first_row(ptr %data, ptr %block, ptr %pointers, ptr %steps, ptr %places, i64 %arrays, i64 %row0)
-  br label %head
+  br label %far
+far:
+  %a = phi i64 [0, %begin], [%a1, %far]
+  %near_at = getelementptr i64, ptr %steps, i64 %a
+  %near = load i64, ptr %near_at
+  %far_at = getelementptr i64, ptr %ahead, i64 %a
+  %distance = mul i64 %near, %together
+  store i64 %distance, ptr %far_at
+  %a1 = add i64 %a, 1
+  %farther = icmp slt i64 %a1, %arrays
+  br i1 %farther, label %far, label %head
 head:
-  %row = phi i64 [%row0, %begin], [%next, %further]
-  %left = phi i64 [%left0, %begin], [%rest, %further]
-  %flags = phi i32 [0, %begin], [%gathered, %further]
-  %more = icmp slt i64 %row, %row1
-  br i1 %more, label %one, label %done
+  %row = phi i64 [%row0, %far], [%next, %further]
+  %left = phi i64 [%left0, %far], [%rest, %further]
+  %flags = phi i32 [0, %far], [%gathered, %further]
+  %to_come = sub i64 %row1, %row
+  %none = icmp sle i64 %to_come, 0
+  br i1 %none, label %done, label %some
+some:
+  %near_end = icmp slt i64 %to_come, %left
+  %most = select i1 %near_end, i64 %to_come, i64 %left
+  %few = icmp slt i64 %most, %together
+  %count = select i1 %few, i64 %most, i64 %together
+  %next = add i64 %row, %count
+  %end = icmp eq i64 %left, %count
+  %less = sub i64 %left, %count
+  br label %one
 one:
-  %raised = call i32 %code(ptr %pointers, ptr %block, i64 %stop, ptr %memory)
-  %gathered = or i32 %flags, %raised
-  %next = add i64 %row, 1
+  %r = phi i64 [0, %some], [%r1, %stepped]
+  %first = mul i64 %r, {POINTERS}
   br label %step
 step:
   %k = phi i64 [0, %one], [%k8, %step]
   %pointer_at = getelementptr i64, ptr %pointers, i64 %k
   %step_at = getelementptr i64, ptr %steps, i64 %k
+  %place = add i64 %first, %k
+  %place_at = getelementptr i64, ptr %group, i64 %place
   %old = load <8 x i64>, ptr %pointer_at, align 64
   %by = load <8 x i64>, ptr %step_at, align 64
   %new = add <8 x i64> %old, %by
+  store <8 x i64> %old, ptr %place_at, align 64
   store <8 x i64> %new, ptr %pointer_at, align 64
   %k8 = add i64 %k, 8
   %again = icmp slt i64 %k8, %arrays
   br i1 %again, label %step, label %stepped
 stepped:
-  %less = sub i64 %left, 1
-  %end = icmp eq i64 %less, 0
+  %r1 = add i64 %r, 1
+  %more = icmp slt i64 %r1, %count
+  br i1 %more, label %one, label %call
+call:
+  %raised = call i32 %code(ptr %group, ptr %block, i64 %stop, ptr %memory, i64 %count)
+  %gathered = or i32 %flags, %raised
   br i1 %end, label %wind, label %further
 wind:
   %length = call i64 @next_row(ptr %block, ptr %pointers, ptr %places, i64 %arrays)
   br label %further
 further:
-  %rest = phi i64 [%less, %stepped], [%length, %wind]
+  %rest = phi i64 [%less, %call], [%length, %wind]
   br label %head
 done:
   br i1 %keeping, label %release, label %released
@@ -218,8 +253,9 @@ known:
   ret i32 %flags
 }}
 """
-"""``over_rows`` takes what kernels take and calls, for each row, ``i32 (ptr pointers, ptr block, i64 stop, ptr kept)``,
-which gives the floating-point flags that it noted."""
+"""``over_rows`` takes what kernels take and calls, for so many rows at once as go together or are left of an axis,
+``i32 (ptr pointers, ptr block, i64 stop, ptr kept, i64 count)``, which gives the floating-point flags that it noted.
+Before the pointers it finds how far each array's next rows are, in bytes."""
 
 OVER_PARTS = """
 declare i32 @feclearexcept(i32)

@@ -11,11 +11,14 @@ Functions of the module, for floats ``f`` and ``d``, each of the n elements from
 * ``products_d(x, n, d)``: the sum of their products with those that lie d bytes further.
 * ``extent_d(x, n, out)``: their sum, least and greatest into memory, 8 bytes each; 0 if a NaN came up, then nothing is
   said.
+
+``near_sum_d`` and the like do not ask for what lies beyond the elements: they are in the cache, or somebody else does.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _TREE = """
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
@@ -59,24 +62,7 @@ add:
 done:
   ret KIND %t
 }
-define internal <8 x KIND> @rest_CHAR(ptr %x, i64 %from, i64 %n, <8 x KIND> %startEXTRA) {
-entry:
-  %whole = and i64 %n, -8
-  br label %head
-head:
-  %i = phi i64 [%from, %entry], [%i1, %body]
-  %r = phi <8 x KIND> [%start, %entry], [%r1, %body]
-  %more = icmp slt i64 %i, %whole
-  br i1 %more, label %body, label %end
-body:
-  %p = getelementptr KIND, ptr %x, i64 %i
-  %v = load <8 x KIND>, ptr %p, align SIZE
-  %r1 = fadd <8 x KIND> %r, %v
-  %i1 = add i64 %i, 8
-  br label %head
-end:
-  ret <8 x KIND> %r
-}
+TOGETHER2
 TOGETHER4
 TOGETHER8
 define LINKAGEKIND @NAME_CHAR(ptr %x, i64 %nEXTRA) {
@@ -90,6 +76,12 @@ some:
   %half0 = lshr i64 %n, 1
   %half = and i64 %half0, -8
   %rest = sub i64 %n, %half
+  %two = icmp sle i64 %rest, 128
+  br i1 %two, label %pair, label %further
+pair:
+  %p2 = call KIND @together2_CHAR(ptr %x, i64 %nEXTRA)
+  ret KIND %p2
+further:
   %first0 = lshr i64 %half, 1
   %quarter = and i64 %first0, -8
   %second0 = lshr i64 %rest, 1
@@ -183,20 +175,23 @@ EXTREMES = {"min": ("olt", 0), "max": ("ogt", 64)}
 """How each is told from the other, and where in memory eight of them are. Without NaNs, which are looked for after."""
 
 
-def module(name: str, char: str) -> str:
+NEAR = "near_"
+
+
+def module(function: str) -> str:
     """The text of the module that has one of the functions for floats of one kind."""
+    name, _, char = function.removeprefix(NEAR).partition("_")
     kind, size = {"f": ("float", 4), "d": ("double", 8)}[char]
-    text = _TREE
-    for count in (4, 8):
-        text = text.replace(f"TOGETHER{count}", _together(name, count, size))
+    text, asks = _TREE, not function.startswith(NEAR)
+    for count in (2, 4, 8):
+        text = text.replace(f"TOGETHER{count}", _together(name, count, size, asks))
     text = _LOAD.sub(lambda found: _term(name, *found.groups()), text)
     text += _WRAPPED[name].replace("FOLDS", _folds())
-    even, odd = (f"<{', '.join(f'i32 {i}' for i in range(first, 16, 2))}>" for first in (0, 1))
     linkage = "" if _NAMES[name] == name else "internal "
-    for word, value in (("EXTRA", _EXTRA[name]), ("EVEN", even), ("ODD", odd), ("LINKAGE", linkage), ("KIND", kind),
-                        ("NAME", _NAMES[name]), ("CHAR", char), ("SIZE", str(size)), (" PLAIN", "")):
+    for word, value in (("EXTRA", _EXTRA[name]), ("LINKAGE", linkage), ("KIND", kind), ("NAME", _NAMES[name]),
+                        ("CHAR", char), ("SIZE", str(size)), (" PLAIN", "")):
         text = text.replace(word, value)
-    return text
+    return text.replace(f"@{name}_{char}(", f"@{function}(")
 
 
 def _term(name: str, v: str, kind: str, place: str) -> str:
@@ -258,8 +253,11 @@ def _fetches(count: int, size: int) -> list[str]:
     return lines
 
 
-def _together(name: str, count: int, size: int) -> str:
-    """``togetherCOUNT(x, n)``: a sum whose tree has that many blocks, a power of two, at the same depth."""
+def _together(name: str, count: int, size: int, asks: bool) -> str:
+    """``togetherCOUNT(x, n)``: a sum whose tree has that many blocks, a power of two, at the same depth.
+
+    All blocks have as many vectors of eight as the first, or one more; the last has what is left, too.
+    """
     seen = EXTREMES if name == "extent" else {}  # in registers while the loop goes
     load = " PLAIN" if seen else ""
     lines: list[str] = [f"define internal KIND @together{count}_CHAR(ptr %x, i64 %nEXTRA) {{", "entry:"]
@@ -280,43 +278,69 @@ def _together(name: str, count: int, size: int) -> str:
     lines += ["  br label %head", "head:", "  %i = phi i64 [0, %entry], [%i1, %body]"]
     lines += [f"  %s{b} = phi <8 x KIND> [splat (KIND -0.0), %entry], [%t{b}, %body]" for b in range(count)]
     lines += [f"  %{w}{b} = phi <8 x KIND> [%{w}, %entry], [%{w}{b}n, %body]" for w in seen for b in range(count)]
-    lines += [f"  %more = icmp slt i64 %i, {shortest}", "  br i1 %more, label %body, label %fold", "body:"]
+    lines += [f"  %more = icmp slt i64 %i, {shortest}", "  br i1 %more, label %body, label %end", "body:"]
     for b, (place, _) in enumerate(blocks):
         lines += [f"  %q{b} = getelementptr KIND, ptr {place}, i64 %i",
                   f"  %v{b} = load <8 x KIND>, ptr %q{b}{load}, align SIZE", f"  %t{b} = fadd <8 x KIND> %s{b}, %v{b}"]
         for word, (order, _) in seen.items():
             lines += _chosen(f"%{word}{b}n", order, "8", f"%v{b}", f"%{word}{b}")
-    lines += _fetches(count, size)
-    lines += ["  %i1 = add i64 %i, 8", "  br label %head", "fold:"]
+    lines += _fetches(count, size) if asks else []
+    lines += ["  %i1 = add i64 %i, 8", "  br label %head", "end:"]
     for word, (order, _) in seen.items():
         for b in range(1, count):
             lines += _chosen(f"%{word}m{b}", order, "8", f"%{word}m{b - 1}" if b > 1 else f"%{word}0", f"%{word}{b}")
         lines.append(f"  store <8 x KIND> %{word}m{count - 1}, ptr %{word}p, align 64")
-    vectors = ["%s0"]
-    for b, (place, length) in enumerate(blocks[1:], 1):
-        lines.append(f"  %u{b} = call <8 x KIND> @rest_CHAR(ptr {place}, i64 {shortest}, i64 {length}, "
-                     f"<8 x KIND> %s{b}EXTRA)")
-        vectors.append(f"%u{b}")
-    for level in range(3):  # neighbours are added: eight accumulators of each block become one sum
-        pairs = list(zip(vectors[::2], vectors[1::2], strict=True)) if len(vectors) > 1 else [(vectors[0], "poison")]
-        vectors = []
+    lines += [f"  %first = mul i64 {shortest}, {count}", "  %over = sub i64 %n, %first",
+              "  %uneven = icmp sge i64 %over, 8", "  br i1 %uneven, label %rest, label %fold", "rest:"]
+    for b, (place, length) in enumerate(blocks[1:], 1):  # one vector more, or nothing: -0.0
+        lines += [f"  %m{b} = sub i64 {length}, {shortest}", f"  %has{b} = icmp sge i64 %m{b}, 8",
+                  f"  %at{b} = select i1 %has{b}, i64 {shortest}, i64 0",
+                  f"  %z{b} = getelementptr KIND, ptr {place}, i64 %at{b}",
+                  f"  %y{b} = load <8 x KIND>, ptr %z{b}, align SIZE",
+                  f"  %x{b} = select i1 %has{b}, <8 x KIND> %y{b}, <8 x KIND> splat (KIND -0.0)",
+                  f"  %u{b} = fadd <8 x KIND> %s{b}, %x{b}"]
+    lines += ["  br label %fold", "fold:"]
+    lines += [f"  %f{b} = phi <8 x KIND> [%s{b}, %end], [%u{b}, %rest]" for b in range(1, count)]
+    return "\n".join([*lines, *_folded(["%s0", *[f"%f{b}" for b in range(1, count)]], size, last), "}"])
+
+
+def _folded(vectors: list[str], size: int, last: tuple[str, str]) -> list[str]:
+    """Adds eight accumulators of each block to one sum, neighbours first, then what is left of the `last` block, and
+    the sums of the blocks. Every lane is of use, so that none raises a flag; vectors are picked by pieces of 16 bytes
+    where that does."""
+    count, lines = len(vectors), []
+    for level, masks in enumerate(_NEIGHBOURS[size]):
+        pairs = list(zip(vectors[::2], vectors[1::2], strict=True)) if len(vectors) > 1 else [(vectors[0],) * 2]
+        vectors = [f"%w{level}_{j}" for j in range(len(pairs))]
         for j, (left, right) in enumerate(pairs):
-            for half in ("EVEN", "ODD"):
-                lines.append(f"  %{half.lower()}{level}_{j} = shufflevector <8 x KIND> {left}, <8 x KIND> {right}, "
-                             f"<8 x i32> {half}")
+            lines += [f"  %{side}{level}_{j} = shufflevector <8 x KIND> {left}, <8 x KIND> {right}, {_mask(mask)}"
+                      for side, mask in zip(("even", "odd"), masks, strict=True)]
             lines.append(f"  %w{level}_{j} = fadd <8 x KIND> %even{level}_{j}, %odd{level}_{j}")
-            vectors.append(f"%w{level}_{j}")
-    lines += [f"  %b{b} = extractelement <8 x KIND> {vectors[0]}, i32 {b}" for b in range(count)]
-    lines += [f"  %whole = and i64 {last[1]}, -8", "  br label %tail", "tail:",
-              "  %j = phi i64 [%whole, %fold], [%j1, %add]", f"  %c0 = phi KIND [%b{count - 1}, %fold], [%c1, %add]",
-              f"  %over = icmp slt i64 %j, {last[1]}", "  br i1 %over, label %add, label %done", "add:",
-              f"  %z = getelementptr KIND, ptr {last[0]}, i64 %j", "  %y = load KIND, ptr %z, align SIZE",
-              "  %c1 = fadd KIND %c0, %y", "  %j1 = add i64 %j, 1", "  br label %tail", "done:"]
-    sums = [f"%b{b}" for b in range(count - 1)] + ["%c0"]
-    while len(sums) > 1:
-        k = len(sums)
-        lines += [f"  %d{k}_{j} = fadd KIND {sums[2 * j]}, {sums[2 * j + 1]}" for j in range(k // 2)]
-        sums = [f"%d{k}_{j}" for j in range(k // 2)]
-    return "\n".join([*lines, f"  ret KIND {sums[0]}", "}"])
+    lines += [f"  %whole = and i64 {last[1]}, -8", f"  %c = extractelement <8 x KIND> {vectors[0]}, i32 {count - 1}",
+              "  br label %tail", "tail:", "  %j = phi i64 [%whole, %fold], [%j1, %add]",
+              "  %c0 = phi KIND [%c, %fold], [%c1, %add]", f"  %left = icmp slt i64 %j, {last[1]}",
+              "  br i1 %left, label %add, label %done", "add:", f"  %g = getelementptr KIND, ptr {last[0]}, i64 %j",
+              "  %y = load KIND, ptr %g, align SIZE", "  %c1 = fadd KIND %c0, %y", "  %j1 = add i64 %j, 1",
+              "  br label %tail", "done:", f"  %e = insertelement <8 x KIND> {vectors[0]}, KIND %c0, i32 {count - 1}"]
+    found, lanes = "%e", 8
+    while count > 2:
+        for side, first in (("a", 0), ("b", 1)):
+            mask = _mask([(2 * j + first) % count for j in range(4)])
+            lines.append(f"  %{side}{count} = shufflevector <{lanes} x KIND> {found}, <{lanes} x KIND> poison, {mask}")
+        count, found, lanes = count // 2, f"%e{count}", 4
+        lines.append(f"  {found} = fadd <4 x KIND> %a{2 * count}, %b{2 * count}")
+    return [*lines, f"  %a2 = extractelement <{lanes} x KIND> {found}, i32 0",
+            f"  %b2 = extractelement <{lanes} x KIND> {found}, i32 1", "  %sum = fadd KIND %a2, %b2", "  ret KIND %sum"]
 
 
+def _mask(picks: Sequence[int]) -> str:
+    return f"<{len(picks)} x i32> <{', '.join(f'i32 {k}' for k in picks)}>"
+
+
+_NEIGHBOURS = {4: (((0, 2, 8, 10, 4, 6, 12, 14), (1, 3, 9, 11, 5, 7, 13, 15)),
+                   ((0, 2, 8, 10, 4, 6, 12, 14), (1, 3, 9, 11, 5, 7, 13, 15)),
+                   ((0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15))),
+               8: (((0, 8, 2, 10, 4, 12, 6, 14), (1, 9, 3, 11, 5, 13, 7, 15)),
+                   ((0, 1, 4, 5, 8, 9, 12, 13), (2, 3, 6, 7, 10, 11, 14, 15)),
+                   ((0, 1, 4, 5, 8, 9, 12, 13), (2, 3, 6, 7, 10, 11, 14, 15)))}
+"""By the size of an element, which elements of two vectors are added at each of three steps: neighbours of a block."""

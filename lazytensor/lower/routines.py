@@ -97,5 +97,4 @@ def _module(name: str) -> tuple[str, tuple[str, ...]]:
         text = _copy() if name.startswith("copy") else _transpose()
         text = text.replace("iBITS", "<2 x i64>") if bits == 128 else text  # a pair, which lies as its parts do
         return text.replace("BITS", str(bits)).replace("SIZE", str(min(bits, 64) // 8)), (name,)
-    word, _, char = name.partition("_")
-    return pairwise.module(word, char), (name,)
+    return pairwise.module(name), (name,)

@@ -24,7 +24,7 @@ from ..lower.compiled import compiled
 from ..lower.emit import CHECKED, CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, emit_long, possible, reductions_of, split_of
-from ..lower.nest import ABOUT, MOST_AXES, Layout
+from ..lower.nest import ABOUT, MOST_AXES, TOGETHER, Layout
 from . import workers
 
 _KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
@@ -55,7 +55,7 @@ define void @chunk(ptr %job, i64 %number) {
   %length = load i64, ptr %length_at
   %part_at = getelementptr i64, ptr %header, i64 4
   %part = load i64, ptr %part_at
-  %block = getelementptr i64, ptr %header, i64 67
+  %block = getelementptr i64, ptr %header, i64 HEADER
   %first = mul i64 %number, %part
   %beyond = add i64 %first, %part
   %many = icmp sgt i64 %rows, 1
@@ -138,7 +138,7 @@ done:
   %result = call ptr @PyLong_FromLong(i64 %raised)
   ret ptr %result
 }
-"""
+""".replace("HEADER", str(HEADER))
 
 SMALL_WORK = 1 << 13
 """Below this many elements times steps the GIL is kept and one thread does it all."""
@@ -146,6 +146,9 @@ PARALLEL_WORK = 1 << 17
 """From this many elements times steps on the workers help."""
 PART = 1 << 15
 """About how many elements a chunk has, at least."""
+CHUNK_WORK = 1 << 16
+"""Elements times steps of a chunk from which on a thread has more than two, up to four: cores are not equally fast, and
+who is done takes from the others."""
 
 LONG_ROW = 1 << 16
 """A single row of this many elements is shared among the workers."""
@@ -163,6 +166,8 @@ LEAST_ROW = 16
 """Rows that are shorter cost more than their elements."""
 MOST_ROW = 1 << 20
 """Bytes that a kernel may keep of a row."""
+NEAR = 1 << 13
+"""Bytes of rows that go together: they are gone through several times, and stay in L1 meanwhile."""
 
 _lock = threading.Lock()
 _launch: Any = None
@@ -189,20 +194,24 @@ def code(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> int
     return int(found)
 
 
-def _by_row(kernel: Kernel, layouts: str, block: Any) -> None:
-    """Makes a launch one of a function for each row."""
+def _by_row(kernel: Kernel, layouts: str, block: Any, widest: int) -> None:
+    """Makes a launch one of a function of rows."""
     key = kernel, layouts, "row"
     found = _code.get(key)
     if found is None:
         found = _code[key] = compiled(kernel, "row", layouts, lambda: emit_row(kernel, layouts))
     (name, address), = found.items()
-    _called_by("over_rows", block, kernel, address, len(layouts), kept_of(name))
+    kept = kept_of(name)
+    together = NEAR // (int(block[_LENGTH]) * (widest + kept)) if kernel.reduces else 1
+    _called_by("over_rows", block, kernel, address, len(layouts), kept, max(1, min(TOGETHER, together)))
 
 
-def _called_by(routine: str, block: Any, kernel: Kernel, address: int, arrays: int, count: int) -> None:
+def _called_by(routine: str, block: Any, kernel: Kernel, address: int, arrays: int, count: int,
+               together: int = 1) -> None:
     """Makes a launch one of a routine that calls the function at an address."""
     block[_KERNEL] = routines.address(routine)
-    block[HEADER - ABOUT:HEADER] = address, arrays, count, any(step.name == "call" for step in kernel.steps)
+    calls = any(step.name == "call" for step in kernel.steps)
+    block[HEADER - ABOUT:HEADER] = together, address, arrays, count, calls
 
 
 class Launch:
@@ -291,7 +300,7 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
     launch = _described(kernel, sizes, strides, arrays)
     rows_in_nest = len(sizes) > 1
     if rows_in_nest and length >= LONG_ENOUGH and len(arrays) <= FEW_ARRAYS:
-        _by_row(kernel, layouts, launch.block)
+        _by_row(kernel, layouts, launch.block, max(a.itemsize for a in arrays))
     else:
         careful = rows_in_nest and (length < SHORT_ROW or len(arrays) > FEW_ARRAYS)
         launch.block[_KERNEL] = code(kernel, layouts, rows_in_nest, careful)
@@ -439,7 +448,8 @@ def _split(block: Any, rows: int, length: int, work: int) -> None:
         block[_CHUNKS], block[_PART] = 1, total
         return
     part = max(1, PART // length) if rows > 1 else PART
-    chunks = max(2 * threads, min(-(-total // part), 16 * threads))
+    each = max(2, min(4, work // (threads * CHUNK_WORK)))
+    chunks = max(each * threads, min(-(-total // part), 16 * threads))
     part = -(-total // chunks)
     if rows == 1:
         part = -(-part // 512) * 512

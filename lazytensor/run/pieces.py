@@ -149,7 +149,7 @@ entry:
   %rows = call i64 @word(ptr %header, i64 1)
   %length = call i64 @word(ptr %header, i64 2)
   %part = call i64 @word(ptr %header, i64 4)
-  %block = getelementptr i64, ptr %header, i64 67
+  %block = getelementptr i64, ptr %header, i64 HEADER
   %arrays = call i64 @word(ptr %extra, i64 0)
   %targets = call i64 @word(ptr %extra, i64 1)
   %rows_each = call i64 @word(ptr %extra, i64 2)
@@ -326,7 +326,7 @@ done:
   ret ptr %result
 }
 """.replace("PIECE", str(PIECE)).replace("EACH_ARRAY", str(MOST_AXES + 1)).replace(
-    "FIRST_STRIDE", str(Layout(0).stride(0))).replace("EACH_TARGET", str(_EACH))
+    "FIRST_STRIDE", str(Layout(0).stride(0))).replace("EACH_TARGET", str(_EACH)).replace("HEADER", str(launch.HEADER))
 
 
 @cache

@@ -20,9 +20,8 @@ from ..hot import learn, native
 
 SMALL = 1 << 18
 """Below this many bytes the system's allocator is quick enough."""
-LINED, HUGE = 1 << 14, 1 << 22
-"""Arrays of that many bytes, and not as large as the second, begin at a cache line if the extension is there. (From
-there on NumPy asks the system for large pages, which it does for its own memory only.)"""
+LINED = 1 << 14
+"""Arrays of that many bytes begin at a cache line, large ones at a large page, if the extension is there."""
 
 _blocks: dict[int, list[np.ndarray[Any, Any]]] = {}
 _ids: set[int] = set()
@@ -74,7 +73,7 @@ def _found(size: int) -> Any:
 
 def _made(size: int) -> Any:
     _make_room(size)
-    block = native.aligned((size,), _bytes) if native is not None and size < HUGE else _empty(size, _bytes)
+    block = native.aligned((size,), _bytes) if native is not None else _empty(size, _bytes)
     _blocks.setdefault(size, []).append(block)
     _ids.add(id(block))
     _counts["made"] += 1
