@@ -160,7 +160,9 @@ compiled with care."""
 LONG_ENOUGH = 64
 """From this length on a call for each row does not count."""
 LEAST_ROW = 16
-"""Rows that are shorter cost more than their elements."""
+"""Rows that are shorter cost more than their elements,"""
+FEW_ROWS = 64
+"""so that kernels take only so many of them: there the call counts."""
 MOST_ROW = 1 << 20
 """Bytes that a kernel may keep of a row."""
 
@@ -274,7 +276,7 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
         side_by_side = _bind_packed(kernel, sizes, strides, arrays)
         if side_by_side is not None:
             return side_by_side
-        if sizes[-1] < LEAST_ROW or kernel.finds_places:
+        if kernel.finds_places or (sizes[-1] < LEAST_ROW and prod(sizes[:-1]) > FEW_ROWS):
             return None
         kept = row_bytes(kernel)
         if sizes[-1] > MOST_ROW // max(1, kept) or (
