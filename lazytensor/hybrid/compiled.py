@@ -36,6 +36,7 @@ from .source import Writer
 from .streams import put_back, states_of
 from .texts import Body, compiled_text, running_lines, space_maker, text_of
 from .tracing import Refusal, Trace
+from .unrolling import unrolled
 
 _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
@@ -120,6 +121,8 @@ class Compiled:
                 long = bool(loops) and _is_long(self._whole[0]) and fusing.possible()
                 self._shorten(0)
                 self.quick = long and not self._is_large()
+                if self.quick:
+                    self._shorten(0)
             else:
                 self._shorten(len(KEPT))
                 before = self.tree.ends
@@ -145,6 +148,8 @@ class Compiled:
         if self._whole is None:
             return
         records, constants, end, found = self._whole
+        if self.quick and not attempt:
+            found = unrolled(records, found)
         for self._attempt in range(attempt, len(KEPT)):
             short = shortened(records, found, end, self._attempt) if found else None
             if short is not None:
@@ -169,6 +174,7 @@ class Compiled:
                 self.quick = on
                 with uncollected():
                     try:
+                        self._shorten(0)
                         self._compile()
                     except Exception as error:  # it does without kernels what it did before
                         failures.append(error)
