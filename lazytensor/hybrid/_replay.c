@@ -123,57 +123,71 @@ static PyObject *bound(Step *step, PyObject *object) {
     return node;
 }
 
+/* How many objects a guard gives. */
+Py_ssize_t guard_outputs(PyObject *guard) {
+    return ((Guard *)guard)->outputs;
+}
+
+/* Whether a guard holds; puts what it gives, borrowed, into `given`. -1: an exception. */
+int guard_fill(PyObject *self, PyObject *args, PyObject *kwargs, PyObject **given) {
+    Guard *guard = (Guard *)self;
+    if (PyTuple_GET_SIZE(args) != guard->arguments || PyDict_GET_SIZE(kwargs))
+        return 0;
+    Py_ssize_t count = 0;
+    for (Py_ssize_t i = 0; i < guard->count; i++) {
+        Step *step = &guard->steps[i];
+        if (step->load == ABSENT) {
+            if (PyDict_GetItemWithError(step->holder, step->key) != NULL || PyErr_Occurred())
+                return PyErr_Occurred() ? -1 : 0;
+            continue;
+        }
+        PyObject *object = loaded(step, args);
+        if (object == NULL)
+            return PyErr_Occurred() ? -1 : 0;
+        if (step->length >= 0) {
+            if ((PyList_Check(object) ? PyList_GET_SIZE(object) : -1) != step->length)
+                return PyErr_Occurred() ? -1 : 0;
+        }
+        else if (step->shape == NULL) {
+            if (object != step->expected && !(step->gives && alike_values(object, step->expected) == 1))
+                return PyErr_Occurred() ? -1 : 0;
+        }
+        else {
+            PyObject *node = bound(step, object);
+            if (node == NULL)
+                return PyErr_Occurred() ? -1 : 0;
+            if (step->gives) {
+                given[count++] = object;
+                given[count++] = node;
+                given[count++] = SLOT(node, buffer_at);
+            }
+        }
+    }
+    for (Py_ssize_t i = 3; guard->distinct && i < count; i += 3)
+        for (Py_ssize_t j = 0; j < i; j += 3)
+            if (given[i] == given[j])
+                return PyErr_Occurred() ? -1 : 0;
+    return 1;
+}
+
 static PyObject *guard_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Guard *guard = (Guard *)self;
     if (PyVectorcall_NARGS(nargsf) != 2 || !PyTuple_Check(args[0]) || !PyDict_Check(args[1])) {
         PyErr_SetString(PyExc_TypeError, "a guard takes the tuple and the dict of arguments");
         return NULL;
     }
-    if (PyTuple_GET_SIZE(args[0]) != guard->arguments || PyDict_GET_SIZE(args[1]))
-        Py_RETURN_NONE;
-    PyObject *result = PyTuple_New(guard->outputs);
-    if (result == NULL)
-        return NULL;
-    Py_ssize_t given = 0;
-    for (Py_ssize_t i = 0; i < guard->count; i++) {
-        Step *step = &guard->steps[i];
-        if (step->load == ABSENT) {
-            if (PyDict_GetItemWithError(step->holder, step->key) != NULL || PyErr_Occurred())
-                goto no;
-            continue;
-        }
-        PyObject *object = loaded(step, args[0]);
-        if (object == NULL)
-            goto no;
-        if (step->length >= 0) {
-            if ((PyList_Check(object) ? PyList_GET_SIZE(object) : -1) != step->length)
-                goto no;
-        }
-        else if (step->shape == NULL) {
-            if (object != step->expected && !(step->gives && alike_values(object, step->expected) == 1))
-                goto no;
-        }
-        else {
-            PyObject *node = bound(step, object);
-            if (node == NULL)
-                goto no;
-            if (step->gives) {
-                PyTuple_SET_ITEM(result, given++, Py_NewRef(object));
-                PyTuple_SET_ITEM(result, given++, Py_NewRef(node));
-                PyTuple_SET_ITEM(result, given++, Py_NewRef(SLOT(node, buffer_at)));
-            }
-        }
-    }
-    for (Py_ssize_t i = 3; guard->distinct && i < given; i += 3)
-        for (Py_ssize_t j = 0; j < i; j += 3)
-            if (PyTuple_GET_ITEM(result, i) == PyTuple_GET_ITEM(result, j))
-                goto no;
+    PyObject *few[48], **given = few, *result = NULL;
+    if (guard->outputs > 48 && (given = PyMem_Malloc(guard->outputs * sizeof(PyObject *))) == NULL)
+        return PyErr_NoMemory();
+    int holds = guard_fill(self, args[0], args[1], given);
+    if (holds == 0)
+        result = Py_NewRef(Py_None);
+    else if (holds > 0 && (result = PyTuple_New(guard->outputs)) != NULL)
+        for (Py_ssize_t i = 0; i < guard->outputs; i++)
+            PyTuple_SET_ITEM(result, i, Py_NewRef(given[i]));
+    if (given != few)
+        PyMem_Free(given);
     return result;
-no:
-    Py_DECREF(result);
-    if (PyErr_Occurred())
-        return NULL;
-    Py_RETURN_NONE;
 }
 
 static void guard_clear_steps(Guard *guard) {
@@ -287,7 +301,7 @@ static PyMemberDef guard_members[] = {
     {NULL},
 };
 
-static PyTypeObject Guard_Type = {
+PyTypeObject Guard_Type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "lazytensor.hybrid._replay.Guard",
     .tp_doc = "Guard(arguments, rows, distinct=False): called with the tuple and the dict of arguments, gives for each array that is "
@@ -323,17 +337,22 @@ static PyObject *setup_state(PyObject *self, PyObject *args) {
 }
 
 /* Whether the error state is that one, and it and the warning filters are as at the last look (`floating.unchanged`). */
-static PyObject *steady(PyObject *self, PyObject *capsule) {
+int is_steady(PyObject *capsule) {
     PyObject *now;
     if (watch == NULL || PyContextVar_Get(error_state, NULL, &now) < 0)
-        return NULL;
+        return -1;
     int answer = now == capsule && now == SLOT(watch, watch_at[0]);
     Py_XDECREF(now);
     PyObject *filters = PyDict_GetItemWithError(warnings_dict, filters_name);
     if (answer)
         answer = PyDict_GetItemWithError(warnings_dict, show_name) == SLOT(watch, watch_at[2]) && filters != NULL &&
             SLOT(watch, watch_at[1]) != NULL ? PyObject_RichCompareBool(filters, SLOT(watch, watch_at[1]), Py_EQ) : 0;
-    return answer < 0 || PyErr_Occurred() ? NULL : PyBool_FromLong(answer);
+    return PyErr_Occurred() ? -1 : answer;
+}
+
+PyObject *steady(PyObject *self, PyObject *capsule) {
+    int answer = is_steady(capsule);
+    return answer < 0 ? NULL : PyBool_FromLong(answer);
 }
 
 /* ---- results ---- */
@@ -489,7 +508,7 @@ PyMODINIT_FUNC PyInit__replay(void) {
     if (PyType_Ready(&Entries_Type) < 0)
         return NULL;
 #endif
-    if (PyType_Ready(&Guard_Type) < 0 || PyType_Ready(&Book_Type) < 0 ||
+    if (setup_grouping() < 0 || PyType_Ready(&Guard_Type) < 0 || PyType_Ready(&Book_Type) < 0 ||
         PyType_Ready(&Program_Type) < 0 || PyType_Ready(&Caller_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
         return NULL;
     filters_name = PyUnicode_InternFromString("filters");
