@@ -8,7 +8,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import fast, fusing
+from lazytensor.hybrid import effects, fast, fusing
 
 from .helpers import difference
 
@@ -169,6 +169,36 @@ def test_lines_done_at_once_do_what_their_text_says():
     for args in ((x,), (x, y, y), (x, x), (x, np.ones((4, 3))), (x, np.ones((3, 4), "f4")), (x, 1), (x.T, y)):
         assert compiled.replay(args, {}) is scope["call"](args, {}) is scope["MISS"], args
     assert compiled.replay((x, y), {"c": 1}) is scope["MISS"]
+
+
+@needs_extension
+@pytest.mark.parametrize("value", [real.float64(1.5), real.float32(-0.0), real.int64(3), real.bool(True),
+                                   real.complex64(1j), real.longlong(4), real.longdouble(2), real.uint8(7),
+                                   real.datetime64("2020-01-01"), real.str_("ab")], ids=repr)
+def test_lazy_scalars_are_made_alike(value):
+    own, plain = fast.native.made_scalar(value), effects.made_scalar(value)
+    assert type(own) is type(plain) and own._node.dtype == plain._node.dtype and own._node.dtype.type is type(value)
+    for name in ("op", "a", "b", "rest", "attrs", "shape", "strides", "code", "lasti", "errstate", "depth", "claim"):
+        assert getattr(own._node, name) == getattr(plain._node, name), name
+    assert own._node.buffer is value and own._node.seq < plain._node.seq
+
+
+@needs_kernels
+def test_new_warning_filters_are_seen_at_the_next_call():
+    x = np.array([1e300, 1.0])
+    f = quickened(one, np.ones(2), np.ones(2))
+    for _ in range(3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(RuntimeWarning):
+                float(f(x, np.array([1e300, 1.0]))[0])
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            float(f(x, np.array([1e300, 1.0]))[0])
+        assert len(seen) == 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert f(x, np.array([1e300, 1.0]))[0] == real.inf
 
 
 @needs_extension

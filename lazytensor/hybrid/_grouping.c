@@ -207,3 +207,10 @@ int is_number_in(PyObject *array, PyObject *index) {
 PyObject *number_in(PyObject *array) {
     return PyArray_ToScalar(PyArray_DATA((PyArrayObject *)array), (PyArrayObject *)array);
 }
+
+/* The dtype of one of NumPy's numbers or bools, a new reference; NULL for another object. */
+PyObject *number_dtype(PyObject *value) {
+    if (!PyArray_IsScalar(value, Number) && !PyArray_IsScalar(value, Bool))
+        return NULL;
+    return (PyObject *)PyArray_DescrFromTypeObject((PyObject *)Py_TYPE(value));
+}

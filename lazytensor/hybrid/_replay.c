@@ -336,17 +336,48 @@ static PyObject *setup_state(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* Whether two lists hold the same objects: most often they do, which is quickly seen. */
+static int same_items(PyObject *a, PyObject *b) {
+    if (a == b)
+        return 1;
+    if (!PyList_CheckExact(a) || !PyList_CheckExact(b) || PyList_GET_SIZE(a) != PyList_GET_SIZE(b))
+        return 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(a); i++)
+        if (PyList_GET_ITEM(a, i) != PyList_GET_ITEM(b, i))
+            return 0;
+    return 1;
+}
+
+/* What `warnings` has for its filters and its function that shows a warning, borrowed. */
+static void warning_state(PyObject **filters, PyObject **show) {
+#if PY_VERSION_HEX < 0x030C0000
+    static uint64_t version;     /* of the dict when these two were looked up */
+    static PyObject *known_filters, *known_show;
+    if (((PyDictObject *)warnings_dict)->ma_version_tag != version) {
+        known_filters = PyDict_GetItemWithError(warnings_dict, filters_name);
+        known_show = PyDict_GetItemWithError(warnings_dict, show_name);
+        version = ((PyDictObject *)warnings_dict)->ma_version_tag;
+    }
+    *filters = known_filters;
+    *show = known_show;
+#else
+    *filters = PyDict_GetItemWithError(warnings_dict, filters_name);
+    *show = PyDict_GetItemWithError(warnings_dict, show_name);
+#endif
+}
+
 /* Whether the error state is that one, and it and the warning filters are as at the last look (`floating.unchanged`). */
 int is_steady(PyObject *capsule) {
     PyObject *now;
     if (watch == NULL || PyContextVar_Get(error_state, NULL, &now) < 0)
         return -1;
     int answer = now == capsule && now == SLOT(watch, watch_at[0]);
-    Py_XDECREF(now);
-    PyObject *filters = PyDict_GetItemWithError(warnings_dict, filters_name);
+    Py_XDECREF(now);  /* the variable has it */
+    PyObject *filters, *show, *known = SLOT(watch, watch_at[1]);
+    warning_state(&filters, &show);
     if (answer)
-        answer = PyDict_GetItemWithError(warnings_dict, show_name) == SLOT(watch, watch_at[2]) && filters != NULL &&
-            SLOT(watch, watch_at[1]) != NULL ? PyObject_RichCompareBool(filters, SLOT(watch, watch_at[1]), Py_EQ) : 0;
+        answer = show == SLOT(watch, watch_at[2]) && filters != NULL && known != NULL &&
+            (same_items(filters, known) || PyObject_RichCompareBool(filters, known, Py_EQ));
     return PyErr_Occurred() ? -1 : answer;
 }
 
@@ -357,27 +388,67 @@ PyObject *steady(PyObject *self, PyObject *capsule) {
 
 /* ---- results ---- */
 
+static Py_ssize_t scalar_node_at;
+static PyObject *scalar_classes, *any_scalar;
+
+static PyObject *setup_scalars(PyObject *self, PyObject *args) {
+    PyTypeObject *scalar;
+    PyObject *classes, *make;
+    if (!PyArg_ParseTuple(args, "O!O!O", &PyType_Type, &scalar, &PyDict_Type, &classes, &make) ||
+        (scalar_node_at = offset_of(scalar, "_node")) < 0)
+        return NULL;
+    scalar_classes = Py_NewRef(classes);
+    any_scalar = Py_NewRef(make);
+    Py_RETURN_NONE;
+}
+
+/* A node that is its buffer. */
+static PyObject *leaf_node(PyObject *buffer, PyObject *shape, PyObject *dtype, PyObject *strides) {
+    PyObject *seq = PyObject_CallNoArgs(tick);
+    PyObject *node = seq == NULL ? NULL : node_type->tp_alloc(node_type, 0);
+    if (node == NULL) {
+        Py_XDECREF(seq);
+        return NULL;
+    }
+    PyObject *values[NODE_NAMES] = {leaf_operation, Py_None, Py_None, empty_tuple, Py_None, shape, dtype, strides,
+                                    Py_None, minus_one, Py_None, zero, NULL, buffer, Py_None};
+    for (int i = 0; i < NODE_NAMES; i++)
+        SLOT(node, node_at[i]) = Py_XNewRef(values[i]);
+    SLOT(node, node_at[NODE_SEQ]) = seq;
+    return node;
+}
+
 static PyObject *made(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     if (count != 4 || tensor_type == NULL) {
         PyErr_SetString(PyExc_TypeError, "made(buffer, shape, dtype, strides)");
         return NULL;
     }
-    PyObject *seq = PyObject_CallNoArgs(tick);
-    PyObject *node = seq == NULL ? NULL : node_type->tp_alloc(node_type, 0);
+    PyObject *node = leaf_node(args[0], args[1], args[2], args[3]);
     PyObject *tensor = node == NULL ? NULL : tensor_type->tp_alloc(tensor_type, 0);
     if (tensor == NULL) {
-        Py_XDECREF(seq);
         Py_XDECREF(node);
         return NULL;
     }
-    PyObject *values[NODE_NAMES] = {leaf_operation, Py_None, Py_None, empty_tuple, Py_None, args[1], args[2], args[3],
-                                    Py_None, minus_one, Py_None, zero, seq, args[0], Py_None};
-    for (int i = 0; i < NODE_NAMES; i++)
-        SLOT(node, node_at[i]) = Py_NewRef(values[i]);
-    Py_DECREF(seq);
     SLOT(tensor, value_at) = node;
     SLOT(tensor, state_at) = Py_NewRef(Py_None);
     return tensor;
+}
+
+/* A lazy scalar of one of NumPy's, as effects.made_scalar, which makes those that are met for the first time. */
+static PyObject *made_scalar(PyObject *self, PyObject *value) {
+    PyObject *kind = scalar_classes == NULL ? NULL : PyDict_GetItemWithError(scalar_classes, (PyObject *)Py_TYPE(value));
+    PyObject *dtype = kind == NULL || !PyType_Check(kind) ? NULL : number_dtype(value);
+    if (dtype == NULL)
+        return PyErr_Occurred() || any_scalar == NULL ? NULL : PyObject_CallOneArg(any_scalar, value);
+    PyObject *node = leaf_node(value, empty_tuple, dtype, Py_None);
+    Py_DECREF(dtype);
+    PyObject *scalar = node == NULL ? NULL : ((PyTypeObject *)kind)->tp_alloc((PyTypeObject *)kind, 0);
+    if (scalar == NULL) {
+        Py_XDECREF(node);
+        return NULL;
+    }
+    SLOT(scalar, scalar_node_at) = node;
+    return scalar;
 }
 
 /* ---- functions that are entered ---- */
@@ -488,6 +559,8 @@ static PyMethodDef methods[] = {
 #endif
     {"setup", setup, METH_VARARGS, "setup(Tensor, Node, leaf, tick): the classes and objects that this works on."},
     {"made", (PyCFunction)(void (*)(void))made, METH_FASTCALL, "made(buffer, shape, dtype, strides): a Tensor."},
+    {"setup_scalars", setup_scalars, METH_VARARGS, "setup_scalars(Scalar, classes, made_scalar)"},
+    {"made_scalar", made_scalar, METH_O, "made_scalar(value): a lazy scalar of one of NumPy's."},
     {"setup_state", setup_state, METH_VARARGS, "setup_state(watch, vars(warnings), variable)"},
     {"steady", steady, METH_O, "steady(capsule): whether it is in force, and nothing has changed since the last look."},
     {"setup_records", setup_records, METH_VARARGS, "setup_records(Record, Operand, view, element)"},

@@ -44,6 +44,7 @@ PyObject *setup_programs(PyObject *self, PyObject *classes);
 /* ---- _grouping.c ---- */
 
 int setup_grouping(void);
+PyObject *number_dtype(PyObject *value);
 
 /* ---- _calling.c ---- */
 

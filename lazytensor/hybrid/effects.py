@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..api.handle import Tensor, View, lock_of
-from ..api.scalar import Scalar, scalar
+from ..api.scalar import Scalar, classes, scalar
 from ..ir.node import Node, leaf
 from .arguments import Arguments
+from .fast import native
 from .guards import ATOMS
 from .scope import Scope
 from .tracing import Operand, Trace
@@ -161,8 +162,12 @@ class _Describe:
 
 
 def made_scalar(value: Any) -> Any:
-    """A lazy scalar of a value."""
+    """A lazy scalar of a value. (The extension has the same for numbers.)"""
     return scalar(leaf(value, None))
+
+
+if native is not None:
+    native.setup_scalars(Scalar, classes, made_scalar)
 
 
 def commit(writes: tuple[Any, ...]) -> bool:

@@ -306,8 +306,9 @@ def bind_arrays(record: KernelRecord, space: tuple[int, ...], inputs: list[Any],
     """The kernel of a record bound to arrays of these shapes and strides, or None. `least` is for how many elements it
     is instead of what the record says."""
     fused, arrays = record.fused, inputs + targets
-    if not launch.shares(fused.least if least is None else least, space) or not all(
-            isinstance(a, np.ndarray) for a in arrays) or not all(t.shape == space or i in fused.row_writes for i, t in enumerate(targets)):
+    least = fused.least if least is None else least
+    if not launch.shares(least, space) or not all(isinstance(a, np.ndarray) for a in arrays) or not all(
+            t.shape == space or i in fused.row_writes for i, t in enumerate(targets)):
         return None
     by_row = {record.arrays.index(i) for i in fused.row_reads} | {len(inputs) + i for i in fused.row_writes}
     try:
