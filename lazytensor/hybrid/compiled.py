@@ -148,10 +148,12 @@ class Compiled:
         if self._whole is None:
             return
         records, constants, end, found = self._whole
+        tries = [(k, found) for k in range(attempt, len(KEPT))]
         if self.quick and not attempt:
-            found = unrolled(records, found)
-        for self._attempt in range(attempt, len(KEPT)):
-            short = shortened(records, found, end, self._attempt) if found else None
+            longer = unrolled(records, found)
+            tries = [(0, longer), *tries] if longer else []
+        for self._attempt, loops in tries:
+            short = shortened(records, loops, end, self._attempt) if loops else None
             if short is not None:
                 self.tree = branch_of(short[0], constants, short[2], short[1])
                 self._large = None
