@@ -98,9 +98,9 @@ static int make_quick(Program *program, Expression *e) {
     if (f != (PyObject *)&PyArray_Type || e->count != 3 || e->parts[1]->kind != CONSTANT || e->parts[2]->kind != CONSTANT)
         return 0;
     PyObject *shape = e->parts[1]->value, *dtype = e->parts[2]->value;
-    Py_ssize_t n = PyTuple_CheckExact(shape) ? PyTuple_GET_SIZE(shape) : NPY_MAXDIMS;
-    if (n >= 32 || !PyArray_DescrCheck(dtype) || !PyDataType_ISNUMBER((PyArray_Descr *)dtype) ||
-        Py_TYPE(PyArray_DescrFromType(((PyArray_Descr *)dtype)->type_num)) != Py_TYPE(dtype))
+    Py_ssize_t n = PyTuple_CheckExact(shape) ? PyTuple_GET_SIZE(shape) : 32;
+    if (n >= 32 || !PyArray_DescrCheck(dtype) || !(PyDataType_ISNUMBER((PyArray_Descr *)dtype) ||
+                                                   PyDataType_ISBOOL((PyArray_Descr *)dtype)))
         return 0;
     Py_ssize_t *sizes = piece_of(program, (n + 1) * sizeof(Py_ssize_t));
     if (sizes == NULL)
