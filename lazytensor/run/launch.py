@@ -333,7 +333,7 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     inner_sizes, inner = _merged(shape[first:], [s[first:] for s in along])
     if len(outer_sizes) > 1 or len(inner_sizes) > 1 or not possible(kernel):
         return None
-    if inner_sizes[0] < LEAST_ROW and (outer_sizes[0] > FEW_ROWS or inner_sizes[0] < 2):  # one column is summed in pairs
+    if inner_sizes[0] < LEAST_ROW and (outer_sizes[0] > FEW_ROWS or inner_sizes[0] < 2):  # one column: a sum in pairs
         return None
     sizes, strides = [*outer_sizes, *inner_sizes], [(*a, *b) for a, b in zip(outer, inner, strict=True)]
     layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
