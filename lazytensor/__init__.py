@@ -19,9 +19,10 @@ from numpy import __version__ as __version__
 from . import errors as errors
 from .api import border as _border
 from .api import namespace as _namespace
-from .api.fallback import realize_all as _realize_all
+from .api.fallback import pending_of as _pending_of
 from .api.handle import Tensor as Tensor
 from .api.scalar import Scalar
+from .compile import realize as _realize_nodes
 from .config import config as config
 from .release import VERSION
 from .run.pool import trim as trim
@@ -43,7 +44,9 @@ def realize(*values: Any) -> None:
     >>> low, high = x.min(), x.max()
     >>> np.realize(low, high)
     """
-    _realize_all(values, 1)
+    pending = _pending_of(values)
+    if pending:
+        _realize_nodes(pending)
 
 
 def _explain(self: Any) -> str:

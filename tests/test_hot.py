@@ -1,5 +1,6 @@
 """The C extension against its Python twins: same nodes, same captured graphs, same results; and tests without it."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from lazytensor import hot
 from lazytensor.api import build, handle
-from lazytensor.compile import cache_info, realize_in_python
+from lazytensor.compile import cache_info, clear_cache, realize_in_python
 from lazytensor.ir import capture as capturing
 from lazytensor.ir.dtypes import record_of
 from lazytensor.ir.node import Node
@@ -498,6 +499,25 @@ def test_what_python_realizes_in_its_stead():
 
 WITHOUT = ["tests/test_reentrant.py", "tests/test_schedule.py", "tests/test_sharing.py",
            "tests/test_kernels.py::test_programs"]
+
+
+def test_plans_that_are_found_by_their_objects_go_with_the_cache():
+    np = module_under_test()
+    x, y = real.arange(6.0), real.arange(6.0) + 1
+    a, b = np.array(x), np.array(y)
+    programs = [lambda p, q: (p + q) * p - q, lambda p, q: (p * q).sum(), lambda p, q: (p > q).astype("f4") + q,
+                lambda p, q: (p[1:] - q[:-1]) * 2.5, lambda p, q: (p - q).reshape(-1, 1).sum(-1) * 2]
+    for turn in range(6):
+        for program in programs:
+            for _ in range(4):
+                before = cache_info()["hits"]
+                assert same_bits(program(x, y), program(a, b))
+            assert cache_info()["hits"] == before + 1
+        clear_cache()
+        gc.collect()
+        for program in programs[turn:]:  # other sizes and dtypes
+            assert same_bits(program(x[:5], y[:5]), program(a[:5].copy(), b[:5].copy()))
+            assert same_bits(program(x.astype("f4"), y.astype("f4")), program(a.astype("f4"), b.astype("f4")))
 
 
 def test_the_library_without_the_extension():

@@ -26,6 +26,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from ..compile import realize
 from ..ir.layout import offset_of
+from ..ir.node import Node
 from ..run.watching import PASS, active, eager
 from . import lazy
 from .build import NOT_AN_ARRAY, at_line, made_real
@@ -163,19 +164,26 @@ def _concerns(kind: Any) -> bool:
     return kind is Tensor or issubclass(kind, (Scalar, list, tuple, dict))
 
 
-def realize_all(values: Any, least: int = 2) -> None:
-    """Computes the lazy scalars and the Tensors among `values` together, if at least so many are pending."""
-    nodes = []
+def pending_of(values: Any) -> list[Any]:
+    """The nodes of the lazy scalars and the Tensors among `values` that have no value yet."""
+    pending = []
     for x in values:
         kind = type(x)
         if kind is Tensor:
-            v = x._value
-            nodes.append(getattr(v, "root", x)._value)
+            node = x._value if x._value.__class__ is Node else x._value.root._value
         elif issubclass(kind, Scalar):
-            nodes.append(x._node)
-    pending = [node for node in nodes if node.buffer is None]
-    if len(pending) >= least:
-        nodes.clear()
+            node = x._node
+        else:
+            continue
+        if node.buffer is None:
+            pending.append(node)
+    return pending
+
+
+def realize_all(values: Any) -> None:
+    """Computes the lazy scalars and the Tensors among `values` together, if several are pending."""
+    pending = pending_of(values)
+    if len(pending) > 1:
         realize(pending)
 
 

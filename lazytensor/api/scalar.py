@@ -183,24 +183,25 @@ _ASKED: dict[str, Callable[..., Any]] = {
 }
 _SPECIAL = {name: _special(name, fn) for name, fn in _ASKED.items()}
 """What only some of NumPy's scalars have."""
-_classes: dict[Any, type] = {}
-learn(scalar_classes=_classes)
+classes: dict[Any, type] = {}
+"""The class of each kind of NumPy's scalars that has been met."""
+learn(scalar_classes=classes)
 
 
 def class_for(dtype: np.dtype[Any]) -> Any:
     """The lazy scalar class of a dtype."""
     kind = dtype.type
-    found = _classes.get(kind)
+    found = classes.get(kind)
     if found is None:
         found = _ScalarType(kind.__name__, (Scalar,), {
             "__slots__": (), "_scalar_type": kind, "__module__": "lazytensor", "__doc__": Scalar.__doc__,
             **{name: method for name, method in _SPECIAL.items() if hasattr(kind, name)}})
-        _classes[kind] = found
+        classes[kind] = found
     return found
 
 
 def scalar(node: Node) -> Any:
     """The lazy scalar of a node without axes."""
-    s = new(_classes.get(node.dtype.type) or class_for(node.dtype))
+    s = new(classes.get(node.dtype.type) or class_for(node.dtype))
     s._node = node
     return s

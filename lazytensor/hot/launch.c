@@ -431,6 +431,61 @@ static PyObject *run_one(PyObject *nodes) {
     return run_nodes_directly(nodes);
 }
 
+/* ---- plans by the objects of their keys ------------------------------------------------------------------------------- */
+
+#if PY_VERSION_HEX < 0x030C0000
+enum { MET = 64 };
+/* Plans that were found lately: most keys are made of the very objects that the last one was made of, which is seen more
+ * quickly than that they are equal. A plan is there as long as the dict of plans is what it was. */
+static struct { uint64_t version; size_t print; PyObject *exact, *sized; } met[MET];
+
+/* A number made of which objects are in a tuple, and `deep` tuples within tuples. */
+static size_t print_of(PyObject *tuple, int deep) {
+    size_t print = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
+        PyObject *item = PyTuple_GET_ITEM(tuple, i);
+        print = (print ^ (deep && PyTuple_CheckExact(item) ? print_of(item, deep - 1) : (size_t)item)) * 0x9E3779B97F4A7C15ull;
+        print ^= print >> 32;
+    }
+    return print;
+}
+
+/* Whether two tuples are made of the same objects. */
+static int same_objects(PyObject *a, PyObject *b, int deep) {
+    if (PyTuple_GET_SIZE(a) != PyTuple_GET_SIZE(b))
+        return 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(a); i++) {
+        PyObject *x = PyTuple_GET_ITEM(a, i), *y = PyTuple_GET_ITEM(b, i);
+        if (x != y && !(deep && PyTuple_CheckExact(x) && PyTuple_CheckExact(y) && same_objects(x, y, deep - 1)))
+            return 0;
+    }
+    return 1;
+}
+
+/* What is known of a structure (compile._exact), a new reference; NULL with or without an exception. */
+static PyObject *plan_of(PyObject *exact) {
+    enum { DEEP = 3 };   /* the parts of a key; kinds of leaves, shapes and attributes; those by name */
+    size_t print = print_of(exact, DEEP), at = print % MET;
+    if (met[at].print == print && met[at].version == ((PyDictObject *)exact_plans)->ma_version_tag &&
+        same_objects(met[at].exact, exact, DEEP))
+        return Py_NewRef(met[at].sized);
+    PyObject *sized = Py_XNewRef(PyDict_GetItemWithError(exact_plans, exact));
+    if (sized != NULL) {
+        PyObject *before = met[at].exact;
+        met[at].version = ((PyDictObject *)exact_plans)->ma_version_tag;
+        met[at].print = print;
+        met[at].sized = sized;
+        met[at].exact = Py_NewRef(exact);
+        Py_XDECREF(before);
+    }
+    return sized;
+}
+#else
+static PyObject *plan_of(PyObject *exact) {
+    return Py_XNewRef(PyDict_GetItemWithError(exact_plans, exact));
+}
+#endif
+
 static PyObject *run_claimed(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
     PyObject *result = NULL;
@@ -447,9 +502,8 @@ static PyObject *run_claimed(PyObject *nodes) {
     Capture c;
     if (capture_nodes(&c, nodes) < 0)
         return NULL;
-    PyObject *sized = PyDict_GetItemWithError(exact_plans, c.exact);
+    PyObject *sized = plan_of(c.exact);
     if (sized != NULL) {
-        Py_INCREF(sized);
         result = run_planned(&c, sized);
         Py_DECREF(sized);
         if (result != NULL) {

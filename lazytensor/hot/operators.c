@@ -16,20 +16,38 @@ PyObject *hot_tick(PyObject *self, PyObject *unused) {
 
 /* ---- what an operation asks before it is written -------------------------------------------------------------------- */
 
-/* Whether floating-point errors may wait, quickly: error state and warning filters are as at the last look
- * (run/floating.unchanged). 1, 0, or -1 for an error. `capsule` is the error state in force, a new reference. */
-int may_be_pending(PyObject **capsule) {
-    static PyObject *filters_name, *show_name;
-    if (PyContextVar_Get(extobj, NULL, capsule) < 0)
-        return -1;
+/* What `warnings` has for its filters and its function that shows a warning, borrowed: looked up when its dict is another
+ * than at the last look. */
+static void warning_state(PyObject **filters, PyObject **show) {
+    static PyObject *filters_name, *show_name, *known_filters, *known_show;
     if (filters_name == NULL) {
         filters_name = PyUnicode_InternFromString("filters");
         show_name = PyUnicode_InternFromString("_showwarnmsg_impl");
     }
+#if PY_VERSION_HEX < 0x030C0000
+    static uint64_t version;
+    if (((PyDictObject *)warnings_dict)->ma_version_tag != version) {
+#else
+    {
+#endif
+        known_filters = PyDict_GetItemWithError(warnings_dict, filters_name);
+        known_show = PyDict_GetItemWithError(warnings_dict, show_name);
+    }
+#if PY_VERSION_HEX < 0x030C0000
+    version = ((PyDictObject *)warnings_dict)->ma_version_tag;
+#endif
+    *filters = known_filters;
+    *show = known_show;
+}
+
+/* Whether floating-point errors may wait, quickly: error state and warning filters are as at the last look
+ * (run/floating.unchanged). 1, 0, or -1 for an error. `capsule` is the error state in force, a new reference. */
+int may_be_pending(PyObject **capsule) {
+    if (PyContextVar_Get(extobj, NULL, capsule) < 0)
+        return -1;
     if (*capsule == SLOT(watch, W.capsule)) {
-        PyObject *filters = PyDict_GetItemWithError(warnings_dict, filters_name);
-        PyObject *show = PyDict_GetItemWithError(warnings_dict, show_name);
-        PyObject *known = SLOT(watch, W.filters);
+        PyObject *filters, *show, *known = SLOT(watch, W.filters);
+        warning_state(&filters, &show);
         if (show == SLOT(watch, W.show) && filters != NULL && known != NULL) {
             int same = filters == known;
             if (!same && PyList_CheckExact(filters) && PyList_CheckExact(known)

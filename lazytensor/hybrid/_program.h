@@ -6,7 +6,7 @@
 #include <Python.h>
 
 enum Kind { LOCAL, CONSTANT, CALL, SPREAD, ATTRIBUTE_OF, ITEM, TUPLE, LIST, SET, DICT, IS, IS_NOT, IN, NOT_IN, COMPARE,
-            AND, OR, NOT, ADD, BIT_AND };
+            AND, OR, NOT, ADD, BIT_AND, STEADY, NEW_ARRAY };
 
 typedef struct Expression Expression;
 struct Expression {
@@ -16,9 +16,11 @@ struct Expression {
     PyObject *value;             /* a constant; the name of an attribute; the names of a call's last arguments or NULL */
     PyTypeObject *type;          /* of an attribute: whose slot it was found to be, */
     Py_ssize_t offset;           /* and where that is */
+    const Py_ssize_t *sizes;     /* of a new array, how many axes and how long they are */
 };
 
 enum Act { EVALUATE, ASSIGN, IF, FOR, TRY, RETURN, RAISE, DELETE };
+enum Group { NO_GROUP, GUARD, COUNT, LAUNCH };   /* lines that are done at once, `_grouping.c` */
 
 typedef struct Statement Statement;
 struct Statement {
@@ -30,6 +32,8 @@ struct Statement {
     Expression *caught;          /* what a `try` catches, or NULL */
     Statement *handler, *finally;
     Statement *next;
+    int group;                   /* what this line begins, */
+    Statement *after;            /* and the line after it */
 };
 
 typedef struct Block Block;      /* memory that a tree lies in */
@@ -48,9 +52,32 @@ typedef struct {
     vectorcallfunc call;
 } Program;
 
+typedef struct {
+    PyObject **slots, *result;
+    int lines, ending;           /* `ending`: how many `finally` are being run, which nothing interrupts */
+    long long since;
+} Frame;
+
+/* ---- _reading.c ---- */
+
+void *piece_of(Program *program, size_t size);
+
+/* ---- _statements.c ---- */
+
 int read_program(Program *program, const char *text, PyObject *names);
 
 /* Runs a loop of nothing but launches of kernels (`_launches.c`): 1; 0 if it is none, -1 with an exception. */
 int launched_turns(PyObject **slots, Statement *loop, Py_ssize_t turns);
+/* ---- _running.c ---- */
+
+PyObject **slot_of(Expression *e, PyObject *object);
+
+/* ---- _grouping.c ---- */
+
+int group_lines(Program *program, Statement *first);
+int run_group(Frame *frame, Statement *s);
+PyObject *new_array(Expression *e);
+int is_number_in(PyObject *array, PyObject *index);
+PyObject *number_in(PyObject *array);
 
 #endif

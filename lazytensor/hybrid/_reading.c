@@ -9,7 +9,10 @@
 /* ---- memory ---- */
 
 void *piece(Reader *reader, size_t size) {
-    Program *program = reader->program;
+    return piece_of(reader->program, size);
+}
+
+void *piece_of(Program *program, size_t size) {
     Block *block = program->memory;
     size = (size + 15) & ~(size_t)15;
     if (block == NULL || block->size - block->used < size) {

@@ -123,57 +123,71 @@ static PyObject *bound(Step *step, PyObject *object) {
     return node;
 }
 
+/* How many objects a guard gives. */
+Py_ssize_t guard_outputs(PyObject *guard) {
+    return ((Guard *)guard)->outputs;
+}
+
+/* Whether a guard holds; puts what it gives, borrowed, into `given`. -1: an exception. */
+int guard_fill(PyObject *self, PyObject *args, PyObject *kwargs, PyObject **given) {
+    Guard *guard = (Guard *)self;
+    if (PyTuple_GET_SIZE(args) != guard->arguments || PyDict_GET_SIZE(kwargs))
+        return 0;
+    Py_ssize_t count = 0;
+    for (Py_ssize_t i = 0; i < guard->count; i++) {
+        Step *step = &guard->steps[i];
+        if (step->load == ABSENT) {
+            if (PyDict_GetItemWithError(step->holder, step->key) != NULL || PyErr_Occurred())
+                return PyErr_Occurred() ? -1 : 0;
+            continue;
+        }
+        PyObject *object = loaded(step, args);
+        if (object == NULL)
+            return PyErr_Occurred() ? -1 : 0;
+        if (step->length >= 0) {
+            if ((PyList_Check(object) ? PyList_GET_SIZE(object) : -1) != step->length)
+                return PyErr_Occurred() ? -1 : 0;
+        }
+        else if (step->shape == NULL) {
+            if (object != step->expected && !(step->gives && alike_values(object, step->expected) == 1))
+                return PyErr_Occurred() ? -1 : 0;
+        }
+        else {
+            PyObject *node = bound(step, object);
+            if (node == NULL)
+                return PyErr_Occurred() ? -1 : 0;
+            if (step->gives) {
+                given[count++] = object;
+                given[count++] = node;
+                given[count++] = SLOT(node, buffer_at);
+            }
+        }
+    }
+    for (Py_ssize_t i = 3; guard->distinct && i < count; i += 3)
+        for (Py_ssize_t j = 0; j < i; j += 3)
+            if (given[i] == given[j])
+                return PyErr_Occurred() ? -1 : 0;
+    return 1;
+}
+
 static PyObject *guard_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Guard *guard = (Guard *)self;
     if (PyVectorcall_NARGS(nargsf) != 2 || !PyTuple_Check(args[0]) || !PyDict_Check(args[1])) {
         PyErr_SetString(PyExc_TypeError, "a guard takes the tuple and the dict of arguments");
         return NULL;
     }
-    if (PyTuple_GET_SIZE(args[0]) != guard->arguments || PyDict_GET_SIZE(args[1]))
-        Py_RETURN_NONE;
-    PyObject *result = PyTuple_New(guard->outputs);
-    if (result == NULL)
-        return NULL;
-    Py_ssize_t given = 0;
-    for (Py_ssize_t i = 0; i < guard->count; i++) {
-        Step *step = &guard->steps[i];
-        if (step->load == ABSENT) {
-            if (PyDict_GetItemWithError(step->holder, step->key) != NULL || PyErr_Occurred())
-                goto no;
-            continue;
-        }
-        PyObject *object = loaded(step, args[0]);
-        if (object == NULL)
-            goto no;
-        if (step->length >= 0) {
-            if ((PyList_Check(object) ? PyList_GET_SIZE(object) : -1) != step->length)
-                goto no;
-        }
-        else if (step->shape == NULL) {
-            if (object != step->expected && !(step->gives && alike_values(object, step->expected) == 1))
-                goto no;
-        }
-        else {
-            PyObject *node = bound(step, object);
-            if (node == NULL)
-                goto no;
-            if (step->gives) {
-                PyTuple_SET_ITEM(result, given++, Py_NewRef(object));
-                PyTuple_SET_ITEM(result, given++, Py_NewRef(node));
-                PyTuple_SET_ITEM(result, given++, Py_NewRef(SLOT(node, buffer_at)));
-            }
-        }
-    }
-    for (Py_ssize_t i = 3; guard->distinct && i < given; i += 3)
-        for (Py_ssize_t j = 0; j < i; j += 3)
-            if (PyTuple_GET_ITEM(result, i) == PyTuple_GET_ITEM(result, j))
-                goto no;
+    PyObject *few[48], **given = few, *result = NULL;
+    if (guard->outputs > 48 && (given = PyMem_Malloc(guard->outputs * sizeof(PyObject *))) == NULL)
+        return PyErr_NoMemory();
+    int holds = guard_fill(self, args[0], args[1], given);
+    if (holds == 0)
+        result = Py_NewRef(Py_None);
+    else if (holds > 0 && (result = PyTuple_New(guard->outputs)) != NULL)
+        for (Py_ssize_t i = 0; i < guard->outputs; i++)
+            PyTuple_SET_ITEM(result, i, Py_NewRef(given[i]));
+    if (given != few)
+        PyMem_Free(given);
     return result;
-no:
-    Py_DECREF(result);
-    if (PyErr_Occurred())
-        return NULL;
-    Py_RETURN_NONE;
 }
 
 static void guard_clear_steps(Guard *guard) {
@@ -287,7 +301,7 @@ static PyMemberDef guard_members[] = {
     {NULL},
 };
 
-static PyTypeObject Guard_Type = {
+PyTypeObject Guard_Type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "lazytensor.hybrid._replay.Guard",
     .tp_doc = "Guard(arguments, rows, distinct=False): called with the tuple and the dict of arguments, gives for each array that is "
@@ -322,43 +336,119 @@ static PyObject *setup_state(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* Whether two lists hold the same objects: most often they do, which is quickly seen. */
+static int same_items(PyObject *a, PyObject *b) {
+    if (a == b)
+        return 1;
+    if (!PyList_CheckExact(a) || !PyList_CheckExact(b) || PyList_GET_SIZE(a) != PyList_GET_SIZE(b))
+        return 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(a); i++)
+        if (PyList_GET_ITEM(a, i) != PyList_GET_ITEM(b, i))
+            return 0;
+    return 1;
+}
+
+/* What `warnings` has for its filters and its function that shows a warning, borrowed. */
+static void warning_state(PyObject **filters, PyObject **show) {
+#if PY_VERSION_HEX < 0x030C0000
+    static uint64_t version;     /* of the dict when these two were looked up */
+    static PyObject *known_filters, *known_show;
+    if (((PyDictObject *)warnings_dict)->ma_version_tag != version) {
+        known_filters = PyDict_GetItemWithError(warnings_dict, filters_name);
+        known_show = PyDict_GetItemWithError(warnings_dict, show_name);
+        version = ((PyDictObject *)warnings_dict)->ma_version_tag;
+    }
+    *filters = known_filters;
+    *show = known_show;
+#else
+    *filters = PyDict_GetItemWithError(warnings_dict, filters_name);
+    *show = PyDict_GetItemWithError(warnings_dict, show_name);
+#endif
+}
+
 /* Whether the error state is that one, and it and the warning filters are as at the last look (`floating.unchanged`). */
-static PyObject *steady(PyObject *self, PyObject *capsule) {
+int is_steady(PyObject *capsule) {
     PyObject *now;
     if (watch == NULL || PyContextVar_Get(error_state, NULL, &now) < 0)
-        return NULL;
+        return -1;
     int answer = now == capsule && now == SLOT(watch, watch_at[0]);
-    Py_XDECREF(now);
-    PyObject *filters = PyDict_GetItemWithError(warnings_dict, filters_name);
+    Py_XDECREF(now);  /* the variable has it */
+    PyObject *filters, *show, *known = SLOT(watch, watch_at[1]);
+    warning_state(&filters, &show);
     if (answer)
-        answer = PyDict_GetItemWithError(warnings_dict, show_name) == SLOT(watch, watch_at[2]) && filters != NULL &&
-            SLOT(watch, watch_at[1]) != NULL ? PyObject_RichCompareBool(filters, SLOT(watch, watch_at[1]), Py_EQ) : 0;
-    return answer < 0 || PyErr_Occurred() ? NULL : PyBool_FromLong(answer);
+        answer = show == SLOT(watch, watch_at[2]) && filters != NULL && known != NULL &&
+            (same_items(filters, known) || PyObject_RichCompareBool(filters, known, Py_EQ));
+    return PyErr_Occurred() ? -1 : answer;
+}
+
+PyObject *steady(PyObject *self, PyObject *capsule) {
+    int answer = is_steady(capsule);
+    return answer < 0 ? NULL : PyBool_FromLong(answer);
 }
 
 /* ---- results ---- */
+
+static Py_ssize_t scalar_node_at;
+static PyObject *scalar_classes, *any_scalar;
+
+static PyObject *setup_scalars(PyObject *self, PyObject *args) {
+    PyTypeObject *scalar;
+    PyObject *classes, *make;
+    if (!PyArg_ParseTuple(args, "O!O!O", &PyType_Type, &scalar, &PyDict_Type, &classes, &make) ||
+        (scalar_node_at = offset_of(scalar, "_node")) < 0)
+        return NULL;
+    scalar_classes = Py_NewRef(classes);
+    any_scalar = Py_NewRef(make);
+    Py_RETURN_NONE;
+}
+
+/* A node that is its buffer. */
+static PyObject *leaf_node(PyObject *buffer, PyObject *shape, PyObject *dtype, PyObject *strides) {
+    PyObject *seq = PyObject_CallNoArgs(tick);
+    PyObject *node = seq == NULL ? NULL : node_type->tp_alloc(node_type, 0);
+    if (node == NULL) {
+        Py_XDECREF(seq);
+        return NULL;
+    }
+    PyObject *values[NODE_NAMES] = {leaf_operation, Py_None, Py_None, empty_tuple, Py_None, shape, dtype, strides,
+                                    Py_None, minus_one, Py_None, zero, NULL, buffer, Py_None};
+    for (int i = 0; i < NODE_NAMES; i++)
+        SLOT(node, node_at[i]) = Py_XNewRef(values[i]);
+    SLOT(node, node_at[NODE_SEQ]) = seq;
+    return node;
+}
 
 static PyObject *made(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     if (count != 4 || tensor_type == NULL) {
         PyErr_SetString(PyExc_TypeError, "made(buffer, shape, dtype, strides)");
         return NULL;
     }
-    PyObject *seq = PyObject_CallNoArgs(tick);
-    PyObject *node = seq == NULL ? NULL : node_type->tp_alloc(node_type, 0);
+    PyObject *node = leaf_node(args[0], args[1], args[2], args[3]);
     PyObject *tensor = node == NULL ? NULL : tensor_type->tp_alloc(tensor_type, 0);
     if (tensor == NULL) {
-        Py_XDECREF(seq);
         Py_XDECREF(node);
         return NULL;
     }
-    PyObject *values[NODE_NAMES] = {leaf_operation, Py_None, Py_None, empty_tuple, Py_None, args[1], args[2], args[3],
-                                    Py_None, minus_one, Py_None, zero, seq, args[0], Py_None};
-    for (int i = 0; i < NODE_NAMES; i++)
-        SLOT(node, node_at[i]) = Py_NewRef(values[i]);
-    Py_DECREF(seq);
     SLOT(tensor, value_at) = node;
     SLOT(tensor, state_at) = Py_NewRef(Py_None);
     return tensor;
+}
+
+/* A lazy scalar of one of NumPy's, as effects.made_scalar, which makes those that are met for the first time. */
+static PyObject *made_scalar(PyObject *self, PyObject *value) {
+    PyObject *kind = scalar_classes == NULL ? NULL : PyDict_GetItemWithError(scalar_classes, (PyObject *)Py_TYPE(value));
+    PyObject *dtype = kind == NULL || !PyType_Check(kind) ? NULL : number_dtype(value);
+    if (dtype == NULL)
+        return PyErr_Occurred() || any_scalar == NULL ? NULL : PyObject_CallOneArg(any_scalar, value);
+    PyObject *node = leaf_node(value, empty_tuple, dtype, Py_None);
+    Py_DECREF(dtype);
+    PyObject *scalar = node == NULL ? NULL : ((PyTypeObject *)kind)->tp_alloc((PyTypeObject *)kind, 0);
+    if (scalar == NULL) {
+        Py_XDECREF(node);
+        return NULL;
+    }
+    SLOT(scalar, scalar_node_at) = node;
+    return scalar;
 }
 
 /* ---- functions that are entered ---- */
@@ -469,6 +559,8 @@ static PyMethodDef methods[] = {
 #endif
     {"setup", setup, METH_VARARGS, "setup(Tensor, Node, leaf, tick): the classes and objects that this works on."},
     {"made", (PyCFunction)(void (*)(void))made, METH_FASTCALL, "made(buffer, shape, dtype, strides): a Tensor."},
+    {"setup_scalars", setup_scalars, METH_VARARGS, "setup_scalars(Scalar, classes, made_scalar)"},
+    {"made_scalar", made_scalar, METH_O, "made_scalar(value): a lazy scalar of one of NumPy's."},
     {"setup_state", setup_state, METH_VARARGS, "setup_state(watch, vars(warnings), variable)"},
     {"steady", steady, METH_O, "steady(capsule): whether it is in force, and nothing has changed since the last look."},
     {"setup_records", setup_records, METH_VARARGS, "setup_records(Record, Operand, view, element)"},
@@ -490,7 +582,7 @@ PyMODINIT_FUNC PyInit__replay(void) {
     if (PyType_Ready(&Entries_Type) < 0)
         return NULL;
 #endif
-    if (PyType_Ready(&Guard_Type) < 0 || PyType_Ready(&Book_Type) < 0 ||
+    if (setup_grouping() < 0 || PyType_Ready(&Guard_Type) < 0 || PyType_Ready(&Book_Type) < 0 ||
         PyType_Ready(&Program_Type) < 0 || PyType_Ready(&Caller_Type) < 0 || (m = PyModule_Create(&module)) == NULL)
         return NULL;
     filters_name = PyUnicode_InternFromString("filters");

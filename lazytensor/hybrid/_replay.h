@@ -20,6 +20,14 @@ extern Py_ssize_t node_at[NODE_NAMES];
 
 Py_ssize_t offset_of(PyTypeObject *type, const char *name);
 
+/* ---- _replay.c ---- */
+
+extern PyTypeObject Guard_Type;
+Py_ssize_t guard_outputs(PyObject *guard);
+int guard_fill(PyObject *guard, PyObject *args, PyObject *kwargs, PyObject **given);
+PyObject *steady(PyObject *self, PyObject *capsule);
+int is_steady(PyObject *capsule);
+
 /* ---- _book.c, _records.c, _repeating.c ---- */
 
 extern PyTypeObject Book_Type;
@@ -36,6 +44,10 @@ PyObject *setup_programs(PyObject *self, PyObject *classes);
 /* ---- _launches.c ---- */
 
 PyObject *setup_launches(PyObject *self, PyObject *args);
+/* ---- _grouping.c ---- */
+
+int setup_grouping(void);
+PyObject *number_dtype(PyObject *value);
 
 /* ---- _calling.c ---- */
 

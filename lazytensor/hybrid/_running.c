@@ -14,12 +14,6 @@
 
 typedef enum { FAILED = -1, GOES_ON, RETURNED } Outcome;
 
-typedef struct {
-    PyObject **slots, *result;
-    int lines, ending;           /* `ending`: how many `finally` are being run, which nothing interrupts */
-    long long since;
-} Frame;
-
 static PyObject *pop_name, *append_name;
 
 static PyObject *value_of(Frame *frame, Expression *e);
@@ -53,9 +47,8 @@ static PyObject *of_list(Frame *frame, Expression *e) {
         return NULL;
     Py_ssize_t size = PyList_GET_SIZE(list);
     if (what->value == pop_name && e->count == 1 && size) {
-        PyObject *last = Py_NewRef(PyList_GET_ITEM(list, size - 1));
-        if (PyList_SetSlice(list, size - 1, size, NULL) < 0)
-            Py_CLEAR(last);
+        PyObject *last = PyList_GET_ITEM(list, size - 1);
+        Py_SET_SIZE(list, size - 1);  /* the room stays for what is appended next */
         return last;
     }
     int own;
@@ -144,7 +137,7 @@ PyObject *setup_programs(PyObject *self, PyObject *classes) {
 }
 
 /* The place of an object's attribute, if that is a slot of such a class; else NULL. */
-static inline PyObject **slot_of(Expression *e, PyObject *object) {
+PyObject **slot_of(Expression *e, PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     if (type == e->type)
         return &SLOT(object, e->offset);
@@ -242,6 +235,14 @@ static int truth(Frame *frame, Expression *e) {
             Py_DECREF(b);
         return answer;
     }
+    case STEADY: {
+        int own;
+        PyObject *capsule = lent(frame, e->parts[1], &own);
+        int answer = capsule == NULL ? -1 : is_steady(capsule);
+        if (own)
+            Py_XDECREF(capsule);
+        return answer;
+    }
     default: {
         int own;
         PyObject *value = lent(frame, e, &own);
@@ -259,7 +260,8 @@ static PyObject *binary(Frame *frame, Expression *e) {
     int own, second = 0;
     PyObject *a = lent(frame, e->parts[0], &own), *b = a == NULL ? NULL : lent(frame, e->parts[1], &second), *result = NULL;
     if (b != NULL)
-        result = e->kind == ITEM ? PyObject_GetItem(a, b) : e->kind == ADD ? PyNumber_Add(a, b) :
+        result = e->kind == ITEM ? (is_number_in(a, b) ? number_in(a) : PyObject_GetItem(a, b)) :
+            e->kind == ADD ? PyNumber_Add(a, b) :
             e->kind == BIT_AND ? PyNumber_And(a, b) : PyObject_RichCompare(a, b, e->number);
     if (a != NULL && own)
         Py_DECREF(a);
@@ -292,6 +294,8 @@ static PyObject *value_of(Frame *frame, Expression *e) {
         return called(frame, e);
     case SPREAD:
         return spread(frame, e);
+    case NEW_ARRAY:
+        return new_array(e);
     case ATTRIBUTE_OF: {
         int own;
         PyObject *object = lent(frame, e->parts[0], &own);
@@ -467,6 +471,15 @@ static Outcome attempted(Frame *frame, Statement *s) {
 
 static Outcome run(Frame *frame, Statement *s) {
     for (; s != NULL; s = s->next) {
+        while (s->group) {
+            int done = run_group(frame, s);
+            if (done == 0)
+                break;
+            if (done < 0 || (++frame->lines >= LINES_A_LOOK && !frame->ending && looked(frame) < 0))
+                return FAILED;
+            if ((s = s->after) == NULL)
+                return GOES_ON;
+        }
         /* Not between a line and the `try` after it, whose `finally` takes back what the line did. */
         if (++frame->lines >= LINES_A_LOOK && s->act != TRY && !frame->ending && looked(frame) < 0)
             return FAILED;

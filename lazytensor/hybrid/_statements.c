@@ -247,6 +247,8 @@ int read_program(Program *program, const char *text, PyObject *names) {
     int answer = function(&reader);
     if (answer < 0)
         unknown(&reader, "no function");
+    else
+        answer = group_lines(program, program->body);
     PyMem_Free(reader.symbols);
     return answer;
 }

@@ -36,6 +36,7 @@ from .streams import put_back, states_of
 from .texts import Body, compiled_text, running_lines, space_maker, text_of
 from .tracing import Refusal, Trace
 from .tripcount import TripCount, named
+from .unrolling import unrolled
 
 _number = count(1).__next__
 FIRST_CHECKS: tuple[int, ...] = (2, 3, 4)
@@ -121,6 +122,8 @@ class Compiled:
                 long = bool(loops) and _is_long(self._whole[0]) and fusing.possible()
                 self._shorten(0)
                 self.quick = long and not self._is_large()
+                if self.quick:
+                    self._shorten(0)
             else:
                 self._shorten(len(KEPT))
                 before = self.tree.ends
@@ -146,8 +149,12 @@ class Compiled:
         if self._whole is None:
             return
         records, constants, end, found = self._whole
-        for self._attempt in range(attempt, len(KEPT)):
-            short = shortened(records, found, end, self._attempt) if found else None
+        tries = [(k, found) for k in range(attempt, len(KEPT))]
+        if self.quick and not attempt and self.trip is None:
+            longer = unrolled(records, found)
+            tries = [(0, longer), *tries] if longer else []
+        for self._attempt, loops in tries:
+            short = shortened(records, loops, end, self._attempt) if loops else None
             if short is not None:
                 self.tree = branch_of(short[0], constants, short[2], named(short[1], found, self.trip))
                 self._large = None
@@ -170,6 +177,7 @@ class Compiled:
                 self.quick = on
                 with uncollected():
                     try:
+                        self._shorten(0)
                         self._compile()
                     except Exception as error:  # it does without kernels what it did before
                         failures.append(error)

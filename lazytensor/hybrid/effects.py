@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..api.handle import Tensor, View, lock_of
-from ..api.scalar import Scalar, scalar
+from ..api.scalar import Scalar, classes, scalar
 from ..ir.node import Node, leaf
 from .arguments import Arguments
+from .fast import native
 from .guards import ATOMS
 from .scope import Scope
 from .tracing import Operand, Trace
@@ -161,13 +162,24 @@ class _Describe:
 
 
 def made_scalar(value: Any) -> Any:
-    """A lazy scalar of a value."""
+    """A lazy scalar of a value. (The extension has the same for numbers.)"""
     return scalar(leaf(value, None))
+
+
+if native is not None:
+    native.setup_scalars(Scalar, classes, made_scalar)
 
 
 def commit(writes: tuple[Any, ...]) -> bool:
     """Gives arrays their new values, (root, node before, buffer, strides) each; False, with nothing done, if one of
     them has got another value since."""
+    if len(writes) == 1:
+        (root, before, buffer, strides), = writes
+        with lock_of(root):
+            if root._value is not before or root._state is not None:
+                return False
+            root._value = buffer if type(buffer) is Node else leaf(buffer, strides)
+        return True
     locks = {id(lock): lock for lock in [lock_of(root) for root, *_ in writes]}
     ordered = [locks[key] for key in sorted(locks)]
     for lock in ordered:

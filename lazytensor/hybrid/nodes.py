@@ -53,6 +53,7 @@ class NodeWriter(Writer):
                 "value": f"(type({text}), repr({text}))"}[answer.how]
 
     def _operation(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
+        self.asks = True
         operands = [self._value(x, memory) for x in record.operands]
         deepest = [f"{memory.text[x.name]}.depth" for x in record.operands if x.name is not None]
         behind = "0" if not deepest else deepest[0] if len(deepest) == 1 else f"max({', '.join(deepest)})"

@@ -9,6 +9,7 @@ memory.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from operator import getitem
 from typing import Any, NamedTuple
 
@@ -39,6 +40,8 @@ _HARMLESS = 2 | 32
 """The flags 'denormal' and 'inexact'."""
 LEAST_WORK = 1 << 13
 """Elements times steps from which on a kernel pays that has to be given numbers, or is launched in several phases."""
+SMALL = 1 << 13
+"""Elements up to which one operation alone is a kernel: the way to NumPy's loop takes longer than to call a kernel."""
 _STEPS = frozenset(("cast", "where", "masked"))
 _known: dict[Any, Any] = {}
 _MOST = 4096
@@ -237,7 +240,7 @@ def _bound(kernel: KernelRecord, graph: Graph, records: tuple[Record, ...]) -> K
         return None
     number, position = fused.space
     space = records[number].shape if position < 0 else graph.nodes[number].inputs[position].shape
-    found = bind_arrays(kernel, space, arrays, targets)
+    found = bind_arrays(kernel, space, arrays, targets, 0 if prod(space) <= SMALL else fused.least)
     if found is None:
         return None
     numbers = tuple(sources[i] for i in kernel.numbers)

@@ -172,8 +172,9 @@ def scope() -> dict[str, Any]:
             "LEAF": Operation.LEAF, "tick": tick, "VIEW": Operation.VIEW, "make": make, "realize": realize,
             "valued": valued, "leaf_of": leaf_of, "tensor": tensor, "scalar": scalar, "deep": deep,
             "made": getattr(native, "made", None), "steady": getattr(native, "steady", None),
-            "made_scalar": made_scalar, "commit": commit, "tell": tell, "Run": Run, "noted": floating.noted,
-            "in_force": floating.in_force, "enter": floating.enter, "leave": floating.leave, "watch": floating.watch,
+            "made_scalar": getattr(native, "made_scalar", made_scalar), "commit": commit, "tell": tell, "Run": Run,
+            "noted": floating.noted, "in_force": floating.in_force, "enter": floating.enter, "leave": floating.leave,
+            "watch": floating.watch,
             "unchanged": floating.unchanged, "warnings": _filters, "launched": launch.run, "phased": phased,
             "chosen": chosen}
 

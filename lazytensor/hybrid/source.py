@@ -44,6 +44,7 @@ class Writer(Places, Leaving):
     switches : the error states that it enters
     runs : whether NumPy functions are called that ask which operation is running
     fit : of a loop whose turns are counted by an argument, of how many its lines are and how often they run
+    asks : whether anything is called that asks for the error state; kernels give their flags
     """
 
     def __init__(self, space: Namespace, tree: Branch, leaves: dict[str, str],
@@ -56,7 +57,7 @@ class Writer(Places, Leaving):
         self.temporaries: list[tuple[Any, Any, Any]] = []
         self.prepared: list[tuple[str, Any]] = []
         self._prepared: dict[Any, int] = {}
-        self.runs = False
+        self.runs = self.asks = False
         kinds = {record.kind for branch in tree.lines() for record in branch.records}
         self.prints, self.draws = "print" in kinds, "draw" in kinds
         self.unseen, self.again = ("restored(states, UNSEEN)", "restored(states, AGAIN)") if self.draws else (
@@ -287,6 +288,7 @@ class Writer(Places, Leaving):
                 self._note_number(record)
             out = self._place(record, dies, memory, depth)
             options = dict(attrs) if attrs else {}
+            self.asks = True
             self.lines.append(f"{self._indent}{elementwise_call(op, operands, out, options, self.space)}")
         elif kind == "mutate":
             self._mutate(record, dies, memory, depth)
@@ -315,10 +317,12 @@ class Writer(Places, Leaving):
             shown = f"({', '.join(operands)}, {out})"
             product = self._product(record) if op.fn is np.matmul else None
             if product is None:
+                self.asks = True
                 self._say(depth, f"{self.space.add(op.fn)}{shown}")
             else:
                 self._say(depth, f"if {self.space.add(product, 'matmul')}{shown}: raise Abandon")
             return
+        self.asks = True
         if op.kind == "scalar":
             operands = [self._scalar_text(x, text) for x, text in zip(record.operands, operands, strict=True)]
         text = self._call_text(record, operands, options, memory, depth)
@@ -359,6 +363,7 @@ class Writer(Places, Leaving):
         return f"{self.space.add(fn)}({', '.join(shown)})"
 
     def _mutate(self, record: Record, dies: set[str], memory: Memory, depth: int) -> None:
+        self.asks = True
         old = record.operands[0]
         target = self._target(record, dies, memory, depth)
         steps, extra = record.attrs
@@ -390,6 +395,7 @@ class Writer(Places, Leaving):
     def _state(self, record: Record, depth: int, capsule: Any) -> Any:
         if record.errstate is None or record.errstate is capsule:
             return capsule
+        self.asks = True
         self._say(depth, f"leave(token); token = enter({self.space.add(abandoning(record.errstate))})")
         return record.errstate
 
@@ -397,6 +403,7 @@ class Writer(Places, Leaving):
 
     def _call(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         self._indent = "    " * depth
+        self.asks = True
         capsule = self._state(record, depth, capsule)
         args = [self._argument(x, memory) for x in record.args]
         args += [f"{k}={self._argument(v, memory)}" for k, v in record.kwargs.items()]

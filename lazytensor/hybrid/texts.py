@@ -13,20 +13,21 @@ from .text import guard_lines
 
 
 class Body(NamedTuple):
-    """What of a `Writer` a text is made of: its lines, the names of a workspace's arrays, whether it draws, prints and
-    calls functions that ask which operation is running."""
+    """What of a `Writer` a text is made of: its lines, the names of a workspace's arrays, whether it draws, prints,
+    calls functions that ask which operation is running, and calls what asks for the error state."""
 
     lines: list[str]
     names: list[str]
     draws: bool
     prints: bool
     runs: bool
+    asks: bool
 
     @classmethod
     def of(cls, writer: Writer) -> Body:
         """That of a writer."""
         names = [f"b{i}_" for i in range(len(writer.temporaries))] + [f"d{i}_" for i in range(len(writer.prepared))]
-        return cls(writer.lines, names, writer.draws, writer.prints, writer.runs)
+        return cls(writer.lines, names, writer.draws, writer.prints, writer.runs, writer.asks)
 
 
 def text_of(body: Body, checks: list[Check], commits: bool, given: list[str] | None = None) -> str:
@@ -62,16 +63,13 @@ def running_lines(body: Body, own: list[str], commits: bool) -> list[str]:
         lines.append("    prints = []")
     if body.runs:
         lines.append("    before, run = noted.run, Run(); noted.run = run")
-    lines += ["    token = enter(RUN)", "    try:"]
+    lines += ["    token = enter(RUN)"] * body.asks + ["    try:"]
     lines += ["    " + line for line in own]
     failed = "restored(states, ABANDON)" if body.draws else "ABANDON"
-    lines += ["    except (Exception, Abandon):", f"        return {failed}", "    finally:",
-              "        leave(token)"]
-    if body.runs:
-        lines.append("        noted.run = before")
-    if names and commits:
-        lines.append("        spaces.append(W)")
-    return lines
+    lines += ["    except (Exception, Abandon):", f"        return {failed}"]
+    after = ["leave(token)"] * body.asks + ["noted.run = before"] * body.runs + ["spaces.append(W)"] * bool(
+        names and commits)
+    return lines + ["    finally:"] * bool(after) + [f"        {line}" for line in after]
 
 
 def compiled_text(text: str, filename: str, scope: dict[str, Any]) -> Any:

@@ -301,10 +301,13 @@ def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targe
     return found
 
 
-def bind_arrays(record: KernelRecord, space: tuple[int, ...], inputs: list[Any], targets: list[Any]) -> Any:
-    """The kernel of a record bound to arrays of these shapes and strides, or None."""
+def bind_arrays(record: KernelRecord, space: tuple[int, ...], inputs: list[Any], targets: list[Any],
+                least: int | None = None) -> Any:
+    """The kernel of a record bound to arrays of these shapes and strides, or None. `least` is for how many elements it
+    is instead of what the record says."""
     fused, arrays = record.fused, inputs + targets
-    if not launch.shares(fused.least, space) or not all(isinstance(a, np.ndarray) for a in arrays) or not all(
+    least = fused.least if least is None else least
+    if not launch.shares(least, space) or not all(isinstance(a, np.ndarray) for a in arrays) or not all(
             t.shape == space or i in fused.row_writes for i, t in enumerate(targets)):
         return None
     by_row = {record.arrays.index(i) for i in fused.row_reads} | {len(inputs) + i for i in fused.row_writes}

@@ -163,7 +163,9 @@ compiled with care."""
 LONG_ENOUGH = 64
 """From this length on a call for each row does not count."""
 LEAST_ROW = 16
-"""Rows that are shorter cost more than their elements."""
+"""Rows that are shorter cost more than their elements,"""
+FEW_ROWS = 64
+"""so that kernels take only so many of them: there the call counts."""
 MOST_ROW = 1 << 20
 """Bytes that a kernel may keep of a row."""
 NEAR = 1 << 13
@@ -283,7 +285,7 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: in
         side_by_side = _bind_packed(kernel, sizes, strides, arrays)
         if side_by_side is not None:
             return side_by_side
-        if sizes[-1] < LEAST_ROW or kernel.finds_places:
+        if kernel.finds_places or (sizes[-1] < LEAST_ROW and prod(sizes[:-1]) > FEW_ROWS):
             return None
         kept = row_bytes(kernel)
         if sizes[-1] > MOST_ROW // max(1, kept) or (
@@ -338,7 +340,9 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     """A launch for a kernel that reduces the first axes, or None."""
     outer_sizes, outer = _merged(shape[:first], [s[:first] for s in along])
     inner_sizes, inner = _merged(shape[first:], [s[first:] for s in along])
-    if len(outer_sizes) > 1 or len(inner_sizes) > 1 or inner_sizes[0] < LEAST_ROW or not possible(kernel):
+    if len(outer_sizes) > 1 or len(inner_sizes) > 1 or not possible(kernel):
+        return None
+    if inner_sizes[0] < LEAST_ROW and (outer_sizes[0] > FEW_ROWS or inner_sizes[0] < 2):  # one column: a sum in pairs
         return None
     sizes, strides = [*outer_sizes, *inner_sizes], [(*a, *b) for a, b in zip(outer, inner, strict=True)]
     layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
