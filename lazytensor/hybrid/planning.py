@@ -1,7 +1,7 @@
 """Runs of operations in a compiled function as the engine's kernels, reductions and rows among them.
 
-A *run* is a straight line of elementwise operations and reductions. The pipeline (`lower.make_program`) says which of
-them become kernels and in which order all go; the kernels are bound to the layouts that the guard guarantees.
+A *run* is a straight line of elementwise operations and reductions. The pipeline (`lower.stages.make_program`) says
+which of them become kernels and in which order all go; the kernels are bound to the layouts that the guard guarantees.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ..config import current
 from ..ir.capture import Graph, capture
 from ..ir.node import leaf, make
 from ..ir.operation import Operation
-from ..lower import make_program
 from ..lower.fused import REDUCTIONS, sliced
 from ..lower.long_rows import AMBIGUOUS
+from ..lower.stages import make_program
 from ..lower.table import KernelRecord
 from ..run import floating, launch
 from ..run.interpreter import apply_view

@@ -346,5 +346,5 @@ def _keep(node: Node, value: Any, error: BaseException) -> None:
             settle(node, value)
 
 
-learn(run_kernel=run_kernel, settle_kernel=_settle, general=_general, forget_operands=_forget_operands, rescue=_rescue,
-      reported=_reported)
+learn(Program=Program, KernelRecord=KernelRecord, run_kernel=run_kernel, settle_kernel=_settle, general=_general,
+      forget_operands=_forget_operands, rescue=_rescue, reported=_reported)
