@@ -6,7 +6,6 @@ names are looked up there when they are first used. No list of names is kept her
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import importlib.util
@@ -210,6 +209,8 @@ def missing(name: str) -> Any:
 
 def suggestion(name: str, names: Sequence[str]) -> str:
     """What to add to the message about an unknown name: the nearest one, if one is near."""
+    import difflib
+
     near = difflib.get_close_matches(name, names, 1)
     return f". Did you mean: {near[0]!r}?" if near else ""
 
