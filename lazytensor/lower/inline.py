@@ -91,6 +91,12 @@ class Code:
         self.here = name
         self.lines.append(f"{name}:")
 
+    def part(self) -> None:
+        """Begins a block, so that what comes now takes longer to translate and what came before does not."""
+        name = self.fresh("part")
+        self.add(f"br label %{name}")
+        self.label(name)
+
     def declare(self, line: str) -> None:
         self.declared[line] = None
 
