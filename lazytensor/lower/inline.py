@@ -48,8 +48,9 @@ def vector(char_type: str, lanes: int) -> str:
 
 
 COUNTER = "<1 x i64>"
-"""The type of a loop's counter from one turn to the next where LLVM optimizes: a register like i64, but nothing that its
-loop strength reduction looks at. That pass takes up to half of the time of compiling, and finds next to nothing to do."""
+"""The type of a loop's counter from one turn to the next where LLVM optimizes: a register like i64, but nothing that
+its loop strength reduction looks at. That pass takes up to half of the time of compiling, and finds next to nothing to
+do."""
 
 
 QUICK = "nounwind noinline optnone"
