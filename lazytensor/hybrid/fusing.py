@@ -24,7 +24,7 @@ from ..ir.layout import shadow
 from ..ir.node import leaf, make
 from ..lower import fused
 from ..lower.emit import one_loop
-from ..lower.stages import make_program
+from ..lower.program import make_program
 from ..run import launch
 from ..run.in_place import apart
 from ..run.interpreter import apply_view

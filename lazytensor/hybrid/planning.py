@@ -1,6 +1,6 @@
 """Runs of operations in a compiled function as the engine's kernels, reductions and rows among them.
 
-A *run* is a straight line of elementwise operations and reductions. The pipeline (`lower.stages.make_program`) says
+A *run* is a straight line of elementwise operations and reductions. The pipeline (`lower.program.make_program`) says
 which of them become kernels and in which order all go; the kernels are bound to the layouts that the guard guarantees.
 """
 
@@ -17,7 +17,7 @@ from ..ir.node import leaf, make
 from ..ir.operation import Operation
 from ..lower.fused import REDUCTIONS, sliced
 from ..lower.long_rows import AMBIGUOUS
-from ..lower.stages import make_program
+from ..lower.program import make_program
 from ..lower.table import KernelRecord
 from ..run import floating, launch
 from ..run.interpreter import apply_view

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging  # noqa: F401  its lock, which networkx takes when it is imported, is held during forks
 
 from ..lower.fused import alone
-from ..lower.stages import make_program
+from ..lower.program import make_program
 from . import claims
 from .launch import shares
 from .table import run_program
