@@ -66,13 +66,13 @@ def emit(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> Tex
     from `start` to `stop` of each of these rows and gives the floating-point flags noted on the way (see `Flags`).
     Without `rows` there is one row. A `careful` one takes LLVM longer.
     """
-    return Emitter(kernel, layouts, rows, not careful).module("nounwind" if careful else QUICK)
+    return Emitter(kernel, layouts, rows).module("nounwind" if careful else QUICK)
 
 
 class Emitter:
-    def __init__(self, kernel: Kernel, layouts: str, rows: bool, quick: bool = True) -> None:
+    def __init__(self, kernel: Kernel, layouts: str, rows: bool) -> None:
         self.kernel, self.layouts, self.rows = kernel, layouts, rows
-        self.code = Code(quick)
+        self.code = Code()
         self.imports: dict[str, int] = {}
         self.inputs = len(kernel.inputs)
         self.array_of: dict[int, int] = {}

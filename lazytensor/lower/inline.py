@@ -47,12 +47,6 @@ def vector(char_type: str, lanes: int) -> str:
     return f"<{lanes} x {char_type}>"
 
 
-COUNTER = "<1 x i64>"
-"""The type of a loop's counter from one turn to the next where LLVM optimizes: a register like i64, but nothing that
-its loop strength reduction looks at. That pass takes up to half of the time of compiling, and finds next to nothing to
-do."""
-
-
 QUICK = "nounwind noinline optnone"
 """The attributes of kernels: LLVM translates what is written and allocates registers well, and that is nearly all that
 vector loops need. Its other passes take 30% more time, and win next to nothing where nothing is computed twice.
@@ -62,11 +56,9 @@ one on that is not known there, the rest of the block takes three times as long.
 
 
 class Code:
-    """LLVM text under construction: lines, fresh names, declarations of what is external. `quick` is for functions that
-    are `QUICK`."""
+    """LLVM text under construction: lines, fresh names, declarations of what is external."""
 
-    def __init__(self, quick: bool = False) -> None:
-        self.counter = "i64" if quick else COUNTER
+    def __init__(self) -> None:
         self.lines: list[str] = []
         self.entry: list[str] = []
         self.declared: dict[str, None] = {}
@@ -111,32 +103,20 @@ class Code:
         """The address of an element."""
         return self.let(f"getelementptr {kind}, ptr {base}, i64 {index}") if str(index) != "0" else base
 
-    def counted(self, i: str) -> str:
-        """An integer as a loop's counter."""
-        if self.counter == "i64":
-            return i
-        return self.let(f"bitcast i64 {i} to {self.counter}") if i[0] == "%" else f"<i64 {i}>"
-
-    def counts(self, count: str) -> str:
-        """A loop's counter as an integer."""
-        return count if self.counter == "i64" else self.let(f"bitcast {self.counter} {count} to i64", "%i")
-
     def loop(self, start: str, stop: str, step: Any, body: Callable[[str], None]) -> None:
         """``for i in range(start, stop, step): body(i)``."""
         head, inside, after = (self.fresh(x) for x in ("head", "body", "after"))
-        begun, before = self.counted(start), self.here
+        before, i = self.here, self.fresh("%i")
         self.add(f"br label %{head}")
         self.label(head)
-        count = self.fresh("%c")
         phi = len(self.lines)
         self.add("")  # written when it is known from where the next turn comes
-        i = self.counts(count)
         more = self.let(f"icmp slt i64 {i}, {stop}")
         self.add(f"br i1 {more}, label %{inside}, label %{after}")
         self.label(inside)
         body(i)
-        following = self.counted(self.let(f"add nsw i64 {i}, {step}"))
-        self.lines[phi] = f"  {count} = phi {self.counter} [{begun}, %{before}], [{following}, %{self.here}]"
+        following = self.let(f"add nsw i64 {i}, {step}")
+        self.lines[phi] = f"  {i} = phi i64 [{start}, %{before}], [{following}, %{self.here}]"
         self.add(f"br label %{head}")
         self.label(after)
 
