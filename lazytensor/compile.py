@@ -13,20 +13,18 @@ import os
 import sys
 import threading
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .config import current
 from .hot import learn, native
 from .ir.capture import Graph, capture, pending
 from .ir.node import Node
-from .lower import Program, make_program
-from .lower.fused import alone
-from .lower.table import KernelRecord
-from .run import claims, floating, launch, pool, turns
+from .run import claims, floating, pool, turns
 from .run.interpreter import on_execute, run_directly
-from .run.kernels import flags_matter
-from .run.table import run_program
 from .run.watching import active, mine
+
+if TYPE_CHECKING:
+    from .lower.table import Program
 
 __all__ = ["cache_info", "capture", "clear_cache", "pending", "realize"]
 
@@ -71,6 +69,7 @@ _clock = count().__next__
 _cache: dict[tuple[Any, ...], _Entry] = {}
 _exact: dict[tuple[Any, ...], _Sized] = {}
 _lock = threading.RLock()
+_plans: Any = None
 _counts = {"runs": 0, "direct": 0, "hits": 0, "plans": 0, "nodes": 0}
 
 
@@ -117,7 +116,7 @@ def run_nodes(nodes: list[Any], graph: Graph | None) -> list[tuple[Node, str]]:
             graph.leaves.clear()
             graph.views = {}
         return run_directly(nodes)
-    return run_program(*found)
+    return plans().run_program(*found)
 
 
 def _run_segments(nodes: list[Any], cuts: list[tuple[int, int]]) -> list[tuple[Node, str]]:
@@ -132,6 +131,16 @@ def _run_segments(nodes: list[Any], cuts: list[tuple[int, int]]) -> list[tuple[N
             nodes[start:end] = part
             raise
     return errors
+
+
+def plans() -> Any:
+    """The module with what the first plan needs: it, and what it imports, is imported then."""
+    global _plans
+    if _plans is None:
+        from .run import plans as module
+
+        _plans = module
+    return _plans
 
 
 def _planned(nodes: list[Node], graph: Graph | None) -> tuple[Program, Graph] | None:
@@ -154,7 +163,7 @@ def _planned(nodes: list[Node], graph: Graph | None) -> tuple[Program, Graph] | 
         if entry.seen <= current.plan_after and entry.spent < (
                 PLAN_NS * len(nodes) + (0 if "networkx" in sys.modules else IMPORT_NS)):
             return None
-        entry.program = make_program(graph)
+        entry.program = plans().make_program(graph)
         _counts["plans"] += 1
     else:
         _counts["hits"] += 1
@@ -169,8 +178,10 @@ def _bytes(node: Node) -> int:
 
 def shared(node: Node) -> bool:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
-    return _bytes(node) >= ALONE and current.engine == "llvm" and launch.shares(
-        alone(node.op, _of_pairs(node)), node.shape)
+    if _bytes(node) < ALONE or current.engine != "llvm":
+        return False
+    module = plans()
+    return bool(module.shares(module.alone(node.op, _of_pairs(node)), node.shape))
 
 
 def _of_pairs(node: Node) -> bool:
@@ -218,8 +229,6 @@ def clear_cache() -> None:
 
 realize_in_python = realize
 if native is not None:
-    learn(Sized=_Sized, Entry=_Entry, Program=Program, KernelRecord=KernelRecord, Launch=launch.Launch,
-          LongRow=launch.LongRow, exact_plans=_exact, plan_clock=_clock, hooks=on_execute, pool_empty=pool.empty,
-          launch_run=launch.run, flags_matter=flags_matter, realize_slowly=realize, run_nodes=run_nodes,
-          warn_of=floating.warn, shared=shared)
+    learn(Sized=_Sized, Entry=_Entry, exact_plans=_exact, plan_clock=_clock, hooks=on_execute, pool_empty=pool.empty,
+          realize_slowly=realize, run_nodes=run_nodes, warn_of=floating.warn, shared=shared)
     realize = native.realize

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Callable
@@ -96,6 +95,8 @@ def _shown(value: Any) -> Any:
 
 def _checked(name: str, value: Any) -> Any:
     if name not in TABLE:
+        import difflib
+
         near = difflib.get_close_matches(name, TABLE, 1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         raise SettingError(f"no setting is called {name!r}{hint} The settings are {', '.join(TABLE)}")

@@ -39,7 +39,7 @@ def configured(module, way):
         module.config(engine=engine, threads=threads)
         launch = importlib.import_module(f"{module.__name__}.run.launch")
         launch.SMALL_WORK, launch.PARALLEL_WORK = (1, 1) if threads > 1 else (1 << 13, 1 << 17)
-        importlib.import_module(f"{module.__name__}.run.masking").SHARED = 1 if threads > 1 else 1 << 18
+        importlib.import_module(f"{module.__name__}.run.moving").SHARED = 1 if threads > 1 else 1 << 18
 
 
 def tried(kind, seed, module, threads, way):

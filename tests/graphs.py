@@ -11,7 +11,7 @@ from lazytensor.ir.capture import capture, pending
 from lazytensor.ir.layout import elementwise as elementwise_strides
 from lazytensor.ir.node import Node, leaf, make
 from lazytensor.ir.operation import Operation
-from lazytensor.lower import make_program
+from lazytensor.lower.program import make_program
 from lazytensor.run import floating
 from lazytensor.run.interpreter import run_directly
 from lazytensor.run.table import run_program

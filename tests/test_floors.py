@@ -16,6 +16,9 @@ FLOORS = ("release", "hot", "config", "errors", "ir", "optimise", "schedule", "l
           "hybrid", "see", "command", "__init__", "nn", "__main__")
 SAME_HEIGHT = {"config": "errors", "errors": "config"}  # a setting's error is one of the errors
 LATE = {
+    ("compile", "run.plans"),  # plans and kernels, 30 ms: at the first plan
+    ("run.masking", "run.moving"),  # LLVM with it: when a large array is first picked from
+    ("config", "difflib"), ("api.namespace", "difflib"),  # for messages about unknown names
     ("ir.dag", "networkx"),  # costs 240 ms: when a graph is first built
     ("lower.native", "llvmlite"), ("lower.native", "llvmlite.binding"),  # 110 ms: when a kernel is first compiled
     ("lower.native", "hashlib"),  # OpenSSL with it, 3 ms

@@ -547,3 +547,27 @@ def test_large_arrays_begin_at_a_cache_line():
         hot.native.aligned((-1,), real.dtype("i4"))
     with pytest.raises(MemoryError):
         hot.native.aligned((1 << 60,), real.dtype("u1"))
+
+
+def test_a_program_without_plans_imports_nothing_of_them():
+    """What the extension needs for it is handed over when the package is imported."""
+    script = """
+import sys
+import numpy, lazytensor as np
+x = np.arange(1000.0)
+for k in range(3):
+    y = np.sqrt(x * k + 1)
+    y[::2] += 1
+    y[1] = y[2]
+    y.sort()
+    x[k] = float(y.sum())
+    x[x > 5] = 1
+    x = np.where(x[1:] > 2, x[1:], 7).cumsum() / x.max()
+    print(x[0], len(x[x > 5]))
+print(any(name.startswith(("lazytensor.schedule", "lazytensor.optimise", "lazytensor.run.kernels", "llvmlite"))
+          for name in sys.modules))
+"""
+    of_numpy = script.replace("numpy, lazytensor as np", "numpy as np")
+    first, second = (subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
+                     for text in (script, of_numpy))
+    assert first.stdout == second.stdout != "", first.stderr

@@ -261,3 +261,44 @@ def test_an_interrupted_trace_leaves_no_profiler(monkeypatch, place):
     left = sys.getprofile()
     sys.setprofile(None)
     assert left is None
+
+
+def test_an_interrupted_first_plan_can_be_made_again():
+    """Ctrl-C before each of the modules that the first plan imports, one after the other."""
+    script = """
+import sys
+import threading
+
+import numpy
+import lazytensor as np
+
+
+class Interrupts:
+    def __init__(self):
+        self.seen = set()
+
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("lazytensor.") and name not in self.seen:
+            self.seen.add(name)
+            raise KeyboardInterrupt
+
+
+np.config(plan_after=1)
+interrupts = Interrupts()
+sys.meta_path.insert(0, interrupts)
+x = np.arange(1000.0)
+((x + 1) * x - x).realize()
+y = (x + 1) * x - x
+times = 0
+while True:
+    try:
+        y.realize()
+        break
+    except KeyboardInterrupt:
+        times += 1
+real = numpy.arange(1000.0)
+from lazytensor.compile import cache_info
+print(times == len(interrupts.seen) > 20, cache_info()["plans"], numpy.array_equal(y, (real + 1) * real - real))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "True 1 True\n", done.stderr

@@ -118,7 +118,7 @@ def test_nothing_is_touched_beyond_the_chosen_ones(part):
             count = int(mask.sum())
             room = real.full(count * x.itemsize + 128, 9, "u1")
             target = room[64:64 + count * x.itemsize].view(dtype)
-            pick, put, _ = masking._functions()
+            pick, put, *_ = masking._functions()
             pick(target, x, mask, n, count, x.itemsize, *way)
             assert target.tobytes() == x[mask].tobytes() and set(room[:64]) == {9} == set(room[64 + target.nbytes:])
             around = real.full(n * x.itemsize + 128, 9, "u1")
@@ -135,7 +135,7 @@ def test_rows_that_threads_share(shape):
     x = real.random.default_rng(0).random((n, *shape))
     for mask in masks(n):
         count, size = int(mask.sum()), x[0].nbytes
-        pick, put, _ = masking._functions()
+        pick, put, *_ = masking._functions()
         target, whole = real.empty((count, *shape)), -x
         pick(target, x, mask, n, count, size, workers.entry(3), 512)
         assert same_bits(x[mask], target)

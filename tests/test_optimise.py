@@ -6,7 +6,7 @@ import pytest
 from lazytensor.ir.dag import SAME, build
 from lazytensor.ir.node import leaf
 from lazytensor.ir.operation import Operation
-from lazytensor.lower import STAGES, make_program
+from lazytensor.lower.program import STAGES, make_program
 from lazytensor.optimise import PASSES, optimise
 from lazytensor.optimise.identities import RULES, holds_all, identities
 

@@ -11,7 +11,8 @@ from lazytensor.config import current
 from lazytensor.errors import CheckError
 from lazytensor.ir.dag import build
 from lazytensor.ir.node import leaf
-from lazytensor.lower import fused, make_program
+from lazytensor.lower import fused
+from lazytensor.lower.program import make_program
 from lazytensor.optimise import optimise
 from lazytensor.run import pool
 from lazytensor.run.table import run_program

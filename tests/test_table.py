@@ -9,7 +9,7 @@ from lazytensor.errors import CheckError, LostValueError
 from lazytensor.ir.capture import pending
 from lazytensor.ir.node import leaf
 from lazytensor.ir.operation import Operation
-from lazytensor.lower import make_program
+from lazytensor.lower.program import make_program
 from lazytensor.run import floating, interpreter, pool, table
 from lazytensor.run.table import holds, run_program
 

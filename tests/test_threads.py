@@ -364,3 +364,58 @@ def test_an_error_state_that_another_thread_has_dropped_from_the_cache(monkeypat
     monkeypatch.setattr(floating, "_states", Forgetful())
     assert floating.mask(floating.in_force()) == expected[0]
     assert floating.running(floating.in_force()) is not None
+
+
+def test_threads_that_make_the_first_plans_at_once():
+    """What plans need is imported by several threads at the same time, from several ends."""
+    script = """
+import sys
+import threading
+
+import numpy
+import lazytensor as np
+
+sys.setswitchinterval(1e-5)
+np.config(plan_after=1, compile_after=0)
+real = numpy.arange(1e5)
+
+
+def planned():
+    for _ in range(3):
+        value = np.sqrt(np.asarray(real) + 1) * 2
+        assert numpy.array_equal(value, numpy.sqrt(real + 1) * 2)
+
+
+def jitted():
+    function = np.jit(lambda x: np.sqrt(x + 1) * 2)
+    for _ in range(3):
+        assert numpy.array_equal(function(np.asarray(real)), numpy.sqrt(real + 1) * 2)
+
+
+def picked():
+    x = np.asarray(real) + 0
+    assert numpy.array_equal(x[x > 5], real[6:])
+
+
+def explained():
+    assert np.explain(np.sqrt(np.asarray(real) + 1) * 2)
+
+
+done, start = [], threading.Barrier(8)
+
+
+def begin(work):
+    start.wait()
+    work()
+    done.append(work)
+
+
+threads = [threading.Thread(target=begin, args=(work,)) for work in (planned, jitted, picked, explained) * 2]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(100)
+print(len(done))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "8\n", done.stderr

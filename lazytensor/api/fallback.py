@@ -18,7 +18,7 @@ import functools
 import operator
 import sys
 from collections.abc import Callable
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -211,9 +211,14 @@ def unseen(function: Any) -> Any:
     """A function of ours whose frame Python's warnings skip, so that NumPy's warnings name the user's line, as they do
     when NumPy is called directly. They skip frames of importlib, which they know by the file name of the code.
     """
-    code = function.__code__
-    function.__code__ = code.replace(co_filename=f"<frozen importlib._bootstrap> {code.co_filename}")
+    function.__code__ = _unseen(function.__code__)
     return function
+
+
+@functools.lru_cache(64)
+def _unseen(code: CodeType) -> CodeType:
+    """The same code for all functions that one line makes."""
+    return code.replace(co_filename=f"<frozen importlib._bootstrap> {code.co_filename}")
 
 
 @unseen

@@ -6,7 +6,6 @@ names are looked up there when they are first used. No list of names is kept her
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import importlib.util
@@ -55,7 +54,7 @@ def _replaced() -> dict[int, Any]:
         real = getattr(np, name)
         table[id(real)] = own
         _place(own, PACKAGE)
-        laziness.describe(own, real, name)
+        _describe(own, real, name)
     return table
 
 
@@ -69,6 +68,27 @@ def _place(own: Any, module: str) -> None:
     """Says where pickle will find a function."""
     if isinstance(own, (types.FunctionType, ufunc)):
         own.__module__ = module
+
+
+class _Doc:
+    """`Function.__doc__`: NumPy's with a note on laziness, made when it is asked for; that of the class itself is its
+    own. (The texts of all functions are a megabyte.)"""
+
+    def __init__(self, own: str) -> None:
+        self.own = own
+
+    def __get__(self, instance: Any, kind: Any = None) -> Any:
+        if instance is None:
+            return self.own
+        held = instance.__dict__
+        if "__doc__" not in held:
+            real, own = instance.__wrapped__, instance.func
+            held["__doc__"] = own.__doc__ if own.__doc__ != real.__doc__ else laziness.documented(
+                real.__doc__, laziness.how(real, own, _described[real]))
+        return held["__doc__"]
+
+    def __set__(self, instance: Any, text: Any) -> None:
+        instance.__dict__["__doc__"] = text
 
 
 class Function(functools.partial[Any]):
@@ -102,9 +122,25 @@ class Function(functools.partial[Any]):
         return f"<function {self.__name__} at {id(self):#x}>"
 
 
+Function.__doc__ = _Doc(Function.__doc__ or "")  # type: ignore[assignment]
 _DISPATCHED = type(np.sum)
 _NOT_IN_PYTHON = (_DISPATCHED, types.BuiltinFunctionType)
 _functions: dict[Any, Function] = {}
+_described: dict[Any, str] = {}
+"""The name under ``numpy.`` by which each of NumPy's functions is described that has a `Function`."""
+
+
+def _has_function(real: Any, own: Any) -> bool:
+    """Whether what stands for one of NumPy's functions is to be equal to it."""
+    return type(real) in _NOT_IN_PYTHON and type(own) is types.FunctionType
+
+
+def _describe(own: Any, real: Any, name: str) -> None:
+    """Gives a function its docstring; where a `Function` is in its place, when that is asked for it."""
+    if _has_function(real, own):
+        _described.setdefault(real, name)
+    else:
+        laziness.describe(own, real, name)
 
 
 def _equal_to(real: Any, own: Any) -> Function:
@@ -113,8 +149,10 @@ def _equal_to(real: Any, own: Any) -> Function:
     if known is None:
         known = _functions[real] = Function(own)
         named: dict[str, Any] = {
-            name: getattr(own, name) for name in functools.WRAPPER_ASSIGNMENTS if hasattr(own, name)}
-        known.__dict__.update({**vars(own), **named, "__wrapped__": real})
+            name: getattr(own, name) for name in functools.WRAPPER_ASSIGNMENTS if name != "__doc__"}
+        held = known.__dict__
+        held.update(vars(own), **named, __wrapped__=real)
+        held.pop("__doc__", None)
     return known
 
 
@@ -131,7 +169,7 @@ def ours(value: Any, name: str, module: str = PACKAGE) -> Any:
         The name of our module that asks.
     """
     own = _stands_for(value, name, module)
-    return _equal_to(value, own) if type(value) in _NOT_IN_PYTHON and type(own) is types.FunctionType else own
+    return _equal_to(value, own) if _has_function(value, own) else own
 
 
 def _stands_for(value: Any, name: str, module: str) -> Any:
@@ -148,10 +186,10 @@ def _stands_for(value: Any, name: str, module: str) -> Any:
     elif isinstance(value, _FUNCTIONS) or type(value).__name__ == "cython_function_or_method":
         own = HANDLED.get(value)
         if own is not None:
-            laziness.describe(own, value, full_name(name, module))
+            _describe(own, value, full_name(name, module))
             return own
         own = handled(value, name)
-        laziness.describe(own, value, full_name(name, module))
+        _describe(own, value, full_name(name, module))
     else:
         return wrap(value)
     _place(own, module)
@@ -210,6 +248,8 @@ def missing(name: str) -> Any:
 
 def suggestion(name: str, names: Sequence[str]) -> str:
     """What to add to the message about an unknown name: the nearest one, if one is near."""
+    import difflib
+
     near = difflib.get_close_matches(name, names, 1)
     return f". Did you mean: {near[0]!r}?" if near else ""
 

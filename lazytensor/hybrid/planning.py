@@ -1,9 +1,9 @@
 """Runs of operations in a compiled function as the engine's kernels, reductions and rows among them.
 
 A *run* is a straight line of elementwise operations, reductions and writes into parts of arrays. The pipeline
-(`lower.make_program`) says which of them become kernels and in which order all go; the kernels are bound to the layouts
-that the guard guarantees. A kernel may read the very elements that it writes: if something goes wrong, nobody sees that
-memory.
+(`lower.program.make_program`) says which of them become kernels and in which order all go; the kernels are bound to the
+layouts that the guard guarantees. A kernel may read the very elements that it writes: if something goes wrong, nobody
+sees that memory.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ..ir.capture import Graph, capture
 from ..ir.layout import shadow
 from ..ir.node import leaf, make
 from ..ir.operation import Operation
-from ..lower import make_program
 from ..lower.emit import one_loop
 from ..lower.fused import REDUCTIONS, Fused, sliced
 from ..lower.long_rows import AMBIGUOUS
+from ..lower.program import make_program
 from ..lower.table import KernelRecord
 from ..run import floating, in_place, launch
 from ..run.interpreter import apply_view

@@ -484,8 +484,11 @@ class Emitter:
     def splat_all(self, values: Iterable[int]) -> None:
         """Makes vectors of those that are the same everywhere, before a loop."""
         known = {self.step(n).operands[1]: by.value for n, by in self.divisors.items()}
+        needed = [n for n in values if n in self.number_values or n in self.rowwise]
+        if not known.keys() >= set(needed):
+            self.code.part()
         self.splats = {n: known.get(n) or splat(self.code, self.uniform(n), element(self.chars[n]), self.lanes)
-                       for n in values if n in self.number_values or n in self.rowwise}
+                       for n in needed}
 
     def extra_operands(self) -> set[int]:
         """What the last loop of a pass takes besides."""

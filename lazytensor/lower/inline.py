@@ -47,14 +47,12 @@ def vector(char_type: str, lanes: int) -> str:
     return f"<{lanes} x {char_type}>"
 
 
-COUNTER = "<1 x i64>"
-"""The type of a loop's counter from one turn to the next: a register like i64, but nothing that LLVM's loop strength
-reduction looks at. That pass takes up to half of the time of compiling, and finds next to nothing to do here."""
-
-
 QUICK = "nounwind noinline optnone"
 """The attributes of kernels: LLVM translates what is written and allocates registers well, and that is nearly all that
-vector loops need. Its other passes take 30% more time, and win next to nothing where nothing is computed twice."""
+vector loops need. Its other passes take 30% more time, and win next to nothing where nothing is computed twice.
+
+Such functions are translated an instruction at a time (by FastISel), from the end of each block to its beginning; from
+one on that is not known there, the rest of the block takes three times as long. So plain instructions come last."""
 
 
 class Code:
@@ -86,6 +84,12 @@ class Code:
         self.here = name
         self.lines.append(f"{name}:")
 
+    def part(self) -> None:
+        """Begins a block, so that what comes now takes longer to translate and what came before does not."""
+        name = self.fresh("part")
+        self.add(f"br label %{name}")
+        self.label(name)
+
     def declare(self, line: str) -> None:
         self.declared[line] = None
 
@@ -107,20 +111,17 @@ class Code:
     def loop(self, start: str, stop: str, step: Any, body: Callable[[str], None]) -> None:
         """``for i in range(start, stop, step): body(i)``."""
         head, inside, after = (self.fresh(x) for x in ("head", "body", "after"))
-        begun = self.let(f"bitcast i64 {start} to {COUNTER}") if start[0] == "%" else f"<i64 {start}>"
-        before = self.here
+        before, i = self.here, self.fresh("%i")
         self.add(f"br label %{head}")
         self.label(head)
-        count, following = self.fresh("%c"), self.fresh("%n")
         phi = len(self.lines)
         self.add("")  # written when it is known from where the next turn comes
-        i = self.let(f"bitcast {COUNTER} {count} to i64", "%i")
         more = self.let(f"icmp slt i64 {i}, {stop}")
         self.add(f"br i1 {more}, label %{inside}, label %{after}")
         self.label(inside)
         body(i)
-        self.add(f"{following} = bitcast i64 {self.let(f'add nsw i64 {i}, {step}')} to {COUNTER}")
-        self.lines[phi] = f"  {count} = phi {COUNTER} [{begun}, %{before}], [{following}, %{self.here}]"
+        following = self.let(f"add nsw i64 {i}, {step}")
+        self.lines[phi] = f"  {i} = phi i64 [{start}, %{before}], [{following}, %{self.here}]"
         self.add(f"br label %{head}")
         self.label(after)
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..release import VERSION
 from . import objects
+from .counters import hidden
 
 METH_FASTCALL = 0x80
 METH_O = 0x08
@@ -75,7 +76,7 @@ class _Engine:
         import llvmlite.binding as llvm
 
         quick = 0 < text.count("define ") == text.count(" optnone ")
-        with llvm.parse_assembly(self.header + text, self.context) as module:
+        with llvm.parse_assembly(self.header + (text if quick else hidden(text)), self.context) as module:
             found: bytes = (self.quick_machine if quick else self.machine).emit_object(module)
         image = objects.image_of(found)
         return _OBJECT + found if image is None else _IMAGE + image.packed()

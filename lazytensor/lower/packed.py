@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .emit import CONTIGUOUS, REPEATED, STRIDED, Emitter, Flags, Text
-from .inline import COMPLEX, COUNTER, FLOATS, FORMS, QUICK, cast, constant, element, splat, stored, vector
+from .inline import COMPLEX, FLOATS, FORMS, QUICK, cast, constant, element, splat, stored, vector
 from .kernel import NUMBER, ROW, Kernel, Step
 from .long_rows import AMBIGUOUS
 from .nest import MOST_AXES
@@ -440,18 +440,16 @@ class _Packed(Emitter):
         """``for k in range(start, stop, step): held = body(k, held)``; gives what is held at the end."""
         code = self.code
         head, inside, after = (code.fresh(x) for x in ("along", "element", "end"))
-        count, following, held = code.fresh("%k"), code.fresh("%l"), [code.fresh("%h") for _ in kinds]
-        first, before = code.let(f"bitcast i64 {start} to {COUNTER}"), code.here
+        k, held, before = code.fresh("%k"), [code.fresh("%h") for _ in kinds], code.here
         code.add(f"br label %{head}")
         code.label(head)
         phis = len(code.lines)
         code.lines += [""] * (1 + len(held))  # written when it is known what they become
-        k = code.let(f"bitcast {COUNTER} {count} to i64")
         code.add(f"br i1 {code.let(f'icmp slt i64 {k}, {stop}')}, label %{inside}, label %{after}")
         code.label(inside)
         found = body(k, held)
-        code.add(f"{following} = bitcast i64 {code.let(f'add nsw i64 {k}, {step}')} to {COUNTER}")
-        carried = zip([COUNTER, *kinds], [count, *held], [first, *begun], [following, *found], strict=True)
+        following = code.let(f"add nsw i64 {k}, {step}")
+        carried = zip(["i64", *kinds], [k, *held], [start, *begun], [following, *found], strict=True)
         for j, (kind, name, x, new) in enumerate(carried):
             code.lines[phis + j] = f"  {name} = phi {kind} [{x}, %{before}], [{new}, %{code.here}]"
         code.add(f"br label %{head}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -96,40 +95,59 @@ def release(run: Run, unfinished: list[Any]) -> None:
     run.finish()
 
 
-_LOGGING = logging
-"""Imported so that its handler of forks, which takes its lock, comes after ours: they run last registered first, and a
-run that is waited for may need that lock (networkx takes it when it is imported)."""
-
 PATIENCE = 10.0
 """Seconds that a fork waits for runs; one that takes longer, or waits for what the fork holds, is begun anew in the
 child."""
 
 
-def _before_fork() -> None:
-    """Lets the runs of other threads end, so that the child has no half-done node."""
-    _lock.acquire()
-    learn(held_up=True)  # the extension, which needs no lock, leaves new runs to `claim`
-    end = time.monotonic() + PATIENCE
-    for run in list(_active):
-        if run.owner != threading.get_ident() and (door := run.door()) is not None:
-            if door.acquire(timeout=max(0.0, end - time.monotonic())):
-                door.release()
+class _Forks:
+    """What is done about forks. Handlers run before a fork in the order in which they were not registered: the last
+    first; so those that have been registered again do nothing the first time."""
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held = False
+        os.register_at_fork(before=self._before, after_in_parent=self._in_parent, after_in_child=self._in_child)
+
+    def _before(self) -> None:
+        """Lets the runs of other threads end, so that the child has no half-done node."""
+        if self is not _forks:
+            return
+        _lock.acquire()
+        self.held = True
+        learn(held_up=True)  # the extension, which needs no lock, leaves new runs to `claim`
+        end = time.monotonic() + PATIENCE
+        for run in list(_active):
+            if run.owner != threading.get_ident() and (door := run.door()) is not None:
+                if door.acquire(timeout=max(0.0, end - time.monotonic())):
+                    door.release()
+
+    def _in_parent(self) -> None:
+        if self.held:
+            self.held = False
+            learn(held_up=False)
+            _lock.release()
+
+    def _in_child(self) -> None:
+        global _lock
+        if self.held:
+            self.held = False
+            _lock = threading.RLock()
+            learn(held_up=False)
+            for run in _active:
+                run.ended = True
+            _active.clear()
 
 
-def _after_fork_in_parent() -> None:
-    learn(held_up=False)
-    _lock.release()
+_forks: Any = None
 
 
-def _after_fork_in_child() -> None:
-    global _lock
-    _lock = threading.RLock()
-    learn(held_up=False)
-    for run in _active:
-        run.ended = True
-    _active.clear()
+def guard_forks() -> None:
+    """From now on forks wait for runs before they take any lock that a module imported by now holds during forks."""
+    global _forks
+    if hasattr(os, "register_at_fork"):
+        _forks = _Forks()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent,
-                        after_in_child=_after_fork_in_child)
+guard_forks()

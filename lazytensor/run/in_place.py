@@ -16,9 +16,9 @@ from ..hot import learn
 from ..ir.capture import Graph
 from ..lower.table import KernelRecord
 from . import floating, launch, pool
-from .interpreter import apply_view, written
+from .interpreter import TAKEN, apply_view, written
 from .pieces import MOST_TARGETS, Pieces
-from .taking import TAKEN, held_here
+from .taking import held_here
 
 PATIENCE = 1 << 10
 """How many runs a kernel that keeps raising flags is passed by at most."""

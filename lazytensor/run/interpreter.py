@@ -21,6 +21,8 @@ from .blame import explained
 
 _VIEW = Operation.VIEW
 _generic = np.generic
+TAKEN = LostValueError("its memory was given to the operation that followed")
+"""What a node bears whose memory the operation that writes it has, until it has a value again."""
 
 on_execute: list[Callable[[Node], None]] = []
 """Called with each node that is about to be executed; tests count with it."""
@@ -289,4 +291,4 @@ def _calibrate() -> None:
 
 
 _calibrate()
-learn(execute=execute, loss=loss, explained=explained, ufunc_type=np.ufunc)
+learn(taken_claim=TAKEN, execute=execute, loss=loss, explained=explained, ufunc_type=np.ufunc)

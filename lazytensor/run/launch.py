@@ -583,4 +583,4 @@ def _filled(launch: Launch, numbers: Sequence[Any]) -> Any:
     return block
 
 
-learn(with_numbers=with_numbers)
+learn(Launch=Launch, LongRow=LongRow, launch_run=run, with_numbers=with_numbers)

@@ -21,9 +21,9 @@ from ..ir.operation import Operation
 from ..lower.table import DIRECT1, DIRECT2, GENERAL, KERNEL, MAP1, MAP2, KernelRecord, Program, Record
 from . import pool
 from .blame import explained
-from .interpreter import Floating, apply_view, compute, on_execute, value_of
+from .interpreter import TAKEN, Floating, apply_view, compute, on_execute, value_of
 from .kernels import run_kernel
-from .taking import TAKEN, copied, take
+from .taking import copied, take
 
 _VIEW = Operation.VIEW
 
@@ -346,5 +346,5 @@ def _keep(node: Node, value: Any, error: BaseException) -> None:
             settle(node, value)
 
 
-learn(run_kernel=run_kernel, settle_kernel=_settle, general=_general, forget_operands=_forget_operands, rescue=_rescue,
-      reported=_reported)
+learn(Program=Program, KernelRecord=KernelRecord, run_kernel=run_kernel, settle_kernel=_settle, general=_general,
+      forget_operands=_forget_operands, rescue=_rescue, reported=_reported)

@@ -7,19 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LostValueError
-from ..hot import learn
 from ..ir.capture import Graph
 from ..ir.node import Node, leaf, make
 from ..ir.operation import Operation
 from ..lower.table import GENERAL, Record
 from . import pool
+from .interpreter import TAKEN
 
 _VIEW = Operation.VIEW
-TAKEN = LostValueError("its memory was given to the operation that followed")
-
-
-learn(taken_claim=TAKEN)
 
 
 class _Known:

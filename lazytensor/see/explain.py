@@ -9,8 +9,8 @@ from ..config import current
 from ..ir.capture import Busy, Graph, capture, pending
 from ..ir.dag import SAME
 from ..ir.node import Node
-from ..lower import Program, make_program
-from ..lower.table import KernelRecord
+from ..lower.program import make_program
+from ..lower.table import KernelRecord, Program
 from ..run import floating, pool
 from ..run.kernels import suits
 from ..run.parts import renewing

@@ -1,0 +1,16 @@
+"""What the first plan needs and small programs do not: `compile` imports it then, and with it all that makes plans and
+kernels, which is half of the package."""
+
+from __future__ import annotations
+
+import logging  # noqa: F401  its lock, which networkx takes when it is imported, is held during forks
+
+from ..lower.fused import alone
+from ..lower.program import make_program
+from . import claims
+from .launch import shares
+from .table import run_program
+
+__all__ = ["alone", "make_program", "run_program", "shares"]
+
+claims.guard_forks()
