@@ -235,7 +235,7 @@ def _made(chain: Chain, inputs: Inputs, live: tuple[int, ...], part: Geometry, m
     graph.exact = flat, kinds, tuple([i in live for i in range(len(nodes))] + [True] * len(graph.leaves))
     program = make_program(graph, rewrite=False)
     record = program.alone
-    if record is None or record.fused.rows or record.stores or set(record.fused.writes) != set(live) or (
+    if record is None or record.fused.axes or record.stores or set(record.fused.writes) != set(live) or (
             chain.rereads and not one_loop(record.fused.kernel)):
         return None
     geometry = {n: (nodes[n].shape, nodes[n].dtype, nodes[n].strides) for n in live}

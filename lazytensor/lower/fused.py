@@ -19,6 +19,7 @@ from . import fidelity, loops, native
 from .inline import COMPLEX, FLOATS, FORMS, NAMED
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
 from .pairs import AT_MEMORYS_SPEED, PARTS, PRODUCTS, form_of, may_cast, product, real_of
+from .stages import reducible
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
 _CHARS = frozenset("?bhilqBHILQfdFD")
@@ -49,8 +50,8 @@ class Fused(NamedTuple):
         The operations whose results are the outputs.
     space : tuple of (int, int)
         An operation, and -1 if its shape is that of the elements computed, or the position of an operand that has it.
-    rows : int
-        How many of the space's last axes are reduced, negative for the first ones; 0 if nothing is.
+    axes : tuple of int
+        Those of the space's axes that are reduced.
     stores : frozenset of int
         The operations among them that write into a part of an array that is there.
     over : tuple of (int, int)
@@ -69,7 +70,7 @@ class Fused(NamedTuple):
     paths: dict[int, tuple[tuple[int, int], ...]]
     writes: tuple[int, ...]
     space: tuple[int, int]
-    rows: int
+    axes: tuple[int, ...]
     stores: frozenset[int]
     over: tuple[tuple[int, int], ...]
     piecewise: bool
@@ -146,7 +147,7 @@ class _Way(NamedTuple):
     chars: tuple[str, ...]
     result: str
     loop: Any
-    rows: int = 0
+    axes: tuple[int, ...] = ()
     part: int = 0
 
 
@@ -161,7 +162,7 @@ class Kernels:
         way = self.way(number)
         if isinstance(way, str):
             return Role(way)
-        return Role("", "store" if way.part else "reduce" if way.rows else "map", way.rows,
+        return Role("", "store" if way.part else "reduce" if way.axes else "map", way.axes,
                     way.name in ("where", "masked") or (way.name == "call" and len(way.chars) > 1) or (
                         way.chars[0] in COMPLEX and (way.name == "call" or way.name in PRODUCTS)),
                     not way.part and self._quiet(number, way), self._written(number, way))
@@ -191,7 +192,7 @@ class Kernels:
     def part(self, number: int, position: int) -> str:
         """Which part an operand is, for operations that take elements as they come."""
         way = self.way(number)
-        inlined = not isinstance(way, str) and not way.rows and way.name not in ("call", "store", "masked")
+        inlined = not isinstance(way, str) and not way.axes and way.name not in ("call", "store", "masked")
         return part_of(self.graph.views[number][position]) if inlined else ""
 
     def way(self, number: int) -> _Way | str:
@@ -260,7 +261,7 @@ class Kernels:
         return _Way("masked", (result, result, "?"), result, None)
 
     def _reduction(self, number: int, kind: Any, result: str) -> _Way | str:
-        """Sums and the like of rows: the last axes of an array in C order, or of what is computed in that order."""
+        """Sums and the like over axes of an array in C order, or of what is computed in that order."""
         value = self.dag.value(number)
         (operand, view), = self.dag.operands(number)
         source = self.dag.value(operand)
@@ -277,16 +278,16 @@ class Kernels:
         axis = given.get("axis")
         axes = tuple(range(ndim)) if axis is None else tuple(sorted(
             int(i) % ndim for i in (axis if isinstance(axis, tuple) else (axis,))))
-        first = len(axes) < ndim and axes == tuple(range(len(axes)))
-        if not axes or not (first or axes == tuple(range(ndim - len(axes), ndim))):
-            return "it reduces other axes than the first or the last"
+        if not axes or not reducible(ndim, axes):
+            return "it reduces axes that lie in more than two places"
+        if name.startswith("arg") and axes[0] != ndim - len(axes):
+            return f"{name} along another axis than the last is left to NumPy"
         ufunc = REDUCTIONS[name]
         dtypes = (np.dtype(taken),) * 3
         if not name.startswith("arg") and taken not in "fd" and loops.strided_loop(ufunc, dtypes) is None:
             return "NumPy does not give its loop"
-        rows = -len(axes) if first else len(axes)
         first_char = "?" if name in ("any", "all") else taken
-        return _Way(name, (first_char,), result, (ufunc, dtypes, int(given.get("ddof", 0))), rows)
+        return _Way(name, (first_char,), result, (ufunc, dtypes, int(given.get("ddof", 0))), axes)
 
     def kernels(self, plan: Plan) -> dict[int, Fused]:
         """The kernels of a plan, by the first operation of each group."""
@@ -305,7 +306,7 @@ class Kernels:
         if any(isinstance(way, str) for way in ways) or all(way.name == "store" for way in ways):  # type: ignore[union-attr]
             return False
         if all(n in group.rows for n in group.members):
-            reductions = [way.name for way in ways if way.rows]  # type: ignore[union-attr]
+            reductions = [way.name for way in ways if way.axes]  # type: ignore[union-attr]
             return len(reductions) > 1 or not _STOPPING.issuperset(reductions)
         first: _Way = ways[0]  # type: ignore[assignment]
         if len(ways) > 1 or first.name == "masked":
@@ -451,8 +452,8 @@ class _Maker:
                 value = self.append(Step("cast", self.char(value), (value,)))
             outputs.append(value)
         kernel = Kernel(tuple(self.inputs), tuple(self.steps), tuple(outputs))
-        rows = next((way.rows for way in ways.values() if way.rows), 0)
-        return Fused(kernel, members, tuple(self.reads), self.paths, writes, self.space(), rows,
+        axes = next((way.axes for way in ways.values() if way.axes), ())
+        return Fused(kernel, members, tuple(self.reads), self.paths, writes, self.space(), axes,
                      frozenset(number for number in members if ways[number].part), self.over(writes), self.piecewise(),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
                      frozenset(i for i, number in enumerate(writes) if number in self.rows))
@@ -496,7 +497,7 @@ class _Maker:
 
     def done(self, way: _Way, operands: list[int]) -> int:
         """The value of an operation."""
-        if way.rows:
+        if way.axes:
             return self.reduced(way, operands[0])
         if way.name == "masked":
             return self.add(Step("where", way.result, tuple(reversed(operands))))
@@ -534,13 +535,13 @@ class _Maker:
         for number in self.group.members:
             if number not in self.rows and number not in self.inlined and not self.ways[number].part:
                 return number, -1
-        number = next(n for n in self.group.members if self.ways[n].rows or self.ways[n].part)
+        number = next(n for n in self.group.members if self.ways[n].axes or self.ways[n].part)
         return number, self.ways[number].part
 
     def piecewise(self) -> bool:
         """See `Fused`."""
         return not (self.rows or self.inlined or any(step.name in PARTS for step in self.steps) or any(
-            way.rows or way.name == "masked" for way in self.ways.values()))
+            way.axes or way.name == "masked" for way in self.ways.values()))
 
     def over(self, writes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
         """See `Fused`. What raises flags may have to run again, piece by piece."""
@@ -565,7 +566,7 @@ class _Maker:
             return number, position, path
         char = self.ways[number].chars[position]
         return operand, char if _is_number(self.dag.value(operand), view) else "", number in self.rows and not (
-            self.ways[number].rows)
+            self.ways[number].axes)
 
     def read(self, number: int, position: int, operand: int, view: Any, path: Any) -> None:
         key = self.key(number, position, operand, view, path)
@@ -576,7 +577,7 @@ class _Maker:
         if _is_number(value, view):
             self.inputs.append(Input(NUMBER, self.ways[number].chars[position]))
         else:
-            kind = ROW if number in self.rows and not self.ways[number].rows else ARRAY
+            kind = ROW if number in self.rows and not self.ways[number].axes else ARRAY
             self.inputs.append(Input(kind, (view.dtype if view is not None else value.dtype).char))
             if path:
                 self.paths[len(self.reads)] = path

@@ -227,7 +227,7 @@ def _along(path: tuple[tuple[int, int], ...], graph: Graph, array: Any) -> Any:
     return array
 
 
-def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph: Graph, values: list[Any],
+def _launched(bound: launch.Launch | launch.Staged, record: KernelRecord, graph: Graph, values: list[Any],
               arrays: list[Any], made: list[Any]) -> bool:
     if record.numbers or type(bound) is not launch.Launch:
         flags = launch.run(bound, arrays, [values[record.reads[i][0]] for i in record.numbers])
@@ -309,7 +309,7 @@ def bind_arrays(record: KernelRecord, space: tuple[int, ...], inputs: list[Any],
         return None
     by_row = {record.arrays.index(i) for i in fused.row_reads} | {len(inputs) + i for i in fused.row_writes}
     try:
-        return launch.bind(fused.kernel, space, arrays, fused.rows, frozenset(by_row))
+        return launch.bind(fused.kernel, space, arrays, fused.axes, frozenset(by_row))
     except Exception as error:  # whatever the compiler may raise: NumPy's own calls do it, too
         failures.append(error)
         if current.debug:
