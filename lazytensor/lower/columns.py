@@ -16,7 +16,7 @@ import numpy as np
 from . import division, native
 from .emit import TILE, Emitter, Flags, Text
 from .inline import FLOATS, FORMS, QUICK, alignment, cast, constant, stored, vector
-from .kernel import Kernel, Step
+from .kernel import NEUTRAL, Kernel, Step
 from .long_rows import possible
 from .passes import passes_of
 
@@ -260,14 +260,14 @@ class _Columns(Emitter):
         return FORMS[step.loop[0].__name__].emit(self.code, step.char, width, (total, values[step.operands[0]]))
 
     def fill(self, value: int, place: str) -> None:
-        """What a reduction starts from: zero, or what any element replaces."""
+        """What a reduction starts from: what changes nothing, or what any element replaces."""
         char, name = self.step(value).char, self.step(value).loop[0].__name__
-        if char in FLOATS:
-            largest = "0x7FF0000000000000" if name == "minimum" else "0xFFF0000000000000"
-            start = "0.0" if name == "add" else largest
+        if name in NEUTRAL:
+            start = NEUTRAL[name][char in FLOATS]
+        elif char in FLOATS:
+            start = "0x7FF0000000000000" if name == "minimum" else "0xFFF0000000000000"
         else:
-            info = np.iinfo(char)
-            start = "0" if name == "add" else str(info.max if name == "minimum" else info.min)
+            start = str(np.iinfo(char).max if name == "minimum" else np.iinfo(char).min)
         kind = stored(char)
         self.vectors(lambda i, width: self.keep(char, constant(kind, start, width), place, i, width))
 

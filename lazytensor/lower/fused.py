@@ -23,9 +23,9 @@ from .stages import reducible
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
 _CHARS = frozenset("?bhilqBHILQfdFD")
-REDUCTIONS: dict[str, Any] = {"sum": np.add, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
-                               "min": np.minimum, "any": np.maximum, "all": np.minimum, "argmin": np.argmin,
-                               "argmax": np.argmax}
+REDUCTIONS: dict[str, Any] = {
+    "sum": np.add, "prod": np.multiply, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
+    "min": np.minimum, "any": np.maximum, "all": np.minimum, "argmin": np.argmin, "argmax": np.argmax}
 """What reductions are made of. `any` and `all` are the extremes of bytes that are 0 or 1."""
 
 
@@ -282,6 +282,8 @@ class Kernels:
             return "it reduces axes that lie in more than two places"
         if name.startswith("arg") and axes[0] != ndim - len(axes):
             return f"{name} along another axis than the last is left to NumPy"
+        if name == "prod" and taken in "fd" and not reducible(ndim, axes, in_sequence=True):
+            return "it multiplies floats along axes in two places"
         ufunc = REDUCTIONS[name]
         dtypes = (np.dtype(taken),) * 3
         if not name.startswith("arg") and taken not in "fd" and loops.strided_loop(ufunc, dtypes) is None:
@@ -334,7 +336,7 @@ def _taken(name: str, char: str, result: str) -> str:
         return ("B" if char == "?" else char) if char in _CHARS and result == np.dtype(np.intp).char else ""
     if char in "fd":
         return char if result == char else ""
-    if name == "sum":
+    if name in ("sum", "prod"):
         return result if result in "lLqQ" and may_cast(char, result) else ""
     return char if name in ("max", "min") and char != "?" and result == char else ""
 
@@ -522,7 +524,7 @@ class _Maker:
             return self.converted(reduce(self.converted(x, char)), "?")
         if way.name in ("argmin", "argmax"):
             return self.add(Step("reduce", way.result, (x,), (ufunc, dtypes)))
-        if way.name in ("sum", "max", "min"):
+        if way.name in ("sum", "prod", "max", "min"):
             return reduce(x)
         mean = per(reduce(x), 0)
         if way.name == "mean":

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 ARRAY, NUMBER, ROW = "array", "number", "row"
+NEUTRAL = {"add": ("0", "0.0"), "multiply": ("1", "1.0")}
+"""What reductions by these ufuncs start from, of integers and of floats."""
 
 
 class Input(NamedTuple):
@@ -73,6 +77,11 @@ class Kernel(NamedTuple):
     def reduces(self) -> bool:
         """Whether it makes something of whole rows."""
         return any(step.name == "reduce" for step in self.steps)
+
+    @property
+    def in_sequence(self) -> bool:
+        """Whether a row is to be gone along from its start to its end: NumPy multiplies floats one after the other."""
+        return any(step.name == "reduce" and step.loop[0] is np.multiply and step.char in "fd" for step in self.steps)
 
     @property
     def finds_places(self) -> bool:

@@ -70,10 +70,11 @@ def blocks(ndim: int, axes: Iterable[int]) -> list[tuple[bool, int, int]]:
     return found
 
 
-def reducible(ndim: int, axes: tuple[int, ...]) -> bool:
-    """Whether kernels can reduce such axes: they lie in one place, or in two of which one is the end."""
+def reducible(ndim: int, axes: tuple[int, ...], in_sequence: bool = False) -> bool:
+    """Whether kernels can reduce such axes: they lie in one place, or in two of which one is the end, unless each
+    element has to be taken in after the one before it."""
     reduced = [block for block in blocks(ndim, axes) if block[0]]
-    return len(reduced) == 1 or len(reduced) == 2 and reduced[-1][2] == ndim
+    return len(reduced) == 1 or len(reduced) == 2 and reduced[-1][2] == ndim and not in_sequence
 
 
 def stages_of(kernel: Kernel) -> list[Stage]:

@@ -288,8 +288,8 @@ def bind_along(kernel: Kernel, shape: tuple[int, ...], steps: list[tuple[int, ..
         if sizes[-1] < LEAST_ROW or kernel.finds_places:
             return None
         kept = row_bytes(kernel)
-        if sizes[-1] > MOST_ROW // max(1, kept) or (
-                len(sizes) == 1 and sizes[0] >= (KEPT_ROW if kept and possible(kernel) else LONG_ROW)):
+        if sizes[-1] > MOST_ROW // max(1, kept) or (not kernel.in_sequence and len(sizes) == 1 and sizes[0] >= (
+                KEPT_ROW if kept and possible(kernel) else LONG_ROW)):
             return _bind_long(kernel, sizes, strides, arrays)
     else:
         sizes, strides = coalesced(shape, steps)
@@ -442,7 +442,7 @@ def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]
 def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> Any:
     """The phases for one row that is too long to be kept, or None."""
     layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
-    if len(sizes) > 1 or not possible(kernel) or not _reduces_contiguous(kernel, layouts):
+    if len(sizes) > 1 or not possible(kernel) or kernel.in_sequence or not _reduces_contiguous(kernel, layouts):
         return None
     key = kernel, layouts, None
     addresses = _code.get(key)

@@ -13,6 +13,8 @@ from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, possible
 from ..lower.stages import FOLD, MAP, Read, Stage, blocks, stages_of, unsure_of_zeros
 
+LEAST = 1 << 12
+"""Fewer elements are not worth several launches."""
 Strides = tuple[int, ...]
 
 
@@ -58,7 +60,9 @@ def _zeros_of_both_signs(x: Any) -> bool:
 def bind_stages(bind: Callable[..., Any], kernel: Kernel, shape: tuple[int, ...], strides: Sequence[Strides],
                 arrays: Sequence[Any], axes: tuple[int, ...]) -> Staged | None:
     """The stages of a kernel, each bound by `bind`, or None."""
-    return _Binder(kernel, shape, strides, arrays, axes).bound(bind) if possible(kernel) else None
+    if prod(shape) < LEAST or kernel.in_sequence or not possible(kernel):
+        return None
+    return _Binder(kernel, shape, strides, arrays, axes).bound(bind)
 
 
 class _Binder:
