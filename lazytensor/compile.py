@@ -20,7 +20,7 @@ from .hot import learn, native
 from .ir.capture import Graph, capture, pending
 from .ir.node import Node
 from .lower import Program, make_program
-from .lower.fused import alone
+from .lower.fused import REDUCERS, alone, reduces
 from .lower.table import KernelRecord
 from .run import claims, floating, launch, pool, turns
 from .run.interpreter import on_execute, run_directly
@@ -42,7 +42,10 @@ IMPORT_NS = 4e8
 
 ALONE = 1 << 19
 """The bytes from which a single operation is planned: on elements, if NumPy's loop is slower than memory, or a
-reduction."""
+reduction,"""
+REDUCED = 1 << 14
+"""and those from which a reduction is that makes several numbers of what kernels take: NumPy goes through rows and
+columns one by one."""
 
 
 class _Sized:
@@ -169,8 +172,10 @@ def _bytes(node: Node) -> int:
 
 def shared(node: Node) -> bool:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
-    return _bytes(node) >= ALONE and current.engine == "llvm" and launch.shares(
-        alone(node.op, _of_pairs(node)), node.shape)
+    nbytes = _bytes(node)
+    if nbytes < ALONE and not (nbytes >= REDUCED and node.shape and reduces(node.op.name, node.a.dtype, node.dtype)):
+        return False
+    return current.engine == "llvm" and launch.shares(alone(node.op, _of_pairs(node)), node.shape)
 
 
 def _of_pairs(node: Node) -> bool:
@@ -221,5 +226,5 @@ if native is not None:
     learn(Sized=_Sized, Entry=_Entry, Program=Program, KernelRecord=KernelRecord, Launch=launch.Launch,
           LongRow=launch.LongRow, exact_plans=_exact, plan_clock=_clock, hooks=on_execute, pool_empty=pool.empty,
           launch_run=launch.run, flags_matter=flags_matter, realize_slowly=realize, run_nodes=run_nodes,
-          warn_of=floating.warn, shared=shared)
+          warn_of=floating.warn, shared=shared, reducers=REDUCERS)
     realize = native.realize

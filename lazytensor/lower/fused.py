@@ -86,6 +86,8 @@ def available() -> bool:
 
 _STOPPING = frozenset(("any", "all"))
 """Reductions that NumPy ends as soon as it knows the result."""
+REDUCERS = frozenset(REDUCTIONS) - _STOPPING
+"""The others, for which a kernel may pay alone."""
 
 
 SHARED = 1 << 17
@@ -102,13 +104,19 @@ def alone(operation: Operation, of_pairs: bool = False) -> int:
     if operation.step in ("where", "cast"):
         return SHARED if operation.step == "cast" else 0
     if operation.kind == "call":
-        return 0 if operation.name in REDUCTIONS.keys() - _STOPPING else _NEVER
+        return 0 if operation.name in REDUCERS else _NEVER
     if not isinstance(function, np.ufunc) or operation.kind != "elementwise" or function.signature is not None:
         return _NEVER
     if not of_pairs and name in FORMS:
         return 0 if FORMS[name].slow else SHARED
     certified = name in fidelity.NUMPY | fidelity.SCIPY and not (of_pairs and name in AT_MEMORYS_SPEED)
     return 0 if certified else _NEVER
+
+
+@lru_cache(256)
+def reduces(name: str, dtype: np.dtype[Any], result: np.dtype[Any]) -> bool:
+    """Whether that is the name of a reduction that kernels do alone for elements of a dtype."""
+    return name in REDUCERS and bool(_taken(name, _char(dtype) or "", _char(result) or ""))
 
 
 def sliced(view: Any) -> bool:
@@ -328,6 +336,8 @@ class Kernels:
 def _taken(name: str, char: str, result: str) -> str:
     """The dtype in which elements are reduced, "" where that is left to NumPy: floats as they are, integers without
     regard to their order."""
+    if not char:
+        return ""
     if name in ("any", "all"):
         return "B" if char in _CHARS and result == "?" else ""
     if char in COMPLEX:
