@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..ir.dtypes import NUMERIC
-from ..ir.node import Node
 from ..run.floating import in_force, unchanged
 from .build import users_frame
 from .fallback import fallback, unseen
-from .handle import Tensor
+from .handle import Tensor, root_of
 from .ufuncs import call, ufunc
 
 _ndarray = np.ndarray
@@ -41,7 +40,7 @@ def _apply(function: Any, *args: Any) -> Any:
     else it is quicker to say so afterwards."""
     frame = users_frame()
     if frame is None or not unchanged(in_force()) or not all(
-            type(x) is Tensor and type(x._value) is Node and x._state is None for x in args):
+            type(x) is Tensor and root_of(x)._state is None for x in args):
         return call(function._real, args, {}, frame)
     result = function(*args)
     node: Any = result._value

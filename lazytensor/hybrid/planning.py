@@ -207,7 +207,7 @@ def _bound(kernel: KernelRecord, graph: Graph, records: tuple[Record, ...]) -> K
         return None
     number, position = fused.space
     space = records[number].shape if position < 0 else graph.nodes[number].inputs[position].shape
-    found = bind_arrays(kernel, space, arrays, targets)
+    found = bind_arrays(kernel, graph, space, arrays, targets)
     if found is None:
         return None
     numbers = tuple(sources[i] for i in kernel.numbers)

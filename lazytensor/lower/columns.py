@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import division, native
-from .emit import TILE, Emitter, Flags, Text
+from .emit import STRIDED, TILE, Emitter, Flags, Text
 from .inline import FLOATS, FORMS, QUICK, alignment, cast, constant, stored, vector
 from .kernel import NEUTRAL, Kernel, Step
 from .long_rows import possible
@@ -163,7 +163,7 @@ class _Columns(Emitter):
                 self.folding = []
             return some
         start, stop = rows
-        if reduces and self.in_one_loop(steps):
+        if reduces and self.in_one_loop(steps) and not self.with_gaps(reduces):
             whole = code.let(f"and i64 {stop}, -{TOGETHER}")
             code.loop(start, whole, TOGETHER, several(TOGETHER))
             start = whole
@@ -175,6 +175,11 @@ class _Columns(Emitter):
         number = self.code.let(f"add i64 {row}, {further}")
         return [self.code.let(f"getelementptr i8, ptr {p}, i64 {self.code.let(f'mul i64 {number}, {s}')}")
                 for p, s in zip(self.data, self.outer, strict=True)]
+
+    def with_gaps(self, reduces: list[int]) -> list[int]:
+        """The inputs that are reduced as they are, and do not lie side by side."""
+        operands = {n for value in reduces for n in self.step(value).operands}
+        return [n for n in sorted(operands) if n in self.array_of and self.layouts[self.array_of[n]] == STRIDED]
 
     def in_one_loop(self, steps: list[int]) -> bool:
         """Whether a pass has no calls and needs no buffers."""
@@ -285,7 +290,10 @@ class _Columns(Emitter):
         self.buffers = dict(self.known)
         for value in plan.buffered:
             self.buffers[value] = self.tile_buffer(value, len(self.tile_buffers))
-        for value in plan.packed:
+        gaps = [n for n in self.with_gaps(self.folding) if n not in plan.packed]
+        for value in gaps:
+            self.buffers[value] = self.tile_buffer(value, len(self.tile_buffers))
+        for value in (*plan.packed, *gaps):
             self.copy(value, self.columns, True)
         phases = list(plan.phases)
         if self.folding and (not phases or phases[-1][0] == "call"):

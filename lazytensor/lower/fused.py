@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ir.capture import Graph
+from ..ir.capture import Graph, order_of
 from ..ir.dag import Dag, Operand, Value
 from ..ir.dtypes import record_of
 from ..ir.operation import Operation, imaginary_part, real_part
@@ -52,6 +52,8 @@ class Fused(NamedTuple):
         An operation, and -1 if its shape is that of the elements computed, or the position of an operand that has it.
     axes : tuple of int
         Those of the space's axes that are reduced.
+    reduced : tuple of int
+        The operations that reduce.
     stores : frozenset of int
         The operations among them that write into a part of an array that is there.
     over : tuple of (int, int)
@@ -71,6 +73,7 @@ class Fused(NamedTuple):
     writes: tuple[int, ...]
     space: tuple[int, int]
     axes: tuple[int, ...]
+    reduced: tuple[int, ...]
     stores: frozenset[int]
     over: tuple[tuple[int, int], ...]
     piecewise: bool
@@ -176,7 +179,12 @@ class Kernels:
                     not way.part and self._quiet(number, way), self._written(number, way))
 
     def _written(self, number: int, way: _Way) -> Any:
-        """The class of shape and the layout of the part that an operation writes: those of what it puts there."""
+        """The class of shape and the layout of the part that an operation writes: those of what it puts there. Of what
+        it reduces, if it does."""
+        if way.axes:
+            (operand, view), = self.dag.operands(number)
+            return (view.shape, order_of(self.graph.views[number][0].strides)) if view is not None else (
+                self.dag.value(operand).shape, self.dag.value(operand).layout)
         if not way.part:
             return None
         operands = self.dag.operands(number)
@@ -269,20 +277,20 @@ class Kernels:
         return _Way("masked", (result, result, "?"), result, None)
 
     def _reduction(self, number: int, kind: Any, result: str) -> _Way | str:
-        """Sums and the like over axes of an array in C order, or of what is computed in that order."""
+        """Sums and the like over axes of an array."""
         value = self.dag.value(number)
-        (operand, view), = self.dag.operands(number)
-        source = self.dag.value(operand)
+        operand, = self.dag.operands(number)
+        shape = _shape_of(self.dag, operand)
         given = dict(self.graph.nodes[number].attrs or ())
         name = value.op.name
-        if isinstance(kind, type) or view is not None or source.layout is not None or value.layout is not None:
-            return "it reduces what is not in C order"
+        if isinstance(kind, type):
+            return f"{name} of a number"
         taken = _taken(name, kind.char, result)
         if type(given.get("ddof", 0)) is not int:
             return f"{name} with ddof={given['ddof']!r} is left to NumPy"
-        if not taken or given.keys() - {"axis", "keepdims", "ddof"} or not source.shape:
+        if not taken or given.keys() - {"axis", "keepdims", "ddof"} or not shape:
             return f"{name} of {kind} is left to NumPy"
-        ndim = len(source.shape)
+        ndim = len(shape)
         axis = given.get("axis")
         axes = tuple(range(ndim)) if axis is None else tuple(sorted(
             int(i) % ndim for i in (axis if isinstance(axis, tuple) else (axis,))))
@@ -466,6 +474,7 @@ class _Maker:
         kernel = Kernel(tuple(self.inputs), tuple(self.steps), tuple(outputs))
         axes = next((way.axes for way in ways.values() if way.axes), ())
         return Fused(kernel, members, tuple(self.reads), self.paths, writes, self.space(), axes,
+                     tuple(number for number in members if ways[number].axes),
                      frozenset(number for number in members if ways[number].part), self.over(writes), self.piecewise(),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
                      frozenset(i for i, number in enumerate(writes) if number in self.rows))

@@ -254,23 +254,25 @@ class LongRow(Launch):
 
 
 def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], axes: tuple[int, ...] = (),
-         by_row: frozenset[int] = frozenset()) -> Launch | Staged | None:
+         by_row: frozenset[int] = frozenset(), order: tuple[int, ...] = ()) -> Launch | Staged | None:
     """A launch for arrays of these shapes and strides (inputs that are arrays, then outputs), or None.
 
-    `axes` are those that a kernel reduces; `by_row` are the arrays with one element a row. None means that a kernel is
-    not the way: too many axes or arrays, no elements, rows that are too short or too long for it.
+    `axes` are those that a kernel reduces; `by_row` are the arrays with one element a row. `order` has the axes that
+    are longer than 1 as NumPy goes over them, outermost first. None means that a kernel is not the way: too many axes
+    or arrays, no elements, rows that are too short or too long for it.
     """
     if not prod(shape) or len(arrays) > MOST_ARRAYS:
         return None
-    return bind_along(kernel, shape, [along(shape, a, axes if k in by_row else ()) for k, a in enumerate(arrays)],
-                      arrays, axes)
+    steps = [along(shape, a, axes if k in by_row else ()) for k, a in enumerate(arrays)]
+    if axes:
+        shape, steps, axes = _in_order(shape, steps, axes, order)
+    return bind_along(kernel, shape, steps, arrays, axes)
 
 
 def bind_along(kernel: Kernel, shape: tuple[int, ...], steps: list[tuple[int, ...]], arrays: Sequence[Any],
                axes: tuple[int, ...]) -> Launch | Staged | None:
     """The same for arrays with these strides along the axes of the space."""
     if kernel.reduces:
-        shape, steps, axes = _without_ones(shape, steps, axes)
         found = blocks(len(shape), axes)
         reduced = [block for block in found if block[0]]
         if len(reduced) > 1 or not found[-1][0]:
@@ -529,13 +531,12 @@ def along(shape: tuple[int, ...], array: Any, axes: tuple[int, ...] = ()) -> tup
     return (0,) * (len(shape) - len(own)) + own
 
 
-def _without_ones(shape: tuple[int, ...], steps: list[tuple[int, ...]], axes: tuple[int, ...]) -> tuple[
-        tuple[int, ...], list[tuple[int, ...]], tuple[int, ...]]:
-    """The space without axes of length 1, which NumPy does not see either; one of them if there is no other to
+def _in_order(shape: tuple[int, ...], steps: list[tuple[int, ...]], axes: tuple[int, ...], left: tuple[int, ...]) -> (
+        tuple[tuple[int, ...], list[tuple[int, ...]], tuple[int, ...]]):
+    """The space as NumPy goes over it: without axes of length 1, but for one of them if there is no other to
     reduce."""
-    left = [i for i, n in enumerate(shape) if n > 1]
     if not any(i in axes for i in left):
-        left.append(axes[-1])
+        left = *left, axes[-1]
     return (tuple(shape[i] for i in left), [tuple(s[i] for i in left) for s in steps],
             tuple(k for k, i in enumerate(left) if i in axes))
 

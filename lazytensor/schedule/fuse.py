@@ -64,7 +64,7 @@ class Role(NamedTuple):
     quiet : bool
         Whether it costs little and raises no floating-point flags, so that it may be computed for some elements alone.
     space : tuple or None
-        For 'store': the class of shape and the layout of what it writes.
+        For 'store': the class of shape and the layout of what it writes; for 'reduce' of what it reduces.
     """
 
     refusal: str
@@ -157,8 +157,8 @@ class _Groups:
 
     def place_reduction(self, number: int, role: Role) -> None:
         (operand, view), *_ = self.dag.operands(number)
-        source = self.dag.value(operand)
-        space = _Space(source.shape, source.layout, role.axes)
+        shape, layout = role.space
+        space = _Space(shape, layout, role.axes)
         self.space[number] = space
         self.row_values.add(number)
         other = self.home.get(operand)
