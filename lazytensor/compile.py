@@ -20,7 +20,7 @@ from .hot import learn, native
 from .ir.capture import Graph, capture, pending
 from .ir.node import Node
 from .lower import Program, make_program
-from .lower.fused import REDUCERS, alone, reduces
+from .lower.fused import REDUCERS, SCANS, alone, reduces
 from .lower.table import KernelRecord
 from .run import claims, floating, launch, pool, turns
 from .run.interpreter import on_execute, run_directly
@@ -174,6 +174,8 @@ def shared(node: Node) -> bool:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
     nbytes = _bytes(node)
     if nbytes < ALONE and not (nbytes >= REDUCED and node.shape and reduces(node.op.name, node.a.dtype, node.dtype)):
+        return False
+    if node.op.name in SCANS and dict(node.attrs or ()).get("axis", -1) in (None, -1, len(node.shape) - 1):
         return False
     return current.engine == "llvm" and launch.shares(alone(node.op, _of_pairs(node)), node.shape)
 

@@ -16,7 +16,7 @@ from ..ir.capture import Graph, capture
 from ..ir.node import leaf, make
 from ..ir.operation import Operation
 from ..lower import make_program
-from ..lower.fused import REDUCTIONS, sliced
+from ..lower.fused import REDUCTIONS, SCANS, sliced
 from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord
 from ..run import floating, launch
@@ -93,7 +93,8 @@ def may_join(record: Record) -> bool:
             for x in record.operands):
         return False
     op = record.op
-    return op.step in _STEPS or op.kind == "call" and op.name in REDUCTIONS or (
+    return op.step in _STEPS or op.kind == "call" and (
+        op.name in REDUCTIONS or op.name in SCANS) or (
         op.kind in ("elementwise", "scalar") and not record.attrs and isinstance(op.fn, np.ufunc))
 
 

@@ -27,6 +27,8 @@ REDUCTIONS: dict[str, Any] = {
     "sum": np.add, "prod": np.multiply, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
     "min": np.minimum, "any": np.maximum, "all": np.minimum, "argmin": np.argmin, "argmax": np.argmax}
 """What reductions are made of. `any` and `all` are the extremes of bytes that are 0 or 1."""
+SCANS: dict[str, Any] = {"cumsum": np.add, "cumprod": np.multiply}
+"""What running totals are made of."""
 
 
 _CUT = frozenset(("fmax", "fmin"))
@@ -89,8 +91,8 @@ def available() -> bool:
 
 _STOPPING = frozenset(("any", "all"))
 """Reductions that NumPy ends as soon as it knows the result."""
-REDUCERS = frozenset(REDUCTIONS) - _STOPPING
-"""The others, for which a kernel may pay alone."""
+REDUCERS = frozenset((*REDUCTIONS, *SCANS)) - _STOPPING
+"""The others, and running totals: a kernel may pay for one alone."""
 
 
 SHARED = 1 << 17
@@ -119,7 +121,7 @@ def alone(operation: Operation, of_pairs: bool = False) -> int:
 @lru_cache(256)
 def reduces(name: str, dtype: np.dtype[Any], result: np.dtype[Any]) -> bool:
     """Whether that is the name of a reduction that kernels do alone for elements of a dtype."""
-    return name in REDUCERS and bool(_taken(name, _char(dtype) or "", _char(result) or ""))
+    return name in REDUCERS and bool(_taken("sum" if name in SCANS else name, _char(dtype) or "", _char(result) or ""))
 
 
 def sliced(view: Any) -> bool:
@@ -173,15 +175,16 @@ class Kernels:
         way = self.way(number)
         if isinstance(way, str):
             return Role(way)
-        return Role("", "store" if way.part else "reduce" if way.axes else "map", way.axes,
-                    way.name in ("where", "masked") or (way.name == "call" and len(way.chars) > 1) or (
+        kind = "store" if way.part else "scan" if way.name == "scan" else "reduce" if way.axes else "map"
+        return Role("", kind, way.axes,
+                    way.name in ("where", "masked", "scan") or (way.name == "call" and len(way.chars) > 1) or (
                         way.chars[0] in COMPLEX and (way.name == "call" or way.name in PRODUCTS)),
                     not way.part and self._quiet(number, way), self._written(number, way))
 
     def _written(self, number: int, way: _Way) -> Any:
         """The class of shape and the layout of the part that an operation writes: those of what it puts there. Of what
         it reduces, if it does."""
-        if way.axes:
+        if way.axes and way.name != "scan":
             (operand, view), = self.dag.operands(number)
             return (view.shape, order_of(self.graph.views[number][0].strides)) if view is not None else (
                 self.dag.value(operand).shape, self.dag.value(operand).layout)
@@ -235,6 +238,8 @@ class Kernels:
             return "an operand's dtype is none that kernels take"
         if value.op.name in REDUCTIONS and value.op.kind == "call":
             return self._reduction(number, kinds[0], result)
+        if value.op.name in SCANS and value.op.kind == "call":
+            return self._scan(number, kinds[0], result)
         if not value.shape and not any(dag.value(n).shape == () and dag.value(n).kind == "call" for n, _ in operands):
             return "a scalar"
         return _map(dag, number, kinds, result) or f"{value.op.name} has no kernel form"
@@ -307,6 +312,19 @@ class Kernels:
         first_char = "?" if name in ("any", "all") else taken
         return _Way(name, (first_char,), result, (ufunc, dtypes, int(given.get("ddof", 0))), axes)
 
+    def _scan(self, number: int, kind: Any, result: str) -> _Way | str:
+        """Running totals along another axis than the last, of many side by side."""
+        value = self.dag.value(number)
+        name, given = value.op.name, dict(self.graph.nodes[number].attrs or ())
+        taken = "" if isinstance(kind, type) else _taken("sum", kind.char, result)
+        axis = given.get("axis")
+        if not taken or value.layout is not None or axis is None:
+            return f"{name} of {kind} is left to NumPy" if not taken else f"{name} in another order than C"
+        axis = int(axis) % max(1, len(value.shape or ()))
+        if all(n == 1 for n in (value.shape or ())[axis + 1:]):
+            return f"{name} along the last axis is left to NumPy"
+        return _Way("scan", (taken,), result, (SCANS[name], (np.dtype(taken),) * 3), (axis,))
+
     def kernels(self, plan: Plan) -> dict[int, Fused]:
         """The kernels of a plan, by the first operation of each group."""
         found = {}
@@ -331,7 +349,7 @@ class Kernels:
             return True
         if first.name == "call":
             return first.chars[0] not in COMPLEX or first.loop[0].__name__ not in AT_MEMORYS_SPEED
-        return first.name in FORMS or first.name in ("where", "cast")
+        return first.name in FORMS or first.name in ("where", "cast", "scan")
 
     def least(self, group: Group) -> int:
         """The elements from which on it is: where it is one operation that NumPy does as fast as memory allows, so many
@@ -518,6 +536,8 @@ class _Maker:
 
     def done(self, way: _Way, operands: list[int]) -> int:
         """The value of an operation."""
+        if way.name == "scan":
+            return self.add(Step("scan", way.result, (operands[0],), way.loop))
         if way.axes:
             return self.reduced(way, operands[0])
         if way.name == "masked":

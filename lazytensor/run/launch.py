@@ -276,12 +276,12 @@ def bind_along(kernel: Kernel, shape: tuple[int, ...], steps: list[tuple[int, ..
         found = blocks(len(shape), axes)
         reduced = [block for block in found if block[0]]
         if len(reduced) > 1 or not found[-1][0]:
-            if kernel.finds_places or len(reduced) > 2:
+            if kernel.finds_places or len(reduced) > 2 or (kernel.scans and len(reduced) > 1):
                 return None
             return (_bind_columns(kernel, shape, steps, arrays, *reduced[0][1:]) if len(reduced) == 1 else
                     bind_stages(bind_along, kernel, shape, steps, arrays, axes))
         rows = _in_rows(shape, steps, len(axes))
-        if rows is None:
+        if rows is None or kernel.scans:
             return None
         sizes, strides = rows
         side_by_side = _bind_packed(kernel, sizes, strides, arrays)
@@ -350,7 +350,7 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
     columns, threads = sizes[-1], threads_in_use()
     launch = _described(kernel, sizes, strides, arrays)
-    apart = not outer_shape and columns < FEW_COLUMNS and bool(shared_values(kernel))
+    apart = not outer_shape and not kernel.scans and columns < FEW_COLUMNS and bool(shared_values(kernel))
     if launch.work >= PARALLEL_WORK and threads > 1 and apart:
         return _bind_apart(kernel, layouts, sizes, strides, arrays)
     key = kernel, layouts, "columns"

@@ -56,9 +56,9 @@ class Role(NamedTuple):
     refusal : str
         Why it cannot be part of one, or "".
     kind : str
-        'map', 'store' or 'reduce'.
+        'map', 'store', 'reduce', or 'scan' for running totals.
     axes : tuple of int
-        For 'reduce': the axes that it reduces, in ascending order.
+        For 'reduce': the axes that it reduces, in ascending order. For 'scan': the axis along which it goes.
     whole : bool
         Whether it must not be done for one row's value at a time: NumPy's loop differs for single elements.
     quiet : bool
@@ -138,7 +138,7 @@ class _Groups:
             home = self.home[next(n for n, _ in operands if n in self.row_values)]
             self.space[number] = self.space[home]
         else:
-            self.space[number] = _Space(shape, layout)
+            self.space[number] = _Space(shape, layout, role.axes)
         for k, (operand, view) in enumerate(operands):
             other = self.home.get(operand)
             if other is None or other == self.home[number]:
