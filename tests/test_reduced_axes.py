@@ -174,3 +174,32 @@ def test_views_are_read_where_they_lie():
             text = y.explain()
             y.realize()
         assert "1 kernel among them" in text
+
+
+def test_dtypes():
+    """A dtype that is the array's own or the result's changes nothing; integers are cast for means of columns."""
+    np = module_under_test()
+    plan_soon(np)
+    rng = real.random.default_rng(10)
+    for shape in ((9000, 3), (40, 30), (3, 50, 60, 3), (20, 9000), (4, 30, 1)):
+        for char, axes in itertools.product("fdihBL?", axes_of(len(shape))):
+            x = (rng.normal(size=shape) * 100).astype(char)
+            for name, dtype in itertools.product(("sum", "prod", "mean", "var"), (None, "f8", "f4", "i8", "?")):
+                if dtype is not None and real.dtype(dtype).kind not in "f" and name in ("mean", "var"):
+                    continue
+                with real.errstate(all="ignore"), np.errstate(all="ignore"):
+                    want = getattr(x, name)(axes, dtype)
+                    for _ in range(2):
+                        got = getattr(np.array(x), name)(axes, dtype).realize()
+                assert same_bits(real.asarray(want), real.asarray(got)) and got.dtype == want.dtype
+
+
+def test_means_of_bytes_are_kernels():
+    np = module_under_test()
+    plan_soon(np)
+    x = np.array(real.random.default_rng(8).integers(0, 255, (4, 50, 50, 3)).astype("u1"))
+    for _ in range(2):
+        y = (x.mean((1, 2)) + 1) * 2
+        text = y.explain()
+        y.realize()
+    assert "1 kernel among them" in text

@@ -290,15 +290,12 @@ class Kernels:
         name = value.op.name
         if isinstance(kind, type):
             return f"{name} of a number"
-        taken = _taken(name, kind.char, result)
+        taken = _taken(name, kind.char, result) or self._cast(number, name, kind.char, result)
         if type(given.get("ddof", 0)) is not int:
             return f"{name} with ddof={given['ddof']!r} is left to NumPy"
-        if not taken or given.keys() - {"axis", "keepdims", "ddof"} or not shape:
+        if not taken or given.keys() - _KNOWN or name in _STOPPING and "dtype" in given or not shape:
             return f"{name} of {kind} is left to NumPy"
-        ndim = len(shape)
-        axis = given.get("axis")
-        axes = tuple(range(ndim)) if axis is None else tuple(sorted(
-            int(i) % ndim for i in (axis if isinstance(axis, tuple) else (axis,))))
+        ndim, axes = len(shape), _axes(given, len(shape))
         if not axes or not reducible(ndim, axes):
             return "it reduces axes that lie in more than two places"
         if name.startswith("arg") and axes[0] != ndim - len(axes):
@@ -311,6 +308,17 @@ class Kernels:
             return "NumPy does not give its loop"
         first_char = "?" if name in ("any", "all") else taken
         return _Way(name, (first_char,), result, (ufunc, dtypes, int(given.get("ddof", 0))), axes)
+
+    def _cast(self, number: int, name: str, char: str, result: str) -> str:
+        """The dtype to which integers are cast before they are added up for statistics, "" if that is left to NumPy:
+        along a last axis it casts them in parts, each of which is a sum of its own."""
+        operand, = self.dag.operands(number)
+        shape = _shape_of(self.dag, operand)
+        axes = _axes(dict(self.graph.nodes[number].attrs or ()), len(shape))
+        columns = axes and self.graph.nodes[number].inputs[0].strides is None and any(
+            n != 1 for n in shape[axes[-1] + 1:])
+        ok = name in ("mean", "var", "std") and result == "d" and char not in FLOATS and may_cast(char, "d")
+        return "d" if columns and ok else ""
 
     def _scan(self, number: int, kind: Any, result: str) -> _Way | str:
         """Running totals along another axis than the last, of many side by side."""
@@ -357,6 +365,17 @@ class Kernels:
         way = self.way(group.members[0])
         cheap = way.name == "cast" or way.name in FORMS and not FORMS[way.name].slow  # type: ignore[union-attr]
         return SHARED if len(group.members) == 1 and cheap else 0
+
+
+_KNOWN = frozenset(("axis", "keepdims", "ddof", "dtype"))
+"""What kernels know of the arguments of reductions: a dtype that is not their own is not that of what they make."""
+
+
+def _axes(given: dict[str, Any], ndim: int) -> tuple[int, ...]:
+    """The axes that a reduction with these arguments reduces."""
+    axis = given.get("axis")
+    return tuple(range(ndim)) if axis is None else tuple(sorted(
+        int(i) % max(1, ndim) for i in (axis if isinstance(axis, tuple) else (axis,))))
 
 
 def _taken(name: str, char: str, result: str) -> str:
