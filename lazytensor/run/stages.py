@@ -12,6 +12,7 @@ from ..config import current
 from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, possible
 from ..lower.stages import FOLD, MAP, Read, Stage, blocks, stages_of, unsure_of_zeros
+from . import pool
 
 LEAST = 1 << 12
 """Fewer elements are not worth several launches."""
@@ -42,14 +43,15 @@ class Staged:
 
     def run(self, run: Callable[..., int], arrays: Sequence[Any], numbers: Sequence[Any]) -> int:
         """The flags of all stages, each run by `run`; negative, or with AMBIGUOUS, if one did not do its work."""
-        pool = [*arrays, *[np.empty(n, dtype) for n, dtype in self.between]]
+        every = [*arrays, *[pool.empty((n,), dtype) if n * dtype.itemsize >= pool.SMALL else np.empty(n, dtype)
+                            for n, dtype in self.between]]
         flags = 0
         for launch, taken, given in self.stages:
             own = [numbers[x[0]] if type(x) is tuple else x for x in given]
-            flags |= run(launch, [pool[i] for i in taken], own)
+            flags |= run(launch, [every[i] for i in taken], own)
             if flags < 0 or flags & AMBIGUOUS:
                 return flags
-        return flags | (AMBIGUOUS if any(_zeros_of_both_signs(pool[len(arrays) + i]) for i in self.unsure) else 0)
+        return flags | (AMBIGUOUS if any(_zeros_of_both_signs(every[len(arrays) + i]) for i in self.unsure) else 0)
 
 
 def _zeros_of_both_signs(x: Any) -> bool:
