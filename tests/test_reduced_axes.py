@@ -7,6 +7,8 @@ import warnings
 import numpy as real
 import pytest
 
+from lazytensor.config import current
+from lazytensor.lower import fused
 from lazytensor.lower.stages import blocks, reducible
 from lazytensor.run import kernels
 
@@ -88,6 +90,7 @@ def test_special_values(name):
                 compare(lambda np, x, axes=axes: getattr(x * 1.0, name)(axes), x)
 
 
+@pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
 def test_one_kernel():
     """What is before a reduction over middle axes, or over axes in two places, makes no array."""
     np = module_under_test()
@@ -162,6 +165,7 @@ LAYOUTS_OF = {
 }
 
 
+@pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
 def test_views_are_read_where_they_lie():
     np = module_under_test()
     plan_soon(np)
@@ -194,6 +198,7 @@ def test_dtypes():
                 assert same_bits(real.asarray(want), real.asarray(got)) and got.dtype == want.dtype
 
 
+@pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
 def test_means_of_bytes_are_kernels():
     np = module_under_test()
     plan_soon(np)

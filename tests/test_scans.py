@@ -5,6 +5,8 @@ import itertools
 import numpy as real
 import pytest
 
+from lazytensor.config import current
+from lazytensor.lower import fused
 from lazytensor.run import kernels
 
 from .helpers import module_under_test, plan_soon, same_bits
@@ -44,6 +46,7 @@ def test_bits(program, threads):
     assert not kernels.failures
 
 
+@pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
 def test_one_kernel():
     np = module_under_test()
     plan_soon(np)
