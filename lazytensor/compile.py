@@ -19,6 +19,7 @@ from .config import current
 from .hot import learn, native
 from .ir.capture import Graph, capture, pending
 from .ir.node import Node
+from .ir.operation import REDUCERS, SCANS
 from .run import claims, floating, pool, turns
 from .run.interpreter import on_execute, run_directly
 from .run.watching import active, mine
@@ -40,7 +41,10 @@ IMPORT_NS = 4e8
 
 ALONE = 1 << 19
 """The bytes from which a single operation is planned: on elements, if NumPy's loop is slower than memory, or a
-reduction."""
+reduction,"""
+REDUCED = 1 << 14
+"""and those from which a reduction is that makes several numbers of what kernels take: NumPy goes through rows and
+columns one by one."""
 
 
 class _Sized:
@@ -70,6 +74,7 @@ _cache: dict[tuple[Any, ...], _Entry] = {}
 _exact: dict[tuple[Any, ...], _Sized] = {}
 _lock = threading.RLock()
 _plans: Any = None
+_read = 0
 _counts = {"runs": 0, "direct": 0, "hits": 0, "plans": 0, "nodes": 0}
 
 
@@ -178,10 +183,23 @@ def _bytes(node: Node) -> int:
 
 def shared(node: Node) -> bool:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
-    if _bytes(node) < ALONE or current.engine != "llvm":
+    nbytes = _bytes(node)
+    if current.engine != "llvm" or nbytes < ALONE and not (
+            nbytes >= REDUCED and node.shape and node.op.name in REDUCERS and _plans_pay(nbytes)):
+        return False
+    if node.op.name in SCANS and dict(node.attrs or ()).get("axis", -1) in (None, -1, len(node.shape) - 1):
         return False
     module = plans()
+    if nbytes < ALONE and not module.reduces(node.op.name, node.a.dtype, node.dtype):
+        return False
     return bool(module.shares(module.alone(node.op, _of_pairs(node)), node.shape))
+
+
+def _plans_pay(nbytes: int) -> bool:
+    """Whether plans are imported, or reductions have read so much by now that they may be."""
+    global _read
+    _read += nbytes
+    return _plans is not None or _read >= ALONE
 
 
 def _of_pairs(node: Node) -> bool:
@@ -230,5 +248,5 @@ def clear_cache() -> None:
 realize_in_python = realize
 if native is not None:
     learn(Sized=_Sized, Entry=_Entry, exact_plans=_exact, plan_clock=_clock, hooks=on_execute, pool_empty=pool.empty,
-          realize_slowly=realize, run_nodes=run_nodes, warn_of=floating.warn, shared=shared)
+          realize_slowly=realize, run_nodes=run_nodes, warn_of=floating.warn, shared=shared, reducers=REDUCERS)
     realize = native.realize

@@ -119,7 +119,8 @@ def axis_for(scene, ndim):
     if scene.chance(0.03):
         return str(ndim)
     if ndim > 1 and scene.chance(0.25):
-        return str(tuple(sorted(scene.random.sample(range(ndim), 2), reverse=scene.chance(0.2))))
+        count = 2 if ndim == 2 else scene.choice((2, 2, 3))
+        return str(tuple(sorted(scene.random.sample(range(ndim), count), reverse=scene.chance(0.2))))
     return str(scene.random.randint(-ndim, ndim - 1))
 
 
@@ -163,6 +164,8 @@ def accumulated(scene):
     source = scene.choice((
         "np.cumsum({0}, axis={1})", "{0}.cumprod({1})", "np.add.accumulate({0})",
         "np.multiply.accumulate({0}, axis={1})", "np.maximum.accumulate({0}, axis={1})", "np.diff({0})",
+        "np.diff({0}, 2, axis={1})", "np.diff({0}, axis=0)", "np.ptp({0}, axis={1})", "np.linalg.norm({0}, axis={1})",
+        "np.linalg.norm({0}, 1, 0)", "np.linalg.vector_norm({0}, axis={1}, ord=np.inf)", "np.linalg.vector_norm({0})",
         "np.add.reduce({0}, axis={1})", "np.multiply.reduce({0})", "np.maximum.reduce({0}, axis={1}, keepdims=True)",
         "np.add.reduceat({0}, [0, 2, 1])", "np.logical_or.reduce({0})", "np.subtract.reduce({0})",
         "np.add.reduce({0}, axis=None)", "np.hypot.reduce({0})", "np.minimum.reduce({0}, initial=0)",

@@ -82,7 +82,7 @@ def test_columns_reduce_what_an_earlier_phase_computed():
     kernel = Kernel((Input("array", "d"), Input("array", "d")), steps, (5, 6))
     x, y = np.random.default_rng(0).normal(size=(2, 30, 1003))
     sums = np.empty((2, 1003))
-    bound = launch.bind(kernel, x.shape, [x, y, *sums], -1)
+    bound = launch.bind(kernel, x.shape, [x, y, *sums], (0,))
     assert launch.run(bound, [x, y, *sums], []) >= 0
     np.testing.assert_array_equal(sums, [(x + x).sum(0), np.exp(x * y).sum(0)])
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from . import attributes, buffer, indexing, operators, reductions  # noqa: F401  what Tensors can do is attached by these
 from . import laziness as laziness
+from .composed import COMPOSED
 from .creation import CREATION
 from .fallback import fallback
 from .functions import HANDLED, LAZY
@@ -219,6 +220,7 @@ def names() -> dict[str, Any]:
         real = getattr(np, name)
         if callable(real) and not isinstance(real, type):
             HANDLED[real] = own
+    HANDLED.update(COMPOSED)
     real_names = vars(np)
     return {name: ours(real_names[name], name) for name in np.__all__
             if name in real_names and not isinstance(real_names[name], types.ModuleType)}

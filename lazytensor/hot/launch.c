@@ -5,7 +5,8 @@
 static Py_ssize_t counted_runs, counted_direct, counted_hits, counted_nodes, counted_kernels;
 
 enum { INEXACT = 32, DENORMAL = 2, AMBIGUOUS = 64 };
-enum { ALONE = 1 << 19 };   /* bytes from which one operation may be a kernel (compile.ALONE) */
+enum { ALONE = 1 << 19,     /* bytes from which one operation may be a kernel (compile.ALONE) */
+       REDUCED = 1 << 14 }; /* the same if it makes several numbers of many (compile.REDUCED) */
 enum { LONG = 128 };        /* nodes from which on turns of loops are looked for (run/turns.LONG) */
 
 void count_kernel(void) {
@@ -415,10 +416,12 @@ static PyObject *run_planned(Capture *c, PyObject *sized) {
 /* Whether one operation is large, and if so, whether threads may share it (compile.shared); -1 for an error. */
 static int may_share(PyObject *node, int *large) {
     PyObject *first = slot_or_none(node, N.a), *answer;
-    *large = bytes_of(node) >= ALONE || (slot_or_none(SLOT(node, N.op), O.kind) == text_call
-                                         && Py_TYPE(first) == node_type && bytes_of(first) >= ALONE);
-    if (!*large)
-        return 0;
+    Py_ssize_t read = slot_or_none(SLOT(node, N.op), O.kind) == text_call && Py_TYPE(first) == node_type
+                      ? bytes_of(first) : 0;
+    *large = bytes_of(node) >= ALONE || read >= ALONE;
+    if (!*large && (read < REDUCED || PyTuple_GET_SIZE(slot_or_none(node, N.shape)) == 0
+                    || PySet_Contains(reducers, slot_or_none(SLOT(node, N.op), O.name)) != 1))
+        return PyErr_Occurred() ? -1 : 0;
     answer = PyObject_CallOneArg(shared, node);
     Py_XDECREF(answer);
     return answer == NULL ? -1 : answer == Py_True;

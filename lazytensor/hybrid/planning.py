@@ -22,7 +22,7 @@ from ..ir.layout import shadow
 from ..ir.node import leaf, make
 from ..ir.operation import Operation
 from ..lower.emit import one_loop
-from ..lower.fused import REDUCTIONS, Fused, sliced
+from ..lower.fused import REDUCTIONS, SCANS, Fused, sliced
 from ..lower.long_rows import AMBIGUOUS
 from ..lower.program import make_program
 from ..lower.table import KernelRecord
@@ -106,7 +106,7 @@ def may_join(record: Record) -> bool:
     op = record.op
     if op.step in STORES:
         return _writes_part(record)
-    return op.step in _STEPS or op.kind == "call" and op.name in REDUCTIONS or (
+    return op.step in _STEPS or op.kind == "call" and (op.name in REDUCTIONS or op.name in SCANS) or (
         op.kind in ("elementwise", "scalar") and not record.attrs and isinstance(op.fn, np.ufunc))
 
 
@@ -240,7 +240,7 @@ def _bound(kernel: KernelRecord, graph: Graph, records: tuple[Record, ...]) -> K
         return None
     number, position = fused.space
     space = records[number].shape if position < 0 else graph.nodes[number].inputs[position].shape
-    found = bind_arrays(kernel, space, arrays, targets, 0 if prod(space) <= SMALL else fused.least)
+    found = bind_arrays(kernel, graph, space, arrays, targets, 0 if prod(space) <= SMALL else fused.least)
     if found is None:
         return None
     numbers = tuple(sources[i] for i in kernel.numbers)

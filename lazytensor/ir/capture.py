@@ -138,9 +138,9 @@ class Graph:
         def classes(shape: tuple[int, ...]) -> tuple[int, ...]:
             return tuple([lengths.setdefault(n, len(lengths)) for n in shape])
         _, kinds, kept = self.exact
-        return (tuple([(op, dtype, classes(shape), _order_of(strides), *further)
+        return (tuple([(op, dtype, classes(shape), order_of(strides), *further)
                        for op, dtype, shape, strides, *further in self._records()]),
-                tuple([(*kind[:2], classes(kind[2]), _order_of(kind[3])) if type(kind) is tuple else kind
+                tuple([(*kind[:2], classes(kind[2]), order_of(kind[3])) if type(kind) is tuple else kind
                        for kind in kinds]), kept)
 
 
@@ -159,7 +159,7 @@ _NONE = _Views()
 
 
 @lru_cache(4096)
-def _order_of(strides: tuple[int, ...] | None) -> tuple[int, ...] | None:
+def order_of(strides: tuple[int, ...] | None) -> tuple[int, ...] | None:
     """The class of a layout: which axis lies inside which; None for C order."""
     return None if strides is None else tuple(sorted(range(len(strides)), key=strides.__getitem__))
 

@@ -171,6 +171,17 @@ def _visit(ndim: int, rows: Sequence[Shape]) -> list[int]:
     return order
 
 
+@lru_cache(_CACHED)
+def reduced_order(shape: Shape, strides: Strides) -> Shape:
+    """The axes as NumPy goes over an array that it reduces, outermost first, without those of length 1.
+
+    >>> reduced_order((3, 1, 4), None), reduced_order((3, 1, 4), (8, 24, 24))
+    ((0, 2), (2, 0))
+    """
+    inner_first = _visit(len(shape), [_along(shape, (shape, strides, 1))])
+    return tuple(axis for axis in reversed(inner_first) if shape[axis] != 1)
+
+
 def _goes_inside(axis: int, other: int, rows: Sequence[Shape]) -> bool | None:
     """Whether |stride| is smaller along `axis` for all operands that step along both; None where there are none."""
     verdicts = [abs(strides[axis]) < abs(strides[other]) for strides in rows if strides[axis] and strides[other]]

@@ -21,6 +21,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 KINDS = ("leaf", "elementwise", "scalar", "call", "view", "mutate")
+SCANS = frozenset(("cumsum", "cumprod"))
+"""Running totals."""
+REDUCERS = frozenset(("sum", "prod", "mean", "var", "std", "max", "min", "argmin", "argmax")) | SCANS
+"""Reductions that go over every element (`any` and `all` end as soon as they know), and running totals: a kernel may
+pay for one alone."""
 
 
 class Operation:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from . import division, native
-from .emit import TILE, Ahead, Emitter, Flags, Text
+from .emit import STRIDED, TILE, Ahead, Emitter, Flags, Text
 from .inline import FLOATS, FORMS, QUICK, alignment, cast, constant, stored, vector
-from .kernel import Kernel, Step
+from .kernel import NEUTRAL, Kernel, Step
 from .long_rows import possible
 from .passes import passes_of
 
@@ -94,8 +94,9 @@ class _Columns(Emitter):
         self.pointers = self.data
         self.flags = Flags(code, self.calls)
         self.flags.clear()
+        totals = {n for n in self.elements if self.step(n).name == "scan"}
         self.results = {} if self.first else {
-            n: code.alloca(f"[{TILE} x i64]") for n in sorted(self.by_column) if n >= self.inputs}
+            n: code.alloca(f"[{TILE} x i64]") for n in sorted(self.by_column | totals) if n >= self.inputs}
         code.loop("%start", "%stop", TILE, self.tile)
         code.add(f"ret i32 {self.flags.read()}")
         return code.function(
@@ -126,7 +127,7 @@ class _Columns(Emitter):
         """A pass, and what the columns have one of after it."""
         reduces = [n for n in values if self.step(n).name == "reduce"]
         self.place = at
-        for n in reduces:
+        for n in (*reduces, *self.scans_of(steps)):
             self.fill(n, self.results[n])
         if steps or reduces:
             self.invert(steps)
@@ -163,7 +164,7 @@ class _Columns(Emitter):
                 self.folding = []
             return some
         start, stop = rows
-        if reduces and self.in_one_loop(steps):
+        if (reduces or self.scans_of(steps)) and self.in_one_loop(steps) and not self.with_gaps(reduces):
             whole = code.let(f"and i64 {stop}, -{TOGETHER}")
             code.loop(start, whole, TOGETHER, several(TOGETHER))
             start = whole
@@ -176,6 +177,15 @@ class _Columns(Emitter):
         return [self.code.let(f"getelementptr i8, ptr {p}, i64 {self.code.let(f'mul i64 {number}, {s}')}")
                 for p, s in zip(self.data, self.outer, strict=True)]
 
+    def scans_of(self, steps: list[int]) -> list[int]:
+        """The running totals among steps, which go over from row to row as reductions do."""
+        return [n for n in steps if self.step(n).name == "scan"]
+
+    def with_gaps(self, reduces: list[int]) -> list[int]:
+        """The inputs that are reduced as they are, and do not lie side by side."""
+        operands = {n for value in reduces for n in self.step(value).operands}
+        return [n for n in sorted(operands) if n in self.array_of and self.layouts[self.array_of[n]] == STRIDED]
+
     def in_one_loop(self, steps: list[int]) -> bool:
         """Whether a pass has no calls and needs no buffers."""
         before = set(self.outputs_done)
@@ -185,7 +195,8 @@ class _Columns(Emitter):
 
     def inlined(self, steps: list[int], count: str, plan: Any, saved: dict[int, str],
                 ahead: Sequence[Ahead] = ()) -> None:
-        if not self.folding:
+        scans = self.scans_of(steps)
+        if not self.folding and not scans:
             super().inlined(steps, count, plan, saved, ahead)
             return
         folding = self.folding
@@ -198,7 +209,7 @@ class _Columns(Emitter):
         self.splat_all(needed)
 
         def one(i: str, width: int) -> None:
-            totals = {n: self.some(self.chars[n], self.results[n], i, width) for n in folding}
+            totals = {n: self.some(self.chars[n], self.results[n], i, width) for n in (*folding, *scans)}
             for sources, targets in rows:
                 values: dict[int, str] = {}
 
@@ -208,7 +219,9 @@ class _Columns(Emitter):
                 for n in steps:
                     for k in self.step(n).operands:
                         read(k)
-                    values[n] = self.element(n, values, i, width)
+                    if n in scans:
+                        totals[n] = self.folded(n, totals[n], values, width)
+                    values[n] = totals[n] if n in scans else self.element(n, values, i, width)
                 for n, pointer in targets:
                     self.store(n, values[n], pointer, i, width)
                 for n in folding:
@@ -261,14 +274,16 @@ class _Columns(Emitter):
         return FORMS[step.loop[0].__name__].emit(self.code, step.char, width, (total, values[step.operands[0]]))
 
     def fill(self, value: int, place: str) -> None:
-        """What a reduction starts from: zero, or what any element replaces."""
+        """What a reduction starts from: what changes nothing, or what any element replaces."""
         char, name = self.step(value).char, self.step(value).loop[0].__name__
-        if char in FLOATS:
-            largest = "0x7FF0000000000000" if name == "minimum" else "0xFFF0000000000000"
-            start = "0.0" if name == "add" else largest
+        if name in NEUTRAL:
+            start = NEUTRAL[name][char in FLOATS]
+            if self.step(value).name == "scan" and start == "0.0":
+                start = "-0.0"  # the first element stays as it is
+        elif char in FLOATS:
+            start = "0x7FF0000000000000" if name == "minimum" else "0xFFF0000000000000"
         else:
-            info = np.iinfo(char)
-            start = "0" if name == "add" else str(info.max if name == "minimum" else info.min)
+            start = str(np.iinfo(char).max if name == "minimum" else np.iinfo(char).min)
         kind = stored(char)
         self.vectors(lambda i, width: self.keep(char, constant(kind, start, width), place, i, width))
 
@@ -286,7 +301,10 @@ class _Columns(Emitter):
         self.buffers = dict(self.known)
         for value in plan.buffered:
             self.buffers[value] = self.tile_buffer(value, len(self.tile_buffers))
-        for value in plan.packed:
+        gaps = [n for n in self.with_gaps(self.folding) if n not in plan.packed]
+        for value in gaps:
+            self.buffers[value] = self.tile_buffer(value, len(self.tile_buffers))
+        for value in (*plan.packed, *gaps):
             self.copy(value, self.columns, True)
         phases = list(plan.phases)
         if self.folding and (not phases or phases[-1][0] == "call"):

@@ -9,23 +9,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ir.capture import Graph
+from ..ir.capture import Graph, order_of
 from ..ir.dag import Dag, Operand, Value
 from ..ir.dtypes import record_of
-from ..ir.operation import Operation, imaginary_part, real_part
+from ..ir.operation import REDUCERS, Operation, imaginary_part, real_part
 from ..schedule.fuse import Group, Role
 from ..schedule.plan import Plan
 from . import fidelity, loops, native
 from .inline import COMPLEX, FLOATS, FORMS, NAMED
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
 from .pairs import AT_MEMORYS_SPEED, PARTS, PRODUCTS, form_of, may_cast, product, real_of
+from .stages import reducible
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
 _CHARS = frozenset("?bhilqBHILQfdFD")
-REDUCTIONS: dict[str, Any] = {"sum": np.add, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
-                               "min": np.minimum, "any": np.maximum, "all": np.minimum, "argmin": np.argmin,
-                               "argmax": np.argmax}
+REDUCTIONS: dict[str, Any] = {
+    "sum": np.add, "prod": np.multiply, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
+    "min": np.minimum, "any": np.maximum, "all": np.minimum, "argmin": np.argmin, "argmax": np.argmax}
 """What reductions are made of. `any` and `all` are the extremes of bytes that are 0 or 1."""
+SCANS: dict[str, Any] = {"cumsum": np.add, "cumprod": np.multiply}
+"""What running totals are made of."""
 
 
 _CUT = frozenset(("fmax", "fmin"))
@@ -49,8 +52,10 @@ class Fused(NamedTuple):
         The operations whose results are the outputs.
     space : tuple of (int, int)
         An operation, and -1 if its shape is that of the elements computed, or the position of an operand that has it.
-    rows : int
-        How many of the space's last axes are reduced, negative for the first ones; 0 if nothing is.
+    axes : tuple of int
+        Those of the space's axes that are reduced.
+    reduced : tuple of int
+        The operations that reduce.
     stores : frozenset of int
         The operations among them that write into a part of an array that is there.
     over : tuple of (int, int)
@@ -69,7 +74,8 @@ class Fused(NamedTuple):
     paths: dict[int, tuple[tuple[int, int], ...]]
     writes: tuple[int, ...]
     space: tuple[int, int]
-    rows: int
+    axes: tuple[int, ...]
+    reduced: tuple[int, ...]
     stores: frozenset[int]
     over: tuple[tuple[int, int], ...]
     piecewise: bool
@@ -85,8 +91,6 @@ def available() -> bool:
 
 _STOPPING = frozenset(("any", "all"))
 """Reductions that NumPy ends as soon as it knows the result."""
-
-
 SHARED = 1 << 17
 """The elements from which on threads share what one does at memory's speed."""
 _NEVER = 1 << 62
@@ -101,13 +105,19 @@ def alone(operation: Operation, of_pairs: bool = False) -> int:
     if operation.step in ("where", "cast"):
         return SHARED if operation.step == "cast" else 0
     if operation.kind == "call":
-        return 0 if operation.name in REDUCTIONS.keys() - _STOPPING else _NEVER
+        return 0 if operation.name in REDUCERS else _NEVER
     if not isinstance(function, np.ufunc) or operation.kind != "elementwise" or function.signature is not None:
         return _NEVER
     if not of_pairs and name in FORMS:
         return 0 if FORMS[name].slow else SHARED
     certified = name in fidelity.NUMPY | fidelity.SCIPY and not (of_pairs and name in AT_MEMORYS_SPEED)
     return 0 if certified else _NEVER
+
+
+@lru_cache(256)
+def reduces(name: str, dtype: np.dtype[Any], result: np.dtype[Any]) -> bool:
+    """Whether that is the name of a reduction that kernels do alone for elements of a dtype."""
+    return name in REDUCERS and bool(_taken("sum" if name in SCANS else name, _char(dtype) or "", _char(result) or ""))
 
 
 def sliced(view: Any) -> bool:
@@ -146,7 +156,7 @@ class _Way(NamedTuple):
     chars: tuple[str, ...]
     result: str
     loop: Any
-    rows: int = 0
+    axes: tuple[int, ...] = ()
     part: int = 0
 
 
@@ -161,13 +171,19 @@ class Kernels:
         way = self.way(number)
         if isinstance(way, str):
             return Role(way)
-        return Role("", "store" if way.part else "reduce" if way.rows else "map", way.rows,
-                    way.name in ("where", "masked") or (way.name == "call" and len(way.chars) > 1) or (
+        kind = "store" if way.part else "scan" if way.name == "scan" else "reduce" if way.axes else "map"
+        return Role("", kind, way.axes,
+                    way.name in ("where", "masked", "scan") or (way.name == "call" and len(way.chars) > 1) or (
                         way.chars[0] in COMPLEX and (way.name == "call" or way.name in PRODUCTS)),
                     not way.part and self._quiet(number, way), self._written(number, way))
 
     def _written(self, number: int, way: _Way) -> Any:
-        """The class of shape and the layout of the part that an operation writes: those of what it puts there."""
+        """The class of shape and the layout of the part that an operation writes: those of what it puts there. Of what
+        it reduces, if it does."""
+        if way.axes and way.name != "scan":
+            (operand, view), = self.dag.operands(number)
+            return (view.shape, order_of(self.graph.views[number][0].strides)) if view is not None else (
+                self.dag.value(operand).shape, self.dag.value(operand).layout)
         if not way.part:
             return None
         operands = self.dag.operands(number)
@@ -191,7 +207,7 @@ class Kernels:
     def part(self, number: int, position: int) -> str:
         """Which part an operand is, for operations that take elements as they come."""
         way = self.way(number)
-        inlined = not isinstance(way, str) and not way.rows and way.name not in ("call", "store", "masked")
+        inlined = not isinstance(way, str) and not way.axes and way.name not in ("call", "store", "masked")
         return part_of(self.graph.views[number][position]) if inlined else ""
 
     def way(self, number: int) -> _Way | str:
@@ -218,6 +234,8 @@ class Kernels:
             return "an operand's dtype is none that kernels take"
         if value.op.name in REDUCTIONS and value.op.kind == "call":
             return self._reduction(number, kinds[0], result)
+        if value.op.name in SCANS and value.op.kind == "call":
+            return self._scan(number, kinds[0], result)
         if not value.shape and not any(dag.value(n).shape == () and dag.value(n).kind == "call" for n, _ in operands):
             return "a scalar"
         return _map(dag, number, kinds, result) or f"{value.op.name} has no kernel form"
@@ -260,33 +278,56 @@ class Kernels:
         return _Way("masked", (result, result, "?"), result, None)
 
     def _reduction(self, number: int, kind: Any, result: str) -> _Way | str:
-        """Sums and the like of rows: the last axes of an array in C order, or of what is computed in that order."""
+        """Sums and the like over axes of an array."""
         value = self.dag.value(number)
-        (operand, view), = self.dag.operands(number)
-        source = self.dag.value(operand)
+        operand, = self.dag.operands(number)
+        shape = _shape_of(self.dag, operand)
         given = dict(self.graph.nodes[number].attrs or ())
         name = value.op.name
-        if isinstance(kind, type) or view is not None or source.layout is not None or value.layout is not None:
-            return "it reduces what is not in C order"
-        taken = _taken(name, kind.char, result)
+        if isinstance(kind, type):
+            return f"{name} of a number"
+        taken = _taken(name, kind.char, result) or self._cast(number, name, kind.char, result)
         if type(given.get("ddof", 0)) is not int:
             return f"{name} with ddof={given['ddof']!r} is left to NumPy"
-        if not taken or given.keys() - {"axis", "keepdims", "ddof"} or not source.shape:
+        if not taken or given.keys() - _KNOWN or name in _STOPPING and "dtype" in given or not shape:
             return f"{name} of {kind} is left to NumPy"
-        ndim = len(source.shape)
-        axis = given.get("axis")
-        axes = tuple(range(ndim)) if axis is None else tuple(sorted(
-            int(i) % ndim for i in (axis if isinstance(axis, tuple) else (axis,))))
-        first = len(axes) < ndim and axes == tuple(range(len(axes)))
-        if not axes or not (first or axes == tuple(range(ndim - len(axes), ndim))):
-            return "it reduces other axes than the first or the last"
+        ndim, axes = len(shape), _axes(given, len(shape))
+        if not axes or not reducible(ndim, axes):
+            return "it reduces axes that lie in more than two places"
+        if name.startswith("arg") and axes[0] != ndim - len(axes):
+            return f"{name} along another axis than the last is left to NumPy"
+        if name == "prod" and taken in "fd" and not reducible(ndim, axes, in_sequence=True):
+            return "it multiplies floats along axes in two places"
         ufunc = REDUCTIONS[name]
         dtypes = (np.dtype(taken),) * 3
         if not name.startswith("arg") and taken not in "fd" and loops.strided_loop(ufunc, dtypes) is None:
             return "NumPy does not give its loop"
-        rows = -len(axes) if first else len(axes)
         first_char = "?" if name in ("any", "all") else taken
-        return _Way(name, (first_char,), result, (ufunc, dtypes, int(given.get("ddof", 0))), rows)
+        return _Way(name, (first_char,), result, (ufunc, dtypes, int(given.get("ddof", 0))), axes)
+
+    def _cast(self, number: int, name: str, char: str, result: str) -> str:
+        """The dtype to which integers are cast before they are added up for statistics, "" if that is left to NumPy:
+        along a last axis it casts them in parts, each of which is a sum of its own."""
+        operand, = self.dag.operands(number)
+        shape = _shape_of(self.dag, operand)
+        axes = _axes(dict(self.graph.nodes[number].attrs or ()), len(shape))
+        columns = axes and self.graph.nodes[number].inputs[0].strides is None and any(
+            n != 1 for n in shape[axes[-1] + 1:])
+        ok = name in ("mean", "var", "std") and result == "d" and char not in FLOATS and may_cast(char, "d")
+        return "d" if columns and ok else ""
+
+    def _scan(self, number: int, kind: Any, result: str) -> _Way | str:
+        """Running totals along another axis than the last, of many side by side."""
+        value = self.dag.value(number)
+        name, given = value.op.name, dict(self.graph.nodes[number].attrs or ())
+        taken = "" if isinstance(kind, type) else _taken("sum", kind.char, result)
+        axis = given.get("axis")
+        if not taken or value.layout is not None or axis is None:
+            return f"{name} of {kind} is left to NumPy" if not taken else f"{name} in another order than C"
+        axis = int(axis) % max(1, len(value.shape or ()))
+        if all(n == 1 for n in (value.shape or ())[axis + 1:]):
+            return f"{name} along the last axis is left to NumPy"
+        return _Way("scan", (taken,), result, (SCANS[name], (np.dtype(taken),) * 3), (axis,))
 
     def kernels(self, plan: Plan) -> dict[int, Fused]:
         """The kernels of a plan, by the first operation of each group."""
@@ -305,14 +346,14 @@ class Kernels:
         if any(isinstance(way, str) for way in ways) or all(way.name == "store" for way in ways):  # type: ignore[union-attr]
             return False
         if all(n in group.rows for n in group.members):
-            reductions = [way.name for way in ways if way.rows]  # type: ignore[union-attr]
+            reductions = [way.name for way in ways if way.axes]  # type: ignore[union-attr]
             return len(reductions) > 1 or not _STOPPING.issuperset(reductions)
         first: _Way = ways[0]  # type: ignore[assignment]
         if len(ways) > 1 or first.name == "masked":
             return True
         if first.name == "call":
             return first.chars[0] not in COMPLEX or first.loop[0].__name__ not in AT_MEMORYS_SPEED
-        return first.name in FORMS or first.name in ("where", "cast")
+        return first.name in FORMS or first.name in ("where", "cast", "scan")
 
     def least(self, group: Group) -> int:
         """The elements from which on it is: where it is one operation that NumPy does as fast as memory allows, so many
@@ -322,9 +363,22 @@ class Kernels:
         return SHARED if len(group.members) == 1 and cheap else 0
 
 
+_KNOWN = frozenset(("axis", "keepdims", "ddof", "dtype"))
+"""What kernels know of the arguments of reductions: a dtype that is not their own is not that of what they make."""
+
+
+def _axes(given: dict[str, Any], ndim: int) -> tuple[int, ...]:
+    """The axes that a reduction with these arguments reduces."""
+    axis = given.get("axis")
+    return tuple(range(ndim)) if axis is None else tuple(sorted(
+        int(i) % max(1, ndim) for i in (axis if isinstance(axis, tuple) else (axis,))))
+
+
 def _taken(name: str, char: str, result: str) -> str:
     """The dtype in which elements are reduced, "" where that is left to NumPy: floats as they are, integers without
     regard to their order."""
+    if not char:
+        return ""
     if name in ("any", "all"):
         return "B" if char in _CHARS and result == "?" else ""
     if char in COMPLEX:
@@ -333,7 +387,7 @@ def _taken(name: str, char: str, result: str) -> str:
         return ("B" if char == "?" else char) if char in _CHARS and result == np.dtype(np.intp).char else ""
     if char in "fd":
         return char if result == char else ""
-    if name == "sum":
+    if name in ("sum", "prod"):
         return result if result in "lLqQ" and may_cast(char, result) else ""
     return char if name in ("max", "min") and char != "?" and result == char else ""
 
@@ -451,8 +505,9 @@ class _Maker:
                 value = self.append(Step("cast", self.char(value), (value,)))
             outputs.append(value)
         kernel = Kernel(tuple(self.inputs), tuple(self.steps), tuple(outputs))
-        rows = next((way.rows for way in ways.values() if way.rows), 0)
-        return Fused(kernel, members, tuple(self.reads), self.paths, writes, self.space(), rows,
+        axes = next((way.axes for way in ways.values() if way.axes), ())
+        return Fused(kernel, members, tuple(self.reads), self.paths, writes, self.space(), axes,
+                     tuple(number for number in members if ways[number].axes),
                      frozenset(number for number in members if ways[number].part), self.over(writes), self.piecewise(),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
                      frozenset(i for i, number in enumerate(writes) if number in self.rows))
@@ -496,7 +551,9 @@ class _Maker:
 
     def done(self, way: _Way, operands: list[int]) -> int:
         """The value of an operation."""
-        if way.rows:
+        if way.name == "scan":
+            return self.add(Step("scan", way.result, (operands[0],), way.loop))
+        if way.axes:
             return self.reduced(way, operands[0])
         if way.name == "masked":
             return self.add(Step("where", way.result, tuple(reversed(operands))))
@@ -521,7 +578,7 @@ class _Maker:
             return self.converted(reduce(self.converted(x, char)), "?")
         if way.name in ("argmin", "argmax"):
             return self.add(Step("reduce", way.result, (x,), (ufunc, dtypes)))
-        if way.name in ("sum", "max", "min"):
+        if way.name in ("sum", "prod", "max", "min"):
             return reduce(x)
         mean = per(reduce(x), 0)
         if way.name == "mean":
@@ -534,13 +591,13 @@ class _Maker:
         for number in self.group.members:
             if number not in self.rows and number not in self.inlined and not self.ways[number].part:
                 return number, -1
-        number = next(n for n in self.group.members if self.ways[n].rows or self.ways[n].part)
+        number = next(n for n in self.group.members if self.ways[n].axes or self.ways[n].part)
         return number, self.ways[number].part
 
     def piecewise(self) -> bool:
         """See `Fused`."""
         return not (self.rows or self.inlined or any(step.name in PARTS for step in self.steps) or any(
-            way.rows or way.name == "masked" for way in self.ways.values()))
+            way.axes or way.name == "masked" for way in self.ways.values()))
 
     def over(self, writes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
         """See `Fused`. What raises flags may have to run again, piece by piece."""
@@ -565,7 +622,7 @@ class _Maker:
             return number, position, path
         char = self.ways[number].chars[position]
         return operand, char if _is_number(self.dag.value(operand), view) else "", number in self.rows and not (
-            self.ways[number].rows)
+            self.ways[number].axes)
 
     def read(self, number: int, position: int, operand: int, view: Any, path: Any) -> None:
         key = self.key(number, position, operand, view, path)
@@ -576,7 +633,7 @@ class _Maker:
         if _is_number(value, view):
             self.inputs.append(Input(NUMBER, self.ways[number].chars[position]))
         else:
-            kind = ROW if number in self.rows and not self.ways[number].rows else ARRAY
+            kind = ROW if number in self.rows and not self.ways[number].axes else ARRAY
             self.inputs.append(Input(kind, (view.dtype if view is not None else value.dtype).char))
             if path:
                 self.paths[len(self.reads)] = path

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 ARRAY, NUMBER, ROW = "array", "number", "row"
+NEUTRAL = {"add": ("0", "0.0"), "multiply": ("1", "1.0")}
+"""What reductions by these ufuncs start from, of integers and of floats."""
 
 
 class Input(NamedTuple):
@@ -34,14 +38,15 @@ class Step(NamedTuple):
     ----------
     name : str
         The inlined operation (a key of `lower.inline.FORMS`), 'cast', 'where', 'call'; 'reduce', which makes one value
-        of each row; or 'per', which divides such a sum by the row's length as NumPy's `mean` does.
+        of each row; 'scan', which makes a running total along it; or 'per', which divides a sum by the row's length as
+        NumPy's `mean` does.
     char : str
         The dtype's character of the result.
     operands : tuple of int
         The numbers of the values that it takes; they have the dtypes that the operation wants.
     loop : tuple or None
-        For 'call': the ufunc and the dtypes of its loop. For 'reduce': the same of the ufunc that reduces. For 'per':
-        what is subtracted from the length (``ddof``).
+        For 'call': the ufunc and the dtypes of its loop. For 'reduce' and 'scan': the same of the ufunc that reduces.
+        For 'per': what is subtracted from the length (``ddof``).
     """
 
     name: str
@@ -72,7 +77,17 @@ class Kernel(NamedTuple):
     @property
     def reduces(self) -> bool:
         """Whether it makes something of whole rows."""
-        return any(step.name == "reduce" for step in self.steps)
+        return any(step.name in ("reduce", "scan") for step in self.steps)
+
+    @property
+    def scans(self) -> bool:
+        """Whether it has running totals: results of elements that need those before them in the row."""
+        return any(step.name == "scan" for step in self.steps)
+
+    @property
+    def in_sequence(self) -> bool:
+        """Whether a row is to be gone along from its start to its end: NumPy multiplies floats one after the other."""
+        return any(step.name == "reduce" and step.loop[0] is np.multiply and step.char in "fd" for step in self.steps)
 
     @property
     def finds_places(self) -> bool:

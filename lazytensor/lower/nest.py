@@ -132,6 +132,8 @@ ABOUT = 5
 """How many words ``over_rows`` and ``over_parts`` find right before the block: how many rows go together, the function
 of rows or of a part, the number of arrays, the bytes that are kept for each element of a row or the number of results
 of a part, and whether NumPy's loops are called."""
+SLABS = 4
+"""How many ``over_slabs`` finds there."""
 ROOM = 8192
 """Bytes that are kept of a row besides."""
 TOGETHER = 8
@@ -256,6 +258,72 @@ known:
 """``over_rows`` takes what kernels take and calls, for so many rows at once as go together or are left of an axis,
 ``i32 (ptr pointers, ptr block, i64 stop, ptr kept, i64 count)``, which gives the floating-point flags that it noted.
 Before the pointers it finds how far each array's next rows are, in bytes."""
+
+OVER_SLABS = f"""
+define i32 @over_slabs(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop) nounwind {{
+entry:
+  %pointers = alloca [64 x i64], align 64
+  %steps = alloca [64 x i64], align 64
+  %places = alloca [{MOST_AXES} x i64], align 8
+  %code_at = getelementptr i64, ptr %block, i64 -4
+  %arrays_at = getelementptr i64, ptr %block, i64 -3
+  %offset_at = getelementptr i64, ptr %block, i64 -2
+  %width_at = getelementptr i64, ptr %block, i64 -1
+  %code = load ptr, ptr %code_at
+  %arrays = load i64, ptr %arrays_at
+  %offset = load i64, ptr %offset_at
+  %width = load i64, ptr %width_at
+  %inner = getelementptr i64, ptr %block, i64 %offset
+  %axes = load i64, ptr %block
+  %parts_at = getelementptr i64, ptr %block, i64 %axes
+  %parts = load i64, ptr %parts_at
+  %left0 = call i64 @first_row(ptr %data, ptr %block, ptr %pointers, ptr %steps, ptr %places, i64 %arrays, i64 %row0)
+  br label %head
+head:
+  %row = phi i64 [%row0, %entry], [%next, %further]
+  %left = phi i64 [%left0, %entry], [%rest, %further]
+  %flags = phi i32 [0, %entry], [%gathered, %further]
+  %more = icmp slt i64 %row, %row1
+  br i1 %more, label %one, label %done
+one:
+  %part = sub i64 %parts, %left
+  %begun = mul i64 %part, %width
+  %beyond = sub i64 %stop, %begun
+  %short = icmp slt i64 %beyond, %width
+  %columns = select i1 %short, i64 %beyond, i64 %width
+  %raised = call i32 %code(ptr %pointers, ptr %inner, i64 0, i64 1, i64 0, i64 %columns)
+  %gathered = or i32 %flags, %raised
+  %next = add i64 %row, 1
+  br label %step
+step:
+  %k = phi i64 [0, %one], [%k8, %step]
+  %pointer_at = getelementptr i64, ptr %pointers, i64 %k
+  %step_at = getelementptr i64, ptr %steps, i64 %k
+  %old = load <8 x i64>, ptr %pointer_at, align 64
+  %by = load <8 x i64>, ptr %step_at, align 64
+  %new = add <8 x i64> %old, %by
+  store <8 x i64> %new, ptr %pointer_at, align 64
+  %k8 = add i64 %k, 8
+  %again = icmp slt i64 %k8, %arrays
+  br i1 %again, label %step, label %stepped
+stepped:
+  %less = sub i64 %left, 1
+  %end = icmp eq i64 %less, 0
+  br i1 %end, label %wind, label %further
+wind:
+  %length = call i64 @next_row(ptr %block, ptr %pointers, ptr %places, i64 %arrays)
+  br label %further
+further:
+  %rest = phi i64 [%less, %stepped], [%length, %wind]
+  br label %head
+done:
+  ret i32 %flags
+}}
+"""
+"""``over_slabs`` takes what kernels take, too: what `columns` reduces is here one of many slabs. It calls such a kernel
+for the slabs from row0 to row1, each cut in parts of some columns: the innermost of the outer axes goes over these. The
+four words before the block are the kernel's address, the number of arrays, how many words further the kernel's own
+block is, and the columns of a part."""
 
 OVER_PARTS = """
 declare i32 @feclearexcept(i32)

@@ -16,7 +16,7 @@ import numpy as np
 
 from .emit import CONTIGUOUS, REPEATED, STRIDED, Emitter, Flags, Text
 from .inline import COMPLEX, FLOATS, FORMS, QUICK, cast, constant, element, splat, stored, vector
-from .kernel import NUMBER, ROW, Kernel, Step
+from .kernel import NEUTRAL, NUMBER, ROW, Kernel, Step
 from .long_rows import AMBIGUOUS
 from .nest import MOST_AXES
 from .passes import passes_of
@@ -372,8 +372,8 @@ class _Packed(Emitter):
         """What a reduction starts from: what changes no element."""
         name, char = self.step(value).loop[0].__name__, self.reduced_char(value)
         smallest = name in ("minimum", "argmin")
-        if name == "add":
-            start = "-0.0" if char in FLOATS else "0"
+        if name in NEUTRAL:
+            start = "-0.0" if char in FLOATS and name == "add" else NEUTRAL[name][char in FLOATS]
         elif char in FLOATS:
             start = "0x7FF0000000000000" if smallest else "0xFFF0000000000000"
         else:
@@ -387,7 +387,7 @@ class _Packed(Emitter):
         x, name = self.operand(step.operands[0], k, values), step.loop[0].__name__
         if self.finds_place(value):
             return self.nearer(name, char, held, x, k)
-        if char in FLOATS and name != "add":
+        if char in FLOATS and name not in NEUTRAL:
             self.note_zeros(char, held[0], x)
         return [FORMS[name].emit(self.code, char, self.lanes, (held[0], x))]
 

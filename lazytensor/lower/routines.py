@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 
 from . import native, pairwise
-from .nest import OVER_PARTS, OVER_ROWS, ROWS
+from .nest import OVER_PARTS, OVER_ROWS, OVER_SLABS, ROWS
 
 
 def _transpose() -> str:
@@ -76,7 +76,8 @@ _addresses: dict[str, int] = {}
 
 def address(name: str) -> int:
     """The address of a function of `pairwise`, ``sum_f`` and the like, of ``transpose8`` to ``transpose64``, ``copy8``
-    to ``copy128``, ``first_row``, ``next_row``, ``over_rows`` or ``over_parts``; compiled when first asked for."""
+    to ``copy128``, ``first_row``, ``next_row``, ``over_rows``, ``over_slabs`` or ``over_parts``; compiled when first
+    asked for."""
     found = _addresses.get(name)
     if found is None:
         text, names = _module(name)
@@ -90,6 +91,8 @@ def _module(name: str) -> tuple[str, tuple[str, ...]]:
     """The text of a routine's module, and what it has."""
     if name in ("first_row", "next_row", "over_rows"):
         return ROWS + OVER_ROWS, ("first_row", "next_row", "over_rows")
+    if name == "over_slabs":
+        return ROWS + OVER_SLABS, (name,)
     if name == "over_parts":
         return OVER_PARTS, (name,)
     if name.startswith(("copy", "transpose")):

@@ -15,6 +15,7 @@ import numpy as np
 from ..config import current
 from ..hot import learn, native
 from ..ir.capture import Graph
+from ..ir.layout import reduced_order
 from ..lower.fused import sliced
 from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord, Record
@@ -227,7 +228,7 @@ def _along(path: tuple[tuple[int, int], ...], graph: Graph, array: Any) -> Any:
     return array
 
 
-def _launched(bound: launch.Launch | launch.LongRow, record: KernelRecord, graph: Graph, values: list[Any],
+def _launched(bound: launch.Launch | launch.Staged, record: KernelRecord, graph: Graph, values: list[Any],
               arrays: list[Any], made: list[Any]) -> bool:
     if record.numbers or type(bound) is not launch.Launch:
         flags = launch.run(bound, arrays, [values[record.reads[i][0]] for i in record.numbers])
@@ -290,7 +291,7 @@ def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targe
     if targets is None:
         nodes = [graph.nodes[number] for number, _ in record.outputs]
         targets = [pool.empty(node.shape, node.dtype, node.strides) for node in nodes]
-    found = bind_arrays(record, _space(record, graph), _inputs(record, graph, values), targets)
+    found = bind_arrays(record, graph, _space(record, graph), _inputs(record, graph, values), targets)
     if found is None:
         found = _REFUSED
     else:
@@ -301,7 +302,14 @@ def _bind(record: KernelRecord, graph: Graph, values: list[Any], key: Any, targe
     return found
 
 
-def bind_arrays(record: KernelRecord, space: tuple[int, ...], inputs: list[Any], targets: list[Any],
+def _order(record: KernelRecord, graph: Graph) -> tuple[int, ...] | None:
+    """The order in which NumPy goes over the axes of what is reduced; None if it is not one."""
+    sources = [graph.nodes[number].inputs[0] for number in record.fused.reduced]
+    orders = {reduced_order(source.shape, source.strides) for source in sources}
+    return orders.pop() if len(orders) == 1 else None
+
+
+def bind_arrays(record: KernelRecord, graph: Graph, space: tuple[int, ...], inputs: list[Any], targets: list[Any],
                 least: int | None = None) -> Any:
     """The kernel of a record bound to arrays of these shapes and strides, or None. `least` is for how many elements it
     is instead of what the record says."""
@@ -310,9 +318,12 @@ def bind_arrays(record: KernelRecord, space: tuple[int, ...], inputs: list[Any],
     if not launch.shares(least, space) or not all(isinstance(a, np.ndarray) for a in arrays) or not all(
             t.shape == space or i in fused.row_writes for i, t in enumerate(targets)):
         return None
+    order = _order(record, graph) if fused.axes else ()
+    if order is None:
+        return None
     by_row = {record.arrays.index(i) for i in fused.row_reads} | {len(inputs) + i for i in fused.row_writes}
     try:
-        return launch.bind(fused.kernel, space, arrays, fused.rows, frozenset(by_row))
+        return launch.bind(fused.kernel, space, arrays, fused.axes, frozenset(by_row), order)
     except Exception as error:  # whatever the compiler may raise: NumPy's own calls do it, too
         failures.append(error)
         if current.debug:

@@ -24,8 +24,10 @@ from ..lower.compiled import compiled
 from ..lower.emit import CHECKED, CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, emit_long, possible, reductions_of, split_of
-from ..lower.nest import ABOUT, MOST_AXES, TOGETHER, Layout
+from ..lower.nest import ABOUT, MOST_AXES, SLABS, TOGETHER, Layout
+from ..lower.stages import blocks
 from . import workers
+from .stages import Staged, bind_stages
 
 _KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
 MOST_ARRAYS = 56
@@ -262,34 +264,46 @@ class LongRow(Launch):
         self.phases, self.results, self.values = phases, results, values
 
 
-def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], rows: int = 0,
-         by_row: frozenset[int] = frozenset()) -> Launch | LongRow | None:
+def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], axes: tuple[int, ...] = (),
+         by_row: frozenset[int] = frozenset(), order: tuple[int, ...] | None = None) -> Launch | Staged | None:
     """A launch for arrays of these shapes and strides (inputs that are arrays, then outputs), or None.
 
-    `rows` is how many of the last axes of the space are a row, for kernels that reduce rows; `by_row` are the arrays
-    with one element a row. None means that a kernel is not the way: too many axes or arrays, no elements, rows that are
-    too short or too long for it.
+    `axes` are those that a kernel reduces; `by_row` are the arrays with one element a row. `order` has the axes that
+    are longer than 1 as NumPy goes over them, outermost first; without it they are in C order. None means that a kernel
+    is not the way: too many axes or arrays, no elements, rows that are too short or too long for it.
     """
     if not prod(shape) or len(arrays) > MOST_ARRAYS:
         return None
-    steps = [along(shape, a, rows if k in by_row and rows > 0 else 0) for k, a in enumerate(arrays)]
-    if rows < 0 and kernel.finds_places:
-        return None
-    if rows < 0:
-        return _bind_columns(kernel, shape, steps, arrays, -rows)
+    steps = [along(shape, a, axes if k in by_row else ()) for k, a in enumerate(arrays)]
+    if axes:
+        left = tuple(i for i, n in enumerate(shape) if n > 1) if order is None else order
+        shape, steps, axes = _in_order(shape, steps, axes, left)
+    return bind_along(kernel, shape, steps, arrays, axes)
+
+
+def bind_along(kernel: Kernel, shape: tuple[int, ...], steps: list[tuple[int, ...]], arrays: Sequence[Any],
+               axes: tuple[int, ...]) -> Launch | Staged | None:
+    """The same for arrays with these strides along the axes of the space."""
     if kernel.reduces:
-        found = _in_rows(shape, steps, rows)
-        if found is None:
+        found = blocks(len(shape), axes)
+        reduced = [block for block in found if block[0]]
+        if len(reduced) > 1 or not found[-1][0]:
+            if kernel.finds_places or len(reduced) > 2 or (kernel.scans and len(reduced) > 1):
+                return None
+            return (_bind_columns(kernel, shape, steps, arrays, *reduced[0][1:]) if len(reduced) == 1 else
+                    bind_stages(bind_along, kernel, shape, steps, arrays, axes))
+        rows = _in_rows(shape, steps, len(axes))
+        if rows is None or kernel.scans:
             return None
-        sizes, strides = found
+        sizes, strides = rows
         side_by_side = _bind_packed(kernel, sizes, strides, arrays)
         if side_by_side is not None:
             return side_by_side
         if kernel.finds_places or (sizes[-1] < LEAST_ROW and prod(sizes[:-1]) > FEW_ROWS):
             return None
         kept = row_bytes(kernel)
-        if sizes[-1] > MOST_ROW // max(1, kept) or (
-                len(sizes) == 1 and sizes[0] >= (KEPT_ROW if kept and possible(kernel) else LONG_ROW)):
+        if sizes[-1] > MOST_ROW // max(1, kept) or (not kernel.in_sequence and len(sizes) == 1 and sizes[0] >= (
+                KEPT_ROW if kept and possible(kernel) else LONG_ROW)):
             return _bind_long(kernel, sizes, strides, arrays)
     else:
         sizes, strides = coalesced(shape, steps)
@@ -336,31 +350,58 @@ def _described(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
 
 
 def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int, ...]], arrays: Sequence[Any],
-                  first: int) -> Launch | None:
-    """A launch for a kernel that reduces the first axes, or None."""
-    outer_sizes, outer = _merged(shape[:first], [s[:first] for s in along])
-    inner_sizes, inner = _merged(shape[first:], [s[first:] for s in along])
-    if len(outer_sizes) > 1 or len(inner_sizes) > 1 or not possible(kernel):
+                  first: int, end: int) -> Launch | None:
+    """A launch for a kernel that reduces the axes from one to before another, not the last, or None."""
+    row_sizes, row = _merged(shape[first:end], [s[first:end] for s in along])
+    inner_sizes, inner = _merged(shape[end:], [s[end:] for s in along])
+    if len(row_sizes) > 1 or not possible(kernel):
         return None
-    if inner_sizes[0] < LEAST_ROW and (outer_sizes[0] > FEW_ROWS or inner_sizes[0] < 2):  # one column: a sum in pairs
-        return None
-    sizes, strides = [*outer_sizes, *inner_sizes], [(*a, *b) for a, b in zip(outer, inner, strict=True)]
+    sizes = [row_sizes[0], inner_sizes[-1]]
+    strides: list[tuple[int, ...]] = [(a[0], b[-1]) for a, b in zip(row, inner, strict=True)]
+    outer_shape = (*shape[:first], *inner_sizes[:-1])
     layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
     columns, threads = sizes[-1], threads_in_use()
     launch = _described(kernel, sizes, strides, arrays)
-    if launch.work >= PARALLEL_WORK and threads > 1 and columns < FEW_COLUMNS and shared_values(kernel):
+    apart = not outer_shape and not kernel.scans and columns < FEW_COLUMNS and bool(shared_values(kernel))
+    if launch.work >= PARALLEL_WORK and threads > 1 and apart:
         return _bind_apart(kernel, layouts, sizes, strides, arrays)
     key = kernel, layouts, "columns"
     found = _code.get(key)
     if found is None:
         found = _code[key] = compiled(kernel, "columns", layouts,
                                        lambda: (emit_columns(kernel, layouts), ("kernel",)))["kernel"]
+    if outer_shape:
+        outer = [(*a[:first], *b[:-1]) for a, b in zip(along, inner, strict=True)]
+        return _bind_slabs(kernel, found, launch, *_merged(outer_shape, outer), strides, arrays)
     block = launch.block
     block[_KERNEL], block[_ROWS], block[_CHUNKS], block[_PART] = found, 1, 1, columns
     if launch.work >= PARALLEL_WORK and threads > 1 and columns >= FEW_COLUMNS:
         part = -(-columns // (2 * threads))
         part += -part % (512 if part > 512 else 64)
         block[_CHUNKS], block[_PART], block[_PARALLEL] = -(-columns // part), part, workers.entry(threads)
+    return launch
+
+
+def _bind_slabs(kernel: Kernel, code: int, slab: Launch, sizes: list[int], outer: list[tuple[int, ...]],
+                strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> Launch | None:
+    """A launch of a kernel of columns for many slabs, of which one is bound."""
+    if len(sizes) >= MOST_AXES:
+        return None
+    count, threads, columns = prod(sizes), threads_in_use(), slab.length
+    width, work = columns, slab.work * count
+    if work >= PARALLEL_WORK and count < 4 * threads:
+        width = min(columns, -(-columns // -(-4 * threads // count)) + 63 & -64)
+    parts = -(-columns // width)
+    inner = [(*a, width * b[-1], b[-1]) for a, b in zip(outer, strides, strict=True)]
+    block = _described(kernel, [*sizes, parts, columns], inner, arrays).block
+    own, further = slab.block[HEADER:], len(block)
+    numbers = tuple((place + further - HEADER, dtype) for place, dtype in slab.numbers)
+    launch = Launch(np.concatenate([block, own]), numbers, work)
+    block, launch.call = launch.block, launcher()
+    block[_KERNEL], block[_NOGIL] = routines.address("over_slabs"), work >= SMALL_WORK
+    block[HEADER - SLABS:HEADER] = code, len(arrays), further - HEADER, width
+    _split(block, count * parts, slab.rows * width, work)
+    block[_PART] = block[_PART] if count * parts > 1 else columns
     return launch
 
 
@@ -415,7 +456,7 @@ def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]
 def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> Any:
     """The phases for one row that is too long to be kept, or None."""
     layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
-    if len(sizes) > 1 or not possible(kernel) or not _reduces_contiguous(kernel, layouts):
+    if len(sizes) > 1 or not possible(kernel) or kernel.in_sequence or not _reduces_contiguous(kernel, layouts):
         return None
     key = kernel, layouts, None
     addresses = _code.get(key)
@@ -491,15 +532,26 @@ def _in_rows(shape: tuple[int, ...], strides: list[tuple[int, ...]], rows: int) 
     return [*sizes, *inner_sizes], [(*a, *b) for a, b in zip(outer, inner, strict=True)]
 
 
-def along(shape: tuple[int, ...], array: Any, rows: int = 0) -> tuple[int, ...]:
+def along(shape: tuple[int, ...], array: Any, axes: tuple[int, ...] = ()) -> tuple[int, ...]:
     """The strides of an array along the axes of the space, 0 where it is broadcast or one long.
 
-    An array with one element a row has no axes for the last `rows`, or has them with length 1.
+    An array with one element a row lacks these axes, or has them with length 1.
     """
     own = tuple(0 if n == 1 else s for n, s in zip(array.shape, array.strides, strict=True))
-    if rows and len(own) == len(shape) - rows:
-        own += (0,) * rows
+    if axes and len(own) == len(shape) - len(axes):
+        given = iter(own)
+        return tuple(0 if i in axes else next(given) for i in range(len(shape)))
     return (0,) * (len(shape) - len(own)) + own
+
+
+def _in_order(shape: tuple[int, ...], steps: list[tuple[int, ...]], axes: tuple[int, ...], left: tuple[int, ...]) -> (
+        tuple[tuple[int, ...], list[tuple[int, ...]], tuple[int, ...]]):
+    """The space as NumPy goes over it: without axes of length 1, but for one of them if there is no other to
+    reduce."""
+    if not any(i in axes for i in left):
+        left = *left, axes[-1]
+    return (tuple(shape[i] for i in left), [tuple(s[i] for i in left) for s in steps],
+            tuple(k for k, i in enumerate(left) if i in axes))
 
 
 def coalesced(shape: tuple[int, ...], strides: Sequence[tuple[int, ...]]) -> tuple[list[int], list[tuple[int, ...]]]:
@@ -535,11 +587,14 @@ def _class(stride: int, itemsize: int, length: int) -> str:
     return CONTIGUOUS if stride == itemsize else REPEATED if stride == 0 else STRIDED
 
 
-def run(launch: Launch | LongRow, arrays: Sequence[Any], numbers: Sequence[Any]) -> int:
+def run(launch: Launch | Staged, arrays: Sequence[Any], numbers: Sequence[Any]) -> int:
     """Runs it; gives the floating-point flags raised (the bits of MXCSR), or REFUSED.
 
     The numbers are converted to what the kernel reads.
     """
+    if isinstance(launch, Staged):
+        flags = launch.run(run, arrays, numbers)
+        return REFUSED if flags < 0 or flags & AMBIGUOUS else flags
     if isinstance(launch, LongRow):
         shared = [np.empty(launch.results, np.int64), np.empty(launch.values, np.int64)]
         flags = 0

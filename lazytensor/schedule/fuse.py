@@ -4,9 +4,9 @@ Groups grow in program order: an operation joins the groups of the operations wh
 work on one space (the same class of shape, laid out in the same order) and the groups stay free of cycles. Nothing is
 computed twice. What a group gives to others is written once; what it uses itself stays in registers and small buffers.
 
-A group may reduce its space over the last axes (its rows) or over the first ones (its columns), each group in one way:
-sums and the like are values of a whole row, which further operations of the group may read, for each row or for each of
-its elements. Columns are called rows here, too.
+A group may reduce its space over some of its axes, each group in one way: what lies along them is called a row. Sums
+and the like are values of a whole row, which further operations of the group may read, for each row or for each of its
+elements.
 """
 
 from __future__ import annotations
@@ -56,20 +56,20 @@ class Role(NamedTuple):
     refusal : str
         Why it cannot be part of one, or "".
     kind : str
-        'map', 'store' or 'reduce'.
-    rows : int
-        For 'reduce': how many axes it reduces, the last ones; negative for the first ones.
+        'map', 'store', 'reduce', or 'scan' for running totals.
+    axes : tuple of int
+        For 'reduce': the axes that it reduces, in ascending order. For 'scan': the axis along which it goes.
     whole : bool
         Whether it must not be done for one row's value at a time: NumPy's loop differs for single elements.
     quiet : bool
         Whether it costs little and raises no floating-point flags, so that it may be computed for some elements alone.
     space : tuple or None
-        For 'store': the class of shape and the layout of what it writes.
+        For 'store': the class of shape and the layout of what it writes; for 'reduce' of what it reduces.
     """
 
     refusal: str
     kind: str = "map"
-    rows: int = 0
+    axes: tuple[int, ...] = ()
     whole: bool = False
     quiet: bool = False
     space: Any = None
@@ -105,7 +105,7 @@ class _Space(NamedTuple):
 
     shape: Any
     layout: Any
-    rows: int
+    axes: tuple[int, ...] = ()
 
 
 class _Groups:
@@ -138,7 +138,7 @@ class _Groups:
             home = self.home[next(n for n, _ in operands if n in self.row_values)]
             self.space[number] = self.space[home]
         else:
-            self.space[number] = _Space(shape, layout, 0)
+            self.space[number] = _Space(shape, layout, role.axes)
         for k, (operand, view) in enumerate(operands):
             other = self.home.get(operand)
             if other is None or other == self.home[number]:
@@ -153,12 +153,12 @@ class _Groups:
                 self.merge(other, self.home[number])
         if number in self.row_values and self.home[number] == number and len(self.members[number]) == 1:
             self.row_values.discard(number)
-            self.space[number] = _Space(value.shape, value.layout, 0)
+            self.space[number] = _Space(value.shape, value.layout)
 
     def place_reduction(self, number: int, role: Role) -> None:
         (operand, view), *_ = self.dag.operands(number)
-        source = self.dag.value(operand)
-        space = _Space(source.shape, source.layout, role.rows)
+        shape, layout = role.space
+        space = _Space(shape, layout, role.axes)
         self.space[number] = space
         self.row_values.add(number)
         other = self.home.get(operand)
@@ -191,11 +191,11 @@ class _Groups:
             return "another shape"
         if mine.layout != theirs.layout:
             return "another layout"
-        if mine.rows and theirs.rows and mine.rows != theirs.rows:
+        if mine.axes and theirs.axes and mine.axes != theirs.axes:
             return "it reduces other axes"
         if operand in self.row_values and number not in self.row_values:
             shape = self.dag.value(operand).shape
-            if shape and theirs.rows > 0 and len(shape) != len(theirs.shape):
+            if shape and theirs.axes and theirs.axes[-1] >= len(theirs.axes) and len(shape) != len(theirs.shape):
                 return "it needs the rows as an axis"
         elif operand not in self.row_values and self.dag.value(operand).shape != mine.shape:
             return "another shape"
@@ -236,7 +236,7 @@ class _Groups:
         assert mine is not None and theirs is not None
         self.members[one] = sorted(self.members[one] + self.members.pop(other))
         self.reasons[one] += self.reasons.pop(other)
-        self.space[one] = mine._replace(rows=mine.rows or theirs.rows)
+        self.space[one] = mine._replace(axes=mine.axes or theirs.axes)
         for number in self.members[one]:
             self.home[number] = one
 

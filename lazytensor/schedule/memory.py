@@ -118,7 +118,8 @@ def peak(steps: Iterable[Step], size: Callable[[int], int], groups: Iterable[Gro
             if len(unit) < len(home[step.node]):
                 continue
             freed = {number for s in unit for number in s.frees}
-            over, out = (-1, -1) if step.node in reducing else _written_over(unit, freed, size)
+            in_rows = step.node in reducing or any(s.op.kind == "call" and not s.op.step for s in unit)
+            over, out = (-1, -1) if in_rows else _written_over(unit, freed, size)
             for s in unit:
                 if s.node == out:
                     held[out] = held.pop(over, 0)
