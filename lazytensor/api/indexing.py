@@ -15,6 +15,7 @@ import numpy as np
 from ..config import current
 from ..hot import learn, native
 from ..ir.dtypes import NUMERIC
+from ..ir.errstate import silently
 from ..ir.layout import canonical, shadow
 from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
@@ -449,8 +450,8 @@ def _is_refused_whole(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) 
     size = prod(shape) * dtype.itemsize
     for byte in (0, 255) if size else ():
         memory = np.full(size, byte, np.uint8)
-        with np.errstate(all="ignore"), contextlib.suppress(Exception):
-            memory.view(dtype).reshape(shape)[...] = value
+        with contextlib.suppress(Exception):
+            silently(operator.setitem, memory.view(dtype).reshape(shape), ..., value)
         if (memory != byte).any():
             return False
     return True

@@ -384,7 +384,7 @@ class Writer(Places, Leaving):
     def _state(self, record: Record, depth: int, capsule: Any) -> Any:
         if record.errstate is None or record.errstate is capsule:
             return capsule
-        self._say(depth, f"leave(token); token = enter({self.space.add(abandoning(record.errstate))})")
+        self._say(depth, f"enter({self.space.add(abandoning(record.errstate))})")
         return record.errstate
 
     # ---- calls, draws, prints ----

@@ -61,12 +61,16 @@ def running_lines(body: Body, own: list[str], commits: bool) -> list[str]:
     if body.prints:
         lines.append("    prints = []")
     if body.runs:
-        lines.append("    before, run = noted.run, Run(); noted.run = run")
-    lines += ["    token = enter(RUN)", "    try:"]
+        lines.append("    before, run = noted.run, Run()")
+    native = fast.native is not None  # whose programs are not interrupted; Python may be after any call
+    lines += ["    token = enter(RUN)", "    try:"] if native else [
+        "    state = in_force()", "    try:", "        enter(RUN)"]
+    if body.runs:
+        lines.append("        noted.run = run")
     lines += ["    " + line for line in own]
     failed = "restored(states, ABANDON)" if body.draws else "ABANDON"
     lines += ["    except (Exception, Abandon):", f"        return {failed}", "    finally:",
-              "        leave(token)"]
+              f"        {'leave(token)' if native else 'enter(state)'}"]
     if body.runs:
         lines.append("        noted.run = before")
     if names and commits:
