@@ -45,6 +45,7 @@ np.any(x, 0, None, True); np.all(x, 1, o[:2] > 1); x.all(0, None, o > 1); x.sum(
 np.argmax(x, 0, None, True); x.argmax(0, (i,)); x.mean(0, out=(o,)); np.add.reduce(x, 0, None, (o,)); np.any(x, 0, bool)
 np.add.reduce(x, 0, out=(o,)); np.cumsum(x, out=(o,)); np.any(x, keepdims=True); x.all(keepdims=True)
 x.fill(i); x.fill([1, 2, 3]); x.fill(i[0:1].sum()); x.fill(z); i.choose(u, u); (i % 2).choose(u[:1], i); x.fill('a')
+np.where(np.ones(3) > 0, np.ones(4), 0.5); np.clip(np.ones(3), np.ones(4), 0); np.ones(3).clip(2, np.ones(4))
 """
 TABLE = [pytest.param(row.strip(), id=row.strip()) for line in ROWS.strip().splitlines() for row in line.split("; ")]
 

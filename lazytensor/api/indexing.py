@@ -35,6 +35,7 @@ from .build import (
     stand_in,
 )
 from .handle import (
+    WRITEABLE,
     Tensor,
     alone,
     apply_steps,
@@ -157,8 +158,10 @@ def getitem(self: Any, index: Any) -> Any:
 
 def _picked_now(self: Any, mask: Any) -> Any:
     """What a mask picks from a root that has been computed, in memory of its own; None if NumPy is to do it."""
-    real = seen(mask)
-    found = masking.picked(self._value.buffer, real)
+    array, real = self._value.buffer, seen(mask)
+    found = masking.picked(array, real)
+    if found is None and array.shape == real.shape and real.ndim and not array.dtype.hasobject:
+        found = array[real]
     return None if found is None else tensor(leaf(found, None))
 
 
@@ -333,7 +336,12 @@ def _put_now(root: Any, mask: Any, value: Any) -> bool:
         buffer = node.buffer
         if buffer is None or root._state is not None or type(buffer) is not _ndarray or not alone(node, buffer):
             return False
-        return masking.put(buffer, places, values)
+        if masking.put(buffer, places, values):
+            return True
+        if values.dtype is not buffer.dtype or buffer.dtype.hasobject or not buffer.flags.num & WRITEABLE:
+            return False
+        buffer[places] = values
+        return True
 
 
 def _fill_masked(self: Any, mask: Any, value: Any) -> bool:
