@@ -358,6 +358,11 @@ def seen(t: Tensor) -> Any:
     return buffer if v.__class__ is Node else apply_view(steps_of(t), buffer)
 
 
+def no_dtype(value: Any) -> Any:
+    """What is given for a dtype: an array is real, so that NumPy refuses it."""
+    return peek(value) if type(value) is Tensor else value
+
+
 def is_shared(root: Tensor) -> bool:
     """Whether somebody outside holds the root's memory; if not any more, the root is an ordinary one again."""
     with lock_of(root):

@@ -20,7 +20,20 @@ from ..ir.operation import register
 from ..run.watching import active, mine
 from . import lazy
 from .build import CAST, COPY, NotArray, at_line, elementwise, handle, is_scalar_like, operand, record
-from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, read, swallowed, tensor, wrap, wrap_all
+from .handle import (
+    Tensor,
+    apply_steps,
+    export,
+    geometry,
+    is_writeable,
+    no_dtype,
+    peek,
+    read,
+    swallowed,
+    tensor,
+    wrap,
+    wrap_all,
+)
 from .inplace import change, looked_at
 from .reductions import at_once
 from .relative import relative_view
@@ -147,7 +160,7 @@ def view(self: Any, *args: Any, **kwargs: Any) -> Any:
         return export(self).view(*args, **kwargs)
     if kind is None:
         return self[...]
-    dtype = np.dtype(kind)
+    dtype = np.dtype(no_dtype(kind))
     if dtype.hasobject or self._value.dtype.hasobject:
         return wrap(export(self).view(dtype))
     return apply_steps(self, ((_ndarray.view, (dtype,)),), geometry(self).view(dtype))
@@ -155,7 +168,7 @@ def view(self: Any, *args: Any, **kwargs: Any) -> Any:
 
 def getfield(self: Any, dtype: Any, offset: int = 0) -> Any:
     """As `numpy.ndarray.getfield`."""
-    args = (np.dtype(dtype), offset)
+    args = (np.dtype(no_dtype(dtype)), offset)
     return apply_steps(self, ((_ndarray.getfield, args),), _ndarray.getfield(geometry(self), *args))
 
 
@@ -180,7 +193,7 @@ def astype(self: Any, dtype: Any, order: str = "K", casting: Any = "unsafe", sub
            copy: bool = True) -> Any:
     """As `numpy.ndarray.astype`; pending between numbers."""
     v = self._value
-    wanted = np.dtype(dtype)
+    wanted = np.dtype(no_dtype(dtype))
     if not copy and wanted == v.dtype:
         flags = geometry(self).flags
         if order == "K" or order == "A" or (order == "C" and flags.c_contiguous) or (
