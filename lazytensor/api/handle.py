@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..compile import realize
-from ..hot import learn
+from ..hot import called, learn
 from ..ir.layout import c_strides, canonical, dense, offset_of, shadow
 from ..ir.node import AT_ONCE, Node, leaf, new
 from ..ir.operation import Operation
@@ -192,6 +192,7 @@ class Tensor(metaclass=_ArrayType):
 
 
 Tensor.__name__ = Tensor.__qualname__ = "ndarray"
+called(Tensor, "numpy.ndarray")
 Tensor.__module__ = "lazytensor"
 learn(Tensor=Tensor, View=View)
 

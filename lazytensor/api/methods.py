@@ -91,7 +91,7 @@ def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) 
     else:
         if not shape:
             geometry(self).reshape()  # raises
-    if v.dtype.hasobject or order not in ("C", "F", "A"):
+    if v.dtype.hasobject or not _is_one_of(order, ("C", "F", "A")):
         return wrap_all(export(self).reshape(shape, order=order))
     view = None if copy else layout.view_or_copy(v.shape, v.strides, v.dtype, shape, order)
     if view is not None:
@@ -101,6 +101,11 @@ def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) 
     if copy is False:
         raise ValueError("Unable to avoid creating a copy while reshaping.")
     return reshape(copied(self, order, frame), shape, order=order)
+
+
+def _is_one_of(order: Any, known: tuple[str, ...]) -> bool:
+    """Whether an order is one of these; an array is none, and has no truth."""
+    return type(order) is str and order in known
 
 
 def _lengths(given: tuple[Any, ...], old: tuple[int, ...]) -> tuple[int, ...]:
@@ -140,7 +145,7 @@ def flatten(self: Any, order: str = "C") -> Any:
         return wrap(peek(self).flatten(order)) if found is lazy.NOW else found
     v = self._value
     size = layout.shadow(v.shape, None, v.dtype).size
-    if order not in ("C", "F", "A"):
+    if not _is_one_of(order, ("C", "F", "A")):
         return wrap(peek(self).flatten(order))
     return tensor(record(_RESHAPE, (read(self),), (("order", order), ("shape", (size,))), (size,), v.dtype, None,
                          _getframe(1)))
@@ -182,7 +187,7 @@ def copy(self: Any, order: str = "C") -> Any:
 def copied(self: Any, order: str, frame: Any) -> Any:
     """A pending copy in that order of axes."""
     v = self._value
-    if v.dtype.hasobject or order not in ("C", "F", "A", "K"):
+    if v.dtype.hasobject or not _is_one_of(order, ("C", "F", "A", "K")):
         return wrap(peek(self).copy(order))
     size = v.dtype.itemsize
     return tensor(record(COPY, (read(self),), (), v.shape, v.dtype, layout.like(
@@ -201,7 +206,7 @@ def astype(self: Any, dtype: Any, order: str = "K", casting: Any = "unsafe", sub
             return self
     numbers = v.dtype.char in NUMERIC and wanted.char in NUMERIC
     if not numbers or (v.dtype.kind == "c" and wanted.kind not in "cb") or casting not in _CASTINGS or (
-            order not in ("C", "F", "A", "K")):
+            not _is_one_of(order, ("C", "F", "A", "K"))):
         return wrap(at_line(peek(self).astype, (dtype, order, casting, subok)))
     if casting != "unsafe" and not np.can_cast(v.dtype, wanted, casting):
         np.empty(0, v.dtype).astype(wanted, casting=casting)
