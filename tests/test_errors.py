@@ -466,7 +466,8 @@ class Other:
     lambda np, x: x.copy(x),
     lambda np, x: x.copy(x.sum()), lambda np, x: x.reshape(x.shape, order=x),
     lambda np, x: x.astype(float, order=x.sum()),
-    lambda np, x: open(x), lambda np, x: x.sum() << 1, lambda np, x: ~x.sum(), lambda np, x: next(x), lambda np, x: chr(x),
+    lambda np, x: open(x), lambda np, x: x.sum() << 1, lambda np, x: ~x.sum(), lambda np, x: next(x),
+    lambda np, x: chr(x),
 ], ids=lambda program: "-".join(map(str, program.__code__.co_names)))
 def test_errors_call_arrays_and_scalars_by_numpys_names(program):
     check_same(lambda np, x: program(np, x), real.arange(3.0), messages=True)
