@@ -53,7 +53,12 @@ np.asfortranarray(x, i); np.array(x, o); np.require(x, o); np.full(3, 1.5, o); n
 x.view(i); x.getfield(i); np.add(x, 1, dtype=i); x.sum(dtype=i); np.zeros(3, i); np.ones_like(x, i)
 np.arange(3, dtype=i); np.concatenate([x, x], dtype=i); np.cumsum(x, dtype=i); np.mean(x, dtype=i); np.eye(3, dtype=i)
 np.linspace(0, 1, dtype=i); np.fromiter(i, i); np.frombuffer(b'abcd', u); np.stack([x, x], dtype=i)
-np.full_like(x, 1, i)
+np.full_like(x, 1, i); np.add(i, 1, casting='equiv'); np.add(i, 1, i, casting='equiv')
+np.power(x, 2.0, casting='equiv'); np.add(x, 1, out=x.copy(), where=[1, 0, 1])
+np.add(2, i, casting='no'); np.multiply(h, 2, casting='equiv', dtype='f8'); np.sin(x, casting='equiv')
+np.asanyarray(i.sum(), order='x'); np.array(i.sum(), order=['C']); np.add(i, 1, o, where=(True, 0, 2.5))
+np.add(i, 1, o, where=i % 2); np.add(i, 1, out=o, where=[[1, 0, 1], [0, 0, 1]]); np.isnan(n, o, where=[1, 0, 'a'])
+np.less(x, True, casting='equiv'); np.add(x, 1.5, x, casting='equiv', where=x > 1)
 """
 TABLE = [pytest.param(row.strip(), id=row.strip()) for line in ROWS.strip().splitlines() for row in line.split("; ")]
 

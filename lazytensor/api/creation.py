@@ -121,7 +121,9 @@ def _pending(given: Any, dtype: Any, order: Any = None, copy: Any = None, ndmin:
     if kind is list or kind is tuple:
         options = {"order": order or "K", "ndmin": ndmin}
         return lazy.rule_of("array").pending((given, dtype), options, _getframe(2))  # type: ignore[union-attr]
-    if not issubclass(kind, Scalar) or not is_pending(given) or dtype is not None and np.dtype(dtype) != given.dtype:
+    if not issubclass(kind, Scalar) or not (order is None or type(order) is str and order in _ORDERS):
+        return lazy.NOW
+    if not is_pending(given) or dtype is not None and np.dtype(dtype) != given.dtype:
         return lazy.NOW
     whole = tensor(record(COPY, (given._node,), (), (), given.dtype, None, _getframe(2)))
     return whole.reshape((1,) * ndmin) if ndmin else whole  # type: ignore[attr-defined]

@@ -55,6 +55,8 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
             if ufunc in _DEPRECATED_OUTPUT:
                 at_line(ufunc, (np.empty(0),) * 3)  # NumPy's warning
             args, out = args[:ufunc.nin], args[ufunc.nin:] + (None,) * (ufunc.nin + ufunc.nout - len(args))
+        if type(where) is list or type(where) is tuple:  # an array must be of booleans, a list need not
+            where = wrap_all(np.array(looked_at(where), bool))
         if type(out) is tuple and ufunc.nout == 1:
             out = out[0] if len(out) == 1 else out
         options = {k: v for k, v in options.items() if _DEFAULTS.get(k, _getframe) is not v and (
