@@ -58,6 +58,8 @@ np.power(x, 2.0, casting='equiv'); np.add(x, 1, out=x.copy(), where=[1, 0, 1])
 np.add(2, i, casting='no'); np.multiply(h, 2, casting='equiv', dtype='f8'); np.sin(x, casting='equiv')
 np.asanyarray(i.sum(), order='x'); np.array(i.sum(), order=['C']); np.add(i, 1, o, where=(True, 0, 2.5))
 np.add(i, 1, o, where=i % 2); np.add(i, 1, out=o, where=[[1, 0, 1], [0, 0, 1]]); np.isnan(n, o, where=[1, 0, 'a'])
+np.modf(x, out=(x.copy(),)); np.divmod(x, 2, out=()); np.modf(x, out=(None, None)); np.modf(x, out=x)
+np.add(x, 1, dtype=None, signature=None); np.sin(x, dtype=None, signature='d->d')
 np.less(x, True, casting='equiv'); np.add(x, 1.5, x, casting='equiv', where=x > 1)
 """
 TABLE = [pytest.param(row.strip(), id=row.strip()) for line in ROWS.strip().splitlines() for row in line.split("; ")]

@@ -45,7 +45,8 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
         options = dict(kwargs)
         out, where = options.pop("out", None), options.pop("where", True)
         if any(x is ... for x in (*args[ufunc.nin:], *(out if type(out) is tuple else (out,)))) or (
-                ufunc.nout > 1 and "out" in kwargs and type(out) is not tuple):
+                ufunc.nout > 1 and "out" in kwargs and (type(out) is not tuple or len(out) != ufunc.nout)) or (
+                "signature" in kwargs and "dtype" in kwargs):
             return wrap_all(at_line(ufunc, tuple([looked_at(x) for x in args]), {
                 k: _unwrapped_out(v) for k, v in kwargs.items()}))
         if len(args) > ufunc.nin:
