@@ -15,6 +15,7 @@ import pytest
 import lazytensor
 from lazytensor import compile as pipeline
 from lazytensor.errors import LostValueError, SettingError
+from lazytensor.hot import native
 from lazytensor.ir.dtypes import record_of
 from tests.helpers import assert_same, blamed, check_same, module_under_test
 
@@ -451,3 +452,22 @@ def test_errors_come_of_no_other_that_numpys_do_not(row):
         return None
 
     assert raised(module_under_test()) == raised(real)
+
+
+class Other:
+    """Takes part in no operation."""
+
+
+@pytest.mark.skipif(native is None or not hasattr(native, "called"), reason="told by the extension")
+@pytest.mark.parametrize("program", [
+    lambda np, x: x - Other(), lambda np, x: x @ Other(), lambda np, x: x < Other(), lambda np, x: Other() > x.sum(),
+    lambda np, x: hash(x), lambda np, x: {x: 1}, lambda np, x: [1, 2][x.sum()], lambda np, x: x.sum()[0],
+    lambda np, x: x(), lambda np, x: len(x.sum()), lambda np, x: "".join([x]), lambda np, x: range(x.sum()),
+    lambda np, x: x.copy(x),
+    lambda np, x: x.copy(x.sum()), lambda np, x: x.reshape(x.shape, order=x),
+    lambda np, x: x.astype(float, order=x.sum()),
+    lambda np, x: open(x), lambda np, x: x.sum() << 1, lambda np, x: ~x.sum(), lambda np, x: next(x),
+    lambda np, x: chr(x),
+], ids=lambda program: "-".join(map(str, program.__code__.co_names)))
+def test_errors_call_arrays_and_scalars_by_numpys_names(program):
+    check_same(lambda np, x: program(np, x), real.arange(3.0), messages=True)

@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 import lazytensor
-from tests.helpers import assert_same, check_same
+from tests.helpers import assert_same, check_same, module_under_test
 
 
 def table():
@@ -321,3 +321,29 @@ def test_functions_of_masked_arrays_look_at_elements_unlike_their_namesakes(name
         return [x if isinstance(x, (int, tuple)) else (type(x).__name__ == "MaskedArray", x.tolist()) for x in parts]
 
     check_same(program)
+
+
+DRAWS = {
+    "choice of a number": lambda np, rng: rng.choice(4), "of an array": lambda np, rng: rng.choice(np.arange(3.0)),
+    "of no axes": lambda np, rng: rng.choice(np.array(4)),
+    "of a scalar": lambda np, rng: rng.choice(np.arange(4).sum()),
+    "with weights": lambda np, rng: rng.choice(3, p=[0.2, 0.3, 0.5]),
+    "of rows": lambda np, rng: rng.choice(np.eye(3)[0], 2),
+    "without axes": lambda np, rng: rng.choice(4, ()), "replaced": lambda np, rng: rng.choice(9, 3, replace=False),
+    "permutation": lambda np, rng: rng.permutation(5),
+    "normal": lambda np, rng: rng.multivariate_normal([0, 0], np.eye(2)),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+@pytest.mark.parametrize("make", ["default_rng", "RandomState"])
+def test_draws_that_draw_in_turn_are_of_numpys_kind(name, make):
+    """`choice` draws integers with a method of its generator, and looks whether it got an array of NumPy's."""
+    def program(np, call):
+        rng = getattr(np.random, make)(3)
+        return [call(lambda: DRAWS[name](np, rng)) for _ in range(5)], rng.normal()
+
+    check_same(lambda np: program(np, lambda draw: draw()))
+    jitted = {}
+    assert_same(program(numpy, lambda draw: draw()), program(
+        module_under_test(), lambda draw: jitted.setdefault(0, module_under_test().jit(draw))()))

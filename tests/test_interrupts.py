@@ -6,20 +6,27 @@ trace function does so here at the n-th such place inside the package, for every
 
 import dis
 import itertools
+import operator
 import pathlib
 import pickle
 import subprocess
 import sys
 import threading
+import warnings
 
 import numpy as real
 import pytest
 
 import lazytensor
 from lazytensor import compile as pipeline
+from lazytensor.api import operators, reductions, sampling
 from lazytensor.errors import LostValueError
+from lazytensor.hybrid import checking
 from lazytensor.hybrid.entering import Entered
 from lazytensor.ir.dtypes import record_of
+from lazytensor.lower import hypotenuse, pair_loops
+from lazytensor.lower.draws import Draws
+from lazytensor.run import floating
 from tests.helpers import module_under_test, same_bits
 
 PACKAGE = str(pathlib.Path(lazytensor.__file__).parent)
@@ -30,8 +37,9 @@ SIDE = 160
 class Interrupt:
     """Raises KeyboardInterrupt at one of the places, by its number."""
 
-    def __init__(self, at):
+    def __init__(self, at, folders=(PACKAGE,)):
         self.left = at
+        self.folders = folders
         self.calls = 0
 
     def __enter__(self):
@@ -53,7 +61,7 @@ class Interrupt:
 
     def entered(self, frame, event, arg):
         self.calls += 1
-        if not frame.f_code.co_filename.startswith(PACKAGE):
+        if not frame.f_code.co_filename.startswith(self.folders):
             return None
         self.place()
         names, code = dis.opname, frame.f_code.co_code
@@ -171,6 +179,38 @@ def test_in_place_statement_is_done_or_not_done():
             break
     assert at > 5 and x.tolist() == [26, 24, 26, 28]
     assert lost < 25, "what was not yet being written over is kept"  # a number, for statements in C have few places
+
+
+ASKING = {
+    "modes": lambda: floating.modes_of(floating.in_force()),
+    "state": lambda: (floating._states.clear(), floating.mask(floating.in_force())),
+    "samples": lambda: sampling.asked(lambda given: real.sqrt(given[0]), [-real.ones(3)]),
+    "reduction": lambda: (reductions.METHODS["var"].known.clear(),
+                          reductions.METHODS["var"].ask(real.dtype("f4"), 2, ())),
+    "label": lambda: operators._label(operator.truediv, (real.dtype("f4"), real.dtype("f8"))),
+    "bits": lambda: checking.same_bits(real.full(3, 0.5j), real.full(3, 0.5j)),
+}
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_what_is_asked_under_another_state_puts_it_back(name):
+    """The error state and the warning filters are the user's, also where NumPy's `errstate` could be interrupted."""
+    state = real.geterr(), list(warnings.filters), warnings.showwarning, warnings._showwarnmsg_impl
+    ASKING[name]()
+    for at in itertools.count():
+        with Interrupt(at, (PACKAGE, str(pathlib.Path(real.__file__).parent))) as interrupt:
+            ASKING[name]()
+        left = real.geterr(), list(warnings.filters), warnings.showwarning, warnings._showwarnmsg_impl
+        assert left == state, f"after an interrupt at place {at}"
+        if not interrupt.raised:
+            break
+
+
+@pytest.mark.parametrize("points", [hypotenuse.points("d", Draws(0), 9), pair_loops.quotient_points("D", Draws(0), 9)])
+def test_a_generator_gives_its_values_under_the_state_of_who_asks(points):
+    """A suspended `with np.errstate` block would leave its state to the caller, and an interrupted one for long."""
+    state = real.geterr()
+    assert all(real.geterr() == state for _ in points)
 
 
 LOOP = """

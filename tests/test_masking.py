@@ -209,3 +209,47 @@ def test_memory_of_what_shrinks_is_reused():
     for n in range(190_000, 150_000, -1000):
         (x[x < n] * 2).realize()
     assert pool.info()["made"] - made < 12
+
+
+@pytest.mark.parametrize("n", [1, 10, 100, 1000])
+def test_a_few_elements_are_picked_and_put_without_giving_their_memory_out(n):
+    """An array whose memory has been given out runs each operation at once, on the long way."""
+    np = module_under_test()
+    x = real.random.default_rng(n).normal(size=n)
+    z = np.array(x)
+    for _ in range(3):
+        mask, chosen = z > 0.3, x > 0.3
+        z[mask] = z[mask] * 2
+        x[chosen] = x[chosen] * 2
+        assert z._state is None and same_bits(x, z.numpy().copy())
+
+
+def test_few_elements_of_every_kind():
+    def program(np, x, y, flags):
+        kept, other = x + 0, x.T[::-1]
+        x[x > 1] = x[x > 1] - 1
+        y[y > 3] = np.arange(len(y[y > 3]), dtype="f4")
+        flags[flags] = ~flags[flags]
+        x[x[::-1] > 1] = x[::-1][x[::-1] > 1]
+        other[other > 0] = other[other > 0]
+        text, days = np.array(["a", "bb", "c"]), np.arange("2020-01", "2020-04", dtype="M8[M]")
+        text[text > "a"] = text[text > "a"][::-1]
+        days[days > days[0]] = days[1:] + 12
+        empty, none = np.zeros((0, 3)), np.array(2.5)
+        empty[empty > 1] = empty[empty > 1]
+        none[none > 1] = none[none > 1] * 2
+        return kept, x, y, flags, text, days, empty, none, x[x > 1].flags.owndata, x[x > 1].base
+
+    x = real.arange(12.0).reshape(3, 4)
+    check_same(program, x, real.arange(6.0), real.arange(5) % 2 > 0)
+    check_same(program, real.asfortranarray(x), real.arange(6), real.arange(4) > 5)
+
+
+@pytest.mark.parametrize("put", [
+    lambda np, x: x.__setitem__(x > 1, np.ones(2)), lambda np, x: x.__setitem__(x > 1, np.ones((1, 4))),
+    lambda np, x: x.__setitem__(np.ones(5) > 0, np.ones(5)), lambda np, x: x[np.ones(5) > 0],
+    lambda np, x: x.__setitem__(x > 1, np.array(7.0)), lambda np, x: x.__setitem__(x > 1, np.ones(4) * 1j),
+    lambda np, x: (x.setflags(write=False), x.__setitem__(x > 1, np.ones(4))),
+])
+def test_errors_of_few_elements(put):
+    check_same(lambda np, x: (put(np, x), x), real.arange(6.0), messages=True)

@@ -46,6 +46,22 @@ np.any(x, 0, None, True); np.all(x, 1, o[:2] > 1); x.all(0, None, o > 1); x.sum(
 np.argmax(x, 0, None, True); x.argmax(0, (i,)); x.mean(0, out=(o,)); np.add.reduce(x, 0, None, (o,)); np.any(x, 0, bool)
 np.add.reduce(x, 0, out=(o,)); np.cumsum(x, out=(o,)); np.any(x, keepdims=True); x.all(keepdims=True)
 x.fill(i); x.fill([1, 2, 3]); x.fill(i[0:1].sum()); x.fill(z); i.choose(u, u); (i % 2).choose(u[:1], i); x.fill('a')
+np.where(np.ones(3) > 0, np.ones(4), 0.5); np.clip(np.ones(3), np.ones(4), 0); np.ones(3).clip(2, np.ones(4))
+np.sin(x, (0, 1)); np.add(x, 1, (o,)); np.add(x, 1, (), where=x > 1); np.maximum(i, 1, (i,)); np.sinh(x, o, out=None)
+np.exp(x, o, order='x'); np.exp(x, x, order='x'); np.exp(x, x.copy(), order='C'); np.dot(i, i, out=(o,))
+np.matmul.outer(x, x); np.array(0, o); np.asarray(i, o); np.asanyarray(1, i); np.ascontiguousarray(i, i)
+np.asfortranarray(x, i); np.array(x, o); np.require(x, o); np.full(3, 1.5, o); np.full(2, x.sum(), o); x.astype(i)
+x.view(i); x.getfield(i); np.add(x, 1, dtype=i); x.sum(dtype=i); np.zeros(3, i); np.ones_like(x, i)
+np.arange(3, dtype=i); np.concatenate([x, x], dtype=i); np.cumsum(x, dtype=i); np.mean(x, dtype=i); np.eye(3, dtype=i)
+np.linspace(0, 1, dtype=i); np.fromiter(i, i); np.frombuffer(b'abcd', u); np.stack([x, x], dtype=i)
+np.full_like(x, 1, i); np.add(i, 1, casting='equiv'); np.add(i, 1, i, casting='equiv')
+np.power(x, 2.0, casting='equiv'); np.add(x, 1, out=x.copy(), where=[1, 0, 1])
+np.add(2, i, casting='no'); np.multiply(h, 2, casting='equiv', dtype='f8'); np.sin(x, casting='equiv')
+np.asanyarray(i.sum(), order='x'); np.array(i.sum(), order=['C']); np.add(i, 1, o, where=(True, 0, 2.5))
+np.add(i, 1, o, where=i % 2); np.add(i, 1, out=o, where=[[1, 0, 1], [0, 0, 1]]); np.isnan(n, o, where=[1, 0, 'a'])
+np.modf(x, out=(x.copy(),)); np.divmod(x, 2, out=()); np.modf(x, out=(None, None)); np.modf(x, out=x)
+np.add(x, 1, dtype=None, signature=None); np.sin(x, dtype=None, signature='d->d')
+np.less(x, True, casting='equiv'); np.add(x, 1.5, x, casting='equiv', where=x > 1)
 """
 TABLE = [pytest.param(row.strip(), id=row.strip()) for line in ROWS.strip().splitlines() for row in line.split("; ")]
 

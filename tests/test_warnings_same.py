@@ -39,6 +39,8 @@ np.fmod(x, 0); np.divmod(x, 0); divmod(x, 0); np.divmod(x, y, z, x); t / 0; t //
 t ** 400; np.sqrt(-t - 9); np.random.random_integers(1, 6, 3); np.random.RandomState(3).random_integers(5)
 np.random.random_integers(1, x.size, 3); np.random.multivariate_normal([0, 0], [[1, 2], [3, 4]])
 np.random.default_rng(0).multivariate_normal([0, 0], [[1, 2], [3, 4]]); np.fromstring('1 x', sep=' ')
+np.maximum(u, v, v); np.minimum(u, 1, u); np.nansum([1, 2], np.array([0], 'u1')); np.less(u, 1, out=None, where=u > 0)
+np.percentile(x, np.array([3, 1], 'u1')); np.take(u, np.array([-128, 1], 'i1'), mode='wrap')
 """
 OTHERS = [pytest.param(row, id=row) for line in WARNING.strip().splitlines() for row in rows(line, "")]
 

@@ -306,7 +306,7 @@ def shape_of(inputs: tuple[Any, ...]) -> tuple[int, ...]:
             s = x.shape
             if s is not shape and s != shape:
                 shape = s if not shape else shape if not s else broadcast(*[
-                    y.shape for y in inputs if type(y) is Node])
+                    y.shape if type(y) is Node else () for y in inputs])
     return shape
 
 

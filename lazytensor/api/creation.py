@@ -18,7 +18,7 @@ from ..run.watching import PASS, active, eager
 from . import lazy
 from .build import NOT_AN_ARRAY, NUMBERS, at_line, is_pending, made_real, record
 from .fallback import Loans, fallback
-from .handle import Tensor, apply_steps, export, geometry, peek, tensor, wrap
+from .handle import Tensor, apply_steps, export, geometry, no_dtype, peek, tensor, wrap
 from .methods import COPY
 from .puts import WRITES
 from .relative import relative_view
@@ -119,7 +119,9 @@ def _pending(given: Any, dtype: Any, order: Any = None, copy: Any = None, ndmin:
     if kind is list or kind is tuple:
         options = {"order": order or "K", "ndmin": ndmin}
         return lazy.rule_of("array").pending((given, dtype), options, _getframe(2))  # type: ignore[union-attr]
-    if not issubclass(kind, Scalar) or not is_pending(given) or dtype is not None and np.dtype(dtype) != given.dtype:
+    if not issubclass(kind, Scalar) or not (order is None or type(order) is str and order in _ORDERS):
+        return lazy.NOW
+    if not is_pending(given) or dtype is not None and np.dtype(dtype) != given.dtype:
         return lazy.NOW
     whole = tensor(record(COPY, (given._node,), (), (), given.dtype, None, _getframe(2)))
     return whole.reshape((1,) * ndmin) if ndmin else whole  # type: ignore[attr-defined]
@@ -157,6 +159,8 @@ _LISTS = {list}
 def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0,
           ndmax: Any = None, like: Any = None) -> Any:
     """See `numpy.array`."""
+    if dtype is not None:
+        dtype = no_dtype(dtype)
     if like is None and ndmax is None:
         if type(object) is Tensor:
             return _array_of(object, dtype, order, copy, ndmin)
@@ -183,6 +187,8 @@ def _lined_copy(array: Any) -> Any:
 @functools.wraps(np.asarray)
 def asarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
     """See `numpy.asarray`."""
+    if dtype is not None:
+        dtype = no_dtype(dtype)
     if type(a) is Tensor and kwargs.keys() <= {"copy"}:
         if dtype is None and order is None and not kwargs:
             return a
@@ -196,6 +202,8 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
 @functools.wraps(np.asanyarray)
 def asanyarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
     """See `numpy.asanyarray`."""
+    if dtype is not None:
+        dtype = no_dtype(dtype)
     if type(a) is Tensor and kwargs.keys() <= {"copy"}:
         return _array_of(a, dtype, order, kwargs.get("copy"), 0, np.asanyarray)
     found = _pending(a, dtype, order=order, **kwargs)
@@ -205,6 +213,8 @@ def asanyarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> A
 @functools.wraps(np.ascontiguousarray)
 def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
     """See `numpy.ascontiguousarray`."""
+    if dtype is not None:
+        dtype = no_dtype(dtype)
     if type(a) is Tensor and like is None:
         return _array_of(a, dtype, "C", None, 1)
     found = _pending(a, dtype, order="C", ndmin=1, like=like)
@@ -214,6 +224,8 @@ def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
 @functools.wraps(np.asfortranarray)
 def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
     """See `numpy.asfortranarray`."""
+    if dtype is not None:
+        dtype = no_dtype(dtype)
     if type(a) is Tensor and like is None:
         return _array_of(a, dtype, "F", None, 1)
     found = _pending(a, dtype, order="F", ndmin=1, like=like)
@@ -228,6 +240,7 @@ _REQUIRED = {"C": "C", "C_CONTIGUOUS": "C", "CONTIGUOUS": "C", "F": "F", "F_CONT
 @functools.wraps(np.require)
 def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
     """See `numpy.require`."""
+    dtype = no_dtype(dtype)
     if type(a) is not Tensor or like is not None:
         return _on_real(np.require, a, dtype, requirements, like=like)
     if not requirements:
@@ -249,6 +262,7 @@ _full_like = fallback(np.full_like, "full_like")
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, device: Any = None,
          like: Any = None) -> Any:
     """See `numpy.full`; a pending value stays pending."""
+    dtype = no_dtype(dtype)
     if like is None and is_pending(fill_value):
         result = wrap(np.empty(shape, fill_value.dtype if dtype is None else dtype, order, device=device))
         WRITES["copyto"](result, fill_value, casting="unsafe")

@@ -94,8 +94,8 @@ def largest(form: Any) -> int:
         return max([largest(x) for pair in form[1] for x in pair], default=0)
     if form[0] == "array":
         array = thawed(form, ())
-        return int(max(array.max(), -array.min(), 0)) if array.dtype.kind in "iu" and array.size else array.size
-    return int(abs(form[2])) if isinstance(form[2], np.integer) else 0
+        return max(int(array.max()), -int(array.min()), 0) if array.dtype.kind in "iu" and array.size else array.size
+    return abs(int(form[2])) if isinstance(form[2], np.integer) else 0
 
 
 def scalars_of(form: Any, found: dict[int, bool]) -> dict[int, bool]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.dtypes import NUMERIC, int_bounds
+from ..ir.errstate import silently
 from ..ir.layout import elementwise as layout_of
 from ..ir.node import Node
 from ..ir.operation import register
@@ -169,8 +170,7 @@ _where_results: dict[Any, Any] = {}
 
 def _where_result(inputs: tuple[Any, ...]) -> Any:
     samples = [np.zeros((), x.dtype) if type(x) is Node else x for x in inputs[1:]]
-    with np.errstate(all="ignore"):
-        dtype = np.where(np.zeros(1, bool), *samples).dtype
+    dtype = silently(np.where, np.zeros(1, bool), *samples).dtype
     for x in inputs[1:]:
         if type(x) is int and not (-128 <= x <= 127 or dtype.kind not in "iu" and abs(x) < 1 << 24 or (
                 dtype.kind in "iu" and int_bounds(dtype)[0] <= x <= int_bounds(dtype)[1])):

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..compile import realize
-from ..hot import learn
+from ..hot import called, learn
 from ..ir.layout import c_strides, canonical, dense, offset_of, shadow
 from ..ir.node import AT_ONCE, Node, leaf, new
 from ..ir.operation import Operation
@@ -192,6 +192,7 @@ class Tensor(metaclass=_ArrayType):
 
 
 Tensor.__name__ = Tensor.__qualname__ = "ndarray"
+called(Tensor, "numpy.ndarray")
 Tensor.__module__ = "lazytensor"
 learn(Tensor=Tensor, View=View)
 
@@ -356,6 +357,11 @@ def seen(t: Tensor) -> Any:
     if type(buffer) is not _ndarray:
         buffer = np.asarray(buffer)
     return buffer if v.__class__ is Node else apply_view(steps_of(t), buffer)
+
+
+def no_dtype(value: Any) -> Any:
+    """What is given for a dtype: an array is real, so that NumPy refuses it."""
+    return peek(value) if type(value) is Tensor else value
 
 
 def is_shared(root: Tensor) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from ..config import current
 from ..hot import learn, native
 from ..ir.dtypes import NUMERIC
+from ..ir.errstate import silently
 from ..ir.layout import canonical, shadow
 from ..ir.node import AT_ONCE, Node, leaf, make, tick
 from ..ir.operation import register
@@ -34,6 +35,7 @@ from .build import (
     stand_in,
 )
 from .handle import (
+    WRITEABLE,
     Tensor,
     alone,
     apply_steps,
@@ -156,8 +158,10 @@ def getitem(self: Any, index: Any) -> Any:
 
 def _picked_now(self: Any, mask: Any) -> Any:
     """What a mask picks from a root that has been computed, in memory of its own; None if NumPy is to do it."""
-    real = seen(mask)
-    found = masking.picked(self._value.buffer, real)
+    array, real = self._value.buffer, seen(mask)
+    found = masking.picked(array, real)
+    if found is None and array.shape == real.shape and real.ndim and not array.dtype.hasobject:
+        found = array[real]
     return None if found is None else tensor(leaf(found, None))
 
 
@@ -332,7 +336,12 @@ def _put_now(root: Any, mask: Any, value: Any) -> bool:
         buffer = node.buffer
         if buffer is None or root._state is not None or type(buffer) is not _ndarray or not alone(node, buffer):
             return False
-        return masking.put(buffer, places, values)
+        if masking.put(buffer, places, values):
+            return True
+        if values.dtype is not buffer.dtype or buffer.dtype.hasobject or not buffer.flags.num & WRITEABLE:
+            return False
+        buffer[places] = values
+        return True
 
 
 def _fill_masked(self: Any, mask: Any, value: Any) -> bool:
@@ -449,8 +458,8 @@ def _is_refused_whole(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) 
     size = prod(shape) * dtype.itemsize
     for byte in (0, 255) if size else ():
         memory = np.full(size, byte, np.uint8)
-        with np.errstate(all="ignore"), contextlib.suppress(Exception):
-            memory.view(dtype).reshape(shape)[...] = value
+        with contextlib.suppress(Exception):
+            silently(operator.setitem, memory.view(dtype).reshape(shape), ..., value)
         if (memory != byte).any():
             return False
     return True

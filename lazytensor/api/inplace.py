@@ -104,6 +104,8 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
     before = root._value
     inputs = tuple([operand(v) for v in values])
     mask = () if where is True else (operand(where),)
+    if mask and type(mask[0]) is Node and mask[0].dtype.kind != "b":
+        return _at_once(record_.ufunc, target, values, where, options)  # NumPy's error
     capsule = floating.in_force()
     found = resolved(record_, inputs, out=target._value.dtype, **options)
     read_only(target, "output array is read-only")

@@ -76,7 +76,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
         left = right = None
     if out is not None or not _ready(left, right) or len(left.shape) > 2 or len(right.shape) > 2:
         rule: Any = lazy.rule_of("dot")
-        found = rule.pending((a, b), {} if out is None else {"out": out}, frame)
+        found = lazy.NOW if type(out) is tuple else rule.pending((a, b), {} if out is None else {"out": out}, frame)
         if found is not lazy.NOW:
             return found
         if out is not None:

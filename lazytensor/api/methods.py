@@ -20,7 +20,20 @@ from ..ir.operation import register
 from ..run.watching import active, mine
 from . import lazy
 from .build import CAST, COPY, NotArray, at_line, elementwise, handle, is_scalar_like, operand, record
-from .handle import Tensor, apply_steps, export, geometry, is_writeable, peek, read, swallowed, tensor, wrap, wrap_all
+from .handle import (
+    Tensor,
+    apply_steps,
+    export,
+    geometry,
+    is_writeable,
+    no_dtype,
+    peek,
+    read,
+    swallowed,
+    tensor,
+    wrap,
+    wrap_all,
+)
 from .inplace import change, looked_at
 from .reductions import at_once
 from .relative import relative_view
@@ -78,7 +91,7 @@ def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) 
     else:
         if not shape:
             geometry(self).reshape()  # raises
-    if v.dtype.hasobject or order not in ("C", "F", "A"):
+    if v.dtype.hasobject or not _is_one_of(order, ("C", "F", "A")):
         return wrap_all(export(self).reshape(shape, order=order))
     view = None if copy else layout.view_or_copy(v.shape, v.strides, v.dtype, shape, order)
     if view is not None:
@@ -88,6 +101,11 @@ def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) 
     if copy is False:
         raise ValueError("Unable to avoid creating a copy while reshaping.")
     return reshape(copied(self, order, frame), shape, order=order)
+
+
+def _is_one_of(order: Any, known: tuple[str, ...]) -> bool:
+    """Whether an order is one of these; an array is none, and has no truth."""
+    return type(order) is str and order in known
 
 
 def _lengths(given: tuple[Any, ...], old: tuple[int, ...]) -> tuple[int, ...]:
@@ -127,7 +145,7 @@ def flatten(self: Any, order: str = "C") -> Any:
         return wrap(peek(self).flatten(order)) if found is lazy.NOW else found
     v = self._value
     size = layout.shadow(v.shape, None, v.dtype).size
-    if order not in ("C", "F", "A"):
+    if not _is_one_of(order, ("C", "F", "A")):
         return wrap(peek(self).flatten(order))
     return tensor(record(_RESHAPE, (read(self),), (("order", order), ("shape", (size,))), (size,), v.dtype, None,
                          _getframe(1)))
@@ -147,7 +165,7 @@ def view(self: Any, *args: Any, **kwargs: Any) -> Any:
         return export(self).view(*args, **kwargs)
     if kind is None:
         return self[...]
-    dtype = np.dtype(kind)
+    dtype = np.dtype(no_dtype(kind))
     if dtype.hasobject or self._value.dtype.hasobject:
         return wrap(export(self).view(dtype))
     return apply_steps(self, ((_ndarray.view, (dtype,)),), geometry(self).view(dtype))
@@ -155,7 +173,7 @@ def view(self: Any, *args: Any, **kwargs: Any) -> Any:
 
 def getfield(self: Any, dtype: Any, offset: int = 0) -> Any:
     """As `numpy.ndarray.getfield`."""
-    args = (np.dtype(dtype), offset)
+    args = (np.dtype(no_dtype(dtype)), offset)
     return apply_steps(self, ((_ndarray.getfield, args),), _ndarray.getfield(geometry(self), *args))
 
 
@@ -169,7 +187,7 @@ def copy(self: Any, order: str = "C") -> Any:
 def copied(self: Any, order: str, frame: Any) -> Any:
     """A pending copy in that order of axes."""
     v = self._value
-    if v.dtype.hasobject or order not in ("C", "F", "A", "K"):
+    if v.dtype.hasobject or not _is_one_of(order, ("C", "F", "A", "K")):
         return wrap(peek(self).copy(order))
     size = v.dtype.itemsize
     return tensor(record(COPY, (read(self),), (), v.shape, v.dtype, layout.like(
@@ -180,7 +198,7 @@ def astype(self: Any, dtype: Any, order: str = "K", casting: Any = "unsafe", sub
            copy: bool = True) -> Any:
     """As `numpy.ndarray.astype`; pending between numbers."""
     v = self._value
-    wanted = np.dtype(dtype)
+    wanted = np.dtype(no_dtype(dtype))
     if not copy and wanted == v.dtype:
         flags = geometry(self).flags
         if order == "K" or order == "A" or (order == "C" and flags.c_contiguous) or (
@@ -188,7 +206,7 @@ def astype(self: Any, dtype: Any, order: str = "K", casting: Any = "unsafe", sub
             return self
     numbers = v.dtype.char in NUMERIC and wanted.char in NUMERIC
     if not numbers or (v.dtype.kind == "c" and wanted.kind not in "cb") or casting not in _CASTINGS or (
-            order not in ("C", "F", "A", "K")):
+            not _is_one_of(order, ("C", "F", "A", "K"))):
         return wrap(at_line(peek(self).astype, (dtype, order, casting, subok)))
     if casting != "unsafe" and not np.can_cast(v.dtype, wanted, casting):
         np.empty(0, v.dtype).astype(wanted, casting=casting)

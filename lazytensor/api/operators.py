@@ -22,6 +22,7 @@ import numpy as np
 from ..config import current
 from ..hot import native
 from ..ir.dtypes import NEGATIVE, NUMERIC, UfuncRecord, int_bounds, record_of
+from ..ir.errstate import capsule_of, silently
 from ..ir.layout import ELIDED_BYTES, Operand, elided
 from ..ir.node import AT_ONCE, Node, leaf, make, new, tick
 from ..ir.operation import register
@@ -373,8 +374,7 @@ def _scalar_result(fn: Callable[..., Any], kinds: tuple[Any, ...], counted: bool
         samples = [k(1) if isinstance(k, type) else k.type(1) for k in kinds]
         dtype = None
         if all(isinstance(k, type) or k.kind in "fciub" for k in kinds):
-            with np.errstate(all="ignore"):
-                dtype = getattr(fn(*samples), "dtype", None)
+            dtype = getattr(silently(fn, *samples), "dtype", None)
             if fn is operator.pow and dtype is not None and dtype.kind in "iu" and not counted:
                 dtype = None
         label = _label(fn, kinds) if dtype is not None else ""
@@ -434,16 +434,22 @@ SCALAR_OPERATORS: dict[Any, Callable[..., Any]] = {
 def _label(fn: Callable[..., Any], kinds: tuple[Any, ...]) -> str:
     """What NumPy's warnings call the operation: scalars of two types that neither holds the other are added as arrays
     are. It is asked with numbers that overflow, or divide by zero."""
-    most = [_EXTREMES.get(k) if isinstance(k, type) else k.type(np.finfo(k).max if k.kind in "fc" else np.iinfo(k).max)
-            if k.kind in "fciu" else True for k in kinds]
+    most = [_EXTREMES.get(k) if isinstance(k, type) else k.type(_most(k)) for k in kinds]
     none = [k(0) if isinstance(k, type) else k.type(0) for k in kinds]
-    with hushed() as given, np.errstate(all="warn"):
-        for trial in (most, [*most[:1], *none[1:]], none):
-            with contextlib.suppress(TypeError, ValueError, ArithmeticError):
-                fn(*trial)
+    given: list[Any] = []
+    for trial in (most, [*most[:1], *none[1:]], none):
+        with contextlib.suppress(TypeError, ValueError, ArithmeticError):
+            given += hushed(capsule_of(all="warn"), fn, *trial)[1]
     plain = _SCALAR_LABEL.get(fn.__name__, fn.__name__)
     names = {str(x.message).partition(" encountered in ")[2] for x in given}
     return plain if plain in names and f"scalar {plain}" not in names else f"scalar {plain}"
+
+
+def _most(dtype: np.dtype[Any]) -> Any:
+    """The greatest number of a dtype."""
+    if dtype.kind in "fc":
+        return silently(np.finfo, dtype).max
+    return np.iinfo(dtype).max if dtype.kind in "iu" else True
 
 
 _EXTREMES = {float: 1.7e308, complex: 1.7e308 + 0j, int: 2, bool: True}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.dtypes import NUMERIC, RAISE_ON_VALUES, only_objects, record_of
+from ..ir.errstate import capsule_of, under
 from ..ir.node import Node, leaf
 from ..ir.operation import Operation
 from .build import NUMBERS, NotArray, concern, operand
@@ -62,9 +63,10 @@ def _element(x: Any) -> Any:
     return np.ones((), x.dtype) if type(x) is Node else x
 
 
-def _refusing() -> Any:
-    """A context in which a cast of which NumPy warns is an error: NumPy is to do it, and to warn at the user's line."""
-    return np.errstate(over="raise", invalid="raise")
+def _refusing(fn: Callable[..., Any], *args: Any) -> Any:
+    """What a function gives where a cast of which NumPy warns is an error: NumPy is to do it then, and to warn at the
+    user's line."""
+    return under(capsule_of(over="raise", invalid="raise"), fn, *args)
 
 
 def _of_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
@@ -72,8 +74,7 @@ def _of_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
     """
     kind = type(value)
     if kind in NUMBERS or (kind is list or kind is tuple) and not concern(value):
-        with _refusing():
-            return leaf(np.asarray(value, dtype), None)
+        return leaf(_refusing(np.asarray, value, dtype), None)
     found = operand(value)
     return found if type(found) is Node else leaf(np.asarray(found), None)
 
@@ -86,8 +87,7 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
     _fits(dst, source, *mask)
     if mask and (type(mask[0]) is not Node or mask[0].dtype.kind != "b"):
         return False
-    with _refusing():
-        np.copyto(np.empty(1, dst._value.dtype), _element(source), casting)
+    _refusing(np.copyto, np.empty(1, dst._value.dtype), _element(source), casting)
     return change(_COPYTO, dst, (source, *mask), (casting,), _getframe(3))
 
 
@@ -99,8 +99,7 @@ def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> bool:
     indices, values = operand(ind), operand(v)
     _numbers(a, values)
     if type(v) in NUMBERS:
-        with _refusing():
-            np.put(np.empty(1, a._value.dtype), 0, v)
+        _refusing(np.put, np.empty(1, a._value.dtype), 0, v)
     return change(_PUT, a, (indices, values), (mode,), _getframe(3))
 
 

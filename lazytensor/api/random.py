@@ -8,6 +8,7 @@ module seeds both.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -66,12 +67,28 @@ def random_state_of(bit_generator: Any = "MT19937") -> RandomState:
     return RandomState(_pickle.__randomstate_ctor(bit_generator)._bit_generator)
 
 
+class _DrawingNow(threading.local):
+    """Of which generator a method is running in this thread."""
+
+    generator: Any = None
+
+
+_drawing_now = _DrawingNow()
+
+
 def _drawing(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
     """A method that draws: Tensors for arguments and for the result; `out` is written."""
     function = fallback(fn, name)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
+        outer = _drawing_now.generator
+        if outer is self:  # NumPy's own method asks, as `choice` does for integers
+            return fn(self, *args, **kwargs)
+        _drawing_now.generator = self
+        try:
+            return function(self, *args, **kwargs)
+        finally:
+            _drawing_now.generator = outer
     method = functools.wraps(fn)(method)
     method.__doc__ = documented(fn.__doc__, DRAWS)
     return method

@@ -17,6 +17,7 @@ import numpy as np
 from ..hot import native
 from ..ir import layout
 from ..ir.dtypes import NUMERIC, RAISE_ON_VALUES, only_objects
+from ..ir.errstate import SILENT
 from ..ir.node import Node
 from ..ir.operation import Operation, register
 from ..run.watching import PASS, active, eager
@@ -62,8 +63,7 @@ class Reduction:
         found = self.known.get(key)
         if found is None:
             options = {k: v for k, v in arguments if k != "ddof"}
-            with hushed() as given, np.errstate(all="ignore"):
-                sample = self.fn(np.ones((1,) * ndim, dtype), **options)
+            sample, given = hushed(SILENT, self.fn, np.ones((1,) * ndim, dtype), **options)
             axis = options.get("axis", 0 if "." in self.name else None)
             axes = tuple(range(ndim)) if axis is None else tuple(sorted(
                 x % ndim if ndim else 0 for x in (axis if isinstance(axis, tuple) else (axis,))))

@@ -9,17 +9,17 @@ that is a view of an operand, gaps, warnings, errors) is answered with None: Num
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..ir.errstate import SILENT, under
 from ..ir.layout import c_strides
 
 _ndarray, _generic = np.ndarray, np.generic
@@ -206,36 +206,33 @@ def _described(value: Any, given: list[Any]) -> Any:
     return value.dtype, value.shape, order, True
 
 
-class _Hushed:
-    """Collects the warnings of a block. `warnings.catch_warnings` would make Python forget which it has shown."""
-
-    _ENTRY: Any = ("always", None, Warning, None, 0)
-
-    def __enter__(self) -> list[Any]:
-        self.given: list[Any] = []
-        self.show = warnings._showwarnmsg_impl, warnings.showwarning  # type: ignore[attr-defined]
-        warnings.filters.insert(0, self._ENTRY)  # type: ignore[attr-defined]
-        warnings._showwarnmsg_impl = self.given.append  # type: ignore[attr-defined]
-        warnings.showwarning = _plain_showwarning
-        return self.given
-
-    def __exit__(self, *exc: object) -> None:
-        warnings._showwarnmsg_impl, warnings.showwarning = self.show  # type: ignore[attr-defined]
-        warnings.filters.remove(self._ENTRY)  # type: ignore[attr-defined]
+_EVERY: Any = ("always", None, Warning, None, 0)
 
 
-@contextlib.contextmanager
-def hushed() -> Iterator[list[Any]]:
-    """Warnings of a block are collected in the list that it gives; one block at a time."""
-    with _asking, _Hushed() as given:
-        yield given
+def hushed(capsule: Any, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
+    """What a function gives under an error state, and the warnings that it gave; one call at a time.
+
+    `warnings.catch_warnings` would make Python forget which it has shown.
+    """
+    given: list[Any] = []
+    with _asking:
+        filters = warnings.filters
+        show = warnings._showwarnmsg_impl, warnings.showwarning  # type: ignore[attr-defined]
+        try:
+            filters.insert(0, _EVERY)  # type: ignore[attr-defined]
+            warnings._showwarnmsg_impl = given.append  # type: ignore[attr-defined]
+            warnings.showwarning = _plain_showwarning
+            result = under(capsule, fn, *args, **kwargs)
+        finally:
+            warnings._showwarnmsg_impl, warnings.showwarning = show  # type: ignore[attr-defined]
+            filters.remove(_EVERY)  # type: ignore[attr-defined]
+    return result, given
 
 
 def asked(call: Callable[[list[Any]], Any], samples: list[Any]) -> Any:
     """NumPy's answer for samples, as descriptions and the container; None if nothing can be promised."""
     try:
-        with hushed() as given, np.errstate(all="ignore"):
-            result = call(samples)
+        result, given = hushed(SILENT, call, samples)
         if given:
             return None
         kind = type(result)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..compile import realize
-from ..hot import learn
+from ..hot import called, learn
 from ..ir.node import Node, new
 from ..run.watching import active, mine
 
@@ -196,6 +196,7 @@ def class_for(dtype: np.dtype[Any]) -> Any:
         found = _ScalarType(kind.__name__, (Scalar,), {
             "__slots__": (), "_scalar_type": kind, "__module__": "lazytensor", "__doc__": Scalar.__doc__,
             **{name: method for name, method in _SPECIAL.items() if hasattr(kind, name)}})
+        called(found, f"numpy.{kind.__name__}")
         classes[kind] = found
     return found
 

@@ -13,7 +13,7 @@ from ..ir.dtypes import RAISE_ON_VALUES, only_objects, record_of
 from ..run.watching import PASS, active, eager
 from . import lazy
 from .build import NUMBERS, NotArray, at_line, elementwise, handle, is_pending, is_scalar_like, operand
-from .handle import Tensor, root_of, signature_of, unwrapped, wrap_all, writing_of
+from .handle import Tensor, no_dtype, root_of, signature_of, unwrapped, wrap_all, writing_of
 from .inplace import looked_at, write_ufunc
 from .matrix import matmul
 from .operators import (
@@ -31,6 +31,9 @@ from .scalar import Scalar
 _getframe = sys._getframe
 _ndarray = np.ndarray
 _LAZY_OPTIONS = {"dtype", "casting"}
+_DEPRECATED_OUTPUT = {np.maximum, np.minimum}
+"""Ufuncs of which NumPy warns that a third argument is an output."""
+_ORDERS = frozenset("CFAKcfak")
 _DEFAULTS = {"dtype": None, "order": None, "subok": True}
 
 
@@ -42,17 +45,25 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
         options = dict(kwargs)
         out, where = options.pop("out", None), options.pop("where", True)
         if any(x is ... for x in (*args[ufunc.nin:], *(out if type(out) is tuple else (out,)))) or (
-                ufunc.nout > 1 and "out" in kwargs and type(out) is not tuple):
+                ufunc.nout > 1 and "out" in kwargs and (type(out) is not tuple or len(out) != ufunc.nout)) or (
+                "signature" in kwargs and "dtype" in kwargs):
             return wrap_all(at_line(ufunc, tuple([looked_at(x) for x in args]), {
                 k: _unwrapped_out(v) for k, v in kwargs.items()}))
         if len(args) > ufunc.nin:
-            if out is not None or len(args) > ufunc.nin + ufunc.nout:
-                return ufunc(*[looked_at(x) for x in args], **kwargs)
+            if "out" in kwargs or len(args) > ufunc.nin + ufunc.nout or not all(map(_is_output, args[ufunc.nin:])):
+                return ufunc(*[looked_at(x) for x in args],
+                             **{k: _unwrapped_out(v) for k, v in kwargs.items()})  # NumPy's error
+            if ufunc in _DEPRECATED_OUTPUT:
+                at_line(ufunc, (np.empty(0),) * 3)  # NumPy's warning
             args, out = args[:ufunc.nin], args[ufunc.nin:] + (None,) * (ufunc.nin + ufunc.nout - len(args))
+        if type(where) is list or type(where) is tuple:  # an array must be of booleans, a list need not
+            where = wrap_all(np.array(looked_at(where), bool))
         if type(out) is tuple and ufunc.nout == 1:
             out = out[0] if len(out) == 1 else out
         options = {k: v for k, v in options.items() if _DEFAULTS.get(k, _getframe) is not v and (
-            k != "order" or type(out) is not Tensor)}  # what is written has its order
+            k != "order" or type(out) is not Tensor or type(v) is not str or v not in _ORDERS)}  # it has its own
+        if where is not True and out is None and "out" in kwargs:
+            options["out"] = None  # NumPy does not warn then
     if ufunc is np.matmul and len(args) == 2 and out is None and not options:
         return matmul(*args, frame, ufunc)
     if where is True and (ufunc.signature is not None or ufunc.nout != 1 or "order" in options and out is None):
@@ -73,7 +84,7 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
             raise NotArray
         attrs = tuple(sorted(options.items())) if options else None
         if attrs and "dtype" in options:
-            attrs = tuple((k, np.dtype(v) if k == "dtype" else v) for k, v in attrs)
+            attrs = tuple((k, np.dtype(no_dtype(v)) if k == "dtype" else v) for k, v in attrs)
             options = dict(attrs)
         inputs = tuple([operand(x) for x in args])
         return handle(elementwise(record_of(ufunc), inputs, frame, attrs, options,
@@ -81,6 +92,11 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
     except NotArray:
         pass  # outside the handler: NumPy's errors have no context
     return _on_real(ufunc, args, out, where, options)
+
+
+def _is_output(value: Any) -> bool:
+    """Whether a ufunc takes this as an output that is no keyword's."""
+    return value is None or issubclass(type(value), (Tensor, _ndarray))
 
 
 def _as_a_call(ufunc: Any, args: tuple[Any, ...], out: Any, options: dict[str, Any], frame: Any) -> Any:
@@ -152,7 +168,7 @@ def _given_back(result: Any, out: Any, lent: Any) -> Any:
 
 def outer(ufunc: Any, a: Any, b: Any, kwargs: dict[str, Any], frame: Any) -> Any:
     """``ufunc.outer(a, b)``: NumPy too appends axes to `a` and calls the ufunc."""
-    if kwargs or ufunc.nin != 2 or not (type(a) is Tensor and type(b) is Tensor):
+    if kwargs or ufunc.nin != 2 or ufunc.signature is not None or not (type(a) is Tensor and type(b) is Tensor):
         return wrap_all(ufunc.outer(looked_at(a), looked_at(b), **{k: unwrapped(v) for k, v in kwargs.items()}))
     return call(ufunc, (a.reshape(a.shape + (1,) * b.ndim), b), {}, frame)  # type: ignore[attr-defined]
 

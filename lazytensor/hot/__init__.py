@@ -19,6 +19,12 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
         native, why_not = None, f"it was not built, or does not load here: {error}"
 
 
+def called(of: type, name: str) -> None:
+    """Has CPython's errors call a class by a full name, as classes in C are, if there is an extension."""
+    if hasattr(native, "called"):
+        native.called(of, name)
+
+
 def learn(**things: Any) -> None:
     """Hands classes and objects to the extension, if there is one."""
     if native is not None:

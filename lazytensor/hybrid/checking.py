@@ -11,6 +11,7 @@ import numpy as np
 from ..api.handle import Tensor, View, peek
 from ..api.scalar import Scalar
 from ..api.scalar import value_of as scalar_value
+from ..ir.errstate import silently
 from ..ir.layout import c_strides
 from .guards import same
 from .streams import put_back, same_state, states_of
@@ -103,5 +104,8 @@ def same_bits(a: Any, b: Any) -> bool:
         return x.tobytes() == y.tobytes()
     if x.dtype.kind == "c":
         return same_bits(x.real, y.real) and same_bits(x.imag, y.imag)
-    with np.errstate(all="ignore"):
-        return bool((((x == y) & (np.signbit(x) == np.signbit(y))) | (np.isnan(x) & np.isnan(y))).all())
+    return bool(silently(_alike, x, y).all())
+
+
+def _alike(x: Any, y: Any) -> Any:
+    return ((x == y) & (np.signbit(x) == np.signbit(y))) | (np.isnan(x) & np.isnan(y))

@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 from ..api.handle import Tensor
+from ..ir import errstate
 from ..ir.node import Node, tick
 from ..ir.operation import Operation
 from ..run import floating
@@ -20,7 +21,7 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
     try:
         from . import _replay as native  # type: ignore[attr-defined, no-redef]
         native.setup(Tensor, Node, Operation.LEAF, tick)
-        native.setup_state(floating.watch, vars(warnings), floating.error_state)
+        native.setup_state(floating.watch, vars(warnings), errstate.variable)
         if not (hasattr(native, "setup_launches") and hasattr(native, "made_scalar")):  # built from older sources
             native = None
     except (ImportError, AttributeError, TypeError):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..compile import realize
+from ..ir.errstate import under
 from ..ir.layout import canonical
 from ..ir.node import Node, leaf
 from ..run import floating
@@ -98,15 +99,12 @@ def applied(trace: Trace, rolled: Rolled, nodes: list[Node]) -> list[Node] | Non
         return None
     realize([node for node in nodes if node.buffer is None])
     capsule = floating.in_force()
-    token = floating.enter(abandoning(capsule))
     try:
-        found = rolled(*[node.buffer for node in nodes])
+        found = under(abandoning(capsule), rolled, *[node.buffer for node in nodes])
     except KeyboardInterrupt:
         raise
     except BaseException:  # in the turn where it is due, it comes again
         return None
-    finally:
-        floating.leave(token)
     record = Record("call", f"r{len(trace.book)}", fn=rolled.named(), args=tuple(operands), kwargs={}, results=[],
                     how="many", errstate=capsule)
     trace.book.append(record)

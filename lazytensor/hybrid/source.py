@@ -396,7 +396,7 @@ class Writer(Places, Leaving):
         if record.errstate is None or record.errstate is capsule:
             return capsule
         self.asks = True
-        self._say(depth, f"leave(token); token = enter({self.space.add(abandoning(record.errstate))})")
+        self._say(depth, f"enter({self.space.add(abandoning(record.errstate))})")
         return record.errstate
 
     # ---- calls, draws, prints ----

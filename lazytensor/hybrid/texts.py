@@ -62,13 +62,16 @@ def running_lines(body: Body, own: list[str], commits: bool) -> list[str]:
     if body.prints:
         lines.append("    prints = []")
     if body.runs:
-        lines.append("    before, run = noted.run, Run(); noted.run = run")
-    lines += ["    token = enter(RUN)"] * body.asks + ["    try:"]
-    lines += ["    " + line for line in own]
+        lines.append("    before, run = noted.run, Run()")
+    native = fast.native is not None  # whose programs are not interrupted; Python may be after any call
+    if body.asks:
+        lines.append("    token = enter(RUN)" if native else "    state = in_force()")
+    own = ["    enter(RUN)"] * (body.asks and not native) + ["    noted.run = run"] * body.runs + own
+    lines += ["    try:", *["    " + line for line in own]]
     failed = "restored(states, ABANDON)" if body.draws else "ABANDON"
     lines += ["    except (Exception, Abandon):", f"        return {failed}"]
-    after = ["leave(token)"] * body.asks + ["noted.run = before"] * body.runs + ["spaces.append(W)"] * bool(
-        names and commits)
+    after = ["leave(token)" if native else "enter(state)"] * body.asks + ["noted.run = before"] * body.runs + [
+        "spaces.append(W)"] * bool(names and commits)
     return lines + ["    finally:"] * bool(after) + [f"        {line}" for line in after]
 
 

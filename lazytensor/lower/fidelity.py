@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.errstate import capsule_of, silently, under
 from . import loops
 
 NUMPY = frozenset("""
@@ -267,8 +268,8 @@ class _Case:
         options: dict[str, Any] = {} if outputs is None else {"out": tuple(outputs)}
         if not any(t.kind in "mM" for t in self.types):  # these are found by their operands; a signature has no units
             options["signature"] = self.types
-        with np.errstate(all="call", call=lambda error, _flags: seen.add(_NAMES[error])):
-            made = self.ufunc(*operands, **options)
+        noting = capsule_of(all="call", call=lambda error, _flags: seen.add(_NAMES[error]))
+        made = under(noting, self.ufunc, *operands, **options)
         return list(made) if self.ufunc.nout > 1 else [made], seen
 
     def tiled(self, inputs: list[_Array], outputs: list[_Array], tile: int) -> tuple[list[_Array], set[str]]:
@@ -328,8 +329,7 @@ def _values(dtype: np.dtype[Any], n: int, flavour: str, rng: np.random.Generator
         parts[::2], parts[1::2] = (_values(parts.dtype, n, flavour, rng) for _ in range(2))
         return parts.view(dtype)
     if dtype.kind == "f":
-        with np.errstate(all="ignore"):
-            return _floats(dtype, n, flavour, rng)
+        return silently(_floats, dtype, n, flavour, rng)
     if dtype.kind == "b":
         return rng.integers(0, 2, n).astype(bool)
     if dtype.kind in "mM":

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.errstate import silently
 from .draws import Draws
 from .lanes import Lanes
 
@@ -77,7 +78,5 @@ def points(char: str, draws: Draws, count: int) -> Iterator[tuple[np.ndarray[Any
     yield draws.integers(-9, 9, count).astype(char), draws.integers(-9, 9, count).astype(char)
     for reach in (4, 60):
         scale = draws.sizes(info.minexp, info.maxexp, count, char)
-        with np.errstate(all="ignore"):
-            other = scale * draws.sizes(-reach, reach, count, char)
-        yield scale, other
+        yield scale, silently(np.multiply, scale, draws.sizes(-reach, reach, count, char))
     yield draws.patterns(char, count), draws.patterns(char, count)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..ir.errstate import silently
 from . import native
 from .draws import Draws
 from .inline import Code, element, vector
@@ -222,8 +223,7 @@ def _two(char: str, draws: Draws, count: int) -> Iterator[tuple[_Array, _Array]]
     yield draws.sizes(-30, 30, count, real), draws.sizes(-30, 30, count, real)
     yield draws.integers(-9, 9, count).astype(real), draws.integers(-9, 9, count).astype(real)
     scale = draws.sizes(info.minexp, info.maxexp, count, real)
-    with np.errstate(all="ignore"):
-        yield scale, scale * draws.sizes(-30, 30, count, real)
+    yield scale, silently(np.multiply, scale, draws.sizes(-30, 30, count, real))
     yield draws.patterns(real, count), draws.patterns(real, count)
 
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..ir.errstate import capsule_of, under
 from . import fidelity, hypotenuse, native, pair_loops, quotients, trig
 from .draws import Draws
 from .lanes import Function, loop_text
@@ -200,8 +201,7 @@ def differences(ufunc: Any, twin: Twin, made: Loop, count: int, seed: int = 0) -
 def _compare(ufunc: Any, made: Loop, operands: tuple[_Array, ...]) -> Iterator[str]:
     """Of one call with these operands, which are contiguous."""
     seen: set[str] = set()
-    with np.errstate(all="call", call=lambda error, _flags: seen.add(error)):
-        wanted = ufunc(*operands)
+    wanted = under(capsule_of(all="call", call=lambda error, _flags: seen.add(error)), ufunc, *operands)
     out = np.empty_like(wanted)
     arrays = (*operands, out)
     fidelity.clear()

@@ -1,8 +1,8 @@
 """Floating-point state: which operations must run when written, and warnings that point at the user's line.
 
-NumPy keeps its error state (`numpy.errstate`) in a context variable whose value is an opaque capsule. A node stores the
-capsule in force when it was written. Pending nodes have modes 'warn' and 'ignore' only: while a node runs, 'warn' is
-'call' of a function that notes the node, and the warnings are given after the run, for the user's line.
+A node stores the error state in force when it was written, an opaque capsule (`ir/errstate.py`). Pending nodes have
+modes 'warn' and 'ignore' only: while a node runs, 'warn' is 'call' of a function that notes the node, and the warnings
+are given after the run, for the user's line.
 """
 
 from __future__ import annotations
@@ -15,23 +15,12 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-import numpy as np
-
 from ..hot import learn, native
+from ..ir.errstate import SILENT, capsule_of, enter, in_force, leave, modes_in_force, under, variable
 from ..ir.node import tick
 
-try:
-    from numpy._core import umath as _umath
-
-    error_state = _umath._extobj_contextvar
-    in_force: Callable[[], Any] = error_state.get
-    _put = error_state.set
-    _back = error_state.reset
-    _modes = _umath._get_extobj_dict
-    _capsule = _umath._make_extobj
-except (ImportError, AttributeError) as missing:  # pragma: no cover
-    raise ImportError(f"lazytensor needs NumPy's error state as NumPy 2.0 to 2.4 have it ({missing}); "
-                      f"this is NumPy {np.__version__}") from missing
+__all__ = ["KINDS", "calling", "enter", "in_force", "leave", "mask", "may_wait", "modes_of", "noted", "place",
+           "running", "silent", "unchanged", "warn", "watch", "why_not"]
 
 KINDS = ("divide", "over", "under", "invalid")
 PENDING_MODES = {"warn", "ignore"}
@@ -48,18 +37,19 @@ class _State:
     __slots__ = ("capsule", "lazy", "running", "mask")
 
     def __init__(self, capsule: Any) -> None:
-        modes: Any = _modes()
+        modes = under(capsule, modes_in_force)
         self.capsule = capsule
         self.lazy = all(modes[kind] in PENDING_MODES for kind in KINDS)
         self.mask = sum(bit for kind, bit in MXCSR.items() if modes[kind] != "ignore")
         noting: Any = {kind: "call" if modes[kind] == "warn" else modes[kind] for kind in KINDS}
-        self.running = _capsule(**noting, call=_note) if self.lazy else capsule
+        self.running = capsule_of(**noting, call=_note) if self.lazy else capsule
 
 
 _states: dict[int, _State] = {}
 
 
-def _state_in_force(capsule: Any) -> _State:
+def _state_of(capsule: Any) -> _State:
+    """What is known of an error state."""
     state = _states.get(id(capsule))
     if state is None or state.capsule is not capsule:
         if len(_states) > 256:
@@ -142,7 +132,7 @@ def may_wait() -> bool:
     capsule = in_force()
     filters = list(warnings.filters)
     _past.note(filters)
-    if not _state_in_force(capsule).lazy or _recorded() or _would_raise():
+    if not _state_of(capsule).lazy or _recorded() or _would_raise():
         watch.capsule = None
         return False
     watch.filters = filters
@@ -157,7 +147,7 @@ def why_not() -> str:
         return "warnings are recorded (warnings.catch_warnings(record=True), or warnings.showwarning is replaced)"
     if _would_raise():
         return "warnings are errors (warnings.simplefilter, -W)"
-    return "" if _state_in_force(in_force()).lazy else "the error state (np.errstate) raises, prints, logs or calls"
+    return "" if _state_of(in_force()).lazy else "the error state (np.errstate) raises, prints, logs or calls"
 
 
 def unchanged(capsule: Any) -> bool:
@@ -166,7 +156,7 @@ def unchanged(capsule: Any) -> bool:
                 and getattr(warnings, "_showwarnmsg_impl", None) is watch.show) or may_wait()
 
 
-learn(Watch=_Watch, watch=watch, warnings_dict=vars(warnings), may_wait=may_wait, extobj=error_state)
+learn(Watch=_Watch, watch=watch, warnings_dict=vars(warnings), may_wait=may_wait, extobj=variable)
 
 
 def foreign_may_wait() -> bool:
@@ -196,16 +186,12 @@ _running: dict[int, tuple[Any, Any]] = {}
 
 def running(capsule: Any) -> Any:
     """The capsule under which a node that was written under `capsule` runs."""
-    state = _states.get(id(capsule))
-    return state.running if state is not None and state.capsule is capsule else _slow_state(capsule).running
+    return _state_of(capsule).running
 
 
 def mask(capsule: Any) -> int:
     """The flags (`MXCSR`) that a node written under `capsule` warns of."""
-    state = _states.get(id(capsule))
-    if state is None or state.capsule is not capsule:
-        state = _slow_state(capsule)
-    return state.mask
+    return _state_of(capsule).mask
 
 
 learn(flags_of=mask)
@@ -218,32 +204,17 @@ def own_state(node: Any) -> Any:
         return node.errstate
     for action, text, category, name, number in then:
         if text is None and name is None and not number and issubclass(RuntimeWarning, category):
-            return _SILENT if action == "ignore" else node.errstate
+            return SILENT if action == "ignore" else node.errstate
     return node.errstate
-
-
-_SILENT = _capsule(all="ignore")
 
 
 learn(running_state=running, own_state=own_state)
 
 
-def _slow_state(capsule: Any) -> _State:
-    token = _put(capsule)
-    try:
-        return _state_in_force(capsule)
-    finally:
-        _back(token)
-
-
 def modes_of(capsule: Any) -> dict[str, Any]:
     """What is done about each kind of error under an error state."""
-    token = _put(capsule)
-    try:
-        modes: Any = _modes()
-        return {kind: modes[kind] for kind in KINDS}
-    finally:
-        _back(token)
+    modes = under(capsule, modes_in_force)
+    return {kind: modes[kind] for kind in KINDS}
 
 
 def silent(capsule: Any) -> bool:
@@ -254,10 +225,7 @@ def silent(capsule: Any) -> bool:
 def calling(capsule: Any, function: Callable[[str, int], None]) -> Any:
     """An error state that calls a function wherever `capsule` has NumPy warn."""
     modes: Any = {kind: "call" if mode == "warn" else mode for kind, mode in modes_of(capsule).items()}
-    return _capsule(**modes, call=function)
-
-
-enter, leave = _put, _back
+    return capsule_of(**modes, call=function)
 
 
 def line_of(code: CodeType | None, lasti: int) -> int:

@@ -203,7 +203,7 @@ class Floating:
     in hand is done.
     """
 
-    __slots__ = ("errors", "node", "capsule", "own", "token", "outer", "interrupt")
+    __slots__ = ("errors", "node", "capsule", "own", "before", "outer", "interrupt")
 
     def __enter__(self) -> Floating:
         self.outer = floating.noted.run
@@ -213,7 +213,7 @@ class Floating:
         floating.noted.run = self
         self.capsule: Any = None
         self.own = False
-        self.token: Any = None
+        self.before = floating.in_force()
         return self
 
     def at(self, node: Node) -> None:
@@ -222,15 +222,12 @@ class Floating:
         own = node.op.label is None
         wanted = floating.own_state(node) if own else node.errstate
         if (wanted is not self.capsule or own is not self.own) and wanted is not None:
-            if self.token is not None:
-                floating.leave(self.token)
+            floating.enter(wanted if own else floating.running(wanted))
             self.capsule, self.own = wanted, own
-            self.token = floating.enter(wanted if own else floating.running(wanted))
 
     def __exit__(self, *exc: object) -> None:
-        if self.token is not None:
-            floating.leave(self.token)
         floating.noted.run = self.outer
+        floating.enter(self.before)
 
 
 if native is not None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from math import prod
-from operator import is_
+from operator import is_, setitem
 from typing import Any
 
 import numpy as np
 
 from ..config import current
 from ..hot import learn
+from ..ir.errstate import silently
 from ..lower import native, packed, routines
 from ..lower.by_row import emit_row, kept_of
 from ..lower.columns import emit_apart, emit_columns, shared_values
@@ -629,8 +630,7 @@ def _filled(launch: Launch, numbers: Sequence[Any]) -> Any:
     for (place, dtype), number in zip(launch.numbers, numbers, strict=True):
         cell = memory[place * 8:place * 8 + dtype.itemsize].view(dtype)
         try:
-            with np.errstate(all="ignore"):
-                cell[0] = number
+            silently(setitem, cell, 0, number)
         except OverflowError:  # a Python int, which `where` takes modulo the dtype's range
             return None
         if dtype.kind in "fc" and np.isinf(cell[0]) and not np.isinf(number):  # NumPy warns of that

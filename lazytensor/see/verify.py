@@ -9,6 +9,7 @@ import numpy as np
 from ..compile import realize
 from ..errors import VerificationError
 from ..ir.capture import pending
+from ..ir.errstate import under
 from ..ir.node import Node
 from ..ir.operation import Operation
 from ..run import floating
@@ -41,11 +42,7 @@ def verify(*tensors: Any) -> None:
     expected: dict[Node, Any] = {}
     described = {}
     for node in nodes:
-        token = floating.enter(floating.running(node.errstate))
-        try:
-            expected[node] = compute(node, _operands(node, expected))
-        finally:
-            floating.leave(token)
+        expected[node] = under(floating.running(node.errstate), compute, node, _operands(node, expected))
         described[node] = ", ".join(repr(x) for x in node.inputs)
     realize(targets)
     for node in nodes:
