@@ -27,7 +27,7 @@ np.logical_and(2**64, x); np.take_along_axis([1, 2, 3], i % 2, 0); np.take_along
 np.select([x > 1, [True]], [x, 1]); np.choose([0, 1], [i]); np.ravel(q.T, 'K'); np.clip(i, -200, 300)
 np.clip(i, 2, 300); np.clip(u, -1, 1); np.clip(i, None, 1000); i.clip(-1000, 2); np.unstack(z); np.unstack(e)
 np.broadcast_arrays(x, i, u); np.meshgrid(i, u, copy=False, indexing='x'); np.atleast_2d(); np.add.at(x, 5, 1)
-np.add.at(i, [0, 1], 2.5); np.add.at(x, ([0, 1], [0]), [1, 2]); np.add.at(x, real.array([9, 0]), 1);
+np.add.at(i, [0, 1], 2.5); np.add.at(x, ([0, 1], [0]), [1, 2]); np.add.at(x, real.array([9, 0]), 1)
 np.add.at(x, 0, i); np.full((2, -1), i.sum())
 np.full_like(i, x[0]); np.dot(i); np.linspace(i[0:1].sum(), 5, -1); np.linspace(0, i.sum(), 2.5)
 np.sum(x, axis=0, out=u); np.cumsum(x, out=o); np.array([i, x]); np.array([i, i.sum()]); np.array([i.sum(), 'a'])

@@ -230,7 +230,7 @@ def test_the_extension_runs_a_kernel_again(program, monkeypatch):
 
 
 def over_an_operand(np, a, b):
-    return np.tanh(np.cumsum(a, 0) * 0.5 + b[0])
+    return np.tanh(np.cumsum(a, 1) * 0.5 + b[0])
 
 
 @needs_kernels
