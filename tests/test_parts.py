@@ -308,6 +308,19 @@ def test_what_reads_other_elements_that_it_writes_takes_new_memory(program, expe
     assert {way for way, _ in ways} == {expected}
 
 
+@pytest.mark.parametrize("name", ["exp", "log1p", "expm1", "cbrt", "arcsinh", "sin", "tanh"])
+@pytest.mark.parametrize("part", [slice(None, None, -1), slice(None, None, -2), slice(1, None, 2)], ids=str)
+@pytest.mark.parametrize("dtype", "fd")
+def test_numpys_loops_have_other_bits_backwards(name, part, dtype):
+    np = module_under_test()
+    for seed in range(4):
+        a = real.zeros(1000, dtype)
+        b, x = np.array(a), abs(data(a[part].size, dtype=dtype, seed=seed))
+        getattr(real, name)(x * 0.5, out=a[part])
+        getattr(np, name)(np.array(x) * 0.5, out=b[part])
+        assert same_bits(a, real.asarray(b))
+
+
 def test_what_somebody_holds_is_not_written_over():
     np = module_under_test()
     x, y = data(300, 300), data(300, 300, seed=1)

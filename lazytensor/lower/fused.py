@@ -58,6 +58,8 @@ class Fused(NamedTuple):
         The operations that reduce.
     stores : frozenset of int
         The operations among them that write into a part of an array that is there.
+    forwards : frozenset of int
+        The outputs that are such parts and that NumPy's own loop computes, which has other bits when it goes backwards.
     over : tuple of (int, int)
         The inputs over which an output could be written, and which one: arrays of its kind that are read as they are.
     piecewise : bool
@@ -77,6 +79,7 @@ class Fused(NamedTuple):
     axes: tuple[int, ...]
     reduced: tuple[int, ...]
     stores: frozenset[int]
+    forwards: frozenset[int]
     over: tuple[tuple[int, int], ...]
     piecewise: bool
     row_reads: frozenset[int]
@@ -508,7 +511,9 @@ class _Maker:
         axes = next((way.axes for way in ways.values() if way.axes), ())
         return Fused(kernel, members, tuple(self.reads), self.paths, writes, self.space(), axes,
                      tuple(number for number in members if ways[number].axes),
-                     frozenset(number for number in members if ways[number].part), self.over(writes), self.piecewise(),
+                     frozenset(number for number in members if ways[number].part),
+                     frozenset(i for i, n in enumerate(writes) if ways[n].part and ways[n].name == "call"),
+                     self.over(writes), self.piecewise(),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
                      frozenset(i for i, number in enumerate(writes) if number in self.rows))
 

@@ -318,6 +318,8 @@ def bind_arrays(record: KernelRecord, graph: Graph, space: tuple[int, ...], inpu
     if not launch.shares(least, space) or not all(isinstance(a, np.ndarray) for a in arrays) or not all(
             t.shape == space or i in fused.row_writes for i, t in enumerate(targets)):
         return None
+    if any(stride < 0 for i in fused.forwards for stride in targets[i].strides):
+        return None
     order = _order(record, graph) if fused.axes else ()
     if order is None:
         return None
