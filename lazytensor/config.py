@@ -50,6 +50,8 @@ TABLE: dict[str, Setting] = {
                       "pending work that keeps more memory than this alive is run"),
     "pool": Setting(1 << 30, "bytes as an int of at least 0, or None for no limit", _is_bytes,
                     "freed buffers kept for reuse"),
+    "small": Setting(2048, "bytes as an int of at least 0", lambda v: type(v) is int and v >= 0,
+                     "a function that no kernel has runs when it is written if its arrays are no larger than this"),
     "plans": Setting(512, "an int of at least 1, or None for no limit", _is_limit,
                      "plans kept, the least recently used dropped first"),
     "plan_after": Setting(32, "an int of at least 1", lambda v: type(v) is int and v >= 1,
@@ -73,6 +75,7 @@ class _Current:
     depth: int
     pinned: int
     pool: int
+    small: int
     plans: int
     plan_after: int
     compile_after: int

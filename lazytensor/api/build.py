@@ -6,6 +6,7 @@ The hot paths of `operators` write the common case out; everything else comes th
 from __future__ import annotations
 
 import sys
+from math import prod
 from operator import is_
 from types import FunctionType
 from typing import Any
@@ -136,6 +137,23 @@ GATHERERS: list[Any] = []
 
 
 _LONG_LIST, _DEEPEST = 16, 64
+
+
+def are_small(values: Any, most: int, depth: int = 2) -> bool:
+    """Whether all arrays among values, in lists and tuples too, have at most so many bytes: what NumPy does with them
+    is sooner done than written down."""
+    for x in values:
+        kind = type(x)
+        if kind is Tensor:
+            v = x._value
+            if prod(v.shape) * v.dtype.itemsize > most or v.dtype.hasobject:
+                return False
+        elif kind is _ndarray:
+            if x.nbytes > most:
+                return False
+        elif (kind is list or kind is tuple) and not (depth and len(x) <= _LONG_LIST and are_small(x, most, depth - 1)):
+            return False
+    return True
 
 
 def concern(values: Any, depth: int = _DEEPEST) -> bool:

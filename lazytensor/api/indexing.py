@@ -26,6 +26,7 @@ from .build import (
     NOT_AN_ARRAY,
     NUMBERS,
     NotArray,
+    are_small,
     at_line,
     bound,
     is_pending,
@@ -412,7 +413,8 @@ def _general_setitem(self: Any, index: Any, value: Any) -> None:
         self, index = self[index], ...
     try:
         done = self._value.dtype.hasobject is False and not is_shared(root_of(self)) and (
-            _store(self, index, value) if _is_basic(index) else _scatter(self, index, value))
+            _store(self, index, value) if _is_basic(index) else
+            _scatter_now(self, index, value) or _scatter(self, index, value))
     except NotArray:
         done = False
     if not done:
@@ -421,6 +423,21 @@ def _general_setitem(self: Any, index: Any, value: Any) -> None:
         where = _real(index)
         if type(where) is not _ndarray or not masking.put(real, where, stored):
             at_line(operator.setitem, (real, where, stored))
+
+
+def _scatter_now(self: Any, index: Any, value: Any) -> bool:
+    """Writes to places that arrays give of a small root whose present value no pending work reads."""
+    if active or self._value.__class__ is not Node or not are_small((self, index, value), current.small):
+        return False
+    places, values = _real(index), looked_at(value)
+    run(self)
+    with lock_of(self):
+        node = self._value
+        buffer = node.buffer
+        if buffer is None or self._state is not None or type(buffer) is not _ndarray or not alone(node, buffer):
+            return False
+        at_line(operator.setitem, (buffer, places, values))
+    return True
 
 
 def _is_itself(self: Any, index: Any, value: Any) -> bool:

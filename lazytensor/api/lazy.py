@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ..config import current
 from ..ir.dtypes import NUMERIC
 from ..ir.node import leaf
 from ..ir.operation import Operation, register
+from ..run.watching import active
 from . import sampling
-from .build import GATHERERS, NotArray, concern, record, taken_in, users_frame
+from .build import GATHERERS, NotArray, are_small, concern, record, taken_in, users_frame
 from .forms import Together, frozen, largest, runner, scalars_of, thawed, writer
 from .handle import Tensor, read, root_of, tensor, writing_of
 from .inplace import change
@@ -104,7 +106,14 @@ class Rule:
         return f"<lazy {self.name}>"
 
     def pending(self, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Any:
-        """The pending result of ``fn(*args, **kwargs)``, or `NOW` if NumPy must run now."""
+        """The pending result of ``fn(*args, **kwargs)``, or `NOW` if NumPy must run now, or has it done before that
+        would be written down."""
+        if not active and are_small(args, current.small) and (not kwargs or are_small(kwargs.values(), current.small)):
+            return NOW
+        return self.waiting(args, kwargs, frame)
+
+    def waiting(self, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Any:
+        """The same, pending however small it is."""
         if not concern(args) and not (kwargs and concern(kwargs.values())):
             return NOW
         if self.whole and _may_be_one((*args, *kwargs.values())):
@@ -346,7 +355,7 @@ def gathered(value: Any) -> Any:
     NotArray
         If NumPy must make it now.
     """
-    found: Any = rule_of("array").pending((value,), {}, users_frame())  # type: ignore[union-attr]
+    found: Any = rule_of("array").waiting((value,), {}, users_frame())  # type: ignore[union-attr]
     if found is NOW:
         raise NotArray
     return found

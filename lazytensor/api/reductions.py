@@ -210,7 +210,7 @@ def at_once(real: Callable[..., Any], t: Any, args: tuple[Any, ...], kwargs: dic
     if active and kwargs.get("out") is None and (found := eager(real, (t, *args), kwargs)) is not PASS:
         return found
     options = {k: looked_at(v) if k != "out" else unwrapped(v) for k, v in kwargs.items()}
-    lent = [unwrapped(a) for a in args]
+    lent = [*map(looked_at, args[:1]), *map(unwrapped, args[1:])]  # of these one may be `out`
     result = at_line(real, (looked_at(t), *lent), options)
     for own, array in zip((*args, kwargs.get("out")), (*lent, options.get("out")), strict=True):
         if array is result and type(result) is _ndarray:
