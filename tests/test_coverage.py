@@ -19,6 +19,8 @@ from lazytensor.see.coverage import ASIDE, MODULES, callables, counted, module_o
 from tests.helpers import counting_hook
 from tests.test_namespace import EXPRESSIONS
 
+pytestmark = pytest.mark.usefixtures("everything_waits")
+
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "coverage.md"
 
 INTRODUCTION = """# How each function runs

@@ -110,6 +110,7 @@ def test_what_is_stored_is_told_at_the_users_line():
         assert "api/joining.py" not in np.explain(result) and "test_joining.py" in np.explain(result)
 
 
+@pytest.mark.usefixtures("everything_waits")
 def test_small_parts_are_joined_in_one_call(monkeypatch):
     monkeypatch.undo()
     np = module_under_test()

@@ -16,6 +16,8 @@ import pytest
 from tests.helpers import counting_hook, difference, module_under_test
 from tests.test_lazy_functions import CALLS, OTHERS, WRITES, rows, sources
 
+pytestmark = pytest.mark.usefixtures("everything_waits")
+
 OPTIONS = {
     "axis": ("0", "-1", "None", "(0, 1)", "7"), "keepdims": ("True",), "dtype": ("'f4'", "'i8'", "complex"),
     "where": ("m", "m[0]"), "initial": ("2", "t"), "ddof": ("1",), "weights": ("y + 9", "w + 9", "[1, 2, 3, 4, 5]"),

@@ -15,6 +15,8 @@ from tests.helpers import assert_same, check_same, counting_hook, module_under_t
 from tests.strategies import LAYOUTS, with_layout
 from tests.strategies import values as values_of
 
+pytestmark = pytest.mark.usefixtures("everything_waits")
+
 table = importlib.import_module("lazytensor.api.rows")
 
 # x, y, m, z: one shape; t: a lazy scalar; r: structured; s: square; u, v: as long as x has columns; w: as long as it

@@ -11,6 +11,8 @@ import pytest
 
 from tests.helpers import assert_same, counting_hook, module_under_test
 
+pytestmark = pytest.mark.usefixtures("everything_waits")
+
 SOURCES = {
     "x": real.arange(1.0, 13.0).reshape(3, 4),
     "y": real.linspace(-2, 2, 12).reshape(3, 4)[::-1].copy(),

@@ -140,20 +140,31 @@ _LONG_LIST, _DEEPEST = 16, 64
 
 
 def are_small(values: Any, most: int, depth: int = 2) -> bool:
-    """Whether all arrays among values, in lists and tuples too, have at most so many bytes: what NumPy does with them
-    is sooner done than written down."""
+    """Whether all arrays among values, in lists and tuples too, have at most so many bytes, and are there or one
+    operation from it: what NumPy does with them is sooner done than written down."""
     for x in values:
         kind = type(x)
         if kind is Tensor:
             v = x._value
-            if prod(v.shape) * v.dtype.itemsize > most or v.dtype.hasobject:
+            if not _is_small(v if v.__class__ is Node else v.root._value, most, 1):
                 return False
         elif kind is _ndarray:
             if x.nbytes > most:
                 return False
-        elif (kind is list or kind is tuple) and not (depth and len(x) <= _LONG_LIST and are_small(x, most, depth - 1)):
+        elif kind is list or kind is tuple:
+            if not depth or len(x) > _LONG_LIST or not are_small(x, most, depth - 1):
+                return False
+        elif issubclass(kind, Scalar) and not _is_small(x._node, most, 1):
             return False
     return True
+
+
+def _is_small(node: Any, most: int, pending: int) -> bool:
+    """Whether a node's array and those that it is computed from, at most so many operations away, are that small."""
+    if prod(node.shape) * node.dtype.itemsize > most or node.dtype.hasobject:
+        return False
+    return node.buffer is not None or pending > 0 and all([
+        x.__class__ is not Node or _is_small(x, most, pending - 1) for x in node.inputs])
 
 
 def concern(values: Any, depth: int = _DEEPEST) -> bool:

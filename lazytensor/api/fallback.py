@@ -100,6 +100,10 @@ class Loans:
             return kind._make([self.lend(v) for v in value])
         return value
 
+    def warns(self, fn: Any) -> bool:
+        """Whether a function has to be called from the user's line, for its warnings to name that."""
+        return bool(self.lent or getattr(fn, "__name__", "") in _WARNS) and _in_c(fn)
+
     def plain(self, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """What NumPy gets for arguments that are realized arrays of their own, numbers and the like; None if one is
         something else."""
@@ -249,7 +253,7 @@ def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
         return found
     loans = Loans(take)
     if take is peek and first is None and not kwargs and (lent := loans.plain(args)) is not None:
-        return loans.returned(at_line(fn, lent) if loans.lent and _in_c(fn) else fn(*lent))
+        return loans.returned(at_line(fn, lent) if loans.warns(fn) else fn(*lent))
     if first is not None and args and type(args[0]) is Tensor and args[0]._value.shape:
         loans.array(args[0], first)
         realize_all(args[1:])
@@ -260,8 +264,7 @@ def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
     real = [loans.lend(x) for x in args]
     options = {k: loans.lend(v) for k, v in kwargs.items()} if kwargs else kwargs
     try:
-        named = (loans.lent or getattr(fn, "__name__", "") in _WARNS) and _in_c(fn)
-        return loans.returned(at_line(fn, tuple(real), options) if named else fn(*real, **options))
+        return loans.returned(at_line(fn, tuple(real), options) if loans.warns(fn) else fn(*real, **options))
     except ValueError as error:
         if str(error) != NOT_AN_ARRAY:
             raise

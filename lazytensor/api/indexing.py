@@ -555,7 +555,10 @@ def _scatter(self: Any, index: Any, value: Any) -> bool:
         shape = np.lib.stride_tricks.as_strided(np.zeros(1, bool), v.shape, (0,) * len(v.shape))[real].shape
     except IndexError:
         return False
-    node = _value_operand(value, v.dtype, shape)
+    try:
+        node = _value_operand(value, v.dtype, shape)
+    except ValueError:  # NumPy's own words for indices
+        return False
     if node.shape != shape and (len(node.shape) > len(shape) or any(
             n not in (1, m) for n, m in zip(node.shape[::-1], shape[::-1], strict=False))):
         return False
