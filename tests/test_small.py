@@ -19,7 +19,7 @@ def operands(np):
 
 
 def pending(t):
-    node = getattr(t, "_value", None) or getattr(t, "_node", None)
+    node = t._value if hasattr(t, "_value") else getattr(t, "_node", None)
     return node is not None and node.buffer is None
 
 
@@ -41,7 +41,7 @@ def test_what_comes_of_large_arrays_waits():
     np = module_under_test()
     big = np.ones(10_000)
     assert pending(np.repeat(big, 2))
-    assert pending(np.interp(big.mean(), [0, 1], [2, 3]))
+    assert pending(np.tile(big.mean(), 2))
     assert pending(np.tile(np.ones((1000, 10)).sum(0) * 2, 2))
     assert not pending(np.tile(np.ones(10) * 2, 2))
 
