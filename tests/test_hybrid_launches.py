@@ -86,6 +86,17 @@ def test_it_gives_what_numpy_gives(function, n):
     assert real.array_equal(x.numpy(), a) and real.array_equal(y.numpy(), b)
 
 
+@pytest.mark.parametrize("function", [jacobi, jacobi_2d])
+def test_it_runs_at_one_go(function):
+    a, b = arrays((150, 150) if function is jacobi_2d else 3200)
+    with np.config(threads=1):
+        compiled = quickened(function, a, b, steps=60)
+        before = fast.native.launched_loops()
+        for _ in range(5):
+            compiled(np.array(a), np.array(b), 60)
+    assert fast.native.launched_loops() > before
+
+
 @pytest.mark.parametrize("n", [50, 900])
 def test_a_warning_in_a_late_turn_is_pythons(n):
     a, b = arrays(n)

@@ -44,6 +44,7 @@ PyObject *setup_programs(PyObject *self, PyObject *classes);
 /* ---- _launches.c ---- */
 
 PyObject *setup_launches(PyObject *self, PyObject *args);
+PyObject *launched_loops(PyObject *self, PyObject *unused);
 /* ---- _grouping.c ---- */
 
 int setup_grouping(void);

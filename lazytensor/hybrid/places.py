@@ -16,7 +16,7 @@ _NUMBERS = "numbers"
 
 class Memory:
     """Where values are: for each name its expression, the array that holds it, and that array's views (`met` has them
-    by the id of steps, which are often the same ones in a loop)."""
+    by the id of steps, which are often the same ones in a loop, and with these, so that the id stays theirs)."""
 
     def __init__(self) -> None:
         self.text: dict[str, str] = {}
@@ -24,7 +24,7 @@ class Memory:
         self.fresh: set[str] = set()
         self.free: dict[Any, list[str]] = {}
         self.views: dict[tuple[str, Any], str] = {}
-        self.met: dict[tuple[str, int], str] = {}
+        self.met: dict[tuple[str, int], tuple[Any, str]] = {}
 
     def copy(self) -> Memory:
         other = Memory()

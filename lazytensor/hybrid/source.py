@@ -239,8 +239,8 @@ class Writer(Places, Leaving):
         met = text, id(steps)
         known = memory.met.get(met)
         if known is None:
-            known = memory.met[met] = self._view(text, steps, memory)
-        return known
+            known = memory.met[met] = steps, self._view(text, steps, memory)
+        return known[1]
 
     def _view(self, text: str, steps: Any, memory: Memory) -> str:
         """The name of a view, made once for each array; those of a workspace's arrays are made with them."""
