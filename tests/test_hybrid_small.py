@@ -154,6 +154,7 @@ def test_a_warning_in_one_of_many_turns_is_numpys():
     assert difference(loop(real, real.ones(7)), f(quiet)) is None
 
 
+@needs_kernels
 @needs_extension
 def test_lines_done_at_once_do_what_their_text_says():
     """The same calls by the extension's groups of lines and by Python's own compiler."""
@@ -205,6 +206,7 @@ def test_new_warning_filters_are_seen_at_the_next_call():
             assert f(x, np.array([1e300, 1.0]))[0] == real.inf
 
 
+@needs_kernels
 @needs_extension
 def test_nothing_is_kept_of_a_call():
     x, y = np.ones(5), np.ones(5)
@@ -218,6 +220,7 @@ def test_nothing_is_kept_of_a_call():
     assert len(gc.get_objects()) < before + 100
 
 
+@needs_kernels
 @needs_extension
 def test_many_threads_call_one_function():
     x, y = real.arange(9.0), real.arange(9.0) + 1

@@ -11,7 +11,7 @@ import pytest
 
 import lazytensor as np
 from lazytensor.errors import HybridWarning
-from lazytensor.hybrid import fast
+from lazytensor.hybrid import fast, fusing
 from lazytensor.hybrid.sized import sized
 from tests.helpers import difference
 
@@ -378,7 +378,7 @@ def test_with_kernels_too():
     before = traces()
     for n in range(40, 60):
         assert not difference(outcome(jacobi, real, n), outcome(compiled, np, n)), n
-    assert traces() == before and compiled._compiled[0].kernels
+    assert traces() == before and (compiled._compiled[0].kernels or not fusing.possible())
 
 
 @pytest.mark.parametrize("odd", [True, 100.0, "many", None, -5, 1 << 70, real.int64(100)])
