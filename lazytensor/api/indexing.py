@@ -58,7 +58,7 @@ from .handle import (
 )
 from .inplace import change, looked_at, read_only
 from .relative import relative_view
-from .rows import unwatched
+from .rows import chosen_shape, unwatched
 from .scalar import Scalar, scalar, value_of
 
 _getframe = sys._getframe
@@ -326,6 +326,14 @@ def _scattered(view: Any, value: Any, index: tuple[Any, ...]) -> None:
         view[index] = value
 
 
+def _own_memory(root: Any) -> Any:
+    """The memory of a realized root whose present value no pending work reads, or None. Under its lock."""
+    node = root._value
+    buffer = node.buffer
+    free = buffer is not None and root._state is None and type(buffer) is _ndarray and alone(node, buffer)
+    return buffer if free else None
+
+
 def _put_now(root: Any, mask: Any, value: Any) -> bool:
     """Writes values to where a mask is true, in the memory of a root whose present value no pending work reads."""
     if active and mine() is not None:
@@ -333,9 +341,8 @@ def _put_now(root: Any, mask: Any, value: Any) -> bool:
     places, values = seen(mask), seen(value)
     run(root)
     with lock_of(root):
-        node = root._value
-        buffer = node.buffer
-        if buffer is None or root._state is not None or type(buffer) is not _ndarray or not alone(node, buffer):
+        buffer = _own_memory(root)
+        if buffer is None:
             return False
         if masking.put(buffer, places, values):
             return True
@@ -432,9 +439,8 @@ def _scatter_now(self: Any, index: Any, value: Any) -> bool:
     places, values = _real(index), looked_at(value)
     run(self)
     with lock_of(self):
-        node = self._value
-        buffer = node.buffer
-        if buffer is None or self._state is not None or type(buffer) is not _ndarray or not alone(node, buffer):
+        buffer = _own_memory(self)
+        if buffer is None:
             return False
         at_line(operator.setitem, (buffer, places, values))
     return True
@@ -552,7 +558,7 @@ def _scatter(self: Any, index: Any, value: Any) -> bool:
     if any(getattr(part, "dtype", None) == _BOOL for part in real) and not (active and mine() is not None):
         return False
     try:
-        shape = np.lib.stride_tricks.as_strided(np.zeros(1, bool), v.shape, (0,) * len(v.shape))[real].shape
+        shape = chosen_shape(v.shape, real)
     except IndexError:
         return False
     try:

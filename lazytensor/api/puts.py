@@ -19,7 +19,7 @@ from .fallback import fallback
 from .handle import Tensor, is_writeable
 from .histograms import HISTOGRAMS
 from .inplace import change, looked_at
-from .rows import within
+from .rows import chosen_shape, within
 
 _getframe = sys._getframe
 
@@ -178,7 +178,7 @@ def write_at(ufunc: Any, a: Any, indices: Any, *values: Any) -> bool:
         shape, dtype = a._value.shape, a._value.dtype
         if any(type(x) is not Node or x.dtype.kind not in "iu" for x in places):
             return False
-        chosen = _chosen(shape, tuple([part if type(part) is slice else looked_at(part) for part in parts]))
+        chosen = chosen_shape(shape, tuple([part if type(part) is slice else looked_at(part) for part in parts]))
         if any(np.broadcast_shapes(chosen, _shape(x)) != chosen for x in given):
             return False
         ufunc.at(np.ones(1, dtype), [0], *[_element(x) for x in given])
@@ -189,15 +189,6 @@ def write_at(ufunc: Any, a: Any, indices: Any, *values: Any) -> bool:
         op = _at[ufunc] = Operation(f"{ufunc.__name__}_at", "mutate", functools.partial(_write_at, ufunc), label=None)
     template = tuple([part if type(part) is slice else None for part in parts])
     return change(op, a, (*places, *given), (len(places), template), _getframe(3))
-
-
-def _chosen(shape: tuple[int, ...], index: tuple[Any, ...]) -> tuple[int, ...]:
-    """The shape of what indices choose of an array; an IndexError if that is not there."""
-    if len(index) == 1 and type(index[0]) is np.ndarray and shape:
-        if not within(index[0], shape[0]):
-            raise IndexError
-        return *index[0].shape, *shape[1:]
-    return np.lib.stride_tricks.as_strided(np.zeros(1, bool), shape, (0,) * len(shape))[index].shape
 
 
 _at: dict[Any, Operation] = {}

@@ -40,6 +40,16 @@ def within(indices: Any, length: int) -> bool:
     return array.dtype.kind in "iu" and (array.size == 0 or int(array.min()) >= -length and int(array.max()) < length)
 
 
+def chosen_shape(shape: tuple[int, ...], index: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape of what indices choose of an array; an IndexError if that is not there."""
+    first = index[0] if len(index) == 1 and shape else None
+    if type(first) is np.ndarray and first.dtype.kind in "iu":
+        if not within(first, shape[0]):
+            raise IndexError
+        return *first.shape, *shape[1:]
+    return np.lib.stride_tricks.as_strided(np.zeros(1, bool), shape, (0,) * len(shape))[index].shape
+
+
 def _check_take(given: dict[str, Any]) -> bool:
     a, axis = given["a"], given.get("axis")
     length = np.size(a) if axis is None else np.shape(a)[axis]

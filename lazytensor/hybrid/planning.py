@@ -192,11 +192,10 @@ def _planned(records: tuple[Record, ...], rows: tuple[Any, ...], laid: tuple[Geo
     position = 0
     while position < len(program.records):
         kernel = program.kernels.get(position)
-        if kernel is not None and len(kernel.members) > 1:
-            store = _hindered(kernel, graph, records)
-            if store is not None:
-                return store
-        bound = None if kernel is None else _bound(kernel, graph, records)
+        store = None if kernel is None else _hindered(kernel, records)
+        if store is not None and len(kernel.members) > 1:
+            return store
+        bound = None if kernel is None or store is not None else _bound(kernel, graph, records)
         if bound is None:
             plan.append(program.records[position].node)
             position += 1
@@ -229,8 +228,7 @@ def _graph(records: tuple[Record, ...], rows: tuple[Any, ...], laid: tuple[Geome
 def _bound(kernel: KernelRecord, graph: Graph, records: tuple[Record, ...]) -> Kernel | None:
     """A kernel of the program, bound; None if its operations are to run one by one."""
     fused = kernel.fused
-    if _hindered(kernel, graph, records) is not None or not all(
-            sliced(graph.views[m][k]) for path in fused.paths.values() for m, k in path):
+    if not all(sliced(graph.views[m][k]) for path in fused.paths.values() for m, k in path):
         return None
     sources = _sources(fused)
     arrays = [_seen(sources[i], graph, records) for i in kernel.arrays]
@@ -262,7 +260,7 @@ def _sources(fused: Fused) -> list[Source]:
     return [Source(m, k, fused.paths.get(i, ())) for i, (_, m, k) in enumerate(fused.reads)]
 
 
-def _hindered(kernel: KernelRecord, graph: Graph, records: tuple[Record, ...]) -> int | None:
+def _hindered(kernel: KernelRecord, records: tuple[Record, ...]) -> int | None:
     """The record of a kernel that writes elements of an array of which the kernel reads others that it writes, too."""
     sources = _sources(kernel.fused)
     for number in kernel.fused.stores:

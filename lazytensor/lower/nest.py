@@ -262,8 +262,8 @@ Before the pointers it finds how far each array's next rows are, in bytes."""
 OVER_SLABS = f"""
 define i32 @over_slabs(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop) nounwind {{
 entry:
-  %pointers = alloca [64 x i64], align 64
-  %steps = alloca [64 x i64], align 64
+  %pointers = alloca [{POINTERS} x i64], align 64
+  %steps = alloca [{POINTERS} x i64], align 64
   %places = alloca [{MOST_AXES} x i64], align 8
   %code_at = getelementptr i64, ptr %block, i64 -4
   %arrays_at = getelementptr i64, ptr %block, i64 -3
