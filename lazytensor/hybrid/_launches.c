@@ -54,15 +54,13 @@ static long long now(void) {
     return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-/* Whether a line is `if launch(address, arrays...) & mask: raise ...`, of a kernel that one thread runs. */
-static int is_launch(PyObject **slots, Statement *s, Launch *launch, long *mask) {
-    if (s->act != IF || s->body == NULL || s->body->act != RAISE || s->expression->kind != BIT_AND)
+/* Whether a line that launches a kernel (`_grouping.c`) launches one that one thread runs; with the arrays' addresses. */
+static int takes_launch(PyObject **slots, Statement *s, Launch *launch, long *mask) {
+    if (s->group != LAUNCH)
         return 0;
     Expression *call = s->expression->parts[0], *bits = s->expression->parts[1];
-    if (call->kind != CALL || call->value != NULL || call->count < 3 || call->count > MOST_ARRAYS + 2 ||
-        call->parts[0]->kind != CONSTANT || call->parts[0]->value != launch_builtin ||
-        call->parts[1]->kind != CONSTANT || !PyLong_CheckExact(call->parts[1]->value) ||
-        bits->kind != CONSTANT || !PyLong_CheckExact(bits->value))
+    if (call->parts[0]->value != launch_builtin || call->count > MOST_ARRAYS + 2 || call->parts[1]->kind != CONSTANT ||
+        !PyLong_CheckExact(call->parts[1]->value))
         return 0;
     int64_t *header = PyLong_AsVoidPtr(call->parts[1]->value);
     *mask = PyLong_AsLong(bits->value);
@@ -128,7 +126,7 @@ int launched_turns(PyObject **slots, Statement *loop, Py_ssize_t turns) {
     long mask = 0;
     int64_t elements = 0;
     for (Statement *s = loop->body; s != NULL; s = s->next)
-        if (++count > MOST_LINES || s->act != IF)
+        if (++count > MOST_LINES || s->group != LAUNCH)
             return 0;
     if (launch_builtin == NULL || count == 0 || turns < 2)
         return 0;
@@ -139,7 +137,7 @@ int launched_turns(PyObject **slots, Statement *loop, Py_ssize_t turns) {
     int i = 0;
     for (Statement *s = loop->body; s != NULL; s = s->next, i++) {
         long own;
-        if (!is_launch(slots, s, &launches[i], &own) || (i && own != mask))
+        if (!takes_launch(slots, s, &launches[i], &own) || (i && own != mask))
             goto end;
         mask = own;
         elements += launches[i].rows * launches[i].length;

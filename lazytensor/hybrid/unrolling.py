@@ -10,14 +10,12 @@ from collections.abc import Sequence
 
 from ..schedule.fuse import MOST_STEPS
 from .planning import may_join
-from .repeating import Found
+from .repeating import LEAST, Found
 from .tracing import Record
 
 TOGETHER = 32
 """Records of the turns that become one: what is done for each launch and for each element's way from and to memory is
 little beside them then."""
-LEAST = 14
-"""Turns that a loop has to have to be shortened (`shortening.KEPT`)."""
 
 
 def unrolled(records: Sequence[Record], loops: list[Found]) -> list[Found]:
