@@ -22,7 +22,7 @@ from ..ir.layout import elementwise as layout_of
 from ..ir.node import AT_ONCE, Node, leaf, make
 from ..ir.operation import Operation, register
 from ..run import pins
-from ..run.floating import foreign_may_wait, in_force, unchanged
+from ..run.floating import foreign_may_wait, in_force, noted, unchanged, warns_itself, watch
 from ..run.watching import Opaque, active, mine
 from .handle import Tensor, View, export, read, tensor
 from .scalar import Scalar, scalar, value_of
@@ -40,8 +40,15 @@ _LONG, _VAST, _INFINITE = 1 << 63, 1 << 1000, float("inf")
 
 
 def _cast(array: Any, out: Any) -> Any:
-    """The elements of `array` in `out`, whose dtype they take."""
-    np.copyto(out, array, casting="unsafe")
+    """The elements of `array` in `out`, whose dtype they take.
+
+    Where NumPy itself is to warn (`warns_itself`), this function is not the place that it points to.
+    """
+    run = noted.run
+    if run is None or run.capsule is watch.capsule or not warns_itself(run.capsule):
+        np.copyto(out, array, casting="unsafe")
+    else:
+        at_line(np.copyto, (out, array), {"casting": "unsafe"})
     return out
 
 

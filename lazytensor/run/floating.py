@@ -208,6 +208,11 @@ def own_state(node: Any) -> Any:
     return node.errstate
 
 
+def warns_itself(capsule: Any) -> bool:
+    """Whether what is written under `capsule` runs at once, under that very state: NumPy warns while it does."""
+    return capsule is not None and not _state_of(capsule).lazy
+
+
 learn(running_state=running, own_state=own_state)
 
 
