@@ -1,7 +1,7 @@
 """Thousands of random functions, jitted, against NumPy: `python -m tests.fuzz_hybrid --programs 5000 --control 2000`.
 
 `--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s within
-each other whose bodies read their indices. Two thirds of the functions are
+each other whose bodies read their indices, `--views` read views of views of what they compute. Two thirds of the functions are
 left without the steps for which all of a function runs its Python, so that more of them are compiled. `--nodes` has all
 of them run as large arrays' programs do.
 """
@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 
-from tests import program_jit, program_loops
+from tests import program_computed, program_jit, program_loops
 
 
 def tried(seed, module, control):
@@ -44,11 +44,29 @@ def looped(seeds, module, show):
     return failures
 
 
+def viewed(seeds, module, show):
+    """Tries functions that read views of what they compute; gives the seeds of those that differ."""
+    failures, compiled = [], 0
+    for seed in seeds:
+        try:
+            found, f = program_computed.tried(seed, module, jitted=True)
+            compiled += bool(f.cache_info()["compiled"])
+        except Exception:
+            found = program_computed.Found(seed, traceback.format_exc())
+        if found:
+            failures.append((seed, "views"))
+            if len(failures) <= show:
+                print(found.report("lazytensor"), flush=True)
+    print(f"{len(seeds)} functions of views of what they compute, {compiled} of them compiled")
+    return failures
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz_hybrid", description=__doc__)
     parser.add_argument("--programs", type=int, default=5000)
     parser.add_argument("--control", type=int, default=2000)
     parser.add_argument("--loops", type=int, default=1000)
+    parser.add_argument("--views", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--nodes", action="store_true")
     parser.add_argument("--show", type=int, default=5, help="how many failures to print")
@@ -74,6 +92,7 @@ def main(arguments=None):
         kind = "with branches and loops" if control else "straight"
         print(f"{counts['functions']} functions {kind}, {counts['compiled']} of them compiled", dict(counts))
     failures += looped(range(options.seed, options.seed + options.loops), module, options.show - len(failures))
+    failures += viewed(range(options.seed, options.seed + options.views), module, options.show - len(failures))
     print(f"{len(failures)} differ: {failures[:20]}; {time.monotonic() - start:.0f} s")
     return 1 if failures else 0
 

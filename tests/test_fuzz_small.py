@@ -3,7 +3,7 @@
 import numpy as real
 import pytest
 
-from tests import broken, program_threads, programs
+from tests import broken, program_computed, program_threads, programs
 from tests.helpers import module_under_test
 
 BLOCK = 25  # programs in a test
@@ -26,6 +26,14 @@ def test_programs_on_big_arrays(seed):
     """Beyond NumPy's buffers of 8192 elements and its elision of temporaries from 256 KiB on."""
     module = module_under_test()
     assert_none_differs(programs.run(programs.generate(seed, big=True), module), module)
+
+
+@pytest.mark.parametrize("first", range(200, 320, 30))
+def test_functions_of_views_of_what_they_compute(first):
+    module = module_under_test()
+    for seed in range(first, first + 30):
+        found, _ = program_computed.tried(seed, module, jitted=False)
+        assert not found, found.report(module.__name__)
 
 
 @pytest.mark.parametrize("run", [program_threads.run_apart, program_threads.run_sharing])

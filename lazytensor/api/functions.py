@@ -107,7 +107,8 @@ def _any_or_all(name: str) -> Callable[..., Any]:
     def function(a: Any, axis: Any = None, out: Any = None, keepdims: Any = np._NoValue, *,
                  where: Any = np._NoValue) -> Any:
         options = {"axis": axis, "out": out, "keepdims": keepdims, "where": where}
-        return method(a, **{k: x for k, x in options.items() if x is not None and x is not np._NoValue})
+        absent = {"axis": None, "out": None, "keepdims": np._NoValue, "where": np._NoValue}
+        return method(a, **{k: x for k, x in options.items() if x is not absent[k]})
     return function
 
 
