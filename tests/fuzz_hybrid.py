@@ -1,9 +1,9 @@
 """Thousands of random functions, jitted, against NumPy: `python -m tests.fuzz_hybrid --programs 5000 --control 2000`.
 
 `--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s within
-each other whose bodies read their indices, `--views` read views of views of what they compute. Two thirds of the functions are
-left without the steps for which all of a function runs its Python, so that more of them are compiled. `--nodes` has all
-of them run as large arrays' programs do.
+each other whose bodies read their indices, `--views` read views of views of what they compute. Two thirds of the first
+two are left without the steps for which all of a function runs its Python, so that more of them are compiled. `--nodes`
+has all of them run as large arrays' programs do.
 """
 
 import argparse

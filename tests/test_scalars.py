@@ -360,3 +360,21 @@ def test_an_element_of_a_pending_array_without_axes_is_of_the_machines_byte_orde
     for g in (f, np.jit(f)):
         found = g(np.array(real.array(3, dtype)))
         assert found.dtype == expected.dtype and found == expected and found.dtype.isnative
+
+
+@pytest.mark.parametrize("row", [
+    "s.conj(y) is y, y", "s.conjugate(y)", "s.sum(out=o), o", "s.round(1, o) is o, o", "s.clip(0, 2, out=o), o",
+    "s.max(), s.min(axis=0), s.mean(), s.var(), s.argmax()", "s.cumsum()", "s.take([0, 0])", "s.take(5)", "s.trace()",
+    "s.clip(y, 99)", "s.compress([True])", "s.sum(axis=3)", "s.std(ddof=1)"])
+def test_methods_of_scalars_take_arrays_to_write_to(row):
+    def program(np):
+        s, o, y = np.arange(6.0).sum(), np.zeros(()), np.zeros(3)
+        return eval(row, {"s": s, "o": o, "y": y})
+
+    check_same(program)
+
+
+@pytest.mark.parametrize("row", ["np.any(x, keepdims=None)", "np.all(x, 0, None, None)", "x.any(keepdims=None)",
+                                 "np.all(x, keepdims=2.5)", "np.any(x, axis=None, out=None, keepdims=1)"])
+def test_keepdims_of_any_and_all(row):
+    check_same(lambda np: eval(row, {"np": np, "x": np.arange(6.0).reshape(2, 3)}))

@@ -304,6 +304,13 @@ with np.errstate(over="raise"):
     z = np.sqrt(x - 1)
     u = (x / x).sum()
     x /= np.zeros(3)
+with np.errstate(divide="raise"):
+    u = np.array([np.nan, 1]).astype(int)[1:]
+    w = np.array([1e300, 1]).astype("f4")
+    w[...] = np.array([1e300, 2])
+    v = np.array(np.array([1e300, 3]) + w, dtype="f2")
+with np.errstate(divide="call"):
+    u = np.array([np.nan, 2]).astype(int)[1:]
 """
     said = [run(program.format(module), "-W", "always")[1].splitlines() for module in ("numpy", "lazytensor")]
     lines = [[line for line in text if "RuntimeWarning" in line] for text in said]

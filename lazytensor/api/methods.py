@@ -6,6 +6,7 @@ import opcode
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from math import prod
 from types import GenericAlias
 from typing import Any
@@ -31,12 +32,14 @@ from .handle import (
     read,
     swallowed,
     tensor,
+    unwrapped,
     wrap,
     wrap_all,
 )
 from .inplace import change, looked_at
 from .reductions import at_once
 from .relative import relative_view
+from .scalar import Scalar, value_of
 
 _ndarray = np.ndarray
 _getframe = sys._getframe
@@ -484,7 +487,23 @@ def deepcopy_(self: Any, memo: Any) -> Any:
     return copy(self, "K")
 
 
+def _scalar_method(name: str) -> Callable[..., Any]:
+    """A method of lazy scalars that takes arrays, as those to write to: NumPy's own on real ones."""
+
+    @wraps(getattr(np.generic, name))
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        given = (*args, *kwargs.values())
+        lent = [unwrapped(x) for x in given]
+        result = at_line(getattr(value_of(self), name), tuple(lent[:len(args)]),
+                         dict(zip(kwargs, lent[len(args):], strict=True)))
+        return next((own for own, real in zip(given, lent, strict=True) if real is result), wrap_all(result))
+    return method
+
+
 def _attach() -> None:
+    for name in ("all", "any", "argmax", "argmin", "choose", "clip", "compress", "conj", "conjugate", "cumprod",
+                 "cumsum", "max", "mean", "min", "prod", "round", "std", "sum", "take", "trace", "var"):
+        setattr(Scalar, name, _scalar_method(name))
     for name in ("transpose", "swapaxes"):
         setattr(Tensor, name, _view_method(name))
     for name in ("itemset", "setfield"):
