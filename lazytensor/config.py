@@ -121,9 +121,15 @@ class _Change:
         _apply(self._before)
 
 
+on_change: dict[str, Callable[[Any], None]] = {}
+"""What is called with a setting's new value, by the setting's name."""
+
+
 def _apply(values: dict[str, Any]) -> None:
     for name, value in values.items():
         setattr(current, name, value)
+        if name in on_change:
+            on_change[name](value)
 
 
 class Config:

@@ -12,6 +12,7 @@ from lazytensor.see import explain, report
 
 from . import graphs
 from .graphs import ADD, MULTIPLY, NEGATIVE, apply, part, store
+from .helpers import module_under_test
 
 
 def written(op, *operands):
@@ -70,3 +71,14 @@ def test_explain_of_more_than_is_planned():
 def test_report_counts():
     text = report()
     assert "runs:" in text and "plans:" in text and "memory:" in text
+
+
+@pytest.mark.parametrize("row", [
+    "np.sort(x)", "np.cumsum(x, 1, out=z)", "np.clip(x, 0, 1, out=z)", "np.concatenate([x[:1], x[1:]], out=z)",
+    "np.round(x, out=z)", "np.outer(u, u, out=z)"])
+def test_what_functions_write_is_at_the_users_line(row):
+    module = module_under_test()
+    x, z = module.ones((40, 40)) + 1, module.zeros((40, 40))
+    result = eval(compile(f"\n{row}", "program.py", "eval"), {"np": module, "x": x, "z": z, "u": x[0]})
+    text = result.explain()
+    assert "program.py, line 2" in text and "/lazytensor/api/" not in text

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import current
+from ..config import current, on_change
 from ..hot import learn, native
 
 SMALL = 1 << 18
@@ -71,9 +71,19 @@ def _found(size: int) -> Any:
     return None
 
 
+def _fresh(size: int) -> Any:
+    return native.aligned((size,), _bytes) if native is not None else _empty(size, _bytes)
+
+
 def _made(size: int) -> Any:
     _make_room(size)
-    block = native.aligned((size,), _bytes) if native is not None else _empty(size, _bytes)
+    try:
+        block = _fresh(size)
+    except MemoryError:  # what is free here may be what is missing
+        _drop_free(0)
+        block = _fresh(size)
+    if size > current.pool:  # never to be kept
+        return block
     _blocks.setdefault(size, []).append(block)
     _ids.add(id(block))
     _counts["made"] += 1
@@ -105,6 +115,18 @@ def _make_room(size: int) -> None:
         _drop_free(0)
 
 
+def _keep(size: int) -> None:
+    """Drops free blocks until at most `size` bytes of them are left."""
+    global _busy
+    with _lock:
+        if not _busy:
+            _busy = True
+            try:
+                _drop_free(size)
+            finally:
+                _busy = False
+
+
 def trim() -> None:
     """Gives the memory of all free buffers back to the system.
 
@@ -113,14 +135,10 @@ def trim() -> None:
     >>> import lazytensor as lt
     >>> lt.trim()
     """
-    global _busy
-    with _lock:
-        if not _busy:
-            _busy = True
-            try:
-                _drop_free(0)
-            finally:
-                _busy = False
+    _keep(0)
+
+
+on_change["pool"] = _keep
 
 
 def info() -> dict[str, int]:
@@ -135,7 +153,11 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...]
         if strides is not None:
             return _ndarray(shape, dtype, None, 0, strides)
         return lined(shape, dtype) if size >= LINED else _empty(shape, dtype)
-    return _ndarray(shape, dtype, _take(size), 0, strides)
+    try:
+        block = _take(size)
+    except MemoryError:
+        return _ndarray(shape, dtype, None, 0, strides)  # NumPy's error, which names shape and dtype
+    return _ndarray(shape, dtype, block, 0, strides)
 
 
 def lined(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
