@@ -95,3 +95,13 @@ def test_strides_of_an_axis_that_begins_inside_a_gap(shape, strides, line):
         return eval(line, {"np": np, "x": x})
 
     check_same(program)
+
+
+@pytest.mark.parametrize("row", ["c.T", "c[::-1]", "c.swapaxes(0, 1)[:, ::2]", "c[:, :, None]", "c.reshape(0, 48).T",
+                                 "c.T.any(axis=0, keepdims=True)", "c.T.sum(0)", "c.swapaxes(0, 1).max(2, initial=1)"])
+def test_views_of_empty_results_step_as_numpys(row):
+    def program(np):
+        c = np.zeros((3, 16, 0))[..., ::-1] + 1
+        return eval(row, {"c": c}).strides
+
+    check_same(program)

@@ -296,7 +296,8 @@ def shadow(shape: Shape, strides: Strides, dtype: DType) -> Array:
         raise TypeError(f"no shadow of dtype {dtype}: NumPy may read the references that its elements would be")
     if len(_shadows) >= _CACHED:
         _shadows.clear()
-    array = _shadows[shape, strides, dtype] = np.ndarray(shape, dtype, _NOTHING, _SPAN, strides)
+    steps = (0,) * len(shape) if strides is None and 0 in shape else strides  # NumPy's own only over memory of its own
+    array = _shadows[shape, strides, dtype] = np.ndarray(shape, dtype, _NOTHING, _SPAN, steps)
     return array
 
 
