@@ -20,6 +20,7 @@ from ..ir.operation import register
 from ..run.watching import active, mine
 from . import lazy
 from .build import CAST, COPY, NotArray, at_line, elementwise, handle, is_scalar_like, operand, record
+from .direct import direct, viewer
 from .handle import (
     Tensor,
     apply_steps,
@@ -63,7 +64,7 @@ def _view_method(name: str) -> Callable[..., Any]:
         return apply_steps(self, ((fn, args),), fn(geometry(self), *args))
 
     method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", fn.__doc__
-    return method
+    return viewer(method, fn, fn)
 
 
 def diagonal(self: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -354,7 +355,11 @@ def _reading_method(name: str) -> Callable[..., Any]:
         return at_once(fn, self, args, kwargs)
 
     method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", fn.__doc__
-    return method
+    return direct(method, fn, small=lazy.rule_of(name) is not None, places=_PLACES.get(name, 8))
+
+
+_PLACES = {"compress": 3, "take": 3, "trace": 5}
+"""Up to which place the arguments, the array the first, are none to be written to."""
 
 
 def _objects_method(name: str) -> Callable[..., Any]:
@@ -367,7 +372,7 @@ def _objects_method(name: str) -> Callable[..., Any]:
         return at_once(fn, self, args, kwargs)
 
     method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", fn.__doc__
-    return method
+    return direct(method, fn, as_they_are=True, places=8)
 
 
 def _has_subarrays(dtype: Any) -> bool:
@@ -484,6 +489,10 @@ def deepcopy_(self: Any, memo: Any) -> Any:
     return copy(self, "K")
 
 
+_AT_ONCE = frozenset(("copy", "astype", "flatten", "byteswap"))
+"""Methods that give a new array; of small ones that are there at once."""
+
+
 def _attach() -> None:
     for name in ("transpose", "swapaxes"):
         setattr(Tensor, name, _view_method(name))
@@ -502,6 +511,9 @@ def _attach() -> None:
            "__array__": array_method, "__array_wrap__": array_wrap,
            "__reduce_ex__": reduce_, "__reduce__": reduce_, "__deepcopy__": deepcopy_,
            "__copy__": lambda self: copy(self, "K")}
+    own.update({name: direct(own[name], getattr(_ndarray, name), small=True, realized=True, places=8) for name in _AT_ONCE})
+    own.update({name: viewer(own[name], getattr(_ndarray, name), _reshaped, by_shape=True)
+                for name in ("reshape", "ravel")})
     for name, fn in own.items():
         setattr(Tensor, name, fn)
     for name in ("__int__", "__float__", "__complex__"):

@@ -62,7 +62,7 @@ static int fits(PyObject *node, PyObject *index, PyObject *shape) {
     }
     if (!gives_array(index, PyTuple_GET_SIZE(slot_or_none(node, N.shape))))
         return 0;
-    if (array == Py_None && (array = shadow_of(node)) == NULL)
+    if (array == Py_None && (array = geometry_of(node)) == NULL)
         return PyErr_Occurred() ? -1 : 0;
     if (!PyArray_CheckExact(array))
         return 0;
