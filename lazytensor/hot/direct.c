@@ -175,7 +175,7 @@ PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyOb
     PyObject *arrays[MOST], *result = NULL;
     if (PyErr_Occurred())  /* more bytes than a machine word holds */
         PyErr_Clear();
-    if (all <= MOST && count <= PyLong_AsSsize_t(method->op) && held_up != Py_True && !watched()
+    if (l.small != 0 && all <= MOST && count <= PyLong_AsSsize_t(method->op) && held_up != Py_True && !watched()
         && is_users(PyEval_GetFrame())) {
         for (Py_ssize_t i = count; i < all && !is_refused(PyTuple_GET_ITEM(names, i - count)); i++)
             done++;
