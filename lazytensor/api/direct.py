@@ -1,8 +1,8 @@
 """Calls of NumPy's functions and methods that run when they are written, done by the extension where all is plain.
 
 `fallback` and `methods` say what such a call is: arrays are realized, NumPy works on their memory, what it makes is
-wrapped. Where the arguments are realized arrays of their own, numbers and the like, none of that needs Python, and NumPy
-is called from the user's own line. What is not as plain goes to the Python function.
+wrapped. Where the arguments are realized arrays of their own, numbers and the like, none of that needs Python, and
+NumPy is called from the user's own line. What is not as plain goes to the Python function.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from ..hot import learn, native
 from .fallback import Loans, writing_place
 from .handle import Tensor, peek
 
-_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY = 1, 2, 4
+_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS = 1, 2, 4, 8
 
 
 def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = False,
-           as_they_are: bool = False, realized: bool = False, places: int | None = None) -> Any:
+           as_they_are: bool = False, realized: bool = False, numbers: bool = False,
+           places: int | None = None) -> Any:
     """A function as the extension calls it.
 
     Parameters
@@ -33,13 +34,15 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
         Whether results other than arrays are the user's as they are, lists too.
     realized : bool
         Whether only arrays that are there are dealt with at once; else also small ones one operation from it.
+    numbers : bool
+        Whether there need be no array among the arguments.
     places : int, optional
         How many arguments may be positional; those after them may be written to.
     """
     if native is None:
         return slow
-    return native.Direct(writing_place(real) if places is None else places, {}, slow, real,
-                         _SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized)
+    flags = (_SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized | _OF_NUMBERS * numbers)
+    return native.Direct(writing_place(real) if places is None else places, {}, slow, real, flags)
 
 
 def viewer(slow: Callable[..., Any], real: Callable[..., Any], step: Callable[..., Any], by_shape: bool = False) -> Any:

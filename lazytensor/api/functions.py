@@ -212,7 +212,7 @@ LAZY: dict[str, Callable[..., Any]] = {
     **{name: joining(name) for name in JOIN}, "pad": pad, "roll": roll,
 }
 
-AT_ONCE.update((LAZY[name], True) for name in ("dot", "pad", "roll", *JOIN))
+AT_ONCE.update((LAZY[name], {"small": True}) for name in ("dot", "pad", "roll", *JOIN))
 
 
 def array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:

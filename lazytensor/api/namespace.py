@@ -150,7 +150,7 @@ def _equal_to(real: Any, own: Any) -> Function:
     known = _functions.get(real)
     if known is None:
         known = _functions[real] = Function(
-            direct(own, real, small=AT_ONCE[own]) if own in AT_ONCE else own)
+            direct(own, real, **AT_ONCE[own]) if own in AT_ONCE else own)
         named: dict[str, Any] = {
             name: getattr(own, name) for name in functools.WRAPPER_ASSIGNMENTS if name != "__doc__"}
         held = known.__dict__

@@ -46,7 +46,7 @@ def _descending(name: str, plain: Callable[..., Any], reverse: Callable[..., Any
     def function(*args: Any, descending: bool = False, **kwargs: Any) -> Any:
         return reverse(plain, *args, **kwargs) if descending else plain(*args, **kwargs)
     function.plain = plain
-    AT_ONCE[function] = True
+    AT_ONCE[function] = {"small": True}
     return function
 
 

@@ -3,7 +3,7 @@
 #include "hot.h"
 
 enum { MOST = 8, LONGEST = 16, ROOM = 60 };
-enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4 };   /* Method.swapped */
+enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8 };   /* Method.swapped */
 
 /* What a call is lent: how large arrays may be (in bytes; -1 for any size), and what has to live until it returns. */
 typedef struct {
@@ -21,6 +21,21 @@ static PyObject *keep(Lent *l, PyObject *owned) {
     if (owned != NULL)
         l->kept[l->count++] = owned;
     return owned;
+}
+
+/* The array, borrowed, of a Tensor that is small, there, and its own; NULL without an error where that is not so. */
+PyObject *small_array(PyObject *tensor) {
+    PyObject *node = Py_TYPE(tensor) == tensor_type ? slot_or_none(tensor, T._value) : Py_None;
+    if (Py_TYPE(node) != node_type || slot_or_none(tensor, T._state) != Py_None || watched())
+        return NULL;
+    PyObject *array = slot_or_none(node, N.buffer);
+    Py_ssize_t most = PyLong_AsSsize_t(slot_or_none(current, C.small));
+    if (most < 0)
+        PyErr_Clear();
+    if (most == 0 || !PyArray_CheckExact(array) || PyDataType_REFCHK(PyArray_DESCR((PyArrayObject *)array))
+        || (most > 0 && PyArray_NBYTES((PyArrayObject *)array) > most))
+        return NULL;
+    return array;
 }
 
 /* Has a pending node's value computed; 0 if it is to wait, -1 for an error. */
@@ -98,7 +113,7 @@ static int is_refused(PyObject *name) {
 }
 
 /* A new array of NumPy's as a Tensor of its own; NULL without an error where it is not so simple (handle.wrap). */
-static PyObject *wrapped(PyObject *result) {
+PyObject *wrapped(PyObject *result) {
     PyArrayObject *array = (PyArrayObject *)result;
     int flags = NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA;
     if (PyArray_BASE(array) != NULL || Py_REFCNT(result) != 1 || (PyArray_FLAGS(array) & flags) != flags)
@@ -157,8 +172,9 @@ static PyObject *given_back(Method *method, PyObject *result, PyObject *const *g
     return made;
 }
 
-/* Whether a frame is not of lazytensor: its line is the one that warnings are to name. */
-static int is_users(PyFrameObject *frame) {
+/* Whether the innermost frame is not of lazytensor: its line is the one that warnings are to name. */
+int is_users_line(void) {
+    PyFrameObject *frame = PyEval_GetFrame();
     if (frame == NULL)
         return 0;
     PyObject *out = outside((PyObject *)frame);
@@ -176,13 +192,13 @@ PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyOb
     if (PyErr_Occurred())  /* more bytes than a machine word holds */
         PyErr_Clear();
     if (l.small != 0 && all <= MOST && count <= PyLong_AsSsize_t(method->op) && held_up != Py_True && !watched()
-        && is_users(PyEval_GetFrame())) {
+        && is_users_line()) {
         for (Py_ssize_t i = count; i < all && !is_refused(PyTuple_GET_ITEM(names, i - count)); i++)
             done++;
         if (done == all - count)
             for (done = 0; done < all && (arrays[done] = lent(&l, args[done], 2)) != NULL; done++)
                 ;
-        if (done == all && all && l.count) {
+        if (done == all && all && (l.count || method->swapped & OF_NUMBERS)) {
             result = PyObject_Vectorcall(method->fn, arrays, count, names);
             if (result != NULL)
                 result = given_back(method, result, args, arrays, all);

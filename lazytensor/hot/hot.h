@@ -291,6 +291,12 @@ int is_basic(PyObject *index);
 int is_element(PyObject *index, PyObject *shape);
 int gives_array(PyObject *index, Py_ssize_t axes);
 
+/* ---- direct.c ---- */
+
+PyObject *small_array(PyObject *tensor);
+PyObject *wrapped(PyObject *result);
+int is_users_line(void);
+
 /* ---- views.c ---- */
 
 PyObject *strides_of(PyArrayObject *array, PyObject *shape);

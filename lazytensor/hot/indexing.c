@@ -101,10 +101,30 @@ static PyObject *part_of_view(PyObject *self, PyObject *index) {
     return result;
 }
 
+/* What an array of indices, or a mask, chooses of a small array, now; NULL without an error where Python has to do it. */
+static PyObject *chosen(PyObject *self, PyObject *index) {
+    PyObject *array = small_array(self), *places = array == NULL ? NULL : small_array(index), *result = NULL;
+    if (places == NULL || !is_users_line())
+        return NULL;
+    Py_INCREF(array);
+    Py_INCREF(places);
+    PyObject *found = PyObject_GetItem(array, places);
+    Py_DECREF(array);
+    Py_DECREF(places);
+    if (found != NULL && PyArray_CheckExact(found))
+        result = wrapped(found);
+    Py_XDECREF(found);
+    return result;
+}
+
 /* NULL without an error where Python has to do it. */
 static PyObject *quick_getitem(PyObject *self, PyObject *index) {
     PyObject *node = slot_or_none(self, T._value), *array, *found, *result;
-    if (Py_TYPE(self) != tensor_type || !is_basic(index))
+    if (Py_TYPE(self) != tensor_type)
+        return NULL;
+    if (Py_TYPE(index) == tensor_type)
+        return chosen(self, index);
+    if (!is_basic(index))
         return NULL;
     if (Py_TYPE(node) == view_type)
         return part_of_view(self, index);
