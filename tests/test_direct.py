@@ -22,29 +22,33 @@ def arrays(np):
 
 
 CALLS = """
-np.sort(x) | np.sort(x, descending=True) | np.sort(F, axis=0) | np.argsort(x) | x.argsort() | np.take(x, i) | x.take(i)
-x.take([9]) | x.take(i, mode="wrap") | x.repeat(2) | np.repeat(x, 3) | x.nonzero() | np.nonzero(m) | np.flatnonzero(m)
-np.concatenate([x, x]) | np.concatenate((x, v)) | np.concatenate([x, A]) | np.vstack([x, x]) | np.stack([x, p], axis=1)
-x.copy() | F.copy() | F.copy("K") | F.copy("F") | x.astype("i4") | n.astype("i8") | c.astype("f8") | x.astype("f8", copy=False)
-x.astype(bool) | F.astype("f4", order="C") | x.tolist() | A.tolist() | z.tolist() | x.item(2) | z.item() | x.item() | x.item(99)
-x.tobytes() | F.flatten() | F.flatten("F") | x.byteswap() | A @ A | A.dot(A) | np.dot(x, x) | x @ A | A @ [1.0, 2.0] | x @ 2
-x[i] | x[m] | A[i[:1]] | x[i + 9] | x[m[:2]] | x[z] | k[i] | np.size(x) | np.zeros_like(x) | np.zeros_like(F) | np.ones_like(p)
-np.zeros(3) | np.zeros((2, 1), order="F") | np.arange(4) | np.arange(5, dtype="f4") | np.linspace(0, 1, 5) | np.eye(2)
-np.linspace(0, 1, 5, retstep=True) | np.zeros(-1) | np.zeros("a") | np.array([1, 2.5]) | np.array([[1, 2], [3, 4]]) | np.array(x)
-np.array([x, x]) | np.array(x, copy=False) | np.array(x, ndmin=2) | np.array(F) | np.unique(x) | np.bincount(i) | np.interp(.5, x, x)
-np.searchsorted(x, [1, 2]) | x.searchsorted(2.5) | np.linalg.inv(A) | np.linalg.eig(A) | np.linalg.inv(A * 0) | np.fft.fft(x)
-np.histogram(x) | np.percentile(x, 50) | np.median(x, None, None, True) | np.convolve(x, v) | np.tile(x, 2) | np.isin(x, [0])
-np.kron(A, A) | np.vdot(x, x) | np.roll(x, 1) | np.pad(x, 1) | np.count_nonzero(m) | np.can_cast("f4", "f8") | np.trace(A)
-x.reshape(2, 3) | x.reshape((3, 2)) | x.reshape(-1) | x.reshape(6) | x.reshape(4) | F.reshape(6) | x.ravel() | F.ravel() | A.T
-A.T[0] | A.T[0, 1] | v[1:] | v[0] | v[()] | A.T.reshape(4) | F.T.ravel() | A.swapaxes(0, 1) | A.transpose(1, 0) | A.transpose((1, 0))
-A.transpose(5) | e.ravel() | e.reshape(3, 0) | z.reshape(1) | k.copy() | k.tolist() | r.tolist() | r.copy() | o.tolist() | o.copy()
-o.take([0]) | np.sort(k) | big.copy() | np.sort(big) | big[i] | big.take(i) | p.copy() | p.tolist() | np.sort(p) | x.sort() | F.sort(0)
-v.sort() | np.average(x, weights=x) | np.cov(A) | np.take(x, i, out=np.zeros(3)) | np.dot(A, A, np.zeros((2, 2))) | x.trace()
-np.linalg.norm(x) | np.einsum("i,i", x, x) | np.squeeze(A[None]) | np.copy(x) | np.block([[A, A]]) | np.array_equal(x, x)
+np.sort(x) | np.sort(x, descending=True) | np.sort(F, axis=0) | np.argsort(x) | x.argsort() | np.take(x, i)
+x.take(i) | x.take([9]) | x.take(i, mode="wrap") | x.repeat(2) | np.repeat(x, 3) | x.nonzero() | np.nonzero(m)
+np.flatnonzero(m) | np.concatenate([x, x]) | np.concatenate((x, v)) | np.concatenate([x, A]) | np.vstack([x, x])
+np.stack([x, p], axis=1) | x.copy() | F.copy() | F.copy("K") | F.copy("F") | x.astype("i4") | n.astype("i8")
+c.astype("f8") | x.astype("f8", copy=False) | x.astype(bool) | F.astype("f4", order="C") | x.tolist() | A.tolist()
+z.tolist() | x.item(2) | z.item() | x.item() | x.item(99) | x.tobytes() | F.flatten() | F.flatten("F") | x.byteswap()
+A @ A | A.dot(A) | np.dot(x, x) | x @ A | A @ [1.0, 2.0] | x @ 2 | x[i] | x[m] | A[i[:1]] | x[i + 9] | x[m[:2]]
+x[z] | k[i] | np.size(x) | np.zeros_like(x) | np.zeros_like(F) | np.ones_like(p) | np.zeros(3)
+np.zeros((2, 1), order="F") | np.arange(4) | np.arange(5, dtype="f4") | np.linspace(0, 1, 5) | np.eye(2)
+np.linspace(0, 1, 5, retstep=True) | np.zeros(-1) | np.zeros("a") | np.array([1, 2.5]) | np.array([[1, 2], [3, 4]])
+np.array(x) | np.array([x, x]) | np.array(x, copy=False) | np.array(x, ndmin=2) | np.array(F) | np.unique(x)
+np.bincount(i) | np.interp(.5, x, x) | np.searchsorted(x, [1, 2]) | x.searchsorted(2.5) | np.linalg.inv(A)
+np.linalg.eig(A) | np.linalg.inv(A * 0) | np.fft.fft(x) | np.histogram(x) | np.percentile(x, 50)
+np.median(x, None, None, True) | np.convolve(x, v) | np.tile(x, 2) | np.isin(x, [0]) | np.kron(A, A) | np.vdot(x, x)
+np.roll(x, 1) | np.pad(x, 1) | np.count_nonzero(m) | np.can_cast("f4", "f8") | np.trace(A) | x.reshape(2, 3)
+x.reshape((3, 2)) | x.reshape(-1) | x.reshape(6) | x.reshape(4) | F.reshape(6) | x.ravel() | F.ravel() | A.T | A.T[0]
+A.T[0, 1] | v[1:] | v[0] | v[()] | A.T.reshape(4) | F.T.ravel() | A.swapaxes(0, 1) | A.transpose(1, 0)
+A.transpose((1, 0)) | A.transpose(5) | e.ravel() | e.reshape(3, 0) | z.reshape(1) | k.copy() | k.tolist()
+r.tolist() | r.copy() | o.tolist() | o.copy() | o.take([0]) | np.sort(k) | big.copy() | np.sort(big) | big[i]
+big.take(i) | p.copy() | p.tolist() | np.sort(p) | x.sort() | F.sort(0) | v.sort() | np.average(x, weights=x)
+np.cov(A) | np.take(x, i, out=np.zeros(3)) | np.dot(A, A, np.zeros((2, 2))) | x.trace() | np.linalg.norm(x)
+np.einsum("i,i", x, x) | np.squeeze(A[None]) | np.copy(x) | np.block([[A, A]]) | np.array_equal(x, x)
 """
 WRITES = """
-x[i] = 5 | x[m] = 5.5 | x[i] = i | x[m] = m | x[i + 9] = 1 | x[i] = x[:3] | x[x > 0] = 0 | i[i] = 2.5 | i[i] = x[i] | x[i] = n
-i[m[:3]] = n[1] | x[m] = x | x[i] = p | A[i[:1]] = 7 | F[m[:2]] = 1 | k[i] = "z" | v[i] = 1 | x[z] = 1 | big[i] = 4
+x[i] = 5 | x[m] = 5.5 | x[i] = i | x[m] = m | x[i + 9] = 1 | x[i] = x[:3] | x[x > 0] = 0 | i[i] = 2.5 | i[i] = x[i]
+x[i] = n | i[m[:3]] = n[1] | x[m] = x | x[i] = p | A[i[:1]] = 7 | F[m[:2]] = 1 | k[i] = "z" | v[i] = 1 | x[z] = 1
+big[i] = 4
 """
 
 
@@ -76,8 +80,9 @@ def test_writes_what_numpy_writes(row):
 
 
 @pytest.mark.parametrize("row", """
-np.sort(x) | np.take(x, i) | np.concatenate([x, x]) | x.copy() | x.tolist() | x.item(2) | A @ A | A.dot(A) | x[i] | x[m] | A.T
-x.reshape(2, 3) | A.T[0] | A.ravel() | np.zeros(3) | np.arange(4) | np.array([1.0, 2.0]) | x.nonzero() | x.astype("f4")
+np.sort(x) | np.take(x, i) | np.concatenate([x, x]) | x.copy() | x.tolist() | x.item(2) | A @ A | A.dot(A) | x[i]
+x[m] | A.T | x.reshape(2, 3) | A.T[0] | A.ravel() | np.zeros(3) | np.arange(4) | np.array([1.0, 2.0]) | x.nonzero()
+x.astype("f4")
 """.replace("\n", "|").strip("|").split("|"))
 def test_needs_no_python(row):
     np = module_under_test()

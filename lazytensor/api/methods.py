@@ -517,13 +517,13 @@ def _attach() -> None:
     for name in ("item", "tolist"):
         setattr(Tensor, name, _objects_method(name))
     own: dict[str, Any] = {
-           "diagonal": diagonal, "squeeze": squeeze, "reshape": reshape, "ravel": ravel, "flatten": flatten, "view": view,
-           "getfield": getfield, "copy": copy, "astype": astype, "byteswap": byteswap,
-           "conj": conjugate, "conjugate": conjugate, "clip": clip, "round": round_, "fill": fill, "sort": sort,
-           "partition": partition, "choose": choose, "resize": resize, "realize": realize_method, "numpy": numpy_method,
-           "__array__": array_method, "__array_wrap__": array_wrap,
-           "__reduce_ex__": reduce_, "__reduce__": reduce_, "__deepcopy__": deepcopy_,
-           "__copy__": lambda self: copy(self, "K")}
+        "diagonal": diagonal, "squeeze": squeeze, "reshape": reshape, "ravel": ravel, "flatten": flatten,
+        "view": view, "getfield": getfield, "copy": copy, "astype": astype, "byteswap": byteswap,
+        "conj": conjugate, "conjugate": conjugate, "clip": clip, "round": round_, "fill": fill, "sort": sort,
+        "partition": partition, "choose": choose, "resize": resize, "realize": realize_method, "numpy": numpy_method,
+        "__array__": array_method, "__array_wrap__": array_wrap,
+        "__reduce_ex__": reduce_, "__reduce__": reduce_, "__deepcopy__": deepcopy_,
+        "__copy__": lambda self: copy(self, "K")}
     own.update({name: direct(own[name], getattr(_ndarray, name), small=True, realized=True, places=8)
                 for name in _AT_ONCE})
     own.update({name: viewer(own[name], getattr(_ndarray, name), _reshaped, by_shape=True)
