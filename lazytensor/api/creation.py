@@ -17,7 +17,7 @@ from ..run import pool
 from ..run.watching import PASS, active, eager
 from . import lazy
 from .build import NOT_AN_ARRAY, NUMBERS, at_line, is_pending, made_real, record
-from .fallback import Loans, fallback
+from .fallback import AT_ONCE, Loans, fallback
 from .handle import Tensor, apply_steps, export, geometry, no_dtype, peek, tensor, wrap
 from .methods import COPY
 from .puts import WRITES
@@ -291,3 +291,4 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
 CREATION: dict[str, Callable[..., Any]] = {f.__name__: f for f in (
     array, asarray, asanyarray, ascontiguousarray, asfortranarray, require, full, full_like, result_type)}
 """What this file has in place of NumPy's functions, by name."""
+AT_ONCE.update((CREATION[name], {"small": True, "realized": True, "numbers": True}) for name in ("array", "full"))

@@ -115,7 +115,7 @@ class Loans:
                 if x._state is not None or node.__class__ is not Node or type(node.buffer) is not _ndarray or (
                         node.dtype.hasobject):
                     return None
-                x = self._note(x, node.buffer)
+                x = self.note(x, node.buffer)
             elif kind not in _ATOMS:
                 return None
             lent.append(x)
@@ -132,9 +132,9 @@ class Loans:
         if array.flags.num & WRITEABLE and not is_writeable(t):
             array = array[...]
             array.flags.writeable = False
-        return self._note(t, array)
+        return self.note(t, array)
 
-    def _note(self, t: Any, array: Any) -> Any:
+    def note(self, t: Any, array: Any) -> Any:
         self.lent[id(t)] = t, array
         self.owners[id(array)] = t
         return array
@@ -282,7 +282,7 @@ def _in_c(fn: Any) -> bool:
     return type(getattr(own, "__func__", own)) is not FunctionType
 
 
-def _writing_place(fn: Any) -> int:
+def writing_place(fn: Any) -> int:
     """From which positional argument on a function may be given something to write to."""
     code = getattr(getattr(fn, "_implementation", fn), "__code__", None)
     if code is None:
@@ -297,6 +297,10 @@ def _writes(args: tuple[Any, ...], kwargs: dict[str, Any], place: int) -> bool:
         return True
     return any(callable(x) and not isinstance(x, type) for x in args)
 
+
+AT_ONCE: dict[Any, dict[str, bool]] = {}
+"""Functions of ours that have NumPy run when they are written, and write to no argument but those after
+`writing_place`; and what `direct` is told of them."""
 
 _made: dict[Any, Callable[..., Any]] = {}
 
@@ -326,7 +330,13 @@ def fallback(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
 def is_fallback(function: Any) -> bool:
     """Whether a function is one that `fallback` has made."""
     wrapped = getattr(function, "__wrapped__", None)
-    return wrapped is not None and _made.get(wrapped) is getattr(function, "func", function)
+    return wrapped is not None and _made.get(wrapped) is in_python(function)
+
+
+def in_python(function: Any) -> Any:
+    """The Python function that does all that is not plain, where the extension stands before it (`direct`)."""
+    function = getattr(function, "func", function)  # of a `namespace.Function`
+    return getattr(function, "slow", function)
 
 
 def _waiting(key: str, fn: Any, otherwise: Callable[..., Any]) -> Callable[..., Any]:
@@ -369,7 +379,7 @@ _PLAIN_MODULES = ("numpy", "numpy.linalg", "numpy.lib.stride_tricks")
 def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
     first = geometry if takes_geometry(fn, name) else None
     gives = name in GIVES or (first is None and str(getattr(fn, "__module__", "")).startswith(GIVING_MODULES))
-    place = _writing_place(fn)
+    place = writing_place(fn)
 
     @unseen
     def function(*args: Any, **kwargs: Any) -> Any:
@@ -383,6 +393,8 @@ def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
     elif name in MAKES and fn.__module__ == "numpy":
         function = _making(fn, function)
     functools.update_wrapper(function, fn)
+    if not gives and name not in VIEWS:
+        AT_ONCE[function] = {"small": key in TABLE, "realized": first is not None, "numbers": name in MAKES}
     text = getattr(fn, "__text_signature__", None)
     if text is not None:
         function.__text_signature__ = text

@@ -20,7 +20,7 @@ from ..ir.node import Node
 from ..ir.operation import register
 from . import matrix, methods, puts
 from .build import NUMBERS, NotArray, grows_infinite, handle, operand, record, shape_of
-from .fallback import fallback
+from .fallback import AT_ONCE, fallback
 from .handle import Tensor
 from .joining import JOIN, joining, pad
 from .rolling import roll
@@ -212,6 +212,8 @@ LAZY: dict[str, Callable[..., Any]] = {
     "dot": functools.wraps(np.dot)(matrix.dot), "where": where, "diag": _diag, **puts.WRITES, **SEVERAL,
     **{name: joining(name) for name in JOIN}, "pad": pad, "roll": roll,
 }
+
+AT_ONCE.update((LAZY[name], {"small": True}) for name in ("dot", "pad", "roll", *JOIN))
 
 
 def array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:

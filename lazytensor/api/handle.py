@@ -379,6 +379,14 @@ def is_shared(root: Tensor) -> bool:
         return False
 
 
+def own_memory(root: Any) -> Any:
+    """The memory of a realized root whose present value no pending work reads, or None. Under its lock."""
+    node = root._value
+    buffer = node.buffer
+    free = buffer is not None and root._state is None and type(buffer) is _ndarray and alone(node, buffer)
+    return buffer if free else None
+
+
 class _Known:
     """How many references the functions here see of a root's memory, and of its node, that nobody else holds."""
 

@@ -44,6 +44,7 @@ from .handle import (
     geometry,
     is_shared,
     lock_of,
+    own_memory,
     peek,
     read,
     root_of,
@@ -326,14 +327,6 @@ def _scattered(view: Any, value: Any, index: tuple[Any, ...]) -> None:
         view[index] = value
 
 
-def _own_memory(root: Any) -> Any:
-    """The memory of a realized root whose present value no pending work reads, or None. Under its lock."""
-    node = root._value
-    buffer = node.buffer
-    free = buffer is not None and root._state is None and type(buffer) is _ndarray and alone(node, buffer)
-    return buffer if free else None
-
-
 def _put_now(root: Any, mask: Any, value: Any) -> bool:
     """Writes values to where a mask is true, in the memory of a root whose present value no pending work reads."""
     if active and mine() is not None:
@@ -341,7 +334,7 @@ def _put_now(root: Any, mask: Any, value: Any) -> bool:
     places, values = seen(mask), seen(value)
     run(root)
     with lock_of(root):
-        buffer = _own_memory(root)
+        buffer = own_memory(root)
         if buffer is None:
             return False
         if masking.put(buffer, places, values):
@@ -439,7 +432,7 @@ def _scatter_now(self: Any, index: Any, value: Any) -> bool:
     places, values = _real(index), looked_at(value)
     run(self)
     with lock_of(self):
-        buffer = _own_memory(self)
+        buffer = own_memory(self)
         if buffer is None:
             return False
         at_line(operator.setitem, (buffer, places, values))

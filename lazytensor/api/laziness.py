@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ir.dtypes import only_objects, record_of
-from .fallback import is_fallback, takes_geometry
+from .fallback import in_python, is_fallback, takes_geometry
 from .handle import Tensor, wrap
 from .objects import OBJECTS
 from .rows import TABLE, key_of
@@ -123,7 +123,7 @@ def how(real: Any, own: Any, name: str) -> How:
     if own is real:
         return How(REAL if name.startswith("ma.") else NONE)
     last = name.rpartition(".")[2]
-    own = own.func if isinstance(own, functools.partial) else own  # `namespace.Function`
+    own = in_python(own)
     own = getattr(own, "plain", own)  # what `sort` with `descending` stands on
     if not is_fallback(own) and OBJECTS.get(name) is not own or takes_geometry(real, last) or (
             key_of(real) in TABLE):

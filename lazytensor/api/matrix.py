@@ -14,6 +14,7 @@ from ..ir.node import Node
 from ..ir.operation import register
 from . import lazy
 from .build import NotArray, handle, operand, record, stand_in
+from .direct import direct
 from .handle import Tensor, is_writeable, unwrapped
 from .inplace import change, looked_at
 from .operators import in_place_on_real, on_real
@@ -114,7 +115,8 @@ def _imatmul_method(self: Any, other: Any) -> Any:
 
 
 _METHODS: dict[str, Any] = {
-    "__matmul__": _matmul_method, "__rmatmul__": _rmatmul_method, "__imatmul__": _imatmul_method, "dot": _dot_method,
+    "__matmul__": direct(_matmul_method, _ndarray.__matmul__, small=True, places=2), "__rmatmul__": _rmatmul_method,
+    "__imatmul__": _imatmul_method, "dot": direct(_dot_method, _ndarray.dot, small=True, places=2),
 }
 for _name, _method in _METHODS.items():
     setattr(Tensor, _name, _method)

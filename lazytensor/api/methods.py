@@ -14,22 +14,27 @@ from typing import Any
 import numpy as np
 
 from ..compile import realize
+from ..config import current
 from ..ir import layout
 from ..ir.dtypes import NUMERIC, int_bounds, record_of
 from ..ir.node import Node
 from ..ir.operation import register
 from ..run.watching import active, mine
 from . import lazy
-from .build import CAST, COPY, NotArray, at_line, elementwise, handle, is_scalar_like, operand, record
+from .build import CAST, COPY, NotArray, are_small, at_line, elementwise, handle, is_scalar_like, operand, record
+from .direct import direct, viewer
 from .handle import (
     Tensor,
     apply_steps,
     export,
     geometry,
     is_writeable,
+    lock_of,
     no_dtype,
+    own_memory,
     peek,
     read,
+    run,
     swallowed,
     tensor,
     unwrapped,
@@ -66,7 +71,7 @@ def _view_method(name: str) -> Callable[..., Any]:
         return apply_steps(self, ((fn, args),), fn(geometry(self), *args))
 
     method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", fn.__doc__
-    return method
+    return viewer(method, fn, fn)
 
 
 def diagonal(self: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -315,6 +320,14 @@ def sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stab
     if plain and v.dtype.char in NUMERIC and type(axis) is int and (
             is_writeable(self) and -len(v.shape) <= axis < len(v.shape)
             and kind in (None, "quicksort", "mergesort", "heapsort", "stable")):
+        if v.__class__ is Node and not active and are_small((self,), current.small):
+            del v  # it would count as a reader
+            run(self)
+            with lock_of(self):
+                memory = own_memory(self)
+                if memory is not None:
+                    memory.sort(axis=axis, kind="stable" if stable else kind)
+                    return
         if change(_SORT, self, (), (axis, "stable" if stable else kind), _getframe(1)):
             return
     options = {"kind": kind, "order": order, "stable": stable}
@@ -357,7 +370,11 @@ def _reading_method(name: str) -> Callable[..., Any]:
         return at_once(fn, self, args, kwargs)
 
     method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", fn.__doc__
-    return method
+    return direct(method, fn, small=lazy.rule_of(name) is not None, places=_PLACES.get(name, 8))
+
+
+_PLACES = {"compress": 3, "take": 3, "trace": 5}
+"""Up to which place the arguments, the array the first, are none to be written to."""
 
 
 def _objects_method(name: str) -> Callable[..., Any]:
@@ -370,7 +387,7 @@ def _objects_method(name: str) -> Callable[..., Any]:
         return at_once(fn, self, args, kwargs)
 
     method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", fn.__doc__
-    return method
+    return direct(method, fn, as_they_are=True, places=8)
 
 
 def _has_subarrays(dtype: Any) -> bool:
@@ -500,6 +517,10 @@ def _scalar_method(name: str) -> Callable[..., Any]:
     return method
 
 
+_AT_ONCE = frozenset(("copy", "astype", "flatten", "byteswap"))
+"""Methods that give a new array; of small ones that are there at once."""
+
+
 def _attach() -> None:
     for name in ("all", "any", "argmax", "argmin", "choose", "clip", "compress", "conj", "conjugate", "cumprod",
                  "cumsum", "max", "mean", "min", "prod", "round", "std", "sum", "take", "trace", "var"):
@@ -514,13 +535,18 @@ def _attach() -> None:
         setattr(Tensor, name, _reading_method(name))
     for name in ("item", "tolist"):
         setattr(Tensor, name, _objects_method(name))
-    own = {"diagonal": diagonal, "squeeze": squeeze, "reshape": reshape, "ravel": ravel, "flatten": flatten,
-           "view": view, "getfield": getfield, "copy": copy, "astype": astype, "byteswap": byteswap,
-           "conj": conjugate, "conjugate": conjugate, "clip": clip, "round": round_, "fill": fill, "sort": sort,
-           "partition": partition, "choose": choose, "resize": resize, "realize": realize_method, "numpy": numpy_method,
-           "__array__": array_method, "__array_wrap__": array_wrap,
-           "__reduce_ex__": reduce_, "__reduce__": reduce_, "__deepcopy__": deepcopy_,
-           "__copy__": lambda self: copy(self, "K")}
+    own: dict[str, Any] = {
+        "diagonal": diagonal, "squeeze": squeeze, "reshape": reshape, "ravel": ravel, "flatten": flatten,
+        "view": view, "getfield": getfield, "copy": copy, "astype": astype, "byteswap": byteswap,
+        "conj": conjugate, "conjugate": conjugate, "clip": clip, "round": round_, "fill": fill, "sort": sort,
+        "partition": partition, "choose": choose, "resize": resize, "realize": realize_method, "numpy": numpy_method,
+        "__array__": array_method, "__array_wrap__": array_wrap,
+        "__reduce_ex__": reduce_, "__reduce__": reduce_, "__deepcopy__": deepcopy_,
+        "__copy__": lambda self: copy(self, "K")}
+    own.update({name: direct(own[name], getattr(_ndarray, name), small=True, realized=True, places=8)
+                for name in _AT_ONCE})
+    own.update({name: viewer(own[name], getattr(_ndarray, name), _reshaped, by_shape=True)
+                for name in ("reshape", "ravel")})
     for name, fn in own.items():
         setattr(Tensor, name, fn)
     for name in ("__int__", "__float__", "__complex__"):

@@ -22,7 +22,8 @@ from . import attributes, buffer, indexing, operators, reductions  # noqa: F401 
 from . import laziness as laziness
 from .composed import COMPOSED
 from .creation import CREATION
-from .fallback import fallback
+from .direct import direct
+from .fallback import AT_ONCE, fallback
 from .functions import HANDLED, LAZY
 from .handle import Tensor, wrap
 from .objects import OBJECTS
@@ -148,7 +149,8 @@ def _equal_to(real: Any, own: Any) -> Function:
     """Our function as one that is equal to NumPy's; the same each time."""
     known = _functions.get(real)
     if known is None:
-        known = _functions[real] = Function(own)
+        known = _functions[real] = Function(
+            direct(own, real, **AT_ONCE[own]) if own in AT_ONCE else own)
         named: dict[str, Any] = {
             name: getattr(own, name) for name in functools.WRAPPER_ASSIGNMENTS if name != "__doc__"}
         held = known.__dict__

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .fallback import fallback, unseen
+from .fallback import AT_ONCE, fallback, unseen
 from .handle import Tensor
 from .scalar import Scalar
 
@@ -46,6 +46,7 @@ def _descending(name: str, plain: Callable[..., Any], reverse: Callable[..., Any
     def function(*args: Any, descending: bool = False, **kwargs: Any) -> Any:
         return reverse(plain, *args, **kwargs) if descending else plain(*args, **kwargs)
     function.plain = plain
+    AT_ONCE[function] = {"small": True}
     return function
 
 

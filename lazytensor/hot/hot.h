@@ -51,7 +51,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define VIEW_SLOTS(X) X(root) X(steps) X(shape) X(dtype) X(strides) X(writeable) X(locked) X(of) X(laid) X(given)
 #define WATCHER_SLOTS(X) X(ident) X(start) X(waits)
 #define WATCH_SLOTS(X) X(capsule) X(filters) X(show)
-#define CURRENT_SLOTS(X) X(engine) X(depth) X(threads) X(debug) X(plan_nodes) X(pinned)
+#define CURRENT_SLOTS(X) X(engine) X(depth) X(threads) X(debug) X(plan_nodes) X(pinned) X(small)
 #define GRAPH_SLOTS(X) X(nodes) X(leaves) X(views) X(exact) X(bound)
 #define SIZED_SLOTS(X) X(entry) X(bound)
 #define ENTRY_SLOTS(X) X(used) X(program)
@@ -109,7 +109,7 @@ extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_em
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
-extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers;
+extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers, *returned;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
@@ -278,7 +278,7 @@ typedef struct {
 } Method;
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
-extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type;
+extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type;
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
 Py_ssize_t depth_of(PyObject *node);
 int may_be_pending(PyObject **capsule);
@@ -290,7 +290,21 @@ PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *s
 int is_basic(PyObject *index);
 int is_element(PyObject *index, PyObject *shape);
 int gives_array(PyObject *index, Py_ssize_t axes);
-PyObject *shadow_of(PyObject *node);
+
+/* ---- direct.c ---- */
+
+PyObject *small_array(PyObject *tensor);
+PyObject *wrapped(PyObject *result);
+int is_users_line(void);
+
+/* ---- views.c ---- */
+
+PyObject *strides_of(PyArrayObject *array, PyObject *shape);
+PyObject *root_of(PyObject *tensor);
+PyObject *geometry_of(PyObject *value);
+PyObject *viewed(PyObject *tensor, PyObject *root, PyObject *fn, PyObject *args, PyArrayObject *array);
+PyObject *viewer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+
 PyObject *node_of(PyObject *tensor);
 PyObject *new_tensor(PyObject *value);
 PyObject *new_scalar(PyTypeObject *type, PyObject *node);
@@ -301,6 +315,7 @@ PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *sh
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 Py_ssize_t bytes_of(PyObject *node);
 PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count);

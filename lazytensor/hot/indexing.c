@@ -55,71 +55,6 @@ int is_element(PyObject *index, PyObject *shape) {
     return 1;
 }
 
-static PyObject *tuple_of(const npy_intp *numbers, int count) {
-    PyObject *result = PyTuple_New(count);
-    for (int i = 0; result != NULL && i < count; i++)
-        PyTuple_SET_ITEM(result, i, PyLong_FromSsize_t(numbers[i]));
-    return result;
-}
-
-/* Strides as nodes have them: None where they are those of a fresh array in C order (ir/layout.canonical). */
-static PyObject *strides_of(PyArrayObject *array, PyObject *shape) {
-    npy_intp expected = PyArray_ITEMSIZE(array);
-    int odd = 0, fresh = 1;
-    for (int i = PyArray_NDIM(array) - 1; i >= 0; i--) {
-        odd |= PyArray_DIM(array, i) < 2;
-        fresh &= PyArray_STRIDE(array, i) == expected;
-        expected *= PyArray_DIM(array, i);
-    }
-    if (fresh && !odd)
-        Py_RETURN_NONE;
-    PyObject *strides = tuple_of(PyArray_STRIDES(array), PyArray_NDIM(array));
-    if (strides == NULL || !odd)
-        return strides;
-    PyObject *size = PyLong_FromSsize_t(PyArray_ITEMSIZE(array)), *args[3] = {strides, shape, size};
-    PyObject *result = size == NULL ? NULL : PyObject_Vectorcall(canonical, args, 3, NULL);
-    Py_XDECREF(size);
-    Py_DECREF(strides);
-    return result;
-}
-
-/* A view over a root whose geometry an array has (api/handle.view_tensor). */
-static PyObject *view_tensor(PyObject *root, PyObject *index, PyArrayObject *array) {
-    PyObject *node = slot_or_none(root, T._value), *shape = tuple_of(PyArray_DIMS(array), PyArray_NDIM(array));
-    PyObject *strides = shape == NULL ? NULL : strides_of(array, shape), *steps = NULL, *view = NULL, *result = NULL;
-    PyObject *args = strides == NULL ? NULL : PyTuple_Pack(1, index);
-    PyObject *step = args == NULL ? NULL : PyTuple_Pack(2, getitem_function, args);
-    Py_XDECREF(args);
-    if (step != NULL && (steps = PyTuple_Pack(1, step)) != NULL && (view = view_type->tp_alloc(view_type, 0)) != NULL) {
-        SLOT(view, V.root) = Py_NewRef(root);
-        SLOT(view, V.steps) = Py_NewRef(steps);
-        SLOT(view, V.shape) = Py_NewRef(shape);
-        SLOT(view, V.dtype) = Py_NewRef((PyObject *)PyArray_DESCR(array));
-        SLOT(view, V.strides) = Py_NewRef(strides);
-        SLOT(view, V.writeable) = Py_NewRef(Py_True);
-        SLOT(view, V.locked) = Py_NewRef(Py_False);
-        SLOT(view, V.of) = Py_NewRef(slot_or_none(node, N.shape));
-        SLOT(view, V.laid) = Py_NewRef(slot_or_none(node, N.strides));
-        SLOT(view, V.given) = Py_NewRef(slot_or_none(node, N.dtype));
-        result = new_tensor(view);
-    }
-    Py_XDECREF(step);
-    Py_XDECREF(steps);
-    Py_XDECREF(view);
-    Py_XDECREF(shape);
-    Py_XDECREF(strides);
-    return result;
-}
-
-/* An array over no memory of a pending node's geometry, borrowed, if there is one (ir/layout.shadow). */
-PyObject *shadow_of(PyObject *node) {
-    PyObject *dtype = slot_or_none(node, N.dtype);
-    PyObject *key = PyTuple_Pack(3, slot_or_none(node, N.shape), slot_or_none(node, N.strides), dtype);
-    PyObject *found = key == NULL ? NULL : PyDict_GetItemWithError(shadows, key);
-    Py_XDECREF(key);
-    return found != NULL && (PyObject *)PyArray_DESCR((PyArrayObject *)found) == dtype ? found : NULL;
-}
-
 /* An element of a root's present value, pending (indexing._watched_getitem); NULL without an error where Python has to do
  * it. */
 static PyObject *pending_element(PyObject *node, PyObject *index) {
@@ -142,17 +77,64 @@ static PyObject *pending_element(PyObject *node, PyObject *index) {
     return made;
 }
 
+/* The part of a Tensor that an index gives, which has an array's geometry. */
+static PyObject *part_of(PyObject *tensor, PyObject *root, PyObject *index, PyObject *array) {
+    PyObject *args = PyTuple_Pack(1, index), *result = NULL;
+    if (args != NULL)
+        result = viewed(tensor, root, getitem_function, args, (PyArrayObject *)array);
+    Py_XDECREF(args);
+    return result;
+}
+
+/* A part of a view with axes; NULL without an error where Python has to do it. */
+static PyObject *part_of_view(PyObject *self, PyObject *index) {
+    PyObject *view = slot_or_none(self, T._value), *root = root_of(self), *result = NULL;
+    PyObject *array = root == NULL || watched() || index == empty_tuple ? NULL : geometry_of(view);
+    if (array == NULL || !gives_array(index, PyTuple_GET_SIZE(slot_or_none(view, V.shape))))
+        return NULL;
+    Py_INCREF(array);
+    PyObject *found = PyObject_GetItem(array, index);
+    Py_DECREF(array);
+    if (found != NULL && PyArray_CheckExact(found))
+        result = part_of(self, root, index, found);
+    Py_XDECREF(found);
+    return result;
+}
+
+/* What an array of indices, or a mask, chooses of a small array, now; NULL without an error where Python has to do it. */
+static PyObject *chosen(PyObject *self, PyObject *index) {
+    PyObject *array = small_array(self), *places = array == NULL ? NULL : small_array(index), *result = NULL;
+    if (places == NULL || !is_users_line())
+        return NULL;
+    Py_INCREF(array);
+    Py_INCREF(places);
+    PyObject *found = PyObject_GetItem(array, places);
+    Py_DECREF(array);
+    Py_DECREF(places);
+    if (found != NULL && PyArray_CheckExact(found))
+        result = wrapped(found);
+    Py_XDECREF(found);
+    return result;
+}
+
 /* NULL without an error where Python has to do it. */
 static PyObject *quick_getitem(PyObject *self, PyObject *index) {
     PyObject *node = slot_or_none(self, T._value), *array, *found, *result;
-    if (Py_TYPE(self) != tensor_type || Py_TYPE(node) != node_type || slot_or_none(self, T._state) != Py_None
-        || !is_basic(index))
+    if (Py_TYPE(self) != tensor_type)
+        return NULL;
+    if (Py_TYPE(index) == tensor_type)
+        return chosen(self, index);
+    if (!is_basic(index))
+        return NULL;
+    if (Py_TYPE(node) == view_type)
+        return part_of_view(self, index);
+    if (Py_TYPE(node) != node_type || slot_or_none(self, T._state) != Py_None)
         return NULL;
     array = slot_or_none(node, N.buffer);
     if (array == Py_None || watched()) {  /* no element is to be looked at */
         if (!gives_array(index, PyTuple_GET_SIZE(slot_or_none(node, N.shape))))
             return my_watcher() == NULL ? NULL : pending_element(node, index);
-        if (array == Py_None && (array = shadow_of(node)) == NULL)
+        if ((array = geometry_of(node)) == NULL)
             return NULL;
     }
     if (!PyArray_CheckExact(array) || PyDataType_REFCHK(PyArray_DESCR((PyArrayObject *)array)))
@@ -168,7 +150,7 @@ static PyObject *quick_getitem(PyObject *self, PyObject *index) {
         Py_DECREF(found);
         return NULL;
     }
-    result = view_tensor(self, index, (PyArrayObject *)found);
+    result = part_of(self, self, index, found);
     Py_DECREF(found);
     return result;
 }

@@ -29,7 +29,7 @@ PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *l
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
-PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers;
+PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers, *returned;
 PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 int vector_grow(Vector *v) {
@@ -137,6 +137,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"taken_claim", &taken_claim}, {"with_numbers", &with_numbers}, {"repaired", &repaired}, {"loss", &loss}, {"flags_of", &flags_of},
     {"scalar_classes", &scalar_classes}, {"pins_noted", &pins_noted}, {"pins_since", &pins_since},
     {"canonical", &canonical}, {"shadows", &shadows}, {"getitem_function", &getitem_function}, {"shared", &shared}, {"reducers", &reducers},
+    {"returned", &returned},
 };
 
 static int learn_class(const char *name, PyObject *type) {
@@ -308,9 +309,9 @@ static struct PyModuleDef module = {
 PyMODINIT_FUNC PyInit__hot(void) {
     PyTypeObject *types[] = {&Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
                              &ScalarMethod_Type, &InPlace_Type, &Reflected_Type, &Power_Type, &Reducer_Type,
-                             &Getter_Type, &Setter_Type};
+                             &Getter_Type, &Setter_Type, &Direct_Type, &Viewer_Type};
     const char *names[] = {"Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace",
-                           "Reflected", "Power", "Reducer", "Getter", "Setter"};
+                           "Reflected", "Power", "Reducer", "Getter", "Setter", "Direct", "Viewer"};
     import_array();
     PyObject *made = PyModule_Create(&module);
     if (made == NULL)

@@ -966,7 +966,7 @@ static PyObject *caller_call(PyObject *self, PyObject *const *args, size_t nargs
 static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     PyObject *op, *fast, *slow, *fn = Py_None;
     int swapped = 0;
-    if (!PyArg_ParseTuple(args, "OO!O|Op", &op, &PyDict_Type, &fast, &slow, &fn, &swapped))
+    if (!PyArg_ParseTuple(args, "OO!O|Oi", &op, &PyDict_Type, &fast, &slow, &fn, &swapped))
         return NULL;
     Method *method = (Method *)type->tp_alloc(type, 0);
     if (method != NULL) {
@@ -979,7 +979,8 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
             : type == &ScalarMethod_Type ? scalar_call : type == &InPlace_Type ? in_place_call
             : type == &Reflected_Type ? reflected_call : type == &Power_Type ? power_call
             : type == &Reducer_Type ? reducer_call : type == &Getter_Type ? getter_call
-            : type == &Setter_Type ? setter_call : caller_call;
+            : type == &Setter_Type ? setter_call : type == &Direct_Type ? direct_call : type == &Viewer_Type ? viewer_call
+            : caller_call;
     }
     return (PyObject *)method;
 }
@@ -1054,3 +1055,7 @@ METHOD_TYPE(Reducer_Type, "Reducer",
 METHOD_TYPE(Getter_Type, "Getter", "Getter(None, {}, slow): ``self[index]``; `slow` is the Python function behind it.");
 METHOD_TYPE(Setter_Type, "Setter",
             "Setter(None, {}, slow): ``self[index] = value``; `slow` is the Python function behind it.");
+METHOD_TYPE(Direct_Type, "Direct",
+            "Direct(places, {}, slow, fn, flags): NumPy's `fn` on realized arrays; so many arguments may be positional.");
+METHOD_TYPE(Viewer_Type, "Viewer",
+            "Viewer(step, {}, slow, fn, flags): the method `fn` that gives views; a view's step is `step` of its arguments.");

@@ -62,7 +62,7 @@ static int fits(PyObject *node, PyObject *index, PyObject *shape) {
     }
     if (!gives_array(index, PyTuple_GET_SIZE(slot_or_none(node, N.shape))))
         return 0;
-    if (array == Py_None && (array = shadow_of(node)) == NULL)
+    if (array == Py_None && (array = geometry_of(node)) == NULL)
         return PyErr_Occurred() ? -1 : 0;
     if (!PyArray_CheckExact(array))
         return 0;
@@ -184,9 +184,36 @@ static int is_itself(PyObject *root, PyObject *index, PyObject *value) {
         && PyTuple_GET_ITEM(PyTuple_GET_ITEM(step, 1), 0) == index;
 }
 
+/* Writes a number or a small array to the places that an array of indices, or a mask, gives of a small array whose
+ * present value no pending work reads. 1: done; 0: it is not so; -1: an error. */
+static int scatter_now(PyObject *self, PyObject *index, PyObject *value) {
+    PyObject *places = small_array(self) == NULL ? NULL : small_array(index), *values = value;
+    if (Py_TYPE(value) == tensor_type)
+        values = small_array(value);
+    else if (!PyFloat_CheckExact(value) && !PyLong_CheckExact(value) && !PyBool_Check(value))
+        return 0;
+    if (places == NULL || values == NULL || !is_users_line())
+        return 0;
+    Py_INCREF(places);
+    Py_INCREF(values);
+    PyObject *lock = Py_NewRef(lock_of(self));
+    int done = locked(lock, "acquire");
+    if (done == 0) {
+        done = write_now(self, places, values);
+        if (locked(lock, "release") < 0)
+            done = -1;
+    }
+    Py_DECREF(lock);
+    Py_DECREF(places);
+    Py_DECREF(values);
+    return done;
+}
+
 /* 1: done; 0: Python has to do it; -1: an error. */
 static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
     PyObject *node = slot_or_none(self, T._value);
+    if (Py_TYPE(index) == tensor_type)
+        return scatter_now(self, index, value);
     if (Py_TYPE(self) != tensor_type || Py_TYPE(node) != node_type || slot_or_none(self, T._state) != Py_None
         || PyDataType_REFCHK((PyArray_Descr *)slot_or_none(node, N.dtype)) || !is_basic(index))
         return 0;

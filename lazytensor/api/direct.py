@@ -1,0 +1,81 @@
+"""Calls of NumPy's functions and methods that run when they are written, done by the extension where all is plain.
+
+`fallback` and `methods` say what such a call is: arrays are realized, NumPy works on their memory, what it makes is
+wrapped. Where the arguments are realized arrays of their own, numbers and the like, none of that needs Python, and
+NumPy is called from the user's own line. What is not as plain goes to the Python function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..hot import learn, native
+from .fallback import Loans, writing_place
+from .handle import Tensor, peek
+
+_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS = 1, 2, 4, 8
+
+
+def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = False,
+           as_they_are: bool = False, realized: bool = False, numbers: bool = False,
+           places: int | None = None) -> Any:
+    """A function as the extension calls it.
+
+    Parameters
+    ----------
+    slow : callable
+        Ours, which can do all.
+    real : callable
+        NumPy's, which writes to none of its arguments but `out`.
+    small : bool
+        Whether only small arrays (``config(small=)``) are dealt with at once.
+    as_they_are : bool
+        Whether results other than arrays are the user's as they are, lists too.
+    realized : bool
+        Whether only arrays that are there are dealt with at once; else also small ones one operation from it.
+    numbers : bool
+        Whether there need be no array among the arguments.
+    places : int, optional
+        How many arguments may be positional; those after them may be written to.
+    """
+    if native is None:
+        return slow
+    flags = (_SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized | _OF_NUMBERS * numbers)
+    return native.Direct(writing_place(real) if places is None else places, {}, slow, real, flags)
+
+
+def viewer(slow: Callable[..., Any], real: Callable[..., Any], step: Callable[..., Any], by_shape: bool = False) -> Any:
+    """A method that gives a view, as the extension calls it.
+
+    Parameters
+    ----------
+    slow : callable
+        Ours, which can do all.
+    real : callable
+        NumPy's, which gives a view, a new array or an error, and looks at no element.
+    step : callable
+        What gives the view of the root's value, of the same arguments.
+    by_shape : bool
+        Whether it is given the view's shape instead, and 'C'.
+    """
+    return slow if native is None else native.Viewer(step, {}, slow, real, int(by_shape))
+
+
+def returned(value: Any, given: tuple[Any, ...], lent: tuple[Any, ...]) -> Any:
+    """What the user gets for a result that is no new array, or one in another order: an argument, a view of one, a
+    tuple."""
+    loans = Loans(peek)
+    _note(loans, given, lent)
+    return loans.returned(value)
+
+
+def _note(loans: Loans, given: Any, lent: Any) -> None:
+    for own, array in zip(given, lent, strict=True):
+        if type(own) is Tensor:
+            loans.note(own, array)
+        elif own is not array and type(own) in (list, tuple):
+            _note(loans, own, array)
+
+
+learn(returned=returned)

@@ -1,0 +1,209 @@
+/* Calls of NumPy's functions and methods that run when they are written, with realized arrays of their own for arguments
+ * (api/direct.py): the arrays are handed on as they are, from the user's own line, and a new array is wrapped. */
+#include "hot.h"
+
+enum { MOST = 8, LONGEST = 16, ROOM = 60 };
+enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8 };   /* Method.swapped */
+
+/* What a call is lent: how large arrays may be (in bytes; -1 for any size), and what has to live until it returns. */
+typedef struct {
+    Py_ssize_t small, deepest;   /* deepest: how many operations away from its value an array may be */
+    PyObject *kept[64];
+    Py_ssize_t count;
+} Lent;
+
+static void forget(Lent *l) {
+    while (l->count)
+        Py_DECREF(l->kept[--l->count]);
+}
+
+static PyObject *keep(Lent *l, PyObject *owned) {
+    if (owned != NULL)
+        l->kept[l->count++] = owned;
+    return owned;
+}
+
+/* The array, borrowed, of a Tensor that is small, there, and its own; NULL without an error where that is not so. */
+PyObject *small_array(PyObject *tensor) {
+    PyObject *node = Py_TYPE(tensor) == tensor_type ? slot_or_none(tensor, T._value) : Py_None;
+    if (Py_TYPE(node) != node_type || slot_or_none(tensor, T._state) != Py_None || watched())
+        return NULL;
+    PyObject *array = slot_or_none(node, N.buffer);
+    Py_ssize_t most = PyLong_AsSsize_t(slot_or_none(current, C.small));
+    if (most < 0)
+        PyErr_Clear();
+    if (most == 0 || !PyArray_CheckExact(array) || PyDataType_REFCHK(PyArray_DESCR((PyArrayObject *)array))
+        || (most > 0 && PyArray_NBYTES((PyArrayObject *)array) > most))
+        return NULL;
+    return array;
+}
+
+/* Has a pending node's value computed; 0 if it is to wait, -1 for an error. */
+static int settled(PyObject *node, Py_ssize_t deepest) {
+    if (depth_of(node) > deepest)
+        return 0;
+    PyObject *targets = PyList_New(1);
+    if (targets == NULL)
+        return -1;
+    PyList_SET_ITEM(targets, 0, Py_NewRef(node));
+    PyObject *done = hot_realize(NULL, targets);
+    Py_DECREF(targets);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 1;
+}
+
+/* The array of a Tensor that is its own, borrowed from `kept`; NULL without an error where Python has to look. */
+static PyObject *array_of(Lent *l, PyObject *tensor) {
+    PyObject *node = slot_or_none(tensor, T._value);
+    if (slot_or_none(tensor, T._state) != Py_None || Py_TYPE(node) != node_type
+        || PyDataType_REFCHK((PyArray_Descr *)slot_or_none(node, N.dtype))
+        || ((PyArray_Descr *)slot_or_none(node, N.dtype))->type_num == NPY_VOID   /* whose elements may be views */
+        || (l->small >= 0 && bytes_of(node) > l->small))
+        return NULL;
+    keep(l, Py_NewRef(node));
+    if (slot_or_none(node, N.buffer) == Py_None && settled(node, l->deepest) <= 0)
+        return NULL;
+    PyObject *buffer = slot_or_none(node, N.buffer);
+    return PyArray_CheckExact(buffer) ? keep(l, Py_NewRef(buffer)) : NULL;
+}
+
+static int is_atom(PyObject *x) {
+    return x == Py_None || PyLong_CheckExact(x) || PyFloat_CheckExact(x) || PyBool_Check(x) || PyUnicode_CheckExact(x)
+        || PyBytes_CheckExact(x)
+        || PyComplex_CheckExact(x) || PyArray_DescrCheck(x) || (PyType_Check(x) && x != (PyObject *)tensor_type);
+}
+
+/* What stands for an argument; NULL without an error where Python has to look. */
+static PyObject *lent(Lent *l, PyObject *x, int depth) {
+    if (l->count > ROOM)
+        return NULL;
+    if (Py_TYPE(x) == tensor_type)
+        return array_of(l, x);
+    if (is_atom(x))
+        return x;
+    if (depth == 0 || !(PyList_CheckExact(x) || PyTuple_CheckExact(x)) || Py_SIZE(x) > LONGEST)
+        return NULL;
+    Py_ssize_t n = Py_SIZE(x), same = 0;
+    PyObject *made = PyTuple_CheckExact(x) ? PyTuple_New(n) : PyList_New(n);
+    if (made == NULL)
+        return NULL;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *own = PySequence_Fast_GET_ITEM(x, i);
+        PyObject *other = Py_SIZE(x) == n ? lent(l, own, 0) : NULL;
+        if (other == NULL) {
+            Py_DECREF(made);
+            return NULL;
+        }
+        PySequence_Fast_ITEMS(made)[i] = Py_NewRef(other);
+        same += own == other;
+    }
+    if (same < n)
+        return keep(l, made);
+    Py_DECREF(made);
+    return x;
+}
+
+/* Whether a name is of an argument that NumPy writes to, that says who answers, or that NumPy has not. */
+static int is_refused(PyObject *name) {
+    static const char *const refused[] = {"out", "overwrite_input", "like", "descending"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        if (PyUnicode_CompareWithASCIIString(name, refused[i]) == 0)
+            return 1;
+    return 0;
+}
+
+/* A new array of NumPy's as a Tensor of its own; NULL without an error where it is not so simple (handle.wrap). */
+PyObject *wrapped(PyObject *result) {
+    PyArrayObject *array = (PyArrayObject *)result;
+    int flags = NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA;
+    if (PyArray_BASE(array) != NULL || Py_REFCNT(result) != 1 || (PyArray_FLAGS(array) & flags) != flags)
+        return NULL;
+    PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array));
+    PyObject *strides = shape == NULL ? NULL : strides_of(array, shape), *node = NULL, *made = NULL;
+    if (strides != NULL)
+        node = made_node(leaf_operation, empty_tuple, Py_None, shape, (PyObject *)PyArray_DESCR(array), strides,
+                         Py_None, zero, Py_None);
+    if (node != NULL) {
+        put(node, N.buffer, result);
+        made = new_tensor(node);
+        Py_DECREF(node);
+    }
+    Py_XDECREF(shape);
+    Py_XDECREF(strides);
+    return made;
+}
+
+/* Each array of a new tuple as a Tensor of its own; NULL without an error where they are not so simple. */
+static PyObject *all_wrapped(PyObject *result) {
+    Py_ssize_t n = PyTuple_GET_SIZE(result);
+    PyObject *made = PyTuple_New(n);
+    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
+        PyObject *part = PyTuple_GET_ITEM(result, i), *own = PyArray_CheckExact(part) ? wrapped(part) : NULL;
+        if (own == NULL)
+            Py_CLEAR(made);
+        else
+            PyTuple_SET_ITEM(made, i, own);
+    }
+    return made;
+}
+
+/* What the user gets for a result of a call with these arguments, which it takes over. */
+static PyObject *given_back(Method *method, PyObject *result, PyObject *const *given, PyObject **arrays, Py_ssize_t count) {
+    if (PyArray_CheckExact(result) || PyTuple_CheckExact(result)) {
+        PyObject *made = PyTuple_CheckExact(result) ? all_wrapped(result) : wrapped(result);
+        if (made != NULL || PyErr_Occurred()) {
+            Py_DECREF(result);
+            return made;
+        }
+    } else if (method->swapped & AS_THEY_ARE || PyArray_IsScalar(result, Generic) || is_atom(result))
+        return result;
+    PyObject *own = PyTuple_New(count), *real = PyTuple_New(count), *made = NULL;
+    if (own != NULL && real != NULL) {
+        for (Py_ssize_t i = 0; i < count; i++) {
+            PyTuple_SET_ITEM(own, i, Py_NewRef(given[i]));
+            PyTuple_SET_ITEM(real, i, Py_NewRef(arrays[i]));
+        }
+        PyObject *args[3] = {result, own, real};
+        made = PyObject_Vectorcall(returned, args, 3, NULL);
+    }
+    Py_XDECREF(own);
+    Py_XDECREF(real);
+    Py_DECREF(result);
+    return made;
+}
+
+/* Whether the innermost frame is not of lazytensor: its line is the one that warnings are to name. */
+int is_users_line(void) {
+    PyFrameObject *frame = PyEval_GetFrame();
+    if (frame == NULL)
+        return 0;
+    PyObject *out = outside((PyObject *)frame);
+    Py_DECREF(out);
+    return out == (PyObject *)frame;
+}
+
+PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Method *method = (Method *)self;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf), all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names)), done = 0;
+    int small = method->swapped & SMALL_ONLY;
+    Lent l = {.small = small ? PyLong_AsSsize_t(slot_or_none(current, C.small)) : -1,
+              .deepest = method->swapped & REALIZED_ONLY ? 0 : small ? 1 : PY_SSIZE_T_MAX};
+    PyObject *arrays[MOST], *result = NULL;
+    if (PyErr_Occurred())  /* more bytes than a machine word holds */
+        PyErr_Clear();
+    if (l.small != 0 && all <= MOST && count <= PyLong_AsSsize_t(method->op) && held_up != Py_True && !watched()
+        && is_users_line()) {
+        for (Py_ssize_t i = count; i < all && !is_refused(PyTuple_GET_ITEM(names, i - count)); i++)
+            done++;
+        if (done == all - count)
+            for (done = 0; done < all && (arrays[done] = lent(&l, args[done], 2)) != NULL; done++)
+                ;
+        if (done == all && all && (l.count || method->swapped & OF_NUMBERS)) {
+            result = PyObject_Vectorcall(method->fn, arrays, count, names);
+            if (result != NULL)
+                result = given_back(method, result, args, arrays, all);
+        }
+    }
+    forget(&l);
+    return or_slow(result, method, args, nargsf, names);
+}

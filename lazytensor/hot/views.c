@@ -1,0 +1,156 @@
+/* Views: what indexing, `reshape`, `transpose` and the like give (api/handle.apply_steps). */
+#include "hot.h"
+
+enum { MOST_STEPS = 12 };   /* as handle._MANY_STEPS */
+enum { BY_SHAPE = 1 };      /* Method.swapped: the step is (fn, (shape, "C")), whatever the arguments were */
+
+static PyObject *tuple_of(const npy_intp *numbers, int count) {
+    PyObject *result = PyTuple_New(count);
+    for (int i = 0; result != NULL && i < count; i++)
+        PyTuple_SET_ITEM(result, i, PyLong_FromSsize_t(numbers[i]));
+    return result;
+}
+
+/* Strides as nodes have them: None where they are those of a fresh array in C order (ir/layout.canonical). */
+PyObject *strides_of(PyArrayObject *array, PyObject *shape) {
+    npy_intp expected = PyArray_ITEMSIZE(array);
+    int odd = 0, fresh = 1;
+    for (int i = PyArray_NDIM(array) - 1; i >= 0; i--) {
+        odd |= PyArray_DIM(array, i) < 2;
+        fresh &= PyArray_STRIDE(array, i) == expected;
+        expected *= PyArray_DIM(array, i);
+    }
+    if (fresh && !odd)
+        Py_RETURN_NONE;
+    PyObject *strides = tuple_of(PyArray_STRIDES(array), PyArray_NDIM(array));
+    if (strides == NULL || !odd)
+        return strides;
+    PyObject *size = PyLong_FromSsize_t(PyArray_ITEMSIZE(array)), *args[3] = {strides, shape, size};
+    PyObject *result = size == NULL ? NULL : PyObject_Vectorcall(canonical, args, 3, NULL);
+    Py_XDECREF(size);
+    Py_DECREF(strides);
+    return result;
+}
+
+/* The Tensor whose memory a Tensor without further state has: itself, or its view's root; NULL where Python has to look. */
+PyObject *root_of(PyObject *tensor) {
+    PyObject *value = slot_or_none(tensor, T._value), *root = tensor;
+    if (Py_TYPE(value) == view_type) {
+        root = slot_or_none(value, V.root);
+        PyObject *node = Py_TYPE(root) == tensor_type ? slot_or_none(root, T._value) : Py_None;
+        if (Py_TYPE(node) != node_type || slot_or_none(value, V.of) != slot_or_none(node, N.shape)
+            || slot_or_none(value, V.given) != slot_or_none(node, N.dtype)
+            || slot_or_none(value, V.laid) != slot_or_none(node, N.strides)
+            || slot_or_none(value, V.locked) != Py_False
+            || PyTuple_GET_SIZE(slot_or_none(value, V.steps)) >= MOST_STEPS)
+            return NULL;
+    } else if (Py_TYPE(value) != node_type)
+        return NULL;
+    return slot_or_none(root, T._state) == Py_None && slot_or_none(tensor, T._state) == Py_None ? root : NULL;
+}
+
+/* An array of a Tensor's geometry, borrowed, whose elements may not be looked at; NULL where Python has to make one. */
+PyObject *geometry_of(PyObject *value) {
+    int node = Py_TYPE(value) == node_type;
+    PyObject *dtype = slot_or_none(value, node ? N.dtype : V.dtype), *buffer = node ? slot_or_none(value, N.buffer) : Py_None;
+    if (PyDataType_REFCHK((PyArray_Descr *)dtype))
+        return NULL;
+    if (PyArray_CheckExact(buffer))
+        return buffer;
+    PyObject *key = PyTuple_Pack(3, slot_or_none(value, node ? N.shape : V.shape),
+                                 slot_or_none(value, node ? N.strides : V.strides), dtype);
+    PyObject *found = key == NULL ? NULL : PyDict_GetItemWithError(shadows, key);
+    Py_XDECREF(key);
+    return found != NULL && (PyObject *)PyArray_DESCR((PyArrayObject *)found) == dtype ? found : NULL;
+}
+
+/* A view of a Tensor by one more step, fn(array, *args), with the geometry of an array. */
+PyObject *viewed(PyObject *tensor, PyObject *root, PyObject *fn, PyObject *args, PyArrayObject *array) {
+    PyObject *value = slot_or_none(tensor, T._value), *node = slot_or_none(root, T._value), *result = NULL;
+    PyObject *before = tensor == root ? empty_tuple : slot_or_none(value, V.steps);
+    PyObject *shape = tuple_of(PyArray_DIMS(array), PyArray_NDIM(array));
+    PyObject *strides = shape == NULL ? NULL : strides_of(array, shape);
+    PyObject *step = strides == NULL ? NULL : PyTuple_Pack(2, fn, args);
+    Py_ssize_t n = PyTuple_GET_SIZE(before);
+    PyObject *steps = step == NULL ? NULL : PyTuple_New(n + 1);
+    PyObject *view = steps == NULL ? NULL : view_type->tp_alloc(view_type, 0);
+    if (view != NULL) {
+        for (Py_ssize_t i = 0; i < n; i++)
+            PyTuple_SET_ITEM(steps, i, Py_NewRef(PyTuple_GET_ITEM(before, i)));
+        PyTuple_SET_ITEM(steps, n, Py_NewRef(step));
+        SLOT(view, V.root) = Py_NewRef(root);
+        SLOT(view, V.steps) = Py_NewRef(steps);
+        SLOT(view, V.shape) = Py_NewRef(shape);
+        SLOT(view, V.dtype) = Py_NewRef((PyObject *)PyArray_DESCR(array));
+        SLOT(view, V.strides) = Py_NewRef(strides);
+        SLOT(view, V.writeable) = Py_NewRef(tensor == root ? Py_True : slot_or_none(value, V.writeable));
+        SLOT(view, V.locked) = Py_NewRef(Py_False);
+        SLOT(view, V.of) = Py_NewRef(slot_or_none(node, N.shape));
+        SLOT(view, V.laid) = Py_NewRef(slot_or_none(node, N.strides));
+        SLOT(view, V.given) = Py_NewRef(slot_or_none(node, N.dtype));
+        result = new_tensor(view);
+        Py_DECREF(view);
+    }
+    Py_XDECREF(steps);
+    Py_XDECREF(step);
+    Py_XDECREF(shape);
+    Py_XDECREF(strides);
+    return result;
+}
+
+static int has_shape_of(PyArrayObject *a, PyArrayObject *b) {
+    return PyArray_NDIM(a) == PyArray_NDIM(b)
+        && memcmp(PyArray_DIMS(a), PyArray_DIMS(b), PyArray_NDIM(a) * sizeof(npy_intp)) == 0;
+}
+
+static int are_axes(PyObject *const *args, Py_ssize_t count) {
+    for (Py_ssize_t i = 0; i < count; i++) {
+        int tuple = PyTuple_CheckExact(args[i]);
+        if (!tuple && !PyLong_CheckExact(args[i]))
+            return 0;
+        for (Py_ssize_t k = 0; tuple && k < PyTuple_GET_SIZE(args[i]); k++)
+            if (!PyLong_CheckExact(PyTuple_GET_ITEM(args[i], k)))
+                return 0;
+    }
+    return 1;
+}
+
+/* NULL without an error where Python has to do it. */
+static PyObject *quick_view(Method *method, PyObject *const *args, Py_ssize_t count) {
+    PyObject *self = args[0], *root = root_of(self), *array = root == NULL ? NULL : geometry_of(slot_or_none(self, T._value));
+    if (array == NULL || !are_axes(args + 1, count - 1)
+        || (method->swapped & BY_SHAPE && !PyArray_IS_C_CONTIGUOUS((PyArrayObject *)array)))  /* else elements may be read */
+        return NULL;
+    PyObject *stack[8] = {Py_NewRef(array)}, *result = NULL, *given = NULL;
+    memcpy(stack + 1, args + 1, (count - 1) * sizeof(PyObject *));
+    PyObject *found = PyObject_Vectorcall(method->fn, stack, count, NULL);
+    if (found == NULL && !PyErr_ExceptionMatches(PyExc_ValueError) && !PyErr_ExceptionMatches(PyExc_TypeError)) {
+        Py_DECREF(array);
+        return NULL;
+    }
+    PyErr_Clear();   /* Python says what is wrong */
+    if (found != NULL && PyArray_CheckExact(found) && PyArray_BASE((PyArrayObject *)found) != NULL) {
+        if (!(method->swapped & BY_SHAPE)) {
+            given = PyTuple_New(count - 1);
+            for (Py_ssize_t i = 1; given != NULL && i < count; i++)
+                PyTuple_SET_ITEM(given, i - 1, Py_NewRef(args[i]));
+        } else if (!has_shape_of((PyArrayObject *)found, (PyArrayObject *)array)) {
+            PyObject *shape = tuple_of(PyArray_DIMS((PyArrayObject *)found), PyArray_NDIM((PyArrayObject *)found));
+            given = shape == NULL ? NULL : Py_BuildValue("(Ns)", shape, "C");
+        }
+        if (given != NULL)
+            result = viewed(self, root, method->op, given, (PyArrayObject *)found);
+    }
+    Py_XDECREF(given);
+    Py_XDECREF(found);
+    Py_DECREF(array);
+    return result;
+}
+
+PyObject *viewer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    PyObject *result = NULL;
+    if (names == NULL && count > 0 && count <= 8 && Py_TYPE(args[0]) == tensor_type && !watched())
+        result = quick_view((Method *)self, args, count);
+    return or_slow(result, (Method *)self, args, nargsf, names);
+}
