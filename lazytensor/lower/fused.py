@@ -123,6 +123,25 @@ def reduces(name: str, dtype: np.dtype[Any], result: np.dtype[Any]) -> bool:
     return name in REDUCERS and bool(_taken("sum" if name in SCANS else name, _char(dtype) or "", _char(result) or ""))
 
 
+@lru_cache(1024)
+def of_each(ufunc: Any, kinds: tuple[Any, ...], result: str, arrays: bool) -> bool:
+    """Whether each element that a ufunc gives follows from the operands' elements at its place, whatever stands beside
+    them: what kernels write out. The `kinds` are as for `UfuncRecord.resolve`; `arrays` says that all are arrays."""
+    if not isinstance(ufunc, np.ufunc):
+        return False
+    try:
+        loop = record_of(ufunc).resolve(kinds).loop
+    except (TypeError, OverflowError):
+        return False
+    chars: tuple[str, ...] = tuple([str(d.char) for d in loop])
+    if chars[-1] != result or ufunc is NAMED["clip"] or not all(
+            isinstance(k, type) or may_cast(k.char, c) for k, c in zip(kinds, chars[:-1], strict=True)):
+        return False
+    if chars[0] in COMPLEX and arrays and set(kinds) == {loop[0]} and ufunc in (np.multiply, np.square):
+        return product(ufunc.__name__, chars[0]) is not None
+    return form_of(ufunc, chars) is not None
+
+
 def sliced(view: Any) -> bool:
     """Whether a view is made by slices alone, so that it fits any array of the shape."""
     return view is not None and all(fn is getitem and len(args) == 1 for fn, args in view.attrs)
