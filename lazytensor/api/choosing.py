@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections import deque
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,10 @@ _SHARE = 8
 """The mask must be true for one in so many elements: computing is cheaper than moving by about that."""
 _MOST = 16
 """Operations that are computed for every element."""
+LEAST = masking.LEAST
+"""Of fewer elements what is done besides moving them counts."""
+LEARNED = False
+"""Whether a line leaves what it picks pending before it has been found to put it back."""
 _PATIENCE = 64
 _LINES = 1024
 
@@ -49,7 +52,7 @@ class _Line:
     __slots__ = ("learned", "deferred", "used", "wait", "penalty")
 
     def __init__(self) -> None:
-        self.learned = False
+        self.learned = LEARNED
         self.deferred = self.used = self.wait = self.penalty = 0
 
     def defers(self) -> bool:
@@ -57,8 +60,8 @@ class _Line:
 
 
 _lines: dict[Any, _Line] = {}
-_recent: deque[tuple[Any, _Line]] = deque(maxlen=8)
-"""What was picked last, weakly, and where."""
+_recent: list[tuple[tuple[Any, _Line], ...]] = [()]
+"""What was picked last, weakly, and where: a tuple that is replaced, for other threads may be reading it."""
 
 
 def _line(frame: Any) -> _Line:
@@ -80,7 +83,7 @@ def picked_now(self: Any, mask: Any) -> Any:
     own = (self._state is None or not is_shared(self)) and (mask._state is None or not is_shared(mask))
     node, chosen, frame = self._value, mask._value, _getframe(2)
     real, array = seen(mask), node.buffer
-    line = _line(frame) if own and real.size >= masking.LEAST and not active and _is_plain(node, chosen) else None
+    line = _line(frame) if own and real.size >= LEAST and not active and _is_plain(node, chosen) else None
     if line is not None and (array is None or line.defers()) and (
             count := int(np.count_nonzero(real))) * _SHARE >= real.size:
         line.deferred += 1
@@ -94,7 +97,7 @@ def picked_now(self: Any, mask: Any) -> Any:
         found = array[real]
     picked = leaf(found, None)
     if line is not None and not line.learned:
-        _recent.append((weakref.ref(picked), line))
+        _recent[0] = (*_recent[0][-7:], (weakref.ref(picked), line))
     return tensor(picked)
 
 
@@ -205,7 +208,7 @@ def _learn(node: Any) -> None:
             stack += [x for x in n.inputs if type(x) is Node]
             if n.op.kind == "elementwise" and len(met) <= _MOST:
                 continue
-        found = [line for picked, line in _recent if picked() is n]
+        found = [line for picked, line in _recent[0] if picked() is n]
         if not found:
             return
         lines += found
