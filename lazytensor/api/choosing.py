@@ -169,10 +169,9 @@ class _Whole:
         if not n.depth or op.kind != "elementwise" or n.attrs or n.errstate is not self.errstate or (
                 len(self.made) >= _MOST):
             return None
-        operands, kinds, arrays, depth = [], [], True, 0
+        operands, kinds, depth = [], [], 0
         for x in inputs:
             if type(x) is not Node:
-                arrays = False
                 kinds.append(getattr(x, "dtype", type(x)))
             else:
                 kinds.append(x.dtype)
@@ -182,12 +181,10 @@ class _Whole:
                         return None
                 elif x.depth:
                     return None
-                else:
-                    arrays = False
                 if x.depth > depth:
                     depth = x.depth
             operands.append(x)
-        if not plans().of_each(op.fn, tuple(kinds), n.dtype.char, arrays):
+        if not plans().of_each(op.fn, tuple(kinds), n.dtype.char):
             return None
         found = self.made[n] = make(op, tuple(operands), None, self.mask.shape, n.dtype, None, self.capsule, depth + 1)
         found.code, found.lasti = n.code, n.lasti
