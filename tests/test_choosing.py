@@ -1,10 +1,13 @@
 """What a mask picks, computed and put back where it is true: NumPy's values, warnings and memory."""
 
 import gc
+import threading
 import warnings
 
 import numpy as real
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lazytensor.api import choosing
 from lazytensor.lower import fused, native
@@ -201,3 +204,60 @@ def test_errors_are_those_of_numpy():
             return str(error)
         return ""
     check_same(program)
+
+
+def turns(np, z, c, x, moves):
+    """Turns of a loop in which the mask, what is picked from, and what is put change."""
+    other, seen = z * 1, []
+    for share, source, form, keeps in moves:
+        m = x < share
+        a = (z, c, other)[source]
+        value = (a[m] * c[m] - z[m] if form == 0 else -a[m] if form == 1 else a[m] ** 2 * 0.5 if form == 2 else
+                 c[m] / 2.0 + a[m])
+        if keeps:
+            seen.append(value)
+        z[m] = value
+        if keeps:
+            m[:3] = False
+            other[m] = z[m]
+    return [z, other, *seen]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from("fdFD"), st.booleans(), st.sampled_from([(2500,), (47, 53)]), st.lists(
+    st.tuples(st.sampled_from([-1.0, 0.0, 0.5, 2.0, 9.0]), st.integers(0, 2), st.integers(0, 3), st.booleans()),
+    min_size=1, max_size=8))
+def test_loops(dtype, special, shape, moves):
+    np = module_under_test()
+    z, c, x = numbers(shape, dtype, special), numbers(shape, dtype)[..., ::-1].copy(), numbers(shape, "d")
+    with real.errstate(all="ignore"):
+        expected = turns(real, z.copy(), c, x, moves)
+    with np.config(engine="llvm"), np.errstate(all="ignore"):
+        for _ in range(2):
+            got = turns(np, np.array(z), np.array(c), np.array(x), moves)
+            for e, g in zip(expected, got, strict=True):
+                assert same_bits(e, real.asarray(g))
+
+
+def test_threads_share_lines_and_arrays():
+    np = module_under_test()
+    c, x = numbers((60, 70), "D") / 9, numbers((60, 70), "d")
+
+    def run(np, c, x):
+        z = c * 0
+        for k in range(30):
+            m = x < k / 10
+            z[m] = z[m] ** 2 + c[m]
+        return z
+    expected, shared, wrong = run(real, c, x), (np.array(c), np.array(x)), []
+
+    def check():
+        for _ in range(5):
+            if not same_bits(expected, real.asarray(run(np, *shared))):
+                wrong.append(1)
+    threads = [threading.Thread(target=check) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong

@@ -156,9 +156,9 @@ class _Whole:
 
     def of(self, n: Any) -> Any:
         """The node in the place of one; None if something else than kernels write out is done with the elements."""
-        inputs = n.inputs  # before the look whether it is pending: another thread may settle it
+        inputs = n.inputs  # fewer than there were if another thread has just settled it
         if n.op is PICK:
-            if not n.depth or inputs[1] is not self.mask:
+            if not n.depth or len(inputs) < 2 or inputs[1] is not self.mask:
                 return None
             _line_of(n.code, n.lasti).used += 1
             return inputs[0]
@@ -167,7 +167,7 @@ class _Whole:
             return found
         op = n.op
         if not n.depth or op.kind != "elementwise" or n.attrs or n.errstate is not self.errstate or (
-                len(self.made) >= _MOST):
+                len(self.made) >= _MOST or getattr(op.fn, "nin", 0) != len(inputs)):
             return None
         operands, kinds, depth = [], [], 0
         for x in inputs:
