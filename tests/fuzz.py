@@ -41,6 +41,8 @@ def configured(module, way):
         launch = importlib.import_module(f"{module.__name__}.run.launch")
         launch.SMALL_WORK, launch.PARALLEL_WORK = (1, 1) if threads > 1 else (1 << 13, 1 << 17)
         importlib.import_module(f"{module.__name__}.run.moving").SHARED = 1 if threads > 1 else 1 << 18
+        choosing = importlib.import_module(f"{module.__name__}.api.choosing")
+        choosing.LEAST, choosing.LEARNED = (1, True) if threads > 1 else (1 << 11, False)
 
 
 def tried(kind, seed, module, threads, way):

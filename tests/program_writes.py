@@ -60,6 +60,30 @@ def overlapping(scene):
     return name and source.format(name)
 
 
+@kind(6)
+def chosen(scene):
+    """What a mask picks, computed and put back where it is true."""
+    name = scene.writable(lambda x: x.ndim)
+    if not name:
+        return None
+    other = scene.choice(scene.arrays(lambda x: x.shape == scene.world.names[name].shape))
+    mask = scene.choice((f"{name} > 0", f"{name} == {name}", f"{other} != 0", f"abs({other}) < 2", f"~({name} < 1)"))
+    value = scene.choice((
+        "{0}[chosen] * 2", "{0}[chosen] ** 2 + {1}[chosen]", "{1}[chosen]", "{0}[chosen] - {1}[chosen] * {0}[chosen]",
+        "-{1}[chosen]", "{0}[chosen] + {2}", "np.square({1}[chosen])", "np.sqrt({0}[chosen])",
+        "{0}[chosen][::-1] + {1}[chosen]", "np.maximum({0}[chosen], {1}[chosen]) / {2}", "np.exp({0}[chosen])",
+        "{0}[chosen] * {1}[chosen].sum()",
+    )).format(name, other, scene.scalar())  # fmt: skip
+    lines = [f"chosen = {mask}", f"{name}[chosen] = {value}"]
+    if scene.chance(0.3):
+        lines.insert(1, f"picked = {name}[chosen]")
+        lines += [f"{name}[chosen] = picked + {other}[chosen]", "del picked"]
+    if scene.chance(0.2):
+        lines.insert(-1, f"chosen[:1] = {scene.choice(('True', 'False'))}")
+    whole = value.replace("[chosen]", "")
+    return Step("\n".join([*lines, "del chosen"]), guard=f"in_range({whole}, {name}.dtype)")
+
+
 @kind(12)
 def in_place(scene):
     name = scene.writable()

@@ -75,6 +75,22 @@ def parts_and_more(np, z, w, x):
     return q, r.real[..., ::-1] + x, r.imag.copy(), np.exp(r.real) + r.imag, r.real.sum(-1), r.T.real + 1, r.real.T * 2
 
 
+def into_parts(np, z, w, x):
+    a, b = z * 2, w + x
+    a[1:] += w[1:] - z[1:].conj()
+    a[..., 1:] -= (w + 1)[..., :-1]
+    b[::2] += x[::2]
+    np.negative(b[1:], out=b[1:])
+    a[1:] += a[:-1]
+    a[1:] *= w[1:]
+    return a, b, (z + x) * 2j - b
+
+
+def numbers(np, z, w, x):
+    three = z.dtype.type(3j)
+    return (2 * z - w * 1j) * 0.5 + x, (z - 1e30) * 1e10 - w, complex(-0.0, real.inf) * (z + w), abs(z * three) + x
+
+
 def rows(np, z, w, x):
     return abs(z - w).sum(-1), (z == z).sum(-1), (abs(z) > 1).any(-1), (z + 1).all(-1, keepdims=True), abs(w).max(-1)
 
@@ -89,7 +105,7 @@ def row_values(np, z, w, x):
 
 
 PROGRAMS = [arithmetic, sizes, choices, truths, casts, functions, parts, parts_alone, parts_and_more,
-            rows, columns, row_values]
+            into_parts, numbers,            rows, columns, row_values]
 
 
 def arrays(shape, dtype, special=False):

@@ -35,6 +35,7 @@ from .build import (
     record,
     stand_in,
 )
+from .choosing import picked_now, put_whole
 from .handle import (
     WRITEABLE,
     Tensor,
@@ -151,20 +152,12 @@ def getitem(self: Any, index: Any) -> Any:
                     state = self._state
                     return view_tensor(self, ((_getitem, (index,)),), found, state is None or state.writeable)
                 return found if type(found) is not np.void else export(self)[index]
-            if kind is Tensor and index._value.dtype is _BOOL and (picked := _picked_now(self, index)) is not None:
-                return picked
         elif kind is slice or (kind is tuple and _is_basic(index) and gives_array(index, v.shape)):
             return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], writing_of(self))
+        buffer = None  # else it would count as a holder of the memory
+        if kind is Tensor and index._value.dtype is _BOOL and (picked := picked_now(self, index)) is not None:
+            return picked
     return _general_getitem(self, index)
-
-
-def _picked_now(self: Any, mask: Any) -> Any:
-    """What a mask picks from a root that has been computed, in memory of its own; None if NumPy is to do it."""
-    array, real = self._value.buffer, seen(mask)
-    found = masking.picked(array, real)
-    if found is None and array.shape == real.shape and real.ndim and not array.dtype.hasobject:
-        found = array[real]
-    return None if found is None else tensor(leaf(found, None))
 
 
 def _watched_getitem(self: Any, index: Any) -> Any:
@@ -314,7 +307,8 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     elif v.__class__ is Node and self._state is None:
         v = buffer = None
         if type(index) is Tensor and index._value.dtype is _BOOL:
-            if (_put_now if kind is Tensor else _fill_masked)(self, index, value):
+            if (put_whole(self, index, value) or _put_now(self, index, value)) if kind is Tensor else (
+                    _fill_masked(self, index, value)):
                 return
         elif kind is Tensor and _store_quickly(self, index, value):
             return

@@ -18,7 +18,7 @@ from ..schedule.plan import Plan
 from . import fidelity, loops, native
 from .inline import COMPLEX, FLOATS, FORMS, NAMED
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
-from .pairs import AT_MEMORYS_SPEED, PARTS, PRODUCTS, form_of, may_cast, product, real_of
+from .pairs import AT_MEMORYS_SPEED, PAIRS, PARTS, PRODUCTS, form_of, may_cast, product, real_of
 from .stages import reducible
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
@@ -121,6 +121,25 @@ def alone(operation: Operation, of_pairs: bool = False) -> int:
 def reduces(name: str, dtype: np.dtype[Any], result: np.dtype[Any]) -> bool:
     """Whether that is the name of a reduction that kernels do alone for elements of a dtype."""
     return name in REDUCERS and bool(_taken("sum" if name in SCANS else name, _char(dtype) or "", _char(result) or ""))
+
+
+@lru_cache(1024)
+def of_each(ufunc: Any, kinds: tuple[Any, ...], result: str) -> bool:
+    """Whether each element that a ufunc gives follows from the operands' elements at its place, whatever stands beside
+    them: what kernels write out. The `kinds` are as for `UfuncRecord.resolve`."""
+    if not isinstance(ufunc, np.ufunc):
+        return False
+    try:
+        loop = record_of(ufunc).resolve(kinds).loop
+    except (TypeError, OverflowError):
+        return False
+    chars: tuple[str, ...] = tuple([str(d.char) for d in loop])
+    if chars[-1] != result or ufunc is NAMED["clip"] or not all(
+            isinstance(k, type) or may_cast(k.char, c) for k, c in zip(kinds, chars[:-1], strict=True)):
+        return False
+    if chars[0] in COMPLEX and ufunc in (np.multiply, np.square):
+        return product(ufunc.__name__, chars[0]) is not None and all(k in (loop[0], complex, float, int) for k in kinds)
+    return form_of(ufunc, chars) is not None
 
 
 def sliced(view: Any) -> bool:
@@ -256,19 +275,20 @@ class Kernels:
         return _Way("store", (str(target), str(target)), str(target), None, part=1)
 
     def _part(self, number: int, result: str) -> _Way | str:
-        """What a ufunc makes of operands, written into a part of an array. NumPy's loops of complex elements tell
-        whether an operand is the output."""
+        """What a ufunc makes of operands, written into a part of an array. NumPy's loops for products and quotients of
+        complex elements tell whether an operand is the output."""
         dag = self.dag
         op, ((_, through), *operands) = dag.value(number).op, dag.operands(number)
         kinds = [_kind(dag, n, view) for n, view in operands]
-        if through is not None or any(kind is None for kind in kinds) or result in COMPLEX:
+        if through is not None or any(kind is None for kind in kinds):
             return "it writes in a way that no kernel has"
         shapes = [_shape_of(dag, operand) for operand in operands]
         whole = max(shapes, key=len)
         if not whole or any(a not in (1, b) for s in shapes for a, b in zip(s[::-1], whole[::-1])):
             return "no operand has the shape of what it writes"
         way = _of_ufunc(dag, op.ufunc, operands, kinds, result)
-        return f"{op.label} has no kernel form" if way is None else way._replace(
+        aware = way is not None and result in COMPLEX and way.name not in PAIRS
+        return f"{op.label} has no kernel form" if way is None or aware else way._replace(
             chars=(result, *way.chars), part=1 + shapes.index(whole))
 
     def _masked(self, number: int, result: str) -> _Way | str:
@@ -354,6 +374,8 @@ class Kernels:
         first: _Way = ways[0]  # type: ignore[assignment]
         if len(ways) > 1 or first.name == "masked":
             return True
+        if first.part and first.chars[0] in COMPLEX:
+            return False
         if first.name == "call":
             return first.chars[0] not in COMPLEX or first.loop[0].__name__ not in AT_MEMORYS_SPEED
         return first.name in FORMS or first.name in ("where", "cast", "scan")
@@ -445,7 +467,7 @@ def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], ch
         ok = len(numbers) == 1 and len(operands) == 2 and fidelity.certified_scalar(ufunc, loop, numbers[0], False)
     else:
         ok = fidelity.certified(ufunc, loop, False)
-    if ok and not numbers and chars[0] in COMPLEX and ufunc.__name__ in ("multiply", "square"):
+    if ok and chars[0] in COMPLEX and ufunc.__name__ in ("multiply", "square"):
         name = product(ufunc.__name__, chars[0])
         if name is not None:
             return _Way(name, chars[:-1], chars[-1], None)

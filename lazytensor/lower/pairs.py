@@ -2,8 +2,8 @@
 
 A vector of complex elements is one of twice as many floats. What NumPy does to both parts alike, or by moving and
 comparing them, is written out here: on every path of NumPy's loops it is the same. Quotients and sizes are calls of
-NumPy's own loops. So are products of a number and an array; those of arrays, which NumPy rounds in one way where its
-vectors do them, are written out for the places where a call would be certified. Real operations are those of
+NumPy's own loops. Products, which NumPy rounds in one way where its vectors do them, are written out for the places
+where a call would be certified. Real operations are those of
 `lower.inline`.
 """
 
@@ -126,7 +126,7 @@ def _product(fused: bool) -> Emit:
 
 PRODUCTS = {f"{name}{way}": Form(COMPLEX, "", _product(bool(way))) for name in ("multiply", "square")
             for way in ("", " fused")}
-"""The forms of products of arrays; which of the two NumPy's vectors have is found out by `product`."""
+"""The forms of products; which of the two NumPy's vectors have is found out by `product`."""
 
 
 @cache
@@ -137,16 +137,21 @@ def product(name: str, char: str) -> str | None:
     if name == "square":
         more, other = real, imaginary
     dtype = np.dtype(real_of(char)).type
+    a, b = (np.array([complex(*pair) for pair in zip(*parts, strict=True)], char)
+            for parts in ((real, imaginary), (more, other)))
+    operands = [(real, imaginary, more, other)]
+    if name == "multiply":  # an array and a number, a number and an array
+        operands += [(real, imaginary, more[:1] * 67, other[:1] * 67), (real[:1] * 67, imaginary[:1] * 67, more, other)]
+    given = [lambda n: (a[:n], b[:n]), lambda n: (a[:n], b[0]), lambda n: (a[0], b[:n])]
 
     def rounded(n: int) -> int:
         return int(dtype(n))
-    a, b = (np.array([complex(*pair) for pair in zip(*parts, strict=True)], char)
-            for parts in ((real, imaginary), (more, other)))
     ufunc = getattr(np, name)
     for way, first in (("", rounded), (" fused", int)):
-        wanted = np.array([complex(rounded(first(p * r) - rounded(q * s)), rounded(first(p * s) + rounded(q * r)))
-                           for p, q, r, s in zip(real, imaginary, more, other, strict=True)], char)
-        if all(np.array_equal(ufunc(*(a[:n], b[:n])[:ufunc.nin]), wanted[:n]) for n in (1, 3, 8, 16, 67)):
+        wanted = [np.array([complex(rounded(first(p * r) - rounded(q * s)), rounded(first(p * s) + rounded(q * r)))
+                            for p, q, r, s in zip(*parts, strict=True)], char) for parts in operands]
+        if all(np.array_equal(ufunc(*of(n)[:ufunc.nin]), found[:n])
+               for of, found in zip(given, wanted, strict=False) for n in (1, 3, 8, 16, 67)):
             return name + way
     return None
 

@@ -34,11 +34,12 @@ class _State:
     """What was found out about one capsule: may operations stay pending, the capsule to run them under, and the flags
     that matter."""
 
-    __slots__ = ("capsule", "lazy", "running", "mask")
+    __slots__ = ("capsule", "lazy", "running", "mask", "noticing")
 
     def __init__(self, capsule: Any) -> None:
         modes = under(capsule, modes_in_force)
         self.capsule = capsule
+        self.noticing: Any = None
         self.lazy = all(modes[kind] in PENDING_MODES for kind in KINDS)
         self.mask = sum(bit for kind, bit in MXCSR.items() if modes[kind] != "ignore")
         noting: Any = {kind: "call" if modes[kind] == "warn" else modes[kind] for kind in KINDS}
@@ -181,7 +182,27 @@ def _note(error: str, _flag: int) -> None:
         run.errors.append((run.node, error))
 
 
-_running: dict[int, tuple[Any, Any]] = {}
+class Noticed(threading.local):
+    """Whether an operation of this thread under `noticing` raised what somebody would be warned of."""
+
+    raised = False
+
+
+noticed = Noticed()
+
+
+def _notice(_error: str, _flag: int) -> None:
+    noticed.raised = True
+
+
+def noticing(capsule: Any) -> Any:
+    """The error state for what nobody is to be warned of if it raises what `capsule` warns of: `noticed` says so."""
+    state = _state_of(capsule)
+    if state.noticing is None:
+        state.noticing = calling(capsule, _notice)
+    return state.noticing
+
+
 
 
 def running(capsule: Any) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import logging  # noqa: F401  its lock, which networkx takes when it is imported, is held during forks
 
-from ..lower.fused import alone, reduces
+from ..lower.fused import alone, of_each, reduces
 from ..lower.program import make_program
 from . import claims
 from .launch import shares
 from .table import run_program
 
-__all__ = ["alone", "make_program", "reduces", "run_program", "shares"]
+__all__ = ["alone", "make_program", "of_each", "reduces", "run_program", "shares"]
 
 claims.guard_forks()
