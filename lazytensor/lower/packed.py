@@ -439,6 +439,8 @@ class _Packed(Emitter):
                 body: Callable[[str, list[str]], list[str]]) -> list[str]:
         """``for k in range(start, stop, step): held = body(k, held)``; gives what is held at the end."""
         code = self.code
+        if any(x[0] == "<" for x in begun):
+            code.part()  # constants that are handed over are not translated quickly
         head, inside, after = (code.fresh(x) for x in ("along", "element", "end"))
         k, held, before = code.fresh("%k"), [code.fresh("%h") for _ in kinds], code.here
         code.add(f"br label %{head}")
