@@ -64,7 +64,7 @@ _FEW = 3
 def _slow(text: str) -> bool:
     """Whether FastISel does not know an instruction on vectors: by what it does, or because an operand is constant."""
     word = text[:4]
-    return word in _SLOW or (word != "call" and (", <" in text or text.endswith("zeroinitializer"))) or (
+    return word in _SLOW or (word != "call" and ("splat" in text or text.endswith("zeroinitializer"))) or (
         word == "bitc" and " x i1>" in text)
 
 
@@ -173,7 +173,7 @@ def splat(code: Code, value: str, kind: str, lanes: int) -> str:
 
 def constant(kind: str, text: str, lanes: int) -> str:
     """A constant vector of one value."""
-    return text if lanes == 1 else f"<{', '.join([f'{kind} {text}'] * lanes)}>"
+    return text if lanes == 1 else f"splat ({kind} {text})"
 
 
 def double(x: float | str) -> str:

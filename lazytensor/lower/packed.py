@@ -72,8 +72,7 @@ class _Packed(Emitter):
         code = self.code
         self.number_values = {n: splat(code, x, element(self.chars[n]), self.lanes)
                               for n, x in self.load_numbers().items()}
-        self.data = [code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
-                     for k in range(self.arrays)]
+        self.data = [code.let(f"load ptr, ptr {code.place('ptr', '%data', k)}") for k in range(self.arrays)]
         self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
         self.across = [self.load_word(self.layout.stride(k) + MOST_AXES) for k in range(self.arrays)]
         self.length, self.tile = self.load_word(LENGTH_WORD), self.load_word(TILE_WORD)
@@ -116,8 +115,8 @@ class _Packed(Emitter):
     def is_still(self, array: int) -> str:
         """Whether an array is the same for all outer rows."""
         code = self.code
-        bits = "0"
-        for axis in range(ROWS_WORD - 1):
+        bits = self.load_word(self.layout.stride(array) + 1)
+        for axis in range(1, ROWS_WORD - 1):
             bits = code.let(f"or i64 {bits}, {self.load_word(self.layout.stride(array) + 1 + axis)}")
         return code.let(f"icmp eq i64 {bits}, 0")
 
@@ -311,7 +310,7 @@ class _Packed(Emitter):
         def eight(k: str, held: list[str]) -> list[str]:
             held = list(held)
             for j in range(8):
-                here = code.let(f"add i64 {k}, {j}")
+                here = code.let(f"add i64 {k}, {j}") if j else k
                 values = at(here)
                 place = 0
                 for n in reduces:
@@ -439,7 +438,7 @@ class _Packed(Emitter):
                 body: Callable[[str, list[str]], list[str]]) -> list[str]:
         """``for k in range(start, stop, step): held = body(k, held)``; gives what is held at the end."""
         code = self.code
-        if any(x[0] == "<" for x in begun):
+        if any(x[0] != "%" for x in begun):
             code.part()  # constants that are handed over are not translated quickly
         head, inside, after = (code.fresh(x) for x in ("along", "element", "end"))
         k, held, before = code.fresh("%k"), [code.fresh("%h") for _ in kinds], code.here
