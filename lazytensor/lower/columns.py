@@ -264,6 +264,7 @@ class _Columns(Emitter):
             step = self.step(n)
             if step.name == "divide" and step.operands[1] in self.known and step.operands[0] not in self.known:
                 if step.char not in self.bounds:
+                    self.code.part()
                     self.bounds[step.char] = division.bounds(self.code, step.char, self.lanes)
                 room = self.reciprocals[n] = self.code.alloca(f"[{TILE} x i64]")
                 self.vectors(partial(self.inverted, step.char, self.known[step.operands[1]], room))

@@ -66,6 +66,7 @@ def divisor(code: Code, char: str, lanes: int, value: str) -> Divisor:
     good = _in_range(code, char, 1, value, Bounds(*map(str, _limits(char))))
     safe = code.let(f"select i1 {good}, {kind} {value}, {kind} 1.0")
     inverse = code.let(f"fdiv {kind} 1.0, {safe}")
+    code.part()
     by, less, y = (splat(code, x, kind, lanes) for x in (value, safe, inverse))
     v = vector(kind, lanes)
     minus = code.let(f"fneg {v} {less}")

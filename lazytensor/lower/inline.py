@@ -52,20 +52,8 @@ QUICK = "nounwind noinline optnone"
 vector loops need. Its other passes take 30% more time, and win next to nothing where nothing is computed twice.
 
 Such functions are translated an instruction at a time (by FastISel), from the end of each block to its beginning; from
-one on that is not known there, the rest of the block takes three times as long. So such ones begin a block."""
-
-
-_SLOW = frozenset(("inse", "shuf", "extr", "icmp", "fcmp", "sele", "zext", "fpex", "fptr", "fneg", "shl ", "lshr",
-                   "ashr"))
-_FEW = 3
-"""So many plain instructions before one of these are not worth a block of their own."""
-
-
-def _slow(text: str) -> bool:
-    """Whether FastISel does not know an instruction on vectors: by what it does, or because an operand is constant."""
-    word = text[:4]
-    return word in _SLOW or (word != "call" and ("splat" in text or text.endswith("zeroinitializer"))) or (
-        word == "bitc" and " x i1>" in text)
+one on that is not known there, the rest of the block takes three times as long. So before a loop others than plain ones
+begin a block (`Code.part`). Within loops they do not: the slow way makes better code of what it gets as a whole."""
 
 
 class Code:
@@ -77,7 +65,6 @@ class Code:
         self.declared: dict[str, None] = {}
         self.count = 0
         self.here = "entry"
-        self.slow_until = 0
 
     def fresh(self, stem: str) -> str:
         self.count += 1
@@ -88,10 +75,6 @@ class Code:
 
     def let(self, text: str, stem: str = "%t") -> str:
         """A new value."""
-        if "<" in text and _slow(text):
-            if len(self.lines) > self.slow_until + _FEW:
-                self.part()
-            self.slow_until = len(self.lines) + 1
         self.count += 1
         name = f"{stem}{self.count}"
         self.lines.append(f"  {name} = {text}")
@@ -101,7 +84,6 @@ class Code:
         """Begins a block."""
         self.here = name
         self.lines.append(f"{name}:")
-        self.slow_until = len(self.lines)
 
     def part(self) -> None:
         """Begins a block, so that what comes now takes longer to translate and what came before does not."""
