@@ -87,8 +87,7 @@ class _Columns(Emitter):
         """The text of the function."""
         code = self.code
         self.number_values = self.load_numbers()
-        self.data = [code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
-                     for k in range(self.arrays)]
+        self.data = [code.let(f"load ptr, ptr {code.place('ptr', '%data', k)}") for k in range(self.arrays)]
         self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
         self.outer = [self.load_word(self.layout.stride(k) + 1) for k in range(self.arrays)]
         self.pointers = self.data
@@ -121,7 +120,7 @@ class _Columns(Emitter):
             if value in self.by_column:
                 self.write(value, array)
         for n in shared_values(self.kernel) if self.name == "reduced" else ():
-            self.vectors(partial(self.copied, self.chars[n], self.known[n], self.shared(n, at)))
+            self.copied(n, self.known[n], self.shared(n, at))
 
     def one_over_rows(self, steps: list[int], values: list[int], at: str, rows: tuple[str, str]) -> None:
         """A pass, and what the columns have one of after it."""
@@ -146,9 +145,11 @@ class _Columns(Emitter):
         start = code.place("i64", base, code.let(f"mul i64 %stop, {number}"))
         return code.place(stored(self.chars[value]), start, at)
 
-    def copied(self, char: str, source: str, target: str, i: str, width: int) -> None:
-        """Some elements of a buffer to another."""
-        self.keep(char, self.some(char, source, i, width), target, i, width)
+    def copied(self, value: int, source: str, target: str) -> None:
+        """The columns' elements of a buffer to another place."""
+        size = self.code.let(f"mul i64 {self.columns}, {np.dtype(self.chars[value]).itemsize}")
+        self.code.declare("declare ptr @memcpy(ptr, ptr, i64)")
+        self.code.let(f"call ptr @memcpy(ptr {target}, ptr {source}, i64 {size})")
 
     def each_row(self, steps: list[int], reduces: list[int], at: str, rows: tuple[str, str]) -> None:
         """A pass over the rows; several at a time where a result can stay in its register meanwhile."""
@@ -158,7 +159,7 @@ class _Columns(Emitter):
             def some(i: str) -> None:
                 self.outputs_done, self.in_memory = set(done), ("", "")
                 self.folding = reduces
-                self.together = [self.row_from(i, k) for k in range(rows)]
+                self.together = self.rows_from(i, rows)
                 self.pointers = self.together[0]
                 self.one_tile(steps, at)
                 self.folding = []
@@ -171,11 +172,16 @@ class _Columns(Emitter):
         code.loop(start, stop, 1, several(1))
         self.pointers = self.data
 
-    def row_from(self, row: str, further: int) -> list[str]:
-        """The arrays' addresses at a row."""
-        number = self.code.let(f"add i64 {row}, {further}")
-        return [self.code.let(f"getelementptr i8, ptr {p}, i64 {self.code.let(f'mul i64 {number}, {s}')}")
-                for p, s in zip(self.data, self.outer, strict=True)]
+    def rows_from(self, row: str, count: int) -> list[list[str]]:
+        """The arrays' addresses at so many rows, each a step after the one before it."""
+        code = self.code
+        steps = [code.let(f"mul i64 {row}, {s}") for s in self.outer]
+        found = [self.data]
+        for _ in range(count):
+            found.append([code.let(f"getelementptr i8, ptr {p}, i64 {s}")
+                          for p, s in zip(found[-1], steps, strict=True)])
+            steps = self.outer
+        return found[1:]
 
     def scans_of(self, steps: list[int]) -> list[int]:
         """The running totals among steps, which go over from row to row as reductions do."""
@@ -258,6 +264,7 @@ class _Columns(Emitter):
             step = self.step(n)
             if step.name == "divide" and step.operands[1] in self.known and step.operands[0] not in self.known:
                 if step.char not in self.bounds:
+                    self.code.part()
                     self.bounds[step.char] = division.bounds(self.code, step.char, self.lanes)
                 room = self.reciprocals[n] = self.code.alloca(f"[{TILE} x i64]")
                 self.vectors(partial(self.inverted, step.char, self.known[step.operands[1]], room))
@@ -274,7 +281,8 @@ class _Columns(Emitter):
         return FORMS[step.loop[0].__name__].emit(self.code, step.char, width, (total, values[step.operands[0]]))
 
     def fill(self, value: int, place: str) -> None:
-        """What a reduction starts from: what changes nothing, or what any element replaces."""
+        """What a reduction starts from: what changes nothing, or what any element replaces. Whole vectors, beyond the
+        last column too."""
         char, name = self.step(value).char, self.step(value).loop[0].__name__
         if name in NEUTRAL:
             start = NEUTRAL[name][char in FLOATS]
@@ -284,8 +292,8 @@ class _Columns(Emitter):
             start = "0x7FF0000000000000" if name == "minimum" else "0xFFF0000000000000"
         else:
             start = str(np.iinfo(char).max if name == "minimum" else np.iinfo(char).min)
-        kind = stored(char)
-        self.vectors(lambda i, width: self.keep(char, constant(kind, start, width), place, i, width))
+        x = constant(stored(char), start, self.lanes)
+        self.code.loop("0", self.columns, self.lanes, lambda i: self.keep(char, x, place, i, self.lanes))
 
     def vectors(self, body: Callable[[str, int], None]) -> None:
         """The columns of the tile: vectors, then what is left one by one."""
@@ -359,7 +367,5 @@ class _Columns(Emitter):
         if self.layouts[array] == "s":
             self.copy(value, self.columns, False, array)
             return
-        target = self.here(array)
-        self.vectors(lambda i, width: self.store(
-            value, self.load(value, self.buffers[value], i, width), target, i, width))
+        self.copied(value, self.buffers[value], self.here(array))
 

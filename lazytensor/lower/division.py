@@ -66,6 +66,7 @@ def divisor(code: Code, char: str, lanes: int, value: str) -> Divisor:
     good = _in_range(code, char, 1, value, Bounds(*map(str, _limits(char))))
     safe = code.let(f"select i1 {good}, {kind} {value}, {kind} 1.0")
     inverse = code.let(f"fdiv {kind} 1.0, {safe}")
+    code.part()
     by, less, y = (splat(code, x, kind, lanes) for x in (value, safe, inverse))
     v = vector(kind, lanes)
     minus = code.let(f"fneg {v} {less}")
@@ -134,6 +135,6 @@ def _in_range(code: Code, char: str, lanes: int, x: str, within: Bounds) -> str:
     """Whether magnitudes are in range; one comparison of their bits, the sign shifted out."""
     bits = _SHAPE[char][0]
     kind = vector(f"i{bits}", lanes)
-    one = "1" if lanes == 1 else f"<{', '.join([f'i{bits} 1'] * lanes)}>"
+    one = constant(f"i{bits}", "1", lanes)
     twice = code.let(f"shl {kind} {code.let(f'bitcast {vector(element(char), lanes)} {x} to {kind}')}, {one}")
     return code.let(f"icmp ult {kind} {code.let(f'sub {kind} {twice}, {within.low}')}, {within.span}")

@@ -52,7 +52,8 @@ QUICK = "nounwind noinline optnone"
 vector loops need. Its other passes take 30% more time, and win next to nothing where nothing is computed twice.
 
 Such functions are translated an instruction at a time (by FastISel), from the end of each block to its beginning; from
-one on that is not known there, the rest of the block takes three times as long. So plain instructions come last."""
+one on that is not known there, the rest of the block takes three times as long. So before a loop others than plain ones
+begin a block (`Code.part`). Within loops they do not: the slow way makes better code of what it gets as a whole."""
 
 
 class Code:
@@ -154,7 +155,7 @@ def splat(code: Code, value: str, kind: str, lanes: int) -> str:
 
 def constant(kind: str, text: str, lanes: int) -> str:
     """A constant vector of one value."""
-    return text if lanes == 1 else f"<{', '.join([f'{kind} {text}'] * lanes)}>"
+    return text if lanes == 1 else f"splat ({kind} {text})"
 
 
 def double(x: float | str) -> str:

@@ -66,18 +66,14 @@ class _Packed(Emitter):
         super().__init__(kernel, layouts, True)
         self.places: dict[int, str] = {}
         self.kept: dict[int, str] = {}
+        self.inner_here: dict[int, str] = {}
         self.ambiguous = ""
 
     def module(self, attributes: str = QUICK) -> Text:
         code = self.code
         self.number_values = {n: splat(code, x, element(self.chars[n]), self.lanes)
                               for n, x in self.load_numbers().items()}
-        self.data = [code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {k}')}")
-                     for k in range(self.arrays)]
-        self.inner = [self.load_word(self.layout.stride(k)) for k in range(self.arrays)]
-        self.across = [self.load_word(self.layout.stride(k) + MOST_AXES) for k in range(self.arrays)]
-        self.length, self.tile = self.load_word(LENGTH_WORD), self.load_word(TILE_WORD)
-        self.whole = code.let(f"and i64 {self.length}, -8")
+        self.tile = self.load_word(TILE_WORD)
         self.flags = Flags(code, False)
         self.flags.clear()
         self.ambiguous = code.alloca("i32", 8)
@@ -99,7 +95,7 @@ class _Packed(Emitter):
             few = code.let(f"icmp slt i64 {fits}, {self.lanes}")
             self.count = code.let(f"select i1 {few}, i64 {self.lanes}, i64 {fits}")
             for n in packed:
-                code.when(still[n], lambda n=n: self.pack(n, self.data[self.array_of[n]], buffers[n]))  # type: ignore[misc]
+                code.when(still[n], lambda n=n: self.pack(n, self.data(n), buffers[n]))  # type: ignore[misc]
             self.buffers, self.moving = buffers, still
             self.odometer()
         every = self.load_word(ROWS_WORD)
@@ -113,21 +109,36 @@ class _Packed(Emitter):
                              attributes)
         return Text("\n".join(code.declared) + "\n" + body, self.imports)
 
+    # Words of the block are loaded where they are used: LLVM takes long to find registers for what is kept throughout.
+
+    def data(self, value: int) -> str:
+        """Where an array begins."""
+        return self.code.let(f"load ptr, ptr {self.code.place('ptr', '%data', self.array_of[value])}")
+
+    def across(self, array: int) -> str:
+        """The stride from lane to lane."""
+        return self.load_word(self.layout.stride(array) + MOST_AXES)
+
+    def inner_of(self, array: int) -> str:
+        """The stride along a row."""
+        return self.load_word(self.layout.stride(array))
+
     def is_still(self, array: int) -> str:
         """Whether an array is the same for all outer rows."""
         code = self.code
-        bits = "0"
-        for axis in range(ROWS_WORD - 1):
+        bits = self.load_word(self.layout.stride(array) + 1)
+        for axis in range(1, ROWS_WORD - 1):
             bits = code.let(f"or i64 {bits}, {self.load_word(self.layout.stride(array) + 1 + axis)}")
         return code.let(f"icmp eq i64 {bits}, 0")
 
     def pack(self, value: int, base: str, buffer: str) -> None:
         """Transposes the tile of an array into its buffer."""
         array = self.array_of[value]
-        source = self.strided(base, self.place, self.across[array])
+        across = self.across(array)
+        source = self.strided(base, self.place, across)
         self.routine(f"void @transpose{8 * np.dtype(self.chars[value]).itemsize}",
-                     f"ptr {source}, i64 {self.across[array]}, i64 {self.inner[array]}, "
-                     f"ptr {buffer}, i64 {self.tile}, i64 {self.count}, i64 {self.length}")
+                     f"ptr {source}, i64 {across}, i64 {self.inner_of(array)}, ptr {buffer}, "
+                     f"i64 {self.load_word(TILE_WORD)}, i64 {self.count}, i64 {self.load_word(LENGTH_WORD)}")
 
     # ---- an outer row ------------------------------------------------------------------------------------------------
 
@@ -170,7 +181,7 @@ class _Packed(Emitter):
 
     def at_lanes(self, array: int) -> str:
         code = self.code
-        step = code.let(f"mul i64 {self.at_lane}, {self.across[array]}")
+        step = code.let(f"mul i64 {self.at_lane}, {self.across(array)}")
         return code.let(f"getelementptr i8, ptr {self.pointers[array]}, i64 {step}")
 
     def row_input(self, value: int) -> str:
@@ -179,7 +190,8 @@ class _Packed(Emitter):
         if self.layouts[array] != STRIDED:
             return self.loaded(value, self.places[value], self.layouts[array] == REPEATED)
         place = self.code.alloca(f"[{self.lanes} x {stored(char)}]")
-        self.each_lane(lambda j: self.move(char, self.strided(self.places[value], j, self.across[array]),
+        across = self.across(array)
+        self.each_lane(lambda j: self.move(char, self.strided(self.places[value], j, across),
                                            self.nth(char, place, j)))
         return self.loaded(value, place, False)
 
@@ -225,13 +237,14 @@ class _Packed(Emitter):
 
     def scatter(self, value: int, array: int, buffer: str) -> None:
         char, target = self.chars[value], self.at_lanes(array)
+        across, inner, length = self.across(array), self.inner_of(array), self.load_word(LENGTH_WORD)
 
         def lane(j: str) -> None:
-            out = self.strided(target, j, self.across[array])
+            out = self.strided(target, j, across)
             source = self.nth(char, buffer, j)
-            self.code.loop("0", self.length, 1, lambda k: self.move(
+            self.code.loop("0", length, 1, lambda k: self.move(
                 char, self.nth(char, source, self.code.let(f"mul i64 {k}, {self.lanes}")),
-                self.strided(out, k, self.inner[array])))
+                self.strided(out, k, inner)))
         self.each_lane(lane)
 
     def write_row_value(self, value: int, array: int) -> None:
@@ -241,7 +254,8 @@ class _Packed(Emitter):
             return
         place = self.code.alloca(f"[{self.lanes} x {stored(char)}]")
         self.put(value, self.row_values[value], place)
-        self.each_lane(lambda j: self.move(char, self.nth(char, place, j), self.strided(target, j, self.across[array])))
+        across = self.across(array)
+        self.each_lane(lambda j: self.move(char, self.nth(char, place, j), self.strided(target, j, across)))
 
     # ---- a pass along the rows ---------------------------------------------------------------------------------------
 
@@ -272,7 +286,7 @@ class _Packed(Emitter):
     def of_rows(self, step: Step) -> str:
         if step.name == "per":
             code = self.code
-            count = code.let(f"sitofp i64 {code.let(f'sub i64 {self.length}, {step.loop}')} to double")
+            count = code.let(f"sitofp i64 {code.let(f'sub i64 {self.load_word(LENGTH_WORD)}, {step.loop}')} to double")
             v = vector("double", self.lanes)
             wide = cast(code, step.char, "d", self.lanes, self.row_values[step.operands[0]])
             return cast(code, "d", step.char, self.lanes,
@@ -284,6 +298,11 @@ class _Packed(Emitter):
         """Goes along the rows: computes `steps`, keeps and writes what is to be, and reduces."""
         targets = [(value, array) for array, value in enumerate(self.kernel.outputs, self.first_output)
                    if value in steps and value not in self.rowwise]
+        self.length, self.tile = self.load_word(LENGTH_WORD), self.load_word(TILE_WORD)
+        read = {self.array_of[m] for n in (*steps, *reduces) for m in self.step(n).operands
+                if m in self.array_of and m not in self.buffers and m not in self.rowwise}
+        self.inner_here = {array: self.inner_of(array) for array in sorted({*read, *(k for _, k in targets)})
+                           if array not in scattered}
 
         def at(k: str) -> dict[int, str]:
             values: dict[int, str] = {}
@@ -296,7 +315,7 @@ class _Packed(Emitter):
                 if array in scattered and value not in saves:
                     self.put(value, values[value], self.in_buffer(value, k))
                 elif array not in scattered:
-                    self.put(value, values[value], self.strided(self.at_lanes(array), k, self.inner[array]))
+                    self.put(value, values[value], self.strided(self.at_lanes(array), k, self.inner_here[array]))
             return values
         if not any(map(self.adds, reduces)):
             return self.folded("0", self.length, reduces, {n: self.neutral(n) for n in reduces}, at)
@@ -304,14 +323,14 @@ class _Packed(Emitter):
 
     def summed(self, reduces: list[int], at: Callable[[str], dict[int, str]]) -> dict[int, str]:
         """NumPy's pairwise sum of up to 128: eight accumulators, then what is left one by one."""
-        code = self.code
+        code, whole = self.code, self.code.let(f"and i64 {self.length}, -8")
         kinds = [kind for n in reduces for kind in (self.held(n) * 8 if self.adds(n) else self.held(n))]
         starts = [x for n in reduces for x in (self.neutral(n) * 8 if self.adds(n) else self.neutral(n))]
 
         def eight(k: str, held: list[str]) -> list[str]:
             held = list(held)
             for j in range(8):
-                here = code.let(f"add i64 {k}, {j}")
+                here = code.let(f"add i64 {k}, {j}") if j else k
                 values = at(here)
                 place = 0
                 for n in reduces:
@@ -321,7 +340,7 @@ class _Packed(Emitter):
                     held[slots] = self.taken_in(n, held[slots], here, values)
                     place += many
             return held
-        held = self.carried("0", self.whole, 8, kinds, starts, eight)
+        held = self.carried("0", whole, 8, kinds, starts, eight)
         begun: dict[int, list[str]] = {}
         for n in reduces:
             if self.adds(n):
@@ -331,7 +350,7 @@ class _Packed(Emitter):
                 begun[n] = eights
             else:
                 begun[n], held = held[:len(self.held(n))], held[len(self.held(n)):]
-        found = self.folded(self.whole, self.length, reduces, begun, at)
+        found = self.folded(whole, self.length, reduces, begun, at)
         for n in reduces:
             if self.adds(n):
                 (kind,), zero = self.held(n), constant(element(self.step(n).char), "0.0", self.lanes)
@@ -429,7 +448,7 @@ class _Packed(Emitter):
         if value in self.buffers:
             place = self.nth(self.chars[value], self.places[value], self.code.let(f"mul i64 {k}, {self.tile}"))
         else:
-            place = self.strided(self.places[value], k, self.inner[array])
+            place = self.strided(self.places[value], k, self.inner_here[array])
         return self.loaded(value, place, self.layouts[array] == REPEATED)
 
     def uniform(self, value: int) -> str:
@@ -439,6 +458,8 @@ class _Packed(Emitter):
                 body: Callable[[str, list[str]], list[str]]) -> list[str]:
         """``for k in range(start, stop, step): held = body(k, held)``; gives what is held at the end."""
         code = self.code
+        if any(x[0] != "%" for x in begun):
+            code.part()  # constants that are handed over are not translated quickly
         head, inside, after = (code.fresh(x) for x in ("along", "element", "end"))
         k, held, before = code.fresh("%k"), [code.fresh("%h") for _ in kinds], code.here
         code.add(f"br label %{head}")
