@@ -307,7 +307,7 @@ def test_every_number_of_turns_gives_what_numpy_gives(function):
 def test_numbers_of_turns_are_not_traced_again(function):
     compiled = np.jit(function)
     assert sized(function, 2, (np.ones(3), np.ones(3), 5)) is not None
-    for n in range(100, 124):  # a few, for what is done alike after some turns only
+    for n in range(100, 148):  # a few, for what is done alike after some turns only, and when kernels come
         outcome(compiled, np, n)
     before = traces()
     for n in (*range(40, 90, 3), 1000, 12345):
@@ -325,6 +325,23 @@ def test_numbers_that_do_more_are_guarded(function):
     before = traces()
     outcome(compiled, np, 102)
     assert traces() > before or compiled._off is not None
+
+
+def unneeded_until_it_is_short(a, b, steps):
+    y = np.ones(70)
+    for _ in range(steps):
+        a = a * 0.5 + b
+        y = y[1:] + 1.0
+        y[5] * 2.0
+    return a
+
+
+def test_what_nothing_needs_may_raise_in_a_later_turn():
+    compiled = np.jit(unneeded_until_it_is_short)
+    for n in (10, 20, *[30] * 9):
+        outcome(compiled, np, n)
+    with pytest.raises(IndexError):
+        outcome(compiled, np, 100)
 
 
 STATEMENTS = """

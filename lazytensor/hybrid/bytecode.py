@@ -30,6 +30,9 @@ _PAIRS = {"LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"), "STORE_FAST_STORE_F
           "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST")}
 _SILENT = frozenset({"EXTENDED_ARG", "CACHE", "NOP", "RESUME", "PRECALL", "NOT_TAKEN", "COPY_FREE_VARS"})
 
+MAKING = frozenset({"BINARY_OP", "BINARY_SUBSCR", "UNARY_NEGATIVE", "UNARY_POSITIVE", "UNARY_INVERT", "COMPARE_OP"})
+"""What may give the result of an operation, besides calls."""
+
 
 class Unknown(Exception):
     """Something of which nobody knows what it keeps."""
@@ -38,12 +41,14 @@ class Unknown(Exception):
 class Value(NamedTuple):
     """What is known of a value: a `tensor` that an operation gave, a `part` of one (a view), a `plain` one that cannot
     change, an `object`, a `method` of a tensor, a `tuple` of such; `null`. `local` is the variable that had it when the
-    turn began; with `again`, it is that array written to in place, or a new one."""
+    turn began; with `again`, it is that array written to in place, or a new one. `at` is the offset of the instruction
+    that made it."""
 
     kind: str
     what: Any = None
     local: str = ""
     again: bool = False
+    at: int = -1
 
     @property
     def is_array(self) -> bool:

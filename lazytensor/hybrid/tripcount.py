@@ -185,8 +185,7 @@ def _alike_parts(records: Any, others: Any, names: Naming, names2: Naming, loop:
                     for (back, x), (_, y) in zip(of, of2, strict=True))
                 for (a, of), (b, of2) in zip(models, models2, strict=True)):
             return False
-        if at == loop.start + 2 * period and not all(
-                a.code is by.code and by.start <= a.lasti < by.stop for a, _ in models):
+        if at == loop.start + 2 * period and not by.is_loop_of([a for a, _ in models]):
             return False
     return True
 
