@@ -90,7 +90,8 @@ class TripCount:
 def trip_count(fn: Any, new: Any, old: Any, args: tuple[Any, ...]) -> TripCount | None:
     """The `TripCount` with which a compiled function does what another one does, too; None if there is none."""
     differs = _differing(new.given.checks, old.given.checks)
-    if differs is None or new._whole is None or old._whole is None or new.tree.answer is not None:
+    if differs is None or new._whole is None or old._whole is None or new.tree.answer is not None or (
+            new.few is not None or old.few is not None):
         return None
     place, index, number, other = differs
     (records, constants, end, found), (records2, constants2, end2, found2) = new._whole, old._whole
