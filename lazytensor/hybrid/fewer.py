@@ -9,6 +9,7 @@ the call is traced in full: nothing else can tell that the function has run.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from math import lcm
@@ -85,10 +86,10 @@ class Fewer:
     def undone(self, trace: Trace) -> Any:
         """Gives arrays the values that they had before the call, and AGAIN."""
         trace.forget_chains()
-        for root, node in [*((root, trace.entry[name]) for name, root in trace.roots.items()), *trace.strays]:
-            if root._value is not node:
+        for name, root in trace.roots.items():
+            if root._value is not trace.entry[name]:
                 with lock_of(root):
-                    root._value = node
+                    root._value = trace.entry[name]
         return AGAIN
 
 
@@ -100,11 +101,13 @@ def _is_of(row: Any, index: int) -> bool:
 def fewer(fn: Any, args: tuple[Any, ...]) -> Fewer | None:
     """The call with fewer turns, if there are many; None if its turns are to be traced.
 
-    Not while there are other threads, which might write to the same arrays before these get their values back.
+    Not while there are other threads, which might write to the same arrays before these get their values back, nor in a
+    debugger, which would show the fewer turns.
     """
     most = WORTH * TURNS[0][0]
     numbers = [i for i, x in enumerate(args) if type(x) is int and most <= x < MOST]
-    if not numbers or threading.active_count() > 1 or not all(_waits(x) for x in args if type(x) is Tensor):
+    if not numbers or threading.active_count() > 1 or sys.gettrace() is not None or not all(
+            _waits(x) for x in args if type(x) is Tensor):
         return None
     for index in numbers:
         by = sized(fn, index, args, True)

@@ -272,6 +272,8 @@ class Jitted(Caller):
             trace.catch_up()
             return real_elements(result, trace) if trace.real else result
         except KeyboardInterrupt:
+            if few is not None:
+                few.undone(trace)
             trace.forget_chains()
             raise
         except Exception:

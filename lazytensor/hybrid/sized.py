@@ -122,6 +122,7 @@ class _Body:
                 read.add(value)
         self.feeds = stored & read
         self.fed: frozenset[int] = frozenset()
+        self.reaches = False  # an array that is an attribute of a module
         self.carried = stored & (read | {value for op, value, _ in self.after if op.startswith("LOAD_FAST")})
         cells = zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True)
         self.cells = {name: cell for name, cell in cells}
@@ -153,6 +154,8 @@ class _Body:
         if self.after[-1][0] not in ("RETURN_VALUE", "RETURN_CONST") or len(self.after) - len(after) > 3:
             raise Unknown
         self.run(after, self.run(self.body, before))
+        if self.reaches:
+            raise Unknown
 
     def exchange(self, handed: dict[str, Value]) -> int:
         """The cycle of variables that take others' values."""
@@ -218,7 +221,9 @@ class _Body:
                     stack.append(NULL)
                 stack.append(self.outer(op, value))
             else:
+                of = stack[-1].kind if stack else ""
                 step(op, stack, value)
+                self.reaches |= of == "object" and stack[-1].is_array
                 if op in MAKING:
                     stack[-1] = stack[-1]._replace(at=at)
         return env

@@ -162,7 +162,6 @@ class Trace(Watcher):
         self.real: set[str] = set()
         self.book: Any = (Book if native is None else native.Book)(self.slots, self.real, self.dynamic, same)
         self.left: dict[str, Node] = {}
-        self.strays: list[tuple[Any, Node]] = []
         self.waits = True
         self._chains: list[Node] = []
         self.refusal: Refusal | None = None
@@ -407,7 +406,6 @@ class Trace(Watcher):
     def writes(self, root: Any) -> None:
         """A root gets another value."""
         if root._value.seq <= self.start and id(root) not in self.names:
-            self.strays.append((root, root._value))
             self.refuse("it writes to an array that it reaches in a way that cannot be followed")
 
     # ---- calls -------------------------------------------------------------------------------------------------------
