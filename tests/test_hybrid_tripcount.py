@@ -1,8 +1,11 @@
 """Arguments that only count the turns of a loop: one program serves for all numbers; what else they do is followed."""
 
+import argparse
 import builtins
+import inspect
 import itertools
 import random
+import sys
 import types
 import warnings
 
@@ -11,7 +14,7 @@ import pytest
 
 import lazytensor as np
 from lazytensor.errors import HybridWarning
-from lazytensor.hybrid import fast, fusing
+from lazytensor.hybrid import bytecode, fast, fusing
 from lazytensor.hybrid.sized import sized
 from tests.helpers import difference
 
@@ -325,6 +328,23 @@ def test_numbers_that_do_more_are_guarded(function):
     before = traces()
     outcome(compiled, np, 102)
     assert traces() > before or compiled._off is not None
+
+
+def codes_of(module):
+    stack = [compile(open(module.__file__).read(), module.__file__, "exec")]
+    while stack:
+        code = stack.pop()
+        stack += [x for x in code.co_consts if isinstance(x, types.CodeType)]
+        yield code
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="elsewhere `dis` reads instructions")
+@pytest.mark.parametrize("module", [argparse, inspect, bytecode])
+def test_instructions_are_read_as_dis_reads_them(module):
+    for code in codes_of(module):
+        own, expected = ([line for line in read(code) if line[0] not in ("KW_NAMES", "FORMAT_VALUE")]
+                         for read in (bytecode._listed_quickly, bytecode.listed))
+        assert list(map(repr, own)) == list(map(repr, expected))
 
 
 def unneeded_until_it_is_short(a, b, steps):

@@ -26,7 +26,7 @@ from .tripcount import MOST, TripCount
 TURNS = (18, 2), (64, 12)
 """Turns from which a loop can be compiled (`shortening.KEPT`), with some before these, and by what they may be more:
 first try, second. The first is for loops whose values are read in the next turn at the latest."""
-WORTH = 3
+WORTH = 2
 """It is worth while for so many times as many turns."""
 
 

@@ -69,7 +69,7 @@ def sized(fn: Any, number: int, args: tuple[Any, ...], alone: bool = False) -> S
         body = _Body(fn, lines, first, last)
         cycle = body.cycle(args)
         if alone:
-            body.all_known(args)
+            body.all_known()
     except (Unknown, IndexError, ValueError):
         return None
     return Sized(code, lines[first][2], lines[last][2], cycle, body.fed)
@@ -123,6 +123,8 @@ class _Body:
         self.feeds = stored & read
         self.fed: frozenset[int] = frozenset()
         self.reaches = False  # an array that is an attribute of a module
+        self.straight = True  # what is before the loop is known
+        self.end: dict[str, Value] = {}
         self.carried = stored & (read | {value for op, value, _ in self.after if op.startswith("LOAD_FAST")})
         cells = zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True)
         self.cells = {name: cell for name, cell in cells}
@@ -132,7 +134,7 @@ class _Body:
         env = self.first(args)
         for _ in range(LATEST):
             before = {name: env.get(name, NULL).kind for name in self.carried}
-            end = self.run(self.body, dict(env))
+            end = self.end = self.run(self.body, dict(env))
             handed = {name: end.get(name, NULL) for name in self.carried}
             env |= {name: Value(value.kind) for name, value in handed.items()}
             if before == {name: value.kind for name, value in handed.items()}:
@@ -146,14 +148,13 @@ class _Body:
                               if name in self.feeds and value.at >= 0 and not value.again])
         return self.exchange(handed)
 
-    def all_known(self, args: tuple[Any, ...]) -> None:
-        """Raises `Unknown` if the lines before the loop and after it are not all known."""
-        given = self.given(args)
-        before = self.run(self.before, given)
+    def all_known(self) -> None:
+        """Raises `Unknown` if the lines before the loop and after it are not all known; after `cycle`."""
         after = [line for line in self.after if line[0] not in _ENDS]
-        if self.after[-1][0] not in ("RETURN_VALUE", "RETURN_CONST") or len(self.after) - len(after) > 3:
+        if not self.straight or self.after[-1][0] not in ("RETURN_VALUE", "RETURN_CONST") or (
+                len(self.after) - len(after) > 3):
             raise Unknown
-        self.run(after, self.run(self.body, before))
+        self.run(after, self.end)
         if self.reaches:
             raise Unknown
 
@@ -183,6 +184,7 @@ class _Body:
         try:
             env = self.run(self.before, dict(first))
         except (Unknown, IndexError, ValueError):  # what has been stored, nobody knows, but for `a += b`
+            self.straight = False
             lines = zip([("", None, 0), *self.before], self.before, strict=False)
             gone = {value for (last, how, _), (op, value, _) in lines if op == "DELETE_FAST" or op == "STORE_FAST" and (
                 last != "BINARY_OP" or not operator_text(how).endswith("=") or not first.get(value, NULL).is_array)}
