@@ -1,8 +1,11 @@
 """Arguments that only count the turns of a loop: one program serves for all numbers; what else they do is followed."""
 
+import argparse
 import builtins
+import inspect
 import itertools
 import random
+import sys
 import types
 import warnings
 
@@ -11,7 +14,7 @@ import pytest
 
 import lazytensor as np
 from lazytensor.errors import HybridWarning
-from lazytensor.hybrid import fast, fusing
+from lazytensor.hybrid import bytecode, fast, fusing
 from lazytensor.hybrid.sized import sized
 from tests.helpers import difference
 
@@ -307,7 +310,7 @@ def test_every_number_of_turns_gives_what_numpy_gives(function):
 def test_numbers_of_turns_are_not_traced_again(function):
     compiled = np.jit(function)
     assert sized(function, 2, (np.ones(3), np.ones(3), 5)) is not None
-    for n in range(100, 124):  # a few, for what is done alike after some turns only
+    for n in range(100, 148):  # a few, for what is done alike after some turns only, and when kernels come
         outcome(compiled, np, n)
     before = traces()
     for n in (*range(40, 90, 3), 1000, 12345):
@@ -325,6 +328,40 @@ def test_numbers_that_do_more_are_guarded(function):
     before = traces()
     outcome(compiled, np, 102)
     assert traces() > before or compiled._off is not None
+
+
+def codes_of(module):
+    stack = [compile(open(module.__file__).read(), module.__file__, "exec")]
+    while stack:
+        code = stack.pop()
+        stack += [x for x in code.co_consts if isinstance(x, types.CodeType)]
+        yield code
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="elsewhere `dis` reads instructions")
+@pytest.mark.parametrize("module", [argparse, inspect, bytecode])
+def test_instructions_are_read_as_dis_reads_them(module):
+    for code in codes_of(module):
+        own, expected = ([line for line in read(code) if line[0] not in ("KW_NAMES", "FORMAT_VALUE")]
+                         for read in (bytecode._listed_quickly, bytecode.listed))
+        assert list(map(repr, own)) == list(map(repr, expected))
+
+
+def unneeded_until_it_is_short(a, b, steps):
+    y = np.ones(70)
+    for _ in range(steps):
+        a = a * 0.5 + b
+        y = y[1:] + 1.0
+        y[5] * 2.0
+    return a
+
+
+def test_what_nothing_needs_may_raise_in_a_later_turn():
+    compiled = np.jit(unneeded_until_it_is_short)
+    for n in (10, 20, *[30] * 9):
+        outcome(compiled, np, n)
+    with pytest.raises(IndexError):
+        outcome(compiled, np, 100)
 
 
 STATEMENTS = """

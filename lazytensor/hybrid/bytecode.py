@@ -30,6 +30,9 @@ _PAIRS = {"LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"), "STORE_FAST_STORE_F
           "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST")}
 _SILENT = frozenset({"EXTENDED_ARG", "CACHE", "NOP", "RESUME", "PRECALL", "NOT_TAKEN", "COPY_FREE_VARS"})
 
+MAKING = frozenset({"BINARY_OP", "BINARY_SUBSCR", "UNARY_NEGATIVE", "UNARY_POSITIVE", "UNARY_INVERT", "COMPARE_OP"})
+"""What may give the result of an operation, besides calls."""
+
 
 class Unknown(Exception):
     """Something of which nobody knows what it keeps."""
@@ -38,12 +41,14 @@ class Unknown(Exception):
 class Value(NamedTuple):
     """What is known of a value: a `tensor` that an operation gave, a `part` of one (a view), a `plain` one that cannot
     change, an `object`, a `method` of a tensor, a `tuple` of such; `null`. `local` is the variable that had it when the
-    turn began; with `again`, it is that array written to in place, or a new one."""
+    turn began; with `again`, it is that array written to in place, or a new one. `at` is the offset of the instruction
+    that made it."""
 
     kind: str
     what: Any = None
     local: str = ""
     again: bool = False
+    at: int = -1
 
     @property
     def is_array(self) -> bool:
@@ -56,20 +61,53 @@ Line = tuple[str, Any, int]
 
 def read(code: types.CodeType) -> Iterator[Line]:
     """Instructions as (name, argument, offset), those that are two in one as two."""
-    for line in dis.get_instructions(code):
-        name, value = line.opname.replace("_BORROW", ""), line.argval
+    for name, arg, value, offset in _instructions(code):
+        name = name.replace("_BORROW", "")
         if name in _SILENT:
             continue
         if name in _PAIRS:
-            yield from [(one, part, line.offset) for one, part in zip(_PAIRS[name], value, strict=True)]
+            yield from [(one, part, offset) for one, part in zip(_PAIRS[name], value, strict=True)]
         elif name == "KW_NAMES":
-            yield name, code.co_consts[line.arg or 0], line.offset
-        elif name == "LOAD_GLOBAL" and (line.arg or 0) & 1:
-            yield "LOAD_GLOBAL_CALL", value, line.offset
-        elif name == "LOAD_ATTR" and (line.arg or 0) & 1 and "|" in line.argrepr:
-            yield "LOAD_METHOD", value, line.offset
+            yield name, code.co_consts[arg], offset
+        elif name == "LOAD_GLOBAL" and arg & 1:
+            yield "LOAD_GLOBAL_CALL", value, offset
+        elif name == "LOAD_ATTR" and arg & 1 and _LOADS_METHODS:
+            yield "LOAD_METHOD", value, offset
         else:
-            yield name, value, line.offset
+            yield name, value, offset
+
+
+_LOADS_METHODS = sys.version_info >= (3, 12)
+"""Whether an attribute that is to be called is loaded by LOAD_ATTR."""
+
+
+def listed(code: types.CodeType) -> Iterator[tuple[str, int, Any, int]]:
+    """Instructions as (name, number, argument, offset), by `dis`."""
+    for line in dis.get_instructions(code):
+        yield line.opname, line.arg or 0, line.argval, line.offset
+
+
+def _listed_quickly(code: types.CodeType) -> Iterator[tuple[str, int, Any, int]]:
+    """The same on Python 3.11, without the texts that `dis` makes of each, which take most of the time."""
+    names, consts, local = code.co_names, code.co_consts, code._varname_from_oparg  # type: ignore[attr-defined]
+    for offset, op, arg in dis._unpack_opargs(code.co_code):  # type: ignore[attr-defined]
+        value, name = arg, dis.opname[op]
+        if arg is None:
+            arg = 0
+        elif op in dis.hasconst:
+            value = consts[arg]
+        elif op in dis.hasname:
+            value = names[arg >> 1 if name == "LOAD_GLOBAL" else arg]
+        elif op in dis.hasjrel:
+            value = offset + 2 + 2 * (-arg if "JUMP_BACKWARD" in name else arg)
+        elif op in dis.haslocal or op in dis.hasfree:
+            value = local(arg)
+        elif op in dis.hascompare:
+            value = dis.cmp_op[arg]
+        yield name, arg, value, offset
+
+
+_instructions = _listed_quickly if sys.version_info[:2] == (3, 11) else listed
 
 
 def known(value: Any) -> Value | None:

@@ -25,6 +25,7 @@ from .arguments import Arguments, geometry_of
 from .branches import Branch, branch_of, counted, drawn, join, last_reads
 from .captured import Captured
 from .effects import Outcome
+from .fewer import Fewer
 from .guards import Check, Later, Namespace, why_not, written
 from .nodes import NodeWriter, is_large
 from .rolling import Irregular
@@ -35,7 +36,7 @@ from .source import Writer
 from .streams import put_back, states_of
 from .texts import Body, compiled_text, running_lines, space_maker, text_of
 from .tracing import Refusal, Trace
-from .tripcount import TripCount, named
+from .tripcount import NAME, TripCount, named
 from .unrolling import unrolled
 
 _number = count(1).__next__
@@ -88,6 +89,7 @@ class Compiled:
         self._attempt = 0
         self.refusal: Refusal | None = None
         self.trip: TripCount | None = None
+        self.few: Fewer | None = None
         self.generators: list[Any] = []
         self.calls = self.due = 1
         self._ways = 0
@@ -110,8 +112,9 @@ class Compiled:
         self._scope: dict[str, Any] = {}
         self.lock = threading.RLock()
 
-    def add(self, trace: Trace, outcome: Outcome) -> Refusal | None:
-        """Takes in a trace; the reason if it does not fit those that were here before."""
+    def add(self, trace: Trace, outcome: Outcome, few: Fewer | None = None) -> Refusal | None:
+        """Takes in a trace; the reason if it does not fit those that were here before, or, of fewer turns than there
+        are, cannot be compiled for all of them."""
         with self.lock:
             if self.forgotten:
                 return None  # another thread has traced the only way through
@@ -119,7 +122,10 @@ class Compiled:
             if self.tree is None:
                 compact, loops = trace.book.finish()
                 self._whole = Whole(compact), dict(trace.constants), outcome, loops
-                long = bool(loops) and _is_long(self._whole[0]) and fusing.possible()
+                self.few = few
+                if few is not None:
+                    self.trip = few.trip_count(self._whole[0], loops, self.given.checks)
+                long = bool(loops) and _is_long(self._whole[0], few) and fusing.possible()
                 self._shorten(0)
                 self.quick = long and not self._is_large()
                 if self.quick:
@@ -133,6 +139,8 @@ class Compiled:
                 if waits or refusal is not None and self._ways == before:
                     return refusal
             self._compile()
+            if few is not None and (self.trip is None or self.trip(few.number) is None):
+                return Refusal("its turns are not compiled from a few of them", "")
             self._base = self.calls - 1
             self.due = self.calls + 1 if FIRST_CHECKS else NEVER
             return refusal
@@ -206,7 +214,10 @@ class Compiled:
             if alone is None or self.tree is None or self.tree.end is None:
                 return None
             writer, texts = alone
-            if LINES_A_RUN * len(writer.body) > sum(self.counts.values()):
+            few, turns = self.few, []
+            if few is not None and self.trip is not None:
+                turns = [self.trip(few.number)]
+            elif LINES_A_RUN * len(writer.body) > sum(self.counts.values()):
                 return None
             names = dict(zip(outcome.names(), self.tree.end.names(), strict=True))  # those of the short trace
             if any(names.get(name) not in writer.values for name in wanted):
@@ -214,11 +225,11 @@ class Compiled:
             given = [name for name in texts if name in leaves]
             made = ", ".join([writer.values[names[name]] for name in wanted])
             body = [*writer.body, f"    return [{made}]"]
-            lines = [f"def call({', '.join(texts[name] for name in given)}):",
+            lines = [f"def call({', '.join([*[texts[name] for name in given], *[NAME] * len(turns)])}):",
                      *running_lines(Body.of(writer), body, True)]
             scope = {**self._scope, **self.space}
         call = compiled_text("\n".join(lines) + "\n", f"<lazytensor.jit {self.name} {_number()}>", scope)
-        found = call(*[leaves[name] for name in given])
+        found = call(*[leaves[name] for name in given], *turns)
         return None if found is running.ABANDON else found
 
     def _forget(self) -> None:
@@ -409,6 +420,7 @@ if fast.native is not None:
     fast.native.setup_programs((Tensor, Node, Compiled, type(floating.watch)))
 
 
-def _is_long(records: Whole) -> bool:
+def _is_long(records: Whole, few: Fewer | None) -> bool:
     """Whether kernels pay at the very first call."""
-    return BYTE_NS * records.nbytes >= KERNELS_NS + (0 if "networkx" in sys.modules else IMPORT_NS)
+    more = 1 if few is None else few.number / few.less
+    return more * BYTE_NS * records.nbytes >= KERNELS_NS + (0 if "networkx" in sys.modules else IMPORT_NS)

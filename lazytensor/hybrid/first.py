@@ -23,7 +23,7 @@ FEWEST = 256
 def compute_first(compiled: Compiled, trace: Trace, outcome: Outcome) -> bool:
     """Gives the nodes that a traced call leaves their values; False, with nothing done, if they are to run."""
     left = {name: node for name, node in trace.left.items() if name[:1] == "r" and node.buffer is None}
-    if (not trace.waits or len(trace.book) < FEWEST or not left or on_execute or current.debug
+    if (not trace.waits or len(trace.book) < FEWEST and compiled.few is None or not left or on_execute or current.debug
             or sum(compiled.counts.values()) != compiled.counts["operation"]):
         return False
     leaves = {name: node.buffer for name, node in trace.entry.items()}

@@ -32,6 +32,7 @@ from .compiled import Compiled, uncollected
 from .effects import outcome_of, settled
 from .entering import Entered, Printing
 from .explaining import explained
+from .fewer import Fewer, fewer
 from .first import compute_first
 from .guards import Namespace
 from .kinds import EAGER, MOST_TRACES, Kinds
@@ -209,25 +210,33 @@ class Jitted(Caller):
         taken = {id(root): name for name, root in given.roots.items()}
         for handle in list(scope.tensors.values()):
             captured.add(handle, taken, scope.places.get(id(handle)))
-        roots = {**given.roots, **captured.roots}
-        shared = [name for name, root in roots.items() if not _is_plain(root)]
+        shared = [name for name, root in {**given.roots, **captured.roots}.items()
+                  if not _is_plain(root)]
         if scope.refusal or shared:
             words = "" if not shared else given.words.get(shared[0]) or captured.words(shared[0])
             why = f"{words} shares its memory with something outside, or is of objects"
             self._refused(Refusal(scope.refusal or why, ""), known)
             return self.__wrapped__(*args, **kwargs)
+        few = fewer(self.__wrapped__, args) if known is None and not kwargs else None
         with uncollected():  # until the trace is gone, so that there is less to look through
-            return self._watched(args, kwargs, known, given, scope, captured, roots)
+            while few is not None:
+                result = self._watched(args, kwargs, None, given, scope, captured, few)
+                if result is not AGAIN:
+                    return result
+                few = few.more()
+            return self._watched(args, kwargs, known, given, scope, captured)
 
     def _watched(self, args: Any, kwargs: Any, known: Compiled | None, given: Arguments, scope: Scope,
-                 captured: Captured, roots: dict[str, Any]) -> Any:
+                 captured: Captured, few: Fewer | None = None) -> Any:
+        """Traces a call; AGAIN, with nothing done, if it was one of fewer turns that is not enough."""
+        roots = {**given.roots, **captured.roots}
         for root in roots.values():
             settled(root)
         for s in (*given.scalars.values(), *scope.scalars.values()):
             s.realize()
         capsule = floating.in_force()
         own = streams.global_stream()
-        trace = Trace(dict(roots), given.scalars, [*scope.generators.values(), *([] if own is None else [own])])
+        trace = Trace(roots, given.scalars, [*scope.generators.values(), *([] if own is None else [own])])
         for s in scope.scalars.values():
             trace.know_constant(s._node)
         taken = {id(root): name for name, root in given.roots.items()}
@@ -247,20 +256,30 @@ class Jitted(Caller):
                 captured.add(handle, taken, scope.places.get(identity))
                 for name in set(captured.roots) - old:
                     trace.add_root(name, captured.roots[name])
-        _counts["traces"] += 1
+        _counts["traces"] += few is None
         python, filters = streams.of_python(), list(warnings.filters)
         self._tracing += 1
         try:
             trace.may_skip, trace.entered = not self._every_turn, Entered(found)
             with trace, Printing(), trace.entered:
-                result = self.__wrapped__(*args, **kwargs)
-            self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python, before,
-                                filters)
+                result = self.__wrapped__(*(args if few is None else few.args), **kwargs)
+            done = self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python,
+                                       before, filters, few)
+            if few is not None:
+                if not done:
+                    return few.undone(trace)
+                _counts["traces"] += 1
             trace.catch_up()
             return real_elements(result, trace) if trace.real else result
         except KeyboardInterrupt:
+            if few is not None:
+                few.undone(trace)
             trace.forget_chains()
             raise
+        except Exception:
+            if few is None:
+                raise
+            return few.undone(trace)
         finally:
             if trace.entered is not None and trace.entered.on:  # an interrupt came before it was taken away
                 sys.setprofile(None)
@@ -269,8 +288,9 @@ class Jitted(Caller):
 
     def _compiled_from(self, trace: Trace, result: Any, args: Any, kwargs: Any, known: Compiled | None, scope: Scope,
                        given: Arguments, captured: Captured, capsule: Any, python: Any, before: Any,
-                       filters: list[Any]) -> None:
-        """Compiles what was traced, and computes with it what the call leaves, if that was many operations."""
+                       filters: list[Any], few: Fewer | None) -> bool:
+        """Compiles what was traced, and computes with it what the call leaves, if that was many operations. Whether
+        that was done."""
         outcome = outcome_of(trace, result, given, scope, captured) if trace.refusal is None else None
         changed = given.changed() or scope.changed()
         if not changed and (floating.in_force() is not capsule or filters != warnings.filters):
@@ -279,15 +299,21 @@ class Jitted(Caller):
             trace.refuse(f"it changes {changed}" if changed else scope.refusal)
         if streams.of_python() != python or not trace.accounted():
             trace.refuse("random numbers were drawn or seeded in a way that cannot be followed")
+        if few is not None and (trace.refusal is not None or outcome is None):
+            return False
         if trace.lost:
             self._every_turn = True
-            return self._why.append(f"traced again, with every turn of its loops: {trace.refusal}")
+            self._why.append(f"traced again, with every turn of its loops: {trace.refusal}")
+            return False
         if trace.refusal is not None or outcome is None:
-            return self._refused(trace.refusal or Refusal("it cannot be compiled", ""), known)
+            self._refused(trace.refusal or Refusal("it cannot be compiled", ""), known)
+            return False
         compiled = known or Compiled(self._name, given, scope, captured, capsule)
         if known is not None:
             known.scope.merge(scope)
-        refusal = compiled.add(trace, outcome)
+        refusal = compiled.add(trace, outcome, few)
+        if few is not None and (refusal is not None or not compute_first(compiled, trace, outcome)):
+            return False
         if refusal is not None:
             self._refused(refusal, known)
         elif known is None:
@@ -295,10 +321,14 @@ class Jitted(Caller):
                 others = [c for c in self._compiled if c not in before]
                 if all(c.why_not(args, kwargs) for c in others):  # else another thread was quicker
                     self._compiled = (compiled, *self._compiled)
-            compute_first(compiled, trace, outcome)
-            if not kwargs:
-                self._counting(compiled, args)
+            if few is not None:
+                self._without_covered(compiled)
+            else:
+                compute_first(compiled, trace, outcome)
+                if not kwargs:
+                    self._counting(compiled, args)
         compiled.alone = None
+        return True
 
     def _counting(self, compiled: Compiled, args: tuple[Any, ...]) -> None:
         """Compiles what has just been traced for any number of turns of a loop, if it differs from another in that."""
@@ -306,9 +336,12 @@ class Jitted(Caller):
             trip = trip_count(self.__wrapped__, compiled, other, args) if other is not compiled else None
             if trip is not None:
                 compiled.counts_turns(trip)
-                with self._lock:
-                    self._compiled = tuple([c for c in self._compiled if c is compiled or not covers(compiled, c)])
-                return
+                return self._without_covered(compiled)
+
+    def _without_covered(self, compiled: Compiled) -> None:
+        """Drops what another compiled function, which counts turns, serves, too."""
+        with self._lock:
+            self._compiled = tuple([c for c in self._compiled if c is compiled or not covers(compiled, c)])
 
     def _refused(self, refusal: Refusal, known: Compiled | None) -> None:
         """A trace that cannot be compiled: after a few, none is tried any more."""

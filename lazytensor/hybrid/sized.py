@@ -4,7 +4,8 @@ A function's bytecode shows it: the parameter is read once, by that `range`, and
 no branches, and nothing in it but arithmetic, parts of arrays, stores into arrays and calls of functions that keep no
 state. Then a turn follows from the local variables with which it begins, and it leaves in each of them either
 
-* the result of an operation: as in every turn, `repeating` has seen that these are alike;
+* the result of an operation: as in every turn, `repeating` has seen that these are alike (`fed` says where those are
+  made that the next turn reads: what nothing needs is in no trace, and could be another in each turn);
 * another variable's value, ``a, b = b, a``: where variables change places all is as before after so many turns as the
   exchange takes, the loop's *cycle*.
 
@@ -17,31 +18,41 @@ from __future__ import annotations
 import builtins
 import inspect
 import types
+from collections.abc import Sequence
 from math import lcm
 from typing import Any, NamedTuple
 
-from .bytecode import NULL, Line, Unknown, Value, called, known, of_module, operator_text, own, read, step
+from .bytecode import MAKING, NULL, Line, Unknown, Value, called, known, of_module, operator_text, own, read, step
 
 MOST_CYCLE = 12
 """Turns of an exchange of variables."""
 LATEST = 3
 """Turns after which variables must be of the kinds that they keep, and steps from variable to variable."""
 _OF_VARIABLES = ("_FAST", "_FAST_CHECK", "_FAST_AND_CLEAR", "_DEREF", "_CLOSURE")
+_ENDS = frozenset({"RETURN_VALUE", "RETURN_CONST", "END_FOR", "POP_ITER"})
+"""What ends a function, and the loop before that."""
 _PEEKING = frozenset({"locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"})
 
 
 class Sized(NamedTuple):
-    """A loop whose number of turns is a parameter's: the offsets of its body in the bytecode, and its cycle."""
+    """A loop whose number of turns is a parameter's: the offsets of its body in the bytecode, its cycle, and those of
+    the operations whose results the next turn reads."""
 
     code: types.CodeType
     start: int
     stop: int
     cycle: int
+    fed: frozenset[int]
+
+    def is_loop_of(self, records: Sequence[Any]) -> bool:
+        """Whether these records of turns are of this loop, and all that turns hand on is among them."""
+        return all(x.code is self.code and self.start <= x.lasti < self.stop for x in records) and (
+            self.fed <= {x.lasti for x in records})
 
 
-def sized(fn: Any, number: int, args: tuple[Any, ...]) -> Sized | None:
+def sized(fn: Any, number: int, args: tuple[Any, ...], alone: bool = False) -> Sized | None:
     """The loop whose turns argument `number` of a call, all of whose arguments these are, counts, if it does nothing
-    else."""
+    else; with `alone`, if the whole function is such lines, so that nothing but arrays shows that it ran."""
     if type(fn) is not types.FunctionType or number >= fn.__code__.co_argcount:
         return None
     code = fn.__code__
@@ -55,10 +66,13 @@ def sized(fn: Any, number: int, args: tuple[Any, ...]) -> Sized | None:
         return None
     first, last = found
     try:
-        cycle = _Body(fn, lines, first, last).cycle(args)
+        body = _Body(fn, lines, first, last)
+        cycle = body.cycle(args)
+        if alone:
+            body.all_known()
     except (Unknown, IndexError, ValueError):
         return None
-    return Sized(code, lines[first][2], lines[last][2], cycle)
+    return Sized(code, lines[first][2], lines[last][2], cycle, body.fed)
 
 
 def _loop(fn: types.FunctionType, lines: list[Line], name: str) -> tuple[int, int] | None:
@@ -99,14 +113,19 @@ class _Body:
         self.fn = fn
         self.before, self.body, self.after = lines[:first - 5], lines[first:last], lines[last + 1:]
         stored = {value for op, value, _ in self.body if op in ("STORE_FAST", "DELETE_FAST")}
-        read: set[Any] = {value for op, value, _ in self.after if op.startswith("LOAD_FAST")}
+        read: set[Any] = set()
         done: set[Any] = set()
         for op, value, _ in self.body:
             if op == "STORE_FAST":
                 done.add(value)
             elif op.startswith("LOAD_FAST") and value not in done:
                 read.add(value)
-        self.carried = stored & read
+        self.feeds = stored & read
+        self.fed: frozenset[int] = frozenset()
+        self.reaches = False  # an array that is an attribute of a module
+        self.straight = True  # what is before the loop is known
+        self.end: dict[str, Value] = {}
+        self.carried = stored & (read | {value for op, value, _ in self.after if op.startswith("LOAD_FAST")})
         cells = zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True)
         self.cells = {name: cell for name, cell in cells}
 
@@ -115,7 +134,7 @@ class _Body:
         env = self.first(args)
         for _ in range(LATEST):
             before = {name: env.get(name, NULL).kind for name in self.carried}
-            end = self.run(self.body, dict(env))
+            end = self.end = self.run(self.body, dict(env))
             handed = {name: end.get(name, NULL) for name in self.carried}
             env |= {name: Value(value.kind) for name, value in handed.items()}
             if before == {name: value.kind for name, value in handed.items()}:
@@ -125,7 +144,19 @@ class _Body:
         if any(value.kind != "tensor" and not (value.kind == "part" and value.local == name)
                for name, value in handed.items()):
             raise Unknown
+        self.fed = frozenset([value.at for name, value in handed.items()
+                              if name in self.feeds and value.at >= 0 and not value.again])
         return self.exchange(handed)
+
+    def all_known(self) -> None:
+        """Raises `Unknown` if the lines before the loop and after it are not all known; after `cycle`."""
+        after = [line for line in self.after if line[0] not in _ENDS]
+        if not self.straight or self.after[-1][0] not in ("RETURN_VALUE", "RETURN_CONST") or (
+                len(self.after) - len(after) > 3):
+            raise Unknown
+        self.run(after, self.end)
+        if self.reaches:
+            raise Unknown
 
     def exchange(self, handed: dict[str, Value]) -> int:
         """The cycle of variables that take others' values."""
@@ -149,26 +180,31 @@ class _Body:
 
     def first(self, args: tuple[Any, ...]) -> dict[str, Value]:
         """What is known of the variables when the loop begins."""
-        code = self.fn.__code__
-        names, defaults = code.co_varnames[:code.co_argcount], self.fn.__defaults__ or ()
-        values = dict(zip(names[::-1], defaults[::-1], strict=False)) | dict(zip(names, args, strict=False))
-        given = {name: known(value) for name, value in values.items()}
-        first = {name: value for name, value in given.items() if value is not None}
+        first = self.given(args)
         try:
             env = self.run(self.before, dict(first))
         except (Unknown, IndexError, ValueError):  # what has been stored, nobody knows, but for `a += b`
+            self.straight = False
             lines = zip([("", None, 0), *self.before], self.before, strict=False)
             gone = {value for (last, how, _), (op, value, _) in lines if op == "DELETE_FAST" or op == "STORE_FAST" and (
                 last != "BINARY_OP" or not operator_text(how).endswith("=") or not first.get(value, NULL).is_array)}
             env = {name: value for name, value in first.items() if name not in gone}
         return env
 
+    def given(self, args: tuple[Any, ...]) -> dict[str, Value]:
+        """What is known of the parameters."""
+        code = self.fn.__code__
+        names, defaults = code.co_varnames[:code.co_argcount], self.fn.__defaults__ or ()
+        values = dict(zip(names[::-1], defaults[::-1], strict=False)) | dict(zip(names, args, strict=False))
+        found = {name: known(value) for name, value in values.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
     def run(self, lines: list[Line], env: dict[str, Value]) -> dict[str, Value]:
         """The variables after these lines."""
         stack: list[Value] = []
         names: tuple[str, ...] = ()
         env = {name: Value(value.kind, value.what, name if value.is_array else "") for name, value in env.items()}
-        for op, value, _ in lines:
+        for op, value, at in lines:
             if op == "KW_NAMES":
                 names = value
             elif op in ("LOAD_FAST", "LOAD_FAST_CHECK"):
@@ -180,14 +216,18 @@ class _Body:
             elif op in ("CALL", "CALL_KW"):
                 if op == "CALL_KW":
                     names = stack.pop().what
-                stack.append(called(stack, value, names))
+                stack.append(called(stack, value, names)._replace(at=at))
                 names = ()
             elif op in ("LOAD_GLOBAL", "LOAD_GLOBAL_CALL", "LOAD_DEREF"):
                 if op == "LOAD_GLOBAL_CALL":
                     stack.append(NULL)
                 stack.append(self.outer(op, value))
             else:
+                of = stack[-1].kind if stack else ""
                 step(op, stack, value)
+                self.reaches |= of == "object" and stack[-1].is_array
+                if op in MAKING:
+                    stack[-1] = stack[-1]._replace(at=at)
         return env
 
     def outer(self, op: str, name: str) -> Value:

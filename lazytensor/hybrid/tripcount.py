@@ -90,7 +90,8 @@ class TripCount:
 def trip_count(fn: Any, new: Any, old: Any, args: tuple[Any, ...]) -> TripCount | None:
     """The `TripCount` with which a compiled function does what another one does, too; None if there is none."""
     differs = _differing(new.given.checks, old.given.checks)
-    if differs is None or new._whole is None or old._whole is None or new.tree.answer is not None:
+    if differs is None or new._whole is None or old._whole is None or new.tree.answer is not None or (
+            new.few is not None or old.few is not None):
         return None
     place, index, number, other = differs
     (records, constants, end, found), (records2, constants2, end2, found2) = new._whole, old._whole
@@ -185,8 +186,7 @@ def _alike_parts(records: Any, others: Any, names: Naming, names2: Naming, loop:
                     for (back, x), (_, y) in zip(of, of2, strict=True))
                 for (a, of), (b, of2) in zip(models, models2, strict=True)):
             return False
-        if at == loop.start + 2 * period and not all(
-                a.code is by.code and by.start <= a.lasti < by.stop for a, _ in models):
+        if at == loop.start + 2 * period and not by.is_loop_of([a for a, _ in models]):
             return False
     return True
 
