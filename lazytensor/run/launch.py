@@ -147,9 +147,9 @@ PARALLEL_WORK = 1 << 17
 """From this many elements times steps on the workers help."""
 PART = 1 << 15
 """About how many elements a chunk has, at least."""
-CHUNK_WORK = 1 << 16
-"""Elements times steps of a chunk from which on a thread has more than two, up to four: cores are not equally fast, and
-who is done takes from the others."""
+CHUNK_WORK = 1 << 17
+"""Elements times steps of a chunk at which a thread has more than one, up to four: cores are not equally fast, and who is
+done takes from the others. What it takes is in another core's cache, which for less work costs more than waiting."""
 
 LONG_ROW = 1 << 16
 """A single row of this many elements is shared among the workers."""
@@ -492,7 +492,7 @@ def _split(block: Any, rows: int, length: int, work: int) -> None:
         block[_CHUNKS], block[_PART] = 1, total
         return
     part = max(1, PART // length) if rows > 1 else PART
-    each = max(2, min(4, work // (threads * CHUNK_WORK)))
+    each = max(1, min(4, work // (threads * CHUNK_WORK)))
     chunks = max(each * threads, min(-(-total // part), 16 * threads))
     part = -(-total // chunks)
     if rows == 1:
