@@ -148,8 +148,8 @@ PARALLEL_WORK = 1 << 17
 PART = 1 << 15
 """About how many elements a chunk has, at least."""
 CHUNK_WORK = 1 << 17
-"""Elements times steps of a chunk at which a thread has more than one, up to four: cores are not equally fast, and who is
-done takes from the others. What it takes is in another core's cache, which for less work costs more than waiting."""
+"""Elements times steps of a chunk at which a thread has more than one, up to four: cores are not equally fast, and who
+is done takes from the others. What it takes is in another core's cache, which for less work costs more than waiting."""
 
 LONG_ROW = 1 << 16
 """A single row of this many elements is shared among the workers."""
