@@ -143,7 +143,7 @@ done:
 
 SMALL_WORK = 1 << 13
 """Below this many elements times steps the GIL is kept and one thread does it all."""
-PARALLEL_WORK = 1 << 17
+PARALLEL_WORK = 5 << 14
 """From this many elements times steps on the workers help."""
 PART = 1 << 15
 """About how many elements a chunk has, at least."""
