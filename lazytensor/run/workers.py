@@ -182,9 +182,14 @@ define internal ptr @worker(ptr %number) nounwind {
   %arg_at = getelementptr %job_line, ptr @job, i64 0, i32 3
   br label %again
 again:
-  %seen = phi i32 [ 0, %0 ], [ %turn, %others ]
-  %useful = phi i1 [ true, %0 ], [ %got, %others ]
-  br i1 %useful, label %awake, label %sleep  ; who came too late may be in the way of a caller: no spinning
+  %seen = phi i32 [ 0, %0 ], [ %turn, %ready ]
+  %late = phi i32 [ 0, %0 ], [ %late1, %ready ]
+  ; Who keeps coming too late may be in the way of a caller: no spinning then, but for a try at times.
+  %seldom = icmp ult i32 %late, 4
+  %eighth = and i32 %late, 7
+  %try = icmp eq i32 %eighth, 0
+  %spins = or i1 %seldom, %try
+  br i1 %spins, label %awake, label %sleep
 awake:
   %from = call i64 @llvm.readcyclecounter()
   br label %spin
@@ -227,7 +232,11 @@ others:
   %round = icmp eq i64 %whose1, THREADS
   %wrapped = select i1 %round, i64 0, i64 %whose1
   %all = icmp eq i64 %wrapped, %own
-  br i1 %all, label %again, label %others
+  br i1 %all, label %ready, label %others
+ready:
+  %later = add i32 %late, 1
+  %late1 = select i1 %got, i32 0, i32 %later
+  br label %again
 }
 
 ; Starts the workers; every signal that is no fault of their own is left to Python's threads.
