@@ -5,8 +5,8 @@ nothing spins for a while and then sleeps on a futex. Workers are plain threads 
 a time has them: whoever finds them busy, a nested call too, runs its chunks alone.
 
 Each thread has a range of chunks of its own, the same at every run of a kernel, and takes from its front: what it wrote
-at one run it finds at the next in its own core's cache. When its range is empty it takes from the ends of others. A worker that keeps
-finding nothing left sleeps at once: it may be on a core that somebody else needs.
+at one run it finds at the next in its own core's cache. When its range is empty it takes from the ends of others. A
+worker that keeps finding nothing left sleeps at once: it may be on a core that somebody else needs.
 
 A cache line that another core has written takes 100 to 200 ns to come, so a job is handed over in three: `job`, which
 workers watch, has all that they need to know; each has its range, and its report, in a line of its own, which it asks
