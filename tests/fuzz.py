@@ -39,7 +39,7 @@ def configured(module, way):
         engine, threads = way
         module.config(engine=engine, threads=threads)
         launch = importlib.import_module(f"{module.__name__}.run.launch")
-        launch.SMALL_WORK, launch.PARALLEL_WORK = (1, 1) if threads > 1 else (1 << 13, 1 << 17)
+        launch.SMALL_WORK, launch.PARALLEL_WORK = (1, 1) if threads > 1 else (1 << 13, 5 << 14)
         importlib.import_module(f"{module.__name__}.run.moving").SHARED = 1 if threads > 1 else 1 << 18
         choosing = importlib.import_module(f"{module.__name__}.api.choosing")
         choosing.LEAST, choosing.LEARNED = (1, True) if threads > 1 else (1 << 11, False)

@@ -95,7 +95,57 @@ def two_at_a_time(a, b, steps):
     return a
 
 
-PROGRAMS = [waves, heat, red_and_black, stored, divided, kept, chosen, of_integers, elements, two_at_a_time]
+def smoothed(a, b, steps):
+    """A turn reads other elements of the array than those that it writes them to."""
+    a = a.copy()
+    for _ in range(steps):
+        a[1:-1] = 0.5 * (a[2:] + a[:-2]) + 0.1 * b[1:-1]
+    return a
+
+
+def with_borders(a, b, steps):
+    """What is around the part changes from turn to turn."""
+    a = a.copy()
+    for _ in range(steps):
+        a[1:-1] = 0.25 * (a[2:] + a[:-2]) + b[1:-1]
+        a[0] = a[1]
+        a[-1:] *= 0.5
+    return a
+
+
+def two_parts(a, b, steps):
+    """Now one part of it, now another."""
+    a = a.copy()
+    for _ in range(steps):
+        a[2:-1] = 0.5 * (a[3:] + a[1:-2])
+        a[1:-2] = 0.5 * (a[2:-1] + a[:-3])
+    return a, a[0] + b[0]
+
+
+def one_after_another(a, b, steps):
+    """Memory that one value leaves is another's."""
+    a, c = a.copy(), None
+    for _ in range(steps):
+        a[1:-1] = 0.5 * (a[2:] + a[:-2])
+        c = a * 2
+        c[1:] = c[:-1] * 0.5 + b[1:]
+        d = c + b
+        a[1:-1] = 0.3 * (a[2:] + a[:-2]) + d[1:-1]
+    return a, c
+
+
+def remembered(a, b, steps):
+    """Somebody holds the old value while the new one is made."""
+    a, seen = a.copy(), None
+    for _ in range(steps):
+        seen = a.copy()
+        a[1:-1] = 0.5 * (a[2:] + a[:-2])
+        b[1:] = b[:-1] + abs(a[1:] - seen[1:])
+    return a, seen
+
+
+RENEWED = [smoothed, with_borders, two_parts, one_after_another, remembered]
+PROGRAMS = [waves, heat, red_and_black, stored, divided, kept, chosen, of_integers, elements, two_at_a_time, *RENEWED]
 
 
 def check(function, shape, steps, special=(), over="ignore"):
@@ -133,7 +183,14 @@ def test_flags(function):
     check(function, (60, 70), 40, (5,), "warn")
 
 
-@pytest.mark.parametrize("function", [waves, red_and_black, stored, divided], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("steps", [2, 5, 13, 14, 15, 41, 101])
+@pytest.mark.parametrize("function", RENEWED, ids=lambda f: f.__name__)
+def test_to_and_fro(function, steps):
+    """An even number of turns or an odd one, written out or as a loop."""
+    check(function, (30, 40), steps)
+
+
+@pytest.mark.parametrize("function", [waves, red_and_black, stored, divided, smoothed], ids=lambda f: f.__name__)
 def test_a_line_is_one_kernel(function):
     """A turn is two calls of kernels, and nothing else."""
     lines = check(function, (60, 70), 40).source.splitlines()

@@ -19,11 +19,11 @@ from lazytensor.run import workers
 needs_native = pytest.mark.skipif(not native.available(), reason=str(native.why_not()))
 
 # A job is an array: address of counts, turns to spin in each chunk, address of `parallel` or 0, chunks of a nested
-# job, its array's address, the floating-point control words seen (or-ed), threads seen.
+# job, its array's address, the floating-point control words seen (or-ed), flags: chunk k raises bit k % 8 of them.
 CHUNKS = """
 declare void @llvm.x86.sse.stmxcsr(ptr)
 declare i64 @syscall(i64, ...)
-define void @work(ptr %job, i64 %chunk) nounwind {
+define i32 @work(ptr %job, i64 %chunk) nounwind {
   %word = alloca i32
   %counts = load ptr, ptr %job
   %place = getelementptr i64, ptr %counts, i64 %chunk
@@ -52,10 +52,16 @@ nest:
   %n = load i64, ptr %pn
   %pj = getelementptr i64, ptr %job, i64 4
   %inner = load ptr, ptr %pj
-  call void %parallel(ptr @work, ptr %inner, i64 %n)
+  call i32 %parallel(ptr @work, ptr %inner, i64 %n)
   br label %end
 end:
-  ret void
+  %pf = getelementptr i64, ptr %job, i64 6
+  %flags = load i64, ptr %pf
+  %turn = and i64 %chunk, 7
+  %bit = shl i64 1, %turn
+  %own = and i64 %flags, %bit
+  %answer = trunc i64 %own to i32
+  ret i32 %answer
 }
 define i32 @set_control(i32 %new) nounwind {
   %word = alloca i32
@@ -89,10 +95,10 @@ def machine():
 
 @pytest.fixture(scope="module")
 def run(machine):
-    prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)  # it lets go of the GIL
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)  # without the GIL
 
     def run(threads, job, chunks):
-        prototype(workers.entry(threads))(machine["work"], job.array.ctypes.data, chunks)
+        return prototype(workers.entry(threads))(machine["work"], job.array.ctypes.data, chunks)
     return run
 
 
@@ -111,6 +117,14 @@ def test_no_chunks_at_all(run):
     job = Job(1)
     run(2, job, -5)
     assert job.counts[0] == 0
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_flags_of_all_chunks(run, threads):
+    for k in range(300):
+        job = Job(16, turns=k % 50 * 20)
+        job.array[6] = k
+        assert run(threads, job, k % 17) == k & (1 << min(8, k % 17)) - 1
 
 
 def _many(run, rounds=3000, chunks=17):

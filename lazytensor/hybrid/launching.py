@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+from operator import getitem
 from typing import Any
 
 from ..run.launch import HEADER, LongRow
-from ..run.parts import steps_to_part
+from ..run.parts import steps_to_part, surroundings
 from ..schedule.fuse import STORES
 from . import planning
 from .fast import native
@@ -35,10 +36,12 @@ def _write_run(writer: Any, records: tuple[Record, ...], after: list[set[str]], 
     live = frozenset(record.name for record in records if record.name not in dies)
     records = tuple([_with_numbers(writer, record, memory) for record in records])
     plan = planning.plan_of(records, writer.geometry_of, live)
+    if isinstance(plan, int) and plan + 1 < len(records):  # at its end it may go to other memory
+        capsule = _write_run(writer, records[:plan + 1], after[:plan + 1], memory, depth, capsule)
+        return _write_run(writer, records[plan + 1:], after[plan + 1:], memory, depth, capsule)
     if isinstance(plan, int):
         capsule = _write_run(writer, records[:plan], after[:plan], memory, depth, capsule)
-        capsule = writer._record(records[plan], after[plan], memory, depth, capsule)
-        return _write_run(writer, records[plan + 1:], after[plan + 1:], memory, depth, capsule)
+        return writer._record(records[plan], after[plan], memory, depth, capsule)
     if plan is None:
         for record, gone in zip(records, after, strict=True):
             capsule = writer._record(record, gone, memory, depth, capsule)
@@ -80,7 +83,8 @@ def _write_kernel(writer: Any, kernel: planning.Kernel, records: tuple[Record, .
     members = [records[i] for i in kernel.members]
     for record in members:
         writer._shapes[record.name] = record.shape, record.dtype, record.strides
-    made = [_target(writer, records[i], dies, memory, depth) for i in kernel.outputs]
+    made = [_renewed(writer, records[i], dies, memory, depth) if i == kernel.renews else
+            _target(writer, records[i], dies, memory, depth) for i in kernel.outputs]
     mask = kernel.mask
     if kernel.address:
         _say_launch(writer, kernel.bound.call, [str(kernel.address), *given, *made], mask, depth)
@@ -120,6 +124,18 @@ def _target(writer: Any, record: Record, dies: set[str], memory: Any, depth: int
     if record.shape:
         return str(writer._place(record, set(), memory, depth))
     return str(writer.temporary(((), record.dtype, None), memory))
+
+
+def _renewed(writer: Any, record: Record, dies: set[str], memory: Any, depth: int) -> str:
+    """The part that a kernel writes of an array of which it reads other elements: in other memory, with what is around
+    it. In a loop that goes to and fro: what is around is copied once, if nothing else writes to the array."""
+    steps = steps_to_part(record)
+    indices = tuple([args[0] for _, args in steps])
+    source, target, alike = writer._other(record, dies, memory, depth, indices)
+    for box in () if alike else surroundings(record.shape, indices) or ():
+        whole = ((getitem, (box,)),)
+        writer._say(depth, f"copyto({writer._view(target, whole, memory)}, {writer._view(source, whole, memory)})")
+    return str(writer._view(target, steps, memory))
 
 
 def _write_number(writer: Any, record: Record, text: str, memory: Any, depth: int) -> None:

@@ -16,7 +16,10 @@ _NUMBERS = "numbers"
 
 class Memory:
     """Where values are: for each name its expression, the array that holds it, and that array's views (`met` has them
-    by the id of steps, which are often the same ones in a loop, and with these, so that the id stays theirs)."""
+    by the id of steps, which are often the same ones in a loop, and with these, so that the id stays theirs).
+
+    `others` has for some values memory of the same geometry that they may be written to next, and the part, by its
+    indices, outside of which the same lies there; None if nothing is known."""
 
     def __init__(self) -> None:
         self.text: dict[str, str] = {}
@@ -25,12 +28,13 @@ class Memory:
         self.free: dict[Any, list[str]] = {}
         self.views: dict[tuple[str, Any], str] = {}
         self.met: dict[tuple[str, int], tuple[Any, str]] = {}
+        self.others: dict[str, tuple[str, Any]] = {}
 
     def copy(self) -> Memory:
         other = Memory()
         other.text, other.held, other.fresh = dict(self.text), dict(self.held), set(self.fresh)
         other.free = {k: list(v) for k, v in self.free.items()}
-        other.views, other.met = dict(self.views), dict(self.met)
+        other.views, other.met, other.others = dict(self.views), dict(self.met), dict(self.others)
         return other
 
 
@@ -41,6 +45,7 @@ class Places:
     temporaries: list[tuple[Any, Any, Any]]
     _shapes: dict[str, tuple[Any, Any, Any]]
     _escaping: set[str]
+    _given: set[str]
     _named: int
     _say: Callable[[int, str], None]
     _value: Callable[[Operand, Memory], str]
@@ -71,8 +76,8 @@ class Places:
         """Whether the memory of a write's old value may be written to: nobody else needs it."""
         old = record.operands[0]
         assert old.name is not None
-        return old.steps is None and old.name in dies and (
-            memory.text[old.name].startswith("b") and record.name not in self._escaping or old.name in memory.fresh)
+        return old.steps is None and old.name in dies and (old.name in memory.fresh or memory.text[old.name].startswith(
+            "b") and (record.name not in self._escaping or old.name in memory.others))
 
     def _written_to(self, record: Record, dies: set[str], memory: Memory, target: str, own: bool) -> None:
         """Notes that a write's value is in that memory now."""
@@ -85,6 +90,31 @@ class Places:
         if own:
             dies.discard(old)
             memory.text.pop(old, None)
+            if old in memory.others:
+                memory.others[name] = memory.others.pop(old)[0], None
+
+    def _other(self, record: Record, dies: set[str], memory: Memory, depth: int, part: Any) -> tuple[str, str, bool]:
+        """For a write of a part whose old value is read meanwhile: where that lies, other memory for the new one, and
+        whether outside of the part the same lies there already. The old memory is the next one's, if it may be."""
+        old, name = record.operands[0], record.name
+        assert old.name is not None
+        source = self._value(old, memory)
+        fresh = old.name in memory.fresh
+        target, same = memory.others.get(old.name, ("b", None))
+        if old.steps is not None or old.name not in dies or not (fresh or source.startswith("b")) or (
+                name in self._given and target.startswith("b")):
+            return source, self._place(record, set(), memory, depth, copies=True), False
+        if old.name not in memory.others:
+            target = self.temporary((record.shape, record.dtype, record.strides), memory)
+        memory.others.pop(old.name, None)
+        memory.others[name] = source, part
+        memory.text[name] = memory.held[name] = target
+        memory.text.pop(old.name)
+        memory.fresh.discard(old.name)
+        if not target.startswith("b"):
+            memory.fresh.add(name)
+        dies.discard(old.name)
+        return source, target, same is not None and bool(same == part)
 
     def _place(self, record: Record, dies: set[str], memory: Memory, depth: int, copies: bool = False) -> str:
         """The array that a result goes into: an operand's, a temporary, or a new one if it is given away."""
@@ -103,6 +133,7 @@ class Places:
         if taken is not None:
             memory.text[name] = memory.held[name] = memory.text.pop(taken)
             dies.discard(taken)
+            self._give_up(taken, memory)
             return memory.text[name]
         out = memory.text[name] = memory.held[name] = self.temporary(key, memory)
         return out
@@ -140,6 +171,14 @@ class Places:
                 self.release(text, self._shapes[gone], memory)
             elif first == "s":
                 memory.free.setdefault(_NUMBERS, []).append(text)
+            if gone in memory.others:
+                self._give_up(gone, memory)
+
+    def _give_up(self, name: str, memory: Memory) -> None:
+        """A value has no other memory any more."""
+        text, _ = memory.others.pop(name, ("", None))
+        if text.startswith("b"):
+            self.release(text, self._shapes[name], memory)
 
 
 _dtypes: dict[int, tuple[Any, Any]] = {}

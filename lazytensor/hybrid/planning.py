@@ -29,7 +29,7 @@ from ..lower.table import KernelRecord
 from ..run import floating, in_place, launch
 from ..run.interpreter import apply_view
 from ..run.kernels import bind_arrays, failures
-from ..run.parts import part, steps_to_part
+from ..run.parts import part, steps_to_part, surroundings
 from ..schedule.fuse import STORES
 from .text import frozen
 from .tracing import Operand, Record
@@ -80,6 +80,8 @@ class Kernel(NamedTuple):
         What owns the block.
     mask : int
         The flags of a launch with which the call is left to Python.
+    renews : int
+        The record whose part goes to other memory, for the kernel reads elements that it writes elsewhere; -1: none.
     """
 
     members: tuple[int, ...]
@@ -90,6 +92,7 @@ class Kernel(NamedTuple):
     address: int
     keep: Any
     mask: int
+    renews: int = -1
 
 
 def mask_of(errstate: Any) -> int:
@@ -126,8 +129,8 @@ def _writes_part(record: Record) -> bool:
 def plan_of(records: tuple[Record, ...], geometry: Callable[[str], Geometry | None],
             live: frozenset[str]) -> list[int | Kernel] | int | None:
     """The kernels and records, by number, in the place of a run whose values `live` are wanted later; None if there is
-    no kernel among them. The number of a record that writes a part is given where the others have to be planned without
-    it. Remembered by structure."""
+    no kernel among them. The number of a record that writes a part is given where the run has to end with it, or, if it
+    does, where the others have to be planned without it. Remembered by structure."""
     structure = _structure(records, geometry, live)
     if structure is None:
         return None
@@ -193,9 +196,14 @@ def _planned(records: tuple[Record, ...], rows: tuple[Any, ...], laid: tuple[Geo
     while position < len(program.records):
         kernel = program.kernels.get(position)
         store = None if kernel is None else _hindered(kernel, records)
-        if store is not None and len(kernel.members) > 1:
+        if store is not None and len(kernel.members) > 1 and not _may_renew(kernel, store, records):
             return store
-        bound = None if kernel is None or store is not None else _bound(kernel, graph, records)
+        alone = store is not None and len(kernel.members) == 1
+        bound = None if kernel is None or alone else _bound(kernel, graph, records)
+        if store is not None and bound is not None:
+            bound = bound._replace(renews=store)
+        elif store is not None and not alone:
+            return store
         if bound is None:
             plan.append(program.records[position].node)
             position += 1
@@ -271,6 +279,17 @@ def _hindered(kernel: KernelRecord, records: tuple[Record, ...]) -> int | None:
                 in_place.apart(apply_view(x.steps or (), whole), part(record, whole)) for x in reads)):
             return number
     return None
+
+
+def _may_renew(kernel: KernelRecord, store: int, records: tuple[Record, ...]) -> bool:
+    """Whether what a kernel writes a part of may be made anew, the rest copied: it ends the run, so that the turns of a
+    loop are planned alike, it is in memory when the kernel begins, and the part is a box."""
+    record = records[store]
+    if store + 1 < len(records):
+        return False
+    indices = tuple([args[0] for _, args in steps_to_part(record)])
+    return len(kernel.fused.stores) == 1 and record.operands[0].name not in {
+        records[i].name for i in kernel.fused.members} and surroundings(record.shape, indices) is not None
 
 
 def _seen(source: Source, graph: Graph, records: tuple[Record, ...]) -> Any:

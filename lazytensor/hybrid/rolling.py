@@ -96,10 +96,11 @@ class Turns:
                 def of(name: str, first: int = first, here: int = here) -> Any:
                     number = name[1:]
                     return here - int(number) if name[0] == "r" and number.isdigit() and int(number) >= first else name
-                if any(type(of(text)) is int for text in memory.text.values()):
+                others = [text for text, _ in memory.others.values()]
+                if any(type(of(text)) is int for text in (*memory.text.values(), *others)):
                     continue  # a turn would read by name what the turn before called so
-                where = frozenset([(of(name), text, memory.held.get(name), name in memory.fresh)
-                                   for name, text in memory.text.items()])
+                where = frozenset([(of(name), text, memory.held.get(name), name in memory.fresh,
+                                    repr(memory.others.get(name))) for name, text in memory.text.items()])
                 free = {key: tuple(names) for key, names in memory.free.items() if names}
                 made = len(memory.views), len(writer.temporaries), len(writer.prepared)
                 seen[position] = len(writer.lines), (where, free, made, capsule)

@@ -73,6 +73,7 @@ class Writer(Places, Leaving):
         self.values: dict[str, str] = {}
         self._live = last_reads(tree)[0] if live is None else live
         self._escaping: set[str] = set()
+        self._given: set[str] = set()
         for branch in tree.lines():
             self._note_escapes(branch)
         self._ways = {kind: getattr(self, "_" + kind) for kind in kinds}
@@ -93,7 +94,8 @@ class Writer(Places, Leaving):
 
     def _note_escapes(self, branch: Branch) -> None:
         if branch.end is not None:
-            self._escaping |= set(branch.end.names())
+            self._given |= set(branch.end.names())
+            self._escaping |= self._given
         for record in reversed(branch.records):
             if record.kind == "operation" and record.op.kind == "mutate" and record.name in self._escaping:
                 old = record.operands[0]

@@ -46,9 +46,8 @@ declare ptr @PyLong_FromLong(i64)
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 
-define void @chunk(ptr %job, i64 %number) {
+define i32 @chunk(ptr %job, i64 %number) {
   %header_at = getelementptr ptr, ptr %job, i64 1
-  %flags_at = getelementptr ptr, ptr %job, i64 2
   %data = load ptr, ptr %job
   %header = load ptr, ptr %header_at
   %kernel = load ptr, ptr %header
@@ -70,14 +69,13 @@ define void @chunk(ptr %job, i64 %number) {
   %start = select i1 %many, i64 0, i64 %first
   %stop = select i1 %many, i64 %length, i64 %last
   %flags = call i32 @checked(ptr %kernel, ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)
-  %old = atomicrmw or ptr %flags_at, i32 %flags monotonic
-  ret void
+  ret i32 %flags
 }
 
 define ptr @launch(ptr %self, ptr %args, i64 %count) {
 entry:
-  %data = alloca [64 x ptr], align 16
-  %job = alloca [3 x ptr], align 16
+  %job = alloca [72 x ptr], align 64  ; a worker that comes to it finds the addresses in the next cache line
+  %data = getelementptr ptr, ptr %job, i64 8
   %number = load ptr, ptr %args
   %header = call ptr @PyLong_AsVoidPtr(ptr %number)
   %masks = getelementptr i64, ptr %header, i64 7
@@ -110,14 +108,12 @@ run:
   store ptr %data, ptr %job
   %header_at = getelementptr ptr, ptr %job, i64 1
   store ptr %header, ptr %header_at
-  %flags_at = getelementptr ptr, ptr %job, i64 2
-  store i64 0, ptr %flags_at
   %nogil_at = getelementptr i64, ptr %header, i64 6
   %nogil = load i64, ptr %nogil_at
   %release = icmp ne i64 %nogil, 0
   br i1 %release, label %free, label %small
 small:
-  call void @chunk(ptr %job, i64 0)
+  %few = call i32 @chunk(ptr %job, i64 0)
   br label %done
 free:
   %state = call ptr @PyEval_SaveThread()
@@ -128,30 +124,32 @@ free:
   %one = icmp eq i64 %chunks, 1
   br i1 %one, label %alone, label %together
 alone:
-  call void @chunk(ptr %job, i64 0)
+  %own = call i32 @chunk(ptr %job, i64 0)
   br label %back
 together:
-  call void %parallel(ptr @chunk, ptr %job, i64 %chunks)
+  %all = call i32 %parallel(ptr @chunk, ptr %job, i64 %chunks)
   br label %back
 back:
+  %noted = phi i32 [%own, %alone], [%all, %together]
   call void @PyEval_RestoreThread(ptr %state)
   br label %done
 done:
-  %raised = load i64, ptr %flags_at
-  %result = call ptr @PyLong_FromLong(i64 %raised)
+  %raised = phi i32 [%few, %small], [%noted, %back]
+  %wide = zext i32 %raised to i64
+  %result = call ptr @PyLong_FromLong(i64 %wide)
   ret ptr %result
 }
 """.replace("HEADER", str(HEADER))
 
 SMALL_WORK = 1 << 13
 """Below this many elements times steps the GIL is kept and one thread does it all."""
-PARALLEL_WORK = 1 << 17
+PARALLEL_WORK = 5 << 14
 """From this many elements times steps on the workers help."""
 PART = 1 << 15
 """About how many elements a chunk has, at least."""
-CHUNK_WORK = 1 << 16
-"""Elements times steps of a chunk from which on a thread has more than two, up to four: cores are not equally fast, and
-who is done takes from the others."""
+CHUNK_WORK = 1 << 17
+"""Elements times steps of a chunk at which a thread has more than one, up to four: cores are not equally fast, and who
+is done takes from the others. What it takes is in another core's cache, which for less work costs more than waiting."""
 
 LONG_ROW = 1 << 16
 """A single row of this many elements is shared among the workers."""
@@ -494,7 +492,7 @@ def _split(block: Any, rows: int, length: int, work: int) -> None:
         block[_CHUNKS], block[_PART] = 1, total
         return
     part = max(1, PART // length) if rows > 1 else PART
-    each = max(2, min(4, work // (threads * CHUNK_WORK)))
+    each = max(1, min(4, work // (threads * CHUNK_WORK)))
     chunks = max(each * threads, min(-(-total // part), 16 * threads))
     part = -(-total // chunks)
     if rows == 1:

@@ -122,7 +122,7 @@ rows:
 done:
   ret void
 }
-define internal void @NAMEchunk(ptr %job, i64 %chunk) {
+define internal i32 @NAMEchunk(ptr %job, i64 %chunk) {
 entry:
   %target = load ptr, ptr %job
   %p1 = getelementptr i64, ptr %job, i64 1
@@ -156,7 +156,7 @@ some:
   call void @NAMEsome(ptr %t, ptr %s, ptr %m, i64 %here, i64 %count, i64 %size)
   br label %done
 done:
-  ret void
+  ret i32 0
 }
 define internal void @NAMEshared(ptr %target, ptr %source, ptr %mask, i64 %n, i64 %size, ptr %parallel, i64 %part) {
 entry:
@@ -191,7 +191,7 @@ head:
   %more = icmp sgt i64 %left, %part
   br i1 %more, label %head, label %ready
 ready:
-  call void %parallel(ptr @NAMEchunk, ptr %job, i64 %chunk1)
+  call i32 %parallel(ptr @NAMEchunk, ptr %job, i64 %chunk1)
   ret void
 }
 define ptr @NAME(ptr %self, ptr %args, i64 %given) {

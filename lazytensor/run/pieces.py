@@ -135,7 +135,7 @@ done:
   ret void
 }
 
-define void @chunk(ptr %job, i64 %number) {
+define i32 @chunk(ptr %job, i64 %number) {
 entry:
   %piece = alloca [PIECE x i8], align 64
   %moved = alloca [64 x ptr], align 16
@@ -252,7 +252,7 @@ along_next:
 down_next:
   br label %down
 done:
-  ret void
+  ret i32 0
 }
 
 define ptr @launch_over(ptr %self, ptr %args, i64 %count) {
@@ -302,7 +302,7 @@ run:
   %release = icmp ne i64 %nogil, 0
   br i1 %release, label %free, label %small
 small:
-  call void @chunk(ptr %job, i64 0)
+  call i32 @chunk(ptr %job, i64 0)
   br label %done
 free:
   %state = call ptr @PyEval_SaveThread()
@@ -310,12 +310,12 @@ free:
   %one = icmp eq i64 %chunks, 1
   br i1 %one, label %alone, label %together
 alone:
-  call void @chunk(ptr %job, i64 0)
+  call i32 @chunk(ptr %job, i64 0)
   br label %back
 together:
   %parallel_at = getelementptr i64, ptr %header, i64 5
   %parallel = load ptr, ptr %parallel_at
-  call void %parallel(ptr @chunk, ptr %job, i64 %chunks)
+  call i32 %parallel(ptr @chunk, ptr %job, i64 %chunks)
   br label %back
 back:
   call void @PyEval_RestoreThread(ptr %state)

@@ -5,14 +5,19 @@ nothing spins for a while and then sleeps on a futex. Workers are plain threads 
 a time has them: whoever finds them busy, a nested call too, runs its chunks alone.
 
 Each thread has a range of chunks of its own, the same at every run of a kernel, and takes from its front: what it wrote
-at one run it finds at the next in its own core's cache. When its range is empty it takes from the ends of others.
+at one run it finds at the next in its own core's cache. When its range is empty it takes from the ends of others. A
+worker that keeps finding nothing left sleeps at once: it may be on a core that somebody else needs.
+
+A cache line that another core has written takes 100 to 200 ns to come, so a job is handed over in three: `job`, which
+workers watch, has all that they need to know; each has its range, and its report, in a line of its own, which it asks
+for as soon as it sees a job. Nobody else writes to its report: how many chunks it ever ran, and the last job's flags.
 
 Why this is right in every interleaving. A range is one word, `first` and `end` in its halves; it loses one chunk per
 claim, in one compare-and-exchange, and is raised only by the caller that holds `busy`, when all are empty. A successful
-claim is therefore one of the job in force, however old the value that it was compared with, and `fn`, `arg`, `chunks`
-stay put until that claim is counted in `finished`. The last to be counted sets `done`, and only then does the caller
-give up `busy`. Sleep and wake-up (of workers by `turn` and `asleep`, of the caller by `done` and `waiting`) write their
-own word before they read the other's, with the kernel comparing once more, so none is missed.
+claim is therefore one of the job in force, however old the value that it was compared with, and `job` stays put until
+that claim is reported: the caller knows how many it ran itself, and gives up `busy` when reports have grown by what is
+left. Sleep and wake-up (of workers by the job's number and `asleep`, of the caller by `done` and `waiting`) write
+their own word before they read the other's, with the kernel comparing once more, so none is missed.
 """
 
 from __future__ import annotations
@@ -31,41 +36,43 @@ SPIN = 100_000
 """Ticks of the time stamp counter that a thread spins before it sleeps: 25 to 50 us."""
 
 _SERIAL = """
-define internal void @alone(ptr %fn, ptr %arg, i64 %chunks) nounwind {
+define internal i32 @alone(ptr %fn, ptr %arg, i64 %chunks) nounwind {
   %some = icmp sgt i64 %chunks, 0
   br i1 %some, label %each, label %end
 each:
   %chunk = phi i64 [ 0, %0 ], [ %next, %each ]
-  call void %fn(ptr %arg, i64 %chunk)
+  %flags = phi i32 [ 0, %0 ], [ %gathered, %each ]
+  %raised = call i32 %fn(ptr %arg, i64 %chunk)
+  %gathered = or i32 %flags, %raised
   %next = add i64 %chunk, 1
   %more = icmp slt i64 %next, %chunks
   br i1 %more, label %each, label %end
 end:
-  ret void
+  %all = phi i32 [ 0, %0 ], [ %gathered, %each ]
+  ret i32 %all
 }
 """
 
 _ONE_THREAD = _SERIAL + """
-define void @parallel(ptr %fn, ptr %arg, i64 %chunks) nounwind {
-  call void @alone(ptr %fn, ptr %arg, i64 %chunks)
-  ret void
+define i32 @parallel(ptr %fn, ptr %arg, i64 %chunks) nounwind {
+  %flags = call i32 @alone(ptr %fn, ptr %arg, i64 %chunks)
+  ret i32 %flags
 }
 """
 
 # Linux and x86-64: futex is system call 202 (wait 128, wake 129, both private), sigset_t has 128 bytes.
 _POOL = _SERIAL + """
+%job_line = type { i32, i32, ptr, ptr, [5 x i64] }  ; its number, the control word, fn, arg
+%report_line = type { i64, i32, i32, [6 x i64] }    ; chunks ever run, the last job's number, its flags
 @busy = internal global i32 0, align 64
+@total = internal global i64 0
+@started = internal global i32 0
+@job = internal global %job_line zeroinitializer, align 64
 @ranges = internal global [THREADS x [8 x i64]] zeroinitializer, align 64
-@finished = internal global i64 0, align 64
-@turn = internal global i32 0, align 64
+@reports = internal global [THREADS x %report_line] zeroinitializer, align 64
 @asleep = internal global i32 0, align 64
-@done = internal global i32 0, align 64
-@waiting = internal global i32 0
-@started = internal global i32 0, align 64
-@fn = internal global ptr null
-@arg = internal global ptr null
-@chunks = internal global i64 0
-@control = internal global i32 0
+@waiting = internal global i32 0, align 64
+@done = internal global i32 0
 @name = internal constant [11 x i8] c"lazytensor\\00"
 declare i64 @syscall(i64, ...) nounwind
 declare i32 @sched_yield() nounwind
@@ -79,35 +86,29 @@ declare void @llvm.x86.sse2.pause()
 declare void @llvm.x86.sse.ldmxcsr(ptr)
 declare void @llvm.x86.sse.stmxcsr(ptr)
 declare i64 @llvm.readcyclecounter()
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 
-; Claims and runs chunks until none is left; whether it got any. %mine is the thread's present control word, %own the
-; number of its range.
-define internal i1 @drain(ptr %mine, i64 %own) noinline nounwind {
-  br label %look
-look:
-  %any = phi i1 [ false, %0 ], [ %any, %beyond ], [ true, %run ]
-  %whose = phi i64 [ %own, %0 ], [ %wrapped, %beyond ], [ %whose, %run ]
-  %tried = phi i64 [ 0, %0 ], [ %tried1, %beyond ], [ %tried, %run ]
+; Claims and runs the chunks left of a range; how many, and the flags of all. %mine is the thread's present control
+; word, %own the number of its range.
+define internal { i64, i32 } @drain(ptr %mine, i64 %own, i64 %whose) noinline nounwind {
   %range = getelementptr [8 x i64], ptr @ranges, i64 %whose
+  %fn_at = getelementptr %job_line, ptr @job, i64 0, i32 2
+  %arg_at = getelementptr %job_line, ptr @job, i64 0, i32 3
+  %control_at = getelementptr %job_line, ptr @job, i64 0, i32 1
+  %mine_too = icmp eq i64 %whose, %own
   br label %again
 again:
+  %ran = phi i64 [ 0, %0 ], [ %ran, %claim ], [ %ran1, %run ]
+  %flags = phi i32 [ 0, %0 ], [ %flags, %claim ], [ %gathered, %run ]
   %w = load atomic i64, ptr %range acquire, align 8
   %from = and i64 %w, 4294967295
   %end_of = lshr i64 %w, 32
   %some = icmp ult i64 %from, %end_of
-  br i1 %some, label %claim, label %beyond
-beyond:
-  %whose1 = add i64 %whose, 1
-  %round = icmp eq i64 %whose1, THREADS
-  %wrapped = select i1 %round, i64 0, i64 %whose1
-  %tried1 = add i64 %tried, 1
-  %all = icmp eq i64 %tried1, THREADS
-  br i1 %all, label %end, label %look
+  br i1 %some, label %claim, label %end
 claim:
-  %mine_too = icmp eq i64 %whose, %own
-  %run_number = load atomic i32, ptr @turn monotonic, align 4
-  %odd = trunc i32 %run_number to i1
+  %number = load atomic i32, ptr @job monotonic, align 4
+  %odd = trunc i32 %number to i1
   %front = xor i1 %mine_too, %odd
   %shorter = add i64 %w, 1
   %cut = sub i64 %w, 4294967296
@@ -118,10 +119,9 @@ claim:
   %ok = extractvalue { i64, i1 } %pair, 1
   br i1 %ok, label %claimed, label %again
 claimed:
-  %fn = load ptr, ptr @fn
-  %arg = load ptr, ptr @arg
-  %chunks = load i64, ptr @chunks
-  %control = load i32, ptr @control
+  %fn = load ptr, ptr %fn_at
+  %arg = load ptr, ptr %arg_at
+  %control = load i32, ptr %control_at
   %old = load i32, ptr %mine
   %same = icmp eq i32 %control, %old
   br i1 %same, label %run, label %set
@@ -130,22 +130,47 @@ set:
   call void @llvm.x86.sse.ldmxcsr(ptr %mine)
   br label %run
 run:
-  call void %fn(ptr %arg, i64 %chunk)
-  %before = atomicrmw add ptr @finished, i64 1 seq_cst
-  %now = add i64 %before, 1
-  %last = icmp eq i64 %now, %chunks
-  br i1 %last, label %tell, label %look
+  %raised = call i32 %fn(ptr %arg, i64 %chunk)
+  %gathered = or i32 %flags, %raised
+  %ran1 = add i64 %ran, 1
+  br label %again
+end:
+  %one = insertvalue { i64, i32 } poison, i64 %ran, 0
+  %both = insertvalue { i64, i32 } %one, i32 %flags, 1
+  ret { i64, i32 } %both
+}
+
+; A worker takes what is left of a range, and reports it before it looks elsewhere; whether it got any.
+define internal i1 @work(ptr %mine, i64 %own, i64 %whose) nounwind {
+  %both = call { i64, i32 } @drain(ptr %mine, i64 %own, i64 %whose)
+  %ran = extractvalue { i64, i32 } %both, 0
+  %raised = extractvalue { i64, i32 } %both, 1
+  %any = icmp ne i64 %ran, 0
+  br i1 %any, label %tell, label %end
 tell:
-  store atomic i32 1, ptr @done seq_cst, align 4
+  %report = getelementptr %report_line, ptr @reports, i64 %own
+  %number_at = getelementptr %report_line, ptr %report, i64 0, i32 1
+  %flags_at = getelementptr %report_line, ptr %report, i64 0, i32 2
+  %number = load atomic i32, ptr @job monotonic, align 4
+  %known = load i32, ptr %number_at
+  %known_flags = load i32, ptr %flags_at
+  %same = icmp eq i32 %known, %number
+  %before = select i1 %same, i32 %known_flags, i32 0
+  %flags = or i32 %before, %raised
+  store i32 %number, ptr %number_at
+  store i32 %flags, ptr %flags_at
+  %ever = load i64, ptr %report
+  %now = add i64 %ever, %ran
+  store atomic i64 %now, ptr %report seq_cst, align 8
   %waits = load atomic i32, ptr @waiting seq_cst, align 4
   %wake = icmp ne i32 %waits, 0
   br i1 %wake, label %rouse, label %end
 rouse:
+  store atomic i32 1, ptr @done seq_cst, align 4
   call i64 (i64, ...) @syscall(i64 202, ptr @done, i64 129, i64 1)
   br label %end
 end:
-  %got = phi i1 [ %any, %beyond ], [ true, %tell ], [ true, %rouse ]
-  ret i1 %got
+  ret i1 %any
 }
 
 define internal ptr @worker(ptr %number) nounwind {
@@ -153,40 +178,65 @@ define internal ptr @worker(ptr %number) nounwind {
   %mine = alloca i32
   store i32 -1, ptr %mine
   call i32 (i32, ...) @prctl(i32 15, ptr @name)
+  %range = getelementptr [8 x i64], ptr @ranges, i64 %own
+  %report = getelementptr %report_line, ptr @reports, i64 %own
+  %arg_at = getelementptr %job_line, ptr @job, i64 0, i32 3
   br label %again
 again:
-  %seen = phi i32 [ 0, %0 ], [ %turn, %work ]
-  %useful = phi i1 [ true, %0 ], [ %got, %work ]
-  br i1 %useful, label %awake, label %sleep  ; who came too late may be in the way of a caller: no spinning
+  %seen = phi i32 [ 0, %0 ], [ %turn, %ready ]
+  %late = phi i32 [ 0, %0 ], [ %late1, %ready ]
+  ; Who keeps coming too late may be in the way of a caller: no spinning then, but for a try at times.
+  %seldom = icmp ult i32 %late, 4
+  %eighth = and i32 %late, 7
+  %try = icmp eq i32 %eighth, 0
+  %spins = or i1 %seldom, %try
+  br i1 %spins, label %awake, label %sleep
 awake:
   %from = call i64 @llvm.readcyclecounter()
   br label %spin
 spin:
-  %k = phi i32 [ 0, %awake ], [ %k1, %rest ]
-  %turn = load atomic i32, ptr @turn acquire, align 4
+  %k = phi i32 [ 0, %awake ], [ %k1, %idle ], [ %k1, %yield ]
+  %turn = load atomic i32, ptr @job acquire, align 4
   %new = icmp ne i32 %turn, %seen
-  br i1 %new, label %work, label %idle
+  br i1 %new, label %begin, label %idle
 idle:
   call void @llvm.x86.sse2.pause()
   %k1 = add i32 %k, 1
-  %low = and i32 %k1, 31
+  %low = and i32 %k1, 255
   %due = icmp eq i32 %low, 0
-  br i1 %due, label %yield, label %rest
+  br i1 %due, label %yield, label %spin
 yield:
   call i32 @sched_yield()  ; the caller may be waiting for this very core
-  br label %rest
-rest:
   %at = call i64 @llvm.readcyclecounter()
   %spun = sub i64 %at, %from
   %enough = icmp ugt i64 %spun, SPIN
   br i1 %enough, label %sleep, label %spin
 sleep:
   %a = atomicrmw add ptr @asleep, i32 1 seq_cst
-  call i64 (i64, ...) @syscall(i64 202, ptr @turn, i64 128, i32 %seen, ptr null)
+  call i64 (i64, ...) @syscall(i64 202, ptr @job, i64 128, i32 %seen, ptr null)
   %b = atomicrmw sub ptr @asleep, i32 1 seq_cst
   br label %awake
-work:
-  %got = call i1 @drain(ptr %mine, i64 %own)
+begin:
+  %arg = load ptr, ptr %arg_at  ; perhaps another job's by now: it is but asked for
+  %further = getelementptr i8, ptr %arg, i64 64
+  call void @llvm.prefetch.p0(ptr %range, i32 1, i32 3, i32 1)
+  call void @llvm.prefetch.p0(ptr %arg, i32 0, i32 3, i32 1)
+  call void @llvm.prefetch.p0(ptr %further, i32 0, i32 3, i32 1)
+  call void @llvm.prefetch.p0(ptr %report, i32 1, i32 3, i32 1)
+  br label %others
+others:
+  %whose = phi i64 [ %own, %begin ], [ %wrapped, %others ]
+  %any = phi i1 [ false, %begin ], [ %got, %others ]
+  %here = call i1 @work(ptr %mine, i64 %own, i64 %whose)
+  %got = or i1 %any, %here
+  %whose1 = add i64 %whose, 1
+  %round = icmp eq i64 %whose1, THREADS
+  %wrapped = select i1 %round, i64 0, i64 %whose1
+  %all = icmp eq i64 %wrapped, %own
+  br i1 %all, label %ready, label %others
+ready:
+  %later = add i32 %late, 1
+  %late1 = select i1 %got, i32 0, i32 %later
   br label %again
 }
 
@@ -224,7 +274,34 @@ end:
   ret void
 }
 
-define void @parallel(ptr %fn, ptr %arg, i64 %chunks) nounwind {
+; How many chunks workers ever reported, and the flags of those of the present job.
+define internal { i64, i32 } @reported() nounwind {
+  %number = load i32, ptr @job
+  br label %each
+each:
+  %k = phi i64 [ 1, %0 ], [ %k1, %each ]
+  %sum = phi i64 [ 0, %0 ], [ %sum1, %each ]
+  %flags = phi i32 [ 0, %0 ], [ %flags1, %each ]
+  %report = getelementptr %report_line, ptr @reports, i64 %k
+  %number_at = getelementptr %report_line, ptr %report, i64 0, i32 1
+  %flags_at = getelementptr %report_line, ptr %report, i64 0, i32 2
+  %ran = load atomic i64, ptr %report seq_cst, align 8
+  %job = load i32, ptr %number_at
+  %raised = load i32, ptr %flags_at
+  %same = icmp eq i32 %job, %number
+  %own = select i1 %same, i32 %raised, i32 0
+  %flags1 = or i32 %flags, %own
+  %sum1 = add i64 %sum, %ran
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, THREADS
+  br i1 %more, label %each, label %end
+end:
+  %one = insertvalue { i64, i32 } poison, i64 %sum1, 0
+  %both = insertvalue { i64, i32 } %one, i32 %flags1, 1
+  ret { i64, i32 } %both
+}
+
+define i32 @parallel(ptr %fn, ptr %arg, i64 %chunks) nounwind {
   %mine = alloca i32
   %several = icmp sgt i64 %chunks, 1
   br i1 %several, label %ask, label %alone
@@ -233,8 +310,8 @@ ask:
   %free = extractvalue { i32, i1 } %pair, 1
   br i1 %free, label %have, label %alone
 alone:
-  call void @alone(ptr %fn, ptr %arg, i64 %chunks)
-  ret void
+  %serial = call i32 @alone(ptr %fn, ptr %arg, i64 %chunks)
+  ret i32 %serial
 have:
   %started = load i32, ptr @started
   %fresh = icmp eq i32 %started, 0
@@ -243,16 +320,16 @@ begin:
   call void @start()
   br label %post
 post:
-  store ptr %fn, ptr @fn
-  store ptr %arg, ptr @arg
-  store i64 %chunks, ptr @chunks
   call void @llvm.x86.sse.stmxcsr(ptr %mine)
   %state = load i32, ptr %mine
   %control = and i32 %state, 65472
   store i32 %control, ptr %mine
-  store i32 %control, ptr @control
-  store atomic i64 0, ptr @finished seq_cst, align 8
-  store atomic i32 0, ptr @done seq_cst, align 4
+  %control_at = getelementptr %job_line, ptr @job, i64 0, i32 1
+  %fn_at = getelementptr %job_line, ptr @job, i64 0, i32 2
+  %arg_at = getelementptr %job_line, ptr @job, i64 0, i32 3
+  store i32 %control, ptr %control_at
+  store ptr %fn, ptr %fn_at
+  store ptr %arg, ptr %arg_at
   br label %raise
 raise:
   %i = phi i64 [ 0, %post ], [ %i1, %raise ]
@@ -263,11 +340,11 @@ raise:
   %high = shl i64 %stop, 32
   %both = or i64 %high, %start
   %at_range = getelementptr [8 x i64], ptr @ranges, i64 %i
-  store atomic i64 %both, ptr %at_range seq_cst, align 8
+  store atomic i64 %both, ptr %at_range release, align 8
   %raised = icmp eq i64 %i1, THREADS
   br i1 %raised, label %call, label %raise
 call:
-  %t = atomicrmw add ptr @turn, i32 1 seq_cst
+  %t = atomicrmw add ptr @job, i32 1 seq_cst
   %sleepers = load atomic i32, ptr @asleep seq_cst, align 4
   %any = icmp ne i32 %sleepers, 0
   br i1 %any, label %rouse, label %help
@@ -275,52 +352,75 @@ rouse:
   %others = sub i64 %chunks, 1
   %fewer = icmp ult i64 %others, WORKERS
   %many = select i1 %fewer, i64 %others, i64 WORKERS
-  call i64 (i64, ...) @syscall(i64 202, ptr @turn, i64 129, i64 %many)
+  call i64 (i64, ...) @syscall(i64 202, ptr @job, i64 129, i64 %many)
   br label %help
 help:
-  call i1 @drain(ptr %mine, i64 0)
+  %whose = phi i64 [ 0, %call ], [ 0, %rouse ], [ %whose1, %help ]
+  %ran = phi i64 [ 0, %call ], [ 0, %rouse ], [ %ran1, %help ]
+  %flags = phi i32 [ 0, %call ], [ 0, %rouse ], [ %flags1, %help ]
+  %some = call { i64, i32 } @drain(ptr %mine, i64 0, i64 %whose)
+  %count = extractvalue { i64, i32 } %some, 0
+  %noted = extractvalue { i64, i32 } %some, 1
+  %ran1 = add i64 %ran, %count
+  %flags1 = or i32 %flags, %noted
+  %whose1 = add i64 %whose, 1
+  %helped = icmp eq i64 %whose1, THREADS
+  br i1 %helped, label %look, label %help
+look:
+  %total = load i64, ptr @total
+  %theirs = sub i64 %chunks, %ran1
+  %wanted = add i64 %total, %theirs
   %from = call i64 @llvm.readcyclecounter()
   br label %spin
 spin:
-  %k = phi i32 [ 0, %help ], [ %k1, %rest ]
-  %d = load atomic i32, ptr @done acquire, align 4
-  %over = icmp ne i32 %d, 0
+  %k = phi i32 [ 0, %look ], [ %k1, %wait ], [ %k1, %yield ]
+  %r = call { i64, i32 } @reported()
+  %sum = extractvalue { i64, i32 } %r, 0
+  %over = icmp eq i64 %sum, %wanted
   br i1 %over, label %end, label %wait
 wait:
   call void @llvm.x86.sse2.pause()
   %k1 = add i32 %k, 1
-  %low = and i32 %k1, 31
+  %low = and i32 %k1, 255
   %due = icmp eq i32 %low, 0
-  br i1 %due, label %yield, label %rest
+  br i1 %due, label %yield, label %spin
 yield:
   call i32 @sched_yield()
-  br label %rest
-rest:
   %at = call i64 @llvm.readcyclecounter()
   %spun = sub i64 %at, %from
   %enough = icmp ugt i64 %spun, SPIN
-  br i1 %enough, label %sleep, label %spin
-sleep:
+  br i1 %enough, label %settle, label %spin
+settle:
   store atomic i32 1, ptr @waiting seq_cst, align 4
-  %d2 = load atomic i32, ptr @done seq_cst, align 4
-  %over2 = icmp ne i32 %d2, 0
-  br i1 %over2, label %awake, label %doze
+  br label %doze
 doze:
+  store atomic i32 0, ptr @done seq_cst, align 4
+  %r2 = call { i64, i32 } @reported()
+  %sum2 = extractvalue { i64, i32 } %r2, 0
+  %over2 = icmp eq i64 %sum2, %wanted
+  br i1 %over2, label %awake, label %sleep
+sleep:
   call i64 (i64, ...) @syscall(i64 202, ptr @done, i64 128, i32 0, ptr null)
-  br label %sleep
+  br label %doze
 awake:
   store atomic i32 0, ptr @waiting seq_cst, align 4
   br label %end
 end:
-  store atomic i32 0, ptr @busy seq_cst, align 4
-  ret void
+  %last = phi { i64, i32 } [ %r, %spin ], [ %r2, %awake ]
+  %their_flags = extractvalue { i64, i32 } %last, 1
+  %all = or i32 %flags1, %their_flags
+  store i64 %wanted, ptr @total
+  store atomic i32 0, ptr @busy release, align 4
+  ret i32 %all
 }
 
 ; In a forked child: no workers, nobody busy.
 define void @reset() nounwind {
   store atomic i32 0, ptr @busy seq_cst, align 4
-  call void @llvm.memset.p0.i64(ptr align 64 @ranges, i8 0, i64 RANGES, i1 false)
-  store atomic i32 0, ptr @turn seq_cst, align 4
+  store i64 0, ptr @total
+  call void @llvm.memset.p0.i64(ptr align 64 @ranges, i8 0, i64 LINES, i1 false)
+  call void @llvm.memset.p0.i64(ptr align 64 @reports, i8 0, i64 LINES, i1 false)
+  store atomic i32 0, ptr @job seq_cst, align 4
   store atomic i32 0, ptr @asleep seq_cst, align 4
   store atomic i32 0, ptr @waiting seq_cst, align 4
   store i32 0, ptr @started
@@ -339,11 +439,11 @@ def has_workers() -> bool:
 
 
 def entry(threads: int) -> int:
-    """Address of ``void parallel(void (*fn)(void *arg, int64_t chunk), void *arg, int64_t chunks)``.
+    """Address of ``int32_t parallel(int32_t (*fn)(void *arg, int64_t chunk), void *arg, int64_t chunks)``.
 
     It runs ``fn`` once for each chunk from 0 to ``chunks - 1``, on the calling thread and up to ``threads - 1``
-    workers, and returns when all have run. Chunks are fewer than 2**32. Call it without the GIL, from any thread, also
-    from a chunk. Workers have the caller's floating-point control word; flags are the chunks' own business.
+    workers, and returns when all have run, with the flags that any of them gave. Chunks are fewer than 2**32. Call it
+    without the GIL, from any thread, also from a chunk. Workers have the caller's floating-point control word.
 
     Parameters
     ----------
@@ -362,7 +462,7 @@ def entry(threads: int) -> int:
                 _entries[workers] = native.load(_ONE_THREAD, ["parallel"])["parallel"]
             else:
                 text = _POOL
-                for word, value in (("WORKERS", workers), ("THREADS", workers + 1), ("RANGES", 64 * (workers + 1)),
+                for word, value in (("WORKERS", workers), ("THREADS", workers + 1), ("LINES", 64 * (workers + 1)),
                                     ("SPIN", SPIN)):
                     text = text.replace(word, str(value))
                 found = native.load(text, ["parallel", "reset"])
