@@ -93,7 +93,7 @@ class Loop:
         self.places: list[int] = []
         self.samples: list[list[Step]] = []
         self.after: tuple[str, ...] = ()
-        self.measured = False
+        self.measured = self.replaces = False
 
     def ask(self, why: str) -> Any:
         return self.session.ask(why)
@@ -112,6 +112,7 @@ class Loop:
             _is_plain(x) and _is_plain(y) and same(x, y))]
         given = [own[k] for k in self.places]
         self.handles = [root for root, _ in written.values() if first or not any(root is x for x in given)]
+        self.replaces = len(self.handles) < len(written)
         self.entry = [root._value for root in self.handles]
         for x, y in [(own[k], found[k]) for k in self.places]:
             if type(x) is not type(y) or not (_is_number(x) or type(x) is Tensor):

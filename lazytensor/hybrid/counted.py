@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,9 @@ _OF_ARRAYS = frozenset((*dir(np), *dir(np.ndarray)))
 # ---- within each other -----------------------------------------------------------------------------------------------
 
 
-def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], value: Any) -> Any:
-    """A loop in a turn of another that is looked at: one step of it."""
+def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], value: Any,
+          starts: Any = None) -> Any:
+    """A loop in a turn of another that is looked at: one step of it. Its body reaches what it does from `starts`."""
     session = turn.session
     hidden = type(lower) is Index or type(upper) is Index
     first, count = plain(lower), plain(upper) - plain(lower)
@@ -66,7 +68,7 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
         session.ask(SHORT)
     if code_of(body) not in session.ran:
         session.ask(NOT_RUN)
-    scope = Scope().walk((body, ""))
+    scope = Scope().walk(*starts or [(body, "")])
     if not followed(scope):
         session.ask("a loop in it reaches what cannot be followed")
     loop = Loop(session, body, first, count, value)
@@ -123,13 +125,13 @@ def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any]
     return value
 
 
-def beginning(trace: Trace, turns: int, body: Any, *others: Any) -> tuple[Scope, int]:
-    """What a loop's body can reach, and how many turns are tried before it is given up: none if loops of that body have
+def beginning(trace: Trace, turns: int, body: Any, *others: Any, starts: Any = None) -> tuple[Scope, int]:
+    """What a loop's body can reach (from `starts`, if these are given), and how many turns are tried before it is given up: none if loops of that body have
     been, or are generated often, and short, so that tracing this one costs less."""
     code = code_of(body)
     if trace.tried[code] >= MOST_LOST or trace.made[code] >= MOST_MADE and turns < OFTEN:
         return Scope(), 0
-    scope = Scope().walk(*[(f, "") for f in (body, *others)])
+    scope = Scope().walk(*starts or [(f, "") for f in (body, *others)])
     return scope, TRIES if followed(scope) else 0
 
 
@@ -188,7 +190,9 @@ def followed(scope: Scope) -> bool:
 
 
 def code_of(body: Any) -> Any:
-    """What two bodies that are one `def` or `lambda` have in common."""
+    """What two bodies that are one `def`, `lambda` or loop have in common."""
+    if hasattr(type(body), "__loop__") or isinstance(body, FunctionType) and hasattr(body, "__loop__"):
+        return body.__loop__
     while isinstance(body, Jitted):
         body = body.__wrapped__
     return getattr(getattr(body, "__func__", body), "__code__", body)
