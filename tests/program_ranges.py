@@ -1,7 +1,8 @@
-"""Random programs of ``for i in lazytensor.range(...)``, within each other, with all that Python may do in a loop; jitted,
-beside NumPy with Python's `range`."""
+"""Random programs of ``for i in lazytensor.range(...)``, within each other, with all that Python may do in a loop;
+jitted, beside NumPy with Python's `range`."""
 
 import random
+import sys
 import types
 import warnings
 
@@ -20,15 +21,15 @@ BOUNDS = ["n - 2", "steps", "1, steps", "2, steps + 2", "0, 12, 1", "steps, 0, -
 INNER = ["i", "i, n", "6", "i + 1, n", "1, 12", "n - i", "0, i, 2"]
 TAMED = ["t = {v}", "{x} = {x} * 0.5 + i", "{x}[i] = {y}[{j}] + i", "{x} = {v}", "t = t + {x}[i]", "{x} *= 0.5",
          "{x}[i] += {y}[2] * i", "{y}[1:9] = {x}[2:10] * 0.5 + i", "u = {x}[{j}] * i", "w = {x}[2:]", "{x} += i",
-         "j = 2 * i + 1", "t = t * 0.5 + j", "{x}[{j}] += u", "s = s + {x}[i]", "v = {x}; {x} = {y}; {y} = v * 1",
-         "t = helper({x}, i)", "box[0]; t = t + box[0] * i"]  # fmt: skip
-WILD = ["dt *= 0.5", "{x} = {x} + dt", "k = k + 1", "{x}[k % 5] += i", "out.append({x}[i] + 0)", "box[0] = {x}[1:] * 1.0",
-        "if i == 5: {x} = {x} + 1", "if i == 6: continue", "if i == 8: break", "if i == 9: return a, b, t, i",
-        "if {x}[i] > 2: {y}[2] = i", "last = i", "last = {x}", "{x}[i + k] = 1", "t = sum([{x}[q] * i for q in (1, 2)]) + t",
-        "f = lambda z: z * i + dt", "t = f(t)", "del u", "if u is not None: u = {x} * i", "a, b = b, a", "v = {x}",
-        "v[1] = i", "assert i < 11", "t = t + (1 if i % 2 else 3)", "counts['n'] += 1", "{x} = {x} + counts['n']",
-        "n = n - 0", "{x}[i] = last", "bump(); {x} = {x} + seen", "rows = [{x}, {y}]; rows[0][1] = i",
-        "{x} = {x} * first; first = 0.5"]  # fmt: skip
+         "j = 2 * i + 1", "t = t * 0.5 + j", "{x}[{j}] += u", "s = s + {x}[i]",
+         "v = {x}; {x} = {y}; {y} = v * 1",          "t = helper({x}, i)", "box[0]; t = t + box[0] * i"]  # fmt: skip
+WILD = ["dt *= 0.5", "{x} = {x} + dt", "k = k + 1", "{x}[k % 5] += i", "out.append({x}[i] + 0)",
+        "box[0] = {x}[1:] * 1.0", "if i == 5: {x} = {x} + 1", "if i == 6: continue", "if i == 8: break",
+        "if i == 9: return a, b, t, i", "if {x}[i] > 2: {y}[2] = i", "last = i", "last = {x}", "{x}[i + k] = 1",
+        "t = sum([{x}[q] * i for q in (1, 2)]) + t", "f = lambda z: z * i + dt", "t = f(t)", "del u",
+        "if u is not None: u = {x} * i", "a, b = b, a", "v = {x}", "v[1] = i", "assert i < 11",
+        "t = t + (1 if i % 2 else 3)", "counts['n'] += 1", "{x} = {x} + counts['n']", "n = n - 0", "{x}[i] = last",
+        "bump(); {x} = {x} + seen", "rows = [{x}, {y}]; rows[0][1] = i", "{x} = {x} * first; first = 0.5"]  # fmt: skip
 HEAD = """def f(a, b, n, steps):
     t, s, u, v, w, j, k, dt, last, first = a * 2, 0.0, 1.0, b, b[2:], 1, 7, 0.25, -1, 2.0
     out, box, counts, rows, seen = [], [b * 1], {'n': 0}, [], 0.0
@@ -78,7 +79,8 @@ def random_program(seed):
             lines += [f"{where}else:", f"{where}    t = t + 1"]
         if where != "    ":
             lines += ["    except (IndexError, AssertionError, UnboundLocalError):", "        t = t - 1"]
-    chance.shuffle(names := ["i", "u", "v", "w", "j", "k", "dt", "last", "out", "box", "counts", "seen", "rows", "first"])
+    names = ["i", "u", "v", "w", "j", "k", "dt", "last", "out", "box", "counts", "seen", "rows", "first"]
+    chance.shuffle(names)
     lines.append(f"    return a, b, t, s, {', '.join(sorted(names[:5]))}")
     return HEAD + "\n".join(lines) + "\n"
 
@@ -96,6 +98,8 @@ def tried(seed, module):
     numbers = [chance.choice((11, 12, 14, 25))] * CALLS
     if chance.random() < 0.3:
         numbers = [chance.choice((9, 12, 13)) for _ in numbers]
+    ranges = sys.modules[module.range.__module__].ranges
+    ranges.WORTH = 9
     with unchecked(seed % 3 == 0):
         for call, steps in enumerate(numbers):
             data = (real.random.default_rng(seed + call).random((2, n)) * 4).astype(dtype)

@@ -37,6 +37,8 @@ TRIES = 6
 """Turns that are traced before a loop is given up."""
 MOST_MADE, OFTEN = 4, 64
 """Loops of one body that are generated however short they are; later ones must have so many turns."""
+MOST_IN_FULL = 1 << 12
+"""Turns of a loop that are traced one by one, for kernels, where it has proved to be called often."""
 MOST_LOST = 4
 """Loops of one body that could not be generated, after which no other is tried."""
 SHORT, NOT_RUN = "a loop in it is short yet", "a loop in it has not run yet"
@@ -126,10 +128,12 @@ def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any]
 
 
 def beginning(trace: Trace, turns: int, body: Any, *others: Any, starts: Any = None) -> tuple[Scope, int]:
-    """What a loop's body can reach (from `starts`, if these are given), and how many turns are tried before it is given up: none if loops of that body have
-    been, or are generated often, and short, so that tracing this one costs less."""
+    """What a loop's body can reach (from `starts`, if these are given), and how many turns are tried before it is given
+    up: none if loops of that body have been, are generated often, and short, so that tracing this one costs less, or
+    have proved to be called often."""
     code = code_of(body)
-    if trace.tried[code] >= MOST_LOST or trace.made[code] >= MOST_MADE and turns < OFTEN:
+    if code in trace.in_full and turns <= MOST_IN_FULL or trace.tried[code] >= MOST_LOST or (
+            trace.made[code] >= MOST_MADE and turns < OFTEN):
         return Scope(), 0
     scope = Scope().walk(*starts or [(f, "") for f in (body, *others)])
     return scope, TRIES if followed(scope) else 0
@@ -226,8 +230,10 @@ def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope
         trace.unrolled = "lengths move, and it may look at them"
         return None
     try:
-        return Rolled(own, numbers, inside, [(n.shape, n.dtype, n.strides) for n in [*loop.state, *loop.reads]],
-                      floating.in_force()), loop
+        rolled = Rolled(own, numbers, inside, [(n.shape, n.dtype, n.strides) for n in [*loop.state, *loop.reads]],
+                        floating.in_force())
+        rolled.loop = code_of(body)
+        return rolled, loop
     except Irregular:
         return None
 

@@ -1,9 +1,9 @@
-"""``for i in lazytensor.range(...)`` in a traced call: its first turn is traced, most others are generated, and the last
-is traced again, so that all its variables have the values that Python's own loop leaves.
+"""``for i in lazytensor.range(...)`` in a traced call: its first turn is traced, most others are generated, and the
+last is traced again, so that all its variables have the values that Python's own loop leaves.
 
 Python runs such a loop; what it iterates over (`Turns`) is asked for each index, and looks at the loop from there. A
-turn's code as a function (`forloops`), given what the variables are, is the body of a `fori_loop`, which is generated as
-any is (`counted`); then the variables that turns hand on get their values. Where that cannot be done, Python goes
+turn's code as a function (`forloops`), given what the variables are, is the body of a `fori_loop`, which is generated
+as any is (`counted`); then the variables that turns hand on get their values. Where that cannot be done, Python goes
 through all turns.
 """
 
@@ -28,6 +28,8 @@ from .scope import Scope, is_users
 from .tracing import Trace
 from .turns import SAMPLES, Turn
 
+WORTH = 32
+"""Turns for which it is worth while: fewer are traced about as quickly."""
 _to_slots: Any = getattr(ctypes.pythonapi, "PyFrame_LocalsToFast", None)
 
 
@@ -43,7 +45,11 @@ def loop_over(watcher: Any, frame: Any, bounds: tuple[Any, ...], function: Any) 
     if type(watcher) is Turn:
         return _hidden(watcher, loop, bounds)
     numbers = builtins.range(*[int(b) for b in bounds])
-    return Turns(watcher, loop, numbers) if len(numbers) > counted.LEAST else None
+    if len(numbers) >= WORTH:
+        return Turns(watcher, loop, numbers)
+    if numbers and type(watcher) is Trace:
+        watcher.ran.add(loop.key)
+    return None
 
 
 # ---- whose call it is ------------------------------------------------------------------------------------------------
@@ -171,29 +177,33 @@ class Turns:
 
     def _try(self, frame: Any) -> None:
         """Has turns generated, but for the last, if that can be done."""
-        trace, loop, numbers = self.trace, self.loop, self.numbers
+        trace, loop = self.trace, self.loop
         good = trace.refusal is None and not self.scope.changed()
         values = _variables(frame, loop.reads) if good else {}
         good = good and all(name in values for name in loop.carried)
-        left, found = len(numbers) - self.given - 1, None
-        if good:
-            turn = turn_of(loop, frame.f_globals, values)
-            first, by = numbers[self.given], numbers.step
+        made = self._generated(frame, values) if good else None
+        found = None if made is None else counted.finished(trace, *made)
+        if made is None or found is None:
+            self.tries = self.tries - 1 if good and counted.is_early(trace) else 0
+            return
+        trace.made[loop.key] += 1
+        self.lost, self.tries = False, counted.TRIES
+        self.given += made[0].count
+        _give(frame, dict(zip(loop.carried, found[0], strict=True)))
 
-            def body(k: Any, carried: Any) -> Any:
-                return turn(k if by == 1 else (k - first) * by + first, carried)
+    def _generated(self, frame: Any, values: dict[str, Any]) -> Any:
+        """As `counted.generated`, the turns but for the last."""
+        loop, first, by = self.loop, self.numbers[self.given], self.numbers.step
+        turn = turn_of(loop, frame.f_globals, values)
 
-            carried = tuple([values[name] for name in loop.carried])
-            made = counted.generated(trace, first, left, body, carried, self.scope)
-            if made is not None and made[1].replaces and _is_lent(self.before, values, loop, self.scope):
-                made = None
-            found = None if made is None else counted.finished(trace, *made)
-        self.tries = self.tries - 1 if found is None and good and counted.is_early(trace) else 0
-        if found is not None:
-            trace.made[self.loop.key] += 1
-            self.lost, self.tries = False, counted.TRIES
-            self.given += made[0].count
-            _give(frame, dict(zip(loop.carried, found[0], strict=True)))
+        def body(k: Any, carried: Any) -> Any:
+            return turn(k if by == 1 else (k - first) * by + first, carried)
+
+        body.__loop__ = loop.key  # type: ignore[attr-defined]
+        carried = tuple([values[name] for name in loop.carried])
+        made = counted.generated(self.trace, first, len(self.numbers) - self.given - 1, body, carried, self.scope)
+        lent = made is not None and made[1].replaces and _is_lent(self.before, values, loop, self.scope)
+        return None if lent else made
 
 
 # ---- in a turn of another loop ---------------------------------------------------------------------------------------
