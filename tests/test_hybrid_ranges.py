@@ -370,6 +370,19 @@ def unbound(np, x, y):
     return z
 
 
+def bound_by_a_later_turn(np, x, y):
+    first = True
+    for i in np.range(40):
+        if first:
+            first = False
+        elif x is None:
+            z = i
+        else:
+            w = z  # noqa: F821
+        x = x + i
+    return x, w
+
+
 def rebound(np, x, y):
     seen = 0.0
 
@@ -415,7 +428,7 @@ def nothing_is_a_range(np, x, y):
 
 
 IN_FULL = [decay, special, appended, broken, continued, early, on_a_value, counted, exchanged, kept_once, out_of_bounds,
-           caught, unbound, rebound, deleted, comprehended, printed, nothing_is_a_range]
+           caught, unbound, bound_by_a_later_turn, rebound, deleted, comprehended, printed, nothing_is_a_range]
 
 
 @pytest.mark.parametrize("checks", [False, True])
@@ -500,6 +513,21 @@ def test_what_a_loop_hands_on():
         with pytest.raises(RuntimeError):
             turn(left, given)
     assert not forloops.FEED.turns
+
+
+def test_whose_call_it_is():
+    def f(np, x):
+        for i in np.range(min(len(x), max(3, 50))):
+            x = x + i
+        for i in list(map(np.range, [int(min(40, 41))])):
+            x = x + len(i)
+        return x
+
+    code = f.__code__
+    found = [ranges._callee(code, x.offset) for x in dis.get_instructions(code) if x.opname == "CALL"]
+    assert [attribute for _, attribute in found if attribute == "range"] == ["range"]
+    g = np.jit(lambda x: f(np, x))
+    assert difference(f(plain, real.ones(45)), g(np.ones(45))) is None and len(generated(g)) == 1
 
 
 def test_python_s_own_range_elsewhere():

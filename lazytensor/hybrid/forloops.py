@@ -12,6 +12,7 @@ import dis
 import functools
 import sys
 import types
+import weakref
 from bisect import bisect
 from collections.abc import Iterator
 from threading import local
@@ -54,7 +55,8 @@ class _Feed(local):
 
 
 FEED = _Feed()
-_origins: dict[types.CodeType, types.CodeType] = {}
+_origins: weakref.WeakKeyDictionary[types.CodeType, types.CodeType] = weakref.WeakKeyDictionary()
+"""The functions' own codes of loops' bodies."""
 
 
 class ForLoop(NamedTuple):

@@ -66,7 +66,7 @@ def _callee(code: Any, call: int) -> tuple[tuple[str, str], str] | None:
         k -= 1
         if lines[k].is_jump_target or lines[k].opcode in dis.hasjrel or lines[k].opcode in dis.hasjabs:
             return None
-        if lines[k].opname != "PRECALL":
+        if k < at - 1 or lines[k].opname != "PRECALL":  # its own
             need -= dis.stack_effect(lines[k].opcode, lines[k].arg)
     line = lines[k - 1]
     if line.opname == "PUSH_NULL":  # from 3.13 on it comes after the function
@@ -82,8 +82,9 @@ def _is_called(frame: Any, function: Any) -> bool:
     if found is None:
         return False
     (how, name), attribute = found
-    spaces = {"LOAD_GLOBAL": frame.f_globals, "LOAD_FAST": frame.f_locals, "LOAD_DEREF": frame.f_locals}
-    value = spaces.get(how, {}).get(name)
+    own = how in ("LOAD_FAST", "LOAD_DEREF")
+    space = _variables(frame, (name,)) if own else frame.f_globals if how == "LOAD_GLOBAL" else {}
+    value = space.get(name)
     return (getattr(value, attribute, None) if attribute else value) is function
 
 
@@ -93,7 +94,7 @@ def _is_called(frame: Any, function: Any) -> bool:
 def _variables(frame: Any, names: Any) -> dict[str, Any]:
     found = frame.f_locals
     values = {name: found[name] for name in names if name in found}
-    if _to_slots is not None and type(found) is dict:
+    if type(found) is dict:
         found.clear()  # it is kept by the frame, and would keep arrays
     return values
 
@@ -180,7 +181,7 @@ class Turns:
         trace, loop = self.trace, self.loop
         good = trace.refusal is None and not self.scope.changed()
         values = _variables(frame, loop.reads) if good else {}
-        good = good and all(name in values for name in loop.carried)
+        good = good and all(name in values for name in loop.reads)
         made = self._generated(frame, values) if good else None
         found = None if made is None else counted.finished(trace, *made)
         if made is None or found is None:
@@ -238,7 +239,7 @@ class _Inner:
         values = _variables(frame, loop.reads)
         if not loop.later.isdisjoint(loop.stored - set(loop.carried)):
             turn.give_up("a variable of a loop in it is read after that")
-        if any(name not in values for name in loop.carried):
+        if any(name not in values for name in loop.reads):
             turn.give_up("a loop in it has variables without values")
         run = turn_of(loop, frame.f_globals, values)
         starts = _starts(loop, run.run, values)
