@@ -19,7 +19,7 @@ import numpy as np
 from ..run import floating
 from ..run.watching import mine
 from .bounds import Even
-from .carried import OTHER_TYPE, Loop, lengths_move, mean_size, shown_inside
+from .carried import OTHER_TYPE, Loop, leaves, lengths_move, mean_size, shown_inside
 from .jit import Jitted
 from .loopsource import Body
 from .nodes import LARGE
@@ -41,6 +41,7 @@ MOST_IN_FULL = 1 << 12
 """Turns of a loop that are traced one by one, for kernels, where it has proved to be called often."""
 MOST_LOST = 4
 """Loops of one body that could not be generated, after which no other is tried."""
+LENT = "it writes to an array that is known elsewhere, and gives another in its place"
 SHORT, NOT_RUN = "a loop in it is short yet", "a loop in it has not run yet"
 EARLY = frozenset((SHORT, NOT_RUN, OTHER_TYPE))
 """Why a loop may be generated from a later turn on."""
@@ -76,10 +77,13 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
     loop = Loop(session, body, first, count, value)
     if loop.probe(first=True):  # as from the second turn on, perhaps: there is one, as is shown later
         turn.notes.append(("turns", count))
+        before = list(leaves(value))
         value, count = body(lower, value), count - 1
         loop = Loop(session, body, first + 1, count, value)
         if why := loop.probe():
             session.ask(why)
+        if loop.is_lent((*before, *scope.tensors.values())):
+            session.ask(LENT)
     loop.looked_at()
     own, numbers = loop.body()
     if changed := scope.changed():
@@ -108,11 +112,11 @@ def may_generate(watcher: Any, lower: Any, upper: Any) -> bool:
 def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any], value: Any) -> Any:
     """``for i in range(lower, upper): value = body(i, value)`` in a trace; gives the last value."""
     scope, tries = beginning(trace, upper - lower, body)
-    i, lost = lower, True
+    i, lost, before = lower, True, list(leaves(value))
     while i < upper:
         if tries and i > lower and upper - i >= LEAST:
             good = trace.refusal is None and not scope.changed()
-            rolled = generated(trace, i, upper - i, body, value, scope) if good else None
+            rolled = generated(trace, i, upper - i, body, value, scope, before) if good else None
             found = None if rolled is None else finished(trace, *rolled)
             tries = tries - 1 if found is None and good and is_early(trace) else 0
             if rolled is not None and found is not None:
@@ -162,11 +166,11 @@ def until(trace: Trace, condition: Callable[[Any], Any], body: Callable[[Any], A
         mine().goes_on(condition(value))
         return body(value)
 
-    turns = 0
+    turns, before = 0, list(leaves(value))
     while True:
         if tries and turns:
             good = trace.refusal is None and not scope.changed()
-            rolled = generated(trace, 0, ENDLESS, turn, value, scope) if good else None
+            rolled = generated(trace, 0, ENDLESS, turn, value, scope, before) if good else None
             found = None if rolled is None else finished(trace, *rolled)
             if found is not None:
                 trace.made[code_of(body)] += 1
@@ -202,16 +206,18 @@ def code_of(body: Any) -> Any:
     return getattr(getattr(body, "__func__", body), "__code__", body)
 
 
-def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope: Scope,
+def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope: Scope, before: list[Any],
               whole: bool = False) -> tuple[Rolled, Loop] | None:
     """The turns that are left as one function, or (if not the `whole` loop is wanted) those before the first that comes
-    to the border of an array; None if they cannot be generated."""
+    to the border of an array; None if they cannot be generated. `before` has what the loop was given at first."""
     session = Session()
     loop = Loop(session, body, lower, count, value)
     session.ran = trace.ran
     try:
         if why := loop.probe():
             loop.ask(why)
+        if loop.is_lent((*before, *scope.tensors.values())):
+            loop.ask(LENT)
         loop.looked_at()
         own, numbers = loop.body()
     except Asked:

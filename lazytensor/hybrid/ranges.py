@@ -18,7 +18,6 @@ from bisect import bisect
 from collections.abc import Iterator
 from typing import Any
 
-from ..api.handle import Tensor, root_of
 from ..run.watching import mine
 from . import counted
 from .carried import leaves
@@ -117,18 +116,6 @@ def _starts(loop: ForLoop, run: Any, values: dict[str, Any]) -> list[tuple[Any, 
     return [(run, ""), *[(x, f"variable {name!r}") for name, x in values.items() if name not in loop.carried]]
 
 
-def _is_lent(before: dict[str, Any], values: dict[str, Any], loop: ForLoop, scope: Scope) -> bool:
-    """Whether an array that turns hand on is known elsewhere, too: if a turn writes to it and gives another in its
-    place, that would be seen there."""
-    given = [root_of(x) for name in loop.carried for x in leaves(values[name]) if type(x) is Tensor]
-    others = [root_of(x) for name, value in values.items() if name not in loop.carried for x in leaves(value)
-              if type(x) is Tensor]
-    others += [root_of(x) for value in before.values() for x in leaves(value) if type(x) is Tensor]
-    others += [root_of(x) for x in scope.tensors.values()]
-    known = {id(x) for x in others}
-    return len({id(x) for x in given}) < len(given) or any(id(x) in known for x in given)
-
-
 # ---- in a trace ------------------------------------------------------------------------------------------------------
 
 
@@ -202,9 +189,10 @@ class Turns:
 
         body.__loop__ = loop.key  # type: ignore[attr-defined]
         carried = tuple([values[name] for name in loop.carried])
-        made = counted.generated(self.trace, first, len(self.numbers) - self.given - 1, body, carried, self.scope)
-        lent = made is not None and made[1].replaces and _is_lent(self.before, values, loop, self.scope)
-        return None if lent else made
+        others = [values[name] for name in loop.reads if name not in loop.carried]
+        before = [x for found in (*self.before.values(), *others) for x in leaves(found)]
+        left = len(self.numbers) - self.given - 1
+        return counted.generated(self.trace, first, left, body, carried, self.scope, before)
 
 
 # ---- in a turn of another loop ---------------------------------------------------------------------------------------
