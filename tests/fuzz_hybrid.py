@@ -1,9 +1,9 @@
 """Thousands of random functions, jitted, against NumPy: `python -m tests.fuzz_hybrid --programs 5000 --control 2000`.
 
-`--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s within
-each other whose bodies read their indices, `--views` read views of views of what they compute. Two thirds of the first
-two are left without the steps for which all of a function runs its Python, so that more of them are compiled. `--nodes`
-has all of them run as large arrays' programs do.
+`--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s, and as
+many loops over `lazytensor.range`, within each other whose bodies read their indices, `--views` read views of views of
+what they compute. Two thirds of the functions are left without the steps for which all of a function runs its Python,
+so that more of them are compiled. `--nodes` has all of them run as large arrays' programs do.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 
-from tests import program_computed, program_jit, program_loops
+from tests import program_computed, program_jit, program_loops, program_ranges
 
 
 def tried(seed, module, control):
@@ -26,21 +26,21 @@ def tried(seed, module, control):
     return found, function, f.cache_info()
 
 
-def looped(seeds, module, show):
+def looped(seeds, module, show, programs, words):
     """Tries loops that read their indices; gives the seeds of those that differ."""
     failures, counts = [], collections.Counter()
     for seed in seeds:
         try:
-            found, f = program_loops.tried(seed, module)
+            found, f = programs.tried(seed, module)
             counts["compiled"] += bool(f.cache_info()["compiled"])
             counts["generated"] += "loop_of_" in f.source
         except Exception:
             found = traceback.format_exc()
         if found:
-            failures.append((seed, "loops"))
+            failures.append((seed, words))
             if len(failures) <= show:
-                print(program_loops.random_program(seed), f"# seed {seed}: {found}", flush=True)
-    print(f"{len(seeds)} functions of loops by index", dict(counts))
+                print(programs.random_program(seed), f"# seed {seed}: {found}", flush=True)
+    print(f"{len(seeds)} functions of {words}", dict(counts))
     return failures
 
 
@@ -91,7 +91,9 @@ def main(arguments=None):
                     print(function.report("lazytensor", found) if function else f"# seed {seed}: {found}", flush=True)
         kind = "with branches and loops" if control else "straight"
         print(f"{counts['functions']} functions {kind}, {counts['compiled']} of them compiled", dict(counts))
-    failures += looped(range(options.seed, options.seed + options.loops), module, options.show - len(failures))
+    seeds = range(options.seed, options.seed + options.loops)
+    for programs, words in ((program_loops, "loops by index"), (program_ranges, "loops over range")):
+        failures += looped(seeds, module, options.show - len(failures), programs, words)
     failures += viewed(range(options.seed, options.seed + options.views), module, options.show - len(failures))
     print(f"{len(failures)} differ: {failures[:20]}; {time.monotonic() - start:.0f} s")
     return 1 if failures else 0

@@ -590,6 +590,28 @@ def test_draws_and_decisions_are_those_of_the_loop():
     assert difference(run(real, lambda f: f, loop), run(np, np.jit, np.fori_loop)) is None
 
 
+def test_an_array_that_is_known_twice_and_then_written():
+    def carried_twice(np, fori_loop, x, y):
+        def body(i, s):
+            x, kept = s
+            x[i] = i
+            x = x * 2
+            return x, x if kept is None else kept
+
+        return fori_loop(0, 30, body, (x, None))
+
+    def known_before(np, fori_loop, x, y):
+        def body(i, s):
+            a, b = s
+            a[i] = i
+            return (y if b is None else a * 0.5), 1
+
+        return fori_loop(0, 30, body, (x, None))
+
+    check(carried_twice, two)
+    check(known_before, two)
+
+
 # ---- random programs -------------------------------------------------------------------------------------------------
 
 

@@ -684,6 +684,99 @@ def loop_with_append(np):
     return [f(np.arange(3.0) + i) for i in range(4)]
 
 
+def range_reads_its_index(np):
+    """`for i in lt.range(n)` that uses `i` as an index, a bound and a number; its variables are read afterwards."""
+    over = getattr(np, "range", range)
+
+    @jitted(np)
+    def f(x, n):
+        for i in over(n):
+            part = x[i:]
+            j = 2 * i + 1
+            x[i] = part.sum() * 0.5 - i
+            x = x * 0.75 + j
+        part[0] = 5
+        return x, part, i, j
+
+    return [f(np.arange(70.0) + k, n) for k, n in enumerate((60, 60, 33, 1))]
+
+
+def range_with_ways_out(np):
+    """`break`, `continue`, `else` and an early `return` in `for i in lt.range(n)`, by `i` and by values."""
+    over = getattr(np, "range", range)
+
+    @jitted(np)
+    def f(x, most, last):
+        for i in over(50):
+            if i % 7 == 3:
+                continue
+            if i == last:
+                return x, i
+            if x[i] > most:
+                break
+            x[i] += i
+        else:
+            x[0] = -1
+        return x
+
+    return [f(np.arange(50.0), most, last) for most in (100, 30, 100) for last in (44, 60)]
+
+
+def range_with_numbers_carried(np):
+    """`dt *= 0.5`, a counter and a list that grows in `for i in lt.range(n)`."""
+    over = getattr(np, "range", range)
+
+    @jitted(np)
+    def f(x):
+        dt, k, found = 1.0, 0, []
+        for i in over(40):
+            x = x + dt * i
+            dt, k = dt * 0.5, k + 2
+            found.append(x[i % 3] * k)
+        return x, dt, k, found
+
+    return [f(np.arange(3.0) + k) for k in range(4)]
+
+
+def range_that_fails_in_a_turn(np):
+    """An index out of bounds in a late turn of `for i in lt.range(n)`: what was written before stays."""
+    over = getattr(np, "range", range)
+
+    @jitted(np)
+    def f(x, y, n):
+        for i in over(n):
+            x[i] = y[i] * i
+            y = y + x[i]
+        return y
+
+    results = []
+    for n in (40, 60, 40, 60):
+        x = np.zeros(50)
+        try:
+            results.append(f(x, np.arange(50.0), n))
+        except IndexError as error:
+            results.append(str(error))
+        results.append(x)
+    return results
+
+
+def ranges_within_each_other(np):
+    """`A[i, j] -= A[i, :j] @ A[:j, j]` under `lt.range`s whose bounds are the outer index."""
+    over = getattr(np, "range", range)
+
+    @jitted(np)
+    def f(A):
+        for i in over(len(A)):
+            for j in over(i):
+                A[i, j] -= A[i, :j] @ A[:j, j]
+                A[i, j] /= A[j, j]
+            for j in over(i, len(A)):
+                A[i, j] -= A[i, :i] @ A[:i, j]
+        return A
+
+    return [f(np.arange(1600.0).reshape(40, 40) % 7 + np.eye(40) * 40 * k) for k in (1, 2, 3)]
+
+
 def while_on_a_value(np):
     """`while` on a value: another number of turns at each call."""
 

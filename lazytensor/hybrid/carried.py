@@ -6,13 +6,13 @@ values that nobody knows stand for it; what these turns do to arrays is undone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..api.handle import Tensor, View, lock_of, tensor
+from ..api.handle import Tensor, View, lock_of, root_of, tensor
 from ..api.scalar import Scalar, scalar
 from ..ir.node import Node
 from ..run.watching import active, mine
@@ -93,6 +93,7 @@ class Loop:
         self.places: list[int] = []
         self.samples: list[list[Step]] = []
         self.after: tuple[str, ...] = ()
+        self.replaced: list[Tensor] = []
         self.measured = False
 
     def ask(self, why: str) -> Any:
@@ -112,6 +113,7 @@ class Loop:
             _is_plain(x) and _is_plain(y) and same(x, y))]
         given = [own[k] for k in self.places]
         self.handles = [root for root, _ in written.values() if first or not any(root is x for x in given)]
+        self.replaced = [root for root, _ in written.values() if not any(root is x for x in self.handles)]
         self.entry = [root._value for root in self.handles]
         for x, y in [(own[k], found[k]) for k in self.places]:
             if type(x) is not type(y) or not (_is_number(x) or type(x) is Tensor):
@@ -124,6 +126,15 @@ class Loop:
                 node.dtype.hasobject for node in self.state):
             return "its state is no array of numbers"
         return ""
+
+    def is_lent(self, others: Iterable[Any]) -> bool:
+        """Whether an array that a turn writes to, and for which it gives another, is known elsewhere, too: twice in the
+        state, or among `others`, which were there before the loop."""
+        if not self.replaced:
+            return False
+        own = [id(root_of(x)) for x in leaves(self.value) if type(x) is Tensor]
+        known = {id(root_of(x)) for x in others if type(x) is Tensor}
+        return any(own.count(id(root)) > 1 or id(root) in known for root in self.replaced)
 
     def looked_at(self) -> None:
         """Traces the turns that show what the others are.

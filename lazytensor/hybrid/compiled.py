@@ -195,6 +195,12 @@ class Compiled:
                         self._compile()
                 self.alone = None
 
+    def generated(self, most: int) -> set[Any]:
+        """Its loops that were generated and make calls of NumPy's, at most so many."""
+        lines = self.tree.lines() if self.tree is not None else ()
+        made = [r.fn.rolled for branch in lines for r in branch.records if hasattr(r.fn, "rolled")]
+        return {x.loop for x in made if 0 < x.operations <= most}
+
     def counts_turns(self, trip: TripCount) -> None:
         """Compiles once more, for any number of turns of a loop that an argument counts."""
         with self.lock:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from ..run import floating
 from ..run.watching import mine
 from .bounds import Even
-from .carried import OTHER_TYPE, Loop, lengths_move, mean_size, shown_inside
+from .carried import OTHER_TYPE, Loop, leaves, lengths_move, mean_size, shown_inside
 from .jit import Jitted
 from .loopsource import Body
 from .nodes import LARGE
@@ -36,8 +37,11 @@ TRIES = 6
 """Turns that are traced before a loop is given up."""
 MOST_MADE, OFTEN = 4, 64
 """Loops of one body that are generated however short they are; later ones must have so many turns."""
+MOST_IN_FULL = 1 << 12
+"""Turns of a loop that are traced one by one, for kernels, where it has proved to be called often."""
 MOST_LOST = 4
 """Loops of one body that could not be generated, after which no other is tried."""
+LENT = "it writes to an array that is known elsewhere, and gives another in its place"
 SHORT, NOT_RUN = "a loop in it is short yet", "a loop in it has not run yet"
 EARLY = frozenset((SHORT, NOT_RUN, OTHER_TYPE))
 """Why a loop may be generated from a later turn on."""
@@ -53,8 +57,9 @@ _OF_ARRAYS = frozenset((*dir(np), *dir(np.ndarray)))
 # ---- within each other -----------------------------------------------------------------------------------------------
 
 
-def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], value: Any) -> Any:
-    """A loop in a turn of another that is looked at: one step of it."""
+def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], value: Any,
+          starts: Any = None) -> Any:
+    """A loop in a turn of another that is looked at: one step of it. Its body reaches what it does from `starts`."""
     session = turn.session
     hidden = type(lower) is Index or type(upper) is Index
     first, count = plain(lower), plain(upper) - plain(lower)
@@ -66,16 +71,19 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
         session.ask(SHORT)
     if code_of(body) not in session.ran:
         session.ask(NOT_RUN)
-    scope = Scope().walk((body, ""))
+    scope = Scope().walk(*starts or [(body, "")])
     if not followed(scope):
         session.ask("a loop in it reaches what cannot be followed")
     loop = Loop(session, body, first, count, value)
     if loop.probe(first=True):  # as from the second turn on, perhaps: there is one, as is shown later
         turn.notes.append(("turns", count))
+        before = list(leaves(value))
         value, count = body(lower, value), count - 1
         loop = Loop(session, body, first + 1, count, value)
         if why := loop.probe():
             session.ask(why)
+        if loop.is_lent((*before, *scope.tensors.values())):
+            session.ask(LENT)
     loop.looked_at()
     own, numbers = loop.body()
     if changed := scope.changed():
@@ -104,11 +112,11 @@ def may_generate(watcher: Any, lower: Any, upper: Any) -> bool:
 def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any], value: Any) -> Any:
     """``for i in range(lower, upper): value = body(i, value)`` in a trace; gives the last value."""
     scope, tries = beginning(trace, upper - lower, body)
-    i, lost = lower, True
+    i, lost, before = lower, True, list(leaves(value))
     while i < upper:
         if tries and i > lower and upper - i >= LEAST:
             good = trace.refusal is None and not scope.changed()
-            rolled = generated(trace, i, upper - i, body, value, scope) if good else None
+            rolled = generated(trace, i, upper - i, body, value, scope, before) if good else None
             found = None if rolled is None else finished(trace, *rolled)
             tries = tries - 1 if found is None and good and is_early(trace) else 0
             if rolled is not None and found is not None:
@@ -123,13 +131,15 @@ def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any]
     return value
 
 
-def beginning(trace: Trace, turns: int, body: Any, *others: Any) -> tuple[Scope, int]:
-    """What a loop's body can reach, and how many turns are tried before it is given up: none if loops of that body have
-    been, or are generated often, and short, so that tracing this one costs less."""
+def beginning(trace: Trace, turns: int, body: Any, *others: Any, starts: Any = None) -> tuple[Scope, int]:
+    """What a loop's body can reach (from `starts`, if these are given), and how many turns are tried before it is given
+    up: none if loops of that body have been, are generated often, and short, so that tracing this one costs less, or
+    have proved to be called often."""
     code = code_of(body)
-    if trace.tried[code] >= MOST_LOST or trace.made[code] >= MOST_MADE and turns < OFTEN:
+    if code in trace.in_full and turns <= MOST_IN_FULL or trace.tried[code] >= MOST_LOST or (
+            trace.made[code] >= MOST_MADE and turns < OFTEN):
         return Scope(), 0
-    scope = Scope().walk(*[(f, "") for f in (body, *others)])
+    scope = Scope().walk(*starts or [(f, "") for f in (body, *others)])
     return scope, TRIES if followed(scope) else 0
 
 
@@ -156,11 +166,11 @@ def until(trace: Trace, condition: Callable[[Any], Any], body: Callable[[Any], A
         mine().goes_on(condition(value))
         return body(value)
 
-    turns = 0
+    turns, before = 0, list(leaves(value))
     while True:
         if tries and turns:
             good = trace.refusal is None and not scope.changed()
-            rolled = generated(trace, 0, ENDLESS, turn, value, scope) if good else None
+            rolled = generated(trace, 0, ENDLESS, turn, value, scope, before) if good else None
             found = None if rolled is None else finished(trace, *rolled)
             if found is not None:
                 trace.made[code_of(body)] += 1
@@ -188,22 +198,26 @@ def followed(scope: Scope) -> bool:
 
 
 def code_of(body: Any) -> Any:
-    """What two bodies that are one `def` or `lambda` have in common."""
+    """What two bodies that are one `def`, `lambda` or loop have in common."""
+    if hasattr(type(body), "__loop__") or isinstance(body, FunctionType) and hasattr(body, "__loop__"):
+        return body.__loop__
     while isinstance(body, Jitted):
         body = body.__wrapped__
     return getattr(getattr(body, "__func__", body), "__code__", body)
 
 
-def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope: Scope,
+def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope: Scope, before: list[Any],
               whole: bool = False) -> tuple[Rolled, Loop] | None:
     """The turns that are left as one function, or (if not the `whole` loop is wanted) those before the first that comes
-    to the border of an array; None if they cannot be generated."""
+    to the border of an array; None if they cannot be generated. `before` has what the loop was given at first."""
     session = Session()
     loop = Loop(session, body, lower, count, value)
     session.ran = trace.ran
     try:
         if why := loop.probe():
             loop.ask(why)
+        if loop.is_lent((*before, *scope.tensors.values())):
+            loop.ask(LENT)
         loop.looked_at()
         own, numbers = loop.body()
     except Asked:
@@ -222,8 +236,10 @@ def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope
         trace.unrolled = "lengths move, and it may look at them"
         return None
     try:
-        return Rolled(own, numbers, inside, [(n.shape, n.dtype, n.strides) for n in [*loop.state, *loop.reads]],
-                      floating.in_force()), loop
+        rolled = Rolled(own, numbers, inside, [(n.shape, n.dtype, n.strides) for n in [*loop.state, *loop.reads]],
+                        floating.in_force())
+        rolled.loop = code_of(body)
+        return rolled, loop
     except Irregular:
         return None
 

@@ -45,6 +45,9 @@ HOT = 16
 """Calls after which a compiled function is compiled with kernels,"""
 LONG = 64
 """or at its first comparison, if its loops saved so many lines."""
+HOTTER, MOST_OPERATIONS = 1024, 1 << 13
+"""Calls after which loops that were generated are traced in full, if these are so many operations at most: their
+kernels take as long to be compiled."""
 MOST_REFUSALS = 4
 """After so many traces that could not be compiled, without one that could, no more are tried."""
 MOST_REASONS = 64
@@ -85,6 +88,7 @@ class Jitted(Caller):
         self._lock = threading.RLock()
         self._tracing = 0
         self._every_turn = False
+        self._in_full: set[Any] = set()
         _jitted.add(self)
 
     def _left(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: Compiled | None, answer: Any) -> Any:
@@ -179,8 +183,21 @@ class Jitted(Caller):
             _warn(f"lazytensor.jit: {self._name} depends on something that cannot be seen, such as the time, a file, "
                   f"or the length of a list: {difference}. From now on it runs its Python at every call.")
         elif compiled.calls - compiled._base >= HOT or compiled.rolled >= LONG:
-            compiled.quicken()
+            if compiled.calls - compiled._base < HOTTER or not self._again_in_full(compiled):
+                compiled.quicken()
         return result
+
+    def _again_in_full(self, compiled: Compiled) -> bool:
+        """Has a function that is called often traced again, with all turns of loops that were generated: its calls
+        have taken as long as that takes, and kernels of several turns are quicker than NumPy's calls."""
+        loops = compiled.generated(MOST_OPERATIONS) - self._in_full
+        if not loops or len(self._compiled) >= EAGER:
+            return False
+        with self._lock:
+            self._in_full |= loops
+            self._compiled = tuple(c for c in self._compiled if c is not compiled)
+        self._why.append("traced again, with every turn of loops that were generated: it is called often")
+        return True
 
     @property
     def _name(self) -> str:
@@ -261,6 +278,7 @@ class Jitted(Caller):
         self._tracing += 1
         try:
             trace.may_skip, trace.entered = not self._every_turn, Entered(found)
+            trace.in_full = self._in_full
             with trace, Printing(), trace.entered:
                 result = self.__wrapped__(*(args if few is None else few.args), **kwargs)
             done = self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python,

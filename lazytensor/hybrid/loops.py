@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import builtins
 import itertools
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 from ..api.handle import Tensor
 from ..run.watching import active, mine
-from . import counted, skipping, stacking
+from . import counted, ranges, skipping, stacking
 from .jit import Jitted, jit
 from .tracing import Trace
 from .trees import length_of, rows, stacked, steady
@@ -155,6 +156,10 @@ def range(*bounds: Any) -> Any:
     >>> list(np.range(np.arange(4).max()))
     [0, 1, 2]
     """
+    if active and type(watcher := mine()) in (Trace, Turn):
+        found = ranges.loop_over(watcher, sys._getframe(1), bounds, range)
+        if found is not None:
+            return found
     return builtins.range(*[int(b) for b in bounds])
 
 

@@ -38,6 +38,7 @@ class Rolled:
         self.body, self.count, self._numbers = body, count, numbers
         self.tape: Any = None
         self._run: Any = None
+        self.loop: Any = None
         self.text = ""
         if tapes.tape is not None:
             try:
@@ -48,6 +49,12 @@ class Rolled:
                 pass
         if self.tape is None:
             self._source()
+
+    @property
+    def operations(self) -> int:
+        """How many calls of NumPy's it makes; 0 if it is a tape, or nobody knows."""
+        known = self.tape is None and self.count < ENDLESS and self.body.loops == 1
+        return self.count * len(self.body.shapes) if known else 0
 
     @property
     def words(self) -> str:

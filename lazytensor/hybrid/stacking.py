@@ -38,10 +38,11 @@ def stacked_loop(trace: Trace, f: Callable[[Any, Any], Any], carry: Any, xs: Any
     None if they are all in the list. `own` is the program's function in `f`."""
     scope, tries = beginning(trace, turns, own)
     ys: list[Any] = []
+    before = [*leaves(carry), *leaves(xs)]
     for i, x in enumerate(rows(xs)):
         if tries and i and turns - i >= LEAST:
             good = trace.refusal is None and not scope.changed()
-            found = _rest(trace, f, carry, xs, i, turns, ys, scope) if good else None
+            found = _rest(trace, f, carry, xs, i, turns, ys, scope, [*before, *leaves(ys)]) if good else None
             if found is not None:
                 trace.made[code_of(own)] += 1
                 return found[0], ys, found[1]
@@ -60,8 +61,8 @@ def _row(xs: Any, index: Any) -> Any:
     return {key: _row(x, index) for key, x in xs.items()} if kind is dict else xs[index]
 
 
-def _rest(trace: Trace, f: Any, carry: Any, xs: Any, first: int, turns: int, ys: list[Any],
-          scope: Scope) -> tuple[Any, Any] | None:
+def _rest(trace: Trace, f: Any, carry: Any, xs: Any, first: int, turns: int, ys: list[Any], scope: Scope,
+          before: list[Any]) -> tuple[Any, Any] | None:
     """The last carry and the stacked results, if the turns from the `first` on can be generated."""
     kinds = structure(ys[0])
     nothing = ys[0] is None
@@ -84,7 +85,7 @@ def _rest(trace: Trace, f: Any, carry: Any, xs: Any, first: int, turns: int, ys:
             array[index] = part
         return after
 
-    rolled = generated(trace, first, turns - first, body, carry, scope, whole=True)
+    rolled = generated(trace, first, turns - first, body, carry, scope, before, whole=True)
     if rolled is None:
         return None
     value = finished(trace, *rolled)

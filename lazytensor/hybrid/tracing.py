@@ -170,6 +170,7 @@ class Trace(Watcher):
         self.ran: set[Any] = set()
         self.tried: Counter[Any] = Counter()
         self.made: Counter[Any] = Counter()
+        self.in_full: set[Any] = set()
         self.entered: Any = None
         self.errstate: Any = None
         self.start = tick()
