@@ -213,11 +213,17 @@ def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Sized:
         if len(_cache) >= current.plans:
             for old in sorted(_cache, key=lambda k: _cache[k].used)[: max(1, current.plans // 8)]:
                 del _cache[old]
-            _exact.clear()
+            _forget_exact()
         if len(_exact) >= EXACT:
-            _exact.clear()
+            _forget_exact()
         sized = _exact[exact] = _Sized(_cache.setdefault(key, _Entry()))
         return sized
+
+
+def _forget_exact() -> None:
+    _exact.clear()
+    if native is not None:
+        native.forget_plans()  # those that it has met lately
 
 
 def _renew_lock() -> None:
@@ -242,7 +248,7 @@ def clear_cache() -> None:
     """Forgets every plan."""
     with _lock:
         _cache.clear()
-        _exact.clear()
+        _forget_exact()
 
 
 realize_in_python = realize

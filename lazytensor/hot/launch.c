@@ -352,12 +352,12 @@ static int launch_alone(Capture *c, PyObject *program, PyObject *bounds) {
     PyObject *record = slot_or_none(program, P.alone);
     int never;
     PyObject *bound = record == Py_None ? NULL : ready_launch(record, bounds, &never);
-    Py_ssize_t n = PyList_GET_SIZE(c->leaves);
+    Py_ssize_t n = c->leaves.count;
     if (bound == NULL || n > 60)
         return PyErr_Occurred() ? -1 : 0;
     PyObject *values[60];
     for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *leaf = PyList_GET_ITEM(c->leaves, i);
+        PyObject *leaf = c->leaves.items[i];
         values[i] = Py_TYPE(leaf) == node_type ? slot_or_none(leaf, N.buffer) : leaf;
     }
     Source source = {.nodes = c->nodes, .values = values, .through = &c->through};
@@ -434,60 +434,63 @@ static PyObject *run_one(PyObject *nodes) {
     return run_nodes_directly(nodes);
 }
 
-/* ---- plans by the objects of their keys ------------------------------------------------------------------------------- */
+/* ---- plans by the words of their structures ----------------------------------------------------------------------------- */
 
-#if PY_VERSION_HEX < 0x030C0000
-enum { MET = 64 };
-/* Plans that were found lately: most keys are made of the very objects that the last one was made of, which is seen more
- * quickly than that they are equal. A plan is there as long as the dict of plans is what it was. */
-static struct { uint64_t version; size_t print; PyObject *exact, *sized; } met[MET];
+/* Plans that were found lately, by what `capture_nodes` wrote down. The key keeps the objects whose addresses are in it. */
+enum { MET = 256 };
+static struct { size_t print, *words; Py_ssize_t count; PyObject *exact, *sized; } met[MET];
 
-/* A number made of which objects are in a tuple, and `deep` tuples within tuples. */
-static size_t print_of(PyObject *tuple, int deep) {
+static size_t print_of(const Words *words) {
     size_t print = 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
-        PyObject *item = PyTuple_GET_ITEM(tuple, i);
-        print = (print ^ (deep && PyTuple_CheckExact(item) ? print_of(item, deep - 1) : (size_t)item)) * 0x9E3779B97F4A7C15ull;
+    for (Py_ssize_t i = 0; i < words->count; i++) {
+        print = (print ^ words->items[i]) * 0x9E3779B97F4A7C15ull;
         print ^= print >> 32;
     }
     return print;
 }
 
-/* Whether two tuples are made of the same objects. */
-static int same_objects(PyObject *a, PyObject *b, int deep) {
-    if (PyTuple_GET_SIZE(a) != PyTuple_GET_SIZE(b))
-        return 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(a); i++) {
-        PyObject *x = PyTuple_GET_ITEM(a, i), *y = PyTuple_GET_ITEM(b, i);
-        if (x != y && !(deep && PyTuple_CheckExact(x) && PyTuple_CheckExact(y) && same_objects(x, y, deep - 1)))
-            return 0;
+static void meet(size_t print, Capture *c, PyObject *sized) {
+    size_t *words = PyMem_Malloc(c->words.count * sizeof *words), at = print % MET;
+    if (words == NULL)
+        return;  /* it will be looked for again */
+    memcpy(words, c->words.items, c->words.count * sizeof *words);
+    PyObject *exact = met[at].exact, *before = met[at].sized;
+    PyMem_Free(met[at].words);
+    met[at].print = print;
+    met[at].words = words;
+    met[at].count = c->words.count;
+    met[at].exact = Py_NewRef(c->exact);
+    met[at].sized = Py_NewRef(sized);
+    Py_XDECREF(exact);
+    Py_XDECREF(before);
+}
+
+/* The cache of plans is cleared: those found lately are not to be found any more. */
+PyObject *hot_forget_plans(PyObject *self, PyObject *unused) {
+    for (size_t at = 0; at < MET; at++) {
+        PyObject *exact = met[at].exact, *sized = met[at].sized;
+        PyMem_Free(met[at].words);
+        memset(&met[at], 0, sizeof met[at]);
+        Py_XDECREF(exact);
+        Py_XDECREF(sized);
     }
-    return 1;
+    Py_RETURN_NONE;
 }
 
 /* What is known of a structure (compile._exact), a new reference; NULL with or without an exception. */
-static PyObject *plan_of(PyObject *exact) {
-    enum { DEEP = 3 };   /* the parts of a key; kinds of leaves, shapes and attributes; those by name */
-    size_t print = print_of(exact, DEEP), at = print % MET;
-    if (met[at].print == print && met[at].version == ((PyDictObject *)exact_plans)->ma_version_tag &&
-        same_objects(met[at].exact, exact, DEEP))
+static PyObject *plan_of(Capture *c) {
+    size_t print = print_of(&c->words), at = print % MET;
+    if (met[at].print == print && met[at].count == c->words.count
+        && memcmp(met[at].words, c->words.items, c->words.count * sizeof(size_t)) == 0) {
+        c->exact = Py_NewRef(met[at].exact);
         return Py_NewRef(met[at].sized);
-    PyObject *sized = Py_XNewRef(PyDict_GetItemWithError(exact_plans, exact));
-    if (sized != NULL) {
-        PyObject *before = met[at].exact;
-        met[at].version = ((PyDictObject *)exact_plans)->ma_version_tag;
-        met[at].print = print;
-        met[at].sized = sized;
-        met[at].exact = Py_NewRef(exact);
-        Py_XDECREF(before);
     }
+    PyObject *exact = capture_exact(c);
+    PyObject *sized = exact == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(exact_plans, exact));
+    if (sized != NULL)
+        meet(print, c, sized);
     return sized;
 }
-#else
-static PyObject *plan_of(PyObject *exact) {
-    return Py_XNewRef(PyDict_GetItemWithError(exact_plans, exact));
-}
-#endif
 
 static PyObject *run_claimed(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
@@ -505,7 +508,7 @@ static PyObject *run_claimed(PyObject *nodes) {
     Capture c;
     if (capture_nodes(&c, nodes) < 0)
         return NULL;
-    PyObject *sized = plan_of(c.exact);
+    PyObject *sized = plan_of(&c);
     if (sized != NULL) {
         result = run_planned(&c, sized);
         Py_DECREF(sized);

@@ -47,44 +47,6 @@ int vector_grow(Vector *v) {
     return 0;
 }
 
-int map_start(Map *m, Py_ssize_t expected) {
-    size_t size = 128;
-    m->used = 0;
-    while (size < 4 * (size_t)expected)
-        size *= 2;
-    m->mask = size - 1;
-    if (size == 128) {
-        m->cells = m->local;
-        memset(m->local, 0, sizeof m->local);
-        return 0;
-    }
-    m->cells = PyMem_Calloc(size, sizeof(Cell));
-    if (m->cells == NULL) {
-        m->cells = m->local;
-        PyErr_NoMemory();
-        return -1;
-    }
-    return 0;
-}
-
-int map_grow(Map *m) {
-    Cell *old = m->cells;
-    size_t size = m->mask + 1;
-    Cell *cells = PyMem_Calloc(2 * size, sizeof(Cell));
-    if (cells == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    m->cells = cells;
-    m->mask = 2 * size - 1;
-    for (size_t i = 0; i < size; i++)
-        if (old[i].key != NULL)
-            *map_cell(m, old[i].key) = old[i];
-    if (old != m->local)
-        PyMem_Free(old);
-    return 0;
-}
-
 /* ---- what lazytensor's modules hand over ------------------------------------------------------------------------ */
 
 static int offset_of(PyObject *type, const char *name, Py_ssize_t *offset) {
@@ -139,7 +101,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"canonical", &canonical}, {"shadows", &shadows}, {"getitem_function", &getitem_function}, {"shared", &shared}, {"reducers", &reducers},
 };
 
-static int learn_class(const char *name, PyObject *type) {
+static int learn_slots(const char *name, PyObject *type) {
 #define CLASS(word, function, table) if (strcmp(name, word) == 0) return function(type, &table);
 #define KEPT(word, function, table, variable) \
     if (strcmp(name, word) == 0) { Py_INCREF(type); variable = (PyTypeObject *)type; return function(type, &table); }
@@ -161,6 +123,15 @@ static int learn_class(const char *name, PyObject *type) {
     CLASS("KernelRecord", learn_record, R)
     PyErr_Format(PyExc_ValueError, "nothing is to be learnt of %s", name);
     return -1;
+}
+
+static int learn_class(const char *name, PyObject *type) {
+    int known = learn_slots(name, type);
+    if (known == 0 && strcmp(name, "Node") == 0)
+        nodes_learnt();
+    if (known == 0 && strcmp(name, "Tensor") == 0)
+        tensors_learnt();
+    return known;
 }
 
 PyDoc_STRVAR(learn_doc, "learn(**things): takes in classes (places of their slots) and objects, by their names here.");
@@ -292,6 +263,7 @@ static PyMethodDef methods[] = {
      "claimed(targets, run): as ir.capture.claimed; None where another run has claimed a node."},
     {"taken", (PyCFunction)(void (*)(void))hot_taken, METH_FASTCALL, "taken(nodes, run): as run.claims._taken."},
     {"realize", hot_realize, METH_O, "compile.realize"},
+    {"forget_plans", hot_forget_plans, METH_NOARGS, "The cache of plans has been cleared."},
     {"run_program", (PyCFunction)(void (*)(void))hot_run_program, METH_FASTCALL,
      "run_program(program, graph): as run.table.run_program, of a program whose guards hold."},
     {"run_directly", hot_run_directly, METH_O, "run.interpreter.run_directly"},
@@ -306,12 +278,13 @@ static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT, "_hot", "The hot path in C; see lazytensor/hot/hot.h.", -1, methods};
 
 PyMODINIT_FUNC PyInit__hot(void) {
-    PyTypeObject *types[] = {&Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
+    PyTypeObject *types[] = {&Marked_Type, &Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
                              &ScalarMethod_Type, &InPlace_Type, &Reflected_Type, &Power_Type, &Reducer_Type,
                              &Getter_Type, &Setter_Type};
-    const char *names[] = {"Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace",
+    const char *names[] = {"Marked", "Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace",
                            "Reflected", "Power", "Reducer", "Getter", "Setter"};
     import_array();
+    Marked_Type.tp_new = PyBaseObject_Type.tp_new;  /* so that `object.__new__` may make nodes */
     PyObject *made = PyModule_Create(&module);
     if (made == NULL)
         return NULL;
