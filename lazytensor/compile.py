@@ -69,7 +69,7 @@ class _Entry:
         self.program: Program | None = None
 
 
-_clock = count().__next__
+_clock = count().__next__ if native is None else native.tick
 _cache: dict[tuple[Any, ...], _Entry] = {}
 _exact: dict[tuple[Any, ...], _Sized] = {}
 _lock = threading.RLock()
@@ -253,6 +253,6 @@ def clear_cache() -> None:
 
 realize_in_python = realize
 if native is not None:
-    learn(Sized=_Sized, Entry=_Entry, exact_plans=_exact, plan_clock=_clock, hooks=on_execute, pool_empty=pool.empty,
+    learn(Sized=_Sized, Entry=_Entry, exact_plans=_exact, hooks=on_execute, pool_empty=pool.empty,
           realize_slowly=realize, run_nodes=run_nodes, warn_of=floating.warn, shared=shared, reducers=REDUCERS)
     realize = native.realize

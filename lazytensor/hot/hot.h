@@ -105,7 +105,7 @@ extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_t
 extern PyTypeObject *watcher_type, *ready_type;
 extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
-extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
+extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
@@ -303,7 +303,10 @@ PyObject *hot_capture(PyObject *self, PyObject *nodes);
 PyObject *hot_claimed(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_taken(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_realize(PyObject *self, PyObject *targets);
+PyObject *hot_realize_values(PyObject *self, PyObject *values);
 PyObject *hot_forget_plans(PyObject *self, PyObject *unused);
+PyObject *hot_fill_slots(PyObject *self, PyObject *unused);
+PyObject *run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *hot_counts(PyObject *self, PyObject *unused);
 
 #endif

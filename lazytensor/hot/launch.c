@@ -380,7 +380,7 @@ static PyObject *by_python(PyObject *nodes, PyObject *graph) {
 }
 
 static int touched(PyObject *sized) {
-    PyObject *now = PyObject_CallNoArgs(plan_clock);
+    PyObject *now = tick();
     if (now == NULL)
         return -1;
     put_owned(slot_or_none(sized, Z.entry), E.used, now);
@@ -557,7 +557,7 @@ PyObject *hot_realize(PyObject *self, PyObject *targets) {
     }
     if (held_up == Py_True || watched())
         return PyObject_CallOneArg(realize_slowly, targets);
-    Run *run = (Run *)PyObject_CallNoArgs((PyObject *)&Run_Type);
+    Run *run = (Run *)run_new(&Run_Type, NULL, NULL);
     if (run == NULL)
         return NULL;
     PyObject *nodes = claimed_nodes(targets, (PyObject *)run, &blocked);
@@ -589,4 +589,37 @@ PyObject *hot_realize(PyObject *self, PyObject *targets) {
         return NULL;
     Py_DECREF(errors);
     Py_RETURN_NONE;
+}
+
+/* The node of what a Tensor or a lazy scalar stands for, borrowed; NULL for anything else. */
+static PyObject *node_behind(PyObject *x) {
+    PyObject *node = NULL;
+    if (Py_TYPE(x) == tensor_type) {
+        node = slot_or_none(x, T._value);
+        if (Py_TYPE(node) == view_type) {
+            PyObject *root = slot_or_none(node, V.root);
+            node = Py_TYPE(root) == tensor_type ? slot_or_none(root, T._value) : Py_None;
+        }
+    } else if (PyType_IsSubtype(Py_TYPE(x), scalar_type))
+        node = slot_or_none(x, S._node);
+    return node != NULL && Py_TYPE(node) == node_type ? node : NULL;
+}
+
+PyObject *hot_realize_values(PyObject *self, PyObject *values) {
+    if (!PyTuple_CheckExact(values)) {
+        PyErr_SetString(PyExc_TypeError, "realize_values(values: tuple)");
+        return NULL;
+    }
+    PyObject *pending = PyList_New(0), *result;
+    for (Py_ssize_t i = 0; pending != NULL && i < PyTuple_GET_SIZE(values); i++) {
+        PyObject *node = node_behind(PyTuple_GET_ITEM(values, i));
+        if (node != NULL && slot_or_none(node, N.buffer) == Py_None && PyList_Append(pending, node) < 0)
+            Py_CLEAR(pending);
+    }
+    if (pending == NULL || PyList_GET_SIZE(pending) == 0)
+        result = pending == NULL ? NULL : Py_NewRef(Py_None);
+    else
+        result = hot_realize(NULL, pending);
+    Py_XDECREF(pending);
+    return result;
 }

@@ -25,7 +25,7 @@ PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *l
 PyTypeObject *watcher_type, *ready_type;
 PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
-PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
+PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run, *flags_matter;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
@@ -89,7 +89,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"part_operations", &part_operations},
     {"view_operation", &view_operation}, {"negative_kind", &negative_kind}, {"extobj", &extobj},
     {"watch", &watch}, {"warnings_dict", &warnings_dict}, {"may_wait", &may_wait}, {"bound_check", &bound_check},
-    {"current", &current}, {"watchers", &watchers}, {"hooks", &hooks}, {"exact_plans", &exact_plans}, {"plan_clock", &plan_clock},
+    {"current", &current}, {"watchers", &watchers}, {"hooks", &hooks}, {"exact_plans", &exact_plans},
     {"pool_empty", &pool_empty}, {"launch_run", &launch_run}, {"flags_matter", &flags_matter},
     {"realize_slowly", &realize_slowly}, {"run_nodes", &run_nodes}, {"warn_of", &warn_of},
     {"active_runs", &active_runs}, {"views_class", &views_class}, {"no_views", &no_views}, {"held_up", &held_up},
@@ -159,7 +159,7 @@ static PyObject *hot_learn(PyObject *self, PyObject *args, PyObject *kwargs) {
 
 /* ---- runs --------------------------------------------------------------------------------------------------------- */
 
-static PyObject *run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+PyObject *run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     Run *run = (Run *)type->tp_alloc(type, 0);
     if (run != NULL)
         run->owner = PyThread_get_thread_ident();
@@ -263,6 +263,8 @@ static PyMethodDef methods[] = {
      "claimed(targets, run): as ir.capture.claimed; None where another run has claimed a node."},
     {"taken", (PyCFunction)(void (*)(void))hot_taken, METH_FASTCALL, "taken(nodes, run): as run.claims._taken."},
     {"realize", hot_realize, METH_O, "compile.realize"},
+    {"realize_values", hot_realize_values, METH_O, "realize_values(values: tuple): as fallback.realize_values."},
+    {"fill_slots", hot_fill_slots, METH_NOARGS, "Operators of Tensors come here without looking their methods up."},
     {"forget_plans", hot_forget_plans, METH_NOARGS, "The cache of plans has been cleared."},
     {"run_program", (PyCFunction)(void (*)(void))hot_run_program, METH_FASTCALL,
      "run_program(program, graph): as run.table.run_program, of a program whose guards hold."},
