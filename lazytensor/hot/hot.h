@@ -57,7 +57,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define ENTRY_SLOTS(X) X(used) X(program)
 #define PROGRAM_SLOTS(X) X(guarded) X(alone) X(needless) X(spare_slots) X(rows)
 #define RECORD_SLOTS(X) X(simple) X(wait) X(penalty) X(slots) X(plain) X(arrays) X(numbers) X(reads) X(results) \
-    X(members) X(restless) X(live) X(empties) X(last) X(span) X(over)
+    X(members) X(restless) X(live) X(empties) X(last) X(span) X(over) X(paths)
 #define LAUNCH_SLOTS(X) X(address) X(threads) X(outputs) X(last) X(call)
 #define LONG_SLOTS(X) X(phases) X(results) X(values)
 

@@ -67,10 +67,48 @@ void arguments_end(Arguments *a) {
         Py_DECREF(a->owned[i]);
 }
 
+/* Whether a view is made by slices alone, so that it fits any array of the shape (lower/fused.sliced). */
+static int is_sliced(PyObject *view) {
+    PyObject *steps = view == NULL ? NULL : slot_or_none(view, N.attrs);
+    if (steps == NULL || !PyTuple_CheckExact(steps))
+        return 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(steps); i++) {
+        PyObject *step = PyTuple_GET_ITEM(steps, i);
+        if (PyTuple_GET_ITEM(step, 0) != getitem_function || PyTuple_GET_SIZE(PyTuple_GET_ITEM(step, 1)) != 1)
+            return 0;
+    }
+    return 1;
+}
+
+/* What one of an operation's operands sees of an array, for which `owned` has a place. 1, 0 if Python is to look, -1 for
+ * an error. */
+static int seen_through(PyObject *view, PyObject **value, PyObject **owned) {
+    if (!PyArray_CheckExact(*value))
+        return 0;
+    PyObject *seen = apply_steps(slot_or_none(view, N.attrs), *value);
+    if (seen == NULL)
+        return -1;
+    Py_XSETREF(*owned, seen);
+    *value = seen;
+    return 1;
+}
+
+/* What the views of results that are not made see of an operand of theirs (run/kernels._along). */
+static int along(PyObject *path, Source *source, PyObject **value, PyObject **owned) {
+    int done = 1;
+    for (Py_ssize_t i = 0; done == 1 && i < PyTuple_GET_SIZE(path); i++) {
+        PyObject *read = PyTuple_GET_ITEM(path, i);
+        PyObject *view = view_through(source, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0)),
+                                      PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 1)));
+        done = is_sliced(view) ? seen_through(view, value, owned) : 0;
+    }
+    return done;
+}
+
 /* The arrays that a kernel reads. 1, 0 if one is none, -1 for an error. */
 int put_inputs(Arguments *a, Source *source, PyObject *record) {
     PyObject *slots = slot_or_none(record, R.slots), *reads = slot_or_none(record, R.reads);
-    PyObject *arrays = slot_or_none(record, R.arrays);
+    PyObject *arrays = slot_or_none(record, R.arrays), *paths = slot_or_none(record, R.paths);
     int plain = slot_or_none(record, R.plain) == Py_True;
     Py_ssize_t n = PyTuple_GET_SIZE(slots);
     if (n > 56)
@@ -78,17 +116,16 @@ int put_inputs(Arguments *a, Source *source, PyObject *record) {
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *value = source->values[PyLong_AsSsize_t(PyTuple_GET_ITEM(slots, i))];
         if (!plain) {
-            PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(arrays, i)));
+            PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(arrays, i))), *owned = NULL;
             PyObject *view = view_through(source, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 1)),
                                           PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 2)));
-            if (view != NULL) {
-                if (!PyArray_CheckExact(value))
-                    return 0;
-                value = apply_steps(slot_or_none(view, N.attrs), value);
-                if (value == NULL)
-                    return -1;
-                a->owned[a->owns++] = value;
-            }
+            int done = view == NULL ? 1 : seen_through(view, &value, &owned);
+            if (done == 1)
+                done = along(PyTuple_GET_ITEM(paths, i), source, &value, &owned);
+            if (owned != NULL)
+                a->owned[a->owns++] = owned;
+            if (done != 1)
+                return done;
         }
         if (!PyArray_CheckExact(value))
             return 0;
