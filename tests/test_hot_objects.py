@@ -1,4 +1,4 @@
-"""What the extension keeps and looks up by itself: freed nodes, plans by the words of a structure, operators from slots."""
+"""What the extension keeps and finds by itself: freed nodes, plans by the words of a structure, operators from slots."""
 
 import gc
 import itertools
@@ -86,7 +86,8 @@ def test_threads_free_chains_of_their_own():
 
 
 PROGRAMS = {
-    "numbers": lambda np, x, y: x * 2 + 3, "floats": lambda np, x, y: x * 2.0 + 3, "bools": lambda np, x, y: x * True + 3,
+    "numbers": lambda np, x, y: x * 2 + 3, "floats": lambda np, x, y: x * 2.0 + 3,
+    "bools": lambda np, x, y: x * True + 3,
     "scalars": lambda np, x, y: x * real.float64(2) + 3, "twice": lambda np, x, y: x * x + 3,
     "other": lambda np, x, y: x * y + 3, "turned": lambda np, x, y: y * x + 3, "first": lambda np, x, y: x[0] * y + 3,
     "rows": lambda np, x, y: x[1:] * y[:-1] + 3, "same rows": lambda np, x, y: x[1:] * x[1:] + 3,
