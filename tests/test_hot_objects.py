@@ -1,4 +1,4 @@
-"""What the extension keeps and finds by itself: freed nodes, plans by the words of a structure, operators from slots."""
+"""What the extension keeps and finds by itself: freed nodes, plans by a structure's words, operators from slots."""
 
 import gc
 import itertools
