@@ -305,6 +305,8 @@ PyObject *hot_taken(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_realize(PyObject *self, PyObject *targets);
 PyObject *hot_realize_values(PyObject *self, PyObject *values);
 PyObject *hot_forget_plans(PyObject *self, PyObject *unused);
+PyObject *hot_fill_call(PyObject *self, PyObject *type);
+PyObject *quick_call(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count);
 PyObject *hot_fill_slots(PyObject *self, PyObject *unused);
 PyObject *run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *hot_counts(PyObject *self, PyObject *unused);

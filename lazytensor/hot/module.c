@@ -265,6 +265,7 @@ static PyMethodDef methods[] = {
     {"realize", hot_realize, METH_O, "compile.realize"},
     {"realize_values", hot_realize_values, METH_O, "realize_values(values: tuple): as fallback.realize_values."},
     {"fill_slots", hot_fill_slots, METH_NOARGS, "Operators of Tensors come here without looking their methods up."},
+    {"fill_call", hot_fill_call, METH_O, "The same for the calls of ufuncs, whose class is given."},
     {"forget_plans", hot_forget_plans, METH_NOARGS, "The cache of plans has been cleared."},
     {"run_program", (PyCFunction)(void (*)(void))hot_run_program, METH_FASTCALL,
      "run_program(program, graph): as run.table.run_program, of a program whose guards hold."},

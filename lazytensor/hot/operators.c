@@ -997,26 +997,30 @@ static PyObject *power_call(PyObject *self, PyObject *const *args, size_t nargsf
     return or_slow(result, (Method *)self, args, nargsf, names);
 }
 
-/* A ufunc's __call__: (self, *operands), self an `api.ufuncs.ufunc` whose `_quick` is one of the above. */
+/* ``ufunc(*operands)``, the ufunc an `api.ufuncs.ufunc` whose `_quick` is one of the above; NULL without an error where
+ * Python has to do it. */
+PyObject *quick_call(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count) {
+    static PyObject *name;
+    if (count < 1 || count > 2)
+        return NULL;
+    if (name == NULL && (name = PyUnicode_InternFromString("_quick")) == NULL)
+        return NULL;
+    PyObject *quick = PyObject_GetAttr(ufunc, name), *result = NULL;
+    if (quick == NULL)
+        return NULL;
+    if (count == 1 && Py_TYPE(quick) == &Unary_Type)
+        result = quick_unary((Method *)quick, operands[0], 1);
+    else if (count == 2 && Py_TYPE(quick) == &Binary_Type)
+        result = quick_binary((Method *)quick, operands[0], operands[1], 1);
+    Py_DECREF(quick);
+    return result;
+}
+
+/* A ufunc's __call__: (ufunc, *operands). */
 static PyObject *caller_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
-    Method *method = (Method *)self;
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
-    if (names == NULL && (count == 2 || count == 3)) {
-        static PyObject *name;
-        if (name == NULL && (name = PyUnicode_InternFromString("_quick")) == NULL)
-            return NULL;
-        PyObject *quick = PyObject_GetAttr(args[0], name), *result = NULL;
-        if (quick == NULL)
-            return NULL;
-        if (count == 2 && Py_TYPE(quick) == &Unary_Type)
-            result = quick_unary((Method *)quick, args[1], 1);
-        else if (count == 3 && Py_TYPE(quick) == &Binary_Type)
-            result = quick_binary((Method *)quick, args[1], args[2], 1);
-        Py_DECREF(quick);
-        if (result != NULL || PyErr_Occurred())
-            return result;
-    }
-    return PyObject_Vectorcall(method->slow, args, nargsf, names);
+    PyObject *result = names == NULL && count > 1 ? quick_call(args[0], args + 1, count - 1) : NULL;
+    return or_slow(result, (Method *)self, args, nargsf, names);
 }
 
 static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {

@@ -121,3 +121,25 @@ PyObject *hot_fill_slots(PyObject *self, PyObject *unused) {
         tensor_type->tp_as_mapping->mp_subscript = slot_getitem;
     Py_RETURN_NONE;
 }
+
+/* ---- ufuncs ---------------------------------------------------------------------------------------------------------- */
+
+static ternaryfunc usual_call;
+
+static PyObject *slot_call(PyObject *ufunc, PyObject *args, PyObject *kwargs) {
+    PyObject *result = NULL;
+    if (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0)
+        result = quick_call(ufunc, ((PyTupleObject *)args)->ob_item, PyTuple_GET_SIZE(args));
+    return result != NULL || PyErr_Occurred() ? result : usual_call(ufunc, args, kwargs);
+}
+
+/* The class of ufuncs, once it has its `__call__`. */
+PyObject *hot_fill_call(PyObject *self, PyObject *type) {
+    if (!PyType_Check(type) || ((PyTypeObject *)type)->tp_call == NULL || usual_call != NULL) {
+        PyErr_SetString(PyExc_TypeError, "fill_call(the class of ufuncs), once");
+        return NULL;
+    }
+    usual_call = ((PyTypeObject *)type)->tp_call;
+    ((PyTypeObject *)type)->tp_call = slot_call;
+    Py_RETURN_NONE;
+}
