@@ -19,17 +19,19 @@ from numpy import __version__ as __version__
 from . import errors as errors
 from .api import border as _border
 from .api import namespace as _namespace
-from .api.fallback import pending_of as _pending_of
+from .api.fallback import realize_values as _realize_values
 from .api.handle import Tensor as Tensor
 from .api.scalar import Scalar
-from .compile import realize as _realize_nodes
 from .config import config as config
+from .hot import native as _native
 from .release import VERSION
 from .run.pool import trim as trim
 
 globals().update(_namespace.names())
 _namespace.install()
 _border.install()
+if _native is not None:
+    _native.fill_slots()
 lazytensor_version = VERSION
 __all__ = list(_public)
 
@@ -44,9 +46,7 @@ def realize(*values: Any) -> None:
     >>> low, high = x.min(), x.max()
     >>> np.realize(low, high)
     """
-    pending = _pending_of(values)
-    if pending:
-        _realize_nodes(pending)
+    _realize_values(values)
 
 
 def _explain(self: Any) -> str:

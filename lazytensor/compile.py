@@ -69,7 +69,7 @@ class _Entry:
         self.program: Program | None = None
 
 
-_clock = count().__next__
+_clock = count().__next__ if native is None else native.tick
 _cache: dict[tuple[Any, ...], _Entry] = {}
 _exact: dict[tuple[Any, ...], _Sized] = {}
 _lock = threading.RLock()
@@ -213,11 +213,17 @@ def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Sized:
         if len(_cache) >= current.plans:
             for old in sorted(_cache, key=lambda k: _cache[k].used)[: max(1, current.plans // 8)]:
                 del _cache[old]
-            _exact.clear()
+            _forget_exact()
         if len(_exact) >= EXACT:
-            _exact.clear()
+            _forget_exact()
         sized = _exact[exact] = _Sized(_cache.setdefault(key, _Entry()))
         return sized
+
+
+def _forget_exact() -> None:
+    _exact.clear()
+    if native is not None:
+        native.forget_plans()  # those that it has met lately
 
 
 def _renew_lock() -> None:
@@ -242,11 +248,11 @@ def clear_cache() -> None:
     """Forgets every plan."""
     with _lock:
         _cache.clear()
-        _exact.clear()
+        _forget_exact()
 
 
 realize_in_python = realize
 if native is not None:
-    learn(Sized=_Sized, Entry=_Entry, exact_plans=_exact, plan_clock=_clock, hooks=on_execute, pool_empty=pool.empty,
+    learn(Sized=_Sized, Entry=_Entry, exact_plans=_exact, hooks=on_execute, pool_empty=pool.empty,
           realize_slowly=realize, run_nodes=run_nodes, warn_of=floating.warn, shared=shared, reducers=REDUCERS)
     realize = native.realize

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from ..compile import realize
+from ..hot import native
 from ..ir.layout import offset_of
 from ..ir.node import Node
 from ..run.watching import PASS, active, eager
@@ -202,6 +203,17 @@ def pending_of(values: Any) -> list[Any]:
         if node.buffer is None:
             pending.append(node)
     return pending
+
+
+def realize_values(values: tuple[Any, ...]) -> None:
+    """Computes the lazy scalars and the Tensors among `values` together."""
+    pending = pending_of(values)
+    if pending:
+        realize(pending)
+
+
+if native is not None:
+    realize_values = native.realize_values
 
 
 def realize_all(values: Any) -> None:

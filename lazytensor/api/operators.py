@@ -707,4 +707,6 @@ def _attach() -> None:
 
 
 _attach()
+if native is not None:
+    native.fill_slots()
 _measure_unnamed()

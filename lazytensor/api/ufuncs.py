@@ -275,6 +275,7 @@ class ufunc(metaclass=_UfuncType):
 
 if native is not None:
     ufunc.__call__ = native.Caller(None, {}, ufunc.__call__)  # type: ignore[method-assign]
+    native.fill_call(ufunc)
 _quick: dict[Any, Any] = {}
 
 

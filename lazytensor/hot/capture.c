@@ -140,217 +140,223 @@ void release_nodes(PyObject *nodes, PyObject *run) {
 
 /* ---- capturing ----------------------------------------------------------------------------------------------------- */
 
-/* What is under way: the numbers of nodes and leaves, how many references to each are our own or a captured node's
- * (-1 for what is never ours alone), what describes leaves and views, and how often each view is an operand. */
-typedef struct {
-    Capture *out;
-    Map number, seen;
-    Vector kinds;       /* owned */
-    Vector uses;        /* counts, as pointers */
-} Work;
+/* The structure is written down as words, which are compared and hashed where Python would make and look through tuples:
+ * objects as their addresses, which are even, and by value what is made anew for every array, numbers and tuples. */
+enum { OBJECT, NUMBER, TUPLE, INTEGER, TAG_BITS = 4, TAG_MASK = (1 << TAG_BITS) - 1 };
+enum { DEEPEST = 4, LONGEST = 64 };   /* tuples that are looked into */
+#define TAGGED(value, tag) ((size_t)(value) << TAG_BITS | (tag))
+#define UNTAGGED(word) ((Py_ssize_t)(word) >> TAG_BITS)
 
-#define NEVER_ALONE ((PyObject *)-1)
-#define USES(w, i) (*(Py_ssize_t *)&(w)->uses.items[i])
+/* The last graph that was captured: nodes have its number as their mark, and with it one of their own. */
+static size_t captured;
 
-static PyObject *four(PyObject *first, PyObject *of) {
-    PyObject *kind = PyTuple_New(4);
-    if (kind != NULL) {
-        PyTuple_SET_ITEM(kind, 0, Py_NewRef(first));
-        PyTuple_SET_ITEM(kind, 1, Py_NewRef(slot_or_none(of, N.dtype)));
-        PyTuple_SET_ITEM(kind, 2, Py_NewRef(slot_or_none(of, N.shape)));
-        PyTuple_SET_ITEM(kind, 3, Py_NewRef(slot_or_none(of, N.strides)));
-    }
-    return kind;
+#define MARKED(node) (((Marked *)(node))->mark == captured)
+#define NUMBER_OF(node) (((Marked *)(node))->number)
+
+static void mark(PyObject *node, Py_ssize_t number) {
+    ((Marked *)node)->mark = captured;
+    ((Marked *)node)->number = number;
 }
 
-static int push_kind(Work *w, PyObject *kind) {
-    if (kind == NULL)
-        return -1;
-    if (vector_push(&w->kinds, kind) < 0) {
-        Py_DECREF(kind);
+static int words_grow(Words *w) {
+    Py_ssize_t room = 2 * w->room;
+    size_t *items = PyMem_Realloc(w->items == w->local ? NULL : w->items, room * sizeof(size_t));
+    if (items == NULL) {
+        PyErr_NoMemory();
         return -1;
     }
+    if (w->items == w->local)
+        memcpy(items, w->local, sizeof w->local);
+    w->items = items;
+    w->room = room;
     return 0;
 }
 
-static Py_ssize_t new_leaf(Work *w, PyObject *leaf, PyObject *uses) {
-    if (PyList_Append(w->out->leaves, leaf) < 0 || vector_push(&w->uses, uses) < 0)
+static inline int put_word(Capture *c, size_t word) {
+    if (c->words.count == c->words.room && words_grow(&c->words) < 0)
         return -1;
-    return w->uses.count - 1;
+    c->words.items[c->words.count++] = word;
+    return 0;
+}
+
+/* An object that no node holds: it is kept as long as the words. */
+static int put_owned_word(Capture *c, PyObject *object) {
+    if (object == NULL || vector_push(&c->owned, object) < 0) {
+        Py_XDECREF(object);
+        return -1;
+    }
+    return put_word(c, (size_t)object);
+}
+
+/* Describes a shape, strides, attributes: what is equal to another of the same words. */
+static int put_value(Capture *c, PyObject *value, int deep) {
+    if (PyLong_CheckExact(value)) {
+        int overflow;
+        long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+        if (!overflow && number < 1LL << 58 && number > -(1LL << 58))
+            return put_word(c, TAGGED(number, INTEGER));
+    } else if (PyTuple_CheckExact(value) && deep && PyTuple_GET_SIZE(value) <= LONGEST) {
+        Py_ssize_t n = PyTuple_GET_SIZE(value);
+        if (put_word(c, TAGGED(n, TUPLE)) < 0)
+            return -1;
+        for (Py_ssize_t i = 0; i < n; i++)
+            if (put_value(c, PyTuple_GET_ITEM(value, i), deep - 1) < 0)
+                return -1;
+        return 0;
+    }
+    return put_word(c, (size_t)value);
+}
+
+/* Dtype, shape and strides. */
+static inline int put_geometry(Capture *c, PyObject *of) {
+    return put_word(c, (size_t)slot_or_none(of, N.dtype)) < 0 || put_value(c, slot_or_none(of, N.shape), 1) < 0
+        || put_value(c, slot_or_none(of, N.strides), 1) < 0 ? -1 : 0;
+}
+
+enum { BITS = 8 * sizeof(size_t) };   /* of a word */
+#define NEVER_ALONE ((PyObject *)-1)
+/* How many references to a node or leaf are a captured node's; -1 for what is never theirs alone. */
+#define USES(c, i) (*(Py_ssize_t *)&(c)->uses.items[i])
+
+/* A leaf's number is the next one; its description follows. */
+static int put_leaf(Capture *c, PyObject *leaf, PyObject *uses) {
+    Py_ssize_t number = c->uses.count;
+    return vector_push(&c->leaves, leaf) < 0 || vector_push(&c->uses, uses) < 0
+        || put_word(c, TAGGED(number, NUMBER)) < 0 ? -1 : 0;
 }
 
 static int is_number_type(PyTypeObject *type) {
     return type == &PyFloat_Type || type == &PyLong_Type || type == &PyBool_Type || type == &PyComplex_Type;
 }
 
-/* Where a view is read, and for one step without arguments which it is, as the real part (capture.py's `_where`). */
-static PyObject *where_read(PyObject *view, Py_ssize_t node, Py_ssize_t position) {
+/* What a view is: where it is read, and for one step without arguments which it is, as the real part (capture.py's
+ * `_where`). */
+static int put_view(Capture *c, PyObject *view, Py_ssize_t node, Py_ssize_t position) {
     PyObject *steps = slot_or_none(view, N.attrs), *step, *arguments;
-    if (PyTuple_CheckExact(steps) && PyTuple_GET_SIZE(steps) == 1
+    int named = PyTuple_CheckExact(steps) && PyTuple_GET_SIZE(steps) == 1
         && PyTuple_CheckExact(step = PyTuple_GET_ITEM(steps, 0)) && PyTuple_GET_SIZE(step) == 2
-        && PyTuple_CheckExact(arguments = PyTuple_GET_ITEM(step, 1)) && PyTuple_GET_SIZE(arguments) == 0)
-        return Py_BuildValue("(nnO)", node, position, PyTuple_GET_ITEM(step, 0));
-    return Py_BuildValue("(nn)", node, position);
+        && PyTuple_CheckExact(arguments = PyTuple_GET_ITEM(step, 1)) && PyTuple_GET_SIZE(arguments) == 0;
+    if (put_word(c, TAGGED(2 + named, TUPLE)) < 0 || put_word(c, TAGGED(node, INTEGER)) < 0
+        || put_word(c, TAGGED(position, INTEGER)) < 0
+        || (named && put_word(c, (size_t)PyTuple_GET_ITEM(step, 0)) < 0) || put_geometry(c, view) < 0)
+        return -1;
+    return vector_push(&c->through, (PyObject *)node) < 0 || vector_push(&c->through, (PyObject *)position) < 0
+        || vector_push(&c->through, view) < 0 ? -1 : 0;
 }
 
-/* The number of an operand: of a node, of a known leaf, of a new one, or of what a view looks at. -1 for an error. */
-static Py_ssize_t place(Work *w, PyObject *operand, Py_ssize_t node, Py_ssize_t position) {
+/* An operand: the number of a node, of a known leaf, of a new one, or of what a view looks at, after the view. */
+static int put_operand(Capture *c, PyObject *operand, Py_ssize_t node, Py_ssize_t position) {
     if (Py_TYPE(operand) != node_type) {
-        PyObject *kind = is_number_type(Py_TYPE(operand)) ? Py_NewRef((PyObject *)Py_TYPE(operand))
-                                                          : PyObject_GetAttrString(operand, "dtype");
-        return push_kind(w, kind) < 0 ? -1 : new_leaf(w, operand, NEVER_ALONE);
+        if (put_leaf(c, operand, NEVER_ALONE) < 0)
+            return -1;
+        if (is_number_type(Py_TYPE(operand)))
+            return put_word(c, (size_t)Py_TYPE(operand));
+        return put_owned_word(c, PyObject_GetAttrString(operand, "dtype"));
     }
-    Cell *cell = map_cell(&w->number, operand);
-    if (cell->key != NULL) {
-        USES(w, cell->value)++;
-        return cell->value;
-    }
+    int again = 0;
     if (is_view(operand) && slot_or_none(operand, N.buffer) == Py_None) {
-        PyObject *where = where_read(operand, node, position);
-        if (where == NULL)
+        if (put_view(c, operand, node, position) < 0)
             return -1;
-        int failed = push_kind(w, four(where, operand)) < 0 || vector_push(&w->out->through, (PyObject *)node) < 0
-            || vector_push(&w->out->through, (PyObject *)position) < 0 || vector_push(&w->out->through, operand) < 0;
-        Py_DECREF(where);
-        if (failed)
-            return -1;
-        Cell *before = map_cell(&w->seen, operand);
-        int again = before->key != NULL;
+        again = MARKED(operand);
         if (again)
-            before->value++;
-        else if (map_put(&w->seen, operand, 1) < 0)
-            return -1;
-        operand = slot_or_none(operand, N.a);
-        cell = map_cell(&w->number, operand);
-        if (cell->key != NULL) {
-            USES(w, cell->value) += !again;
-            return cell->value;
+            ++*(Py_ssize_t *)&c->seen.items[NUMBER_OF(operand)];
+        else {
+            mark(operand, c->seen.count);
+            if (vector_push(&c->seen, (PyObject *)1) < 0)
+                return -1;
         }
+        operand = slot_or_none(operand, N.a);
         if (Py_TYPE(operand) != node_type) {
             PyErr_SetString(PyExc_SystemError, "a view of what is no node");
             return -1;
         }
     }
-    if (push_kind(w, four(Py_None, operand)) < 0)
-        return -1;
-    Py_ssize_t at = new_leaf(w, operand, (PyObject *)1);
-    return at < 0 || map_put(&w->number, operand, at) < 0 ? -1 : at;
+    if (MARKED(operand)) {
+        USES(c, NUMBER_OF(operand)) += !again;
+        return put_word(c, TAGGED(NUMBER_OF(operand), NUMBER));
+    }
+    mark(operand, c->uses.count);
+    return put_leaf(c, operand, (PyObject *)1) < 0 || put_word(c, (size_t)Py_None) < 0 || put_geometry(c, operand) < 0
+        ? -1 : 0;
 }
 
-static int put_number(Work *w, PyObject *flat, Py_ssize_t *at, PyObject *operand, Py_ssize_t node, Py_ssize_t position) {
-    Py_ssize_t found = place(w, operand, node, position);
-    PyObject *number = found < 0 ? NULL : PyLong_FromSsize_t(found);
-    if (number == NULL)
+static int put_node(Capture *c, PyObject *node, Py_ssize_t i) {
+    PyObject *op = slot_or_none(node, N.op), *attrs = slot_or_none(node, N.attrs);
+    PyObject *b = slot_or_none(node, N.b), *rest = slot_or_none(node, N.rest);
+    if (attrs != Py_None && slot_or_none(op, O.kind) == text_mutate)
+        attrs = Py_None;
+    if (put_word(c, (size_t)op) < 0 || put_geometry(c, node) < 0 || put_value(c, attrs, DEEPEST) < 0
+        || put_operand(c, slot_or_none(node, N.a), i, 0) < 0)
         return -1;
-    PyTuple_SET_ITEM(flat, (*at)++, number);
+    if (b == Py_None)
+        return 0;
+    if (put_operand(c, b, i, 1) < 0)
+        return -1;
+    for (Py_ssize_t k = 0; PyTuple_CheckExact(rest) && k < PyTuple_GET_SIZE(rest); k++)
+        if (put_operand(c, PyTuple_GET_ITEM(rest, k), i, k + 2) < 0)
+            return -1;
     return 0;
 }
 
-static PyObject *records(Work *w, PyObject *nodes) {
-    Py_ssize_t n = PyList_GET_SIZE(nodes), size = 0, at = 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *node = PyList_GET_ITEM(nodes, i), *rest = slot_or_none(node, N.rest);
-        size += 6;
-        if (slot_or_none(node, N.b) != Py_None)
-            size += 1 + (PyTuple_CheckExact(rest) ? PyTuple_GET_SIZE(rest) : 0);
+/* For each node and leaf, whether something besides the captured nodes holds it: a bit of a word. */
+static int put_held(Capture *c) {
+    Py_ssize_t n = PyList_GET_SIZE(c->nodes), count = c->uses.count;
+    c->flags = c->words.count;
+    for (Py_ssize_t i = 0; i < count; i += BITS) {
+        size_t bits = 0;
+        for (Py_ssize_t k = i; k < count && k < i + BITS; k++) {
+            Py_ssize_t uses = USES(c, k);   /* a node has the list's, too */
+            size_t more = uses < 0
+                || (k < n ? Py_REFCNT(PyList_GET_ITEM(c->nodes, k)) > uses + 1 : Py_REFCNT(c->leaves.items[k - n]) > uses);
+            bits |= more << (k - i);
+        }
+        if (put_word(c, bits) < 0)
+            return -1;
     }
-    PyObject *flat = PyTuple_New(size);
-    if (flat == NULL)
-        return NULL;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *node = PyList_GET_ITEM(nodes, i), *op = slot_or_none(node, N.op);
-        PyObject *attrs = slot_or_none(node, N.attrs), *b = slot_or_none(node, N.b);
-        if (attrs != Py_None && slot_or_none(op, O.kind) == text_mutate)
-            attrs = Py_None;
-        PyTuple_SET_ITEM(flat, at++, Py_NewRef(op));
-        PyTuple_SET_ITEM(flat, at++, Py_NewRef(slot_or_none(node, N.dtype)));
-        PyTuple_SET_ITEM(flat, at++, Py_NewRef(slot_or_none(node, N.shape)));
-        PyTuple_SET_ITEM(flat, at++, Py_NewRef(slot_or_none(node, N.strides)));
-        PyTuple_SET_ITEM(flat, at++, Py_NewRef(attrs));
-        if (put_number(w, flat, &at, slot_or_none(node, N.a), i, 0) < 0)
-            goto failed;
-        if (b == Py_None)
-            continue;
-        if (put_number(w, flat, &at, b, i, 1) < 0)
-            goto failed;
-        PyObject *rest = slot_or_none(node, N.rest);
-        for (Py_ssize_t k = 0; PyTuple_CheckExact(rest) && k < PyTuple_GET_SIZE(rest); k++)
-            if (put_number(w, flat, &at, PyTuple_GET_ITEM(rest, k), i, k + 2) < 0)
-                goto failed;
-    }
-    return flat;
-failed:
-    Py_DECREF(flat);
-    return NULL;
-}
-
-/* For each node and leaf, whether something besides the captured nodes holds it. */
-static PyObject *held(Work *w, PyObject *nodes) {
-    PyObject *leaves = w->out->leaves;
-    Py_ssize_t n = PyList_GET_SIZE(nodes), count = n + PyList_GET_SIZE(leaves);
-    PyObject *flags = PyTuple_New(count);
-    if (flags == NULL)
-        return NULL;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *item = i < n ? PyList_GET_ITEM(nodes, i) : PyList_GET_ITEM(leaves, i - n);
-        int more = USES(w, i) < 0 || Py_REFCNT(item) > USES(w, i) + 1;  /* 1: the list's */
-        PyTuple_SET_ITEM(flags, i, Py_NewRef(more ? Py_True : Py_False));
-    }
-    Vector *through = &w->out->through;
+    Vector *through = &c->through;
     for (Py_ssize_t i = 0; i < through->count; i += 3) {  /* what work outside reads through a view is held */
         PyObject *view = through->items[i + 2];
-        if (Py_REFCNT(view) > map_cell(&w->seen, view)->value) {
-            Py_ssize_t at = map_cell(&w->number, slot_or_none(view, N.a))->value;
-            Py_SETREF(PyTuple_GET_ITEM(flags, at), Py_NewRef(Py_True));
+        if (Py_REFCNT(view) > *(Py_ssize_t *)&c->seen.items[NUMBER_OF(view)]) {
+            Py_ssize_t at = NUMBER_OF(slot_or_none(view, N.a));
+            c->words.items[c->flags + at / BITS] |= (size_t)1 << at % BITS;
         }
     }
-    return flags;
+    return 0;
 }
 
+/* Describes claimed nodes. No Python code runs meanwhile, so the marks are this graph's. */
 int capture_nodes(Capture *c, PyObject *nodes) {
-    Work w = {.out = c};
-    PyObject *flat = NULL, *kinds = NULL, *flags = NULL;
     Py_ssize_t n = PyList_GET_SIZE(nodes);
     c->nodes = Py_NewRef(nodes);
     c->exact = NULL;
-    c->leaves = PyList_New(0);
+    c->words.items = c->words.local;
+    c->words.count = 0;
+    c->words.room = sizeof c->words.local / sizeof *c->words.local;
+    vector_start(&c->owned);
+    vector_start(&c->leaves);
     vector_start(&c->through);
-    vector_start(&w.kinds);
-    vector_start(&w.uses);
-    w.number.cells = w.number.local;
-    w.seen.cells = w.seen.local;
-    if (c->leaves == NULL || map_start(&w.number, 2 * n) < 0 || map_start(&w.seen, 0) < 0)
-        goto end;
-    for (Py_ssize_t i = 0; i < n; i++) {
+    vector_start(&c->uses);
+    vector_start(&c->seen);
+    size_t own = ++captured;
+    int failed = put_word(c, TAGGED(n, NUMBER)) < 0;
+    for (Py_ssize_t i = 0; !failed && i < n; i++) {
         PyObject *node = PyList_GET_ITEM(nodes, i);
         if (Py_TYPE(node) != node_type) {
             PyErr_SetString(PyExc_TypeError, "only nodes can be captured");
-            goto end;
+            failed = 1;
+        } else {
+            mark(node, i);
+            failed = vector_push(&c->uses, NULL) < 0;
         }
-        if (map_put(&w.number, node, i) < 0 || vector_push(&w.uses, NULL) < 0)
-            goto end;
     }
-    flat = records(&w, nodes);
-    if (flat == NULL || (flags = held(&w, nodes)) == NULL)
-        goto end;
-    kinds = PyTuple_New(w.kinds.count);
-    if (kinds == NULL)
-        goto end;
-    for (Py_ssize_t i = 0; i < w.kinds.count; i++)
-        PyTuple_SET_ITEM(kinds, i, w.kinds.items[i]);
-    w.kinds.count = 0;
-    c->exact = PyTuple_Pack(3, flat, kinds, flags);
-end:
-    for (Py_ssize_t i = 0; i < w.kinds.count; i++)
-        Py_DECREF(w.kinds.items[i]);
-    Py_XDECREF(flat);
-    Py_XDECREF(kinds);
-    Py_XDECREF(flags);
-    vector_end(&w.kinds);
-    vector_end(&w.uses);
-    map_end(&w.number);
-    map_end(&w.seen);
-    if (c->exact == NULL) {
+    for (Py_ssize_t i = 0; !failed && i < n; i++)
+        failed = put_node(c, PyList_GET_ITEM(nodes, i), i) < 0;
+    failed = failed || put_held(c) < 0;
+    if (!failed && captured != own) {
+        PyErr_SetString(PyExc_SystemError, "a graph was captured while another one was");
+        failed = 1;
+    }
+    if (failed) {
         capture_end(c);
         return -1;
     }
@@ -358,11 +364,117 @@ end:
 }
 
 void capture_end(Capture *c) {
+    vector_end(&c->leaves);
     vector_end(&c->through);
+    vector_end(&c->uses);
+    vector_end(&c->seen);
+    if (c->words.items != c->words.local)
+        PyMem_Free(c->words.items);
+    c->words.items = c->words.local;
+    while (c->owned.count)
+        Py_DECREF(c->owned.items[--c->owned.count]);
+    vector_end(&c->owned);
     Py_CLEAR(c->exact);
-    Py_CLEAR(c->leaves);
     Py_CLEAR(c->nodes);
 }
+
+/* ---- the key as Python has it ---------------------------------------------------------------------------------------- */
+
+#define WORD(c, at) ((c)->words.items[at])
+
+/* The value that begins at a word. */
+static PyObject *value_at(Capture *c, Py_ssize_t *at) {
+    size_t word = WORD(c, (*at)++);
+    if ((word & TAG_MASK) == OBJECT)
+        return Py_NewRef((PyObject *)word);
+    if ((word & TAG_MASK) != TUPLE)
+        return PyLong_FromSsize_t(UNTAGGED(word));
+    PyObject *tuple = PyTuple_New(UNTAGGED(word));
+    for (Py_ssize_t i = 0; tuple != NULL && i < UNTAGGED(word); i++) {
+        PyObject *item = value_at(c, at);
+        if (item == NULL)
+            Py_CLEAR(tuple);
+        else
+            PyTuple_SET_ITEM(tuple, i, item);
+    }
+    return tuple;
+}
+
+static int append_values(PyObject *list, Capture *c, Py_ssize_t *at, int count) {
+    for (; count; count--) {
+        PyObject *value = value_at(c, at);
+        if (value == NULL || PyList_Append(list, value) < 0) {
+            Py_XDECREF(value);
+            return -1;
+        }
+        Py_DECREF(value);
+    }
+    return 0;
+}
+
+/* Appends a tuple of values: what describes a leaf or a view. */
+static int append_kind(PyObject *kinds, Capture *c, Py_ssize_t *at) {
+    PyObject *kind = PyTuple_New(4);
+    int failed = kind == NULL;
+    for (Py_ssize_t i = 0; !failed && i < 4; i++) {
+        PyObject *value = value_at(c, at);
+        failed = value == NULL;
+        PyTuple_SET_ITEM(kind, i, value);
+    }
+    failed = failed || PyList_Append(kinds, kind) < 0;
+    Py_XDECREF(kind);
+    return failed ? -1 : 0;
+}
+
+/* Takes the records of nodes apart from the kinds of leaves and views, which words have among them. */
+static int take_apart(Capture *c, PyObject *flat, PyObject *kinds) {
+    Py_ssize_t at = 1, next = PyList_GET_SIZE(c->nodes);
+    while (at < c->flags) {
+        if (append_values(flat, c, &at, 5) < 0)
+            return -1;
+        while (at < c->flags && (WORD(c, at) & TAG_MASK) != OBJECT) {
+            if ((WORD(c, at) & TAG_MASK) == TUPLE && append_kind(kinds, c, &at) < 0)
+                return -1;
+            Py_ssize_t number = UNTAGGED(WORD(c, at));
+            if (append_values(flat, c, &at, 1) < 0)
+                return -1;
+            if (number != next)
+                continue;
+            next++;
+            int leaf = WORD(c, at) == (size_t)Py_None;
+            if ((leaf ? append_kind(kinds, c, &at) : append_values(kinds, c, &at, 1)) < 0)
+                return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *held(Capture *c) {
+    PyObject *flags = PyTuple_New(c->uses.count);
+    for (Py_ssize_t i = 0; flags != NULL && i < c->uses.count; i++)
+        PyTuple_SET_ITEM(flags, i, Py_NewRef(c->words.items[c->flags + i / BITS] >> i % BITS & 1 ? Py_True : Py_False));
+    return flags;
+}
+
+/* `Graph.exact`, borrowed: made when it is asked for. */
+PyObject *capture_exact(Capture *c) {
+    if (c->exact != NULL)
+        return c->exact;
+    PyObject *flat = PyList_New(0), *kinds = PyList_New(0), *flags = held(c);
+    if (flat != NULL && kinds != NULL && flags != NULL && take_apart(c, flat, kinds) == 0) {
+        PyObject *first = PyList_AsTuple(flat), *second = PyList_AsTuple(kinds);
+        if (first != NULL && second != NULL)
+            c->exact = PyTuple_Pack(3, first, second, flags);
+        Py_XDECREF(first);
+        Py_XDECREF(second);
+    }
+    Py_XDECREF(flat);
+    Py_XDECREF(kinds);
+    Py_XDECREF(flags);
+    return c->exact;
+}
+
+/* ---- the graph ------------------------------------------------------------------------------------------------------- */
 
 static Py_ssize_t operand_count(PyObject *node) {
     if (slot_or_none(node, N.b) == Py_None)
@@ -400,17 +512,21 @@ static PyObject *views_of(Capture *c) {
 
 /* The captured graph as Python knows it. */
 PyObject *capture_graph(Capture *c) {
+    PyObject *exact = capture_exact(c), *leaves = PyList_New(c->leaves.count);
+    for (Py_ssize_t i = 0; leaves != NULL && i < c->leaves.count; i++)
+        PyList_SET_ITEM(leaves, i, Py_NewRef(c->leaves.items[i]));
     PyObject *graph = graph_type->tp_alloc(graph_type, 0), *bound = PyDict_New();
     PyObject *views = c->through.count ? views_of(c) : Py_NewRef(no_views);
-    if (graph == NULL || bound == NULL || views == NULL) {
+    if (exact == NULL || leaves == NULL || graph == NULL || bound == NULL || views == NULL) {
+        Py_XDECREF(leaves);
         Py_XDECREF(graph);
         Py_XDECREF(bound);
         Py_XDECREF(views);
         return NULL;
     }
     put(graph, G.nodes, c->nodes);
-    put(graph, G.leaves, c->leaves);
-    put(graph, G.exact, c->exact);
+    put_owned(graph, G.leaves, leaves);
+    put(graph, G.exact, exact);
     put_owned(graph, G.views, views);
     put_owned(graph, G.bound, bound);
     return graph;

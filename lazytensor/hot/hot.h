@@ -57,7 +57,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define ENTRY_SLOTS(X) X(used) X(program)
 #define PROGRAM_SLOTS(X) X(guarded) X(alone) X(needless) X(spare_slots) X(rows)
 #define RECORD_SLOTS(X) X(simple) X(wait) X(penalty) X(slots) X(plain) X(arrays) X(numbers) X(reads) X(results) \
-    X(members) X(restless) X(live) X(empties) X(last) X(span) X(over)
+    X(members) X(restless) X(live) X(empties) X(last) X(span) X(over) X(paths)
 #define LAUNCH_SLOTS(X) X(address) X(threads) X(outputs) X(last) X(call)
 #define LONG_SLOTS(X) X(phases) X(results) X(values)
 
@@ -105,7 +105,7 @@ extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_t
 extern PyTypeObject *watcher_type, *ready_type;
 extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
-extern PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
+extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run, *flags_matter;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
@@ -121,6 +121,21 @@ static inline PyObject *my_watcher(void) { return watched() ? this_threads_watch
 
 /* Tells this thread's watcher that a root is about to get another value, if it does not know. -1 for an error. */
 int tell_of_write(PyObject *root);
+
+/* What a node is besides its slots: the number that it has in the graph that is being captured (capture.c), if `mark` is
+ * that graph's; or the next one that waits to be freed (objects.c). */
+typedef struct {
+    PyObject_HEAD
+    union {
+        size_t mark;
+        PyObject *next;
+    };
+    Py_ssize_t number;
+} Marked;
+
+extern PyTypeObject Marked_Type;
+void nodes_learnt(void);
+void tensors_learnt(void);
 
 /* A growing list of borrowed or owned pointers. */
 typedef struct {
@@ -150,40 +165,6 @@ static inline void vector_end(Vector *v) {
     vector_start(v);
 }
 
-/* From pointers to numbers, by open addressing. */
-typedef struct { PyObject *key; Py_ssize_t value; } Cell;
-typedef struct {
-    Cell *cells;
-    size_t mask, used;
-    Cell local[128];
-} Map;
-
-int map_start(Map *m, Py_ssize_t expected);
-int map_grow(Map *m);
-
-static inline Cell *map_cell(Map *m, PyObject *key) {
-    size_t at = ((size_t)key >> 4) * 0x9E3779B97F4A7C15ull >> 20;
-    for (;; at++) {
-        Cell *cell = &m->cells[at & m->mask];
-        if (cell->key == key || cell->key == NULL)
-            return cell;
-    }
-}
-
-static inline int map_put(Map *m, PyObject *key, Py_ssize_t value) {
-    if (2 * ++m->used > m->mask && map_grow(m) < 0)
-        return -1;
-    Cell *cell = map_cell(m, key);
-    cell->key = key;
-    cell->value = value;
-    return 0;
-}
-
-static inline void map_end(Map *m) {
-    if (m->cells != m->local)
-        PyMem_Free(m->cells);
-}
-
 /* A run in progress (run/claims.py). `gate` is made by the first thread that waits for it. */
 typedef struct {
     PyObject_HEAD
@@ -195,14 +176,26 @@ typedef struct {
 extern PyTypeObject Run_Type;
 void run_finish(Run *run);
 
-/* What was captured of pending nodes (ir/capture.py). `through` has a node's number, a position and a view by threes. */
 typedef struct {
-    PyObject *nodes, *leaves, *exact;
-    Vector through;
+    size_t *items;
+    Py_ssize_t count, room;
+    size_t local[512];
+} Words;
+
+/* What was captured of pending nodes (ir/capture.py). `words` say what `exact` does, which is made where it is needed,
+ * and from `flags` on which nodes and leaves are held. `through` has a node's number, a position and a view by threes,
+ * `seen` how often each of these views is an operand. */
+typedef struct {
+    PyObject *nodes, *exact;
+    Words words;
+    Py_ssize_t flags;
+    Vector leaves, through, seen, uses;
+    Vector owned;   /* objects whose addresses are among the words */
 } Capture;
 
 int capture_nodes(Capture *c, PyObject *nodes);
 void capture_end(Capture *c);
+PyObject *capture_exact(Capture *c);
 PyObject *capture_graph(Capture *c);
 PyObject *claimed_nodes(PyObject *targets, PyObject *run, int *blocked);
 void release_nodes(PyObject *nodes, PyObject *run);
@@ -325,6 +318,12 @@ PyObject *hot_capture(PyObject *self, PyObject *nodes);
 PyObject *hot_claimed(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_taken(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_realize(PyObject *self, PyObject *targets);
+PyObject *hot_realize_values(PyObject *self, PyObject *values);
+PyObject *hot_forget_plans(PyObject *self, PyObject *unused);
+PyObject *hot_fill_call(PyObject *self, PyObject *type);
+PyObject *quick_call(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count);
+PyObject *hot_fill_slots(PyObject *self, PyObject *unused);
+PyObject *run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *hot_counts(PyObject *self, PyObject *unused);
 
 #endif

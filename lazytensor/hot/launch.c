@@ -67,10 +67,48 @@ void arguments_end(Arguments *a) {
         Py_DECREF(a->owned[i]);
 }
 
+/* Whether a view is made by slices alone, so that it fits any array of the shape (lower/fused.sliced). */
+static int is_sliced(PyObject *view) {
+    PyObject *steps = view == NULL ? NULL : slot_or_none(view, N.attrs);
+    if (steps == NULL || !PyTuple_CheckExact(steps))
+        return 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(steps); i++) {
+        PyObject *step = PyTuple_GET_ITEM(steps, i);
+        if (PyTuple_GET_ITEM(step, 0) != getitem_function || PyTuple_GET_SIZE(PyTuple_GET_ITEM(step, 1)) != 1)
+            return 0;
+    }
+    return 1;
+}
+
+/* What one of an operation's operands sees of an array, for which `owned` has a place. 1, 0 if Python is to look, -1 for
+ * an error. */
+static int seen_through(PyObject *view, PyObject **value, PyObject **owned) {
+    if (!PyArray_CheckExact(*value))
+        return 0;
+    PyObject *seen = apply_steps(slot_or_none(view, N.attrs), *value);
+    if (seen == NULL)
+        return -1;
+    Py_XSETREF(*owned, seen);
+    *value = seen;
+    return 1;
+}
+
+/* What the views of results that are not made see of an operand of theirs (run/kernels._along). */
+static int along(PyObject *path, Source *source, PyObject **value, PyObject **owned) {
+    int done = 1;
+    for (Py_ssize_t i = 0; done == 1 && i < PyTuple_GET_SIZE(path); i++) {
+        PyObject *read = PyTuple_GET_ITEM(path, i);
+        PyObject *view = view_through(source, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0)),
+                                      PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 1)));
+        done = is_sliced(view) ? seen_through(view, value, owned) : 0;
+    }
+    return done;
+}
+
 /* The arrays that a kernel reads. 1, 0 if one is none, -1 for an error. */
 int put_inputs(Arguments *a, Source *source, PyObject *record) {
     PyObject *slots = slot_or_none(record, R.slots), *reads = slot_or_none(record, R.reads);
-    PyObject *arrays = slot_or_none(record, R.arrays);
+    PyObject *arrays = slot_or_none(record, R.arrays), *paths = slot_or_none(record, R.paths);
     int plain = slot_or_none(record, R.plain) == Py_True;
     Py_ssize_t n = PyTuple_GET_SIZE(slots);
     if (n > 56)
@@ -78,17 +116,16 @@ int put_inputs(Arguments *a, Source *source, PyObject *record) {
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *value = source->values[PyLong_AsSsize_t(PyTuple_GET_ITEM(slots, i))];
         if (!plain) {
-            PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(arrays, i)));
+            PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(arrays, i))), *owned = NULL;
             PyObject *view = view_through(source, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 1)),
                                           PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 2)));
-            if (view != NULL) {
-                if (!PyArray_CheckExact(value))
-                    return 0;
-                value = apply_steps(slot_or_none(view, N.attrs), value);
-                if (value == NULL)
-                    return -1;
-                a->owned[a->owns++] = value;
-            }
+            int done = view == NULL ? 1 : seen_through(view, &value, &owned);
+            if (done == 1)
+                done = along(PyTuple_GET_ITEM(paths, i), source, &value, &owned);
+            if (owned != NULL)
+                a->owned[a->owns++] = owned;
+            if (done != 1)
+                return done;
         }
         if (!PyArray_CheckExact(value))
             return 0;
@@ -352,12 +389,12 @@ static int launch_alone(Capture *c, PyObject *program, PyObject *bounds) {
     PyObject *record = slot_or_none(program, P.alone);
     int never;
     PyObject *bound = record == Py_None ? NULL : ready_launch(record, bounds, &never);
-    Py_ssize_t n = PyList_GET_SIZE(c->leaves);
+    Py_ssize_t n = c->leaves.count;
     if (bound == NULL || n > 60)
         return PyErr_Occurred() ? -1 : 0;
     PyObject *values[60];
     for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *leaf = PyList_GET_ITEM(c->leaves, i);
+        PyObject *leaf = c->leaves.items[i];
         values[i] = Py_TYPE(leaf) == node_type ? slot_or_none(leaf, N.buffer) : leaf;
     }
     Source source = {.nodes = c->nodes, .values = values, .through = &c->through};
@@ -380,7 +417,7 @@ static PyObject *by_python(PyObject *nodes, PyObject *graph) {
 }
 
 static int touched(PyObject *sized) {
-    PyObject *now = PyObject_CallNoArgs(plan_clock);
+    PyObject *now = tick();
     if (now == NULL)
         return -1;
     put_owned(slot_or_none(sized, Z.entry), E.used, now);
@@ -434,60 +471,63 @@ static PyObject *run_one(PyObject *nodes) {
     return run_nodes_directly(nodes);
 }
 
-/* ---- plans by the objects of their keys ------------------------------------------------------------------------------- */
+/* ---- plans by the words of their structures ----------------------------------------------------------------------------- */
 
-#if PY_VERSION_HEX < 0x030C0000
-enum { MET = 64 };
-/* Plans that were found lately: most keys are made of the very objects that the last one was made of, which is seen more
- * quickly than that they are equal. A plan is there as long as the dict of plans is what it was. */
-static struct { uint64_t version; size_t print; PyObject *exact, *sized; } met[MET];
+/* Plans that were found lately, by what `capture_nodes` wrote down. The key keeps the objects whose addresses are in it. */
+enum { MET = 256 };
+static struct { size_t print, *words; Py_ssize_t count; PyObject *exact, *sized; } met[MET];
 
-/* A number made of which objects are in a tuple, and `deep` tuples within tuples. */
-static size_t print_of(PyObject *tuple, int deep) {
+static size_t print_of(const Words *words) {
     size_t print = 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
-        PyObject *item = PyTuple_GET_ITEM(tuple, i);
-        print = (print ^ (deep && PyTuple_CheckExact(item) ? print_of(item, deep - 1) : (size_t)item)) * 0x9E3779B97F4A7C15ull;
+    for (Py_ssize_t i = 0; i < words->count; i++) {
+        print = (print ^ words->items[i]) * 0x9E3779B97F4A7C15ull;
         print ^= print >> 32;
     }
     return print;
 }
 
-/* Whether two tuples are made of the same objects. */
-static int same_objects(PyObject *a, PyObject *b, int deep) {
-    if (PyTuple_GET_SIZE(a) != PyTuple_GET_SIZE(b))
-        return 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(a); i++) {
-        PyObject *x = PyTuple_GET_ITEM(a, i), *y = PyTuple_GET_ITEM(b, i);
-        if (x != y && !(deep && PyTuple_CheckExact(x) && PyTuple_CheckExact(y) && same_objects(x, y, deep - 1)))
-            return 0;
+static void meet(size_t print, Capture *c, PyObject *sized) {
+    size_t *words = PyMem_Malloc(c->words.count * sizeof *words), at = print % MET;
+    if (words == NULL)
+        return;  /* it will be looked for again */
+    memcpy(words, c->words.items, c->words.count * sizeof *words);
+    PyObject *exact = met[at].exact, *before = met[at].sized;
+    PyMem_Free(met[at].words);
+    met[at].print = print;
+    met[at].words = words;
+    met[at].count = c->words.count;
+    met[at].exact = Py_NewRef(c->exact);
+    met[at].sized = Py_NewRef(sized);
+    Py_XDECREF(exact);
+    Py_XDECREF(before);
+}
+
+/* The cache of plans is cleared: those found lately are not to be found any more. */
+PyObject *hot_forget_plans(PyObject *self, PyObject *unused) {
+    for (size_t at = 0; at < MET; at++) {
+        PyObject *exact = met[at].exact, *sized = met[at].sized;
+        PyMem_Free(met[at].words);
+        memset(&met[at], 0, sizeof met[at]);
+        Py_XDECREF(exact);
+        Py_XDECREF(sized);
     }
-    return 1;
+    Py_RETURN_NONE;
 }
 
 /* What is known of a structure (compile._exact), a new reference; NULL with or without an exception. */
-static PyObject *plan_of(PyObject *exact) {
-    enum { DEEP = 3 };   /* the parts of a key; kinds of leaves, shapes and attributes; those by name */
-    size_t print = print_of(exact, DEEP), at = print % MET;
-    if (met[at].print == print && met[at].version == ((PyDictObject *)exact_plans)->ma_version_tag &&
-        same_objects(met[at].exact, exact, DEEP))
+static PyObject *plan_of(Capture *c) {
+    size_t print = print_of(&c->words), at = print % MET;
+    if (met[at].print == print && met[at].count == c->words.count
+        && memcmp(met[at].words, c->words.items, c->words.count * sizeof(size_t)) == 0) {
+        c->exact = Py_NewRef(met[at].exact);
         return Py_NewRef(met[at].sized);
-    PyObject *sized = Py_XNewRef(PyDict_GetItemWithError(exact_plans, exact));
-    if (sized != NULL) {
-        PyObject *before = met[at].exact;
-        met[at].version = ((PyDictObject *)exact_plans)->ma_version_tag;
-        met[at].print = print;
-        met[at].sized = sized;
-        met[at].exact = Py_NewRef(exact);
-        Py_XDECREF(before);
     }
+    PyObject *exact = capture_exact(c);
+    PyObject *sized = exact == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(exact_plans, exact));
+    if (sized != NULL)
+        meet(print, c, sized);
     return sized;
 }
-#else
-static PyObject *plan_of(PyObject *exact) {
-    return Py_XNewRef(PyDict_GetItemWithError(exact_plans, exact));
-}
-#endif
 
 static PyObject *run_claimed(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
@@ -505,7 +545,7 @@ static PyObject *run_claimed(PyObject *nodes) {
     Capture c;
     if (capture_nodes(&c, nodes) < 0)
         return NULL;
-    PyObject *sized = plan_of(c.exact);
+    PyObject *sized = plan_of(&c);
     if (sized != NULL) {
         result = run_planned(&c, sized);
         Py_DECREF(sized);
@@ -554,7 +594,7 @@ PyObject *hot_realize(PyObject *self, PyObject *targets) {
     }
     if (held_up == Py_True || watched())
         return PyObject_CallOneArg(realize_slowly, targets);
-    Run *run = (Run *)PyObject_CallNoArgs((PyObject *)&Run_Type);
+    Run *run = (Run *)run_new(&Run_Type, NULL, NULL);
     if (run == NULL)
         return NULL;
     PyObject *nodes = claimed_nodes(targets, (PyObject *)run, &blocked);
@@ -586,4 +626,37 @@ PyObject *hot_realize(PyObject *self, PyObject *targets) {
         return NULL;
     Py_DECREF(errors);
     Py_RETURN_NONE;
+}
+
+/* The node of what a Tensor or a lazy scalar stands for, borrowed; NULL for anything else. */
+static PyObject *node_behind(PyObject *x) {
+    PyObject *node = NULL;
+    if (Py_TYPE(x) == tensor_type) {
+        node = slot_or_none(x, T._value);
+        if (Py_TYPE(node) == view_type) {
+            PyObject *root = slot_or_none(node, V.root);
+            node = Py_TYPE(root) == tensor_type ? slot_or_none(root, T._value) : Py_None;
+        }
+    } else if (PyType_IsSubtype(Py_TYPE(x), scalar_type))
+        node = slot_or_none(x, S._node);
+    return node != NULL && Py_TYPE(node) == node_type ? node : NULL;
+}
+
+PyObject *hot_realize_values(PyObject *self, PyObject *values) {
+    if (!PyTuple_CheckExact(values)) {
+        PyErr_SetString(PyExc_TypeError, "realize_values(values: tuple)");
+        return NULL;
+    }
+    PyObject *pending = PyList_New(0), *result;
+    for (Py_ssize_t i = 0; pending != NULL && i < PyTuple_GET_SIZE(values); i++) {
+        PyObject *node = node_behind(PyTuple_GET_ITEM(values, i));
+        if (node != NULL && slot_or_none(node, N.buffer) == Py_None && PyList_Append(pending, node) < 0)
+            Py_CLEAR(pending);
+    }
+    if (pending == NULL || PyList_GET_SIZE(pending) == 0)
+        result = pending == NULL ? NULL : Py_NewRef(Py_None);
+    else
+        result = hot_realize(NULL, pending);
+    Py_XDECREF(pending);
+    return result;
 }

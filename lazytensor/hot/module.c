@@ -25,7 +25,7 @@ PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *l
 PyTypeObject *watcher_type, *ready_type;
 PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
-PyObject *current, *watchers, *hooks, *exact_plans, *plan_clock, *pool_empty, *launch_run, *flags_matter;
+PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run, *flags_matter;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
@@ -44,44 +44,6 @@ int vector_grow(Vector *v) {
         memcpy(items, v->local, v->count * sizeof(PyObject *));
     v->items = items;
     v->room = room;
-    return 0;
-}
-
-int map_start(Map *m, Py_ssize_t expected) {
-    size_t size = 128;
-    m->used = 0;
-    while (size < 4 * (size_t)expected)
-        size *= 2;
-    m->mask = size - 1;
-    if (size == 128) {
-        m->cells = m->local;
-        memset(m->local, 0, sizeof m->local);
-        return 0;
-    }
-    m->cells = PyMem_Calloc(size, sizeof(Cell));
-    if (m->cells == NULL) {
-        m->cells = m->local;
-        PyErr_NoMemory();
-        return -1;
-    }
-    return 0;
-}
-
-int map_grow(Map *m) {
-    Cell *old = m->cells;
-    size_t size = m->mask + 1;
-    Cell *cells = PyMem_Calloc(2 * size, sizeof(Cell));
-    if (cells == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    m->cells = cells;
-    m->mask = 2 * size - 1;
-    for (size_t i = 0; i < size; i++)
-        if (old[i].key != NULL)
-            *map_cell(m, old[i].key) = old[i];
-    if (old != m->local)
-        PyMem_Free(old);
     return 0;
 }
 
@@ -127,7 +89,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"part_operations", &part_operations},
     {"view_operation", &view_operation}, {"negative_kind", &negative_kind}, {"extobj", &extobj},
     {"watch", &watch}, {"warnings_dict", &warnings_dict}, {"may_wait", &may_wait}, {"bound_check", &bound_check},
-    {"current", &current}, {"watchers", &watchers}, {"hooks", &hooks}, {"exact_plans", &exact_plans}, {"plan_clock", &plan_clock},
+    {"current", &current}, {"watchers", &watchers}, {"hooks", &hooks}, {"exact_plans", &exact_plans},
     {"pool_empty", &pool_empty}, {"launch_run", &launch_run}, {"flags_matter", &flags_matter},
     {"realize_slowly", &realize_slowly}, {"run_nodes", &run_nodes}, {"warn_of", &warn_of},
     {"active_runs", &active_runs}, {"views_class", &views_class}, {"no_views", &no_views}, {"held_up", &held_up},
@@ -140,7 +102,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"returned", &returned},
 };
 
-static int learn_class(const char *name, PyObject *type) {
+static int learn_slots(const char *name, PyObject *type) {
 #define CLASS(word, function, table) if (strcmp(name, word) == 0) return function(type, &table);
 #define KEPT(word, function, table, variable) \
     if (strcmp(name, word) == 0) { Py_INCREF(type); variable = (PyTypeObject *)type; return function(type, &table); }
@@ -162,6 +124,15 @@ static int learn_class(const char *name, PyObject *type) {
     CLASS("KernelRecord", learn_record, R)
     PyErr_Format(PyExc_ValueError, "nothing is to be learnt of %s", name);
     return -1;
+}
+
+static int learn_class(const char *name, PyObject *type) {
+    int known = learn_slots(name, type);
+    if (known == 0 && strcmp(name, "Node") == 0)
+        nodes_learnt();
+    if (known == 0 && strcmp(name, "Tensor") == 0)
+        tensors_learnt();
+    return known;
 }
 
 PyDoc_STRVAR(learn_doc, "learn(**things): takes in classes (places of their slots) and objects, by their names here.");
@@ -189,7 +160,7 @@ static PyObject *hot_learn(PyObject *self, PyObject *args, PyObject *kwargs) {
 
 /* ---- runs --------------------------------------------------------------------------------------------------------- */
 
-static PyObject *run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+PyObject *run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     Run *run = (Run *)type->tp_alloc(type, 0);
     if (run != NULL)
         run->owner = PyThread_get_thread_ident();
@@ -293,6 +264,10 @@ static PyMethodDef methods[] = {
      "claimed(targets, run): as ir.capture.claimed; None where another run has claimed a node."},
     {"taken", (PyCFunction)(void (*)(void))hot_taken, METH_FASTCALL, "taken(nodes, run): as run.claims._taken."},
     {"realize", hot_realize, METH_O, "compile.realize"},
+    {"realize_values", hot_realize_values, METH_O, "realize_values(values: tuple): as fallback.realize_values."},
+    {"fill_slots", hot_fill_slots, METH_NOARGS, "Operators of Tensors come here without looking their methods up."},
+    {"fill_call", hot_fill_call, METH_O, "The same for the calls of ufuncs, whose class is given."},
+    {"forget_plans", hot_forget_plans, METH_NOARGS, "The cache of plans has been cleared."},
     {"run_program", (PyCFunction)(void (*)(void))hot_run_program, METH_FASTCALL,
      "run_program(program, graph): as run.table.run_program, of a program whose guards hold."},
     {"run_directly", hot_run_directly, METH_O, "run.interpreter.run_directly"},
@@ -307,12 +282,13 @@ static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT, "_hot", "The hot path in C; see lazytensor/hot/hot.h.", -1, methods};
 
 PyMODINIT_FUNC PyInit__hot(void) {
-    PyTypeObject *types[] = {&Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
+    PyTypeObject *types[] = {&Marked_Type, &Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
                              &ScalarMethod_Type, &InPlace_Type, &Reflected_Type, &Power_Type, &Reducer_Type,
                              &Getter_Type, &Setter_Type, &Direct_Type, &Viewer_Type};
-    const char *names[] = {"Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace",
+    const char *names[] = {"Marked", "Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace",
                            "Reflected", "Power", "Reducer", "Getter", "Setter", "Direct", "Viewer"};
     import_array();
+    Marked_Type.tp_new = PyBaseObject_Type.tp_new;  /* so that `object.__new__` may make nodes */
     PyObject *made = PyModule_Create(&module);
     if (made == NULL)
         return NULL;

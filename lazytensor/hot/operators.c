@@ -70,6 +70,7 @@ int may_be_pending(PyObject **capsule) {
 }
 
 enum { LARGE = 1 << 20, PINS_SMALL = 1 << 12 };
+enum { ELIDED_BYTES = 1 << 18 };  /* from which on NumPy writes into temporaries (operators.ELIDED_BYTES) */
 
 Py_ssize_t depth_of(PyObject *node) {
     PyObject *depth = SLOT(node, N.depth);
@@ -359,7 +360,7 @@ PyObject *outside(PyObject *frame) {
 /* The pending node of an operation on `a` and `b` (NULL if there is one operand), run already if it may not wait. `up`
  * frames above the innermost Python frame is the user's; 0 for the first that is not of this package. */
 static PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *shape, PyObject *dtype,
-                              Py_ssize_t depth, int large, int up) {
+                              PyObject *strides, Py_ssize_t depth, int large, int up) {
     PyObject *capsule = NULL, *node = NULL;
     PyFrameObject *frame = PyEval_GetFrame();
     int may = may_be_pending(&capsule);
@@ -384,7 +385,7 @@ static PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *
     SLOT(node, N.attrs) = Py_NewRef(Py_None);
     SLOT(node, N.shape) = Py_NewRef(shape);
     SLOT(node, N.dtype) = Py_NewRef(dtype);
-    SLOT(node, N.strides) = Py_NewRef(Py_None);
+    SLOT(node, N.strides) = Py_NewRef(strides);
     SLOT(node, N.code) = frame == NULL ? Py_NewRef(Py_None) : (PyObject *)PyFrame_GetCode(frame);
     SLOT(node, N.lasti) = PyLong_FromLong(frame == NULL ? -1 : PyFrame_GetLasti(frame));
     SLOT(node, N.errstate) = Py_NewRef(capsule);
@@ -404,10 +405,62 @@ end:
     return node;
 }
 
-static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *shape, PyObject *dtype, Py_ssize_t depth,
-                         int large, int up) {
-    PyObject *node = written_node(method->op, a, b, shape, dtype, depth, large, up);
+/* The strides of a result of operands that all have those of `like`, a new reference: None for C order, else its axes in
+ * the same order (K order, where each stride is another and positive). NULL where Python has to look; without an error
+ * also for what is so large that NumPy might write into it. */
+static PyObject *strides_like(PyObject *like, PyObject *dtype) {
+    enum { MOST_AXES = 8 };
+    if (gives_c_order(like))
+        return Py_NewRef(Py_None);
+    PyObject *strides = slot_or_none(like, N.strides), *shape = slot_or_none(like, N.shape);
+    Py_ssize_t n = PyTuple_GET_SIZE(strides), size = PyDataType_ELSIZE((PyArray_Descr *)dtype), along[MOST_AXES];
+    int order[MOST_AXES], sorted = 1;
+    if (n > MOST_AXES || bytes_of(like) >= ELIDED_BYTES)
+        return NULL;
+    for (int i = 0; i < n; i++) {
+        int k = i;
+        along[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i));
+        if (along[i] <= 0 || PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i)) < 2)
+            return NULL;
+        for (; k > 0 && along[order[k - 1]] <= along[i]; k--) {
+            if (along[order[k - 1]] == along[i])
+                return NULL;
+            order[k] = order[k - 1];
+            sorted = 0;
+        }
+        order[k] = i;
+    }
+    if (sorted)
+        return Py_NewRef(Py_None);
+    PyObject *made = PyTuple_New(n);
+    for (Py_ssize_t i = n - 1; made != NULL && i >= 0; i--) {
+        PyObject *stride = PyLong_FromSsize_t(size);
+        if (stride == NULL)
+            Py_CLEAR(made);
+        else
+            PyTuple_SET_ITEM(made, order[i], stride);
+        size *= PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, order[i]));
+    }
+    if (size >= ELIDED_BYTES)
+        Py_CLEAR(made);
+    return made;
+}
+
+/* Whether two arrays of one shape are laid out alike. */
+static int same_layout(PyObject *a, PyObject *b) {
+    PyObject *x = slot_or_none(a, N.strides), *y = slot_or_none(b, N.strides);
+    return x != Py_None && y != Py_None && same_shape(slot_or_none(a, N.shape), slot_or_none(b, N.shape)) && same_shape(x, y)
+        && ((PyArray_Descr *)slot_or_none(a, N.dtype))->type_num == ((PyArray_Descr *)slot_or_none(b, N.dtype))->type_num;
+}
+
+/* The Tensor of an operation whose result is laid out like `like`, or in C order if that is NULL; NULL without an error
+ * where Python has to do it. */
+static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *like, PyObject *shape, PyObject *dtype,
+                         Py_ssize_t depth, int large, int up) {
+    PyObject *strides = like == NULL ? Py_NewRef(Py_None) : strides_like(like, dtype);
+    PyObject *node = strides == NULL ? NULL : written_node(method->op, a, b, shape, dtype, strides, depth, large, up);
     PyObject *result = node == NULL ? NULL : new_tensor(node);
+    Py_XDECREF(strides);
     Py_XDECREF(node);
     return result;
 }
@@ -465,7 +518,6 @@ static PyObject *kind_of_scalar(PyObject *x, PyObject *dtype) {
 /* Whether Python has to see if NumPy would write into the second operand: then it is the first one of a product, and
  * those of complex numbers are rounded otherwise (operators._turns). */
 static int order_shows(Method *method, PyObject *b) {
-    enum { ELIDED_BYTES = 1 << 18 };
     return Py_TYPE(b) == node_type && PyTypeNum_ISCOMPLEX(((PyArray_Descr *)slot_or_none(b, N.dtype))->type_num)
         && bytes_of(b) >= ELIDED_BYTES
         && PyUnicode_CompareWithASCIIString(slot_or_none(method->op, O.name), "multiply") == 0;
@@ -473,7 +525,7 @@ static int order_shows(Method *method, PyObject *b) {
 
 /* The result of a binary operation; NULL without an error where Python has to do it. */
 static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, int up) {
-    PyObject *a = NULL, *b = NULL, *result = NULL, *row, *dtype = NULL, *shape;
+    PyObject *a = NULL, *b = NULL, *result = NULL, *row, *dtype = NULL, *shape, *like = NULL;
     if (Py_TYPE(left) != tensor_type || (a = node_of(left)) == NULL)
         return NULL;
     shape = Py_NewRef(slot_or_none(a, N.shape));
@@ -485,16 +537,19 @@ static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, i
     if (Py_TYPE(right) == tensor_type) {
         if ((b = node_of(right)) == NULL)
             goto end;
-        Py_SETREF(shape, c_ordered_shape(a, b));
-        if (shape == NULL)
-            goto end;
+        if (same_layout(a, b))
+            like = a;
+        else {
+            Py_SETREF(shape, c_ordered_shape(a, b));
+            if (shape == NULL)
+                goto end;
+        }
         Py_ssize_t other = depth_of(b);
         large = large || (other == 0 && is_large(b));
         depth = other > depth ? other : depth;
         dtype = by_number(row, slot_or_none(b, N.dtype));
-    } else if (!gives_c_order(a))
-        goto end;
-    else if ((b = Py_XNewRef(scalar_node(right))) != NULL) {
+    } else if ((b = Py_XNewRef(scalar_node(right))) != NULL) {
+        like = a;
         Py_ssize_t other = depth_of(b);
         depth = other > depth ? other : depth;
         dtype = by_number(row, slot_or_none(b, N.dtype));
@@ -503,11 +558,12 @@ static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, i
         if (kind == NULL)
             goto end;
         b = Py_NewRef(right);
+        like = a;
         dtype = PyDict_GetItemWithError(row, kind);
         Py_DECREF(kind);
     }
     if (dtype != NULL && dtype != Py_None && !order_shows(method, b))
-        result = written(method, a, b, shape, dtype, depth, large, up);
+        result = written(method, a, b, like, shape, dtype, depth, large, up);
 end:
     Py_XDECREF(shape);
     Py_XDECREF(a);
@@ -519,11 +575,11 @@ static PyObject *quick_unary(Method *method, PyObject *operand, int up) {
     PyObject *a, *result = NULL, *dtype;
     if (Py_TYPE(operand) != tensor_type || (a = node_of(operand)) == NULL)
         return NULL;
-    if (PyTuple_GET_SIZE(slot_or_none(a, N.shape)) && gives_c_order(a)) {
+    if (PyTuple_GET_SIZE(slot_or_none(a, N.shape))) {
         dtype = by_number(method->fast, slot_or_none(a, N.dtype));
         Py_ssize_t depth = depth_of(a);
         if (dtype != NULL)
-            result = written(method, a, NULL, slot_or_none(a, N.shape), dtype, depth, depth == 0 && is_large(a), up);
+            result = written(method, a, NULL, a, slot_or_none(a, N.shape), dtype, depth, depth == 0 && is_large(a), up);
     }
     Py_DECREF(a);
     return result;
@@ -536,7 +592,7 @@ static PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left)
     if (Py_TYPE(self) != tensor_type || (node = node_of(self)) == NULL)
         return NULL;
     row = by_number(method->fast, slot_or_none(node, N.dtype));
-    if (row != NULL && PyTuple_GET_SIZE(slot_or_none(node, N.shape)) && gives_c_order(node)) {
+    if (row != NULL && PyTuple_GET_SIZE(slot_or_none(node, N.shape))) {
         if (scalar != NULL)
             dtype = by_number(row, slot_or_none(scalar, N.dtype));
         else if ((kind = kind_of_scalar(left, slot_or_none(node, N.dtype))) != NULL)
@@ -544,7 +600,7 @@ static PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left)
     }
     if (dtype != NULL) {
         Py_ssize_t depth = depth_of(node), other = scalar == NULL ? 0 : depth_of(scalar);
-        result = written(method, scalar == NULL ? left : scalar, node, slot_or_none(node, N.shape), dtype,
+        result = written(method, scalar == NULL ? left : scalar, node, node, slot_or_none(node, N.shape), dtype,
                          other > depth ? other : depth, depth == 0 && is_large(node), 0);
     }
     Py_XDECREF(kind);
@@ -713,7 +769,7 @@ static PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other) {
         return NULL;
     PyObject *a = mine, *b = other == NULL ? NULL : theirs != NULL ? theirs : other;
     PyObject *node = written_node(PyTuple_GET_ITEM(found, 0), method->swapped ? b : a, method->swapped ? a : b, empty_tuple,
-                                  PyTuple_GET_ITEM(found, 1), depth, 0, 1);
+                                  PyTuple_GET_ITEM(found, 1), Py_None, depth, 0, 1);
     if (node == NULL)
         return NULL;
     PyObject *made = new_scalar((PyTypeObject *)PyTuple_GET_ITEM(found, 2), node);
@@ -941,26 +997,30 @@ static PyObject *power_call(PyObject *self, PyObject *const *args, size_t nargsf
     return or_slow(result, (Method *)self, args, nargsf, names);
 }
 
-/* A ufunc's __call__: (self, *operands), self an `api.ufuncs.ufunc` whose `_quick` is one of the above. */
+/* ``ufunc(*operands)``, the ufunc an `api.ufuncs.ufunc` whose `_quick` is one of the above; NULL without an error where
+ * Python has to do it. */
+PyObject *quick_call(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count) {
+    static PyObject *name;
+    if (count < 1 || count > 2)
+        return NULL;
+    if (name == NULL && (name = PyUnicode_InternFromString("_quick")) == NULL)
+        return NULL;
+    PyObject *quick = PyObject_GetAttr(ufunc, name), *result = NULL;
+    if (quick == NULL)
+        return NULL;
+    if (count == 1 && Py_TYPE(quick) == &Unary_Type)
+        result = quick_unary((Method *)quick, operands[0], 1);
+    else if (count == 2 && Py_TYPE(quick) == &Binary_Type)
+        result = quick_binary((Method *)quick, operands[0], operands[1], 1);
+    Py_DECREF(quick);
+    return result;
+}
+
+/* A ufunc's __call__: (ufunc, *operands). */
 static PyObject *caller_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
-    Method *method = (Method *)self;
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
-    if (names == NULL && (count == 2 || count == 3)) {
-        static PyObject *name;
-        if (name == NULL && (name = PyUnicode_InternFromString("_quick")) == NULL)
-            return NULL;
-        PyObject *quick = PyObject_GetAttr(args[0], name), *result = NULL;
-        if (quick == NULL)
-            return NULL;
-        if (count == 2 && Py_TYPE(quick) == &Unary_Type)
-            result = quick_unary((Method *)quick, args[1], 1);
-        else if (count == 3 && Py_TYPE(quick) == &Binary_Type)
-            result = quick_binary((Method *)quick, args[1], args[2], 1);
-        Py_DECREF(quick);
-        if (result != NULL || PyErr_Occurred())
-            return result;
-    }
-    return PyObject_Vectorcall(method->slow, args, nargsf, names);
+    PyObject *result = names == NULL && count > 1 ? quick_call(args[0], args + 1, count - 1) : NULL;
+    return or_slow(result, (Method *)self, args, nargsf, names);
 }
 
 static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {

@@ -20,7 +20,7 @@ tick = itertools.count(1).__next__ if native is None else native.tick
 new = object.__new__
 
 
-class Node:
+class Node(object if native is None else native.Marked):  # type: ignore[misc]
     """A value: an operation on operands, or a buffer that holds the result.
 
     The first two operands are `a` and `b` (None where there is none), further ones in the tuple `rest`: a tuple for

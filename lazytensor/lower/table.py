@@ -117,6 +117,8 @@ class KernelRecord:
         Which inputs are arrays, and which are not.
     slots : tuple of int
         The slots of those that are arrays.
+    paths : tuple of tuple of (int, int)
+        For each of them the operations and positions whose views of results that are not made it is read through.
     plain : bool
         Whether none of them is read through a view.
     results : tuple of (int, int)
@@ -137,7 +139,7 @@ class KernelRecord:
 
     __slots__ = ("fused", "span", "last", "reads", "outputs", "results", "live", "empties", "general", "account",
                  "wait", "penalty", "weight", "arrays", "numbers", "stores", "rereads", "slots", "plain", "over",
-                 "records", "members", "restless", "simple")
+                 "records", "members", "restless", "simple", "paths")
 
     def __init__(self, fused: Fused, records: tuple[Record, ...], slot: dict[int, int]) -> None:
         self.fused = fused
@@ -170,7 +172,8 @@ class KernelRecord:
         self.numbers = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind == NUMBER)
         self.members = fused.members
         self.restless = tuple(r.node for r in self.general)
-        self.simple = not self.stores and not fused.paths and not any(r.twins for r in records)
+        self.simple = not self.stores and not any(r.twins for r in records)
+        self.paths = tuple(fused.paths.get(i, ()) for i in self.arrays)
 
 
 def _outlives(node: int, slot: int, records: tuple[Record, ...]) -> bool:
