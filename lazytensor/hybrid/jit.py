@@ -83,7 +83,7 @@ class Jitted(Caller):
         self._kinds = Kinds()
         self._lock = threading.RLock()
         self._tracing = 0
-        self._every_turn = False
+        self._every_turn = self._keeps = False
         _jitted.add(self)
 
     def _left(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: Compiled | None, answer: Any) -> Any:
@@ -284,6 +284,7 @@ class Jitted(Caller):
             return self._why.append(f"traced again, with every turn of its loops: {trace.refusal}")
         if trace.refusal is not None or outcome is None:
             return self._refused(trace.refusal or Refusal("it cannot be compiled", ""), known)
+        scope.leave_out(set(given.containers))
         compiled = known or Compiled(self._name, given, scope, captured, capsule)
         if known is not None:
             known.scope.merge(scope)
@@ -298,6 +299,8 @@ class Jitted(Caller):
             compute_first(compiled, trace, outcome)
             if not kwargs:
                 self._counting(compiled, args)
+            if not self._keeps:
+                compiled.given.let_go({id(item.value) for item in compiled.scope.items})
         compiled.alone = None
 
     def _counting(self, compiled: Compiled, args: tuple[Any, ...]) -> None:
