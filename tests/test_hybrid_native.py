@@ -132,8 +132,8 @@ def test_the_extension_has_the_whole_guard(name):
 
 
 @native
-@pytest.mark.parametrize("f, arguments", [(updated, lambda: (array(10), array(10))), (triangular, lambda: (array(6, 6),))],
-                         ids=["updated", "triangular"])
+@pytest.mark.parametrize("f, arguments", [
+    (updated, lambda: (array(10), array(10))), (triangular, lambda: (array(6, 6),))], ids=["updated", "triangular"])
 def test_an_update_in_place_enters_python_to_commit_it_alone(f, arguments):
     g, given = warm(f, arguments), arguments()
     assert set(entered(g, *given)) <= {"commit", "lock_of", "leaf"}
