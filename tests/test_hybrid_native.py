@@ -12,7 +12,7 @@ import pytest
 
 import lazytensor as np
 from lazytensor import hot
-from lazytensor.hybrid import calling, fast, fusing, jit, tapes, tracing
+from lazytensor.hybrid import calling, fast, fusing, jit, streams, tapes, tracing
 
 FOLDER = pathlib.Path(fast.__file__).parent
 WANTED = os.environ.get("LAZYTENSOR_HOT") != "0"
@@ -152,3 +152,16 @@ def test_a_loop_of_kernels_is_launched_at_one_go():
     assert g._compiled[0].kernels > 0
     g(*given)
     assert fast.native.launched_loops() >= before
+
+
+@pytest.mark.parametrize("kind", ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"])
+def test_the_state_of_numpys_streams_is_made_anew(kind):
+    """So no copy of it is made: a state that was asked for stays as it was."""
+    bits = getattr(np.random, kind)(3)
+    rng = np.random.Generator(bits)
+    state, = streams.states_of([rng])
+    first = rng.normal(size=700).tolist()
+    streams.put_back([rng], [state])
+    assert rng.normal(size=700).tolist() == first and streams._is_anew(type(bits))
+    streams.put_back([rng], [state])
+    assert rng.normal(size=700).tolist() == first
