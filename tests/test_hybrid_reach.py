@@ -7,6 +7,7 @@ The comparisons with the Python are off, which would find a difference and hide 
 import collections
 import dataclasses
 import gc
+import io
 import itertools
 import math
 import queue
@@ -288,6 +289,35 @@ def test_a_queue_gets_one_at_each_call(kind, x):
     for _ in range(CALLS):
         g(x)
     assert q.qsize() == CALLS
+
+
+@pytest.mark.parametrize("kind, text", [(io.StringIO, "a"), (io.BytesIO, b"a")])
+def test_a_file_in_memory_is_written_at_each_call(kind, text, x):
+    file = kind()
+
+    def f(x):
+        file.write(text)
+        return x * 2
+    g = np.jit(f)
+    for _ in range(CALLS):
+        g(x)
+    assert file.getvalue() == text * CALLS
+
+
+@pytest.mark.parametrize("kind", [collections.UserDict, collections.UserList])
+def test_what_a_user_dict_or_list_holds_counts(kind, x):
+    held = kind({0: 1.0}) if kind is collections.UserDict else kind([1.0])
+    g = np.jit(lambda x: x * held[0])
+    for i in range(CALLS):
+        held[0] = i // 3
+        assert difference(real.asarray(x) * (i // 3), g(x)) is None
+
+
+def test_a_key_that_is_not_a_number_is_no_change(x):
+    g, key = np.jit(lambda d: [v * 2 for v in d.values()]), float("nan")
+    for _ in range(3):
+        assert difference([real.asarray(x) * 2], g({key: x})) is None
+    assert g.cache_info()["compiled"] == 1
 
 
 def test_functions_and_classes_made_inside_are_new_at_every_call(x):

@@ -257,7 +257,7 @@ def _parts(value: Any) -> dict[Any, Any]:
 
 
 def _identical(a: Any, b: Any) -> bool:
-    return a is b or type(a) is tuple and type(b) is tuple and a[0] == b[0] and (a[1] is b[1] or same(a[1], b[1]))
+    return a is b or type(a) is tuple and type(b) is tuple and same(a[0], b[0]) and (a[1] is b[1] or same(a[1], b[1]))
 
 
 def view_checks(v: str, view: Any, space: Namespace, words: str) -> list[Check]:

@@ -10,6 +10,7 @@ import array
 import collections
 import dis
 import functools
+import io
 import re
 import sys
 import types
@@ -253,8 +254,8 @@ class Scope:
             self.items.append(Item("list(H)", value, None, list(value), f"the elements of {words}"))
             if len(value) > LARGEST or not all(type(x) in ATOMS for x in value):
                 self.refusal = f"{words} is a {kind.__name__}, whose elements are not followed"
-        elif kind.__module__ in _UNFOLLOWED:
-            self.refusal = f"{words} is a {kind.__name__}, whose elements are not followed"
+        elif kind.__module__ in _UNFOLLOWED or isinstance(value, (io.StringIO, io.BytesIO)):
+            self.refusal = f"{words} is a {kind.__name__}, and what it holds is not followed"
         elif hasattr(kind, "__next__") and not is_users(kind.__module__) and kind.__module__ != "_io":
             self.refusal = f"{words} is an iterator, which goes on at every call"
         elif not isinstance(value, _OPAQUE) and (hasattr(value, "__dict__") or hasattr(kind, "__slots__")):

@@ -24,8 +24,8 @@ def states_of(generators: list[Any]) -> list[Any]:
 
 
 def _state(bits: Any) -> Any:
-    state = bits.state
-    return state if _is_anew(type(bits)) else copy.deepcopy(state)
+    state, kind = bits.state, bits.__class__
+    return state if _is_anew(kind) else copy.deepcopy(state)
 
 
 @functools.cache
