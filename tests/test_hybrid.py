@@ -344,7 +344,7 @@ def test_threads_that_write_to_one_array_lose_nothing():
 
 def test_a_write_of_another_thread_during_a_comparison_is_not_the_functions():
     counter, go, gone = np.zeros(3), threading.Event(), threading.Event()
-    turns = itertools.count(1)
+    turns = itertools.count(1).__next__
 
     def other():
         go.wait(10)
@@ -352,7 +352,7 @@ def test_a_write_of_another_thread_during_a_comparison_is_not_the_functions():
         gone.set()
 
     def meddle():
-        if next(turns) == 2:  # the first comparison
+        if turns() == 2:  # the first comparison
             go.set()
             gone.wait(10)
 
@@ -374,13 +374,13 @@ def test_a_write_of_another_thread_during_a_comparison_is_not_the_functions():
 
 
 def test_what_cannot_be_seen_is_found_while_other_threads_live():
-    stop, ticks = threading.Event(), itertools.count()
+    stop, ticks = threading.Event(), itertools.count().__next__
     thread = threading.Thread(target=stop.wait, args=(30,))
     thread.start()
 
     @np.jit
     def f(x):
-        return x + next(ticks)
+        return x + ticks()
 
     with pytest.warns(HybridWarning, match="cannot be seen"):
         warnings.simplefilter("default")

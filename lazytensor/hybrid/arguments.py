@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import re
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class Arguments:
     handles : dict of int to str
         By the id of an object among the arguments, the expression that reaches it.
     scalars : dict of str to Scalar
+    paths : dict of str to str
+        The expressions that reach them.
     objects : list of (object, words)
         What is neither array, number nor container: known by identity, its attributes walked.
     holders : set of int
@@ -45,6 +47,7 @@ class Arguments:
         self.words: dict[str, str] = {}
         self.handles: dict[int, str] = {}
         self.scalars: dict[str, Any] = {}
+        self.paths: dict[str, str] = {}
         self.objects: list[tuple[Any, str]] = []
         self.containers: dict[int, tuple[Any, Any]] = {}
         self.views: list[tuple[Any, Any]] = []
@@ -123,35 +126,56 @@ class Arguments:
         local = f"p{self._count}"
         self.handles[id(value)] = local
         self._say(f"{local} = {path}")
-        if dataclasses.is_dataclass(kind):
-            parts: Any = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-            self.objects.append((kind, words))
-            paths = [(f"{local}.{name}", f"{words}.{name}", x) for name, x in parts.items()]
-        elif kind is dict:
-            parts = dict(value)
+        parts = _parts(value)
+        if kind is dict:
             if not all(type(k) in (str, int, bool, float, tuple, type(None)) for k in value):
                 self.refusal = f"the keys of {words} are no plain values"
-            self._check(f"list({local}) == {space.add(list(value))}", f"the keys of {words}")
+            self._keys(f"list({local})", list(value), f"the keys of {words}")
             paths = [(f"{local}[{space.add(k) if type(k) not in (str, int) else repr(k)}]", f"{words}[{k!r}]", x)
                      for k, x in value.items()]
-        else:
-            parts = list(value)
+        elif kind is list or kind is tuple:
             self._check(f"len({local}) == {len(value)}", f"the length of {words}")
             paths = [(f"{local}[{i}]", f"{words}[{i}]", x) for i, x in enumerate(value)]
+        else:
+            self.objects.append((kind, words))
+            paths = self._attributes(value, local, words, parts)
         self.containers[id(value)] = value, parts
         for where, said, x in paths:
             self._visit(x, where, said, False)
 
+    def _keys(self, path: str, keys: list[Any], words: str) -> None:
+        """Whether there are the same keys in the same order: 1, 1.0 and True are equal."""
+        name = self.space.add(keys)
+        self._check(f"{path} == {name}" if all(type(k) is str for k in keys) else f"same({path}, {name})", words)
+
+    def _attributes(self, value: Any, local: str, words: str, parts: dict[Any, Any]) -> list[tuple[str, str, Any]]:
+        """The fields of a dataclass or named tuple, and the attributes that it has besides."""
+        if hasattr(value, "__dict__"):
+            self._keys(f"list({local}.__dict__)", list(vars(value)), f"the attributes of {words}")
+        paths = []
+        for name, x in parts.items():
+            if type(name) is int:
+                paths.append((f"{local}[{name}]", f"{words}[{name}]", x))
+            elif x is MISSING:
+                self._check(f"not hasattr({local}, {name!r})", f"{words}.{name} was not there")
+            else:
+                paths.append((f"{local}.{name}", f"{words}.{name}", x))
+        return paths
+
     def changed(self) -> str:
         """Which container among the arguments holds other things now."""
         for value, parts in self.containers.values():
-            kind = type(value)
-            now = ({f.name: getattr(value, f.name, MISSING) for f in dataclasses.fields(value)}
-                   if dataclasses.is_dataclass(kind) else dict(value) if kind is dict else list(value))
-            old, new = (list(parts.items()), list(now.items())) if isinstance(now, dict) else (parts, now)
+            old, new = list(parts.items()), list(_parts(value).items())
             if len(old) != len(new) or not all(_identical(a, b) for a, b in zip(old, new, strict=True)):
-                return f"a {kind.__name__} among the arguments"
+                return f"a {type(value).__name__} among the arguments"
         return ""
+
+    def let_go(self, kept: set[int]) -> None:
+        """Forgets the arguments themselves once what they look like is compiled, but for those of these ids."""
+        self.roots = {name: Like(root) for name, root in self.roots.items()}
+        self.handles = {identity: path for identity, path in self.handles.items() if identity in kept}
+        self.scalars = dict.fromkeys(self.scalars)
+        self.containers, self.views, self._names = {}, [], {}
 
     # ---- arrays ----
 
@@ -198,14 +222,42 @@ class Arguments:
     def _scalar(self, s: Any, path: str, words: str) -> None:
         name = f"a{self._count}"
         self.scalars[name] = s
-        self.handles[id(s)] = path
+        self.handles[id(s)] = self.paths[name] = path
         self._check(f"issubclass(type({path}), Scalar) and {path}._node.dtype == {self.space.add(s._node.dtype)}",
                     f"{words} was a lazy {s._node.dtype}")
         self._say(f"{name} = value_of({path})")
 
 
+class Geometry(NamedTuple):
+    """What of an array's node a program is compiled for."""
+
+    shape: Any
+    dtype: Any
+    strides: Any
+
+
+class Like:
+    """Stands for an array that is not kept."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, array: Any) -> None:
+        self._value = Geometry(*geometry_of(array))
+
+
+def _parts(value: Any) -> dict[Any, Any]:
+    """What a container holds, by key, index or name; `MISSING` for a field without a value."""
+    kind = type(value)
+    if kind is dict:
+        return dict(value)
+    if not dataclasses.is_dataclass(kind):
+        return {**dict(enumerate(value)), **getattr(value, "__dict__", {})}
+    own = getattr(value, "__dict__", {})
+    return {**own, **{f.name: getattr(value, f.name, MISSING) for f in dataclasses.fields(value) if f.name not in own}}
+
+
 def _identical(a: Any, b: Any) -> bool:
-    return a is b or type(a) is tuple and type(b) is tuple and a[0] == b[0] and (a[1] is b[1] or same(a[1], b[1]))
+    return a is b or type(a) is tuple and type(b) is tuple and same(a[0], b[0]) and (a[1] is b[1] or same(a[1], b[1]))
 
 
 def view_checks(v: str, view: Any, space: Namespace, words: str) -> list[Check]:

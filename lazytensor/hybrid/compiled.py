@@ -291,7 +291,7 @@ class Compiled:
         space.update(given.space)
         space._by_id = dict(given.space._by_id)
         checks = [*given.checks, *self.captured.checks(used, space, given.owners),
-                  *self.scope.checks(space, set(given.containers), self.captured.handles, given.handles)]
+                  *self.scope.checks(space, self.captured.handles, given.handles)]
         self._roots = {**given.owners, **{name: self.captured.owner(name, space) for name in self.captured.roots
                                           if name in used}}
         bound = {check.fast[1][0] for check in checks if type(check.fast) is tuple and len(check.fast) == 2}
@@ -325,7 +325,7 @@ class Compiled:
         leaves = {name: name for name in (*self._roots, *self.given.scalars)}
         if self.as_nodes:
             leaves = {name: node for name, (_, node) in nodes.items()} | {
-                name: f"{self.given.handles[id(s)]}._node" for name, s in self.given.scalars.items()}
+                name: f"{path}._node" for name, path in self.given.paths.items()}
         geometry = {name: geometry_of(root) for name, root in {**self.given.roots, **self.captured.roots}.items()}
         kind, space, capsule = NodeWriter if self.as_nodes else Writer, self.space, self.capsule
 

@@ -19,7 +19,7 @@ from ..ir.node import Node, leaf
 from .arguments import Arguments
 from .fast import native
 from .guards import ATOMS
-from .scope import Scope
+from .scope import Scope, is_users
 from .tracing import Operand, Trace
 
 
@@ -108,9 +108,7 @@ class _Describe:
         expression = self.handles.get(identity)
         if expression is not None:
             return Spec("same", expression, None, identity)
-        if identity in self.scope.objects or identity in self.scope.tensors or isinstance(value, (
-                types.FunctionType, types.BuiltinFunctionType, types.ModuleType)) or (
-                isinstance(value, type) or isinstance(value, np.ufunc)):
+        if identity in self.scope.objects or identity in self.scope.tensors or _is_settled(value):
             return Spec("constant", "", value, identity)
         if kind is Tensor:
             return self._tensor(value)
@@ -132,14 +130,15 @@ class _Describe:
 
     def _container(self, value: Any) -> Spec:
         kind, identity = type(value), id(value)
-        if kind is list or kind is tuple or issubclass(kind, tuple) and hasattr(kind, "_make"):
+        if kind is list or kind is tuple or issubclass(kind, tuple) and hasattr(kind, "_make") and not getattr(
+                value, "__dict__", None):
             return Spec("sequence", "", (kind, [self.spec(x) for x in value]), identity)
         if kind is dict:
             if all(type(k) in (str, int, bool, float, tuple, type(None)) for k in value):
                 return Spec("dict", "", (list(value), [self.spec(x) for x in value.values()]), identity)
         elif dataclasses.is_dataclass(kind) and not isinstance(value, type):
             names = [f.name for f in dataclasses.fields(value)]
-            if set(getattr(value, "__dict__", names)) <= set(names):
+            if set(getattr(value, "__dict__", names)) <= set(names) and all(hasattr(value, n) for n in names):
                 return Spec("dataclass", "", (kind, names, [self.spec(getattr(value, n)) for n in names]), identity)
         self.trace.refuse(f"its result holds a {kind.__qualname__}, which cannot be made again")
         return Spec("constant", "", None, 0)
@@ -156,6 +155,14 @@ class _Describe:
             self.trace.refuse("its result is an array of objects")
         self.trace.left[operand.name or ""] = v
         return Spec("array", operand.name or "", v.strides, id(t))
+
+
+def _is_settled(value: Any) -> bool:
+    """Whether this is the same at every call: a module, or a function or class of a library's."""
+    if isinstance(value, types.BuiltinFunctionType):  # a method of an object is as old as the object
+        return isinstance(value.__self__, (types.ModuleType, type, types.NoneType))
+    return isinstance(value, (types.ModuleType, np.ufunc)) or isinstance(
+        value, (types.FunctionType, type)) and not is_users(value.__module__)
 
 
 # ---- what generated code calls ---------------------------------------------------------------------------------------

@@ -70,6 +70,8 @@ def same(a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(map(same, a, b))
     if issubclass(kind, np.generic):
         return bool(a.dtype == b.dtype and a.tobytes() == b.tobytes())
+    if kind is frozenset:  # in one order, as a program meets them
+        return a == b and all(map(same, a, b))
     if kind is set:
         return bool(a == b)
     if kind is dict:

@@ -87,7 +87,7 @@ class Jitted(Caller):
         self._kinds = Kinds()
         self._lock = threading.RLock()
         self._tracing = 0
-        self._every_turn = False
+        self._every_turn = self._keeps = False
         self._in_full: set[Any] = set()
         _jitted.add(self)
 
@@ -326,6 +326,7 @@ class Jitted(Caller):
         if trace.refusal is not None or outcome is None:
             self._refused(trace.refusal or Refusal("it cannot be compiled", ""), known)
             return False
+        scope.leave_out(set(given.containers))
         compiled = known or Compiled(self._name, given, scope, captured, capsule)
         if known is not None:
             known.scope.merge(scope)
@@ -345,6 +346,8 @@ class Jitted(Caller):
                 compute_first(compiled, trace, outcome)
                 if not kwargs:
                     self._counting(compiled, args)
+            if not self._keeps:
+                compiled.given.let_go({id(item.value) for item in compiled.scope.items})
         compiled.alone = None
         return True
 

@@ -6,8 +6,11 @@ whose names occur in the code, elements of lists, tuples and dicts, and further 
 
 from __future__ import annotations
 
+import array
+import collections
 import dis
 import functools
+import io
 import re
 import sys
 import types
@@ -25,7 +28,9 @@ from .guards import ATOMS, Check, Later, Namespace, same
 
 LARGEST = 4096
 """Elements of a container that are looked at, one by one, at every call."""
-_MUTABLE = frozenset(("collections", "array", "queue"))
+_MUTABLE = frozenset((collections.deque, array.array, bytearray))
+_UNFOLLOWED = frozenset(("collections", "queue", "_queue"))
+"""Modules whose other containers hold what they hold under names that no code mentions."""
 _OPAQUE = (np.ndarray, np.generic, np.ufunc, np.dtype)
 _PACKAGE = __name__.partition(".")[0]
 _EVERY_NAME = frozenset(("__dict__", "vars", "getattr", "setattr", "__getattr__", "dir"))
@@ -62,7 +67,7 @@ class Item(NamedTuple):
             if self.form in _NOW:
                 return _NOW[self.form](self.holder, self.key)
             return eval(self.form, {"H": self.holder, "K": self.key, "vars": vars, "type": type, "len": len,
-                                    "list": list, "set": set})
+                                    "list": list, "set": set, "hasattr": hasattr})
         except (LookupError, AttributeError, ValueError, TypeError):
             return MISSING
 
@@ -134,6 +139,17 @@ def _asked_in(code: types.CodeType) -> frozenset[str]:
                      for x in inner.co_consts if isinstance(x, str) and x.isidentifier())
 
 
+_CATCHES = frozenset(("AttributeError", "Exception", "BaseException", "suppress"))
+_BARE = bytes((dis.opmap["PUSH_EXC_INFO"], dis.opmap["POP_TOP"]))
+
+
+@functools.lru_cache(1024)
+def _misses(code: types.CodeType) -> bool:
+    """Whether a code object may go on where an attribute is missing."""
+    return any(inner.co_exceptiontable and (not _CATCHES.isdisjoint(inner.co_names) or _BARE in inner.co_code[::2])
+               for inner in _codes_in(code))
+
+
 def is_users(module: Any) -> bool:
     """Whether a module's name is that of a program: neither of lazytensor's, NumPy's nor Python's own."""
     first = str(module or "__main__").partition(".")[0]
@@ -158,6 +174,7 @@ class Scope:
         self.codes: set[types.CodeType] = set()
         self.names: set[str] = set()
         self.asked: set[str] = set()
+        self.missing_may_be = False
         self._stack: list[tuple[Any, str]] = []
         self._instances: list[tuple[Any, str]] = []
         self.refusal = ""
@@ -187,8 +204,9 @@ class Scope:
     def _enter(self, code: types.CodeType) -> None:
         """Takes note of code that runs, and of the names in it."""
         self.codes |= _codes_in(code)
-        self.asked |= _asked_in(code)
         self.names |= _names_in(code) | _asked_in(code)
+        self.missing_may_be |= _misses(code)
+        self.asked |= self.names if self.missing_may_be else _asked_in(code)
 
     def _item(self, form: str, holder: Any, key: Any, value: Any, words: str) -> None:
         item = Item(form, holder, key, value, words)
@@ -232,10 +250,14 @@ class Scope:
                 self._instances.append((value, words))
         elif isinstance(value, np.ndarray):
             self.refusal = f"{words} is a real NumPy array, whose memory can change unseen"
-        elif kind.__module__ in _MUTABLE or kind is bytearray:
+        elif kind in _MUTABLE:
             self.items.append(Item("list(H)", value, None, list(value), f"the elements of {words}"))
             if len(value) > LARGEST or not all(type(x) in ATOMS for x in value):
                 self.refusal = f"{words} is a {kind.__name__}, whose elements are not followed"
+        elif kind.__module__ in _UNFOLLOWED or isinstance(value, (io.StringIO, io.BytesIO)):
+            self.refusal = f"{words} is a {kind.__name__}, and what it holds is not followed"
+        elif hasattr(kind, "__next__") and not is_users(kind.__module__) and kind.__module__ != "_io":
+            self.refusal = f"{words} is an iterator, which goes on at every call"
         elif not isinstance(value, _OPAQUE) and (hasattr(value, "__dict__") or hasattr(kind, "__slots__")):
             if isinstance(value, (types.GenericAlias,)):
                 return
@@ -301,8 +323,9 @@ class Scope:
                 elif name not in own and own is not _NOTHING and (id(value), name, "absent") not in self._met:
                     self._met.add((id(value), name, "absent"))
                     self.absent.append((own, name, f"{words}.{name}"))
-                    if name in self.asked:
-                        self.items.append(Item("(K in vars(H))", value, name, False, f"{words}.{name}"))
+                if name not in own and name in self.asked and (id(value), name, "asked") not in self._met:
+                    self._met.add((id(value), name, "asked"))
+                    self._asked(value, own, name, f"{words}.{name}")
             if isinstance(value, types.ModuleType):
                 continue
             kind = value if isinstance(value, type) else type(value)
@@ -310,12 +333,20 @@ class Scope:
                     id(value), "its class") not in self._met:
                 self._met.add((id(value), "its class"))
                 self.items.append(Item("type(H)", value, None, kind, f"the class of {words}"))
-            for base in kind.__mro__:
-                if not is_users(base.__module__):
-                    continue
+            bases = [base for base in kind.__mro__ if is_users(base.__module__)]
+            if own is not _NOTHING and kind is not value and (id(value), "its keys") not in self._met and any(
+                    "__getattr__" in base.__dict__ for base in bases):  # an attribute would come before that
+                self._met.add((id(value), "its keys"))
+                self.items.append(Item("list(vars(H))", value, None, list(own), f"the attributes of {words}"))
+            if kind is value:
+                meta: Any = type(value)
+                bases += [base for base in meta.__mro__ if is_users(base.__module__)]
+            for base in bases:
                 library = str(base.__module__).startswith(_LIBRARY)
                 slots = base.__dict__.get("__slots__", ())
                 for name in names | _IMPLICIT:
+                    if name in base.__dict__ and not library:
+                        self._nearer(bases[:bases.index(base)], name, words)
                     if (id(base), name) not in self._met and name in base.__dict__:
                         self._met.add((id(base), name))
                         held = base.__dict__[name]
@@ -332,6 +363,25 @@ class Scope:
                         self._met.add((id(value), name))
                         if hasattr(value, name):
                             self._item(f"H.{name}", value, None, getattr(value, name), f"{words}.{name}")
+                        else:
+                            self.items.append(Item("hasattr(H, K)", value, name, False, f"{words}.{name}"))
+
+    def _nearer(self, bases: list[Any], name: str, words: str) -> None:
+        """An attribute of a class that none of these, which come before it, has."""
+        for base in bases:
+            if (id(base), name) not in self._met and name not in base.__dict__ and not str(
+                    base.__module__).startswith(_LIBRARY):
+                self._met.add((id(base), name))
+                self.items.append(Item("(K in vars(H))", base, name, False, f"{words}.{name}"))
+
+    def _asked(self, value: Any, own: Any, name: str, words: str) -> None:
+        """An attribute that is not the object's own, and may be missing."""
+        kind = value if isinstance(value, type) else type(value)
+        found, users = hasattr(kind, name), is_users(kind.__module__)
+        if own is not _NOTHING and not (found and users):  # what a class has is asked for with the class
+            self.items.append(Item("(K in vars(H))", value, name, False, words))
+        if users and not found:
+            self.items.append(Item("hasattr(H, K)", kind, name, False, words))
 
     @property
     def _met(self) -> set[tuple[Any, ...]]:
@@ -355,15 +405,16 @@ class Scope:
                 return words
         return ""
 
-    def checks(self, space: Namespace, covered: set[int], handles: dict[int, str],
-               given: dict[int, str]) -> Iterator[Check | Later]:
-        """The lines that ask whether all is as it was; `covered` has the ids of holders that are new at every call, and
-        `handles` the expressions of arrays that may be others of the same kind, by id; `given` those of arguments."""
+    def leave_out(self, holders: set[int]) -> None:
+        """Forgets what is in containers that are new at every call, of these ids."""
+        self.items = [item for item in self.items if id(item.holder) not in holders]
+
+    def checks(self, space: Namespace, handles: dict[int, str], given: dict[int, str]) -> Iterator[Check | Later]:
+        """The lines that ask whether all is as it was; `handles` has the expressions of arrays that may be others of
+        the same kind, by id; `given` those of arguments."""
         for names, name in self.missing.values():
             yield from _later(fast.row(fast.ABSENT, 0, names, name), partial(_absent, names, name), space)
         for item in self.items:
-            if id(item.holder) in covered:
-                continue
             value = item.value
             if type(value) is Tensor and id(value) in given:
                 yield Check(f"{item.text(space)} is {given[id(value)]}", f"{item.words} was an argument, too")
@@ -387,4 +438,4 @@ def _absent(names: dict[str, Any], name: str, space: Namespace) -> list[Check]:
 _NOTHING: dict[str, Any] = {}
 _IMPLICIT = frozenset(("__call__", "__init__", "__post_init__", "__getattr__", "__enter__", "__exit__", "__iter__",
                        "__next__", "__getitem__", "__setitem__", "__len__", "__bool__", "__add__", "__mul__",
-                       "__sub__", "__eq__", "__lt__", "__contains__", "forward"))
+                       "__sub__", "__eq__", "__lt__", "__contains__", "__get__", "__set__", "forward"))

@@ -180,6 +180,7 @@ def _run(trace: Trace, turn: _Turn, left: int, body: Callable[[Any], Any], value
     if len(trace.book) != turn.records:
         return None
     compiled: Jitted = jit(body)
+    compiled._keeps = True  # `_all_known` asks for its arguments
     first = list(_leaves(value))
     with trace.paused():
         value = compiled(value)

@@ -5,20 +5,34 @@ from __future__ import annotations
 import _random
 import copy
 import ctypes
+import functools
 import random
 import sys
 from typing import Any
 
 import numpy as np
 
+_PACKAGE = __name__.partition(".")[0]
 _WORDS = 4 * (624 + 1)
 """The bytes of MT19937's state."""
 
 
 def states_of(generators: list[Any]) -> list[Any]:
     """Where the streams of random numbers are."""
-    return [copy.deepcopy(g.bit_generator.state) if isinstance(g, np.random.Generator) else g.get_state(legacy=False)
+    return [_state(g.bit_generator) if isinstance(g, np.random.Generator) else g.get_state(legacy=False)
             for g in generators]
+
+
+def _state(bits: Any) -> Any:
+    state, kind = bits.state, bits.__class__
+    return state if _is_anew(kind) else copy.deepcopy(state)
+
+
+@functools.cache
+def _is_anew(kind: type) -> bool:
+    """Whether a bit generator's state is NumPy's, which makes new dicts and arrays of it each time."""
+    owner = next(c for c in kind.__mro__ if "state" in vars(c))
+    return owner.__module__.startswith(("numpy.random.", f"{_PACKAGE}.random"))
 
 
 def put_back(generators: list[Any], states: list[Any], answer: Any = None) -> Any:

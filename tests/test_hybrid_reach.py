@@ -1,0 +1,386 @@
+"""What decides about a jitted function's calls, in places that are easily overlooked: keys that are equal and not the
+same, attributes that come and go, state that no result shows.
+
+The comparisons with the Python are off, which would find a difference and hide it.
+"""
+
+import collections
+import dataclasses
+import gc
+import io
+import itertools
+import math
+import queue
+import weakref
+
+import numpy as real
+import pytest
+
+import lazytensor as np
+from lazytensor.hybrid import compiled
+
+from .helpers import difference
+
+CALLS = 24
+"""More than the calls after which a function is compiled with kernels."""
+
+
+@pytest.fixture(autouse=True)
+def unchecked(monkeypatch):
+    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
+
+
+@pytest.fixture(params=[10, 3000])
+def x(request):
+    return np.arange(float(request.param))
+
+
+# ---- arguments -------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Box:
+    a: object
+
+
+class Pair(collections.namedtuple("Pair", "p q")):
+    scale = 2
+
+
+def boxed(x, extra):
+    box = Box(x)
+    if extra is not None:
+        box.extra = extra
+    return box
+
+
+def paired(x, extra):
+    pair = Pair(x, 1)
+    pair.extra = extra
+    return pair
+
+
+def outcome(f, value):
+    try:
+        return f(value)
+    except Exception as error:
+        return type(error), str(error)
+
+
+def of_keys(d):
+    return [(type(k), v * math.copysign(2, k)) for k, v in d.items()]
+
+
+def of_parts_of_keys(d):
+    return [v * 2 if type(k[0]) is bool else v for k, v in d.items()]
+
+
+def of_elements(s):
+    return [np.ones(2) * (2 if type(k) is bool else 3) for k in s]
+
+
+@pytest.mark.parametrize("f, arguments", [
+    (of_keys, lambda x: [{1: x}, {True: x}, {1.0: x}, {0.0: x}, {-0.0: x}]),
+    (of_parts_of_keys, lambda x: [{(1, 2): x}, {(True, 2): x}]),
+    (of_elements, lambda x: [frozenset([1]), frozenset([True]), frozenset([1.0])]),
+    (lambda box: box.a * box.extra, lambda x: [boxed(x, 2), boxed(x, 3), boxed(x, None)]),
+    (lambda box: box.a * getattr(box, "extra", 5), lambda x: [boxed(x, None), boxed(x, 3)]),
+    (lambda box: box.a * len(vars(box)), lambda x: [boxed(x, None), boxed(x, 3)]),
+    (lambda pair: pair.p * pair.extra, lambda x: [paired(x, 2), paired(x, 3)]),
+], ids=["keys", "tuples_as_keys", "frozensets", "attribute_that_is_no_field", "attribute_that_is_there_or_not",
+        "all_attributes", "attribute_of_a_named_tuple"])
+def test_arguments_that_look_alike_are_told_apart(f, arguments, x):
+    g = np.jit(f)
+    for _ in range(4):
+        for value in arguments(x):
+            for _ in range(3):
+                assert difference(outcome(f, value), outcome(g, value)) is None
+
+
+def test_equal_frozensets_are_one_case():
+    g = np.jit(lambda x, s: x * len(s))
+    for _ in range(6):
+        g(np.ones(3), frozenset([1, 2, 3]))
+    assert g.cache_info()["compiled"] == 1
+
+
+def test_a_field_that_has_no_value_yet(x):
+    @dataclasses.dataclass
+    class Late:
+        a: object
+        b: object = dataclasses.field(init=False)
+
+    def f(late):
+        return late.a * (late.b if hasattr(late, "b") else 2)
+    g = np.jit(f)
+    for i in range(CALLS):
+        late = Late(x)
+        if i % 3 == 2:
+            late.b = 3.0
+        assert difference(f(late), g(late)) is None
+
+
+def test_an_attribute_that_the_call_adds_to_a_dataclass(x):
+    def f(box):
+        box.b = box.a + 1
+        return box.b
+    g = np.jit(f)
+    for _ in range(CALLS):
+        box = Box(x)
+        assert g(box) is box.b
+
+
+def test_the_class_of_a_named_tuple(x, monkeypatch):
+    def f(pair):
+        return pair.p * pair.scale
+    g, pair = np.jit(f), Pair(x, 1)
+    for scale in range(4):
+        monkeypatch.setattr(Pair, "scale", scale)
+        for _ in range(6):
+            assert difference(f(pair), g(pair)) is None
+
+
+# ---- objects ---------------------------------------------------------------------------------------------------------
+
+
+class Plain:
+    pass
+
+
+class Child(Plain):
+    pass
+
+
+class Slotted:
+    __slots__ = ("k", "m")
+
+
+class Asked:
+    def __init__(self):
+        self.held = {"k": 2.0}
+
+    def __getattr__(self, name):
+        if name == "held" or name not in self.held:
+            raise AttributeError(name)
+        return self.held[name]
+
+
+class Doubled:
+    def __get__(self, instance, owner):
+        return instance.raw * 2
+
+
+class Described:
+    k = Doubled()
+
+
+class Meta(type):
+    @property
+    def k(cls):
+        return cls.z + 1
+
+    def __getitem__(cls, i):
+        return cls.z * i
+
+
+def an_attribute_that_is_tried():
+    o = Plain()
+
+    def f(x):
+        try:
+            return x * o.k
+        except AttributeError:
+            return x
+    return f, [lambda: setattr(o, "k", 4), lambda: delattr(o, "k"), lambda: setattr(Plain, "k", 3),
+               lambda: delattr(Plain, "k")]
+
+
+def an_attribute_that_is_tried_in_a_function_it_calls():
+    o = Plain()
+
+    def asked():
+        return o.k
+
+    def f(x):
+        try:
+            return x * asked()
+        except AttributeError:
+            return x
+    return f, [lambda: setattr(o, "k", 4), lambda: delattr(o, "k")]
+
+
+def a_class_between():
+    o, kind = Child(), type("Grand", (Child,), {})
+    Plain.v = 3
+    o.__class__ = kind
+    return lambda x: x * o.v, [lambda: setattr(Child, "v", 4), lambda: setattr(kind, "v", 5),
+                               lambda: setattr(o, "v", 6), lambda: delattr(o, "v"), lambda: delattr(kind, "v"),
+                               lambda: delattr(Child, "v")]
+
+
+def a_slot_that_is_filled():
+    o = Slotted()
+    o.k = 2
+    return lambda x: x * o.m if hasattr(o, "m") else x * o.k, [
+        lambda: setattr(o, "m", 5), lambda: delattr(o, "m")]
+
+
+def what_getattr_gave_becomes_an_attribute():
+    o = Asked()
+    return lambda x: x * o.k, [lambda: setattr(o, "k", 7.0), lambda: delattr(o, "k"), lambda: o.held.update(k=4.0)]
+
+
+def what_a_descriptor_reads():
+    o = Described()
+    o.raw = 3
+    return lambda x: x * o.k, [lambda: setattr(o, "raw", 5), lambda: setattr(Doubled, "__get__", lambda *a: 1)]
+
+
+def what_a_metaclass_reads():
+    kind = Meta("kind", (), {"z": 2})
+    return lambda x: x * kind.k + kind[3], [lambda: setattr(kind, "z", 10), lambda: setattr(
+        Meta, "__getitem__", lambda cls, i: 0.5)]
+
+
+@pytest.mark.parametrize("case", [
+    an_attribute_that_is_tried, an_attribute_that_is_tried_in_a_function_it_calls, a_class_between,
+    a_slot_that_is_filled, what_getattr_gave_becomes_an_attribute, what_a_descriptor_reads, what_a_metaclass_reads],
+    ids=lambda case: case.__name__)
+def test_attributes_that_come_and_go(case, x):
+    f, changes = case()
+    g = np.jit(f)
+    for change in [lambda: None, *changes]:
+        change()
+        for _ in range(3):
+            assert difference(f(x), g(x)) is None
+
+
+# ---- state and results -----------------------------------------------------------------------------------------------
+
+
+def test_an_iterator_moves_on_though_no_result_shows_it(x):
+    turns, items = itertools.count(), iter(range(100))
+
+    def f(x):
+        next(turns)
+        next(items)
+        return x + 1
+    g = np.jit(f)
+    for _ in range(CALLS):
+        g(x)
+    assert (next(turns), next(items)) == (CALLS, CALLS)
+
+
+def test_an_iterator_as_argument(x):
+    g, turns = np.jit(lambda x, turns: x + 0 * next(turns)), itertools.count()
+    for _ in range(CALLS):
+        g(x, turns)
+    assert next(turns) == CALLS
+
+
+@pytest.mark.parametrize("kind", [queue.Queue, queue.SimpleQueue, queue.PriorityQueue])
+def test_a_queue_gets_one_at_each_call(kind, x):
+    q = kind()
+
+    def f(x):
+        q.put(1)
+        return x * 2
+    g = np.jit(f)
+    for _ in range(CALLS):
+        g(x)
+    assert q.qsize() == CALLS
+
+
+@pytest.mark.parametrize("kind, text", [(io.StringIO, "a"), (io.BytesIO, b"a")])
+def test_a_file_in_memory_is_written_at_each_call(kind, text, x):
+    file = kind()
+
+    def f(x):
+        file.write(text)
+        return x * 2
+    g = np.jit(f)
+    for _ in range(CALLS):
+        g(x)
+    assert file.getvalue() == text * CALLS
+
+
+@pytest.mark.parametrize("kind", [collections.UserDict, collections.UserList])
+def test_what_a_user_dict_or_list_holds_counts(kind, x):
+    held = kind({0: 1.0}) if kind is collections.UserDict else kind([1.0])
+    g = np.jit(lambda x: x * held[0])
+    for i in range(CALLS):
+        held[0] = i // 3
+        assert difference(real.asarray(x) * (i // 3), g(x)) is None
+
+
+def test_a_key_that_is_not_a_number_is_no_change(x):
+    g, key = np.jit(lambda d: [v * 2 for v in d.values()]), float("nan")
+    for _ in range(3):
+        assert difference([real.asarray(x) * 2], g({key: x})) is None
+    assert g.cache_info()["compiled"] == 1
+
+
+def test_functions_and_classes_made_inside_are_new_at_every_call(x):
+    def f(x):
+        class Made:
+            value = x * 2
+        return lambda z: z + x, Made
+    g = np.jit(f)
+    for i in range(CALLS):
+        add, made = g(x + i)
+        assert difference(real.asarray(x) + i + 1.0, add(np.ones(len(x)))) is None
+        assert difference((real.asarray(x) + i) * 2, made.value) is None
+
+
+def test_a_function_that_was_there_before_is_a_result(x):
+    g = np.jit(lambda x: (x + 1, math.sin, outcome))
+    for _ in range(CALLS):
+        assert g(x)[1:] == (math.sin, outcome)
+    assert g.cache_info()["compiled"] == 1
+
+
+def test_a_named_tuple_with_attributes_of_its_own_as_result(x):
+    g = np.jit(lambda x: paired(x + 1, 5))
+    assert [g(x).extra for _ in range(CALLS)] == [5] * CALLS
+
+
+# ---- how long things live --------------------------------------------------------------------------------------------
+
+
+def looped(x):
+    for i in range(40):
+        x = x * 0.5 + i
+    return x
+
+
+def updated(x):
+    x += 1
+
+
+@pytest.mark.parametrize("f, arguments", [
+    (lambda x: x + 1, lambda x: (x.copy(),)), (updated, lambda x: (x.copy(),)), (looped, lambda x: (x.copy(),)),
+    (lambda x: (x[1:], x), lambda x: (x.copy(),)), (lambda x: x.sum() if x[0] > 20 else x * 2, lambda x: (x.copy(),)),
+    (lambda d: d["a"][0] + d["b"].a, lambda x: ({"a": [x.copy()], "b": Box(x + 1)},)),
+    (lambda x, y: x + y, lambda x: (x.copy()[1:], x.copy()[:-1])), (lambda x, s: x * s, lambda x: (x.copy(), x.sum())),
+], ids=["array", "updated", "looped", "returned", "branches", "containers", "views", "scalar"])
+def test_arguments_are_not_kept(f, arguments, x):
+    g = np.jit(f)
+    for i in range(CALLS):
+        given = arguments(x + 2 * i)
+        held = [weakref.ref(t) for t in arrays_in(given)]
+        g(*given)
+        del given
+        if any(ref() is not None for ref in held):
+            gc.collect()
+        assert not any(ref() is not None for ref in held), f"call {i + 1} keeps an argument"
+    assert g.cache_info()["compiled"] == 1
+
+
+def arrays_in(tree):
+    if isinstance(tree, (list, tuple)):
+        return [t for part in tree for t in arrays_in(part)]
+    if isinstance(tree, dict):
+        return arrays_in(list(tree.values()))
+    if isinstance(tree, Box):
+        return arrays_in([tree.a])
+    return [tree] if type(tree) is np.ndarray else []
