@@ -140,7 +140,7 @@ def test_interrupted_while_running(program, planned):
         for value, result in zip(expected, results):
             got = seen(result)
             assert got is None or same_bits(value, got), f"garbage after an interrupt at place {at}"
-    assert at > 10
+    assert at > (0 if planned else 10)  # what is planned may run in C from end to end
 
 
 @pytest.mark.parametrize("program", [small, large], ids=lambda program: program.__name__)
@@ -155,7 +155,7 @@ def test_interrupted_while_writing(program):
         if not interrupt.raised:
             break
         assert all(same_bits(value, real.asarray(result)) for value, result in zip(expected, program(np)))
-    assert at > 5
+    assert at > 0
 
 
 def test_in_place_statement_is_done_or_not_done():

@@ -147,8 +147,13 @@ static PyObject *all_wrapped(PyObject *result) {
     return made;
 }
 
-/* What the user gets for a result of a call with these arguments, which it takes over. */
+/* What the user gets for a result of a call with these arguments, which it takes over; NULL without an error where Python
+ * has to make the call again: objects in an array may be what was lent. */
 static PyObject *given_back(Method *method, PyObject *result, PyObject *const *given, PyObject **arrays, Py_ssize_t count) {
+    if (PyArray_CheckExact(result) && PyDataType_REFCHK(PyArray_DESCR((PyArrayObject *)result))) {
+        Py_DECREF(result);
+        return NULL;
+    }
     if (PyArray_CheckExact(result) || PyTuple_CheckExact(result)) {
         PyObject *made = PyTuple_CheckExact(result) ? all_wrapped(result) : wrapped(result);
         if (made != NULL || PyErr_Occurred()) {

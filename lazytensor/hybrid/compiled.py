@@ -67,6 +67,13 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
+class Unfit(Exception):
+    """A few turns of a loop were traced, and they are not enough for the program that was to be written."""
+
+
+NOT_OF_FEW = Refusal("its turns are not compiled from a few of them", "")
+
+
 class Compiled:
     """What a jitted function has for arguments of one structure.
 
@@ -78,6 +85,8 @@ class Compiled:
         How often it was called, and the next call that also runs the Python.
     refusal : Refusal or None
         Why it has no replay: calls run the Python.
+    unfit : bool
+        Whether it was made of a few turns of a loop, and cannot be compiled otherwise: all turns are to be traced.
     """
 
     __slots__ = ("calls", "due", "replay", "predict", "__dict__", "__weakref__")
@@ -98,6 +107,7 @@ class Compiled:
         self.counts = {"operation": 0, "call": 0, "draw": 0}
         self.forgotten = False
         self.abandoned = self.doubts = 0
+        self.unfit = False
         self.replay: Any = None
         self.predict: Any = None
         self._checks: list[Check | Later] = []
@@ -125,6 +135,8 @@ class Compiled:
                 self.few = few
                 if few is not None:
                     self.trip = few.trip_count(self._whole[0], loops, self.given.checks)
+                    if self.trip is None or self.trip(few.number) is None:
+                        return NOT_OF_FEW
                 long = bool(loops) and _is_long(self._whole[0], few) and fusing.possible()
                 self._shorten(0)
                 self.quick = long and not self._is_large()
@@ -138,9 +150,12 @@ class Compiled:
                 waits = refusal is None and self._can_wait(before)
                 if waits or refusal is not None and self._ways == before:
                     return refusal
-            self._compile()
+            try:
+                self._compile()
+            except Unfit:
+                return NOT_OF_FEW
             if few is not None and (self.trip is None or self.trip(few.number) is None):
-                return Refusal("its turns are not compiled from a few of them", "")
+                return NOT_OF_FEW
             self._base = self.calls - 1
             self.due = self.calls + 1 if FIRST_CHECKS else NEVER
             return refusal
@@ -187,6 +202,8 @@ class Compiled:
                     try:
                         self._shorten(0)
                         self._compile()
+                    except Unfit:
+                        self.unfit = True
                     except Exception as error:  # it does without kernels what it did before
                         failures.append(error)
                         if current.debug:
@@ -275,6 +292,8 @@ class Compiled:
         writer = write(tree, True, self.quick and not self.as_nodes, live)
         if self.trip is not None:
             self.trip = None if writer.fit is None else self.trip.fit(*writer.fit)
+            if self.trip is None and self.few is not None:
+                raise Unfit
         if self.trip is not None:
             place = self.trip.place
             self._checks[place:place + 1] = self.trip.checks(self.space, cast("Check", self._checks[place]))

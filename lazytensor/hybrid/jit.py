@@ -87,7 +87,7 @@ class Jitted(Caller):
         self._kinds = Kinds()
         self._lock = threading.RLock()
         self._tracing = 0
-        self._every_turn = self._keeps = False
+        self._every_turn = self._whole_loops = self._keeps = False
         self._in_full: set[Any] = set()
         _jitted.add(self)
 
@@ -155,7 +155,7 @@ class Jitted(Caller):
     def _give_up(self, compiled: Compiled) -> None:
         """A compiled function that more often than not leaves its calls to the Python is dropped."""
         if compiled.quick:  # a kernel may be what NumPy's calls are not: refused for memory that is not aligned
-            compiled.quicken(False)
+            self._quicken(compiled, False)
             compiled.abandoned = 0
             return
         with self._lock:
@@ -184,8 +184,17 @@ class Jitted(Caller):
                   f"or the length of a list: {difference}. From now on it runs its Python at every call.")
         elif compiled.calls - compiled._base >= HOT or compiled.rolled >= LONG:
             if compiled.calls - compiled._base < HOTTER or not self._again_in_full(compiled):
-                compiled.quicken()
+                self._quicken(compiled, True)
         return result
+
+    def _quicken(self, compiled: Compiled, on: bool) -> None:
+        """Compiles with kernels, or without; of a loop of which a few turns are not enough for that all are traced."""
+        compiled.quicken(on)
+        if compiled.unfit:
+            with self._lock:
+                self._whole_loops = True
+                self._compiled = tuple(c for c in self._compiled if c is not compiled)
+            self._why.append("traced again, with every turn of its loop: its kernels take turns by turns")
 
     def _again_in_full(self, compiled: Compiled) -> bool:
         """Has a function that is called often traced again, with all turns of loops that were generated: its calls
@@ -234,7 +243,7 @@ class Jitted(Caller):
             why = f"{words} shares its memory with something outside, or is of objects"
             self._refused(Refusal(scope.refusal or why, ""), known)
             return self.__wrapped__(*args, **kwargs)
-        few = fewer(self.__wrapped__, args) if known is None and not kwargs else None
+        few = fewer(self.__wrapped__, args) if known is None and not kwargs and not self._whole_loops else None
         with uncollected():  # until the trace is gone, so that there is less to look through
             while few is not None:
                 result = self._watched(args, kwargs, None, given, scope, captured, few)
