@@ -119,3 +119,19 @@ def test_a_reader_made_before_a_write_at_once_keeps_its_value():
     later = x + 1
     x.sort()
     assert later.tolist() == [1, 10, 10, 4] and x.tolist() == [0, 3, 9, 9]
+
+
+def test_what_is_written_in_place_is_not_seen_by_readers_made_before():
+    np = module_under_test()
+    x = np.array([1, 2, 3], ">i4").realize()
+    before = x * 1
+    x.byteswap(True)
+    assert before.tolist() == [1, 2, 3] and x.tolist() == [1 << 24, 2 << 24, 3 << 24]
+
+
+def test_a_compiled_function_and_its_python_agree_on_what_is_a_view():
+    np = module_under_test()
+    f = np.jit(lambda x: (np.array(x, ndmin=3), x.ravel(), np.sort(x), x.copy(), x.T))
+    for call in range(6):
+        f(np.arange(4.0) + call)
+    assert f.cache_info()["compiled"]

@@ -8,7 +8,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import fusing
+from lazytensor.hybrid import compiled, fusing
 from lazytensor.hybrid.guards import Namespace
 from lazytensor.hybrid.places import Memory
 from lazytensor.hybrid.source import Writer
@@ -317,3 +317,19 @@ def test_an_array_is_there_before_a_part_of_it_is_written():
         assert difference(program(real, x), f(np.array(x))) is None
         if seed == 1:
             hasten()
+
+
+def test_dates_without_axes_stand_beside_kernels():
+    def program(np, x, day):
+        y = x * 2.0 + 1.0
+        return y * x, day - real.datetime64("2020-01-01", "D"), day == day
+
+    f = np.jit(lambda x, day: program(np, x, day))
+    before = len(compiled.failures)
+    for call in range(4):
+        x, day = real.arange(3.0) + call, real.array(real.datetime64("2021-01-05", "D"))
+        assert difference(program(real, x, day), f(np.array(x), np.array(day))) is None
+        if call == 1:
+            for one in f._compiled:
+                one.quicken()
+    assert compiled.failures[before:] == []

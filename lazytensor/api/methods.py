@@ -517,7 +517,7 @@ def _scalar_method(name: str) -> Callable[..., Any]:
     return method
 
 
-_AT_ONCE = frozenset(("copy", "astype", "flatten", "byteswap"))
+_AT_ONCE = frozenset(("copy", "astype", "flatten"))
 """Methods that give a new array; of small ones that are there at once."""
 
 

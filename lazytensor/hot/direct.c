@@ -103,9 +103,10 @@ static PyObject *lent(Lent *l, PyObject *x, int depth) {
     return x;
 }
 
-/* Whether a name is of an argument that NumPy writes to, that says who answers, or that NumPy has not. */
+/* Whether a name is of an argument that NumPy writes to, that says who answers, that NumPy has not, or that has it give a
+ * view of what it makes. */
 static int is_refused(PyObject *name) {
-    static const char *const refused[] = {"out", "overwrite_input", "like", "descending"};
+    static const char *const refused[] = {"out", "overwrite_input", "like", "descending", "ndmin"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (PyUnicode_CompareWithASCIIString(name, refused[i]) == 0)
             return 1;

@@ -215,7 +215,7 @@ def _planned(records: tuple[Record, ...], rows: tuple[Any, ...], laid: tuple[Geo
 
 def _graph(records: tuple[Record, ...], rows: tuple[Any, ...], laid: tuple[Geometry, ...]) -> Graph:
     """The records as pending nodes over zeros."""
-    leaves = [leaf(array_of(*of) if of[0] else of[1].type(0), of[2]) for of in laid]
+    leaves = [leaf(array_of(*of) if of[0] else np.zeros((), of[1])[()], of[2]) for of in laid]
     nodes: list[Any] = []
     for record, row in zip(records, rows, strict=True):
         operands = []
