@@ -126,6 +126,19 @@ static int write_now(PyObject *root, PyObject *index, PyObject *value) {
     return failed < 0 ? -1 : 1;
 }
 
+/* The same, under the root's lock. -1 for an error. */
+static int write_locked(PyObject *root, PyObject *index, PyObject *value) {
+    PyObject *lock = Py_NewRef(lock_of(root));
+    int done = locked(lock, "acquire");
+    if (done == 0) {
+        done = write_now(root, index, value);
+        if (locked(lock, "release") < 0)
+            done = -1;
+    }
+    Py_DECREF(lock);
+    return done;
+}
+
 /* ---- later ---------------------------------------------------------------------------------------------------------- */
 
 /* Gives a root the node of a store into its present value, under its lock. 1: done; 0: Python has to do it. */
@@ -196,14 +209,7 @@ static int scatter_now(PyObject *self, PyObject *index, PyObject *value) {
         return 0;
     Py_INCREF(places);
     Py_INCREF(values);
-    PyObject *lock = Py_NewRef(lock_of(self));
-    int done = locked(lock, "acquire");
-    if (done == 0) {
-        done = write_now(self, places, values);
-        if (locked(lock, "release") < 0)
-            done = -1;
-    }
-    Py_DECREF(lock);
+    int done = write_locked(self, places, values);
     Py_DECREF(places);
     Py_DECREF(values);
     return done;
@@ -221,14 +227,7 @@ static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
         return 1;
     if (slot_or_none(node, N.buffer) != Py_None && my_watcher() == NULL
         && goes_in_silently(value, slot_or_none(node, N.dtype))) {
-        PyObject *lock = Py_NewRef(lock_of(self));
-        int done = locked(lock, "acquire");
-        if (done == 0) {
-            done = write_now(self, index, value);
-            if (locked(lock, "release") < 0)
-                done = -1;
-        }
-        Py_DECREF(lock);
+        int done = write_locked(self, index, value);
         if (done != 0)
             return done;
         node = slot_or_none(self, T._value);
