@@ -333,3 +333,13 @@ def test_dates_without_axes_stand_beside_kernels():
             for one in f._compiled:
                 one.quicken()
     assert compiled.failures[before:] == []
+
+
+def test_reductions_of_large_arrays_are_nodes_from_the_first_call():
+    """What they give is small; what they read is not, and goes through kernels at once."""
+    f = np.jit(lambda x: (x.sum(), x.mean(), x.max()))
+    for size, nodes in ((1 << 10, False), (1 << 18, True)):
+        x = real.random.default_rng(size).random(size)
+        for _ in range(3):
+            assert difference((x.sum(), x.mean(), x.max()), f(np.array(x))) is None
+        assert f._compiled[0].as_nodes is nodes

@@ -190,7 +190,7 @@ class Compiled:
         """`is_large` of its tree."""
         assert self.tree is not None
         if self._large is None:
-            self._large = is_large(self.tree)
+            self._large = is_large(self.tree, self._given())
         return self._large
 
     def quicken(self, on: bool = True) -> None:
@@ -338,6 +338,10 @@ class Compiled:
             "drawn": lambda: states_of(generators),
             "restored": lambda states, answer: put_back(generators, states, answer)}
 
+    def _given(self) -> dict[str, tuple[Any, Any, Any]]:
+        """Shape, dtype and strides of the arrays that are given to it, by their names."""
+        return {name: geometry_of(root) for name, root in {**self.given.roots, **self.captured.roots}.items()}
+
     def _writing(self) -> Callable[..., Writer]:
         """What makes a `Writer` for a tree, of: the tree, whether it commits, whether it fuses, its last reads."""
         nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in self._roots.items()}
@@ -345,7 +349,7 @@ class Compiled:
         if self.as_nodes:
             leaves = {name: node for name, (_, node) in nodes.items()} | {
                 name: f"{path}._node" for name, path in self.given.paths.items()}
-        geometry = {name: geometry_of(root) for name, root in {**self.given.roots, **self.captured.roots}.items()}
+        geometry = self._given()
         kind, space, capsule = NodeWriter if self.as_nodes else Writer, self.space, self.capsule
 
         def write(tree: Branch, commits: bool, fuses: bool = False, live: Any = None) -> Writer:

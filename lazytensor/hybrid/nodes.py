@@ -17,14 +17,21 @@ from .text import literal
 from .tracing import Operand, Record
 
 LARGE = 1 << 20
-"""The bytes of a tree's results, on the average, from which on it runs as nodes."""
+"""The bytes that an operation of a tree makes or reads, on the average, from which on it runs as nodes."""
 
 
-def is_large(tree: Branch) -> bool:
-    """Whether a tree's arrays are so large that passes over memory are what it costs."""
-    sizes = [prod(r.shape) * r.dtype.itemsize for branch in tree.lines() for r in branch.records
-             if r.kind == "operation" and r.shape]
-    return bool(sizes) and sum(sizes) / len(sizes) >= LARGE
+def is_large(tree: Branch, leaves: dict[str, tuple[Any, Any, Any]]) -> bool:
+    """Whether a tree's arrays are so large that passes over memory are what it costs; `leaves` has shape, dtype and
+    strides of those that are given."""
+    sizes = {name: prod(shape) * dtype.itemsize for name, (shape, dtype, _) in leaves.items()}
+    passes = []
+    for record in [r for branch in tree.lines() for r in branch.records if r.kind == "operation"]:
+        own = sizes[record.name] = prod(record.shape) * record.dtype.itemsize
+        read = [sizes.get(x.name, 0) if x.laid is None else prod(x.laid[0]) * x.laid[1].itemsize
+                for x in record.operands if x.name is not None]
+        if record.shape or max(read, default=0) >= LARGE:
+            passes.append(max(own, *read, 0))
+    return bool(passes) and sum(passes) / len(passes) >= LARGE
 
 
 class NodeWriter(Writer):
