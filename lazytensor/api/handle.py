@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from sys import getrefcount
 from typing import Any
 
@@ -385,6 +386,17 @@ def own_memory(root: Any) -> Any:
     buffer = node.buffer
     free = buffer is not None and root._state is None and type(buffer) is _ndarray and alone(node, buffer)
     return buffer if free else None
+
+
+def written_now(root: Any, write: Callable[[Any], Any]) -> bool:
+    """Has a root's memory written to at once, if no pending work reads its present value; whether that was done."""
+    run(root)
+    with lock_of(root):
+        memory = own_memory(root)
+        if memory is None:
+            return False
+        write(memory)
+        return True
 
 
 class _Known:

@@ -57,6 +57,7 @@ from .handle import (
     view_tensor,
     wrap,
     writing_of,
+    written_now,
 )
 from .inplace import change, looked_at, read_only
 from .relative import relative_view
@@ -424,13 +425,7 @@ def _scatter_now(self: Any, index: Any, value: Any) -> bool:
     if active or self._value.__class__ is not Node or not are_small((self, index, value), current.small):
         return False
     places, values = _real(index), looked_at(value)
-    run(self)
-    with lock_of(self):
-        buffer = own_memory(self)
-        if buffer is None:
-            return False
-        at_line(operator.setitem, (buffer, places, values))
-    return True
+    return written_now(self, lambda memory: at_line(operator.setitem, (memory, places, values)))
 
 
 def _is_itself(self: Any, index: Any, value: Any) -> bool:

@@ -29,17 +29,15 @@ from .handle import (
     export,
     geometry,
     is_writeable,
-    lock_of,
     no_dtype,
-    own_memory,
     peek,
     read,
-    run,
     swallowed,
     tensor,
     unwrapped,
     wrap,
     wrap_all,
+    written_now,
 )
 from .inplace import change, looked_at
 from .reductions import at_once
@@ -322,12 +320,8 @@ def sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stab
             and kind in (None, "quicksort", "mergesort", "heapsort", "stable")):
         if v.__class__ is Node and not active and are_small((self,), current.small):
             del v  # it would count as a reader
-            run(self)
-            with lock_of(self):
-                memory = own_memory(self)
-                if memory is not None:
-                    memory.sort(axis=axis, kind="stable" if stable else kind)
-                    return
+            if written_now(self, lambda memory: memory.sort(axis=axis, kind="stable" if stable else kind)):
+                return
         if change(_SORT, self, (), (axis, "stable" if stable else kind), _getframe(1)):
             return
     options = {"kind": kind, "order": order, "stable": stable}

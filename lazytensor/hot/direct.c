@@ -69,8 +69,8 @@ static PyObject *array_of(Lent *l, PyObject *tensor) {
 
 static int is_atom(PyObject *x) {
     return x == Py_None || PyLong_CheckExact(x) || PyFloat_CheckExact(x) || PyBool_Check(x) || PyUnicode_CheckExact(x)
-        || PyBytes_CheckExact(x)
-        || PyComplex_CheckExact(x) || PyArray_DescrCheck(x) || (PyType_Check(x) && x != (PyObject *)tensor_type);
+        || PyBytes_CheckExact(x) || PyComplex_CheckExact(x) || PyArray_DescrCheck(x)
+        || (PyType_Check(x) && x != (PyObject *)tensor_type);
 }
 
 /* What stands for an argument; NULL without an error where Python has to look. */
