@@ -1,12 +1,28 @@
 """Compiled functions beside other compilers, all in one process, interleaved: `python perf/hybrid.py`.
 
 Rows of libraries that are not installed are left out. Times are the least of many rounds, in microseconds a call.
+All libraries run on one thread; `--network BATCH` times only the network, `--cores N` gives all of them N cores (this
+process is bound to as many: JAX counts those, whatever `OMP_NUM_THREADS` says).
 """
 
+import argparse
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+def _options():
+    parser = argparse.ArgumentParser(description="Compiled functions beside other compilers.")
+    parser.add_argument("--network", type=int, metavar="BATCH", help="only the network, with batches of so many rows")
+    parser.add_argument("--cores", type=int, default=1, metavar="N", help="cores that every library has (1)")
+    return parser.parse_args()
+
+
+# Before any of the libraries is imported: each counts its threads when it starts.
+OPTIONS = _options()
+CORES = sorted(os.sched_getaffinity(0))
+if OPTIONS.cores > len(CORES):
+    raise SystemExit(f"--cores {OPTIONS.cores}: this machine has {len(CORES)}")
+os.sched_setaffinity(0, CORES[: OPTIONS.cores])
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(OPTIONS.cores)
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -18,7 +34,7 @@ import numpy as real  # noqa: E402
 import lazytensor as np  # noqa: E402
 from lazytensor import nn  # noqa: E402
 
-THREADS = int(os.environ["OMP_NUM_THREADS"])
+THREADS = OPTIONS.cores
 
 
 def least(calls, times, rounds):
@@ -91,7 +107,7 @@ def network(batch):
         calls |= _peer_networks(arrays, x)
     if TENSORFLOW is not None:
         calls |= _tensorflow_networks(arrays, x)
-    show(f"512-256-128-2 network, float32, batch {batch}", least(calls, 100, 40))
+    show(f"512-256-128-2 network, float32, batch {batch}, {THREADS} core(s)", least(calls, 100, 40))
 
 
 def _peer_networks(arrays, x):
@@ -301,8 +317,7 @@ def fori():
         print(f"  {turns:6} turns: {times[0] * 1e3:8.1f} ms, {times[1] * 1e3:8.1f} ms")
 
 
-if __name__ == "__main__":
-    np.config(threads=1)  # as the others
+def everything():
     compiling()
     fori()
     network(1)
@@ -312,3 +327,11 @@ if __name__ == "__main__":
     jacobi(2, 150, 50)
     for n in (60, 120, 220):
         triangular(n)
+
+
+if __name__ == "__main__":
+    np.config(threads=THREADS)
+    if OPTIONS.network:
+        network(OPTIONS.network)
+    else:
+        everything()
