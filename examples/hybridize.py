@@ -20,8 +20,9 @@ def heading(text):
 def body(f):
     """The operations of a compiled program, without its guard."""
     lines = f.source.splitlines()
-    first = next(i for i, line in enumerate(lines) if "token = enter" in line)
-    return "\n".join(line for line in lines[first + 2 :] if "except" not in line and "ABANDON" not in line)
+    first = next(i for i, line in enumerate(lines) if "enter(RUN)" in line)
+    around = ("try:", "except", "leave(", "ABANDON", "finally:", "enter(", "spaces.")
+    return "\n".join(line for line in lines[first + 1 :] if not any(word in line for word in around))
 
 
 def microseconds(call, times):

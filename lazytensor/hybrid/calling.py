@@ -25,10 +25,10 @@ class _Caller:
     _compiled: tuple[Compiled, ...]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        one, answer = (None, None) if active else asked(self._compiled, args, kwargs)
-        if answer.__class__ is not Sentinel:
-            return answer
-        return self._left(args, kwargs, one, answer)
+        if active:
+            return self._left(args, kwargs, None, None)
+        one, answer = asked(self._compiled, args, kwargs)
+        return self._left(args, kwargs, one, answer) if answer.__class__ is Sentinel else answer
 
     def _left(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: Any, answer: Any) -> Any:
         raise NotImplementedError
