@@ -217,10 +217,36 @@ typedef struct {
     PyObject *views;
 } Source;
 
-/* A kernel's arguments: its block's address, its inputs, its outputs. `owned` are those to be given up afterwards. */
+/* ---- boxes.c ---- */
+
+enum { MOST_BOX_AXES = 8 };
+
+/* A part of an array. */
+typedef struct {
+    char *data;
+    int nd;
+    npy_intp shape[MOST_BOX_AXES], strides[MOST_BOX_AXES];
+} Box;
+
+/* Stands for an array where nothing but its address is read: in the call of a launch, as in `PyArray_BYTES`. */
+typedef struct {
+    PyObject_HEAD
+    char *data;
+} Place;
+
+int box_of(Box *box, PyObject *array);
+int box_step(Box *box, PyObject *index);
+int box_through(Box *box, PyObject *steps);
+int box_is_laid_as(const Box *box, PyObject *array);
+int copy_box(PyObject *to, PyObject *from, PyObject *index);
+
+/* A kernel's arguments: its block's address, its inputs, its outputs. `owned` are those to be given up afterwards. With
+ * `placed`, what is read through views may be a place in the stead of an array: no argument may go to Python then. */
 typedef struct {
     PyObject *args[64], *owned[64];
     Py_ssize_t count, owns, made;   /* made: where the outputs begin */
+    int placed;
+    Place places[64];
 } Arguments;
 
 PyObject *view_through(Source *source, Py_ssize_t node, Py_ssize_t position);

@@ -105,6 +105,22 @@ static int along(PyObject *path, Source *source, PyObject **value, PyObject **ow
     return done;
 }
 
+/* The same as a place, if slices and the like are all that leads there. */
+static int placed(Source *source, PyObject *view, PyObject *path, PyObject *value, Place *place) {
+    Box box;
+    if (!box_of(&box, value) || (view != NULL && !box_through(&box, slot_or_none(view, N.attrs))))
+        return 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(path); i++) {
+        PyObject *read = PyTuple_GET_ITEM(path, i);
+        view = view_through(source, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0)),
+                            PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 1)));
+        if (!is_sliced(view) || !box_through(&box, slot_or_none(view, N.attrs)))
+            return 0;
+    }
+    place->data = box.data;
+    return 1;
+}
+
 /* The arrays that a kernel reads. 1, 0 if one is none, -1 for an error. */
 int put_inputs(Arguments *a, Source *source, PyObject *record) {
     PyObject *slots = slot_or_none(record, R.slots), *reads = slot_or_none(record, R.reads);
@@ -119,9 +135,16 @@ int put_inputs(Arguments *a, Source *source, PyObject *record) {
             PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(arrays, i))), *owned = NULL;
             PyObject *view = view_through(source, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 1)),
                                           PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 2)));
+            PyObject *path = PyTuple_GET_ITEM(paths, i);
+            if (a->placed && (view != NULL || PyTuple_GET_SIZE(path))
+                && placed(source, view, path, value, &a->places[a->count])) {
+                a->args[a->count] = (PyObject *)&a->places[a->count];
+                a->count++;
+                continue;
+            }
             int done = view == NULL ? 1 : seen_through(view, &value, &owned);
             if (done == 1)
-                done = along(PyTuple_GET_ITEM(paths, i), source, &value, &owned);
+                done = along(path, source, &value, &owned);
             if (owned != NULL)
                 a->owned[a->owns++] = owned;
             if (done != 1)
@@ -245,17 +268,15 @@ PyObject *hot_phased(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     return flags == -2 ? NULL : PyLong_FromLong(flags);
 }
 
-/* Runs the kernel; gives the floating-point flags or REFUSED (a negative number), -2 with an error set. */
-static long launched(Arguments *a, Source *source, PyObject *record, PyObject *bound) {
-    int long_row = Py_TYPE(bound) == long_type;
-    if (long_row && PyTuple_GET_SIZE(slot_or_none(record, R.numbers)) == 0)
+/* Runs the kernel with a block that has its numbers, or NULL; gives the floating-point flags or REFUSED (a negative
+ * number), -2 with an error set. */
+static long launched(Arguments *a, Source *source, PyObject *record, PyObject *bound, PyObject *block) {
+    if (Py_TYPE(bound) == long_type && a->placed)
         return launched_in_phases(a, bound);
-    PyObject *flags, *block = long_row ? NULL : block_with(source, record, bound);
+    PyObject *flags;
     if (block != NULL) {
-        PyObject *last = Py_NewRef(slot_or_none(bound, L.last));  /* so that no other thread frees the block */
         a->args[0] = block;
         flags = PyObject_Vectorcall(slot_or_none(bound, L.call), a->args, a->count, NULL);
-        Py_DECREF(last);
     } else {
         PyObject *arrays = PyList_New(a->count - 1), *numbers = numbers_of(source, record);
         if (arrays == NULL || numbers == NULL) {
@@ -277,23 +298,36 @@ static long launched(Arguments *a, Source *source, PyObject *record, PyObject *b
     return bits;
 }
 
-/* Whether somebody is to be warned of flags that were raised; -1 for an error. */
+/* The flags of which an error state warns; -1 for an error. The last answer is the likely one. */
+static long flags_under(PyObject *errstate) {
+    static PyObject *known;
+    static long bits;
+    if (errstate == known)
+        return bits;
+    PyObject *found = PyObject_CallOneArg(flags_of, errstate);
+    long own = found == NULL ? -1 : PyLong_AsLong(found);
+    Py_XDECREF(found);
+    if (own >= 0) {
+        bits = own;
+        Py_XSETREF(known, Py_NewRef(errstate));
+    }
+    return own;
+}
+
+/* Whether somebody is to be warned of flags that were raised (kernels.flags_matter); -1 for an error. */
 int to_be_told(long flags, Source *source, PyObject *record) {
     if (flags < 0 || flags & AMBIGUOUS)
         return 1;
     if (!(flags & ~(long)(INEXACT | DENORMAL)))
         return 0;
-    PyObject *bits = PyLong_FromLong(flags);
-    if (bits == NULL)
-        return -1;
-    PyObject *args[3] = {bits, record, source->nodes};
-    PyObject *answer = PyObject_Vectorcall(flags_matter, args, 3, NULL);
-    Py_DECREF(bits);
-    if (answer == NULL)
-        return -1;
-    int matters = answer != Py_False;
-    Py_DECREF(answer);
-    return matters;
+    PyObject *members = slot_or_none(record, R.members);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(members); i++) {
+        PyObject *node = PyList_GET_ITEM(source->nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(members, i)));
+        long own = flags_under(slot_or_none(node, N.errstate));
+        if (own < 0 || flags & own)
+            return own < 0 ? -1 : 1;
+    }
+    return 0;
 }
 
 /* The arrays made to those who hold them, operands forgotten (run/table._settle). */
@@ -357,14 +391,19 @@ PyObject *ready_launch(PyObject *record, PyObject *bounds, int *never) {
 
 /* 1: done, the arrays made are in `a`; 0: Python is to do it; -1: an error. */
 int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *bound) {
+    PyObject *last = Py_NewRef(slot_or_none(bound, L.last)), *block = NULL;  /* no other thread frees the block so */
+    if (Py_TYPE(bound) != long_type)
+        block = block_with(source, record, bound);
     a->count = 1;
     a->owns = 0;
+    a->placed = block != NULL
+        || (Py_TYPE(bound) == long_type && PyTuple_GET_SIZE(slot_or_none(record, R.numbers)) == 0);
     Py_INCREF(bound);
     int told_of = 0, done = put_inputs(a, source, record);
     if (done == 1)
         done = put_outputs(a, source, bound);
     if (done == 1) {
-        long flags = launched(a, source, record, bound);
+        long flags = launched(a, source, record, bound, block);
         int told = flags == -2 ? -1 : to_be_told(flags, source, record);
         done = told < 0 ? -1 : !told;
         told_of = told > 0;
@@ -381,6 +420,7 @@ int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *boun
             put(record, R.penalty, zero);
     }
     Py_DECREF(bound);
+    Py_DECREF(last);
     return done;
 }
 

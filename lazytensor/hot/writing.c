@@ -114,7 +114,10 @@ static PyObject *renewed(PyObject *old, PyObject *boxes) {
     PyObject *made = shape == NULL ? NULL : new_result(shape, (PyObject *)PyArray_DESCR(from), Py_None);
     Py_XDECREF(shape);
     for (Py_ssize_t i = 0; made != NULL && i < PyTuple_GET_SIZE(boxes); i++) {
-        PyObject *box = PyTuple_GET_ITEM(boxes, i), *there = PyObject_GetItem(made, box);
+        PyObject *box = PyTuple_GET_ITEM(boxes, i), *there;
+        if (copy_box(made, old, box))
+            continue;
+        there = PyObject_GetItem(made, box);
         PyObject *here = there == NULL ? NULL : PyObject_GetItem(old, box);
         if (here == NULL || PyArray_CopyInto((PyArrayObject *)there, (PyArrayObject *)here) < 0)
             Py_CLEAR(made);
@@ -122,6 +125,35 @@ static PyObject *renewed(PyObject *old, PyObject *boxes) {
         Py_XDECREF(here);
     }
     return made;
+}
+
+/* The same as a place, if it is laid out as known. */
+static int part_placed(PyObject *node, PyObject *array, int indexed, PyObject *known, Place *place) {
+    PyObject *attrs = slot_or_none(node, N.attrs);
+    Box box;
+    if (!box_of(&box, array) || !box_through(&box, PyTuple_GET_ITEM(attrs, 0))
+        || (indexed && !box_step(&box, PyTuple_GET_ITEM(PyTuple_GET_ITEM(attrs, 1), 0)))
+        || !box_is_laid_as(&box, known)
+        || !PyArray_EquivTypes(PyArray_DESCR((PyArrayObject *)array), PyArray_DESCR((PyArrayObject *)known)))
+        return 0;
+    place->data = box.data;
+    return 1;
+}
+
+/* Makes arrays of the outputs that are places. -1 for an error. */
+static int make_parts(Arguments *a, Source *source, PyObject *ready, PyObject **wholes) {
+    PyObject *targets = slot_or_none(ready, Y.targets);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(targets); i++) {
+        PyObject *of = PyTuple_GET_ITEM(targets, i), **made = &a->args[a->made + i];
+        if (*made != (PyObject *)&a->places[a->made + i])
+            continue;
+        PyObject *node = PyList_GET_ITEM(source->nodes, INDEX(of, NUMBER));
+        PyObject *part = part_of(node, wholes[i], PyTuple_GET_ITEM(of, INDEXED) == Py_True);
+        if (part == NULL)
+            return -1;
+        *made = a->owned[a->owns++] = part;
+    }
+    return 0;
 }
 
 /* The outputs: parts of arrays, in `wholes` the arrays, or new ones. 1, 0 if they are not as when the kernel was bound,
@@ -141,11 +173,17 @@ static int put_parts(Arguments *a, Source *source, PyObject *ready, PyObject *va
         if (whole == NULL)
             return PyErr_Occurred() ? -1 : 0;
         wholes[i] = a->owned[a->owns++] = whole;
-        made = slot < 0 ? Py_NewRef(whole) : part_of(node, whole, PyTuple_GET_ITEM(of, INDEXED) == Py_True);
-        if (made == NULL)
+        int indexed = PyTuple_GET_ITEM(of, INDEXED) == Py_True, placed = 0;
+        if (slot >= 0)
+            placed = part_placed(node, whole, indexed, PyTuple_GET_ITEM(known, i), &a->places[a->count]);
+        if (placed)
+            made = (PyObject *)&a->places[a->count];
+        else if ((made = slot < 0 ? Py_NewRef(whole) : part_of(node, whole, indexed)) == NULL)
             return -1;
-        a->args[a->count++] = a->owned[a->owns++] = made;
-        if (slot >= 0 && (!is_laid_as(made, PyTuple_GET_ITEM(known, i)) || (
+        else
+            a->owned[a->owns++] = made;
+        a->args[a->count++] = made;
+        if (slot >= 0 && ((!placed && !is_laid_as(made, PyTuple_GET_ITEM(known, i))) || (
                 boxes != Py_None && PyArray_BYTES((PyArrayObject *)made) - PyArray_BYTES((PyArrayObject *)whole)
                 != INDEX(of, OFFSET))))
             return 0;
@@ -265,6 +303,7 @@ int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *rea
     Py_ssize_t first = extra == Py_None ? 1 : 2;
     a->count = first;
     a->owns = a->made = 0;
+    a->placed = 1;
     if (slot_or_none(ready, Y.threads) != slot_or_none(current, C.threads)
         || !is_llvm(slot_or_none(current, C.engine)))
         return 0;
@@ -297,7 +336,7 @@ int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *rea
         return told < 0 ? -1 : 0;
     }
     if (extra != Py_None && flags > 0)
-        done = repair(a, record, ready, graph, values, marks);
+        done = make_parts(a, source, ready, wholes) < 0 ? -1 : repair(a, record, ready, graph, values, marks);
     else if (slot_or_none(record, R.penalty) != zero)
         put(record, R.penalty, zero);
     Py_XDECREF(marks);
