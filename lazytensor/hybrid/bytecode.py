@@ -109,7 +109,8 @@ def _listed_quickly(code: types.CodeType) -> Iterator[tuple[str, int, Any, int]]
     tables = {"const": code.co_consts, "name": code.co_names, "compare": dis.cmp_op}
     while offset < len(words):
         name, kind, size = _FORMS[words[offset]]
-        arg = value = words[offset + 1] | more
+        arg: int = words[offset + 1] | more
+        value: Any = arg
         more = arg << 8 if name == "EXTENDED_ARG" else 0
         if kind == "local":
             value = local(arg)

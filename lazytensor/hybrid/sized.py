@@ -24,7 +24,8 @@ from math import lcm
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from .bytecode import MAKING, NULL, Line, Unknown, Value, called, known, of_module, operator_text, own, placed, read, step
+from . import bytecode
+from .bytecode import MAKING, NULL, Line, Unknown, Value, called, known, of_module, operator_text, own, placed, read
 
 MOST_CYCLE = 12
 """Turns of an exchange of variables."""
@@ -227,7 +228,7 @@ class _Body:
                 stack.append(self.outer(op, value))
             else:
                 of = stack[-1] if stack else NULL
-                step(op, stack, value)
+                bytecode.step(op, stack, value)
                 if of[0] == "object" and stack[-1].is_array:
                     self.reaches = True
                 if op in MAKING:
