@@ -8,6 +8,9 @@ import pytest
 import lazytensor as np
 from lazytensor.hybrid import compiled, fusing, repeating, shortening, tracing
 from lazytensor.hybrid.guards import same
+from lazytensor.hybrid.shortening import Whole
+from lazytensor.hybrid.tracing import Operand, Record
+from lazytensor.ir.operation import Operation
 from tests.helpers import difference
 from tests.program_jit import unchecked
 
@@ -311,3 +314,16 @@ def test_long_chains_are_several_kernels():
     for one in g._compiled:
         one.quicken()
     assert g._compiled[0].kernels > 10
+
+
+def test_parts_of_a_trace_are_its_records_in_order():
+    """A slice of all the records of a trace that was kept compact has those that indices give."""
+    models = [(Record("operation", f"r{i}", (Operand(f"r{i - 2}"),), op=Operation.VIEW), [(2, Operand(f"r{i - 2}"))])
+              for i in (4, 5)]
+    whole = Whole([*[Record("operation", f"r{i}") for i in range(6)], (2, 7, models),
+                   Record("operation", "r16"), Record("operation", "r17")])
+    names = [record.name for record in whole]
+    assert names == [f"r{i}" for i in range(18)] and len(whole) == 18
+    for begin in range(19):
+        for end in range(begin, 20):
+            assert [record.name for record in whole[begin:end]] == names[begin:end]

@@ -8,11 +8,13 @@ import os
 import pathlib
 import sys
 
+import numpy as real
 import pytest
 
 import lazytensor as np
 from lazytensor import hot
 from lazytensor.hybrid import calling, fast, fusing, jit, streams, tapes, tracing
+from lazytensor.hybrid.tracing import Operand, Record
 
 FOLDER = pathlib.Path(fast.__file__).parent
 WANTED = os.environ.get("LAZYTENSOR_HOT") != "0"
@@ -168,3 +170,19 @@ def test_the_state_of_numpys_streams_is_made_anew(kind):
     assert rng.normal(size=700).tolist() == first and streams._is_anew(type(bits))
     streams.put_back([rng], [state])
     assert rng.normal(size=700).tolist() == first
+
+
+@pytest.mark.skipif(fast.native is None, reason="the extension was not built")
+@pytest.mark.parametrize(("made", "read"), [((4, 5), None), ((1 << 17,), None), ((3,), (1 << 18,)), ((), (2, 2))])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i2"])
+def test_sizes_of_records_are_those_that_python_finds(made, read, dtype):
+    """`exceeds` looks at what operations give and at the views that they read, and at no other records."""
+    laid = None if read is None else (read, real.dtype(dtype), None)
+    operand = Operand("r0", None if read is None else "steps", None, laid)
+    record = Record("operation", "r1", (operand,), shape=made, dtype=real.dtype(dtype))
+    other = Record("call", "r2", (), shape=(1 << 30,), dtype=real.dtype(dtype))
+    most = max(real.prod(shape, dtype=int) * real.dtype(dtype).itemsize for shape in (made, read or ()))
+    for limit in (most, most + 1, 1 << 20):
+        assert fast.native.exceeds([other, record], limit) is bool(most >= limit)
+    with pytest.raises(TypeError, match="records"):
+        fast.native.exceeds([1], 1)

@@ -249,6 +249,51 @@ int write_one(Book *book, PyObject *trace, PyObject *node) {
     return bad ? -1 : 1;
 }
 
+/* ---- sizes ---- */
+
+/* The bytes of a shape of elements of a dtype, whose size is kept from the last call; -1 for an error. */
+static double bytes_of(PyObject *shape, PyObject *dtype, PyObject **last, double *size) {
+    if (dtype != *last) {
+        PyObject *itemsize = PyObject_GetAttrString(dtype, "itemsize");
+        *size = itemsize == NULL ? -1 : PyLong_AsDouble(itemsize);
+        Py_XDECREF(itemsize);
+        *last = dtype;
+    }
+    double bytes = *size;
+    for (Py_ssize_t i = 0; PyTuple_Check(shape) && i < PyTuple_GET_SIZE(shape); i++)
+        bytes *= PyLong_AsDouble(PyTuple_GET_ITEM(shape, i));
+    return PyErr_Occurred() ? -1 : bytes;
+}
+
+/* exceeds(records, bytes): whether an operation gives so many, or reads a view that has. */
+PyObject *exceeds(PyObject *self, PyObject *args) {
+    PyObject *records, *last = NULL;
+    double most, size = 0, bytes = 0;
+    if (!PyArg_ParseTuple(args, "O!d", &PyList_Type, &records, &most))
+        return NULL;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(records); i++) {
+        PyObject *record = PyList_GET_ITEM(records, i);
+        if (Py_TYPE(record) != record_type) {
+            PyErr_SetString(PyExc_TypeError, "records are wanted");
+            return NULL;
+        }
+        if (RECORD(record, KIND) != text_operation)
+            continue;
+        bytes = bytes_of(RECORD(record, SHAPE), RECORD(record, DTYPE), &last, &size);
+        PyObject *operands = RECORD(record, OPERANDS);
+        for (Py_ssize_t k = 0; 0 <= bytes && bytes < most && k < PyTuple_GET_SIZE(operands); k++) {
+            PyObject *laid = PyTuple_GET_ITEM(PyTuple_GET_ITEM(operands, k), 3);
+            if (laid != Py_None)
+                bytes = bytes_of(PyTuple_GET_ITEM(laid, 0), PyTuple_GET_ITEM(laid, 1), &last, &size);
+        }
+        if (bytes < 0)
+            return NULL;
+        if (bytes >= most)
+            Py_RETURN_TRUE;
+    }
+    Py_RETURN_FALSE;
+}
+
 /* ---- which nodes are to be written down ---- */
 
 int by_number(const void *a, const void *b) {

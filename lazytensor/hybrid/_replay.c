@@ -566,6 +566,7 @@ static PyMethodDef methods[] = {
     {"setup_records", setup_records, METH_VARARGS, "setup_records(Record, Operand, view, element)"},
     {"again", (PyCFunction)(void (*)(void))again, METH_FASTCALL,
      "again(record, references, number): the record of a later turn of a loop (repeating.again)."},
+    {"exceeds", exceeds, METH_VARARGS, "exceeds(records, bytes): whether an operation gives so many, or reads a view that has."},
     {"setup_programs", setup_programs, METH_O, "setup_programs(classes): those whose slots programs may read directly."},
     {"setup_launches", setup_launches, METH_VARARGS, "setup_launches(launch, words of a header)"},
     {"launched_loops", launched_loops, METH_NOARGS, "How many loops of nothing but kernels ran at one go so far."},

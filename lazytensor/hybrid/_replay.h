@@ -35,6 +35,7 @@ PyObject *setup_records(PyObject *self, PyObject *args);
 int alike_values(PyObject *a, PyObject *b);
 PyObject *alike(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *again(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *exceeds(PyObject *self, PyObject *args);
 
 /* ---- _running.c ---- */
 

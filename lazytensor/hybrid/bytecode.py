@@ -38,6 +38,9 @@ class Unknown(Exception):
     """Something of which nobody knows what it keeps."""
 
 
+ARRAYS = frozenset({"tensor", "part"})
+
+
 class Value(NamedTuple):
     """What is known of a value: a `tensor` that an operation gave, a `part` of one (a view), a `plain` one that cannot
     change, an `object`, a `method` of a tensor, a `tuple` of such; `null`. `local` is the variable that had it when the
@@ -52,31 +55,44 @@ class Value(NamedTuple):
 
     @property
     def is_array(self) -> bool:
-        return self.kind in ("tensor", "part")
+        return self.kind in ARRAYS
+
+
+def placed(value: Value, at: int) -> Value:
+    """What the instruction at an offset made."""
+    return Value(value[0], value[1], value[2], value[3], at)
 
 
 TENSOR, PART, PLAIN, NULL = map(Value, ("tensor", "part", "plain", "null"))
 Line = tuple[str, Any, int]
 
 
-def read(code: types.CodeType) -> Iterator[Line]:
+def read(code: types.CodeType) -> list[Line]:
     """Instructions as (name, argument, offset), those that are two in one as two."""
+    found: list[Line] = []
     for name, arg, value, offset in _instructions(code):
+        if name in _AS_THEY_ARE:
+            found.append((name, value, offset))
+            continue
         name = name.replace("_BORROW", "")
         if name in _SILENT:
             continue
         if name in _PAIRS:
-            yield from [(one, part, offset) for one, part in zip(_PAIRS[name], value, strict=True)]
+            found += [(one, part, offset) for one, part in zip(_PAIRS[name], value, strict=True)]
         elif name == "KW_NAMES":
-            yield name, code.co_consts[arg], offset
+            found.append((name, code.co_consts[arg], offset))
         elif name == "LOAD_GLOBAL" and arg & 1:
-            yield "LOAD_GLOBAL_CALL", value, offset
+            found.append(("LOAD_GLOBAL_CALL", value, offset))
         elif name == "LOAD_ATTR" and arg & 1 and _LOADS_METHODS:
-            yield "LOAD_METHOD", value, offset
+            found.append(("LOAD_METHOD", value, offset))
         else:
-            yield name, value, offset
+            found.append((name, value, offset))
+    return found
 
 
+_AS_THEY_ARE = frozenset({"LOAD_CONST", "LOAD_FAST", "BUILD_SLICE", "BUILD_TUPLE", "BINARY_SUBSCR", "BINARY_OP", "CALL",
+                          "STORE_FAST", "STORE_SUBSCR", "PUSH_NULL"})
+"""Most of the instructions of arithmetic."""
 _LOADS_METHODS = sys.version_info >= (3, 12)
 """Whether an attribute that is to be called is loaded by LOAD_ATTR."""
 
@@ -89,25 +105,38 @@ def listed(code: types.CodeType) -> Iterator[tuple[str, int, Any, int]]:
 
 def _listed_quickly(code: types.CodeType) -> Iterator[tuple[str, int, Any, int]]:
     """The same on Python 3.11, without the texts that `dis` makes of each, which take most of the time."""
-    names, consts, local = code.co_names, code.co_consts, code._varname_from_oparg  # type: ignore[attr-defined]
-    for offset, op, arg in dis._unpack_opargs(code.co_code):  # type: ignore[attr-defined]
-        value, name = arg, dis.opname[op]
-        if arg is None:
-            arg = 0
-        elif op in dis.hasconst:
-            value = consts[arg]
-        elif op in dis.hasname:
-            value = names[arg >> 1 if name == "LOAD_GLOBAL" else arg]
-        elif op in dis.hasjrel:
-            value = offset + 2 + 2 * (-arg if "JUMP_BACKWARD" in name else arg)
-        elif op in dis.haslocal or op in dis.hasfree:
+    words, local, more, offset = code.co_code, code._varname_from_oparg, 0, 0  # type: ignore[attr-defined]
+    tables = {"const": code.co_consts, "name": code.co_names, "compare": dis.cmp_op}
+    while offset < len(words):
+        name, kind, size = _FORMS[words[offset]]
+        arg: int = words[offset + 1] | more
+        value: Any = arg
+        more = arg << 8 if name == "EXTENDED_ARG" else 0
+        if kind == "local":
             value = local(arg)
-        elif op in dis.hascompare:
-            value = dis.cmp_op[arg]
+        elif kind == "jump":
+            value = offset + 2 + 2 * (-arg if "JUMP_BACKWARD" in name else arg)
+        elif kind == "none":
+            arg, value = 0, None
+        elif kind:
+            value = tables[kind][arg >> 1 if name == "LOAD_GLOBAL" else arg]
         yield name, arg, value, offset
+        offset += size
 
 
-_instructions = _listed_quickly if sys.version_info[:2] == (3, 11) else listed
+def _form(op: int) -> tuple[str, str, int]:
+    """An instruction's name, what its argument stands for, and the bytes that it takes on Python 3.11."""
+    kinds = {"const": dis.hasconst, "name": dis.hasname, "jump": dis.hasjrel, "local": [*dis.haslocal, *dis.hasfree],
+             "compare": dis.hascompare, "none": range(dis.HAVE_ARGUMENT)}
+    kind = next((kind for kind, ops in kinds.items() if op in ops), "")
+    return dis.opname[op], kind, 2 + 2 * dis._inline_cache_entries[op]  # type: ignore[attr-defined]
+
+
+if sys.version_info[:2] == (3, 11):
+    _FORMS = [_form(op) for op in range(256)]
+    _instructions = _listed_quickly
+else:
+    _instructions = listed
 
 
 def known(value: Any) -> Value | None:
@@ -121,9 +150,13 @@ def known(value: Any) -> Value | None:
 
 def _plain_or_tensor(*values: Value) -> Value:
     """What arithmetic gives."""
-    if not all(x.is_array or x.kind == "plain" for x in values):
-        raise Unknown
-    return TENSOR if any(x.is_array for x in values) else PLAIN
+    found = PLAIN
+    for x in values:
+        if x[0] in ARRAYS:
+            found = TENSOR
+        elif x[0] != "plain":
+            raise Unknown
+    return found
 
 
 def _binary(stack: list[Value], value: Any, in_place: bool = False) -> None:
@@ -134,12 +167,15 @@ def _binary(stack: list[Value], value: Any, in_place: bool = False) -> None:
     stack.append(found)
 
 
+_OPERATORS: list[str] = [text for _, text in dis._nb_ops]  # type: ignore[attr-defined]
+
+
 def operator_text(number: Any) -> str:
-    return str(dis._nb_ops[number][1])  # type: ignore[attr-defined]
+    return _OPERATORS[number]
 
 
 def _operator(stack: list[Value], value: Any) -> None:
-    text = operator_text(value)
+    text = _OPERATORS[value]
     if text == "[]":
         return _subscript(stack, value)
     _binary(stack, value, text.endswith("="))
@@ -153,9 +189,11 @@ def _subscript(stack: list[Value], value: Any) -> None:
     index, a = stack.pop(), stack.pop()
     if index.kind == "tuple":
         index = _plain_or_tensor(*index.what)
+    if index[0] == "plain" and a[0] in ARRAYS:
+        return stack.append(PART)
     if a.kind == "plain" and index.kind == "plain":
         return stack.append(PLAIN)
-    if not a.is_array or not index.is_array and index.kind != "plain":
+    if not a.is_array or not index.is_array:
         raise Unknown
     stack.append(PART)
 
@@ -182,19 +220,33 @@ def _slice_stored(stack: list[Value], value: Any) -> None:
 
 
 def _plain(*values: Value) -> Value:
-    if any(x.kind != "plain" for x in values):
-        raise Unknown
+    for x in values:
+        if x[0] != "plain":
+            raise Unknown
     return PLAIN
 
 
 def _slice(stack: list[Value], count: Any) -> None:
-    parts = [stack.pop() for _ in range(count)]
+    parts = _popped(stack, count)
     stack.append(_plain(*parts))
 
 
 def _tuple(stack: list[Value], count: Any) -> None:
-    parts = [stack.pop() for _ in range(count)][::-1]
-    stack.append(PLAIN if all(x.kind == "plain" for x in parts) else Value("tuple", tuple(parts)))
+    parts = _popped(stack, count)
+    for x in parts:
+        if x[0] != "plain":
+            return stack.append(Value("tuple", tuple(parts)))
+    stack.append(PLAIN)
+
+
+def _popped(stack: list[Value], count: int) -> list[Value]:
+    """The last values of a stack, in order."""
+    if count > len(stack):
+        raise Unknown
+    first = len(stack) - count
+    parts = stack[first:]
+    del stack[first:]
+    return parts
 
 
 def _unpacked(stack: list[Value], count: Any) -> None:
@@ -229,8 +281,7 @@ def _method(stack: list[Value], name: Any) -> None:
 
 
 def called(stack: list[Value], count: Any, names: tuple[str, ...]) -> Value:
-    args = [stack.pop() for _ in range(count)]
-    args = [_plain(*x.what) if x.kind == "tuple" else x for x in args]
+    args = [_plain(*x.what) if x.kind == "tuple" else x for x in _popped(stack, count)]
     pair = [x for x in (stack.pop(), stack.pop()) if x.kind != "null"]
     if len(pair) != 1 or not _OPTIONS.issuperset(names):
         raise Unknown
@@ -285,10 +336,14 @@ _STEPS: dict[str, Callable[[list[Value], Any], None]] = {
 
 def step(op: str, stack: list[Value], value: Any) -> None:
     """Does an instruction that has to do with the stack alone."""
-    if op not in _STEPS:
+    do = _STEPS.get(op)
+    if do is None:
         raise Unknown
-    _STEPS[op](stack, value)
+    do(stack, value)
+
+
+_CONSTANTS = frozenset({*ATOMS, tuple})
 
 
 def _const(value: Any) -> Value:
-    return Value("plain" if type(value) in (*ATOMS, tuple) else "object", value)
+    return Value("plain" if type(value) in _CONSTANTS else "object", value)

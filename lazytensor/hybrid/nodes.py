@@ -11,6 +11,7 @@ from typing import Any
 
 from .branches import Branch
 from .effects import Outcome, Spec
+from .fast import native
 from .places import Memory
 from .source import Writer
 from .text import literal
@@ -24,6 +25,9 @@ def is_large(tree: Branch, leaves: dict[str, tuple[Any, Any, Any]]) -> bool:
     """Whether a tree's arrays are so large that passes over memory are what it costs; `leaves` has shape, dtype and
     strides of those that are given."""
     sizes = {name: prod(shape) * dtype.itemsize for name, (shape, dtype, _) in leaves.items()}
+    if native is not None and max(sizes.values(), default=0) < LARGE and not any(
+            native.exceeds(branch.records, LARGE) for branch in tree.lines()):
+        return False  # nothing is that large
     passes = []
     for record in [r for branch in tree.lines() for r in branch.records if r.kind == "operation"]:
         own = sizes[record.name] = prod(record.shape) * record.dtype.itemsize

@@ -112,7 +112,7 @@ def _models(records: Sequence[Record], start: int, period: int) -> Any:
 
 def _longest(models: Any) -> int:
     """After how many records, at most, a value of a turn is read."""
-    return max([back for _, references in models for back, _ in references], default=0)
+    return max([x[0] for _, references in models for x in references], default=0)
 
 
 def _hands_on(models: Any) -> bool:
@@ -187,9 +187,19 @@ class Whole(Sequence[Record]):
     @overload
     def __getitem__(self, i: slice) -> list[Record]: ...
     def __getitem__(self, i: Any) -> Any:
-        if type(i) is slice:
-            return [self._at(k) for k in range(*i.indices(self._count))]
-        return self._at(range(self._count)[i])
+        if type(i) is not slice:
+            return self._at(range(self._count)[i])
+        begin, end, _ = i.indices(self._count)
+        found: list[Record] = []
+        for start, count, part in self._parts:
+            if type(part) is list:
+                found += part[max(begin - start, 0):max(end - start, 0)]
+            else:
+                period, _, models = part
+                for k in range(max(begin, start), min(end, start + count)):
+                    record, references = models[(k - start) % period]
+                    found.append(_again(record, references, k))
+        return found
 
 
 _again = again if native is None else native.again

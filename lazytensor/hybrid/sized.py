@@ -18,19 +18,24 @@ from __future__ import annotations
 import builtins
 import inspect
 import types
+from bisect import bisect_left
 from collections.abc import Sequence
 from math import lcm
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from .bytecode import MAKING, NULL, Line, Unknown, Value, called, known, of_module, operator_text, own, read, step
+from . import bytecode
+from .bytecode import MAKING, NULL, Line, Unknown, Value, called, known, of_module, operator_text, own, placed, read
 
 MOST_CYCLE = 12
 """Turns of an exchange of variables."""
 LATEST = 3
 """Turns after which variables must be of the kinds that they keep, and steps from variable to variable."""
 _OF_VARIABLES = ("_FAST", "_FAST_CHECK", "_FAST_AND_CLEAR", "_DEREF", "_CLOSURE")
+_LOADS = "LOAD_FAST", "DELETE_FAST", "LOAD_CLOSURE"
 _ENDS = frozenset({"RETURN_VALUE", "RETURN_CONST", "END_FOR", "POP_ITER"})
 """What ends a function, and the loop before that."""
+_offset = itemgetter(2)
 _PEEKING = frozenset({"locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"})
 
 
@@ -60,7 +65,7 @@ def sized(fn: Any, number: int, args: tuple[Any, ...], alone: bool = False) -> S
     if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR) or (
             name in code.co_cellvars or _PEEKING.intersection(code.co_names)):
         return None
-    lines = list(read(code))
+    lines = read(code)
     found = _loop(fn, lines, name)
     if found is None:
         return None
@@ -78,7 +83,7 @@ def sized(fn: Any, number: int, args: tuple[Any, ...], alone: bool = False) -> S
 def _loop(fn: types.FunctionType, lines: list[Line], name: str) -> tuple[int, int] | None:
     """The first line of the body of ``for ... in range(name)`` and the line that goes round, if all else does not know
     the parameter."""
-    uses = [i for i, (op, value, _) in enumerate(lines) if op.endswith(_OF_VARIABLES) and value == name]
+    uses = [i for i, (op, value, _) in enumerate(lines) if value == name and op.endswith(_OF_VARIABLES)]
     if len(uses) != 1:
         return None
     at = uses[0]
@@ -87,11 +92,10 @@ def _loop(fn: types.FunctionType, lines: list[Line], name: str) -> tuple[int, in
             not _is_range(fn, [line for line in lines[max(at - 3, 0):at] if line[0] != "PUSH_NULL"])):
         return None
     turn, variable = lines[at + 3], lines[at + 4][1]
-    if any(op.startswith(("LOAD_FAST", "DELETE_FAST", "LOAD_CLOSURE")) and value == variable for op, value, _ in lines):
+    if any([op.startswith(_LOADS) for op, value, _ in lines if value == variable]):
         return None
-    last = next((i for i, (op, value, _) in enumerate(lines)
-                 if i > at and op == "JUMP_BACKWARD" and value == turn[2]), 0)
-    beyond = next((i for i, line in enumerate(lines) if line[2] >= turn[1]), len(lines))
+    last = next((i for i in range(at + 1, len(lines)) if lines[i][0] == "JUMP_BACKWARD" and lines[i][1] == turn[2]), 0)
+    beyond = bisect_left(lines, turn[1], key=_offset)
     return (at + 5, last) if last and beyond == last + 1 else None
 
 
@@ -118,7 +122,7 @@ class _Body:
         for op, value, _ in self.body:
             if op == "STORE_FAST":
                 done.add(value)
-            elif op.startswith("LOAD_FAST") and value not in done:
+            elif op[:9] == "LOAD_FAST" and value not in done:
                 read.add(value)
         self.feeds = stored & read
         self.fed: frozenset[int] = frozenset()
@@ -216,18 +220,19 @@ class _Body:
             elif op in ("CALL", "CALL_KW"):
                 if op == "CALL_KW":
                     names = stack.pop().what
-                stack.append(called(stack, value, names)._replace(at=at))
+                stack.append(placed(called(stack, value, names), at))
                 names = ()
             elif op in ("LOAD_GLOBAL", "LOAD_GLOBAL_CALL", "LOAD_DEREF"):
                 if op == "LOAD_GLOBAL_CALL":
                     stack.append(NULL)
                 stack.append(self.outer(op, value))
             else:
-                of = stack[-1].kind if stack else ""
-                step(op, stack, value)
-                self.reaches |= of == "object" and stack[-1].is_array
+                of = stack[-1] if stack else NULL
+                bytecode.step(op, stack, value)
+                if of[0] == "object" and stack[-1].is_array:
+                    self.reaches = True
                 if op in MAKING:
-                    stack[-1] = stack[-1]._replace(at=at)
+                    stack[-1] = placed(stack[-1], at)
         return env
 
     def outer(self, op: str, name: str) -> Value:
