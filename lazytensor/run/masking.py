@@ -24,10 +24,9 @@ _ndarray, _bool = np.ndarray, np.dtype(bool)
 @cache
 def _moving() -> Any:
     """What moves elements; None where no machine code can be made."""
-    from ..lower import native
     from . import moving
 
-    return moving if native.available() else None
+    return moving if moving.available() else None
 
 
 _C_ORDER, _ALIGNED, _WRITEABLE = 1, 256, 1024

@@ -284,6 +284,11 @@ def _text(name: str, size: int) -> str:
     return _PYTHON + head + text
 
 
+def available() -> bool:
+    """Whether machine code can be made here."""
+    return native.available()
+
+
 def function(name: str, size: int) -> Any:
     """``pick`` or ``put`` for elements of so many bytes: ``(target, source, mask, n, count, size, parallel, part)``.
 
