@@ -6,7 +6,7 @@ import numpy as real
 import pytest
 
 from lazytensor.lower import compress, native
-from lazytensor.run import masking, pool, workers
+from lazytensor.run import masking, moving, pool, workers
 
 from .helpers import check_same, module_under_test, same_bits
 
@@ -18,10 +18,10 @@ def native_engine(request, monkeypatch):
     """Elements are packed by what this CPU has for it, and by what any CPU has."""
     if request.param == "any CPU's":
         monkeypatch.setattr(compress, "suits", lambda size: False)
-    masking._functions.cache_clear()
+    moving._compiled.cache_clear()
     with module_under_test().config(engine="llvm"):
         yield
-    masking._functions.cache_clear()
+    moving._compiled.cache_clear()
 
 
 def masks(n):
@@ -118,7 +118,7 @@ def test_nothing_is_touched_beyond_the_chosen_ones(part):
             count = int(mask.sum())
             room = real.full(count * x.itemsize + 128, 9, "u1")
             target = room[64:64 + count * x.itemsize].view(dtype)
-            pick, put, *_ = masking._functions()
+            pick, put = (moving.function(name, x.itemsize) for name in ("pick", "put"))
             pick(target, x, mask, n, count, x.itemsize, *way)
             assert target.tobytes() == x[mask].tobytes() and set(room[:64]) == {9} == set(room[64 + target.nbytes:])
             around = real.full(n * x.itemsize + 128, 9, "u1")
@@ -135,7 +135,7 @@ def test_rows_that_threads_share(shape):
     x = real.random.default_rng(0).random((n, *shape))
     for mask in masks(n):
         count, size = int(mask.sum()), x[0].nbytes
-        pick, put, *_ = masking._functions()
+        pick, put = (moving.function(name, size) for name in ("pick", "put"))
         target, whole = real.empty((count, *shape)), -x
         pick(target, x, mask, n, count, size, workers.entry(3), 512)
         assert same_bits(x[mask], target)

@@ -12,13 +12,14 @@ import numpy as np
 
 from ..ir.dtypes import NUMERIC, RAISE_ON_VALUES, only_objects, record_of
 from ..ir.errstate import capsule_of, under
-from ..ir.node import Node, leaf
-from ..ir.operation import Operation
+from ..ir.node import Node, leaf, make
+from ..ir.operation import Operation, register
+from ..run import floating
 from .build import NUMBERS, NotArray, concern, operand
 from .fallback import fallback
 from .handle import Tensor, is_writeable
 from .histograms import HISTOGRAMS
-from .inplace import change, looked_at
+from .inplace import change, depth_of, looked_at, may_wait, swap
 from .rows import chosen_shape, within
 
 _getframe = sys._getframe
@@ -34,6 +35,7 @@ _PUTMASK = Operation("putmask", "mutate", np.putmask, label="cast")
 _PLACE = Operation("place", "mutate", np.place, label="cast")
 _ALONG = Operation("put_along_axis", "mutate", np.put_along_axis, label="cast")
 _NAN_TO_NUM = Operation("nan_to_num_in_place", "mutate", np.nan_to_num, label=None)
+_WHERE = register("where", "call", np.where, step="where")
 _DIAGONAL = Operation("fill_diagonal", "mutate", np.fill_diagonal, label="cast")
 
 
@@ -79,6 +81,25 @@ def _of_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
     return found if type(found) is Node else leaf(np.asarray(found), None)
 
 
+def _chooses(target: Any, mask: Any, values: Any, frame: Any) -> bool:
+    """Writes an array of the target's own shape and dtype where a mask of that shape is true, as `numpy.where`, which
+    kernels inline and which has no branch for each element. False if the arrays are not so."""
+    old = target._value
+    nodes = (old, mask, values)
+    if any(x.__class__ is not Node or x.shape != old.shape or x.strides is not None for x in nodes) or not old.shape:
+        return False
+    if mask.dtype.kind != "b" or values.dtype is not old.dtype or not old.dtype.isnative:
+        return False
+    capsule = floating.in_force()
+    if not may_wait(target, (mask, values), capsule):
+        return False
+
+    def chosen(now: Node) -> Node:
+        inputs = (mask, values, now)
+        return make(_WHERE, inputs, None, now.shape, now.dtype, None, capsule, depth_of(inputs), frame)
+    return swap(target, chosen)
+
+
 def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> bool:
     """`numpy.copyto`, if it may wait."""
     source = operand(src)
@@ -88,6 +109,8 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
     if mask and (type(mask[0]) is not Node or mask[0].dtype.kind != "b"):
         return False
     _refusing(np.copyto, np.empty(1, dst._value.dtype), _element(source), casting)
+    if mask and _chooses(dst, mask[0], source, _getframe(3)):
+        return True
     return change(_COPYTO, dst, (source, *mask), (casting,), _getframe(3))
 
 
@@ -110,7 +133,7 @@ def putmask(a: Any, /, mask: Any, values: Any) -> bool:
     if _shape(chosen) != a._value.shape or not a._value.shape:
         return False
     np.putmask(np.empty(1, a._value.dtype), np.ones(1, bool), _element(given))
-    return change(_PUTMASK, a, (chosen, given), (), _getframe(3))
+    return _chooses(a, chosen, given, _getframe(3)) or change(_PUTMASK, a, (chosen, given), (), _getframe(3))
 
 
 def place(arr: Any, mask: Any, vals: Any) -> bool:

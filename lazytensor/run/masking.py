@@ -22,55 +22,54 @@ _ndarray, _bool = np.ndarray, np.dtype(bool)
 
 
 @cache
-def _functions() -> Any:
-    """``pick``, ``put`` and ``count``, and how threads share the work; None where no machine code can be made."""
+def _moving() -> Any:
+    """What moves elements; None where no machine code can be made."""
     from . import moving
 
-    functions = moving.functions()
-    return functions and (*functions, moving.shares)
+    return moving if moving.available() else None
 
 
 _C_ORDER, _ALIGNED, _WRITEABLE = 1, 256, 1024
 """Bits of ``flags.num``."""
 
 
-def _functions_for(array: Any, mask: Any) -> Any:
-    """What does it, or None if it cannot be done here; the mask says how many of the first axes it chooses from."""
+def _moving_for(array: Any, mask: Any) -> Any:
+    """What does it (`run.moving`), or None if it cannot be done here; the mask says how many of the first axes it
+    chooses from."""
     if type(array) is not _ndarray or type(mask) is not _ndarray or mask.dtype is not _bool or mask.size < LEAST:
         return None
     if mask.shape != array.shape[:mask.ndim] or current.engine != "llvm" or array.dtype.hasobject:
         return None
     laid = array.flags.num & (_C_ORDER | _ALIGNED) == _C_ORDER | _ALIGNED and mask.flags.num & _C_ORDER
-    return _functions() if laid else None
+    return _moving() if laid else None
 
 
 def picked(array: Any, mask: Any) -> Any:
     """``array[mask]``, or None."""
-    functions = _functions_for(array, mask)
-    if functions is None:
+    moving = _moving_for(array, mask)
+    if moving is None:
         return None
     rest = array.shape[mask.ndim:]
     size = prod(rest) * array.itemsize
-    pick, _, count, shares = functions
-    n = count(mask, mask.size)
+    n = int(np.count_nonzero(mask))
     out = pool.empty((n, *rest), array.dtype)
     if n and size:
-        pick(out, array, mask, mask.size, n, size, *shares(mask.size, size))
+        moving.function("pick", size)(out, array, mask, mask.size, n, size, *moving.shares(mask.size, size))
     return out
 
 
 def put(array: Any, mask: Any, values: Any) -> bool:
     """``array[mask] = values``, for an array of as many values as the mask chooses; False if NumPy is to do it."""
-    functions = _functions_for(array, mask)
-    if functions is None or type(values) is not _ndarray or values.dtype is not array.dtype or not (
+    moving = _moving_for(array, mask)
+    if moving is None or type(values) is not _ndarray or values.dtype is not array.dtype or not (
             values.flags.num & (_C_ORDER | _ALIGNED) == _C_ORDER | _ALIGNED and array.flags.num & _WRITEABLE):
         return False
     rest = array.shape[mask.ndim:]
     size = prod(rest) * array.itemsize
-    _, move, count, shares = functions
-    if values.shape != (count(mask, mask.size), *rest) or np.may_share_memory(array, values) or np.may_share_memory(
-            array, mask):
+    if values.shape != (int(np.count_nonzero(mask)), *rest) or np.may_share_memory(
+            array, values) or np.may_share_memory(array, mask):
         return False
     if values.size:
-        move(array, values, mask, mask.size, len(values), size, *shares(mask.size, size))
+        move = moving.function("put", size)
+        move(array, values, mask, mask.size, len(values), size, *moving.shares(mask.size, size))
     return True

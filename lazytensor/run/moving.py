@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from ..lower import compress, native
@@ -11,6 +12,13 @@ SHARED = 1 << 18
 """Bytes that threads share."""
 _CHUNKS = 64
 _SIZES = (1, 2, 4, 8, 16)
+"""Elements of other sizes are moved as rows of bytes."""
+_PYTHON = """
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+declare ptr @PyLong_FromLong(i64)
+declare i64 @PyLong_AsLong(ptr)
+"""
 
 _PICK_ITEM = """
   %sNUM = getelementptr iBITS, ptr %source, i64 %iNUM
@@ -112,16 +120,6 @@ done:
 }
 """
 _ENTRY = """
-define internal void @NAMEsome(ptr %target, ptr %source, ptr %mask, i64 %n, i64 %count, i64 %size) {
-entry:
-  switch i64 %size, label %rows [ CASES ]
-BLOCKS
-rows:
-  call void @NAMErows(ptr %target, ptr %source, ptr %mask, i64 %n, i64 %size)
-  br label %done
-done:
-  ret void
-}
 define internal i32 @NAMEchunk(ptr %job, i64 %chunk) {
 entry:
   %target = load ptr, ptr %job
@@ -153,7 +151,7 @@ entry:
   %any = icmp ne i64 %count, 0
   br i1 %any, label %some, label %done
 some:
-  call void @NAMEsome(ptr %t, ptr %s, ptr %m, i64 %here, i64 %count, i64 %size)
+  call void @NAMEBITS(ptr %t, ptr %s, ptr %m, i64 %here, i64 COUNT)
   br label %done
 done:
   ret i32 0
@@ -201,7 +199,7 @@ GATHER
   %alone = icmp eq i64 %part, 0
   br i1 %alone, label %one, label %several
 one:
-  call void @NAMEsome(ptr %d0, ptr %d1, ptr %d2, i64 %n, i64 %count, i64 %size)
+  call void @NAMEBITS(ptr %d0, ptr %d1, ptr %d2, i64 %n, i64 COUNT)
   br label %done
 several:
   %workers = inttoptr i64 %parallel to ptr
@@ -214,7 +212,6 @@ done:
 }
 """
 _COUNT = """
-declare i64 @llvm.ctpop.i64(i64)
 define internal i64 @counted(ptr %mask, i64 %n) {
 entry:
   %n64 = and i64 %n, -64
@@ -249,18 +246,6 @@ one:
 done:
   ret i64 %r
 }
-define ptr @count(ptr %self, ptr %args, i64 %given) {
-entry:
-  %a0 = load ptr, ptr %args
-  %f0 = getelementptr i8, ptr %a0, i64 16
-  %mask = load ptr, ptr %f0
-  %p1 = getelementptr ptr, ptr %args, i64 1
-  %a1 = load ptr, ptr %p1
-  %n = call i64 @PyLong_AsLong(ptr %a1)
-  %r = call i64 @counted(ptr %mask, i64 %n)
-  %result = call ptr @PyLong_FromLong(i64 %r)
-  ret ptr %result
-}
 """
 
 
@@ -269,48 +254,53 @@ def _item(move: str, number: int, first: str) -> str:
     return text.replace("NUM", str(number)).replace("NEXT", str(number + 1))
 
 
-def _moves(name: str, move: str, source: str, target: str) -> str:
-    """The functions for all sizes, and what chooses among them: ``name(target, source, mask, n, count, size, parallel,
-    part)``. Workers take so many elements of the mask at a time; all are one's own if that is 0."""
-    texts = []
-    for size in _SIZES:
-        if compress.suits(size):
-            texts.append(compress.function(f"{name}{8 * size}", size, put=name == "put"))
-            continue
+def _text(name: str, size: int) -> str:
+    """The module of `function`."""
+    put = name == "put"
+    move, source, target = (_PUT_ITEM, "%j", "%i") if put else (_PICK_ITEM, "%i", "%j")
+    head, bits, count = "declare i64 @llvm.ctpop.i64(i64)\n", str(8 * size), "%count"
+    if not size:
+        text, bits, count = _ROWS, "rows", "%size"
+    elif compress.suits(size):
+        head = compress.declarations()
+        text = compress.function(f"{name}{bits}", size, put=put)
+    else:
         text = _MOVES.replace("ITEMS", "".join(_item(move, k, "i") for k in range(8)))
         text = text.replace("LAST", _item(move, 100, "k").replace("OFFSET", "0"))
-        text = text.replace("FROM", source.replace("%j", "%j0")).replace("TO", target.replace("%j", "%j0"))
-        texts.append(text.replace("NAME", name).replace("BITS", str(8 * size)).replace("ALIGN", str(min(size, 8))))
-    texts.append(_ROWS.replace("NAME", name).replace("FROM", source).replace("TO", target))
+        source_at, target_at = source.replace("%j", "%j0"), target.replace("%j", "%j0")
+        text = text.replace("FROM", source_at).replace("TO", target_at)
     gather = []
     for k in range(8):
         gather += [f"  %p{k} = getelementptr ptr, ptr %args, i64 {k}", f"  %a{k} = load ptr, ptr %p{k}"]
         if k < 3:
             gather += [f"  %f{k} = getelementptr i8, ptr %a{k}, i64 16", f"  %d{k} = load ptr, ptr %f{k}"]
         else:
-            name_of = ("n", "count", "size", "parallel", "part")[k - 3]
-            gather.append(f"  %{name_of} = call i64 @PyLong_AsLong(ptr %a{k})")
-    cases = " ".join(f"i64 {size}, label %size{size}" for size in _SIZES)
-    blocks = "".join(f"size{size}:\n  call void @{name}{8 * size}(ptr %target, ptr %source, ptr %mask, i64 %n, "
-                     "i64 %count)\n  br label %done\n" for size in _SIZES)
-    entry = _ENTRY.replace("GATHER", "\n".join(gather)).replace("CASES", cases).replace("BLOCKS", blocks)
-    entry = entry.replace("TO", target).replace("FROM", source).replace("MOST", str(_CHUNKS + 8))
-    return "".join(texts) + entry.replace("NAME", name)
+            given = ("n", "count", "size", "parallel", "part")[k - 3]
+            gather.append(f"  %{given} = call i64 @PyLong_AsLong(ptr %a{k})")
+    entry = _ENTRY.replace("GATHER", "\n".join(gather)).replace("COUNT", count).replace("MOST", str(_CHUNKS + 8))
+    text += _COUNT + entry
+    for key, value in (("TO", target), ("FROM", source), ("NAME", name), ("BITS", bits), ("ALIGN", str(min(size, 8)))):
+        text = text.replace(key, value)
+    return _PYTHON + head + text
 
 
-def functions() -> tuple[Any, Any, Any] | None:
-    """``pick`` and ``put``, see `_moves`, and ``count(mask, n)``; None where no machine code can be made."""
-    if not native.available():
-        return None
-    head = ("declare ptr @PyEval_SaveThread()\ndeclare void @PyEval_RestoreThread(ptr)\n"
-            "declare ptr @PyLong_FromLong(i64)\ndeclare i64 @PyLong_AsLong(ptr)\n")
-    texts = (_moves("pick", _PICK_ITEM, "%i", "%j"), _moves("put", _PUT_ITEM, "%j", "%i").replace(
-        "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n", ""), _COUNT)
-    if any(map(compress.suits, _SIZES)):
-        head += compress.declarations()
-    addresses = native.load(head + "".join(texts), ("pick", "put", "count"), {})
-    pick, put, count = (native.builtin(name, addresses[name]) for name in ("pick", "put", "count"))
-    return pick, put, count
+def available() -> bool:
+    """Whether machine code can be made here."""
+    return native.available()
+
+
+def function(name: str, size: int) -> Any:
+    """``pick`` or ``put`` for elements of so many bytes: ``(target, source, mask, n, count, size, parallel, part)``.
+
+    Workers take `part` elements of the mask at a time; all are one's own if that is 0. Each is a module of its own,
+    compiled when it is first needed.
+    """
+    return _compiled(name, size if size in _SIZES else 0)
+
+
+@cache
+def _compiled(name: str, size: int) -> Any:
+    return native.builtin(name, native.load(_text(name, size), (name,))[name])
 
 
 def shares(n: int, size: int) -> tuple[int, int]:
