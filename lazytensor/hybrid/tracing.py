@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..api.build import at_line, users_frame
-from ..api.handle import Tensor, export, read, seen, tensor
+from ..api.handle import Tensor, export, read, seen, steps_of, tensor
 from ..api.indexing import ELEMENT
 from ..api.scalar import Scalar, scalar
 from ..api.scalar import seen as seen_scalar
@@ -132,6 +132,16 @@ class Result(NamedTuple):
     shape: Any
 
 
+class Read(NamedTuple):
+    """A look at lengths: of the value called `name` (None if that is not written down), through a view if there are
+    steps; along an axis, or all; and what they were."""
+
+    name: str | None
+    steps: Any
+    axis: int | None
+    shape: tuple[int, ...]
+
+
 class Refusal(NamedTuple):
     """Why a function runs its Python at every call, and where; with `advice`, it is worth a warning."""
 
@@ -162,6 +172,7 @@ class Trace(Watcher):
         self.real: set[str] = set()
         self.book: Any = (Book if native is None else native.Book)(self.slots, self.real, self.dynamic, same)
         self.left: dict[str, Node] = {}
+        self._measured: dict[Any, Any] = {}
         self.waits = True
         self._chains: list[Node] = []
         self.refusal: Refusal | None = None
@@ -351,6 +362,19 @@ class Trace(Watcher):
         node = read(t) if type(t) is Tensor else t._node
         self.record([node])
         return self.operand(node)
+
+    # ---- lengths ----
+
+    def measured(self, t: Any, axis: int | None = None) -> None:
+        """The program looks at lengths."""
+        if not self.quiet:
+            v = t._value
+            node, steps = (v, None) if v.__class__ is Node else (v.root._value, steps_of(t))
+            self._measured.setdefault((node.seq, id(steps), axis), (node.seq, steps, axis, v.shape))
+
+    def lengths(self) -> list[Read]:
+        """The lengths that it has looked at."""
+        return [Read(self.slots.get(seq) or self.book.name(seq), *rest) for seq, *rest in self._measured.values()]
 
     # ---- what the program sees ---------------------------------------------------------------------------------------
 

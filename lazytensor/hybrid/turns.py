@@ -121,7 +121,7 @@ class Turn(Trace):
             self.notes.append(("access", t._value.shape, found))
         return found
 
-    def measured(self, t: Any) -> None:
+    def measured(self, t: Any, axis: int | None = None) -> None:
         """The program looks at an array's length."""
         self.measured_any = True
 
