@@ -8,6 +8,7 @@ import pytest
 
 import lazytensor as np
 from lazytensor.hybrid import families
+from tests import program_sizes
 from tests.helpers import same_bits
 
 SIZES = [3, 4, 5, 6, 7, 2, 9, 16, 33, 12, 3, 8, 40, 100, 5, 17, 65, 31, 130, 3]
@@ -115,8 +116,8 @@ def transposed(np):
 
 
 def statistics(np):
-    return lambda x: {"all": [x.sum(), x.mean(), x.std(), x.var(ddof=1), x.min(), x.max(), x.argmax()],
-                      "rows": (x.sum(0), x.any(1), x.prod(-1), x.cumsum(1), x[0], x[-1, 1])}["rows"]
+    return lambda x: ([x.sum(), x.mean(), x.std(), x.var(ddof=1), x.min(), x.max(), x.argmax()],
+                      (x.sum(0), x.any(1), x.prod(-1), x.cumsum(1), x[0], x[-1, 1]))
 
 
 def chosen(np):
@@ -206,6 +207,9 @@ DECIDES = {
     "degrees": lambda np: lambda x: x.var(ddof=4),
     "median": lambda np: lambda x: np.median(x) + x,
     "prefix": lambda np: lambda x: x[:10] * 2,
+    "not used": lambda np: lambda x: (x[5] + 1, x[:5] + x[-5:], x * 2)[2],
+    "not used and reshaped": lambda np: lambda x: (x.reshape(2, -1), x * 2)[1],
+    "squeezed": lambda np: lambda x: (np.squeeze(x[:1], 0), x * 2)[1],
     "element": lambda np: lambda x: x[5] + x[-3],
     "answered": lambda np: lambda x: x.tolist(),
     "by name": lambda np: lambda x: getattr(x, "si" + "ze") + x,
@@ -325,3 +329,9 @@ def test_a_closure_that_changes():
         if n == 16:
             scale = 3.0
         assert same(numbers(n) * scale, g(np.array(numbers(n))))
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_random_functions_of_many_sizes(seed):
+    found, _ = program_sizes.tried(seed + 214, np)
+    assert not found, found

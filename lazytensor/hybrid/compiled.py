@@ -8,7 +8,7 @@ import linecache
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import count
 from math import prod
@@ -35,7 +35,7 @@ from .shortening import KEPT, Whole, shortened
 from .source import Writer
 from .streams import put_back, states_of
 from .texts import Body, compiled_text, running_lines, space_maker, text_of
-from .tracing import Read, Refusal, Trace
+from .tracing import Read, Record, Refusal, Trace
 from .tripcount import NAME, TripCount, named
 from .unrolling import unrolled
 
@@ -132,9 +132,9 @@ class Compiled:
             if self.forgotten:
                 return None  # another thread has traced the only way through
             refusal = None
-            self._note_lengths(trace)
             if self.tree is None:
                 compact, loops = trace.book.finish()
+                self._note_lengths(trace, () if loops else Whole(compact))
                 self._whole = Whole(compact), dict(trace.constants), outcome, loops
                 self.few = few
                 if few is not None:
@@ -150,7 +150,9 @@ class Compiled:
                 self._shorten(len(KEPT))
                 before = self.tree.ends
                 self._large = None
-                refusal = join(self.tree, branch_of(Whole(trace.book.finish()[0]), trace.constants, outcome))
+                records = Whole(trace.book.finish()[0])
+                self._note_lengths(trace, records)
+                refusal = join(self.tree, branch_of(records, trace.constants, outcome))
                 waits = refusal is None and self._can_wait(before)
                 if waits or refusal is not None and self._ways == before:
                     return refusal
@@ -164,9 +166,11 @@ class Compiled:
             self.due = self.calls + 1 if FIRST_CHECKS else NEVER
             return refusal
 
-    def _note_lengths(self, trace: Trace) -> None:
+    def _note_lengths(self, trace: Trace, records: Sequence[Record]) -> None:
         """Notes what is needed to derive the program for arrays of other sizes (`families`)."""
-        if self.tree is None:
+        if not trace.all_written(records):
+            self.reads = None
+        elif self.tree is None:
             self.laid, self.reads = {name: Geometry(*of) for name, of in self._given().items()}, trace.lengths()
             self.laid |= {name: Geometry((), s._node.dtype, None) for name, s in self.given.scalars.items()}
         elif self.reads is not None:

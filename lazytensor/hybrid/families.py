@@ -188,7 +188,7 @@ def _derived(tree: Branch, reads: list[Read], was: dict[str, Geometry], now: dic
         if not name or name not in values or name[0] == "r" and tree.answer is not None:
             raise Unsized("its Python looks at lengths")
         got = viewed(way or (), values[name].now).shape
-        if got != shape if axis is None else got[axis] != shape[axis]:
+        if got != shape if axis is None else got[axis:axis + 1] != shape[axis:axis + 1]:
             raise Unsized("its Python looks at lengths")
     return found
 

@@ -349,6 +349,7 @@ class Jitted(Caller):
                        filters: list[Any], few: Fewer | None) -> bool:
         """Compiles what was traced, and computes with it what the call leaves, if that was many operations. Whether
         that was done."""
+        trace.count_nodes()
         outcome = outcome_of(trace, result, given, scope, captured) if trace.refusal is None else None
         changed = given.changed() or scope.changed()
         if not changed and (floating.in_force() is not capsule or filters != warnings.filters):

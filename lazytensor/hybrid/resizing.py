@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import prod
+from operator import getitem
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,6 +110,9 @@ def viewed(steps: Any, of: Geometry) -> Geometry:
         for step in steps:
             if step[0] is methods._reshaped:  # a copy would read elements, and there are none
                 array = layout.view_or_copy(array.shape, array.strides, array.dtype, *step[1])
+            elif step[0] is getitem:  # so would a number
+                parts = _parts(step[1][0])
+                array = array[parts if Ellipsis in parts else (*parts, ...)]
             else:
                 array = apply_view((step,), array)
         return Geometry(array.shape, array.dtype, layout.canonical(array.strides, array.shape, array.itemsize))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 from _thread import get_ident
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -173,6 +173,7 @@ class Trace(Watcher):
         self.book: Any = (Book if native is None else native.Book)(self.slots, self.real, self.dynamic, same)
         self.left: dict[str, Node] = {}
         self._measured: dict[Any, Any] = {}
+        self.nodes = 0
         self.waits = True
         self._chains: list[Node] = []
         self.refusal: Refusal | None = None
@@ -372,6 +373,16 @@ class Trace(Watcher):
             node, steps = (v, None) if v.__class__ is Node else (v.root._value, steps_of(t))
             self._measured.setdefault((node.seq, id(steps), axis), (node.seq, steps, axis, v.shape))
 
+    def count_nodes(self) -> None:
+        """Notes how many nodes there were made, now that the Python has ended."""
+        self.nodes += tick() - self.start - 1
+
+    def all_written(self, records: Iterable[Record]) -> bool:
+        """Whether every node that was made is among the records: what the Python asked for and did not use might raise
+        for arrays of other sizes."""
+        own = sum(len(r.results) if r.kind == "draw" else r.kind == "operation" for r in records)
+        return self.nodes <= own + sum(node.seq > self.start for node in self.constants.values())
+
     def lengths(self) -> list[Read]:
         """The lengths that it has looked at."""
         return [Read(self.slots.get(seq) or self.book.name(seq), *rest) for seq, *rest in self._measured.values()]
@@ -403,7 +414,9 @@ class Trace(Watcher):
         if self.refusal is not None or self.quiet:
             return self._value(t)
         operand = self.reference(t)
+        before = tick()
         value = self._value(t)
+        self.nodes -= tick() - before + 1  # a run makes nodes of its own
         if self._is_dynamic(operand.name) and self.refusal is None:
             if how == "bool":
                 self.answer(operand, how, bool(value))

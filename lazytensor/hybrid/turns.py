@@ -123,7 +123,7 @@ class Turn(Trace):
 
     def measured(self, t: Any, axis: int | None = None) -> None:
         """The program looks at an array's length."""
-        self.measured_any = True
+        self.measured_any |= axis is None or axis < len(t._value.shape)
 
     def goes_on(self, condition: Any) -> None:
         """The loop ends before this turn unless that is true."""

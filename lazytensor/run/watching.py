@@ -13,7 +13,8 @@ postpones(node)    this one has a long chain behind it: whether it may wait on n
 gave(t)            a Tensor's memory is given out or replaced
 foreign()          memory of somebody else's is read
 writes(root)       a root is about to get another value
-measured(t, axis)  the program looks at a Tensor's length along an axis, or (None) at all of them or its strides
+measured(t, axis)  the program looks at a Tensor's length along an axis, or (None) at all of them or its strides;
+                   an axis that it has not says only that there is such a view
 eager(fn, ...)     NumPy runs ``fn(*args, **kwargs)`` now; gives the result, or `PASS` if that is not its business
 =================  ==============================================================================================
 """
