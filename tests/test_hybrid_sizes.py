@@ -163,6 +163,12 @@ def test_each_way_through_is_traced_for_two_sizes():
     assert f.cache_info()["compiled"] <= 2 and f.cache_info()["python"] is None
 
 
+def test_what_it_serves_is_told():
+    f = compared(lambda np: lambda x: x * 2 + 1, lambda n: [numbers(n)], [3, 4, 5, 6])
+    assert "one program for other lengths of x along axis 0; compiled for 4 sizes" in f.explain()
+    assert f.source.count("def call") == 1 and f.source.startswith("# also for other lengths of x along axis 0")
+
+
 # ---- what decides ----------------------------------------------------------------------------------------------------
 
 def asks(np):

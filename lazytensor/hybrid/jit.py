@@ -441,15 +441,16 @@ class Jitted(Caller):
 
     @property
     def source(self) -> str:
-        """The compiled programs as text."""
-        return "\n".join(compiled.source for compiled in self._compiled)
+        """The compiled programs as text; of one that serves many sizes, as it is for the newest."""
+        return "\n".join((f"# also for other lengths of {one.family.words()}\n" if one.family is not None else "")
+                         + one.source for one in programs(self._compiled))
 
     def explain(self) -> str:
         """What is compiled, what is taken for granted, what is done in place, and what runs its Python, and why."""
         return explained(self._name, self._compiled, self._off, self._why)
 
     def cache_info(self) -> dict[str, Any]:
-        """Counts: compiled structures, paths through them, calls of them; why there was a new trace each time."""
+        """Counts: compiled structures, sizes that they serve, paths through them, calls of them; why there was a new trace each time."""
         own = programs(self._compiled)
         return {"compiled": len(own), "sizes": len(self._compiled),
                 "paths": sum(c.tree.ends for c in own if c.tree is not None),
