@@ -2,8 +2,9 @@
 
 `--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s, and as
 many loops over `lazytensor.range`, within each other whose bodies read their indices, `--views` read views of views of
-what they compute, `--sizes` are called with arrays of many sizes. Two thirds of the functions are left without the steps for which all of a function runs its Python,
-so that more of them are compiled. `--nodes` has all of them run as large arrays' programs do.
+what they compute, `--sizes` are called with arrays of many sizes. Two thirds of the functions are left without the
+steps for which all of a function runs its Python, so that more of them are compiled. `--nodes` has all of them run as
+large arrays' programs do.
 """
 
 import argparse

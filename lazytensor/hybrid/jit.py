@@ -450,8 +450,8 @@ class Jitted(Caller):
         return explained(self._name, self._compiled, self._off, self._why)
 
     def cache_info(self) -> dict[str, Any]:
-        """Counts: compiled structures, the sizes that they serve, paths through them, calls of them; and why there was a
-        new trace each time."""
+        """Counts: compiled structures, the sizes that they serve, paths through them, calls of them; and why there was
+        a new trace each time."""
         own = programs(self._compiled)
         return {"compiled": len(own), "sizes": len(self._compiled),
                 "paths": sum(c.tree.ends for c in own if c.tree is not None),
