@@ -22,16 +22,16 @@ def compiled(f):
 
 
 def test_sizes_that_are_met_once_are_not_traced_for_ever():
-    f = np.jit(lambda x: (x * 2 + 1).sum())
+    f = np.jit(lambda x: (x * 2 + 1).sum() / len(x))
     for n in range(1, 200):
         x = real.random.default_rng(n).random(n)
-        assert f(np.array(x)) == (x * 2 + 1).sum()
+        assert f(np.array(x)) == (x * 2 + 1).sum() / n
     assert compiled(f) == kinds.EAGER
     assert len(f.cache_info()["reasons"]) <= MOST_REASONS
 
 
 def test_a_size_that_is_met_often_is_traced():
-    f = np.jit(lambda x, n: x * n)
+    f = np.jit(lambda x, n: x * n if len(x) else x)
     for n in range(1, 20):
         f(np.ones(n), 2)
     before = f._compiled
@@ -55,7 +55,7 @@ def test_kinds_are_told_apart_in_whatever_holds_them():
 
 
 def test_what_is_not_called_any_more_makes_room():
-    f = np.jit(lambda x: x + 1)
+    f = np.jit(lambda x: x + 1 if x.size else x)
     for n in range(1, kinds.MOST_TRACES + 1):
         for _ in range(kinds.MOST_TRACES + 1):
             f(np.ones(n))

@@ -14,6 +14,7 @@ from ..ir.node import Node, leaf
 from ..ir.operation import imaginary_part, real_part
 from ..run.interpreter import apply_view
 from ..run.pool import is_block
+from ..run.watching import active, measured
 from .build import at_line
 from .handle import (
     WARNS,
@@ -214,6 +215,8 @@ def setflags(self: Any, write: Any = None, align: Any = None, uic: Any = None) -
 
 
 def _get_shape(self: Any) -> Any:
+    if active:
+        measured(self)
     return self._value.shape
 
 
@@ -265,8 +268,26 @@ def _set_geometry(self: Any, probe: Any, dtype: Any) -> None:
             return
 
 
+def _get_size(self: Any) -> int:
+    return prod(_get_shape(self))
+
+
 def _get_strides(self: Any) -> Any:
+    if active:
+        measured(self)
     return c_layout(self._value)
+
+
+def _get_flags(self: Any) -> Flags:
+    if active:
+        measured(self)
+    return Flags(self)
+
+
+def _get_flat(self: Any) -> FlatIterator:
+    if active:
+        measured(self)
+    return FlatIterator(self)
 
 
 def _set_strides(self: Any, strides: Any) -> None:
@@ -371,11 +392,11 @@ def dlpack(self: Any, **options: Any) -> Any:
 _SIMPLE: dict[str, Any] = {
     "shape": (_get_shape, _set_shape), "dtype": (lambda t: t._value.dtype, _set_dtype),
     "strides": (_get_strides, _set_strides), "ndim": (lambda t: len(t._value.shape), None),
-    "size": (lambda t: prod(t._value.shape), None), "itemsize": (lambda t: t._value.dtype.itemsize, None),
-    "nbytes": (lambda t: prod(t._value.shape) * t._value.dtype.itemsize, None),
-    "flags": (Flags, None), "base": (_get_base, None), "T": (_get_transposed, None),
+    "size": (_get_size, None), "itemsize": (lambda t: t._value.dtype.itemsize, None),
+    "nbytes": (lambda t: _get_size(t) * t._value.dtype.itemsize, None),
+    "flags": (_get_flags, None), "base": (_get_base, None), "T": (_get_transposed, None),
     "mT": (_get_matrix_transposed, None), "real": (_get_real, _set_real), "imag": (_get_imag, _set_imag),
-    "flat": (lambda t: FlatIterator(t), _set_flat), "data": (lambda t: export(t).data, None),
+    "flat": (_get_flat, _set_flat), "data": (lambda t: export(t).data, None),
     "ctypes": (_get_ctypes, None), "device": (lambda t: "cpu", None),
     "__array_interface__": (_address("__array_interface__"), None),
     "__array_struct__": (_address("__array_struct__"), None),

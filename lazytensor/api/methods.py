@@ -19,7 +19,7 @@ from ..ir import layout
 from ..ir.dtypes import NUMERIC, int_bounds, record_of
 from ..ir.node import Node
 from ..ir.operation import register
-from ..run.watching import active, mine
+from ..run.watching import active, measured, mine
 from . import lazy
 from .build import CAST, COPY, NotArray, are_small, at_line, elementwise, handle, is_scalar_like, operand, record
 from .direct import direct, viewer
@@ -103,7 +103,10 @@ def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) 
     if view is not None:
         if view.shape == v.shape and order == "C":
             return self[...]
-        return apply_steps(self, ((_reshaped, (view.shape, order)),), view)
+        found = apply_steps(self, ((_reshaped, (view.shape, order)),), view)
+        if active:
+            measured(found, len(view.shape))  # it may not be one for other lengths, though nobody uses it
+        return found
     if copy is False:
         raise ValueError("Unable to avoid creating a copy while reshaping.")
     return reshape(copied(self, order, frame), shape, order=order)

@@ -8,7 +8,7 @@ import linecache
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import count
 from math import prod
@@ -21,7 +21,7 @@ from ..ir.node import Node
 from ..run import floating
 from ..run.kernels import failures
 from . import fast, fusing, running
-from .arguments import Arguments, geometry_of
+from .arguments import Arguments, Geometry, geometry_of
 from .branches import Branch, branch_of, counted, drawn, join, last_reads
 from .captured import Captured
 from .effects import Outcome
@@ -35,7 +35,7 @@ from .shortening import KEPT, Whole, shortened
 from .source import Writer
 from .streams import put_back, states_of
 from .texts import Body, compiled_text, running_lines, space_maker, text_of
-from .tracing import Refusal, Trace
+from .tracing import Read, Record, Refusal, Trace
 from .tripcount import NAME, TripCount, named
 from .unrolling import unrolled
 
@@ -99,6 +99,9 @@ class Compiled:
         self.refusal: Refusal | None = None
         self.trip: TripCount | None = None
         self.few: Fewer | None = None
+        self.family: Any = None
+        self.laid: dict[str, Geometry] | None = None
+        self.reads: list[Read] | None = None
         self.generators: list[Any] = []
         self.calls = self.due = 1
         self._ways = 0
@@ -131,6 +134,7 @@ class Compiled:
             refusal = None
             if self.tree is None:
                 compact, loops = trace.book.finish()
+                self._note_lengths(trace, () if loops else Whole(compact))
                 self._whole = Whole(compact), dict(trace.constants), outcome, loops
                 self.few = few
                 if few is not None:
@@ -146,7 +150,9 @@ class Compiled:
                 self._shorten(len(KEPT))
                 before = self.tree.ends
                 self._large = None
-                refusal = join(self.tree, branch_of(Whole(trace.book.finish()[0]), trace.constants, outcome))
+                records = Whole(trace.book.finish()[0])
+                self._note_lengths(trace, records)
+                refusal = join(self.tree, branch_of(records, trace.constants, outcome))
                 waits = refusal is None and self._can_wait(before)
                 if waits or refusal is not None and self._ways == before:
                     return refusal
@@ -159,6 +165,27 @@ class Compiled:
             self._base = self.calls - 1
             self.due = self.calls + 1 if FIRST_CHECKS else NEVER
             return refusal
+
+    def _note_lengths(self, trace: Trace, records: Sequence[Record]) -> None:
+        """Notes what is needed to derive the program for arrays of other sizes (`families`)."""
+        if not trace.all_written(records):
+            self.reads = None
+        elif self.tree is None:
+            self.laid, self.reads = {name: Geometry(*of) for name, of in self._given().items()}, trace.lengths()
+            self.laid |= {name: Geometry((), s._node.dtype, None) for name, s in self.given.scalars.items()}
+        elif self.reads is not None:
+            self.reads += [read for read in trace.lengths() if read not in self.reads]
+
+    def resized(self, given: Arguments, tree: Branch, laid: dict[str, Geometry], family: Any) -> Compiled:
+        """The same for arguments of other sizes, of which `tree` has the operations."""
+        other = Compiled(self.name, given, self.scope, self.captured, self.capsule)
+        other.tree, other.laid, other.reads, other.family = tree, laid, self.reads, family
+        other.calls = other._base = 0
+        with uncollected():
+            other._compile()
+        other.alone = None
+        given.let_go({id(item.value) for item in self.scope.items})
+        return other
 
     def _can_wait(self, before: int) -> bool:
         """Whether a way through is compiled later: when it is seen again, or together with others. There were as many

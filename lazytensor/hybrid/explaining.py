@@ -6,16 +6,22 @@ from collections.abc import Iterable
 
 from .branches import Branch
 from .compiled import Compiled
+from .families import programs
 from .tracing import Refusal
 
 
 def explained(name: str, compiled: tuple[Compiled, ...], off: Refusal | None, why: Iterable[str]) -> str:
     """The text of `explain`."""
-    lines = [f"{name}: {_count(len(compiled), 'compiled structure')} of arguments"]
+    own = programs(compiled)
+    lines = [f"{name}: {_count(len(own), 'compiled structure')} of arguments"]
     if off is not None:
         lines.append(f"other calls run its Python: {off}")
-    for one in compiled:
+    for one in own:
         lines += _structure(one)
+        if one.family is not None:
+            sizes = [other for other in compiled if other.family is one.family]
+            lines.append(f"  one program for other lengths of {one.family.words()}; compiled for "
+                         f"{_count(len(sizes), 'size')}, called {_count(sum(x.calls for x in sizes), 'time')}")
     seen: dict[str, int] = {}
     for reason in why:
         seen[reason] = seen.get(reason, 0) + 1

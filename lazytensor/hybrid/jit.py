@@ -32,11 +32,12 @@ from .compiled import Compiled, uncollected
 from .effects import outcome_of, settled
 from .entering import Entered, Printing
 from .explaining import explained
+from .families import family_of, first_check, programs, with_few_sizes
 from .fewer import Fewer, fewer
 from .first import compute_first
 from .guards import Namespace
 from .kinds import EAGER, MOST_TRACES, Kinds
-from .running import AGAIN, CHECK, UNSEEN, Sentinel
+from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
 from .scope import Scope
 from .tracing import Refusal, Trace
 from .tripcount import covers, trip_count
@@ -218,9 +219,12 @@ class Jitted(Caller):
         """Runs the Python, watched, and compiles what it did."""
         if self._must_not_wait():
             return self.__wrapped__(*args, **kwargs)
+        answer = self._derived(args, kwargs, known)
+        if answer.__class__ is not Sentinel:
+            return answer
         if known is None:
             with self._lock:
-                worth = self._kinds.worth_tracing(self._compiled, args, kwargs)
+                worth = self._kinds.worth_tracing(programs(self._compiled), args, kwargs)
                 if worth:
                     self._compiled = self._kinds.with_room(self._compiled)
             if not worth or len(self._compiled) >= MOST_TRACES:
@@ -251,6 +255,33 @@ class Jitted(Caller):
                     return result
                 few = few.more()
             return self._watched(args, kwargs, known, given, scope, captured)
+
+    def _derived(self, args: tuple[Any, ...], kwargs: dict[str, Any], known: Compiled | None) -> Any:
+        """The call with a program that was traced for other sizes, compiled for these; MISS if there is none."""
+        if known is not None and (known.family is None or known.tree is None or (
+                known.family.tree.ends <= known.tree.ends)):
+            return MISS  # no program has seen more
+        own = self._compiled if known is None else (known,)
+        families = {id(c.family): c.family for c in own if c.family is not None}
+        if not families:
+            return MISS
+        given = Arguments(Namespace(), args, kwargs, self._names or [], self._static)
+        if not all(map(_is_plain, given.roots.values())):
+            return MISS
+        for family in families.values():
+            compiled = family.bind(given)
+            if compiled is None:
+                continue
+            compiled.due = first_check(family.bound + 1)
+            answer = compiled.replay(args, kwargs)
+            if answer is MISS:
+                continue
+            with self._lock:
+                family.bound += 1
+                others = tuple([c for c in self._compiled if c is not known])
+                self._compiled = (compiled, *with_few_sizes(others, family))
+            return answer if answer.__class__ is not Sentinel else self._answered(answer, compiled, args, kwargs)
+        return MISS
 
     def _watched(self, args: Any, kwargs: Any, known: Compiled | None, given: Arguments, scope: Scope,
                  captured: Captured, few: Fewer | None = None) -> Any:
@@ -318,6 +349,7 @@ class Jitted(Caller):
                        filters: list[Any], few: Fewer | None) -> bool:
         """Compiles what was traced, and computes with it what the call leaves, if that was many operations. Whether
         that was done."""
+        trace.count_nodes()
         outcome = outcome_of(trace, result, given, scope, captured) if trace.refusal is None else None
         changed = given.changed() or scope.changed()
         if not changed and (floating.in_force() is not capsule or filters != warnings.filters):
@@ -344,11 +376,15 @@ class Jitted(Caller):
             return False
         if refusal is not None:
             self._refused(refusal, known)
-        elif known is None:
+        elif known is not None:
+            with self._lock:
+                family_of(compiled, self._compiled)
+        else:
             with self._lock:
                 others = [c for c in self._compiled if c not in before]
                 if all(c.why_not(args, kwargs) for c in others):  # else another thread was quicker
                     self._compiled = (compiled, *self._compiled)
+                    family_of(compiled, self._compiled)
             if few is not None:
                 self._without_covered(compiled)
             else:
@@ -394,9 +430,10 @@ class Jitted(Caller):
             return
         why = self._compiled[0].why_not(args, kwargs) or "the error state"
         self._why.append(f"traced again: {why}")
-        if len(self._compiled) + 1 >= EAGER and not self._warned:
+        number = len(programs(self._compiled)) + 1
+        if number >= EAGER and not self._warned:
             self._warned = True
-            _warn(f"lazytensor.jit: {self._name} is traced for the {len(self._compiled) + 1}th time; what varies: "
+            _warn(f"lazytensor.jit: {self._name} is traced for the {number}th time; what varies: "
                   f"{why}. A number that differs from call to call is better given as an array: "
                   "lazytensor.asarray(x).")
 
@@ -404,17 +441,20 @@ class Jitted(Caller):
 
     @property
     def source(self) -> str:
-        """The compiled programs as text."""
-        return "\n".join(compiled.source for compiled in self._compiled)
+        """The compiled programs as text; of one that serves many sizes, as it is for the newest."""
+        return "\n".join((f"# also for other lengths of {one.family.words()}\n" if one.family is not None else "")
+                         + one.source for one in programs(self._compiled))
 
     def explain(self) -> str:
         """What is compiled, what is taken for granted, what is done in place, and what runs its Python, and why."""
         return explained(self._name, self._compiled, self._off, self._why)
 
     def cache_info(self) -> dict[str, Any]:
-        """Counts: compiled structures, paths through them, calls of them; why there was a new trace each time."""
-        return {"compiled": len(self._compiled),
-                "paths": sum(c.tree.ends for c in self._compiled if c.tree is not None),
+        """Counts: compiled structures, the sizes that they serve, paths through them, calls of them; and why there was
+        a new trace each time."""
+        own = programs(self._compiled)
+        return {"compiled": len(own), "sizes": len(self._compiled),
+                "paths": sum(c.tree.ends for c in own if c.tree is not None),
                 "calls": sum(c.calls for c in self._compiled), "reasons": list(self._why),
                 "python": None if self._off is None else str(self._off)}
 

@@ -17,14 +17,14 @@ from __future__ import annotations
 import contextlib
 from _thread import get_ident
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..api.build import at_line, users_frame
-from ..api.handle import Tensor, export, read, seen, tensor
+from ..api.handle import Tensor, export, read, seen, steps_of, tensor
 from ..api.indexing import ELEMENT
 from ..api.scalar import Scalar, scalar
 from ..api.scalar import seen as seen_scalar
@@ -132,6 +132,16 @@ class Result(NamedTuple):
     shape: Any
 
 
+class Read(NamedTuple):
+    """A look at lengths: of the value called `name` (None if that is not written down), through a view if there are
+    steps; along an axis, or all; and what they were."""
+
+    name: str | None
+    steps: Any
+    axis: int | None
+    shape: tuple[int, ...]
+
+
 class Refusal(NamedTuple):
     """Why a function runs its Python at every call, and where; with `advice`, it is worth a warning."""
 
@@ -162,6 +172,8 @@ class Trace(Watcher):
         self.real: set[str] = set()
         self.book: Any = (Book if native is None else native.Book)(self.slots, self.real, self.dynamic, same)
         self.left: dict[str, Node] = {}
+        self._measured: dict[Any, Any] = {}
+        self.nodes = 0
         self.waits = True
         self._chains: list[Node] = []
         self.refusal: Refusal | None = None
@@ -352,6 +364,29 @@ class Trace(Watcher):
         self.record([node])
         return self.operand(node)
 
+    # ---- lengths ----
+
+    def measured(self, t: Any, axis: int | None = None) -> None:
+        """The program looks at lengths."""
+        if not self.quiet:
+            v = t._value
+            node, steps = (v, None) if v.__class__ is Node else (v.root._value, steps_of(t))
+            self._measured.setdefault((node.seq, id(steps), axis), (node.seq, steps, axis, v.shape))
+
+    def count_nodes(self) -> None:
+        """Notes how many nodes there were made, now that the Python has ended."""
+        self.nodes += tick() - self.start - 1
+
+    def all_written(self, records: Iterable[Record]) -> bool:
+        """Whether every node that was made is among the records: what the Python asked for and did not use might raise
+        for arrays of other sizes."""
+        own = sum(len(r.results) if r.kind == "draw" else r.kind == "operation" for r in records)
+        return self.nodes <= own + sum(node.seq > self.start for node in self.constants.values())
+
+    def lengths(self) -> list[Read]:
+        """The lengths that it has looked at."""
+        return [Read(self.slots.get(seq) or self.book.name(seq), *rest) for seq, *rest in self._measured.values()]
+
     # ---- what the program sees ---------------------------------------------------------------------------------------
 
     def _value(self, t: Any) -> Any:
@@ -379,7 +414,9 @@ class Trace(Watcher):
         if self.refusal is not None or self.quiet:
             return self._value(t)
         operand = self.reference(t)
+        before = tick()
         value = self._value(t)
+        self.nodes -= tick() - before + 1  # a run makes nodes of its own
         if self._is_dynamic(operand.name) and self.refusal is None:
             if how == "bool":
                 self.answer(operand, how, bool(value))

@@ -121,9 +121,9 @@ class Turn(Trace):
             self.notes.append(("access", t._value.shape, found))
         return found
 
-    def measured(self, t: Any) -> None:
+    def measured(self, t: Any, axis: int | None = None) -> None:
         """The program looks at an array's length."""
-        self.measured_any = True
+        self.measured_any |= axis is None or axis < len(t._value.shape)
 
     def goes_on(self, condition: Any) -> None:
         """The loop ends before this turn unless that is true."""

@@ -13,6 +13,8 @@ postpones(node)    this one has a long chain behind it: whether it may wait on n
 gave(t)            a Tensor's memory is given out or replaced
 foreign()          memory of somebody else's is read
 writes(root)       a root is about to get another value
+measured(t, axis)  the program looks at a Tensor's length along an axis, or (None) at all of them or its strides;
+                   an axis that it has not says only that there is such a view
 eager(fn, ...)     NumPy runs ``fn(*args, **kwargs)`` now; gives the result, or `PASS` if that is not its business
 =================  ==============================================================================================
 """
@@ -35,7 +37,7 @@ class Watcher:
         told of again
     waits : whether nothing has been computed yet, so that all that these nodes read is held by the watcher
     hides : whether there are `Opaque` numbers about: then it is told of indices (``indexed(t, index)`` gives a plain
-        one) and of lengths that are looked at (``measured(t)``)
+        one)
     """
 
     __slots__ = ("ident", "start", "waits")
@@ -69,6 +71,13 @@ def mine() -> Any:
         if watcher.ident == ident:
             return watcher
     return None
+
+
+def measured(t: Any, axis: int | None = None) -> None:
+    """Tells this thread's watcher that a Tensor's lengths are looked at."""
+    watcher = mine()
+    if watcher is not None:
+        watcher.measured(t, axis)
 
 
 def eager(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], take: Any = None) -> Any:
