@@ -192,7 +192,7 @@ def shared(node: Node) -> bool:
     module = plans()
     if nbytes < ALONE and not module.reduces(node.op.name, node.a.dtype, node.dtype):
         return False
-    return bool(module.shares(module.alone(node.op, _of_pairs(node)), node.shape))
+    return bool(module.shares(module.alone(node.op, _has(node, "c"), _has(node, "e")), node.shape))
 
 
 def _plans_pay(nbytes: int) -> bool:
@@ -202,9 +202,10 @@ def _plans_pay(nbytes: int) -> bool:
     return _plans is not None or _read >= ALONE
 
 
-def _of_pairs(node: Node) -> bool:
-    """Whether an operation takes complex elements, or gives such."""
-    return node.dtype.kind == "c" or getattr(getattr(node.a, "dtype", None), "kind", "") == "c"
+def _has(node: Node, which: str) -> bool:
+    """Whether an operation takes elements of a kind of dtypes, or gives such: of complex ones "c", of float16 "e"."""
+    return any(dtype is not None and which in (dtype.kind, dtype.char)
+               for dtype in (node.dtype, getattr(node.a, "dtype", None)))
 
 
 def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Sized:

@@ -16,13 +16,15 @@ from ..ir.operation import REDUCERS, Operation, imaginary_part, real_part
 from ..schedule.fuse import Group, Role
 from ..schedule.plan import Plan
 from . import fidelity, loops, native
+from .halves import HALF, HALVES
 from .inline import COMPLEX, FLOATS, FORMS, NAMED
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
 from .pairs import AT_MEMORYS_SPEED, PAIRS, PARTS, PRODUCTS, form_of, may_cast, product, real_of
 from .stages import reducible
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
-_CHARS = frozenset("?bhilqBHILQfdFD")
+_CHARS = frozenset("?bhilqBHILQefdFD")
+_FLOATING = FLOATS + COMPLEX + HALF
 REDUCTIONS: dict[str, Any] = {
     "sum": np.add, "prod": np.multiply, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
     "min": np.minimum, "any": np.maximum, "all": np.minimum, "argmin": np.argmin, "argmax": np.argmax}
@@ -100,19 +102,20 @@ _NEVER = 1 << 62
 
 
 @lru_cache(256)
-def alone(operation: Operation, of_pairs: bool = False) -> int:
+def alone(operation: Operation, of_pairs: bool = False, of_halves: bool = False) -> int:
     """The elements from which on a kernel of this operation alone may pay: any if it reduces or NumPy's loop is slower
-    than memory; else what threads share, and none of complex elements, if it is `of pairs`."""
+    than memory, as all of float16 are (`of_halves`); else what threads share, and none of complex elements, if it is
+    `of_pairs`."""
     function = operation.fn
     name = getattr(function, "__name__", "")
     if operation.step in ("where", "cast"):
-        return SHARED if operation.step == "cast" else 0
+        return SHARED if operation.step == "cast" and not of_halves else 0
     if operation.kind == "call":
         return 0 if operation.name in REDUCERS else _NEVER
     if not isinstance(function, np.ufunc) or operation.kind != "elementwise" or function.signature is not None:
         return _NEVER
     if not of_pairs and name in FORMS:
-        return 0 if FORMS[name].slow else SHARED
+        return 0 if of_halves or FORMS[name].slow else SHARED
     certified = name in fidelity.NUMPY | fidelity.SCIPY and not (of_pairs and name in AT_MEMORYS_SPEED)
     return 0 if certified else _NEVER
 
@@ -217,8 +220,8 @@ class Kernels:
         """Whether it is arithmetic of integers, or their cast to floats, which raise no flags, on arrays of its own
         shape and numbers."""
         shape = self.dag.value(number).shape
-        quiet = way.name == "cast" or (way.name in FORMS and way.result not in FLOATS + COMPLEX)
-        return quiet and not set(FLOATS + COMPLEX) & set(way.chars) and all(
+        quiet = way.name == "cast" or (way.name in FORMS and way.result not in _FLOATING)
+        return quiet and not set(_FLOATING) & set(way.chars) and all(
             view.shape == shape if view is not None else self.dag.value(n).shape in (shape, (), None)
             for n, view in self.dag.operands(number))
 
@@ -378,12 +381,14 @@ class Kernels:
             return False
         if first.name == "call":
             return first.chars[0] not in COMPLEX or first.loop[0].__name__ not in AT_MEMORYS_SPEED
-        return first.name in FORMS or first.name in ("where", "cast", "scan")
+        return first.name in FORMS or first.name in HALVES or first.name in ("where", "cast", "scan")
 
     def least(self, group: Group) -> int:
         """The elements from which on it is: where it is one operation that NumPy does as fast as memory allows, so many
         as threads share."""
         way = self.way(group.members[0])
+        if way.chars[0] == HALF or way.result == HALF:  # type: ignore[union-attr]
+            return 0
         cheap = way.name == "cast" or way.name in FORMS and not FORMS[way.name].slow  # type: ignore[union-attr]
         return SHARED if len(group.members) == 1 and cheap else 0
 
