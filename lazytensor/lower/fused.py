@@ -94,6 +94,9 @@ def available() -> bool:
     return platform.machine() in ("x86_64", "AMD64") and native.available() and loops.available()
 
 
+_STATISTICS = frozenset(("mean", "var", "std"))
+_ORDERLESS = frozenset(("any", "all", "argmin", "argmax"))
+"""Reductions whose results do not depend on how elements are rounded."""
 _STOPPING = frozenset(("any", "all"))
 """Reductions that NumPy ends as soon as it knows the result."""
 SHARED = 1 << 17
@@ -324,11 +327,15 @@ class Kernels:
             return f"{name} along another axis than the last is left to NumPy"
         if name == "prod" and taken in "fd" and not reducible(ndim, axes, in_sequence=True):
             return "it multiplies floats along axes in two places"
+        if HALF in (kind.char, taken) and name not in _ORDERLESS:
+            taken = self._of_halves(number, name, axes, result)
+            if not taken:
+                return f"{name} of float16 along these axes is left to NumPy"
         ufunc = REDUCTIONS[name]
         dtypes = (np.dtype(taken),) * 3
-        if not name.startswith("arg") and taken not in "fd" and loops.strided_loop(ufunc, dtypes) is None:
+        if not name.startswith("arg") and taken not in "efd" and loops.strided_loop(ufunc, dtypes) is None:
             return "NumPy does not give its loop"
-        first_char = "?" if name in ("any", "all") else taken
+        first_char = "?" if name in ("any", "all") else kind.char if HALF in (kind.char, taken) else taken
         return _Way(name, (first_char,), result, (ufunc, dtypes, int(given.get("ddof", 0))), axes)
 
     def _cast(self, number: int, name: str, char: str, result: str) -> str:
@@ -341,6 +348,19 @@ class Kernels:
             n != 1 for n in shape[axes[-1] + 1:])
         ok = name in ("mean", "var", "std") and result == "d" and char not in FLOATS and may_cast(char, "d")
         return "d" if columns and ok else ""
+
+    def _of_halves(self, number: int, name: str, axes: tuple[int, ...], result: str) -> str:
+        """The dtype in which float16 is reduced to `result`, "" if that is left to NumPy. A run of it NumPy folds in
+        float32, and rounds once; where results lie side by side, it rounds them after each step."""
+        (operand, view), = self.dag.operands(number)
+        shape = view.shape if view is not None else self.dag.value(operand).shape or ()
+        if self.graph.nodes[number].inputs[0].strides is not None or view is not None or result != HALF:
+            return ""
+        places = [i for i in range(len(shape)) if shape[i] != 1]
+        reduced = [i for i in places if i in axes]
+        if reduced == places[len(places) - len(reduced):]:
+            return "" if name == "mean" else "f"
+        return "" if reduced != places[:len(reduced)] or name in _STATISTICS else HALF
 
     def _scan(self, number: int, kind: Any, result: str) -> _Way | str:
         """Running totals along another axis than the last, of many side by side."""
@@ -414,8 +434,8 @@ def _taken(name: str, char: str, result: str) -> str:
     if char in COMPLEX:
         return ""
     if name in ("argmin", "argmax"):
-        return ("B" if char == "?" else char) if char in _CHARS and result == np.dtype(np.intp).char else ""
-    if char in "fd":
+        return ("B" if char == "?" else "f" if char == HALF else char) if char in _CHARS and result == np.dtype(np.intp).char else ""
+    if char in "efd":
         return char if result == char else ""
     if name in ("sum", "prod"):
         return result if result in "lLqQ" and may_cast(char, result) else ""
@@ -602,22 +622,25 @@ class _Maker:
         char = str(dtypes[0].char)
 
         def reduce(value: int) -> int:
-            return self.add(Step("reduce", char, (value,), (ufunc, dtypes)))
+            total = self.add(Step("reduce", char, (self.converted(value, char),), (ufunc, dtypes)))
+            return self.converted(total, way.result) if HALF in (way.result, char) else total
+
+        kind = way.result if HALF in (way.result, char) else char
 
         def per(value: int, less: int) -> int:
-            return self.add(Step("per", char, (value,), less))
+            return self.add(Step("per", kind, (value,), less))
         if way.name in ("any", "all"):
             return self.converted(reduce(self.converted(x, char)), "?")
         if way.name in ("argmin", "argmax"):
-            return self.add(Step("reduce", way.result, (x,), (ufunc, dtypes)))
+            return self.add(Step("reduce", way.result, (self.converted(x, char),), (ufunc, dtypes)))
         if way.name in ("sum", "prod", "max", "min"):
             return reduce(x)
         mean = per(reduce(x), 0)
         if way.name == "mean":
             return mean
-        difference = self.add(Step("subtract", char, (x, mean)))
-        variance = per(reduce(self.add(Step("multiply", char, (difference, difference)))), ddof)
-        return variance if way.name == "var" else self.add(Step("sqrt", char, (variance,)))
+        difference = self.add(Step("subtract", kind, (x, mean)))
+        variance = per(reduce(self.add(Step("multiply", kind, (difference, difference)))), ddof)
+        return variance if way.name == "var" else self.add(Step("sqrt", kind, (variance,)))
 
     def space(self) -> tuple[int, int]:
         for number in self.group.members:
