@@ -1,4 +1,4 @@
-"""float16 in kernels: the bits, warnings and dtypes of NumPy's loops, which convert each element to float32 and back."""
+"""float16 in kernels: the bits, warnings and dtypes of NumPy's loops, which convert to float32 and back."""
 
 import warnings
 
@@ -40,7 +40,7 @@ def values(n):
 def test_programs(name, n):
     np = module_under_test()
     operands = values(n)
-    with warnings.catch_warnings(), plan_soon():
+    with warnings.catch_warnings(), plan_soon(np):
         warnings.simplefilter("ignore")
         want = PROGRAMS[name](real, *operands)
         for _ in range(3):
@@ -62,9 +62,39 @@ def test_flags_of_roundings_are_numpys(value):
     x = real.full(20000, value, "f4")
     messages = []
     for module in (real, np):
-        with warnings.catch_warnings(record=True) as seen, real.errstate(all="warn"), plan_soon():
+        with warnings.catch_warnings(record=True) as seen, real.errstate(all="warn"), plan_soon(np):
             warnings.simplefilter("always")
             for _ in range(3):
                 real.asarray((module.array(x) * 1).astype("e") * 1)
         messages.append([str(w.message).split(" encountered")[0] for w in seen])
     assert messages[0] == messages[1] != []
+
+
+REDUCTIONS = {
+    **{name: lambda np, x, name=name, **given: getattr(x, name)(**given) for name in (
+        "sum", "max", "min", "mean", "var", "std", "any", "all")},
+    "prod": lambda np, x, **given: (x * 0 + 1.01).prod(**given),
+    "argmax": lambda np, x, axis, keepdims: (x * 2).argmax(axis),
+    "cumsum": lambda np, x, axis, keepdims: np.cumsum(x, axis),
+    "standardised": lambda np, x, axis, keepdims: (x - x.mean(axis, keepdims=True)) / x.std(axis, keepdims=True),
+    "softmax": lambda np, x, axis, keepdims: np.exp(x) / np.exp(x).sum(axis, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (70, 1000), (3000, 20), (70001,), (40, 50, 30), (7, 12000)])
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_reductions(name, shape):
+    """A run of elements is folded in float32 and rounded once; results side by side are rounded after each step."""
+    np = module_under_test()
+    rng = real.random.default_rng(3)
+    plain = rng.standard_normal(shape).astype("e")
+    odd = rng.choice(real.array([0, -0.0, real.inf, 1, -1, 65504, 6e-8], "e"), shape)
+    with warnings.catch_warnings(), plan_soon(np):
+        warnings.simplefilter("ignore")
+        for x in (plain, odd):
+            for axis in {None, 0, len(shape) - 1}:
+                for keepdims in (False, True):
+                    want = REDUCTIONS[name](real, x, axis=axis, keepdims=keepdims)
+                    for _ in range(2):
+                        got = real.asarray(REDUCTIONS[name](np, np.array(x), axis=axis, keepdims=keepdims))
+                        assert got.dtype == want.dtype and same_bits(real.asarray(want), got)

@@ -267,7 +267,9 @@ class _Columns(Emitter):
         self.reciprocals = {}
         for n in steps if native.fast_fma() else ():
             step = self.step(n)
-            if step.name == "divide" and step.char in FLOATS and step.operands[1] in self.known and step.operands[0] not in self.known:
+            if step.name != "divide" or step.char not in FLOATS:
+                continue
+            if step.operands[1] in self.known and step.operands[0] not in self.known:
                 if step.char not in self.bounds:
                     self.code.part()
                     self.bounds[step.char] = division.bounds(self.code, step.char, self.lanes)

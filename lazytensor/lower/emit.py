@@ -482,7 +482,9 @@ class Emitter:
         found = {}
         for n in steps if native.fast_fma() else ():
             step = self.step(n)
-            if step.name == "divide" and step.char in FLOATS and step.operands[0] not in (*self.number_values, *self.rowwise) and (
+            if step.name != "divide" or step.char not in FLOATS:
+                continue
+            if step.operands[0] not in (*self.number_values, *self.rowwise) and (
                     step.operands[1] in self.number_values or step.operands[1] in self.rowwise):
                 found[n] = divisor(self.code, step.char, self.lanes, self.uniform(step.operands[1]))
         return found

@@ -434,7 +434,8 @@ def _taken(name: str, char: str, result: str) -> str:
     if char in COMPLEX:
         return ""
     if name in ("argmin", "argmax"):
-        return ("B" if char == "?" else "f" if char == HALF else char) if char in _CHARS and result == np.dtype(np.intp).char else ""
+        known = char in _CHARS and result == np.dtype(np.intp).char
+        return {"?": "B", HALF: "f"}.get(char, char) if known else ""
     if char in "efd":
         return char if result == char else ""
     if name in ("sum", "prod"):

@@ -175,7 +175,9 @@ def form_of(ufunc: Any, chars: tuple[str, ...]) -> Form | None:
 
 def emitted(code: Code, name: str, char: str, lanes: int, operands: tuple[str, ...]) -> str:
     """The text of an inlined operation on elements of a dtype."""
-    forms = HALVES if char == HALF else FORMS if char not in COMPLEX else PRODUCTS if name in PRODUCTS else PARTS if name in PARTS else PAIRS
+    if char == HALF:
+        return HALVES[name].emit(code, char, lanes, operands)
+    forms = FORMS if char not in COMPLEX else PRODUCTS if name in PRODUCTS else PARTS if name in PARTS else PAIRS
     return forms[name].emit(code, char, lanes, operands)
 
 
