@@ -39,8 +39,9 @@ def values(n):
 @pytest.mark.parametrize("n", [1, 37, 4099, 70001])
 def test_programs(name, n):
     np = module_under_test()
+    plan_soon(np)
     operands = values(n)
-    with warnings.catch_warnings(), plan_soon(np):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         want = PROGRAMS[name](real, *operands)
         for _ in range(3):
@@ -51,6 +52,7 @@ def test_programs(name, n):
 @pytest.mark.skipif(not fused.available(), reason="needs kernels")
 def test_a_chain_is_one_kernel():
     np = module_under_test()
+    plan_soon(np)
     x = np.array(real.ones((500, 500), "e"))
     assert "1 kernel among them" in ((x * x + x - 2) * x).explain()
 
@@ -59,10 +61,11 @@ def test_a_chain_is_one_kernel():
 def test_flags_of_roundings_are_numpys(value):
     """Also of a subnormal that is rounded up to the least normal number, of which the CPU says nothing."""
     np = module_under_test()
+    plan_soon(np)
     x = real.full(20000, value, "f4")
     messages = []
     for module in (real, np):
-        with warnings.catch_warnings(record=True) as seen, real.errstate(all="warn"), plan_soon(np):
+        with warnings.catch_warnings(record=True) as seen, real.errstate(all="warn"):
             warnings.simplefilter("always")
             for _ in range(3):
                 real.asarray((module.array(x) * 1).astype("e") * 1)
@@ -86,10 +89,11 @@ REDUCTIONS = {
 def test_reductions(name, shape):
     """A run of elements is folded in float32 and rounded once; results side by side are rounded after each step."""
     np = module_under_test()
+    plan_soon(np)
     rng = real.random.default_rng(3)
     plain = rng.standard_normal(shape).astype("e")
     odd = rng.choice(real.array([0, -0.0, real.inf, 1, -1, 65504, 6e-8], "e"), shape)
-    with warnings.catch_warnings(), plan_soon(np):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for x in (plain, odd):
             for axis in {None, 0, len(shape) - 1}:
