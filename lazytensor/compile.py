@@ -32,8 +32,9 @@ __all__ = ["cache_info", "capture", "clear_cache", "pending", "realize"]
 EXACT = 4096
 """Structures with their sizes that are remembered, so that a loop over arrays of one size finds its plan at once."""
 
-BYTE_NS = 0.25
-"""What an operation takes for each byte that it writes, or reads where it reduces, in nanoseconds."""
+BYTE_NS, HALF_NS = 0.25, 3.0
+"""What an operation takes for each byte that it writes, or reads where it reduces, in nanoseconds; and where that is of
+float16, whose elements NumPy's loops convert one by one."""
 PLAN_NS = 2e5
 """What a plan costs for each operation,"""
 IMPORT_NS = 4e8
@@ -164,7 +165,7 @@ def _planned(nodes: list[Node], graph: Graph | None) -> tuple[Program, Graph] | 
     if entry.program is None:
         entry.seen += 1
         entry.used = _clock()
-        entry.spent += BYTE_NS * sum(map(_bytes, nodes))
+        entry.spent += sum(map(_time, nodes))
         if entry.seen <= current.plan_after and entry.spent < (
                 PLAN_NS * len(nodes) + (0 if "networkx" in sys.modules else IMPORT_NS)):
             return None
@@ -181,18 +182,24 @@ def _bytes(node: Node) -> int:
     return max(node.nbytes, node.a.nbytes) if node.op.kind == "call" and type(node.a) is Node else node.nbytes
 
 
+def _time(node: Node) -> float:
+    """What an operation takes about, in nanoseconds."""
+    return (HALF_NS if node.dtype.char == "e" else BYTE_NS) * _bytes(node)
+
+
 def shared(node: Node) -> bool:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
     nbytes = _bytes(node)
-    if current.engine != "llvm" or nbytes < ALONE and not (
-            nbytes >= REDUCED and node.shape and node.op.name in REDUCERS and _plans_pay(nbytes)):
+    halves = _has(node, "e")
+    if current.engine != "llvm" or nbytes < ALONE and not (nbytes >= REDUCED and (
+            halves or node.shape and node.op.name in REDUCERS) and _plans_pay(nbytes)):
         return False
     if node.op.name in SCANS and dict(node.attrs or ()).get("axis", -1) in (None, -1, len(node.shape) - 1):
         return False
     module = plans()
-    if nbytes < ALONE and not module.reduces(node.op.name, node.a.dtype, node.dtype):
+    if nbytes < ALONE and not halves and not module.reduces(node.op.name, node.a.dtype, node.dtype):
         return False
-    return bool(module.shares(module.alone(node.op, _of_pairs(node)), node.shape))
+    return bool(module.shares(module.alone(node.op, _has(node, "c"), halves), node.shape))
 
 
 def _plans_pay(nbytes: int) -> bool:
@@ -202,9 +209,10 @@ def _plans_pay(nbytes: int) -> bool:
     return _plans is not None or _read >= ALONE
 
 
-def _of_pairs(node: Node) -> bool:
-    """Whether an operation takes complex elements, or gives such."""
-    return node.dtype.kind == "c" or getattr(getattr(node.a, "dtype", None), "kind", "") == "c"
+def _has(node: Node, which: str) -> bool:
+    """Whether an operation takes elements of a kind of dtypes, or gives such: of complex ones "c", of float16 "e"."""
+    return any(dtype is not None and which in (dtype.kind, dtype.char)
+               for dtype in (node.dtype, getattr(node.a, "dtype", None)))
 
 
 def _remember(key: tuple[Any, ...], exact: tuple[Any, ...]) -> _Sized:

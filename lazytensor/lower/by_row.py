@@ -55,7 +55,7 @@ class _Row(Emitter):
                 self.over_all(steps, list(saved), rows, asked if number == len(self.passes) else [])
         else:
             self.row([code.let(f"load ptr, ptr {code.place('ptr', '%data', k)}") for k in range(self.arrays)])
-        code.add(f"ret i32 {code.let(f'load i32, ptr {self.flags.noted}') if self.flags.memory else '0'}")
+        code.add(f"ret i32 {self.flags.kept()}")
         body = code.function(f"i32 @{self.name}(ptr %data, ptr %block, i64 %stop, ptr %kept, i64 %count)", attributes)
         return Text("\n".join(code.declared) + "\n" + body, self.imports)
 

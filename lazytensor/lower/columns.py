@@ -15,13 +15,18 @@ import numpy as np
 
 from . import division, native
 from .emit import STRIDED, TILE, Ahead, Emitter, Flags, Text
-from .inline import FLOATS, FORMS, QUICK, alignment, cast, constant, stored, vector
+from .halves import HALF
+from .inline import FLOATS, QUICK, alignment, constant, stored, vector
 from .kernel import NEUTRAL, Kernel, Step
 from .long_rows import possible
+from .pairs import cast, emitted
 from .passes import passes_of
 
 TOGETHER = 4
 """Rows whose elements a result takes in one after the other before it goes back to memory."""
+
+_STARTS = {"add": "0", "multiply": "15360", "minimum": "31744", "maximum": "-1024"}
+"""What reductions of float16 start from, as bits: 0, 1, and what is infinite."""
 
 __all__ = ["emit_columns", "possible"]
 
@@ -262,7 +267,9 @@ class _Columns(Emitter):
         self.reciprocals = {}
         for n in steps if native.fast_fma() else ():
             step = self.step(n)
-            if step.name == "divide" and step.operands[1] in self.known and step.operands[0] not in self.known:
+            if step.name != "divide" or step.char not in FLOATS:
+                continue
+            if step.operands[1] in self.known and step.operands[0] not in self.known:
                 if step.char not in self.bounds:
                     self.code.part()
                     self.bounds[step.char] = division.bounds(self.code, step.char, self.lanes)
@@ -278,13 +285,17 @@ class _Columns(Emitter):
     def folded(self, value: int, total: str, values: dict[int, str], width: int) -> str:
         """A reduction's result with one row's elements more."""
         step = self.step(value)
-        return FORMS[step.loop[0].__name__].emit(self.code, step.char, width, (total, values[step.operands[0]]))
+        return emitted(self.code, step.loop[0].__name__, step.char, width, (total, values[step.operands[0]]))
 
     def fill(self, value: int, place: str) -> None:
         """What a reduction starts from: what changes nothing, or what any element replaces. Whole vectors, beyond the
         last column too."""
         char, name = self.step(value).char, self.step(value).loop[0].__name__
-        if name in NEUTRAL:
+        if char == HALF:
+            start = _STARTS[name]
+            if self.step(value).name == "scan" and start == "0":
+                start = "-32768"  # -0.0: the first element stays as it is
+        elif name in NEUTRAL:
             start = NEUTRAL[name][char in FLOATS]
             if self.step(value).name == "scan" and start == "0.0":
                 start = "-0.0"  # the first element stays as it is

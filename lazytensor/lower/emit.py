@@ -18,6 +18,7 @@ import numpy as np
 from . import native, routines
 from .division import Divisor, divisor, quotient
 from .fidelity import clears_flags
+from .halves import HALF
 from .inline import COMPLEX, FLOATS, QUICK, Code, alignment, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
 from .loops import Loop
@@ -44,6 +45,11 @@ def row_bytes(kernel: Kernel) -> int:
 def one_loop(kernel: Kernel) -> bool:
     """Whether elements are read before any is written, and go through one loop: an output may be an input's memory."""
     return not kernel.reduces and not any(step.name in ("call", "where") for step in kernel.steps)
+
+
+def _size(char: str) -> int:
+    """The bytes of an element in registers: float16 is computed with as float32."""
+    return max(np.dtype(char).itemsize, 4 if char == HALF else 1)
 
 
 class Ahead(NamedTuple):
@@ -100,7 +106,7 @@ class Emitter:
         self.layout = Layout(self.arrays)
         chars = [kernel.char(n) for n in range(self.inputs + len(kernel.steps))]
         self.chars = chars
-        widest = max((np.dtype(c).itemsize for c in chars if c not in COMPLEX or c in self.inlined_chars()), default=8)
+        widest = max((_size(c) for c in chars if c not in COMPLEX or c in self.inlined_chars()), default=8)
         self.lanes = _VECTOR_BYTES // max(widest, 2)
         self.buffers: dict[int, str] = {}
         self.tile_buffers: dict[int, str] = {}
@@ -476,7 +482,9 @@ class Emitter:
         found = {}
         for n in steps if native.fast_fma() else ():
             step = self.step(n)
-            if step.name == "divide" and step.operands[0] not in (*self.number_values, *self.rowwise) and (
+            if step.name != "divide" or step.char not in FLOATS:
+                continue
+            if step.operands[0] not in (*self.number_values, *self.rowwise) and (
                     step.operands[1] in self.number_values or step.operands[1] in self.rowwise):
                 found[n] = divisor(self.code, step.char, self.lanes, self.uniform(step.operands[1]))
         return found
@@ -672,7 +680,11 @@ def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
 def _may_raise(kernel: Kernel, value: int) -> bool:
     """Whether a step may raise floating-point flags: it takes or gives floats, and does more than choose from them."""
     step = kernel.steps[value - len(kernel.inputs)]
-    return step.name != "where" and any(kernel.char(n) in FLOATS + COMPLEX for n in (*step.operands, value))
+    return step.name != "where" and any(kernel.char(n) in FLOATS + COMPLEX + HALF for n in (*step.operands, value))
+
+
+UNDERFLOW = 16
+"""The flag's bit in MXCSR."""
 
 
 class Flags:
@@ -719,7 +731,12 @@ class Flags:
         """What the caller does not find in MXCSR."""
         if self.calls:
             self.note()
-        return self.code.let(f"load i32, ptr {self.noted}") if self.memory else "0"
+        return self.kept()
+
+    def kept(self) -> str:
+        """What was noted, and perhaps an underflow where it rounds to float16."""
+        known = self.code.let(f"load i32, ptr {self.noted}") if self.memory else "0"
+        return self.code.let(f"or i32 {known}, {UNDERFLOW}") if self.code.rounds else known
 
 
 CHECKED = """

@@ -16,13 +16,15 @@ from ..ir.operation import REDUCERS, Operation, imaginary_part, real_part
 from ..schedule.fuse import Group, Role
 from ..schedule.plan import Plan
 from . import fidelity, loops, native
+from .halves import HALF, HALVES
 from .inline import COMPLEX, FLOATS, FORMS, NAMED
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
 from .pairs import AT_MEMORYS_SPEED, PAIRS, PARTS, PRODUCTS, form_of, may_cast, product, real_of
 from .stages import reducible
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
-_CHARS = frozenset("?bhilqBHILQfdFD")
+_CHARS = frozenset("?bhilqBHILQefdFD")
+_FLOATING = FLOATS + COMPLEX + HALF
 REDUCTIONS: dict[str, Any] = {
     "sum": np.add, "prod": np.multiply, "mean": np.add, "var": np.add, "std": np.add, "max": np.maximum,
     "min": np.minimum, "any": np.maximum, "all": np.minimum, "argmin": np.argmin, "argmax": np.argmax}
@@ -92,6 +94,9 @@ def available() -> bool:
     return platform.machine() in ("x86_64", "AMD64") and native.available() and loops.available()
 
 
+_STATISTICS = frozenset(("mean", "var", "std"))
+_ORDERLESS = frozenset(("any", "all", "argmin", "argmax"))
+"""Reductions whose results do not depend on how elements are rounded."""
 _STOPPING = frozenset(("any", "all"))
 """Reductions that NumPy ends as soon as it knows the result."""
 SHARED = 1 << 17
@@ -100,19 +105,20 @@ _NEVER = 1 << 62
 
 
 @lru_cache(256)
-def alone(operation: Operation, of_pairs: bool = False) -> int:
+def alone(operation: Operation, of_pairs: bool = False, of_halves: bool = False) -> int:
     """The elements from which on a kernel of this operation alone may pay: any if it reduces or NumPy's loop is slower
-    than memory; else what threads share, and none of complex elements, if it is `of pairs`."""
+    than memory, as all of float16 are (`of_halves`); else what threads share, and none of complex elements, if it is
+    `of_pairs`."""
     function = operation.fn
     name = getattr(function, "__name__", "")
     if operation.step in ("where", "cast"):
-        return SHARED if operation.step == "cast" else 0
+        return SHARED if operation.step == "cast" and not of_halves else 0
     if operation.kind == "call":
         return 0 if operation.name in REDUCERS else _NEVER
     if not isinstance(function, np.ufunc) or operation.kind != "elementwise" or function.signature is not None:
         return _NEVER
     if not of_pairs and name in FORMS:
-        return 0 if FORMS[name].slow else SHARED
+        return 0 if of_halves or FORMS[name].slow else SHARED
     certified = name in fidelity.NUMPY | fidelity.SCIPY and not (of_pairs and name in AT_MEMORYS_SPEED)
     return 0 if certified else _NEVER
 
@@ -217,8 +223,8 @@ class Kernels:
         """Whether it is arithmetic of integers, or their cast to floats, which raise no flags, on arrays of its own
         shape and numbers."""
         shape = self.dag.value(number).shape
-        quiet = way.name == "cast" or (way.name in FORMS and way.result not in FLOATS + COMPLEX)
-        return quiet and not set(FLOATS + COMPLEX) & set(way.chars) and all(
+        quiet = way.name == "cast" or (way.name in FORMS and way.result not in _FLOATING)
+        return quiet and not set(_FLOATING) & set(way.chars) and all(
             view.shape == shape if view is not None else self.dag.value(n).shape in (shape, (), None)
             for n, view in self.dag.operands(number))
 
@@ -321,11 +327,15 @@ class Kernels:
             return f"{name} along another axis than the last is left to NumPy"
         if name == "prod" and taken in "fd" and not reducible(ndim, axes, in_sequence=True):
             return "it multiplies floats along axes in two places"
+        if HALF in (kind.char, taken) and name not in _ORDERLESS:
+            taken = self._of_halves(number, name, axes, result)
+            if not taken:
+                return f"{name} of float16 along these axes is left to NumPy"
         ufunc = REDUCTIONS[name]
         dtypes = (np.dtype(taken),) * 3
-        if not name.startswith("arg") and taken not in "fd" and loops.strided_loop(ufunc, dtypes) is None:
+        if not name.startswith("arg") and taken not in "efd" and loops.strided_loop(ufunc, dtypes) is None:
             return "NumPy does not give its loop"
-        first_char = "?" if name in ("any", "all") else taken
+        first_char = "?" if name in ("any", "all") else kind.char if HALF in (kind.char, taken) else taken
         return _Way(name, (first_char,), result, (ufunc, dtypes, int(given.get("ddof", 0))), axes)
 
     def _cast(self, number: int, name: str, char: str, result: str) -> str:
@@ -338,6 +348,19 @@ class Kernels:
             n != 1 for n in shape[axes[-1] + 1:])
         ok = name in ("mean", "var", "std") and result == "d" and char not in FLOATS and may_cast(char, "d")
         return "d" if columns and ok else ""
+
+    def _of_halves(self, number: int, name: str, axes: tuple[int, ...], result: str) -> str:
+        """The dtype in which float16 is reduced to `result`, "" if that is left to NumPy. A run of it NumPy folds in
+        float32, and rounds once; where results lie side by side, it rounds them after each step."""
+        (operand, view), = self.dag.operands(number)
+        shape = view.shape if view is not None else self.dag.value(operand).shape or ()
+        if self.graph.nodes[number].inputs[0].strides is not None or view is not None or result != HALF:
+            return ""
+        places = [i for i in range(len(shape)) if shape[i] != 1]
+        reduced = [i for i in places if i in axes]
+        if reduced == places[len(places) - len(reduced):]:
+            return "" if name == "mean" else "f"
+        return "" if reduced != places[:len(reduced)] or name in _STATISTICS else HALF
 
     def _scan(self, number: int, kind: Any, result: str) -> _Way | str:
         """Running totals along another axis than the last, of many side by side."""
@@ -378,12 +401,14 @@ class Kernels:
             return False
         if first.name == "call":
             return first.chars[0] not in COMPLEX or first.loop[0].__name__ not in AT_MEMORYS_SPEED
-        return first.name in FORMS or first.name in ("where", "cast", "scan")
+        return first.name in FORMS or first.name in HALVES or first.name in ("where", "cast", "scan")
 
     def least(self, group: Group) -> int:
         """The elements from which on it is: where it is one operation that NumPy does as fast as memory allows, so many
         as threads share."""
         way = self.way(group.members[0])
+        if way.chars[0] == HALF or way.result == HALF:  # type: ignore[union-attr]
+            return 0
         cheap = way.name == "cast" or way.name in FORMS and not FORMS[way.name].slow  # type: ignore[union-attr]
         return SHARED if len(group.members) == 1 and cheap else 0
 
@@ -409,8 +434,9 @@ def _taken(name: str, char: str, result: str) -> str:
     if char in COMPLEX:
         return ""
     if name in ("argmin", "argmax"):
-        return ("B" if char == "?" else char) if char in _CHARS and result == np.dtype(np.intp).char else ""
-    if char in "fd":
+        known = char in _CHARS and result == np.dtype(np.intp).char
+        return {"?": "B", HALF: "f"}.get(char, char) if known else ""
+    if char in "efd":
         return char if result == char else ""
     if name in ("sum", "prod"):
         return result if result in "lLqQ" and may_cast(char, result) else ""
@@ -597,22 +623,25 @@ class _Maker:
         char = str(dtypes[0].char)
 
         def reduce(value: int) -> int:
-            return self.add(Step("reduce", char, (value,), (ufunc, dtypes)))
+            total = self.add(Step("reduce", char, (self.converted(value, char),), (ufunc, dtypes)))
+            return self.converted(total, way.result) if HALF in (way.result, char) else total
+
+        kind = way.result if HALF in (way.result, char) else char
 
         def per(value: int, less: int) -> int:
-            return self.add(Step("per", char, (value,), less))
+            return self.add(Step("per", kind, (value,), less))
         if way.name in ("any", "all"):
             return self.converted(reduce(self.converted(x, char)), "?")
         if way.name in ("argmin", "argmax"):
-            return self.add(Step("reduce", way.result, (x,), (ufunc, dtypes)))
+            return self.add(Step("reduce", way.result, (self.converted(x, char),), (ufunc, dtypes)))
         if way.name in ("sum", "prod", "max", "min"):
             return reduce(x)
         mean = per(reduce(x), 0)
         if way.name == "mean":
             return mean
-        difference = self.add(Step("subtract", char, (x, mean)))
-        variance = per(reduce(self.add(Step("multiply", char, (difference, difference)))), ddof)
-        return variance if way.name == "var" else self.add(Step("sqrt", char, (variance,)))
+        difference = self.add(Step("subtract", kind, (x, mean)))
+        variance = per(reduce(self.add(Step("multiply", kind, (difference, difference)))), ddof)
+        return variance if way.name == "var" else self.add(Step("sqrt", kind, (variance,)))
 
     def space(self) -> tuple[int, int]:
         for number in self.group.members:

@@ -18,7 +18,7 @@ FLOATS, COMPLEX, SIGNED, UNSIGNED = "fd", "FD", "bhilq", "BHILQ"
 INTEGERS = SIGNED + UNSIGNED
 NUMBERS = INTEGERS + FLOATS
 _BITS = {char: np.dtype(char).itemsize * 8 for char in INTEGERS + FLOATS}
-_ELEMENTS = {"?": "i1", "f": "float", "d": "double", "F": "<2 x float>", "D": "<2 x double>",
+_ELEMENTS = {"?": "i1", "e": "i16", "f": "float", "d": "double", "F": "<2 x float>", "D": "<2 x double>",
              **{char: f"i{_BITS[char]}" for char in INTEGERS}}
 _ALIGNMENTS = {char: np.dtype(char).alignment for char in _ELEMENTS}
 
@@ -65,6 +65,8 @@ class Code:
         self.declared: dict[str, None] = {}
         self.count = 0
         self.here = "entry"
+        self.rounds = False
+        """Whether it rounds to float16 (`halves`)."""
 
     def fresh(self, stem: str) -> str:
         self.count += 1

@@ -195,7 +195,7 @@ class _Tree(_Part):
             self.extent([(j, leaves.pop(j)) for j in group], saved)
         for j, value in leaves.items():
             self.leaf(value, j, saved)
-        code.add(f"ret i32 {code.let(f'load i32, ptr {self.flags.noted}') if self.flags.memory else '0'}")
+        code.add(f"ret i32 {self.flags.kept()}")
         return code.function(f"i32 @{name}(ptr %data, ptr %block, i64 %start, i64 %n, ptr %out)", QUICK)
 
     def extents(self) -> list[list[int]]:

@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .emit import CONTIGUOUS, REPEATED, STRIDED, Emitter, Flags, Text
-from .inline import COMPLEX, FLOATS, FORMS, QUICK, cast, constant, element, splat, stored, vector
+from .inline import COMPLEX, FLOATS, FORMS, QUICK, constant, element, splat, stored, vector
 from .kernel import NEUTRAL, NUMBER, ROW, Kernel, Step
 from .long_rows import AMBIGUOUS
 from .nest import MOST_AXES
+from .pairs import cast, emitted
 from .passes import passes_of
 
 LONGEST = 128
@@ -408,7 +409,7 @@ class _Packed(Emitter):
             return self.nearer(name, char, held, x, k)
         if char in FLOATS and name not in NEUTRAL:
             self.note_zeros(char, held[0], x)
-        return [FORMS[name].emit(self.code, char, self.lanes, (held[0], x))]
+        return [emitted(self.code, name, char, self.lanes, (held[0], x))]
 
     def nearer(self, name: str, char: str, held: list[str], x: str, k: str) -> list[str]:
         """The extreme so far and its place: the first one, and the first NaN before all."""

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from . import inline
+from . import halves, inline
+from .halves import HALF, HALVES
 from .inline import COMPLEX, FORMS, Code, Emit, Form, element, vector
 
 
@@ -162,6 +163,8 @@ AT_MEMORYS_SPEED = frozenset(("multiply", "square", *PAIRS))
 
 def form_of(ufunc: Any, chars: tuple[str, ...]) -> Form | None:
     """The form of a ufunc for a loop with these dtype characters (operands and result), or None."""
+    if chars[0] == HALF:
+        return halves.form_of(ufunc, ufunc.__name__, chars)
     if chars[0] not in COMPLEX:
         return inline.form_of(ufunc, chars)
     form = PAIRS.get(ufunc.__name__)
@@ -172,12 +175,16 @@ def form_of(ufunc: Any, chars: tuple[str, ...]) -> Form | None:
 
 def emitted(code: Code, name: str, char: str, lanes: int, operands: tuple[str, ...]) -> str:
     """The text of an inlined operation on elements of a dtype."""
+    if char == HALF:
+        return HALVES[name].emit(code, char, lanes, operands)
     forms = FORMS if char not in COMPLEX else PRODUCTS if name in PRODUCTS else PARTS if name in PARTS else PAIRS
     return forms[name].emit(code, char, lanes, operands)
 
 
 def may_cast(source: str, target: str) -> bool:
     """Whether a cast is exact to the bit on every CPU. NumPy warns of one from complex to real."""
+    if HALF in (source, target):
+        return halves.may_cast(source, target)
     if source in COMPLEX:
         return target in COMPLEX or target == "?"
     return inline.may_cast(source, real_of(target) if target in COMPLEX else target)
@@ -185,6 +192,8 @@ def may_cast(source: str, target: str) -> bool:
 
 def cast(code: Code, source: str, target: str, lanes: int, x: str) -> str:
     """The text of a cast for which `may_cast`."""
+    if HALF in (source, target):
+        return halves.cast(code, source, target, lanes, x)
     if source in COMPLEX:
         if target == "?":
             return _truth(code, source, lanes, x)

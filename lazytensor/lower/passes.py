@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .halves import HALF, HALVES
 from .inline import FORMS
 from .kernel import Kernel, Step
 
@@ -61,7 +62,9 @@ def _behind(kernel: Kernel, values: set[int], rowwise: frozenset[int]) -> set[in
 
 def dear(kernel: Kernel, value: int) -> bool:
     """Whether a step is better kept than computed again."""
-    name = kernel.steps[value - len(kernel.inputs)].name
+    name, char = kernel.steps[value - len(kernel.inputs)][:2]
+    if char == HALF and name in HALVES:
+        return HALVES[name].cost > 2
     return name == "call" or (name in FORMS and FORMS[name].cost > 1)
 
 

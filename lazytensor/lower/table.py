@@ -17,6 +17,7 @@ from ..ir.text import operation_text
 from ..schedule.memory import IN_PLACE_BYTES
 from ..schedule.plan import Plan, Step
 from .fused import Fused
+from .halves import HALF
 from .kernel import NUMBER, Kernel
 
 DIRECT1, DIRECT2, MAP1, MAP2, GENERAL, KERNEL = range(6)
@@ -162,7 +163,8 @@ class KernelRecord:
         gone = {s for record in records for s in (*record.empties, record.out)}
         self.over = next((found for found in fused.over if self.reads[found[0]][0] in gone), None)
         self.general = tuple(r for r in records if r.code == GENERAL)
-        self.weight = sum(_DEAR if step.name in _DEAR_STEPS else 1 for step in fused.kernel.steps)
+        dear = [step.name in _DEAR_STEPS or step.char == HALF for step in fused.kernel.steps]
+        self.weight = sum(_DEAR if is_dear else 1 for is_dear in dear)
         self.account = _accounts.setdefault(fused.kernel, Account())
         self.wait = self.penalty = 0
         self.arrays = tuple(i for i, source in enumerate(fused.kernel.inputs) if source.kind != NUMBER)
