@@ -21,7 +21,7 @@ from .fidelity import clears_flags
 from .inline import COMPLEX, FLOATS, QUICK, Code, alignment, element, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
 from .loops import Loop
-from .nest import MOST_AXES, Layout
+from .nest import ABREAST, MOST_AXES, Layout
 from .pairs import cast, chosen, emitted
 from .passes import Summands, left_of, passes_of, summands_of
 from .twins import loop_of
@@ -197,10 +197,10 @@ class Emitter:
         return self.code.let(f"load i64, ptr {self.word(index)}")
 
     def odometer(self) -> None:
-        """Rows from %row0 to %row1: the pointers go on by a step each, as one vector, up to the end of an axis."""
+        """Rows from %row0 to %row1: the pointers go on by a step each, up to the end of an axis."""
         code, count = self.code, self.arrays
-        steps = vector("i64", 1 << (count - 1).bit_length())
-        memory, by = code.alloca(steps), code.alloca(steps)
+        whole = f"[{-(-count // ABREAST) * ABREAST} x i64]"
+        memory, by, some = code.alloca(whole), code.alloca(whole), vector("i64", ABREAST)
         places, left = code.alloca(f"[{MOST_AXES} x i64]", 8), code.alloca("i64", 8)
         first = self.routine("i64 @first_row", f"ptr %data, ptr %block, ptr {memory}, ptr {by}, ptr {places}, "
                              f"i64 {count}, i64 %row0")
@@ -212,8 +212,10 @@ class Emitter:
 
         def one(_: str) -> None:
             self.row([code.let(f"load ptr, ptr {code.place('ptr', memory, k)}") for k in range(count)])
-            old, step = code.let(f"load {steps}, ptr {memory}"), code.let(f"load {steps}, ptr {by}")
-            code.add(f"store {steps} {code.let(f'add {steps} {old}, {step}')}, ptr {memory}")
+            for k in range(0, count, ABREAST):
+                at, step = (code.place("i64", place, k) for place in (memory, by))
+                old, step = (code.let(f"load {some}, ptr {place}") for place in (at, step))
+                code.add(f"store {some} {code.let(f'add {some} {old}, {step}')}, ptr {at}")
             rest = code.let(f"sub i64 {code.let(f'load i64, ptr {left}')}, 1")
             code.add(f"store i64 {rest}, ptr {left}")
             code.when(code.let(f"icmp eq i64 {rest}, 0"), wind_on)
