@@ -18,7 +18,7 @@ import numpy as np
 from . import native, routines
 from .division import Divisor, divisor, quotient
 from .fidelity import clears_flags
-from .inline import COMPLEX, FLOATS, QUICK, Code, alignment, element, splat, stored, vector
+from .inline import COMPLEX, FLOATS, QUICK, Code, alignment, element, first_lanes, masked, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
 from .loops import Loop
 from .nest import ABREAST, MOST_AXES, Layout
@@ -444,27 +444,37 @@ class Emitter:
         self.divisors = self.divided_by(steps)
         asked = [(x.kind, code.place(x.kind, x.pointer, self.place), x.written) for x in (*self.ahead, *ahead)]
 
-        def body(width: int) -> Any:
+        def body(width: int, mask: str = "") -> Any:
             def one(i: str) -> None:
                 values: dict[int, str] = {}
 
                 def read(n: int) -> str:
                     if n not in values:  # when it is first needed: that takes fewer registers
-                        values[n] = self.load(n, sources[n], i, width)
+                        values[n] = self.load(n, sources[n], i, width, mask)
                     return values[n]
                 for n in steps:
                     for k in self.step(n).operands:
                         read(k)
                     values[n] = self.element(n, values, i, width)
                 for n, pointer in targets:
-                    self.store(n, values[n], pointer, i, width)
-                for kind, pointer, written in asked if width > 1 else ():
+                    self.store(n, values[n], pointer, i, width, mask)
+                for kind, pointer, written in asked if width > 1 and not mask else ():
                     code.fetch(code.place(kind, pointer, i), written)
             return one
         self.splat_all(sources)
         whole = code.let(f"and i64 {count}, -{lanes}")
         code.loop("0", whole, lanes, body(lanes))
-        code.loop(whole, count, 1, body(1))
+        if self.may_mask({self.chars[n] for n in (*steps, *needed)}):
+            rest = code.let(f"sub i64 {count}, {whole}")
+            code.when(code.let(f"icmp ne i64 {rest}, 0"), lambda: body(lanes, first_lanes(code, rest, lanes))(whole))
+        else:
+            code.loop(whole, count, 1, body(1))
+
+    def may_mask(self, chars: set[str]) -> bool:
+        """Whether what is left of a row after its last whole vector is done as one vector of which a mask says what is
+        there. That takes LLVM somewhat longer than a loop; it pays where there are many rows, in one pass."""
+        return self.rows and not self.kernel.reduces and chars.isdisjoint(COMPLEX) and (
+            native.features().issuperset(("avx512f", "avx512bw", "avx512vl")))
 
     def element(self, value: int, values: dict[int, str], i: str, width: int) -> str:
         """One step on the elements from `i` of the tile on."""
@@ -523,7 +533,9 @@ class Emitter:
             return self.saved_here(value, saved.get(value) or self.saved[value])
         return self.here(self.direct[value] if value in self.direct else self.array_of[value])
 
-    def load(self, value: int, source: str, i: str, width: int) -> str:
+    def load(self, value: int, source: str, i: str, width: int, mask: str = "") -> str:
+        """Elements from `i` on; in lanes that a `mask` leaves out the first of them again, so that what is computed of
+        them raises no flags of its own."""
         code, char = self.code, self.chars[value]
         if value in self.number_values or value in self.rowwise:
             return self.splats[value] if width > 1 else self.uniform(value)
@@ -534,19 +546,27 @@ class Emitter:
             if char == "?":
                 x = code.let(f"icmp ne i8 {x}, 0")
             return splat(code, x, element(char), width)
-        v = vector(kind, width)
-        x = code.let(f"load {v}, ptr {code.place(kind, source, i)}, align {align}")
+        v, place = vector(kind, width), code.place(kind, source, i)
+        if mask:
+            first = splat(code, code.let(f"load {kind}, ptr {place}, align {align}"), kind, width)
+            x = masked(code, "load", v, place, mask, align, first)
+        else:
+            x = code.let(f"load {v}, ptr {place}, align {align}")
         if char == "?":
             x = code.let(f"icmp ne {v} {x}, {'zeroinitializer' if width > 1 else '0'}")
         return x
 
-    def store(self, value: int, x: str, pointer: str, i: str, width: int) -> None:
+    def store(self, value: int, x: str, pointer: str, i: str, width: int, mask: str = "") -> None:
         code, char = self.code, self.chars[value]
         kind = stored(char)
         v = vector(kind, width)
         if char == "?":
             x = code.let(f"zext {vector('i1', width)} {x} to {v}")
-        code.add(f"store {v} {x}, ptr {code.place(kind, pointer, i)}, align {alignment(char)}")
+        place = code.place(kind, pointer, i)
+        if mask:
+            masked(code, "store", v, place, mask, alignment(char), x)
+        else:
+            code.add(f"store {v} {x}, ptr {place}, align {alignment(char)}")
 
     def compute(self, step: Step, operands: list[str], width: int) -> str:
         code = self.code
