@@ -98,3 +98,17 @@ def test_sources_are_those_of_this_folder():
     names = [name for name, _, _ in module.sources()]
     assert "emit.py" in names and "nest.py" in names and sorted(names) == names
     assert all(name in os.listdir(os.path.dirname(module.__file__)) for name in names)
+
+
+@pytest.mark.parametrize("length", [17, 33, 38, 65, 98, 130])
+@pytest.mark.parametrize(("char", "name"), [("f", "divide"), ("d", "divide"), ("h", "add"), ("q", "add"), ("b", "add")])
+def test_what_is_left_of_a_row_after_its_last_vector(char, name, length):
+    """What lies beyond a row raises no flags, and is not written to."""
+    kernel = Kernel((Input("array", char), Input("array", char)), (Step(name, char, (0, 1)),), (2,))
+    memory = np.zeros((3, 9, length + 7), char)  # zeros between the rows: divided, they would be invalid
+    x, y, out = (array[:, 3:-4] for array in memory)
+    memory[2], x[:], y[:] = 77, np.arange(x.size).reshape(x.shape) % 9 + 1, 4
+    bound = launch.bind(kernel, x.shape, [x, y, out])
+    assert launch.run(bound, [x, y, out], []) & ~32 == 0  # 32: inexact
+    np.testing.assert_array_equal(out, getattr(np, name)(x, y))
+    assert (memory[2][:, :3] == 77).all() and (memory[2][:, -4:] == 77).all()

@@ -19,10 +19,10 @@ from . import native, routines
 from .division import Divisor, divisor, quotient
 from .fidelity import clears_flags
 from .halves import HALF
-from .inline import COMPLEX, FLOATS, QUICK, Code, alignment, element, splat, stored, vector
+from .inline import COMPLEX, FLOATS, QUICK, Code, alignment, element, first_lanes, masked, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
 from .loops import Loop
-from .nest import MOST_AXES, Layout
+from .nest import ABREAST, MOST_AXES, Layout
 from .pairs import cast, chosen, emitted
 from .passes import Summands, left_of, passes_of, summands_of
 from .twins import loop_of
@@ -203,10 +203,10 @@ class Emitter:
         return self.code.let(f"load i64, ptr {self.word(index)}")
 
     def odometer(self) -> None:
-        """Rows from %row0 to %row1: the pointers go on by a step each, as one vector, up to the end of an axis."""
+        """Rows from %row0 to %row1: the pointers go on by a step each, up to the end of an axis."""
         code, count = self.code, self.arrays
-        steps = vector("i64", 1 << (count - 1).bit_length())
-        memory, by = code.alloca(steps), code.alloca(steps)
+        whole = f"[{-(-count // ABREAST) * ABREAST} x i64]"
+        memory, by, some = code.alloca(whole), code.alloca(whole), vector("i64", ABREAST)
         places, left = code.alloca(f"[{MOST_AXES} x i64]", 8), code.alloca("i64", 8)
         first = self.routine("i64 @first_row", f"ptr %data, ptr %block, ptr {memory}, ptr {by}, ptr {places}, "
                              f"i64 {count}, i64 %row0")
@@ -218,8 +218,10 @@ class Emitter:
 
         def one(_: str) -> None:
             self.row([code.let(f"load ptr, ptr {code.place('ptr', memory, k)}") for k in range(count)])
-            old, step = code.let(f"load {steps}, ptr {memory}"), code.let(f"load {steps}, ptr {by}")
-            code.add(f"store {steps} {code.let(f'add {steps} {old}, {step}')}, ptr {memory}")
+            for k in range(0, count, ABREAST):
+                at, step = (code.place("i64", place, k) for place in (memory, by))
+                old, step = (code.let(f"load {some}, ptr {place}") for place in (at, step))
+                code.add(f"store {some} {code.let(f'add {some} {old}, {step}')}, ptr {at}")
             rest = code.let(f"sub i64 {code.let(f'load i64, ptr {left}')}, 1")
             code.add(f"store i64 {rest}, ptr {left}")
             code.when(code.let(f"icmp eq i64 {rest}, 0"), wind_on)
@@ -448,27 +450,37 @@ class Emitter:
         self.divisors = self.divided_by(steps)
         asked = [(x.kind, code.place(x.kind, x.pointer, self.place), x.written) for x in (*self.ahead, *ahead)]
 
-        def body(width: int) -> Any:
+        def body(width: int, mask: str = "") -> Any:
             def one(i: str) -> None:
                 values: dict[int, str] = {}
 
                 def read(n: int) -> str:
                     if n not in values:  # when it is first needed: that takes fewer registers
-                        values[n] = self.load(n, sources[n], i, width)
+                        values[n] = self.load(n, sources[n], i, width, mask)
                     return values[n]
                 for n in steps:
                     for k in self.step(n).operands:
                         read(k)
                     values[n] = self.element(n, values, i, width)
                 for n, pointer in targets:
-                    self.store(n, values[n], pointer, i, width)
-                for kind, pointer, written in asked if width > 1 else ():
+                    self.store(n, values[n], pointer, i, width, mask)
+                for kind, pointer, written in asked if width > 1 and not mask else ():
                     code.fetch(code.place(kind, pointer, i), written)
             return one
         self.splat_all(sources)
         whole = code.let(f"and i64 {count}, -{lanes}")
         code.loop("0", whole, lanes, body(lanes))
-        code.loop(whole, count, 1, body(1))
+        if self.may_mask({self.chars[n] for n in (*steps, *needed)}):
+            rest = code.let(f"sub i64 {count}, {whole}")
+            code.when(code.let(f"icmp ne i64 {rest}, 0"), lambda: body(lanes, first_lanes(code, rest, lanes))(whole))
+        else:
+            code.loop(whole, count, 1, body(1))
+
+    def may_mask(self, chars: set[str]) -> bool:
+        """Whether what is left of a row after its last whole vector is done as one vector of which a mask says what is
+        there. That takes LLVM somewhat longer than a loop; it pays where there are many rows, in one pass."""
+        return self.rows and not self.kernel.reduces and chars.isdisjoint(COMPLEX) and (
+            native.features().issuperset(("avx512f", "avx512bw", "avx512vl")))
 
     def element(self, value: int, values: dict[int, str], i: str, width: int) -> str:
         """One step on the elements from `i` of the tile on."""
@@ -529,7 +541,9 @@ class Emitter:
             return self.saved_here(value, saved.get(value) or self.saved[value])
         return self.here(self.direct[value] if value in self.direct else self.array_of[value])
 
-    def load(self, value: int, source: str, i: str, width: int) -> str:
+    def load(self, value: int, source: str, i: str, width: int, mask: str = "") -> str:
+        """Elements from `i` on; in lanes that a `mask` leaves out the first of them again, so that what is computed of
+        them raises no flags of its own."""
         code, char = self.code, self.chars[value]
         if value in self.number_values or value in self.rowwise:
             return self.splats[value] if width > 1 else self.uniform(value)
@@ -540,19 +554,27 @@ class Emitter:
             if char == "?":
                 x = code.let(f"icmp ne i8 {x}, 0")
             return splat(code, x, element(char), width)
-        v = vector(kind, width)
-        x = code.let(f"load {v}, ptr {code.place(kind, source, i)}, align {align}")
+        v, place = vector(kind, width), code.place(kind, source, i)
+        if mask:
+            first = splat(code, code.let(f"load {kind}, ptr {place}, align {align}"), kind, width)
+            x = masked(code, "load", v, place, mask, align, first)
+        else:
+            x = code.let(f"load {v}, ptr {place}, align {align}")
         if char == "?":
             x = code.let(f"icmp ne {v} {x}, {'zeroinitializer' if width > 1 else '0'}")
         return x
 
-    def store(self, value: int, x: str, pointer: str, i: str, width: int) -> None:
+    def store(self, value: int, x: str, pointer: str, i: str, width: int, mask: str = "") -> None:
         code, char = self.code, self.chars[value]
         kind = stored(char)
         v = vector(kind, width)
         if char == "?":
             x = code.let(f"zext {vector('i1', width)} {x} to {v}")
-        code.add(f"store {v} {x}, ptr {code.place(kind, pointer, i)}, align {alignment(char)}")
+        place = code.place(kind, pointer, i)
+        if mask:
+            masked(code, "store", v, place, mask, alignment(char), x)
+        else:
+            code.add(f"store {v} {x}, ptr {place}, align {alignment(char)}")
 
     def compute(self, step: Step, operands: list[str], width: int) -> str:
         code = self.code

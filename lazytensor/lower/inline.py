@@ -155,6 +155,26 @@ def splat(code: Code, value: str, kind: str, lanes: int) -> str:
     return code.let(f"shufflevector {v} {one}, {v} poison, <{lanes} x i32> zeroinitializer")
 
 
+def first_lanes(code: Code, count: str, lanes: int) -> str:
+    """A mask of so many of a vector's lanes, fewer than all."""
+    bits = code.let(f"shl i64 -1, {count}")
+    some = code.let(f"xor i{lanes} {code.let(f'trunc i64 {bits} to i{lanes}')}, -1")
+    return code.let(f"bitcast i{lanes} {some} to <{lanes} x i1>")
+
+
+def masked(code: Code, what: str, kind: str, place: str, mask: str, align: int, value: str) -> str:
+    """A ``load`` of the lanes of a mask, with those of a value for the others, or a ``store`` of the former."""
+    lanes, of = kind[1:-1].split(" x ")
+    name = f"@llvm.masked.{what}.v{lanes}{ {'float': 'f32', 'double': 'f64'}.get(of, of) }.p0"
+    truth = f"<{lanes} x i1>"
+    if what == "load":
+        code.declare(f"declare {kind} {name}(ptr, i32, {truth}, {kind})")
+        return code.let(f"call {kind} {name}(ptr {place}, i32 {align}, {truth} {mask}, {kind} {value})")
+    code.declare(f"declare void {name}({kind}, ptr, i32, {truth})")
+    code.add(f"call void {name}({kind} {value}, ptr {place}, i32 {align}, {truth} {mask})")
+    return ""
+
+
 def constant(kind: str, text: str, lanes: int) -> str:
     """A constant vector of one value."""
     return text if lanes == 1 else f"splat ({kind} {text})"

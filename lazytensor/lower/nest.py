@@ -138,6 +138,9 @@ ROOM = 8192
 """Bytes that are kept of a row besides."""
 TOGETHER = 8
 """How many rows go together at most."""
+ABREAST = 4
+"""How many arrays' addresses go on as one vector. What one store of 64 bytes has written, loads of single addresses in
+its upper half wait for, in each row: an eighth of the time of a stencil of nine arrays with rows of 38."""
 POINTERS = 64
 """From the arrays' addresses in a row to those in the next, in words."""
 
@@ -213,18 +216,18 @@ one:
   %first = mul i64 %r, {POINTERS}
   br label %step
 step:
-  %k = phi i64 [0, %one], [%k8, %step]
+  %k = phi i64 [0, %one], [%k4, %step]
   %pointer_at = getelementptr i64, ptr %pointers, i64 %k
   %step_at = getelementptr i64, ptr %steps, i64 %k
   %place = add i64 %first, %k
   %place_at = getelementptr i64, ptr %group, i64 %place
-  %old = load <8 x i64>, ptr %pointer_at, align 64
-  %by = load <8 x i64>, ptr %step_at, align 64
-  %new = add <8 x i64> %old, %by
-  store <8 x i64> %old, ptr %place_at, align 64
-  store <8 x i64> %new, ptr %pointer_at, align 64
-  %k8 = add i64 %k, 8
-  %again = icmp slt i64 %k8, %arrays
+  %old = load <4 x i64>, ptr %pointer_at, align 32
+  %by = load <4 x i64>, ptr %step_at, align 32
+  %new = add <4 x i64> %old, %by
+  store <4 x i64> %old, ptr %place_at, align 32
+  store <4 x i64> %new, ptr %pointer_at, align 32
+  %k4 = add i64 %k, 4
+  %again = icmp slt i64 %k4, %arrays
   br i1 %again, label %step, label %stepped
 stepped:
   %r1 = add i64 %r, 1
@@ -296,15 +299,15 @@ one:
   %next = add i64 %row, 1
   br label %step
 step:
-  %k = phi i64 [0, %one], [%k8, %step]
+  %k = phi i64 [0, %one], [%k4, %step]
   %pointer_at = getelementptr i64, ptr %pointers, i64 %k
   %step_at = getelementptr i64, ptr %steps, i64 %k
-  %old = load <8 x i64>, ptr %pointer_at, align 64
-  %by = load <8 x i64>, ptr %step_at, align 64
-  %new = add <8 x i64> %old, %by
-  store <8 x i64> %new, ptr %pointer_at, align 64
-  %k8 = add i64 %k, 8
-  %again = icmp slt i64 %k8, %arrays
+  %old = load <4 x i64>, ptr %pointer_at, align 32
+  %by = load <4 x i64>, ptr %step_at, align 32
+  %new = add <4 x i64> %old, %by
+  store <4 x i64> %new, ptr %pointer_at, align 32
+  %k4 = add i64 %k, 4
+  %again = icmp slt i64 %k4, %arrays
   br i1 %again, label %step, label %stepped
 stepped:
   %less = sub i64 %left, 1
