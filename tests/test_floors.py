@@ -20,7 +20,7 @@ LATE = {
     ("run.masking", "run.moving"),  # LLVM with it: when a large array is first picked from
     ("config", "difflib"), ("api.namespace", "difflib"),  # for messages about unknown names
     ("ir.dag", "networkx"),  # costs 240 ms: when a graph is first built
-    ("lower.native", "llvmlite"), ("lower.native", "llvmlite.binding"),  # 110 ms: when a kernel is first compiled
+    ("lower.compiler", "llvmlite"), ("lower.compiler", "llvmlite.binding"),  # 50 ms: when a kernel is compiled
     ("lower.native", "hashlib"),  # OpenSSL with it, 3 ms
     ("api.namespace", "api.series"),  # numpy.polynomial: when a class of it is first used
     ("api.namespace", "api.random"),  # numpy.random: when lazytensor.random is first used
@@ -113,7 +113,7 @@ def test_one_module_knows_networkx_and_one_llvmlite():
     known = {(name, target.partition(".")[0]) for name, target in all_imports()}
     assert {name for name, target in known if target == "networkx"} == {"ir.dag"}
     assert ("ir.dag", "networkx") not in all_imports(late=False)
-    assert {name for name, target in known if target == "llvmlite"} == {"lower.native"}
+    assert {name for name, target in known if target == "llvmlite"} == {"lower.compiler"}
     assert not any(target.partition(".")[0] == "llvmlite" for _, target in all_imports(late=False))
 
 

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from lazytensor.lower import native
+from lazytensor.lower import compiler, native, objects
 
 needs_native = pytest.mark.skipif(not native.available(), reason=str(native.why_not()))
 
@@ -124,11 +124,11 @@ def test_products_and_sums_are_rounded_separately(cache):
 @needs_native
 def test_code_that_is_not_to_be_optimized_is_the_same_from_the_machine_that_makes_it_quickly():
     import llvmlite.binding as llvm
-    engine = native._engine
+    engine = native._engine.compiler
     if engine.quick_machine is engine.machine:
         pytest.skip("not with this LLVM")
     text = FIVE.replace(" nounwind {", " nounwind noinline optnone {")
-    with llvm.parse_assembly(engine.header + text) as module:
+    with llvm.parse_assembly(engine.facts.header + text) as module:
         made = [machine.emit_object(module) for machine in (engine.machine, engine.quick_machine)]
     assert made[0] == made[1]  # with registers allocated badly it would be a third longer
 
@@ -148,7 +148,7 @@ def test_only_what_is_not_to_be_optimized_is_made_quickly(monkeypatch, text, qui
         def emit_object(self, module):
             made.append(self.name)
             return self.machine.emit_object(module)
-    engine = native._engine
+    engine = native._engine.compiler
     monkeypatch.setattr(engine, "machine", Noted(engine.machine, False))
     monkeypatch.setattr(engine, "quick_machine", Noted(engine.quick_machine, True))
     assert native.compiled(text) and made == [quick]
@@ -157,9 +157,9 @@ def test_only_what_is_not_to_be_optimized_is_made_quickly(monkeypatch, text, qui
 @needs_native
 def test_options_of_an_llvm_that_is_not_known_are_left_alone(monkeypatch):
     import llvmlite.binding as llvm
-    monkeypatch.setattr(native, "_TRIED", ((15,), (16,)))
+    monkeypatch.setattr(compiler, "_TRIED", ((15,), (16,)))
     monkeypatch.setattr(llvm, "set_option", None)
-    assert not native._registers_allocated_well(llvm)
+    assert not compiler._registers_allocated_well(llvm)
 
 
 @needs_native
@@ -330,6 +330,53 @@ def test_without_llvmlite():
               "try: native.load('', [], {})\nexcept RuntimeError as e: print(e)")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "llvmlite" in done.stdout
+
+
+STARTED = """
+import sys, numpy, lazytensor as lt
+from lazytensor.lower import native
+lt.config(plan_after=1, compile_after=0)
+x = lt.array(numpy.arange(1 << 16, dtype="d")).realize()
+for _ in range(4):
+    y = float(lt.sum((x * 2 + 1) * x))
+print("llvmlite.binding" in sys.modules, native._counts["hits"] > 2, y)
+"""
+
+
+def started(folder, script=STARTED):
+    """Whether a process started LLVM, found several kernels on disk, and its result."""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
+                          env={**os.environ, "LAZYTENSOR_CACHE": str(folder), "LAZYTENSOR_ENGINE": "llvm"})
+    return done.stdout.split()
+
+
+@needs_native
+def test_a_process_that_finds_its_code_on_disk_starts_no_llvm(tmp_path):
+    if compiler.seen() is None or not objects.known(native._engine.facts.triple):
+        pytest.skip("other systems have LLVM's linker")
+    first, second = started(tmp_path), started(tmp_path)
+    assert first[:2] == ["True", "False"] and second[:2] == ["False", "True"] and first[2] == second[2]
+    other = "from lazytensor.lower import native, compiler; native.seen = lambda: b'another machine'\n" + STARTED
+    assert started(tmp_path, other) == ["True", "True", first[2]]  # it asks LLVM
+    new = STARTED.replace("x * 2 + 1", "x * 2 - 1")
+    assert started(tmp_path, new)[0] == "True" and started(tmp_path, new)[0] == "False"
+
+
+@needs_native
+def test_what_llvm_says_of_the_machine_is_kept_whole():
+    facts = native._engine.compiler.facts
+    assert compiler.unpacked(facts.packed()) == facts == native._engine.facts
+    assert native.features() >= {"sse2"} or "x86_64" not in facts.triple
+
+
+@needs_native
+def test_an_llvm_that_does_not_start_is_an_error_that_says_why(monkeypatch):
+    def failing():
+        raise OSError("no such library")
+    monkeypatch.setattr(native._engine, "_compiler", None)
+    monkeypatch.setattr(native, "Compiler", failing)
+    with pytest.raises(RuntimeError, match="llvmlite cannot be used: no such library"):
+        native.compiled(TWICE)
 
 
 def test_importing_does_not_import_llvmlite():

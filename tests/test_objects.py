@@ -8,7 +8,7 @@ import pytest
 from lazytensor.lower import native, objects
 
 pytestmark = pytest.mark.skipif(
-    not native.available() or sys.platform != "linux" or not objects.known(native._engine.machine.triple),
+    not native.available() or sys.platform != "linux" or not objects.known(native._engine.facts.triple),
     reason="objects of this kind are left to LLVM")
 
 EVERYTHING = """

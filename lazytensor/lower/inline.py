@@ -64,6 +64,7 @@ class Code:
         self.entry: list[str] = []
         self.declared: dict[str, None] = {}
         self.count = 0
+        self.values = -1
         self.here = "entry"
         self.rounds = False
         """Whether it rounds to float16 (`halves`)."""
@@ -75,10 +76,11 @@ class Code:
     def add(self, line: str) -> None:
         self.lines.append("  " + line)
 
-    def let(self, text: str, stem: str = "%t") -> str:
-        """A new value."""
-        self.count += 1
-        name = f"{stem}{self.count}"
+    def let(self, text: str) -> str:
+        """A new value. It has the next number, which LLVM reads faster than a name; all else has names, since LLVM
+        counts what has none, in the order of the text."""
+        self.values += 1
+        name = f"%{self.values}"
         self.lines.append(f"  {name} = {text}")
         return name
 

@@ -1,7 +1,7 @@
 """LLVM text to machine code: compiled once, kept in a per-user disk cache, linked into the process for ever.
 
 Object code holds no addresses, so it can be kept on disk: what a text declares is given by name when it is linked
-(`load(..., imports=)`), or found in the process. llvmlite is imported when first needed (110 ms).
+(`load(..., imports=)`), or found in the process. LLVM is started (50 ms and more) when there is something to compile.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..release import VERSION
 from . import objects
-from .counters import hidden
+from .compiler import Compiler, seen, unpacked
 
 METH_FASTCALL = 0x80
 METH_O = 0x08
@@ -30,10 +29,6 @@ CACHE_LIMIT = 256 << 20
 
 _DIGEST = 32
 _MAGIC = b"lazytensor code 2\n"
-
-_TRIED = (20,), (23,)
-"""From which LLVM on, and before which, `_registers_allocated_well` has been tried."""
-_MARK = "_lazytensor_allocates_registers_well"
 
 _lock = threading.RLock()
 _counts = dict.fromkeys(("hits", "misses", "written", "dropped"), 0)
@@ -44,40 +39,43 @@ _IMAGE, _OBJECT = b"I", b"O"
 
 
 class _Engine:
-    """LLVM for this process: a target machine, a linker if it is needed, and what the cache's keys depend on besides
-    the text."""
+    """What makes and places machine code in this process. LLVM is started when there is something to compile; what it
+    says of the machine is read from the disk cache where it was started before."""
 
     def __init__(self) -> None:
-        import llvmlite
-        import llvmlite.binding as llvm
-
-        if llvm.llvm_version_info < (15,):
-            raise RuntimeError("opaque pointers need LLVM 15")
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-        target = llvm.Target.from_default_triple()
-        self.features = frozenset(name for name, there in llvm.get_host_cpu_features().items() if there)
-        near = {"reloc": "pic", "codemodel": "small"} if objects.known(target.triple) else {}
-        self.new_machine = partial(target.create_target_machine, cpu=cpu, features=features, opt=2, jit=True, **near)
-        self.machine = self.new_machine()
-        self.quick_machine = self.new_machine(opt=0) if _registers_allocated_well(llvm) else self.machine
-        self.context = llvm.create_context()
-        self.jit: Any = None
-        self.fma = "+fma" in features.split(",")
-        self.header = f'target triple = "{target.triple}" target datalayout = "{self.machine.target_data}" '
-        self.libraries = 0
-        versions = (llvm.llvm_version_info, llvmlite.__version__, np.__version__, VERSION)
-        self.stamp = _MAGIC + repr((versions, cpu, features, self.header)).encode()
+        self._compiler: Compiler | None = None
+        words = seen()
+        self._place = None if words is None else _digest(_MAGIC + VERSION.encode() + words)
+        held = None if self._place is None else _found(self._place)
+        self.facts = unpacked(held) if held is not None else self.compiler.facts
+        flags = self.facts.features.split(",")
+        self.features = frozenset(flag[1:] for flag in flags if flag[:1] == "+")
+        self.fma = "fma" in self.features
+        versions = (self.facts.version, self.facts.binding, np.__version__, VERSION)
+        self.stamp = _MAGIC + repr((versions, self.facts.cpu, self.facts.features, self.facts.header)).encode()
         _keep(self)
+
+    @property
+    def compiler(self) -> Compiler:
+        """LLVM, started when first asked for.
+
+        Raises
+        ------
+        RuntimeError
+            When it does not start.
+        """
+        if self._compiler is None:
+            try:
+                self._compiler = Compiler()
+            except Exception as error:  # its library may be missing, too old, or not to be loaded
+                raise RuntimeError(f"llvmlite cannot be used: {error or type(error).__name__}") from error
+            if self._place is not None and _found(self._place) != self._compiler.facts.packed():
+                _stored(self._place, self._compiler.facts.packed())
+        return self._compiler
 
     def compile(self, text: str) -> bytes:
         """Machine code of a module; code generation only, no passes before it."""
-        import llvmlite.binding as llvm
-
-        quick = 0 < text.count("define ") == text.count(" optnone ")
-        with llvm.parse_assembly(self.header + (text if quick else hidden(text)), self.context) as module:
-            found: bytes = (self.quick_machine if quick else self.machine).emit_object(module)
+        found = self.compiler.compile(text)
         image = objects.image_of(found)
         return _OBJECT + found if image is None else _IMAGE + image.packed()
 
@@ -85,35 +83,7 @@ class _Engine:
         """Puts machine code into the process, to stay; the addresses of what it exports."""
         if code.startswith(_IMAGE):
             return objects.place(objects.unpacked(code[1:]), exports, imports)
-        import llvmlite.binding as llvm
-
-        if self.jit is None:
-            self.jit = llvm.create_lljit_compiler(self.new_machine(), suppress_errors=True)
-        builder = llvm.JITLibraryBuilder().add_object_img(code[1:]).add_current_process()
-        for name, address in imports.items():
-            builder.import_symbol(name, address)
-        for name in exports:
-            builder.export_symbol(name)
-        self.libraries += 1
-        tracker = builder.link(self.jit, f"lazytensor{self.libraries}")
-        found = {name: int(tracker[name]) for name in exports}
-        tracker.detach()  # its code is never unloaded, not even at exit, when workers may be asleep in it
-        return found
-
-
-def _registers_allocated_well(llvm: Any) -> bool:
-    """Makes LLVM allocate registers well also where it is to do nothing else, if that was tried with this LLVM.
-
-    For functions that are not to be optimized (`inline.QUICK`) that is all that a higher level does, but for 60 passes
-    that look at each function and leave it: a quarter of the time. The option is one of the process; at other levels
-    registers are allocated so anyway.
-    """
-    if not _TRIED[0] <= llvm.llvm_version_info < _TRIED[1]:
-        return False
-    if not getattr(llvm, _MARK, False):  # LLVM takes it once
-        llvm.set_option("", "-optimize-regalloc")
-        setattr(llvm, _MARK, True)
-    return True
+        return self.compiler.link(code[1:], exports, imports)
 
 
 _engine: _Engine | None = None
@@ -149,7 +119,9 @@ def _started() -> _Engine:
         if _reason is None:
             try:
                 _engine = _Engine()
-            except Exception as error:  # llvmlite may be absent, too old, or unable to load its library
+            except RuntimeError as error:
+                _reason = str(error)
+            except Exception as error:  # llvmlite may be absent
                 _reason = f"llvmlite cannot be used: {error or type(error).__name__}"
     if _engine is None:
         raise RuntimeError(_reason)
@@ -257,9 +229,13 @@ def remember(what: bytes, found: bytes) -> None:
 
 
 def _key(engine: _Engine, what: bytes) -> str:
+    return _digest(engine.stamp + b"\0" + what)
+
+
+def _digest(what: bytes) -> str:
     import hashlib
 
-    return hashlib.blake2b(engine.stamp + b"\0" + what, digest_size=20).hexdigest()
+    return hashlib.blake2b(what, digest_size=20).hexdigest()
 
 
 class _MethodDef(ctypes.Structure):
@@ -325,16 +301,20 @@ def _sealed(key: str, image: bytes) -> bytes:
 
 
 def _read(key: str) -> bytes | None:
+    found = _found(key)
+    _counts["misses" if found is None else "hits"] += 1
+    return found
+
+
+def _found(key: str) -> bytes | None:
     folder = _folder()
     if folder is None:
-        _counts["misses"] += 1
         return None
     path = os.path.join(folder, key)
     try:
         with open(path, "rb", buffering=0) as file:
             held = file.read()
     except OSError:
-        _counts["misses"] += 1
         return None
     start = len(_MAGIC) + _DIGEST
     image = held[start:]
@@ -342,24 +322,27 @@ def _read(key: str) -> bytes | None:
         with suppress(OSError):
             os.unlink(path)
         _counts["dropped"] += 1
-        _counts["misses"] += 1
         return None
     with suppress(OSError):
         os.utime(path)  # so that the least recently used can be told
-    _counts["hits"] += 1
     return image
 
 
 def _write(key: str, image: bytes) -> None:
+    _counts["written"] += _stored(key, image)
+
+
+def _stored(key: str, image: bytes) -> bool:
+    """Keeps what is to be found under a key; False where that is not possible."""
     global _room
     folder = _folder()
     if folder is None:
-        return
+        return False
     held = _MAGIC + _sealed(key, image) + image
     if len(held) > _room:
         _room = _trim(folder, CACHE_LIMIT - len(held))
     if len(held) > CACHE_LIMIT:
-        return
+        return False
     path = os.path.join(folder, key)
     temporary = f"{path}.{os.getpid()}.{time.monotonic_ns():x}.new"
     try:
@@ -374,9 +357,9 @@ def _write(key: str, image: bytes) -> None:
     except OSError:
         with suppress(OSError):
             os.unlink(temporary)
-    else:
-        _room -= len(held)
-        _counts["written"] += 1
+        return False
+    _room -= len(held)
+    return True
 
 
 def _entries(folder: str) -> Iterator[tuple[float, int, str]]:
