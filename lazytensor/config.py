@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .errors import SettingError
-from .hot import learn
+from .hot import learn, native
 
 UNBOUNDED = sys.maxsize // 4
 """What a limit of None is inside; a node that must run at once is deeper still (`ir.node.AT_ONCE`)."""
@@ -52,6 +52,9 @@ TABLE: dict[str, Setting] = {
                     "freed buffers kept for reuse"),
     "small": Setting(2048, "bytes as an int of at least 0", lambda v: type(v) is int and v >= 0,
                      "a function that no kernel has runs when it is written if its arrays are no larger than this"),
+    "eager_after": Setting(256, "an int of at least 0, or None for never", _is_bytes,
+                           "operations on such small arrays run when they are written, of lines that have been run this "
+                           "often one or two at a time"),
     "plans": Setting(512, "an int of at least 1, or None for no limit", _is_limit,
                      "plans kept, the least recently used dropped first"),
     "plan_after": Setting(32, "an int of at least 1", lambda v: type(v) is int and v >= 1,
@@ -76,6 +79,7 @@ class _Current:
     pinned: int
     pool: int
     small: int
+    eager_after: int
     plans: int
     plan_after: int
     compile_after: int
@@ -121,7 +125,7 @@ class _Change:
         _apply(self._before)
 
 
-on_change: dict[str, Callable[[Any], None]] = {}
+on_change: dict[str, Callable[[Any], None]] = {} if native is None else {"eager_after": native.eager_after}
 """What is called with a setting's new value, by the setting's name."""
 
 

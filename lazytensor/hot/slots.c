@@ -40,21 +40,30 @@ static PyObject *own_pow, *reflected_pow, *own_getitem, *comparisons[6];
 
 #define MADE(slot, name) \
     static PyObject *slot_##name(PyObject *left, PyObject *right) { \
-        return either((Method *)own_##name, reflected_##name, left, right); \
+        PyObject *now; \
+        return binary_at_once(PyArray_Type.tp_as_number->nb_##slot, left, right, &now) ? now \
+            : either((Method *)own_##name, reflected_##name, left, right); \
     } \
     static PyObject *slot_in_place_##name(PyObject *self, PyObject *other) { \
-        return call_method((Method *)in_place_##name, self, other); \
+        PyObject *now; \
+        return in_place_at_once(PyArray_Type.tp_as_number->nb_inplace_##slot, self, other, &now) ? now \
+            : call_method((Method *)in_place_##name, self, other); \
     }
 BINARY(MADE)
 #undef MADE
 #define MADE(slot, name) \
-    static PyObject *slot_##name(PyObject *self) { return call_method((Method *)own_##name, self, NULL); }
+    static PyObject *slot_##name(PyObject *self) { \
+        PyObject *now; \
+        return unary_at_once(PyArray_Type.tp_as_number->nb_##slot, self, &now) ? now \
+            : call_method((Method *)own_##name, self, NULL); \
+    }
 UNARY(MADE)
 #undef MADE
 
 static PyObject *slot_pow(PyObject *left, PyObject *right, PyObject *modulus) {
+    PyObject *now;
     if (modulus == Py_None)
-        return either((Method *)own_pow, reflected_pow, left, right);
+        return power_at_once(left, right, &now) ? now : either((Method *)own_pow, reflected_pow, left, right);
     if (Py_TYPE(left) != tensor_type)
         Py_RETURN_NOTIMPLEMENTED;
     PyObject *args[3] = {left, right, modulus};
@@ -62,7 +71,8 @@ static PyObject *slot_pow(PyObject *left, PyObject *right, PyObject *modulus) {
 }
 
 static PyObject *slot_compare(PyObject *self, PyObject *other, int which) {
-    return call_method((Method *)comparisons[which], self, other);
+    PyObject *now;
+    return compare_at_once(self, other, which, &now) ? now : call_method((Method *)comparisons[which], self, other);
 }
 
 static PyObject *slot_getitem(PyObject *self, PyObject *index) {
