@@ -140,11 +140,58 @@ static int has_axes(PyObject *x) {
 
 /* ---- results ---------------------------------------------------------------------------------------------------------- */
 
-/* The result as the user's, which it takes over; NULL without an error where Python has to do it again. */
-static PyObject *given_out(PyObject *result) {
+/* A Tensor of an array, with that shape and strides, which nobody else holds. */
+static PyObject *tensor_of(PyObject *array, PyObject *shape, PyObject *strides) {
+    PyObject *node = node_type->tp_alloc(node_type, 0), *made = NULL;
+    if (node == NULL)
+        return NULL;
+    SLOT(node, N.op) = Py_NewRef(leaf_operation);
+    SLOT(node, N.a) = Py_NewRef(Py_None);
+    SLOT(node, N.b) = Py_NewRef(Py_None);
+    SLOT(node, N.rest) = Py_NewRef(empty_tuple);
+    SLOT(node, N.attrs) = Py_NewRef(Py_None);
+    SLOT(node, N.shape) = Py_NewRef(shape);
+    SLOT(node, N.dtype) = Py_NewRef((PyObject *)PyArray_DESCR((PyArrayObject *)array));
+    SLOT(node, N.strides) = Py_NewRef(strides);
+    SLOT(node, N.code) = Py_NewRef(Py_None);
+    SLOT(node, N.lasti) = PyLong_FromLong(-1);
+    SLOT(node, N.errstate) = Py_NewRef(Py_None);
+    SLOT(node, N.depth) = Py_NewRef(zero);
+    SLOT(node, N.seq) = tick();
+    SLOT(node, N.buffer) = Py_NewRef(array);
+    SLOT(node, N.claim) = Py_NewRef(Py_None);
+    if (SLOT(node, N.seq) != NULL)
+        made = new_tensor(node);
+    Py_DECREF(node);
+    return made;
+}
+
+/* Whether a new array has the lengths that a tuple says, and lies in C order. */
+static int is_like(PyArrayObject *array, PyObject *shape) {
+    npy_intp expected = PyArray_ITEMSIZE(array);
+    int n = PyArray_NDIM(array);
+    if (n != PyTuple_GET_SIZE(shape))
+        return 0;
+    for (int i = n - 1; i >= 0; i--) {
+        PyObject *length = PyTuple_GET_ITEM(shape, i);
+        if (PyArray_STRIDE(array, i) != expected || PyLong_AsSsize_t(length) != PyArray_DIM(array, i))
+            return 0;
+        expected *= PyArray_DIM(array, i);
+    }
+    return 1;
+}
+
+/* The result of an operation on `operand` as the user's, which it takes over; NULL without an error where Python has to
+ * do it again. */
+static PyObject *given_out(PyObject *result, PyObject *operand) {
+    PyObject *made = NULL, *value = Py_TYPE(operand) == tensor_type ? slot_or_none(operand, T._value) : Py_None;
     if (result == NULL)
         return NULL;
-    PyObject *made = PyArray_CheckExact(result) ? wrapped(result) : NULL;
+    if (Py_TYPE(value) == node_type && PyArray_CheckExact(result) && PyArray_BASE((PyArrayObject *)result) == NULL
+        && Py_REFCNT(result) == 1 && is_like((PyArrayObject *)result, slot_or_none(value, N.shape)))
+        made = tensor_of(result, slot_or_none(value, N.shape), Py_None);
+    else if (PyArray_CheckExact(result))
+        made = wrapped(result);
     Py_DECREF(result);
     return made;
 }
@@ -157,7 +204,7 @@ int binary_at_once(binaryfunc fn, PyObject *left, PyObject *right, PyObject **re
     PyObject *a = at_hand(left, most), *b = a == NULL ? NULL : at_hand(right, most);
     int now = b != NULL && (has_axes(a) || has_axes(b)) && runs_at_once();
     if (now) {
-        *result = given_out(fn(a, b));
+        *result = given_out(fn(a, b), Py_TYPE(left) == tensor_type ? left : right);
         now = *result != NULL || PyErr_Occurred();
     }
     Py_XDECREF(a);
@@ -172,7 +219,7 @@ int compare_at_once(PyObject *left, PyObject *right, int which, PyObject **resul
     PyObject *a = at_hand(left, most), *b = a == NULL ? NULL : at_hand(right, most);
     int now = b != NULL && has_axes(a) && runs_at_once();
     if (now) {
-        *result = given_out(PyArray_Type.tp_richcompare(a, b, which));
+        *result = given_out(PyArray_Type.tp_richcompare(a, b, which), left);
         now = *result != NULL || PyErr_Occurred();
     }
     Py_XDECREF(a);
@@ -187,7 +234,7 @@ int power_at_once(PyObject *left, PyObject *right, PyObject **result) {
     PyObject *a = at_hand(left, most), *b = a == NULL ? NULL : at_hand(right, most);
     int now = b != NULL && (has_axes(a) || has_axes(b)) && runs_at_once();
     if (now) {
-        *result = given_out(PyArray_Type.tp_as_number->nb_power(a, b, Py_None));
+        *result = given_out(PyArray_Type.tp_as_number->nb_power(a, b, Py_None), left);
         now = *result != NULL || PyErr_Occurred();
     }
     Py_XDECREF(a);
@@ -201,7 +248,7 @@ int unary_at_once(unaryfunc fn, PyObject *operand, PyObject **result) {
     PyObject *a = array_at_hand(operand, small_bytes());
     int now = a != NULL && has_axes(a) && runs_at_once();
     if (now) {
-        *result = given_out(fn(a));
+        *result = given_out(fn(a), operand);
         now = *result != NULL || PyErr_Occurred();
     }
     Py_XDECREF(a);
