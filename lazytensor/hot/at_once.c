@@ -9,6 +9,7 @@
 #include "hot.h"
 
 enum { SITES = 1 << 12, LONGEST = 16, WORTH = 3, PENALTY = 4 };
+enum { UNDISTURBED = 500 };   /* elements up to which NumPy lets no other thread run meanwhile */
 
 /* An instruction of a program. The code object is compared and never looked into: it may have been freed. */
 typedef struct {
@@ -36,7 +37,7 @@ PyObject *hot_eager_after(PyObject *self, PyObject *limit) {
 
 /* ---- which lines ------------------------------------------------------------------------------------------------------ */
 
-static Py_ssize_t small_bytes(void) {
+Py_ssize_t small_bytes(void) {
     Py_ssize_t most = PyLong_AsSsize_t(slot_or_none(current, C.small));
     if (most < 0)
         PyErr_Clear();   /* more bytes than a machine word holds */
@@ -120,7 +121,7 @@ PyObject *array_at_hand(PyObject *tensor, Py_ssize_t most) {
 }
 
 /* What stands for an operand, a new reference; NULL without an error where Python has to look. */
-static PyObject *at_hand(PyObject *x, Py_ssize_t most) {
+PyObject *at_hand(PyObject *x, Py_ssize_t most) {
     PyTypeObject *type = Py_TYPE(x);
     if (type == tensor_type)
         return array_at_hand(x, most);
@@ -163,6 +164,21 @@ static PyObject *tensor_of(PyObject *array, PyObject *shape, PyObject *strides) 
     if (SLOT(node, N.seq) != NULL)
         made = new_tensor(node);
     Py_DECREF(node);
+    return made;
+}
+
+/* One of NumPy's scalars as a lazy one that is there; NULL without an error where Python has to make it. */
+PyObject *scalar_of(PyObject *value) {
+    PyTypeObject *type = (PyTypeObject *)PyDict_GetItemWithError(scalar_classes, (PyObject *)Py_TYPE(value));
+    PyArray_Descr *dtype = type == NULL ? NULL : PyArray_DescrFromScalar(value);
+    PyObject *node = dtype == NULL ? NULL : made_node(leaf_operation, empty_tuple, Py_None, empty_tuple, (PyObject *)dtype,
+                                                      Py_None, Py_None, zero, Py_None), *made = NULL;
+    if (node != NULL) {
+        put(node, N.buffer, value);
+        made = new_scalar(type, node);
+        Py_DECREF(node);
+    }
+    Py_XDECREF(dtype);
     return made;
 }
 
@@ -265,7 +281,8 @@ PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most) {
         || (root != tensor && slot_or_none(slot_or_none(tensor, T._value), V.writeable) != Py_True))
         return NULL;
     PyObject *memory = array_at_hand(tensor, most);
-    if (memory != NULL && !PyArray_ISWRITEABLE((PyArrayObject *)memory))
+    if (memory != NULL && (!PyArray_ISWRITEABLE((PyArrayObject *)memory)
+                           || PyArray_SIZE((PyArrayObject *)memory) > UNDISTURBED))
         Py_CLEAR(memory);
     return memory;
 }
@@ -286,4 +303,120 @@ int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **
     Py_XDECREF(memory);
     Py_XDECREF(b);
     return now;
+}
+
+/* ---- ufuncs and reductions -------------------------------------------------------------------------------------------- */
+
+/* ``ufunc(*operands)``, the ufunc NumPy's. 1: done, `result` NULL for an error; 0: it is to be written. */
+int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject **result) {
+    PyObject *lent[3];
+    Py_ssize_t most = small_bytes(), n = 0;
+    int axes = 0, now = 0;
+    if (eager_after < 0 || count < 1 || count > 3)
+        return 0;
+    PyObject *first = operands[0];
+    while (n < count && (lent[n] = at_hand(operands[n], most)) != NULL) {
+        if (!axes && has_axes(lent[n])) {
+            axes = 1;
+            first = operands[n];
+        }
+        n++;
+    }
+    if (n == count && axes && runs_at_once()) {
+        *result = given_out(PyObject_Vectorcall(ufunc, lent, count, NULL), first);
+        now = *result != NULL || PyErr_Occurred();
+    }
+    while (n)
+        Py_DECREF(lent[--n]);
+    return now;
+}
+
+/* A reduction's method of an array. 1: done, `result` NULL for an error; 0: it is to be written. */
+int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **result) {
+    enum { MOST = 8 };
+    PyObject *stack[MOST];
+    Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+    int now = 0;
+    if (eager_after < 0 || all > MOST)
+        return 0;
+    PyObject *array = array_at_hand(args[0], small_bytes());
+    if (array != NULL && runs_at_once()) {
+        memcpy(stack, args, all * sizeof(PyObject *));
+        stack[0] = array;
+        PyObject *found = PyObject_Vectorcall(fn, stack, count, names);
+        *result = found == NULL ? NULL : PyArray_CheckExact(found) ? wrapped(found)
+            : PyArray_IsScalar(found, Generic) ? scalar_of(found) : NULL;
+        Py_XDECREF(found);
+        now = *result != NULL || PyErr_Occurred();
+    }
+    Py_XDECREF(array);
+    return now;
+}
+
+/* ---- places ----------------------------------------------------------------------------------------------------------- */
+
+static int is_list_of_ints(PyObject *x) {
+    if (!PyList_CheckExact(x) || PyList_GET_SIZE(x) > 64)
+        return 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(x); i++)
+        if (!PyLong_CheckExact(PyList_GET_ITEM(x, i)))
+            return 0;
+    return PyList_GET_SIZE(x) > 0;
+}
+
+/* A part of an index, a new reference; NULL without an error where Python has to look. */
+static PyObject *place_at_hand(PyObject *part, Py_ssize_t most, int *chooses) {
+    if (Py_TYPE(part) == tensor_type) {
+        PyObject *array = array_at_hand(part, most);
+        int number = array == NULL ? NPY_VOID : PyArray_DESCR((PyArrayObject *)array)->type_num;
+        if (!PyTypeNum_ISINTEGER(number) && !PyTypeNum_ISBOOL(number))
+            Py_CLEAR(array);
+        *chooses = 1;
+        return array;
+    }
+    if (is_list_of_ints(part)) {
+        *chooses = 1;
+        return Py_NewRef(part);
+    }
+    return is_basic(part) && !PyTuple_CheckExact(part) ? Py_NewRef(part) : NULL;
+}
+
+/* An index that chooses elements one by one, as NumPy may have it, a new reference; NULL without an error where Python has
+ * to look. */
+PyObject *index_at_hand(PyObject *index, Py_ssize_t most) {
+    int chooses = 0;
+    PyObject *made;
+    if (PyTuple_CheckExact(index)) {
+        made = PyTuple_New(PyTuple_GET_SIZE(index));
+        for (Py_ssize_t i = 0; made != NULL && i < PyTuple_GET_SIZE(index); i++) {
+            PyObject *part = place_at_hand(PyTuple_GET_ITEM(index, i), most, &chooses);
+            if (part == NULL)
+                Py_CLEAR(made);
+            else
+                PyTuple_SET_ITEM(made, i, part);
+        }
+    } else
+        made = place_at_hand(index, most, &chooses);
+    if (made != NULL && !chooses)
+        Py_CLEAR(made);
+    return made;
+}
+
+/* ``self[index] = value`` for places chosen one by one, or at a line that runs at once. 1: done; 0: it is to be written;
+ * -1: an error. */
+int store_at_once(PyObject *self, PyObject *index, PyObject *value) {
+    Py_ssize_t most = small_bytes();
+    PyObject *memory = watched() || held_up == Py_True ? NULL : memory_at_hand(self, most), *places = NULL, *given = NULL;
+    int done = 0;
+    if (memory == NULL)
+        return 0;
+    int basic = is_basic(index);
+    if (basic ? eager_after >= 0 : (places = index_at_hand(index, most)) != NULL)
+        given = at_hand(value, most);
+    if (given != NULL && (basic ? runs_at_once() : is_users_line()))
+        done = PyObject_SetItem(memory, basic ? index : places, given) < 0 ? -1 : 1;
+    Py_DECREF(memory);
+    Py_XDECREF(places);
+    Py_XDECREF(given);
+    return done;
 }
