@@ -50,7 +50,7 @@ TABLE: dict[str, Setting] = {
                       "pending work that keeps more memory than this alive is run"),
     "pool": Setting(1 << 30, "bytes as an int of at least 0, or None for no limit", _is_bytes,
                     "freed buffers kept for reuse"),
-    "small": Setting(2048, "bytes as an int of at least 0", lambda v: type(v) is int and v >= 0,
+    "small": Setting(8192, "bytes as an int of at least 0", lambda v: type(v) is int and v >= 0,
                      "a function that no kernel has runs when it is written if its arrays are no larger than this"),
     "eager_after": Setting(256, "an int of at least 0, or None for never", _is_bytes,
                            "operations on such small arrays run when they are written, of lines that have been run this "

@@ -8,7 +8,7 @@
  */
 #include "hot.h"
 
-enum { SITES = 1 << 12, LONGEST = 16, WORTH = 3, PENALTY = 4 };
+enum { SITES = 1 << 12, LONGEST = 16, WORTH = 4, PENALTY = 4 };
 enum { UNDISTURBED = 500 };   /* elements up to which NumPy lets no other thread run meanwhile */
 
 /* An instruction of a program. The code object is compared and never looked into: it may have been freed. */
@@ -68,9 +68,10 @@ void count_run(PyObject *nodes) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a);
         if (bytes_of(node) > most || (Py_TYPE(a) == node_type && bytes_of(a) > most))
             return;
-        fusible += slot_or_none(slot_or_none(node, N.op), O.kind) == text_elementwise;
+        fusible += PyTuple_GET_SIZE(slot_or_none(node, N.shape)) > 0
+            && slot_or_none(slot_or_none(node, N.op), O.kind) == text_elementwise;
     }
-    int is_short = fusible < WORTH + (n - fusible) / 2;
+    int is_short = fusible < WORTH || fusible < n;
     for (Py_ssize_t i = 0; i < n; i++)
         count(PyList_GET_ITEM(nodes, i), is_short);
 }
@@ -120,6 +121,12 @@ PyObject *array_at_hand(PyObject *tensor, Py_ssize_t most) {
     return array;
 }
 
+/* Whether it is one of NumPy's numbers. */
+int is_numpys_number(PyObject *x) {
+    return !PyType_HasFeature(Py_TYPE(x), Py_TPFLAGS_HEAPTYPE)
+        && (PyArray_IsScalar(x, Number) || PyArray_IsScalar(x, Bool));
+}
+
 /* What stands for an operand, a new reference; NULL without an error where Python has to look. */
 PyObject *at_hand(PyObject *x, Py_ssize_t most) {
     PyTypeObject *type = Py_TYPE(x);
@@ -131,8 +138,7 @@ PyObject *at_hand(PyObject *x, Py_ssize_t most) {
         PyObject *value = slot_or_none(slot_or_none(x, S._node), N.buffer);
         return PyArray_IsScalar(value, Number) || PyArray_IsScalar(value, Bool) ? Py_NewRef(value) : NULL;
     }
-    return !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) && (PyArray_IsScalar(x, Number) || PyArray_IsScalar(x, Bool))
-        ? Py_NewRef(x) : NULL;
+    return is_numpys_number(x) ? Py_NewRef(x) : NULL;
 }
 
 static int has_axes(PyObject *x) {
@@ -311,8 +317,8 @@ int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **
 int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject **result) {
     PyObject *lent[3];
     Py_ssize_t most = small_bytes(), n = 0;
-    int axes = 0, now = 0;
-    if (eager_after < 0 || count < 1 || count > 3)
+    int axes = 0, arrays = 0, now = 0;
+    if (count < 1 || count > 3)
         return 0;
     PyObject *first = operands[0];
     while (n < count && (lent[n] = at_hand(operands[n], most)) != NULL) {
@@ -320,11 +326,14 @@ int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, P
             axes = 1;
             first = operands[n];
         }
-        n++;
+        arrays |= PyArray_Check(lent[n++]);
     }
     if (n == count && axes && runs_at_once()) {
         *result = given_out(PyObject_Vectorcall(ufunc, lent, count, NULL), first);
         now = *result != NULL || PyErr_Occurred();
+    } else if (n == count && !arrays && !watched() && is_users_line()) {  /* numbers never wait */
+        *result = PyObject_Vectorcall(ufunc, lent, count, NULL);
+        now = 1;
     }
     while (n)
         Py_DECREF(lent[--n]);

@@ -71,7 +71,7 @@ static PyObject *array_of(Lent *l, PyObject *tensor) {
 
 static int is_atom(PyObject *x) {
     return x == Py_None || PyLong_CheckExact(x) || PyFloat_CheckExact(x) || PyBool_Check(x) || PyUnicode_CheckExact(x)
-        || PyBytes_CheckExact(x) || PyComplex_CheckExact(x) || PyArray_DescrCheck(x)
+        || PyBytes_CheckExact(x) || is_numpys_number(x) || PyComplex_CheckExact(x) || PyArray_DescrCheck(x)
         || (PyType_Check(x) && x != (PyObject *)tensor_type);
 }
 

@@ -306,6 +306,7 @@ int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObje
 int store_at_once(PyObject *self, PyObject *index, PyObject *value);
 Py_ssize_t small_bytes(void);
 PyObject *at_hand(PyObject *x, Py_ssize_t most);
+int is_numpys_number(PyObject *x);
 PyObject *scalar_of(PyObject *value);
 PyObject *index_at_hand(PyObject *index, Py_ssize_t most);
 PyObject *hot_eager_after(PyObject *self, PyObject *limit);
