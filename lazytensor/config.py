@@ -52,7 +52,7 @@ TABLE: dict[str, Setting] = {
                     "freed buffers kept for reuse"),
     "small": Setting(8192, "bytes as an int of at least 0", lambda v: type(v) is int and v >= 0,
                      "a function that no kernel has runs when it is written if its arrays are no larger than this"),
-    "eager_after": Setting(256, "an int of at least 0, or None for never", _is_bytes,
+    "eager_after": Setting(64, "an int of at least 0, or None for never", _is_bytes,
                            "operations on such small arrays run when they are written, of lines that have been run this "
                            "often one or two at a time"),
     "plans": Setting(512, "an int of at least 1, or None for no limit", _is_limit,
@@ -136,6 +136,11 @@ def _apply(values: dict[str, Any]) -> None:
             on_change[name](value)
 
 
+def forget_lines() -> None:
+    """Lines compute lazily again until they have come up as often as ``eager_after`` says once more."""
+    _apply({"eager_after": current.eager_after})
+
+
 class Config:
     """Reads and changes settings.
 
@@ -182,13 +187,18 @@ class Config:
 
 
 def _from_environment() -> None:
-    """LAZYTENSOR_DEBUG=1 and LAZYTENSOR_ENGINE=numpy are the two variables that are read."""
+    """LAZYTENSOR_DEBUG=1, LAZYTENSOR_ENGINE=numpy and LAZYTENSOR_EAGER_AFTER=n are the variables that are read."""
     _apply({name: _stored(setting.default) for name, setting in TABLE.items()})
     debug = os.environ.get("LAZYTENSOR_DEBUG", "0")
     if debug not in ("", "0", "1"):
         raise SettingError(f"LAZYTENSOR_DEBUG cannot be {debug!r}: it takes 0 or 1")
     current.debug = debug == "1"
     current.engine = _checked("engine", os.environ.get("LAZYTENSOR_ENGINE", "llvm"))
+    after = os.environ.get("LAZYTENSOR_EAGER_AFTER")
+    if after:
+        if after != "never" and not after.isdecimal():
+            raise SettingError(f"LAZYTENSOR_EAGER_AFTER cannot be {after!r}: it takes an int of at least 0, or never")
+        _apply({"eager_after": _stored(None if after == "never" else int(after))})
 
 
 settings = Config.settings
