@@ -3,8 +3,9 @@
     python perf/small.py [--check] [--seconds 0.4] [PROGRAM ...]
 
 Each program is a function of a module that does a fixed number of turns and gives arrays. Both modules' results are
-compared first, bit for bit. Then they take turns; a figure is the median of what each took, in microseconds a turn, and the
-ratio is that of the medians. `--check` makes the exit status 1 if a program takes more than `TARGET` times NumPy's time.
+compared first, bit for bit. Then they take turns; a figure is the median of what each took, in microseconds a turn, and
+the ratio is that of the medians. `--check` makes the exit status 1 if a program takes more than `TARGET` times NumPy's
+time.
 """
 
 from __future__ import annotations
