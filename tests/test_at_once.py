@@ -27,7 +27,8 @@ def np():
 CALLS = ["x + y", "2 - x", "x / i", "i // 2", "i % 3", "x ** 2", "2.0 ** x", "x < y", "-x", "abs(x)", "~i", "i << 1",
          "x[1:] - x[:-1]", "np.exp(x)", "np.maximum(x, 0.5)", "x.sum()", "x.max()", "x.mean()", "x.argmax()",
          "x.cumsum()", "np.where(x > y, x, y)", "np.clip(x, 0.2, 0.8)", "np.outer(x, y)", "np.diff(x)",
-         "x[:, None] * y", "np.std(x)", "x[[1, 2]]", "x[i % 5]", "x.reshape(2, 5).T + 1", "y * x.sum()", "np.sqrt(x.sum())"]
+         "x[:, None] * y", "np.std(x)", "x[[1, 2]]", "x[i % 5]", "x.reshape(2, 5).T + 1", "y * x.sum()",
+         "np.sqrt(x.sum())"]
 
 
 @pytest.mark.parametrize("call", CALLS)
