@@ -173,12 +173,28 @@ static PyObject *tensor_of(PyObject *array, PyObject *shape, PyObject *strides) 
     return made;
 }
 
-/* One of NumPy's scalars as a lazy one that is there; NULL without an error where Python has to make it. */
-PyObject *scalar_of(PyObject *value) {
+/* The class of lazy scalars of a kind, borrowed, made if there is none yet (scalar.class_for). */
+static PyTypeObject *class_of(PyObject *value, PyArray_Descr *dtype) {
     PyTypeObject *type = (PyTypeObject *)PyDict_GetItemWithError(scalar_classes, (PyObject *)Py_TYPE(value));
-    PyArray_Descr *dtype = type == NULL ? NULL : PyArray_DescrFromScalar(value);
-    PyObject *node = dtype == NULL ? NULL : made_node(leaf_operation, empty_tuple, Py_None, empty_tuple, (PyObject *)dtype,
-                                                      Py_None, Py_None, zero, Py_None), *made = NULL;
+    if (type != NULL || PyErr_Occurred())
+        return type;
+    PyObject *module = PyImport_ImportModule("lazytensor.api.scalar");
+    PyObject *made = module == NULL ? NULL : PyObject_CallMethod(module, "class_for", "O", dtype);
+    Py_XDECREF(module);
+    Py_XDECREF(made);   /* the table has it */
+    return (PyTypeObject *)made;
+}
+
+/* One of NumPy's scalars as a lazy one that is there. */
+PyObject *scalar_of(PyObject *value) {
+    PyArray_Descr *dtype = PyArray_DescrFromScalar(value);
+    PyTypeObject *type = dtype == NULL ? NULL : class_of(value, dtype);
+    if (type == NULL) {
+        Py_XDECREF(dtype);
+        return NULL;
+    }
+    PyObject *node = made_node(leaf_operation, empty_tuple, Py_None, empty_tuple, (PyObject *)dtype, Py_None, Py_None, zero,
+                               Py_None), *made = NULL;
     if (node != NULL) {
         put(node, N.buffer, value);
         made = new_scalar(type, node);
