@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .errors import SettingError
-from .hot import learn
+from .hot import learn, native
 
 UNBOUNDED = sys.maxsize // 4
 """What a limit of None is inside; a node that must run at once is deeper still (`ir.node.AT_ONCE`)."""
@@ -50,8 +50,11 @@ TABLE: dict[str, Setting] = {
                       "pending work that keeps more memory than this alive is run"),
     "pool": Setting(1 << 30, "bytes as an int of at least 0, or None for no limit", _is_bytes,
                     "freed buffers kept for reuse"),
-    "small": Setting(2048, "bytes as an int of at least 0", lambda v: type(v) is int and v >= 0,
+    "small": Setting(8192, "bytes as an int of at least 0", lambda v: type(v) is int and v >= 0,
                      "a function that no kernel has runs when it is written if its arrays are no larger than this"),
+    "eager_after": Setting(64, "an int of at least 0, or None for never", _is_bytes,
+                           "operations on such small arrays run when they are written, of lines that have been run "
+                           "this often one or two at a time"),
     "plans": Setting(512, "an int of at least 1, or None for no limit", _is_limit,
                      "plans kept, the least recently used dropped first"),
     "plan_after": Setting(32, "an int of at least 1", lambda v: type(v) is int and v >= 1,
@@ -76,6 +79,7 @@ class _Current:
     pinned: int
     pool: int
     small: int
+    eager_after: int
     plans: int
     plan_after: int
     compile_after: int
@@ -121,7 +125,7 @@ class _Change:
         _apply(self._before)
 
 
-on_change: dict[str, Callable[[Any], None]] = {}
+on_change: dict[str, Callable[[Any], None]] = {} if native is None else {"eager_after": native.eager_after}
 """What is called with a setting's new value, by the setting's name."""
 
 
@@ -130,6 +134,11 @@ def _apply(values: dict[str, Any]) -> None:
         setattr(current, name, value)
         if name in on_change:
             on_change[name](value)
+
+
+def forget_lines() -> None:
+    """Lines compute lazily again until they have come up as often as ``eager_after`` says once more."""
+    _apply({"eager_after": current.eager_after})
 
 
 class Config:
@@ -178,13 +187,18 @@ class Config:
 
 
 def _from_environment() -> None:
-    """LAZYTENSOR_DEBUG=1 and LAZYTENSOR_ENGINE=numpy are the two variables that are read."""
+    """LAZYTENSOR_DEBUG=1, LAZYTENSOR_ENGINE=numpy and LAZYTENSOR_EAGER_AFTER=n are the variables that are read."""
     _apply({name: _stored(setting.default) for name, setting in TABLE.items()})
     debug = os.environ.get("LAZYTENSOR_DEBUG", "0")
     if debug not in ("", "0", "1"):
         raise SettingError(f"LAZYTENSOR_DEBUG cannot be {debug!r}: it takes 0 or 1")
     current.debug = debug == "1"
     current.engine = _checked("engine", os.environ.get("LAZYTENSOR_ENGINE", "llvm"))
+    after = os.environ.get("LAZYTENSOR_EAGER_AFTER")
+    if after:
+        if after != "never" and not after.isdecimal():
+            raise SettingError(f"LAZYTENSOR_EAGER_AFTER cannot be {after!r}: it takes an int of at least 0, or never")
+        _apply({"eager_after": _stored(None if after == "never" else int(after))})
 
 
 settings = Config.settings

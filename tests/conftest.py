@@ -18,7 +18,10 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     helpers.MODULE = config.getoption("--module", default="lazytensor")
-    helpers.plan_soon(helpers.module_under_test())
+    module = helpers.module_under_test()
+    helpers.plan_soon(module)
+    if hasattr(module, "config") and "LAZYTENSOR_EAGER_AFTER" not in os.environ:
+        module.config(eager_after=None)  # how often a line has run is no business of other tests
 
 
 @pytest.fixture

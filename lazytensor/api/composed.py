@@ -16,7 +16,7 @@ import numpy as np
 from ..ir.dtypes import NUMERIC
 from ..run.floating import in_force, unchanged
 from .build import users_frame
-from .fallback import fallback, unseen
+from .fallback import AT_ONCE, fallback, unseen
 from .handle import Tensor, root_of
 from .ufuncs import call, ufunc
 
@@ -133,3 +133,4 @@ COMPOSED: dict[Any, Callable[..., Any]] = {real: _composed(real, name, own) for 
     (np.diff, "diff", _diff), (np.ptp, "ptp", _ptp), (np.outer, "outer", _outer),
     (np.linalg.norm, "linalg.norm", _norm), (np.linalg.vector_norm, "linalg.vector_norm", _vector_norm))}
 """By NumPy's function. (NumPy's ``linalg.outer`` is another: it takes vectors alone.)"""
+AT_ONCE.update((own, {"small": True, "realized": True, "steady": True}) for own in COMPOSED.values())

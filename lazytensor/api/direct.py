@@ -14,11 +14,11 @@ from ..hot import learn, native
 from .fallback import Loans, writing_place
 from .handle import Tensor, peek
 
-_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS = 1, 2, 4, 8
+_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY = 1, 2, 4, 8, 16
 
 
 def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = False,
-           as_they_are: bool = False, realized: bool = False, numbers: bool = False,
+           as_they_are: bool = False, realized: bool = False, numbers: bool = False, steady: bool = False,
            places: int | None = None) -> Any:
     """A function as the extension calls it.
 
@@ -36,12 +36,16 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
         Whether only arrays that are there are dealt with at once; else also small ones one operation from it.
     numbers : bool
         Whether there need be no array among the arguments.
+    steady : bool
+        Whether only lines that run at once (``config(eager_after=)``) are dealt with at once; results that are numbers
+        are lazy scalars then.
     places : int, optional
         How many arguments may be positional; those after them may be written to.
     """
     if native is None:
         return slow
-    flags = (_SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized | _OF_NUMBERS * numbers)
+    flags = (_SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized | _OF_NUMBERS * numbers
+             | _IF_STEADY * steady)
     return native.Direct(writing_place(real) if places is None else places, {}, slow, real, flags)
 
 

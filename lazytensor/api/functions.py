@@ -214,6 +214,9 @@ LAZY: dict[str, Callable[..., Any]] = {
 }
 
 AT_ONCE.update((LAZY[name], {"small": True}) for name in ("dot", "pad", "roll", *JOIN))
+AT_ONCE.update((LAZY[name], {"small": True, "realized": True, "steady": True}) for name in (
+    "sum", "prod", "max", "min", "mean", "argmax", "argmin", "cumsum", "cumprod", "round", "amax", "amin", "around",
+    "clip", "any", "all", "var", "std", "where"))
 
 
 def array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:

@@ -3,7 +3,7 @@
 #include "hot.h"
 
 enum { MOST = 8, LONGEST = 16, ROOM = 60 };
-enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8 };   /* Method.swapped */
+enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8, IF_STEADY = 16 };   /* Method.swapped */
 
 /* What a call is lent: how large arrays may be (in bytes; -1 for any size), and what has to live until it returns. */
 typedef struct {
@@ -55,6 +55,8 @@ static int settled(PyObject *node, Py_ssize_t deepest) {
 /* The array of a Tensor that is its own, borrowed from `kept`; NULL without an error where Python has to look. */
 static PyObject *array_of(Lent *l, PyObject *tensor) {
     PyObject *node = slot_or_none(tensor, T._value);
+    if (Py_TYPE(node) == view_type && l->small >= 0)
+        return keep(l, array_at_hand(tensor, l->small));
     if (slot_or_none(tensor, T._state) != Py_None || Py_TYPE(node) != node_type
         || PyDataType_REFCHK((PyArray_Descr *)slot_or_none(node, N.dtype))
         || ((PyArray_Descr *)slot_or_none(node, N.dtype))->type_num == NPY_VOID   /* whose elements may be views */
@@ -69,7 +71,7 @@ static PyObject *array_of(Lent *l, PyObject *tensor) {
 
 static int is_atom(PyObject *x) {
     return x == Py_None || PyLong_CheckExact(x) || PyFloat_CheckExact(x) || PyBool_Check(x) || PyUnicode_CheckExact(x)
-        || PyBytes_CheckExact(x) || PyComplex_CheckExact(x) || PyArray_DescrCheck(x)
+        || PyBytes_CheckExact(x) || is_numpys_number(x) || PyComplex_CheckExact(x) || PyArray_DescrCheck(x)
         || (PyType_Check(x) && x != (PyObject *)tensor_type);
 }
 
@@ -79,6 +81,8 @@ static PyObject *lent(Lent *l, PyObject *x, int depth) {
         return NULL;
     if (Py_TYPE(x) == tensor_type)
         return array_of(l, x);
+    if (PyType_IsSubtype(Py_TYPE(x), scalar_type))
+        return keep(l, at_hand(x, 0));
     if (is_atom(x))
         return x;
     if (depth == 0 || !(PyList_CheckExact(x) || PyTuple_CheckExact(x)) || Py_SIZE(x) > LONGEST)
@@ -161,6 +165,9 @@ static PyObject *given_back(Method *method, PyObject *result, PyObject *const *g
             Py_DECREF(result);
             return made;
         }
+    } else if (method->swapped & IF_STEADY && PyArray_IsScalar(result, Generic)) {
+        Py_SETREF(result, scalar_of(result));
+        return result;
     } else if (method->swapped & AS_THEY_ARE || PyArray_IsScalar(result, Generic) || is_atom(result))
         return result;
     PyObject *own = PyTuple_New(count), *real = PyTuple_New(count), *made = NULL;
@@ -204,7 +211,7 @@ PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyOb
         if (done == all - count)
             for (done = 0; done < all && (arrays[done] = lent(&l, args[done], 2)) != NULL; done++)
                 ;
-        if (done == all && all && (l.count || method->swapped & OF_NUMBERS)) {
+        if (done == all && all && (!(method->swapped & IF_STEADY) || runs_at_once()) && (l.count || method->swapped & OF_NUMBERS)) {
             result = PyObject_Vectorcall(method->fn, arrays, count, names);
             if (result != NULL)
                 result = given_back(method, result, args, arrays, all);

@@ -316,6 +316,27 @@ PyObject *small_array(PyObject *tensor);
 PyObject *wrapped(PyObject *result);
 int is_users_line(void);
 
+/* ---- at_once.c ---- */
+
+void count_run(PyObject *nodes);
+int runs_at_once(void);
+PyObject *array_at_hand(PyObject *tensor, Py_ssize_t most);
+PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most);
+int binary_at_once(binaryfunc fn, PyObject *left, PyObject *right, PyObject **result);
+int compare_at_once(PyObject *left, PyObject *right, int which, PyObject **result);
+int power_at_once(PyObject *left, PyObject *right, PyObject **result);
+int unary_at_once(unaryfunc fn, PyObject *operand, PyObject **result);
+int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **result);
+int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject **result);
+int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **result);
+int store_at_once(PyObject *self, PyObject *index, PyObject *value);
+Py_ssize_t small_bytes(void);
+PyObject *at_hand(PyObject *x, Py_ssize_t most);
+int is_numpys_number(PyObject *x);
+PyObject *scalar_of(PyObject *value);
+PyObject *index_at_hand(PyObject *index, Py_ssize_t most);
+PyObject *hot_eager_after(PyObject *self, PyObject *limit);
+
 /* ---- views.c ---- */
 
 PyObject *strides_of(PyArrayObject *array, PyObject *shape);

@@ -101,18 +101,17 @@ static PyObject *part_of_view(PyObject *self, PyObject *index) {
     return result;
 }
 
-/* What an array of indices, or a mask, chooses of a small array, now; NULL without an error where Python has to do it. */
+/* What arrays of indices, or a mask, choose of a small array, now; NULL without an error where Python has to do it. */
 static PyObject *chosen(PyObject *self, PyObject *index) {
-    PyObject *array = small_array(self), *places = array == NULL ? NULL : small_array(index), *result = NULL;
-    if (places == NULL || !is_users_line())
-        return NULL;
-    Py_INCREF(array);
-    Py_INCREF(places);
-    PyObject *found = PyObject_GetItem(array, places);
-    Py_DECREF(array);
-    Py_DECREF(places);
-    if (found != NULL && PyArray_CheckExact(found))
-        result = wrapped(found);
+    Py_ssize_t most = small_bytes();
+    PyObject *array = watched() || most == 0 || Py_TYPE(self) != tensor_type ? NULL : array_at_hand(self, most);
+    PyObject *places = array == NULL ? NULL : index_at_hand(index, most), *found = NULL, *result = NULL;
+    if (places != NULL && is_users_line())
+        found = PyObject_GetItem(array, places);
+    if (found != NULL)
+        result = PyArray_CheckExact(found) ? wrapped(found) : Py_NewRef(found);
+    Py_XDECREF(array);
+    Py_XDECREF(places);
     Py_XDECREF(found);
     return result;
 }
@@ -122,10 +121,8 @@ static PyObject *quick_getitem(PyObject *self, PyObject *index) {
     PyObject *node = slot_or_none(self, T._value), *array, *found, *result;
     if (Py_TYPE(self) != tensor_type)
         return NULL;
-    if (Py_TYPE(index) == tensor_type)
-        return chosen(self, index);
     if (!is_basic(index))
-        return NULL;
+        return chosen(self, index);
     if (Py_TYPE(node) == view_type)
         return part_of_view(self, index);
     if (Py_TYPE(node) != node_type || slot_or_none(self, T._state) != Py_None)

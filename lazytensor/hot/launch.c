@@ -572,6 +572,7 @@ static PyObject *plan_of(Capture *c) {
 static PyObject *run_claimed(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
     PyObject *result = NULL;
+    count_run(nodes);
     if (slot_or_none(current, C.debug) == Py_True || PyList_GET_SIZE(hooks) > 0
         || n > PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes)) || n > LONG)
         return by_python(nodes, Py_None);

@@ -275,6 +275,7 @@ static PyMethodDef methods[] = {
      "aligned(shape, dtype): an uninitialised array in C order whose memory begins at a cache line."},
     {"phased", (PyCFunction)(void (*)(void))hot_phased, METH_FASTCALL,
      "phased(bound, *arrays): runs a kernel on one long row; gives the floating-point flags, or -1 if it refused."},
+    {"eager_after", hot_eager_after, METH_O, "eager_after(n): how often a line's operations run alone before they do at once."},
     {"counts", hot_counts, METH_NOARGS, "Counts of what ran here: runs, those without a plan, hits, nodes, kernels."},
     {NULL}};
 

@@ -80,7 +80,7 @@ PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyO
             found = PyDict_GetItemWithError(method->fast, key);
         Py_XINCREF(found);
         Py_XDECREF(key);
-        if (found != NULL)
+        if (found != NULL && !reduce_at_once(slot_or_none(method->op, O.fn), args, count, names, &result))
             result = reduced(method, args[0], found);
         Py_XDECREF(found);
     }

@@ -2,6 +2,9 @@
  * method that the program sets replaces the slot, as for any class, with CPython's own.
  */
 #include "hot.h"
+#define PY_UFUNC_UNIQUE_SYMBOL lazytensor_ufunc_api
+#define NO_IMPORT_UFUNC
+#include <numpy/ufuncobject.h>
 
 static int is_method(PyObject *x) {
     PyTypeObject *type = Py_TYPE(x);
@@ -36,25 +39,34 @@ BINARY(KEEP)
 #define KEEP(slot, name) static PyObject *own_##name;
 UNARY(KEEP)
 #undef KEEP
-static PyObject *own_pow, *reflected_pow, *own_getitem, *comparisons[6];
+static PyObject *own_pow, *reflected_pow, *own_getitem, *own_setitem, *comparisons[6];
 
 #define MADE(slot, name) \
     static PyObject *slot_##name(PyObject *left, PyObject *right) { \
-        return either((Method *)own_##name, reflected_##name, left, right); \
+        PyObject *now; \
+        return binary_at_once(PyArray_Type.tp_as_number->nb_##slot, left, right, &now) ? now \
+            : either((Method *)own_##name, reflected_##name, left, right); \
     } \
     static PyObject *slot_in_place_##name(PyObject *self, PyObject *other) { \
-        return call_method((Method *)in_place_##name, self, other); \
+        PyObject *now; \
+        return in_place_at_once(PyArray_Type.tp_as_number->nb_inplace_##slot, self, other, &now) ? now \
+            : call_method((Method *)in_place_##name, self, other); \
     }
 BINARY(MADE)
 #undef MADE
 #define MADE(slot, name) \
-    static PyObject *slot_##name(PyObject *self) { return call_method((Method *)own_##name, self, NULL); }
+    static PyObject *slot_##name(PyObject *self) { \
+        PyObject *now; \
+        return unary_at_once(PyArray_Type.tp_as_number->nb_##slot, self, &now) ? now \
+            : call_method((Method *)own_##name, self, NULL); \
+    }
 UNARY(MADE)
 #undef MADE
 
 static PyObject *slot_pow(PyObject *left, PyObject *right, PyObject *modulus) {
+    PyObject *now;
     if (modulus == Py_None)
-        return either((Method *)own_pow, reflected_pow, left, right);
+        return power_at_once(left, right, &now) ? now : either((Method *)own_pow, reflected_pow, left, right);
     if (Py_TYPE(left) != tensor_type)
         Py_RETURN_NOTIMPLEMENTED;
     PyObject *args[3] = {left, right, modulus};
@@ -62,11 +74,23 @@ static PyObject *slot_pow(PyObject *left, PyObject *right, PyObject *modulus) {
 }
 
 static PyObject *slot_compare(PyObject *self, PyObject *other, int which) {
-    return call_method((Method *)comparisons[which], self, other);
+    PyObject *now;
+    return compare_at_once(self, other, which, &now) ? now : call_method((Method *)comparisons[which], self, other);
 }
 
 static PyObject *slot_getitem(PyObject *self, PyObject *index) {
     return call_method((Method *)own_getitem, self, index);
+}
+
+static int slot_setitem(PyObject *self, PyObject *index, PyObject *value) {
+    PyObject *args[3] = {self, index, value};
+    if (value == NULL) {
+        PyErr_SetString(PyExc_ValueError, "cannot delete array elements");
+        return -1;
+    }
+    PyObject *done = ((Method *)own_setitem)->call(own_setitem, args, 3, NULL);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
 }
 
 /* A method that the class itself has, kept; NULL if it is none of ours. */
@@ -119,6 +143,9 @@ PyObject *hot_fill_slots(PyObject *self, PyObject *unused) {
     own_getitem = own_method("__%s__", "getitem");
     if (own_getitem != NULL)
         tensor_type->tp_as_mapping->mp_subscript = slot_getitem;
+    own_setitem = own_method("__%s__", "setitem");
+    if (own_setitem != NULL)
+        tensor_type->tp_as_mapping->mp_ass_subscript = slot_setitem;
     Py_RETURN_NONE;
 }
 
@@ -126,10 +153,28 @@ PyObject *hot_fill_slots(PyObject *self, PyObject *unused) {
 
 static ternaryfunc usual_call;
 
+/* Whether a ufunc gives one array of numbers for so many, element by element. */
+static int is_elementwise(PyObject *real, Py_ssize_t count) {
+    if (real == NULL || (PyObject *)Py_TYPE(real) != ufunc_type)
+        return 0;
+    PyUFuncObject *ufunc = (PyUFuncObject *)real;
+    return ufunc->nin == count && ufunc->nout == 1 && !ufunc->core_enabled && ufunc->ntypes > 1;
+}
+
 static PyObject *slot_call(PyObject *ufunc, PyObject *args, PyObject *kwargs) {
-    PyObject *result = NULL;
-    if (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0)
-        result = quick_call(ufunc, ((PyTupleObject *)args)->ob_item, PyTuple_GET_SIZE(args));
+    static PyObject *real_name;
+    PyObject *result = NULL, *const *operands = ((PyTupleObject *)args)->ob_item;
+    Py_ssize_t count = PyTuple_GET_SIZE(args);
+    if (real_name == NULL && (real_name = PyUnicode_InternFromString("_real")) == NULL)
+        return NULL;
+    if (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0) {
+        PyObject *real = PyObject_GetAttr(ufunc, real_name);
+        int now = is_elementwise(real, count) && call_at_once(real, operands, count, &result);
+        Py_XDECREF(real);
+        if (now || real == NULL)
+            return result;
+        result = quick_call(ufunc, operands, count);
+    }
     return result != NULL || PyErr_Occurred() ? result : usual_call(ufunc, args, kwargs);
 }
 

@@ -218,6 +218,13 @@ static int scatter_now(PyObject *self, PyObject *index, PyObject *value) {
 /* 1: done; 0: Python has to do it; -1: an error. */
 static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
     PyObject *node = slot_or_none(self, T._value);
+    if (Py_TYPE(self) == tensor_type && (Py_TYPE(value) == tensor_type || !is_basic(index))) {
+        if (is_basic(index) && is_itself(self, index, value))
+            return 1;
+        int done = store_at_once(self, index, value);
+        if (done != 0)
+            return done;
+    }
     if (Py_TYPE(index) == tensor_type)
         return scatter_now(self, index, value);
     if (Py_TYPE(self) != tensor_type || Py_TYPE(node) != node_type || slot_or_none(self, T._state) != Py_None
@@ -227,7 +234,9 @@ static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
         return 1;
     if (slot_or_none(node, N.buffer) != Py_None && my_watcher() == NULL
         && goes_in_silently(value, slot_or_none(node, N.dtype))) {
-        int done = write_locked(self, index, value);
+        /* NumPy lets no other thread run while it writes one element */
+        int alone = is_element(index, slot_or_none(node, N.shape));
+        int done = alone ? write_now(self, index, value) : write_locked(self, index, value);
         if (done != 0)
             return done;
         node = slot_or_none(self, T._value);

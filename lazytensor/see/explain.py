@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from .. import compile as pipeline
-from ..config import current
+from ..config import current, forget_lines
 from ..ir.capture import Busy, Graph, capture, pending
 from ..ir.dag import SAME
 from ..ir.node import Node
@@ -40,6 +40,7 @@ def explain(*tensors: Any) -> str:
     >>> print(np.explain(np.arange(3) + 1).splitlines()[0])
     1 operation pending, 1 step to run on 2 inputs
     """
+    forget_lines()
     try:
         waiting = pending([t if isinstance(t, Node) else node_of(t) for t in tensors])
     except Busy:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..compile import realize
+from ..config import forget_lines
 from ..errors import VerificationError
 from ..ir.capture import pending
 from ..ir.errstate import under
@@ -37,6 +38,7 @@ def verify(*tensors: Any) -> None:
     >>> import lazytensor as np
     >>> np.verify(np.arange(5.0) * 2 + 1)
     """
+    forget_lines()
     targets = [node_of(t) for t in tensors]
     nodes = pending(targets)
     expected: dict[Node, Any] = {}
