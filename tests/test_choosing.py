@@ -23,7 +23,7 @@ def at_once():
     np = module_under_test()
     plan_soon(np)
     choosing._lines.clear()
-    with np.config(engine="llvm"):
+    with np.config(engine="llvm", small=0):
         yield
 
 

@@ -134,8 +134,9 @@ class Compiled:
             refusal = None
             if self.tree is None:
                 compact, loops = trace.book.finish()
-                self._note_lengths(trace, () if loops else Whole(compact))
-                self._whole = Whole(compact), dict(trace.constants), outcome, loops
+                whole = Whole(compact)
+                self._note_lengths(trace, () if loops else whole)
+                self._whole = whole, dict(trace.constants), outcome, loops
                 self.few = few
                 if few is not None:
                     self.trip = few.trip_count(self._whole[0], loops, self.given.checks)
