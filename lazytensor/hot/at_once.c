@@ -8,7 +8,7 @@
  */
 #include "hot.h"
 
-enum { SITES = 1 << 12, LONGEST = 16, WORTH = 4, PENALTY = 4 };
+enum { SITES = 1 << 12, WORTH = 4, PENALTY = 2 };
 enum { UNDISTURBED = 500 };   /* elements up to which NumPy lets no other thread run meanwhile */
 
 /* An instruction of a program. The code object is compared and never looked into: it may have been freed. */
@@ -61,7 +61,7 @@ static void count(PyObject *node, int up) {
 /* Nodes are about to run together: counts it for their lines, if all are small. */
 void count_run(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes), fusible = 0, most;
-    if (eager_after <= 0 || n > LONGEST)
+    if (eager_after <= 0)
         return;
     most = small_bytes();
     for (Py_ssize_t i = 0; i < n; i++) {
@@ -71,7 +71,7 @@ void count_run(PyObject *nodes) {
         fusible += PyTuple_GET_SIZE(slot_or_none(node, N.shape)) > 0
             && slot_or_none(slot_or_none(node, N.op), O.kind) == text_elementwise;
     }
-    int is_short = fusible < WORTH || fusible < n;
+    int is_short = fusible < WORTH * (n - fusible + 1);   /* whatever else runs splits what a kernel would join */
     for (Py_ssize_t i = 0; i < n; i++)
         count(PyList_GET_ITEM(nodes, i), is_short);
 }

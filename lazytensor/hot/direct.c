@@ -93,7 +93,7 @@ static PyObject *lent(Lent *l, PyObject *x, int depth) {
         return NULL;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *own = PySequence_Fast_GET_ITEM(x, i);
-        PyObject *other = Py_SIZE(x) == n ? lent(l, own, 0) : NULL;
+        PyObject *other = Py_SIZE(x) == n ? lent(l, own, depth - 1) : NULL;
         if (other == NULL) {
             Py_DECREF(made);
             return NULL;
