@@ -38,9 +38,9 @@ PyObject *small_array(PyObject *tensor) {
     return array;
 }
 
-/* Has a pending node's value computed; 0 if it is to wait, -1 for an error. */
+/* Has a pending node's value computed; 0 if it is to wait, -1 for an error. A line that runs at once waits for none. */
 static int settled(PyObject *node, Py_ssize_t deepest) {
-    if (depth_of(node) > deepest)
+    if (depth_of(node) > deepest && !runs_at_once())
         return 0;
     PyObject *targets = PyList_New(1);
     if (targets == NULL)
