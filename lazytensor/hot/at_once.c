@@ -1,14 +1,16 @@
 /* Operators on small arrays that run when they are written, from lines whose results have been asked for one by one.
  *
  * To write an operation down and to run it later costs three times NumPy's own call on ten elements, unless several
- * become one kernel. So runs of small arrays are counted for the lines that wrote their operations: up where the run was
- * shorter than what a kernel pays for, down where it was longer. An operation of a line that has come up to
+ * become one kernel. So runs of small arrays are counted for the lines that wrote their operations: up where the run had
+ * fewer operations for a kernel than it pays for, down where it had more. An operation of a line that has come up to
  * ``config(eager_after=)`` and whose operands are there is NumPy's operator on the arrays as they are. So its errors and
  * warnings are NumPy's, on that line.
  */
 #include "hot.h"
 
-enum { SITES = 1 << 12, WORTH = 4, BETWEEN = 8, PENALTY = 2 };
+enum { SITES = 1 << 12, PENALTY = 2 };
+enum { WORTH = 4, BETWEEN = 8 };   /* operations from which on a kernel pays, if all are joined; for each that is not */
+enum { TINY = 1 << 10 };           /* bytes up to which a sum costs as much alone as at the end of a kernel */
 enum { UNDISTURBED = 500 };   /* elements up to which NumPy lets no other thread run meanwhile */
 
 /* An instruction of a program. The code object is compared and never looked into: it may have been freed. */
@@ -58,9 +60,16 @@ static void count(PyObject *node, int up) {
         site->score = site->score > PENALTY ? site->score - PENALTY : 0;
 }
 
-/* Nodes are about to run together: counts it for their lines, if all are small. */
+/* Whether a node is computed in one kernel with others: element by element, or a reduction of it all. */
+static int is_joined(PyObject *node, PyObject *a) {
+    if (PyTuple_GET_SIZE(slot_or_none(node, N.shape)) == 0)
+        return Py_TYPE(a) == node_type && bytes_of(a) > TINY;
+    return slot_or_none(slot_or_none(node, N.op), O.kind) == text_elementwise;
+}
+
+/* Nodes are about to run together: counts it for their lines, if all are small. What no kernel has splits the others. */
 void count_run(PyObject *nodes) {
-    Py_ssize_t n = PyList_GET_SIZE(nodes), fusible = 0, most;
+    Py_ssize_t n = PyList_GET_SIZE(nodes), joined = 0, most;
     if (eager_after <= 0)
         return;
     most = small_bytes();
@@ -68,10 +77,9 @@ void count_run(PyObject *nodes) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a);
         if (bytes_of(node) > most || (Py_TYPE(a) == node_type && bytes_of(a) > most))
             return;
-        fusible += PyTuple_GET_SIZE(slot_or_none(node, N.shape)) > 0
-            && slot_or_none(slot_or_none(node, N.op), O.kind) == text_elementwise;
+        joined += is_joined(node, a);
     }
-    int is_short = fusible < WORTH || fusible < BETWEEN * (n - fusible);   /* what else runs splits kernels */
+    int is_short = joined < WORTH || joined < BETWEEN * (n - joined);
     for (Py_ssize_t i = 0; i < n; i++)
         count(PyList_GET_ITEM(nodes, i), is_short);
 }
