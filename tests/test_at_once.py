@@ -60,9 +60,10 @@ def test_a_line_that_is_run_alone_runs_at_once_after_a_while():
         assert pending(y)
 
 
-def test_chains_wait():
+@pytest.mark.parametrize("n", [4, 1000])
+def test_chains_wait(n):
     np = module_under_test()
-    x = np.arange(4.0)
+    x = np.arange(float(n))
     np.realize(x)
     with np.config(eager_after=2):
         for _ in range(8):

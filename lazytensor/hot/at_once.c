@@ -1,10 +1,10 @@
 /* Operators on small arrays that run when they are written, from lines whose results have been asked for one by one.
  *
  * To write an operation down and to run it later costs three times NumPy's own call on ten elements, unless several
- * become one kernel. So runs of small arrays are counted for the lines that wrote their operations: up where the run had
- * fewer operations for a kernel than it pays for, down where it had more. An operation of a line that has come up to
- * ``config(eager_after=)`` and whose operands are there is NumPy's operator on the arrays as they are. So its errors and
- * warnings are NumPy's, on that line.
+ * become one kernel. So runs of small arrays are counted for the lines that wrote their operations: up where the
+ * run had fewer operations for a kernel than it pays for, down where it had more. An operation of a line that has come up
+ * to ``config(eager_after=)`` is NumPy's operator on the arrays as they are. So its errors and warnings are NumPy's, on
+ * that line.
  */
 #include "hot.h"
 
@@ -156,11 +156,12 @@ static PyObject *waited_for(PyObject *x, Py_ssize_t most) {
         node = slot_or_none(root, T._value);
     else if (PyType_IsSubtype(Py_TYPE(x), scalar_type))
         node = slot_or_none(x, S._node);
-    return Py_TYPE(node) == node_type && slot_or_none(node, N.buffer) == Py_None && bytes_of(node) <= most ? node : NULL;
+    int waits = Py_TYPE(node) == node_type && slot_or_none(node, N.buffer) == Py_None;
+    return waits && bytes_of(node) <= most ? node : NULL;
 }
 
-/* Has what an operand waits for computed, if the line runs at once: or all that is computed of it would wait, too, however
- * often. 0 if not; an exception may be set then. */
+/* Has what an operand waits for computed, if the line runs at once: or all that is computed of it would wait, too. 0 if
+ * not; an exception may be set then. */
 static int is_settled(PyObject *x, Py_ssize_t most) {
     PyObject *node = waited_for(x, most);
     PyObject *targets = node != NULL && runs_at_once() ? PyList_New(1) : NULL;
