@@ -102,6 +102,7 @@ def test_made_up_ufunc_stays_pending(write):
     assert_same(write(real.arange(12.0).reshape(3, 4) + 1), result)
 
 
+@pytest.mark.usefixtures("lines_wait")
 def test_made_up_ufunc_is_printed_parsed_explained_and_verified():
     np = module_under_test()
     x = np.arange(4.0)
