@@ -53,8 +53,8 @@ TABLE: dict[str, Setting] = {
     "small": Setting(8192, "bytes as an int of at least 0", lambda v: type(v) is int and v >= 0,
                      "a function that no kernel has runs when it is written if its arrays are no larger than this"),
     "eager_after": Setting(64, "an int of at least 0, or None for never", _is_bytes,
-                           "operations on such small arrays run when they are written, of lines that have been run "
-                           "this often one or two at a time"),
+                           "operations on such small arrays run when they are written, of lines that have run "
+                           "this often in company too small for a kernel"),
     "plans": Setting(512, "an int of at least 1, or None for no limit", _is_limit,
                      "plans kept, the least recently used dropped first"),
     "plan_after": Setting(32, "an int of at least 1", lambda v: type(v) is int and v >= 1,

@@ -33,3 +33,14 @@ def everything_waits():
         return
     with module.config(small=0):
         yield
+
+
+@pytest.fixture
+def lines_wait():
+    """No line runs at once, whatever LAZYTENSOR_EAGER_AFTER says: for tests of what is pending and of kernels."""
+    module = helpers.module_under_test()
+    if not hasattr(module, "config"):
+        yield
+        return
+    with module.config(eager_after=None):
+        yield

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(getattr(module_under_test(), "_native", None) is
 
 
 def pending(t):
-    node = t._value if hasattr(t, "_value") else t._node
+    node = t._node if isinstance(t, real.generic) or hasattr(type(t), "_node") else t._value
     return node.buffer is None
 
 
@@ -60,15 +60,80 @@ def test_a_line_that_is_run_alone_runs_at_once_after_a_while():
         assert pending(y)
 
 
-def test_chains_wait():
+@pytest.mark.parametrize("n", [4, 1000])
+def test_chains_wait(n):
     np = module_under_test()
-    x = np.arange(4.0)
+    x = np.arange(float(n))
     np.realize(x)
     with np.config(eager_after=2):
         for _ in range(8):
             y = ((x + 1) * x - 2) * x + 3
             assert pending(y)
             np.realize(y)
+
+
+def ran_at_once(np, f, *given):
+    """Whether a program's result is there at once when its lines have run often."""
+    np.realize(*given)
+    with np.config(eager_after=4):
+        for _ in range(12):
+            np.realize(f(*given))
+        return not pending(f(*given))
+
+
+@pytest.mark.parametrize("n", [200, 1000])
+def test_a_sum_at_the_end_of_a_chain_waits_with_it(n):
+    np = module_under_test()
+    assert not ran_at_once(np, lambda x: (((x + 1) * x - 2) * x + 3).sum(), np.arange(float(n)))
+    assert ran_at_once(np, lambda x: (x * x).sum(), np.arange(float(n)))
+
+
+def test_long_runs_of_what_no_kernel_has_run_at_once():
+    """However long a loop's operations have been pending: products split them."""
+    np = module_under_test()
+
+    def steps(m, v):
+        for _ in range(20):
+            v = np.tanh(m @ v + 1) * 0.5
+        return v
+    assert ran_at_once(np, steps, np.eye(4), np.ones(4))
+
+
+def test_a_pending_start_does_not_keep_a_loop_pending():
+    np = module_under_test()
+    h = np.ones(4)
+    np.realize(h)
+
+    def step(x):
+        x += h
+        y = x * 2
+        return y
+    with np.config(eager_after=4):
+        for _ in range(12):
+            x = np.zeros(4)
+            np.realize(x)
+            np.realize(x.__iadd__(h), step(x))
+        x = np.zeros(4) * 3 + 1
+        assert pending(x)
+        y = step(x)
+        assert not pending(x) and not pending(y) and y.tolist() == [4] * 4
+
+
+def test_nested_lists_of_numbers_are_handed_on(np):
+    v = np.array([1.0, 2.0])
+    found = np.array([[2 * v[0], 2 * v[1]], [v[1], v[0]]])
+    assert found.tolist() == [[2, 4], [2, 1]] and type(found) is type(v)
+    assert np.array([[v, v], [v, v]]).shape == (2, 2, 2)
+
+
+def test_what_an_operand_waits_for_is_computed_first(np):
+    x = np.ones(3)
+    np.realize(x)
+    with np.config(eager_after=None):
+        y = np.exp(x)
+    assert pending(y)
+    with np.errstate(all="raise"):
+        assert same_bits(real.exp(real.ones(3)) + 1, real.asarray(y + 1))
 
 
 def test_writes_do_not_reach_what_pending_work_reads(np):

@@ -57,6 +57,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("dtype", "hifdFD")
 @pytest.mark.parametrize("special", [False, True], ids=["plain", "special"])
 @pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.usefixtures("lines_wait")
 def test_programs(name, dtype, special, wholes):
     np, program = module_under_test(), PROGRAMS[name]
 

@@ -68,6 +68,7 @@ def test_in_one_kernel():
         assert "1 kernel among them" in text and "arrays made: 1 (" in text and "api/composed.py" not in text
 
 
+@pytest.mark.usefixtures("lines_wait")
 def test_users_line():
     np = module_under_test()
     x = real.array([1e308, -1e308, 1e308])

@@ -92,6 +92,7 @@ def written(np):
 @pytest.mark.parametrize("program, marker, operand", [
     (one, "one operation fails", "float64[2, 2]"), (planned, "an operation of a plan fails", "float64[2, 3]"),
     (written, "a write fails", f"float64[{SIDE}, {SIDE}]")])
+@pytest.mark.usefixtures("lines_wait")
 def test_failure_while_running_names_operation_operands_and_line(exp, program, marker, operand, error):
     np = module_under_test()
     for _ in range(3):  # at first operation by operation, then by a plan

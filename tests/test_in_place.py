@@ -77,6 +77,7 @@ def data(dtype, rows=300, special=()):
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("dtype", "fd")
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+@pytest.mark.usefixtures("lines_wait")
 def test_values(program, dtype, threads, flags):
     np = module_under_test()
     with np.config(threads=threads):
@@ -154,6 +155,7 @@ def test_warnings_are_numpys_at_numpys_lines():
 
 
 @pytest.mark.parametrize("special", [(), [((0, 0), 1e304)], [((250, 3), -1e304), ((5, 5), real.nan)]], ids=str)
+@pytest.mark.usefixtures("lines_wait")
 def test_several_results(special, flags):
     np = module_under_test()
     x, w, b = data("d", special=special)

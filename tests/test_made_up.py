@@ -102,6 +102,7 @@ def test_made_up_ufunc_stays_pending(write):
     assert_same(write(real.arange(12.0).reshape(3, 4) + 1), result)
 
 
+@pytest.mark.usefixtures("lines_wait")
 def test_made_up_ufunc_is_printed_parsed_explained_and_verified():
     np = module_under_test()
     x = np.arange(4.0)
@@ -248,6 +249,7 @@ def called(op, t, **attrs):
                          sys._getframe(1)))
 
 
+@pytest.mark.usefixtures("lines_wait")
 def test_made_up_operation_infers_prints_plans_and_runs(made_up_operation):
     np = module_under_test()
     expected = softplus(real.linspace(-3, 3, 8) * 2, sharpness=2.0) + 1

@@ -126,6 +126,7 @@ def test_lazy_scalar_and_array(op, code):
         compare(op, lambda np, x=numbers_: np.array(x), lazy(values_of(code)[1]))
 
 
+@pytest.mark.usefixtures("lines_wait")
 def test_scalar_math_differs_from_array_math_and_both_are_numpys():
     def program(np):
         x = np.array([3], "f4").max()
@@ -162,6 +163,7 @@ def test_rebinding_leaves_the_old_scalar_alone():
 
 
 @pytest.mark.parametrize("code", CODES)
+@pytest.mark.usefixtures("lines_wait")
 def test_isinstance_answers_as_numpys_scalar(code):
     kinds = (bool, int, float, complex, str, numbers.Number, numbers.Real, numbers.Integral, numbers.Complex,
              numbers.Rational, real.generic, real.number, real.integer, real.signedinteger, real.unsignedinteger,
@@ -285,6 +287,7 @@ def test_hash_equals_that_of_equal_numbers():
     assert len({total, 6, real.int64(6), np.arange(4).sum()}) == 1
 
 
+@pytest.mark.usefixtures("lines_wait")
 def test_computed_once_and_when_asked():
     np = module_under_test()
     with counting_hook() as executed:
@@ -321,6 +324,7 @@ def test_a_longdouble_in_a_sequence_keeps_all_its_bits():
         assert same_bits(expected, real.asarray(got))
 
 
+@pytest.mark.usefixtures("lines_wait")
 def test_the_element_of_an_array_without_axes_stays_pending():
     def program(np):
         t = np.where(np.arange(1.0).sum() < 1, np.arange(3.0).sum(), 2.0)

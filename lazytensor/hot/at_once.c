@@ -1,14 +1,16 @@
 /* Operators on small arrays that run when they are written, from lines whose results have been asked for one by one.
  *
  * To write an operation down and to run it later costs three times NumPy's own call on ten elements, unless several
- * become one kernel. So runs of small arrays are counted for the lines that wrote their operations: up where the run was
- * shorter than what a kernel pays for, down where it was longer. An operation of a line that has come up to
- * ``config(eager_after=)`` and whose operands are there is NumPy's operator on the arrays as they are. So its errors and
- * warnings are NumPy's, on that line.
+ * become one kernel. So runs of small arrays are counted for the lines that wrote their operations: up where the
+ * run had fewer operations for a kernel than it pays for, down where it had more. An operation of a line that has come up
+ * to ``config(eager_after=)`` is NumPy's operator on the arrays as they are. So its errors and warnings are NumPy's, on
+ * that line.
  */
 #include "hot.h"
 
-enum { SITES = 1 << 12, LONGEST = 16, WORTH = 4, PENALTY = 4 };
+enum { SITES = 1 << 12, PENALTY = 2 };
+enum { WORTH = 4, BETWEEN = 8 };   /* operations from which on a kernel pays, if all are joined; for each that is not */
+enum { TINY = 1 << 10 };           /* bytes up to which a sum costs as much alone as at the end of a kernel */
 enum { UNDISTURBED = 500 };   /* elements up to which NumPy lets no other thread run meanwhile */
 
 /* An instruction of a program. The code object is compared and never looked into: it may have been freed. */
@@ -58,20 +60,26 @@ static void count(PyObject *node, int up) {
         site->score = site->score > PENALTY ? site->score - PENALTY : 0;
 }
 
-/* Nodes are about to run together: counts it for their lines, if all are small. */
+/* Whether a node is computed in one kernel with others: element by element, or a reduction of it all. */
+static int is_joined(PyObject *node, PyObject *a) {
+    if (PyTuple_GET_SIZE(slot_or_none(node, N.shape)) == 0)
+        return Py_TYPE(a) == node_type && bytes_of(a) > TINY;
+    return slot_or_none(slot_or_none(node, N.op), O.kind) == text_elementwise;
+}
+
+/* Nodes are about to run together: counts it for their lines, if all are small. What no kernel has splits the others. */
 void count_run(PyObject *nodes) {
-    Py_ssize_t n = PyList_GET_SIZE(nodes), fusible = 0, most;
-    if (eager_after <= 0 || n > LONGEST)
+    Py_ssize_t n = PyList_GET_SIZE(nodes), joined = 0, most;
+    if (eager_after <= 0)
         return;
     most = small_bytes();
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a);
         if (bytes_of(node) > most || (Py_TYPE(a) == node_type && bytes_of(a) > most))
             return;
-        fusible += PyTuple_GET_SIZE(slot_or_none(node, N.shape)) > 0
-            && slot_or_none(slot_or_none(node, N.op), O.kind) == text_elementwise;
+        joined += is_joined(node, a);
     }
-    int is_short = fusible < WORTH || fusible < n;
+    int is_short = joined < WORTH || joined < BETWEEN * (n - joined);
     for (Py_ssize_t i = 0; i < n; i++)
         count(PyList_GET_ITEM(nodes, i), is_short);
 }
@@ -139,6 +147,37 @@ PyObject *at_hand(PyObject *x, Py_ssize_t most) {
         return PyArray_IsScalar(value, Number) || PyArray_IsScalar(value, Bool) ? Py_NewRef(value) : NULL;
     }
     return is_numpys_number(x) ? Py_NewRef(x) : NULL;
+}
+
+/* The node that a Tensor or a lazy scalar waits for, small, borrowed; NULL where there is none. */
+static PyObject *waited_for(PyObject *x, Py_ssize_t most) {
+    PyObject *root = Py_TYPE(x) == tensor_type ? root_of(x) : NULL, *node = Py_None;
+    if (root != NULL)
+        node = slot_or_none(root, T._value);
+    else if (PyType_IsSubtype(Py_TYPE(x), scalar_type))
+        node = slot_or_none(x, S._node);
+    int waits = Py_TYPE(node) == node_type && slot_or_none(node, N.buffer) == Py_None;
+    return waits && bytes_of(node) <= most ? node : NULL;
+}
+
+/* Has what an operand waits for computed, if the line runs at once: or all that is computed of it would wait, too. 0 if
+ * not; an exception may be set then. */
+static int is_settled(PyObject *x, Py_ssize_t most) {
+    PyObject *node = waited_for(x, most);
+    PyObject *targets = node != NULL && runs_at_once() ? PyList_New(1) : NULL;
+    if (targets == NULL)
+        return 0;
+    PyList_SET_ITEM(targets, 0, Py_NewRef(node));
+    PyObject *done = hot_realize(NULL, targets);
+    Py_DECREF(targets);
+    Py_XDECREF(done);
+    return done != NULL;
+}
+
+/* The same as `at_hand`, and an operand that is pending is computed where the line runs at once. */
+static PyObject *ready(PyObject *x, Py_ssize_t most) {
+    PyObject *found = at_hand(x, most);
+    return found == NULL && is_settled(x, most) ? at_hand(x, most) : found;
 }
 
 static int has_axes(PyObject *x) {
@@ -234,12 +273,18 @@ static PyObject *given_out(PyObject *result, PyObject *operand) {
     return made;
 }
 
+/* Whether a pending operand could not be computed: its error is the outcome. */
+static int failed(PyObject **result) {
+    *result = NULL;
+    return PyErr_Occurred() != NULL;
+}
+
 /* ``left <op> right`` by the operator of NumPy's arrays. 1: done, `result` NULL for an error; 0: it is to be written. */
 int binary_at_once(binaryfunc fn, PyObject *left, PyObject *right, PyObject **result) {
     if (eager_after < 0)
         return 0;
     Py_ssize_t most = small_bytes();
-    PyObject *a = at_hand(left, most), *b = a == NULL ? NULL : at_hand(right, most);
+    PyObject *a = ready(left, most), *b = a == NULL ? NULL : ready(right, most);
     int now = b != NULL && (has_axes(a) || has_axes(b)) && runs_at_once();
     if (now) {
         *result = given_out(fn(a, b), Py_TYPE(left) == tensor_type ? left : right);
@@ -247,14 +292,14 @@ int binary_at_once(binaryfunc fn, PyObject *left, PyObject *right, PyObject **re
     }
     Py_XDECREF(a);
     Py_XDECREF(b);
-    return now;
+    return now || failed(result);
 }
 
 int compare_at_once(PyObject *left, PyObject *right, int which, PyObject **result) {
     if (eager_after < 0)
         return 0;
     Py_ssize_t most = small_bytes();
-    PyObject *a = at_hand(left, most), *b = a == NULL ? NULL : at_hand(right, most);
+    PyObject *a = ready(left, most), *b = a == NULL ? NULL : ready(right, most);
     int now = b != NULL && has_axes(a) && runs_at_once();
     if (now) {
         *result = given_out(PyArray_Type.tp_richcompare(a, b, which), left);
@@ -262,14 +307,14 @@ int compare_at_once(PyObject *left, PyObject *right, int which, PyObject **resul
     }
     Py_XDECREF(a);
     Py_XDECREF(b);
-    return now;
+    return now || failed(result);
 }
 
 int power_at_once(PyObject *left, PyObject *right, PyObject **result) {
     if (eager_after < 0)
         return 0;
     Py_ssize_t most = small_bytes();
-    PyObject *a = at_hand(left, most), *b = a == NULL ? NULL : at_hand(right, most);
+    PyObject *a = ready(left, most), *b = a == NULL ? NULL : ready(right, most);
     int now = b != NULL && (has_axes(a) || has_axes(b)) && runs_at_once();
     if (now) {
         *result = given_out(PyArray_Type.tp_as_number->nb_power(a, b, Py_None), left);
@@ -277,20 +322,20 @@ int power_at_once(PyObject *left, PyObject *right, PyObject **result) {
     }
     Py_XDECREF(a);
     Py_XDECREF(b);
-    return now;
+    return now || failed(result);
 }
 
 int unary_at_once(unaryfunc fn, PyObject *operand, PyObject **result) {
     if (eager_after < 0)
         return 0;
-    PyObject *a = array_at_hand(operand, small_bytes());
+    PyObject *a = ready(operand, small_bytes());
     int now = a != NULL && has_axes(a) && runs_at_once();
     if (now) {
         *result = given_out(fn(a), operand);
         now = *result != NULL || PyErr_Occurred();
     }
     Py_XDECREF(a);
-    return now;
+    return now || failed(result);
 }
 
 /* ---- in place --------------------------------------------------------------------------------------------------------- */
@@ -314,7 +359,10 @@ int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **
     if (eager_after < 0 || Py_TYPE(self) != tensor_type)
         return 0;
     Py_ssize_t most = small_bytes();
-    PyObject *memory = memory_at_hand(self, most), *b = memory == NULL ? NULL : at_hand(other, most);
+    PyObject *memory = memory_at_hand(self, most), *b;
+    if (memory == NULL && is_settled(self, most))
+        memory = memory_at_hand(self, most);
+    b = memory == NULL ? NULL : ready(other, most);
     int now = b != NULL && runs_at_once();
     if (now) {
         PyObject *done = fn(memory, b);
@@ -324,7 +372,7 @@ int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **
     }
     Py_XDECREF(memory);
     Py_XDECREF(b);
-    return now;
+    return now || failed(result);
 }
 
 /* ---- ufuncs and reductions -------------------------------------------------------------------------------------------- */
@@ -337,7 +385,7 @@ int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, P
     if (count < 1 || count > 3)
         return 0;
     PyObject *first = operands[0];
-    while (n < count && (lent[n] = at_hand(operands[n], most)) != NULL) {
+    while (n < count && (lent[n] = ready(operands[n], most)) != NULL) {
         if (!axes && has_axes(lent[n])) {
             axes = 1;
             first = operands[n];
@@ -353,7 +401,7 @@ int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, P
     }
     while (n)
         Py_DECREF(lent[--n]);
-    return now;
+    return now || failed(result);
 }
 
 /* A reduction's method of an array. 1: done, `result` NULL for an error; 0: it is to be written. */
@@ -364,7 +412,7 @@ int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObje
     int now = 0;
     if (eager_after < 0 || all > MOST)
         return 0;
-    PyObject *array = array_at_hand(args[0], small_bytes());
+    PyObject *array = ready(args[0], small_bytes());
     if (array != NULL && runs_at_once()) {
         memcpy(stack, args, all * sizeof(PyObject *));
         stack[0] = array;
@@ -375,7 +423,7 @@ int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObje
         now = *result != NULL || PyErr_Occurred();
     }
     Py_XDECREF(array);
-    return now;
+    return now || failed(result);
 }
 
 /* ---- places ----------------------------------------------------------------------------------------------------------- */
@@ -437,11 +485,11 @@ int store_at_once(PyObject *self, PyObject *index, PyObject *value) {
         return 0;
     int basic = is_basic(index);
     if (basic ? eager_after >= 0 : (places = index_at_hand(index, most)) != NULL)
-        given = at_hand(value, most);
+        given = ready(value, most);
     if (given != NULL && (basic ? runs_at_once() : is_users_line()))
         done = PyObject_SetItem(memory, basic ? index : places, given) < 0 ? -1 : 1;
     Py_DECREF(memory);
     Py_XDECREF(places);
     Py_XDECREF(given);
-    return done;
+    return done == 0 && PyErr_Occurred() ? -1 : done;
 }

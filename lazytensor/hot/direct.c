@@ -38,9 +38,9 @@ PyObject *small_array(PyObject *tensor) {
     return array;
 }
 
-/* Has a pending node's value computed; 0 if it is to wait, -1 for an error. */
+/* Has a pending node's value computed; 0 if it is to wait, -1 for an error. A line that runs at once waits for none. */
 static int settled(PyObject *node, Py_ssize_t deepest) {
-    if (depth_of(node) > deepest)
+    if (depth_of(node) > deepest && !runs_at_once())
         return 0;
     PyObject *targets = PyList_New(1);
     if (targets == NULL)
@@ -93,7 +93,7 @@ static PyObject *lent(Lent *l, PyObject *x, int depth) {
         return NULL;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *own = PySequence_Fast_GET_ITEM(x, i);
-        PyObject *other = Py_SIZE(x) == n ? lent(l, own, 0) : NULL;
+        PyObject *other = Py_SIZE(x) == n ? lent(l, own, depth - 1) : NULL;
         if (other == NULL) {
             Py_DECREF(made);
             return NULL;
