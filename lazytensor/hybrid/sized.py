@@ -24,8 +24,22 @@ from math import lcm
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from . import bytecode
-from .bytecode import MAKING, NULL, Line, Unknown, Value, called, known, of_module, operator_text, own, placed, read
+from .bytecode import (
+    MAKING,
+    NULL,
+    QUICK,
+    Line,
+    Unknown,
+    Value,
+    called,
+    known,
+    of_module,
+    operator_text,
+    own,
+    placed,
+    read,
+    step,
+)
 
 MOST_CYCLE = 12
 """Turns of an exchange of variables."""
@@ -116,14 +130,19 @@ class _Body:
     def __init__(self, fn: types.FunctionType, lines: list[Line], first: int, last: int) -> None:
         self.fn = fn
         self.before, self.body, self.after = lines[:first - 5], lines[first:last], lines[last + 1:]
-        stored = {value for op, value, _ in self.body if op in ("STORE_FAST", "DELETE_FAST")}
+        stored: set[Any] = set()
         read: set[Any] = set()
         done: set[Any] = set()
         for op, value, _ in self.body:
+            if op == "LOAD_CONST" or op == "BUILD_SLICE" or op == "BUILD_TUPLE":
+                continue
             if op == "STORE_FAST":
                 done.add(value)
+            elif op == "DELETE_FAST":
+                stored.add(value)
             elif op[:9] == "LOAD_FAST" and value not in done:
                 read.add(value)
+        stored |= done
         self.feeds = stored & read
         self.fed: frozenset[int] = frozenset()
         self.reaches = False  # an array that is an attribute of a module
@@ -209,7 +228,9 @@ class _Body:
         names: tuple[str, ...] = ()
         env = {name: Value(value.kind, value.what, name if value.is_array else "") for name, value in env.items()}
         for op, value, at in lines:
-            if op == "KW_NAMES":
+            if op == "LOAD_CONST" or op == "BUILD_SLICE" or op == "BUILD_TUPLE":  # most of what indices are written in
+                QUICK[op](stack, value)
+            elif op == "KW_NAMES":
                 names = value
             elif op in ("LOAD_FAST", "LOAD_FAST_CHECK"):
                 if value not in env:
@@ -228,7 +249,7 @@ class _Body:
                 stack.append(self.outer(op, value))
             else:
                 of = stack[-1] if stack else NULL
-                bytecode.step(op, stack, value)
+                step(op, stack, value)
                 if of[0] == "object" and stack[-1].is_array:
                     self.reaches = True
                 if op in MAKING:
