@@ -97,7 +97,9 @@ def sized(fn: Any, number: int, args: tuple[Any, ...], alone: bool = False) -> S
 def _loop(fn: types.FunctionType, lines: list[Line], name: str) -> tuple[int, int] | None:
     """The first line of the body of ``for ... in range(name)`` and the line that goes round, if all else does not know
     the parameter."""
-    uses = [i for i, (op, value, _) in enumerate(lines) if value == name and op.endswith(_OF_VARIABLES)]
+    of_variables = [(i, op, value) for i, (op, value, _) in enumerate(lines) if op not in QUICK and op.endswith(
+        _OF_VARIABLES)]
+    uses = [i for i, _, value in of_variables if value == name]
     if len(uses) != 1:
         return None
     at = uses[0]
@@ -106,21 +108,23 @@ def _loop(fn: types.FunctionType, lines: list[Line], name: str) -> tuple[int, in
             not _is_range(fn, [line for line in lines[max(at - 3, 0):at] if line[0] != "PUSH_NULL"])):
         return None
     turn, variable = lines[at + 3], lines[at + 4][1]
-    if any([op.startswith(_LOADS) for op, value, _ in lines if value == variable]):
+    if any([op.startswith(_LOADS) for _, op, value in of_variables if value == variable]):
         return None
-    last = next((i for i in range(at + 1, len(lines)) if lines[i][0] == "JUMP_BACKWARD" and lines[i][1] == turn[2]), 0)
-    beyond = bisect_left(lines, turn[1], key=_offset)
-    return (at + 5, last) if last and beyond == last + 1 else None
+    last = bisect_left(lines, turn[1], key=_offset) - 1
+    return (at + 5, last) if last > at + 4 and lines[last][:2] == ("JUMP_BACKWARD", turn[2]) else None
+
+
+def _global(fn: types.FunctionType, name: str) -> Any:
+    return fn.__globals__.get(name, vars(builtins).get(name))
 
 
 def _is_range(fn: types.FunctionType, lines: list[Line]) -> bool:
     """Whether the last of these lines give Python's `range`, or lazytensor's, as a global or of a module."""
-    space = {**vars(builtins), **fn.__globals__}
     (before, module, _), (op, name, _) = [("", None, 0), *lines][-2:]
     if op in ("LOAD_METHOD", "LOAD_ATTR") and before.startswith("LOAD_GLOBAL"):
-        found = of_module(space.get(module), name)
+        found = of_module(_global(fn, module), name)
     else:
-        found = space.get(name) if op.startswith("LOAD_GLOBAL") else None
+        found = _global(fn, name) if op.startswith("LOAD_GLOBAL") else None
     return found is range or found is own("range")
 
 
@@ -263,6 +267,6 @@ class _Body:
                 raise Unknown
             value = self.cells[name].cell_contents
         else:
-            value = self.fn.__globals__.get(name, vars(builtins).get(name))
+            value = _global(self.fn, name)
         found = known(value)
         return Value("object", value) if found is None else found
