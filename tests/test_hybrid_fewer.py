@@ -1,5 +1,6 @@
 """First calls of functions whose loops have many turns that an argument counts: traced with fewer, as if with all."""
 
+import gc
 import subprocess
 import sys
 import threading
@@ -256,3 +257,18 @@ def test_large_arrays_and_few_turns_are_traced_as_they_are():
     a = np.ones(3)
     assert fewer(jacobi, (np.ones(1 << 18), a, 500)) is None
     assert fewer(jacobi, (a, a, 35)) is None
+
+
+def test_a_first_call_leaves_the_collector_nothing():
+    compiled, a, b = np.jit(jacobi), np.arange(12.0), np.ones(12)
+    gc.collect()
+    gc.disable()
+    try:
+        compiled(a, b, 500)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        assert not [x for x in gc.garbage if type(x).__module__.startswith("lazytensor")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()

@@ -58,9 +58,12 @@ class Value(NamedTuple):
         return self.kind in ARRAYS
 
 
+_new = tuple.__new__  # quicker than the class by half
+
+
 def placed(value: Value, at: int) -> Value:
     """What the instruction at an offset made."""
-    return Value(value[0], value[1], value[2], value[3], at)
+    return _new(Value, (value[0], value[1], value[2], value[3], at))
 
 
 TENSOR, PART, PLAIN, NULL = map(Value, ("tensor", "part", "plain", "null"))
@@ -228,13 +231,16 @@ def _plain(*values: Value) -> Value:
 
 def _slice(stack: list[Value], count: Any) -> None:
     parts = _popped(stack, count)
-    stack.append(_plain(*parts))
+    for x in parts:
+        if x is not PLAIN:
+            return stack.append(_plain(*parts))
+    stack.append(PLAIN)
 
 
 def _tuple(stack: list[Value], count: Any) -> None:
     parts = _popped(stack, count)
     for x in parts:
-        if x[0] != "plain":
+        if x is not PLAIN and x[0] != "plain":
             return stack.append(Value("tuple", tuple(parts)))
     stack.append(PLAIN)
 
@@ -342,8 +348,15 @@ def step(op: str, stack: list[Value], value: Any) -> None:
     do(stack, value)
 
 
-_CONSTANTS = frozenset({*ATOMS, tuple})
-
-
 def _const(value: Any) -> Value:
-    return Value("plain" if type(value) in _CONSTANTS else "object", value)
+    if type(value) is tuple:  # the names of a call's arguments, it may be
+        return Value("plain", value)
+    return PLAIN if type(value) in ATOMS else Value("object", value)
+
+
+def _constant(stack: list[Value], value: Any) -> None:
+    stack.append(_const(value))
+
+
+QUICK = {"LOAD_CONST": _constant, "BUILD_SLICE": _slice, "BUILD_TUPLE": _tuple}
+"""Steps that need nothing but the stack."""

@@ -341,6 +341,7 @@ class Jitted(Caller):
         finally:
             if trace.entered is not None and trace.entered.on:  # an interrupt came before it was taken away
                 sys.setprofile(None)
+            trace.entered = None  # it holds `found`, and that the trace: nothing is left for the collector
             self._tracing -= 1
             trace.catch_up()
 

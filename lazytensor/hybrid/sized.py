@@ -24,8 +24,22 @@ from math import lcm
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from . import bytecode
-from .bytecode import MAKING, NULL, Line, Unknown, Value, called, known, of_module, operator_text, own, placed, read
+from .bytecode import (
+    MAKING,
+    NULL,
+    QUICK,
+    Line,
+    Unknown,
+    Value,
+    called,
+    known,
+    of_module,
+    operator_text,
+    own,
+    placed,
+    read,
+    step,
+)
 
 MOST_CYCLE = 12
 """Turns of an exchange of variables."""
@@ -83,7 +97,9 @@ def sized(fn: Any, number: int, args: tuple[Any, ...], alone: bool = False) -> S
 def _loop(fn: types.FunctionType, lines: list[Line], name: str) -> tuple[int, int] | None:
     """The first line of the body of ``for ... in range(name)`` and the line that goes round, if all else does not know
     the parameter."""
-    uses = [i for i, (op, value, _) in enumerate(lines) if value == name and op.endswith(_OF_VARIABLES)]
+    of_variables = [(i, op, value) for i, (op, value, _) in enumerate(lines) if op not in QUICK and op.endswith(
+        _OF_VARIABLES)]
+    uses = [i for i, _, value in of_variables if value == name]
     if len(uses) != 1:
         return None
     at = uses[0]
@@ -92,21 +108,23 @@ def _loop(fn: types.FunctionType, lines: list[Line], name: str) -> tuple[int, in
             not _is_range(fn, [line for line in lines[max(at - 3, 0):at] if line[0] != "PUSH_NULL"])):
         return None
     turn, variable = lines[at + 3], lines[at + 4][1]
-    if any([op.startswith(_LOADS) for op, value, _ in lines if value == variable]):
+    if any([op.startswith(_LOADS) for _, op, value in of_variables if value == variable]):
         return None
-    last = next((i for i in range(at + 1, len(lines)) if lines[i][0] == "JUMP_BACKWARD" and lines[i][1] == turn[2]), 0)
-    beyond = bisect_left(lines, turn[1], key=_offset)
-    return (at + 5, last) if last and beyond == last + 1 else None
+    last = bisect_left(lines, turn[1], key=_offset) - 1
+    return (at + 5, last) if last > at + 4 and lines[last][:2] == ("JUMP_BACKWARD", turn[2]) else None
+
+
+def _global(fn: types.FunctionType, name: str) -> Any:
+    return fn.__globals__.get(name, vars(builtins).get(name))
 
 
 def _is_range(fn: types.FunctionType, lines: list[Line]) -> bool:
     """Whether the last of these lines give Python's `range`, or lazytensor's, as a global or of a module."""
-    space = {**vars(builtins), **fn.__globals__}
     (before, module, _), (op, name, _) = [("", None, 0), *lines][-2:]
     if op in ("LOAD_METHOD", "LOAD_ATTR") and before.startswith("LOAD_GLOBAL"):
-        found = of_module(space.get(module), name)
+        found = of_module(_global(fn, module), name)
     else:
-        found = space.get(name) if op.startswith("LOAD_GLOBAL") else None
+        found = _global(fn, name) if op.startswith("LOAD_GLOBAL") else None
     return found is range or found is own("range")
 
 
@@ -116,14 +134,19 @@ class _Body:
     def __init__(self, fn: types.FunctionType, lines: list[Line], first: int, last: int) -> None:
         self.fn = fn
         self.before, self.body, self.after = lines[:first - 5], lines[first:last], lines[last + 1:]
-        stored = {value for op, value, _ in self.body if op in ("STORE_FAST", "DELETE_FAST")}
+        stored: set[Any] = set()
         read: set[Any] = set()
         done: set[Any] = set()
         for op, value, _ in self.body:
+            if op == "LOAD_CONST" or op == "BUILD_SLICE" or op == "BUILD_TUPLE":
+                continue
             if op == "STORE_FAST":
                 done.add(value)
+            elif op == "DELETE_FAST":
+                stored.add(value)
             elif op[:9] == "LOAD_FAST" and value not in done:
                 read.add(value)
+        stored |= done
         self.feeds = stored & read
         self.fed: frozenset[int] = frozenset()
         self.reaches = False  # an array that is an attribute of a module
@@ -209,7 +232,9 @@ class _Body:
         names: tuple[str, ...] = ()
         env = {name: Value(value.kind, value.what, name if value.is_array else "") for name, value in env.items()}
         for op, value, at in lines:
-            if op == "KW_NAMES":
+            if op == "LOAD_CONST" or op == "BUILD_SLICE" or op == "BUILD_TUPLE":  # most of what indices are written in
+                QUICK[op](stack, value)
+            elif op == "KW_NAMES":
                 names = value
             elif op in ("LOAD_FAST", "LOAD_FAST_CHECK"):
                 if value not in env:
@@ -228,7 +253,7 @@ class _Body:
                 stack.append(self.outer(op, value))
             else:
                 of = stack[-1] if stack else NULL
-                bytecode.step(op, stack, value)
+                step(op, stack, value)
                 if of[0] == "object" and stack[-1].is_array:
                     self.reaches = True
                 if op in MAKING:
@@ -242,6 +267,6 @@ class _Body:
                 raise Unknown
             value = self.cells[name].cell_contents
         else:
-            value = self.fn.__globals__.get(name, vars(builtins).get(name))
+            value = _global(self.fn, name)
         found = known(value)
         return Value("object", value) if found is None else found

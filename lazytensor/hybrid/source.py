@@ -81,6 +81,7 @@ class Writer(Places, Leaving):
         memory.text = dict(leaves)
         self._count = self._named = 0
         self._branch(tree, memory, 1, capsule)
+        self._ways.clear()  # methods of its own: it would be garbage for the collector
         self.lines, self.rolled = roll(self.lines)
         self.rolled += self.looped
         ends = [i for i, line in enumerate(self.lines) if line.endswith(END)]
