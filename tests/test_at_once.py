@@ -186,3 +186,83 @@ def test_functions_of_views_of_what_they_compute(np):
     for seed in range(400, 430):
         found, _ = program_computed.tried(seed, np, jitted=False)
         assert not found, found.report(np.__name__)
+
+
+FUNCTIONS = ["np.linalg.norm(x)", "np.linalg.norm(x - y)", "np.nansum(n)", "np.nanmean(n)", "np.nanmean(n2, axis=1)",
+             "np.einsum('i,i->', x, y)", "np.count_nonzero((x > 0.2) & (y > 0.5))", "np.where(x > 0.5)[0]",
+             "np.where(m2)[1]", "np.average(x, weights=y)", "np.sum(x, initial=1.0)", "np.max(x2, axis=1, initial=0.5)",
+             "np.sum(x, where=x > 0.5)", "np.gradient(x)", "np.gradient(x2)[1]", "np.trapezoid(x, dx=0.1)",
+             "np.select([x > 0.7, y > 0.5], [x, y])", "np.sort(x)", "np.median(x[::2])",
+             "np.tile(x2, (1, 2))", "np.roll(x2, 3, axis=1)", "np.concatenate([x, y[5:]])",
+             "np.interp(x, y[:3], y[3:6])", "np.linalg.norm(x2.T, 1)", "np.cov(x, y)",
+             "np.cross(x2[:, :3], x2[:, 3:6])", "np.take(x, i)", "x.sum(initial=1.0)",
+             "x2.max(axis=1, initial=0.5)", "x2.mean(0, where=m2)", "np.ptp(x)"]
+
+
+def _given():
+    rng = real.random.default_rng(0)
+    x, y = rng.random(30000), rng.random(30000)
+    nans = real.where(x > 0.9, real.nan, x)
+    return {"x": x, "y": y, "n": nans, "x2": x.reshape(300, 100), "n2": nans.reshape(300, 100),
+            "m2": y.reshape(300, 100) > 0.5, "i": rng.integers(0, 30000, 30000)}
+
+
+@pytest.mark.parametrize("call", FUNCTIONS)
+def test_functions_that_no_kernel_takes_in_run_at_once_on_larger_arrays(np, call):
+    given = _given()
+    own = {name: np.array(value) for name, value in given.items()}
+    np.realize(*own.values())
+    expected, code = eval(call, {"np": real, **given}), compile(call, "line", "eval")
+    with np.config(eager_after=None):
+        waited = eval(code, {"np": np, **own})
+    found = eval(code, {"np": np, **own})
+    if isinstance(found, (np.ndarray, real.generic)) and hasattr(found, "_value") and hasattr(found._value, "buffer"):
+        assert not pending(found)
+    assert type(found) is type(waited)
+    assert same_bits(real.asarray(expected), real.asarray(found))
+    assert real.asarray(found).strides == real.asarray(expected).strides
+
+
+def test_functions_on_lines_that_run_alone_run_at_once_after_a_while():
+    np = module_under_test()
+    x = np.arange(30000.0)
+    np.realize(x)
+    with np.config(eager_after=5):
+        found, chained = [], []
+        for _ in range(8):
+            twice = np.tile(x + 1, 2)
+            found.append(pending(twice))
+            np.realize(twice)
+            again, total = np.tile(x + 1, 2), (x + 1).max()  # whose run is one with the reduction's
+            chained.append(pending(again))
+            np.realize(again, total)
+        assert found == [True] * 5 + [False] * 3
+        assert all(chained)
+
+
+def test_functions_on_arrays_that_threads_may_share_wait(np):
+    x = np.zeros(1 << 17)
+    np.realize(x)
+    assert pending(np.tile(x, 2)) and not pending(np.tile(x[:5000], 2))
+
+
+def test_functions_at_once_see_the_values_and_the_memory_of_their_time(np):
+    x = np.arange(30000.0)
+    np.realize(x)
+    x += 1
+    norm, largest = np.linalg.norm(x[:9]), np.max(x, initial=0.0)
+    x[:] = 0
+    assert norm == real.linalg.norm(real.arange(1.0, 10.0)) and largest == 30000.0
+    memory = real.asarray(x)
+    memory[0] = 7
+    assert np.nansum(x) == 7
+
+
+def test_warnings_and_errors_of_functions_come_at_the_line(np):
+    x = np.full(30000, np.nan)
+    np.realize(x)
+    with pytest.warns(RuntimeWarning, match="Mean of empty slice") as caught:
+        np.nanmean(x)
+    assert caught[0].filename == __file__
+    with pytest.raises(ValueError):
+        np.interp(x, x, x[1:])

@@ -30,7 +30,7 @@ from ..ir.layout import offset_of
 from ..ir.node import Node
 from ..run.watching import PASS, active, eager
 from . import lazy
-from .build import NOT_AN_ARRAY, at_line, made_real
+from .build import NOT_AN_ARRAY, at_line, made_real, users_frame
 from .handle import WRITEABLE, Tensor, apply_steps, export, geometry, is_writeable, peek, wrap, writeable_of
 from .relative import relative_view
 from .rows import TABLE, key_of
@@ -357,7 +357,11 @@ def _waiting(key: str, fn: Any, otherwise: Callable[..., Any]) -> Callable[..., 
     def function(*args: Any, **kwargs: Any) -> Any:
         rule = lazy.rule_of(key, fn)
         result = lazy.NOW if rule is None else rule.pending(args, kwargs, _getframe(1))
-        return otherwise(*args, **kwargs) if result is lazy.NOW else result
+        if result is not lazy.NOW:
+            return result
+        if native is not None and (frame := users_frame()) is not None:
+            native.ran_when_written(frame.f_code, frame.f_lasti)
+        return otherwise(*args, **kwargs)
     return function
 
 

@@ -20,11 +20,12 @@ typedef struct {
 } Site;
 
 static Site sites[SITES];
+static Site calls[SITES];   /* the same of calls of NumPy's functions on arrays that are not small */
 static Py_ssize_t eager_after = -1;   /* -1: never */
 
-static Site *site_of(PyCodeObject *code, int lasti) {
+static Site *site_of(Site *table, PyCodeObject *code, int lasti) {
     size_t print = ((size_t)code >> 4 ^ (size_t)lasti * 0x9E3779B1u) * 0x9E3779B97F4A7C15ull;
-    return &sites[print >> 40 & (SITES - 1)];
+    return &table[print >> 40 & (SITES - 1)];
 }
 
 /* eager_after(n): from how many short runs on lines compute at once; None for never. What was counted is forgotten. */
@@ -34,6 +35,7 @@ PyObject *hot_eager_after(PyObject *self, PyObject *limit) {
         return NULL;
     eager_after = given < INT_MAX / 2 ? given : -1;
     memset(sites, 0, sizeof sites);
+    memset(calls, 0, sizeof calls);
     Py_RETURN_NONE;
 }
 
@@ -46,12 +48,11 @@ Py_ssize_t small_bytes(void) {
     return most < 0 ? PY_SSIZE_T_MAX : most;
 }
 
-static void count(PyObject *node, int up) {
-    PyObject *code = slot_or_none(node, N.code), *lasti = slot_or_none(node, N.lasti);
+static void count_at(Site *table, PyObject *code, PyObject *lasti, int up) {
     if (!PyCode_Check(code) || !PyLong_CheckExact(lasti))
         return;
     int at = (int)PyLong_AsLong(lasti);
-    Site *site = site_of((PyCodeObject *)code, at);
+    Site *site = site_of(table, (PyCodeObject *)code, at);
     if (site->code != (PyCodeObject *)code || site->lasti != at)
         *site = (Site){(PyCodeObject *)code, at, 0};
     if (up)
@@ -67,7 +68,44 @@ static int is_joined(PyObject *node, PyObject *a) {
     return slot_or_none(slot_or_none(node, N.op), O.kind) == text_elementwise;
 }
 
-/* Nodes are about to run together: counts it for their lines, if all are small. What no kernel has splits the others. */
+static void count(Site *table, PyObject *node, int up) {
+    count_at(table, slot_or_none(node, N.code), slot_or_none(node, N.lasti), up);
+}
+
+/* Whether a node is one call of a function of NumPy's (lazy.Rule), which no kernel takes in. */
+static int is_function(PyObject *node) {
+    PyObject *attrs = slot_or_none(node, N.attrs);
+    if (slot_or_none(slot_or_none(node, N.op), O.kind) != text_call || !PyTuple_CheckExact(attrs) || !PyTuple_GET_SIZE(attrs))
+        return 0;
+    PyObject *first = PyTuple_GET_ITEM(attrs, 0);
+    return PyTuple_CheckExact(first) && PyTuple_GET_SIZE(first) == 2 && PyUnicode_CheckExact(PyTuple_GET_ITEM(first, 0))
+        && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(first, 0), "form") == 0;
+}
+
+/* Counts calls of functions in a run: up where all else in it is elementwise or a number, so that no kernel would have been
+ * another had they run when they were written. */
+static void count_functions(PyObject *nodes) {
+    Py_ssize_t n = PyList_GET_SIZE(nodes), functions = 0, others = 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *node = PyList_GET_ITEM(nodes, i), *kind = slot_or_none(slot_or_none(node, N.op), O.kind);
+        int counts = is_function(node);
+        functions += counts;
+        others += !counts && kind != text_elementwise && kind != text_scalar;
+    }
+    for (Py_ssize_t i = 0; functions && i < n; i++)
+        if (is_function(PyList_GET_ITEM(nodes, i)))
+            count(calls, PyList_GET_ITEM(nodes, i), !others);
+}
+
+/* ran_when_written(code, lasti): a line's call has run when it was written, as its result or its errors need values. */
+PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    if (count == 2 && eager_after > 0)
+        count_at(calls, args[0], args[1], 1);
+    Py_RETURN_NONE;
+}
+
+/* Nodes are about to run together: counts it for their lines, if all are small (what no kernel has splits the others),
+ * and for calls of functions. */
 void count_run(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes), joined = 0, most;
     if (eager_after <= 0)
@@ -75,17 +113,19 @@ void count_run(PyObject *nodes) {
     most = small_bytes();
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a);
-        if (bytes_of(node) > most || (Py_TYPE(a) == node_type && bytes_of(a) > most))
+        if (bytes_of(node) > most || (Py_TYPE(a) == node_type && bytes_of(a) > most)) {
+            count_functions(nodes);
             return;
+        }
         joined += is_joined(node, a);
     }
     int is_short = joined < WORTH || joined < BETWEEN * (n - joined);
     for (Py_ssize_t i = 0; i < n; i++)
-        count(PyList_GET_ITEM(nodes, i), is_short);
+        count(sites, PyList_GET_ITEM(nodes, i), is_short);
 }
 
 /* Whether the operation that is being written is to run at once. */
-int runs_at_once(void) {
+static int is_steady(Site *table) {
     if (eager_after < 0 || watched() || held_up == Py_True || slot_or_none(current, C.debug) == Py_True)
         return 0;
     if (eager_after == 0)
@@ -95,9 +135,18 @@ int runs_at_once(void) {
         return 0;
     PyCodeObject *code = PyFrame_GetCode(frame);
     int lasti = PyFrame_GetLasti(frame);
-    Site *site = site_of(code, lasti);
+    Site *site = site_of(table, code, lasti);
     Py_DECREF(code);
     return site->score >= eager_after && site->code == code && site->lasti == lasti && is_users_line();
+}
+
+int runs_at_once(void) {
+    return is_steady(sites);
+}
+
+/* Whether the call of a function of NumPy's that is being written is to run at once, its arrays small or not. */
+int calls_at_once(void) {
+    return is_steady(calls);
 }
 
 /* ---- operands --------------------------------------------------------------------------------------------------------- */

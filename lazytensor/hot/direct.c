@@ -4,6 +4,8 @@
 
 enum { MOST = 8, LONGEST = 16, ROOM = 60 };
 enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8, IF_STEADY = 16 };   /* Method.swapped */
+enum { MIDDLING = 1 << 19,   /* bytes up to which a call of a line that runs at once is: threads may share the larger */
+       NEAR = 16 };          /* and how many operations away from its value an argument of it may be */
 
 /* What a call is lent: how large arrays may be (in bytes; -1 for any size), and what has to live until it returns. */
 typedef struct {
@@ -154,7 +156,8 @@ static PyObject *all_wrapped(PyObject *result) {
 
 /* What the user gets for a result of a call with these arguments, which it takes over; NULL without an error where Python
  * has to make the call again: objects in an array may be what was lent. */
-static PyObject *given_back(Method *method, PyObject *result, PyObject *const *given, PyObject **arrays, Py_ssize_t count) {
+static PyObject *given_back(Method *method, int lazily, PyObject *result, PyObject *const *given, PyObject **arrays,
+                            Py_ssize_t count) {
     if (PyArray_CheckExact(result) && PyDataType_REFCHK(PyArray_DESCR((PyArrayObject *)result))) {
         Py_DECREF(result);
         return NULL;
@@ -165,7 +168,7 @@ static PyObject *given_back(Method *method, PyObject *result, PyObject *const *g
             Py_DECREF(result);
             return made;
         }
-    } else if (method->swapped & IF_STEADY && PyArray_IsScalar(result, Generic)) {
+    } else if (lazily && PyArray_IsScalar(result, Generic)) {
         Py_SETREF(result, scalar_of(result));
         return result;
     } else if (method->swapped & AS_THEY_ARE || PyArray_IsScalar(result, Generic) || is_atom(result))
@@ -195,27 +198,58 @@ int is_users_line(void) {
     return out == (PyObject *)frame;
 }
 
+/* What stands for all arguments; whether all do. */
+static int all_lent(Lent *l, PyObject *const *args, Py_ssize_t count, PyObject **arrays) {
+    for (Py_ssize_t i = 0; i < count; i++)
+        if ((arrays[i] = lent(l, args[i], 2)) == NULL)
+            return 0;
+    return count > 0;
+}
+
+/* Whether no argument by keyword is one that Python has to look at. */
+static int all_taken(PyObject *names) {
+    for (Py_ssize_t i = 0; names != NULL && i < PyTuple_GET_SIZE(names); i++)
+        if (is_refused(PyTuple_GET_ITEM(names, i)))
+            return 0;
+    return 1;
+}
+
+/* ``fn(*args)`` for arrays that need not be small, from a line whose calls run at once. 1: done, `result` NULL for an error;
+ * 0: it is to be written, perhaps with an error set. */
+int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **result) {
+    Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+    Py_ssize_t most = small_bytes();
+    PyObject *arrays[MOST];
+    Lent l = {.small = MIDDLING, .deepest = NEAR};
+    if (most == 0 || most >= MIDDLING || all > MOST || held_up == Py_True || !all_taken(names) || !calls_at_once())
+        return 0;
+    int done = all_lent(&l, args, all, arrays) && l.count;
+    if (done) {
+        *result = PyObject_Vectorcall(fn, arrays, count, names);
+        if (*result != NULL)
+            *result = given_back(method, 1, *result, args, arrays, all);
+        done = *result != NULL || PyErr_Occurred();
+    }
+    forget(&l);
+    return done;
+}
+
 PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Method *method = (Method *)self;
-    Py_ssize_t count = PyVectorcall_NARGS(nargsf), all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names)), done = 0;
-    int small = method->swapped & SMALL_ONLY;
-    Lent l = {.small = small ? PyLong_AsSsize_t(slot_or_none(current, C.small)) : -1,
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf), all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+    int small = method->swapped & SMALL_ONLY, steady = method->swapped & IF_STEADY, done = 0;
+    Lent l = {.small = small ? small_bytes() : -1,
               .deepest = method->swapped & REALIZED_ONLY ? 0 : small ? 1 : PY_SSIZE_T_MAX};
     PyObject *arrays[MOST], *result = NULL;
-    if (PyErr_Occurred())  /* more bytes than a machine word holds */
-        PyErr_Clear();
     if (l.small != 0 && all <= MOST && count <= PyLong_AsSsize_t(method->op) && held_up != Py_True && !watched()
-        && is_users_line()) {
-        for (Py_ssize_t i = count; i < all && !is_refused(PyTuple_GET_ITEM(names, i - count)); i++)
-            done++;
-        if (done == all - count)
-            for (done = 0; done < all && (arrays[done] = lent(&l, args[done], 2)) != NULL; done++)
-                ;
-        if (done == all && all && (!(method->swapped & IF_STEADY) || runs_at_once()) && (l.count || method->swapped & OF_NUMBERS)) {
+        && is_users_line() && all_taken(names)) {
+        done = all_lent(&l, args, all, arrays) && (l.count || method->swapped & OF_NUMBERS) && (!steady || runs_at_once());
+        if (done) {
             result = PyObject_Vectorcall(method->fn, arrays, count, names);
             if (result != NULL)
-                result = given_back(method, result, args, arrays, all);
-        }
+                result = given_back(method, steady, result, args, arrays, all);
+        } else if (!PyErr_Occurred() && small)
+            call_middling(method, method->fn, args, count, names, &result);
     }
     forget(&l);
     return or_slow(result, method, args, nargsf, names);

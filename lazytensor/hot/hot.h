@@ -314,12 +314,16 @@ int gives_array(PyObject *index, Py_ssize_t axes);
 
 PyObject *small_array(PyObject *tensor);
 PyObject *wrapped(PyObject *result);
+int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names,
+                  PyObject **result);
 int is_users_line(void);
 
 /* ---- at_once.c ---- */
 
 void count_run(PyObject *nodes);
 int runs_at_once(void);
+int calls_at_once(void);
+PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *array_at_hand(PyObject *tensor, Py_ssize_t most);
 PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most);
 int binary_at_once(binaryfunc fn, PyObject *left, PyObject *right, PyObject **result);

@@ -276,6 +276,8 @@ static PyMethodDef methods[] = {
     {"phased", (PyCFunction)(void (*)(void))hot_phased, METH_FASTCALL,
      "phased(bound, *arrays): runs a kernel on one long row; gives the floating-point flags, or -1 if it refused."},
     {"eager_after", hot_eager_after, METH_O, "eager_after(n): how often a line's operations run alone before they do at once."},
+    {"ran_when_written", (PyCFunction)(void (*)(void))hot_ran_when_written, METH_FASTCALL,
+     "ran_when_written(code, lasti): a line's call of a function of NumPy's has run when it was written."},
     {"counts", hot_counts, METH_NOARGS, "Counts of what ran here: runs, those without a plan, hits, nodes, kernels."},
     {NULL}};
 

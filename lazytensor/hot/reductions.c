@@ -82,6 +82,8 @@ PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyO
         Py_XDECREF(key);
         if (found != NULL && !reduce_at_once(slot_or_none(method->op, O.fn), args, count, names, &result))
             result = reduced(method, args[0], found);
+        else if (found == NULL && names != NULL && !PyErr_Occurred())   /* `initial`, `where` */
+            call_middling(method, slot_or_none(method->op, O.fn), args, count, names, &result);
         Py_XDECREF(found);
     }
     return or_slow(result, method, args, nargsf, names);
