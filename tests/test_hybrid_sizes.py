@@ -1,5 +1,6 @@
 """Jitted functions for arrays of many sizes: one program, whose lengths are those of the arguments."""
 
+import contextlib
 import os
 import warnings
 
@@ -7,7 +8,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import families
+from lazytensor.hybrid import compiled, families, safe
 from tests import program_sizes
 from tests.helpers import same_bits
 
@@ -307,6 +308,65 @@ def test_warnings_and_errors_are_the_pythons():
                 return 1 / x
         return f
     compared(make, lambda n: [numbers(n) if n % 3 else real.zeros(n)])
+
+
+def caught(np):
+    def f(x):
+        try:
+            return x[5] * 2
+        except IndexError:
+            return x * 3
+    return f
+
+
+def suppressed(np):
+    def f(x):
+        found = x * 3
+        with contextlib.suppress(IndexError):
+            found = x[5] * 2
+        return found
+    return f
+
+
+def left(np):
+    class Calm:
+        def __enter__(self):
+            pass
+
+        def __exit__(self, *raised):
+            return True
+
+    def f(x):
+        found = x * 3
+        with Calm():
+            found = x[5] * 2
+        return found
+    return f
+
+
+def finished(np):
+    def f(x):
+        found = x * 3
+        for _ in range(1):
+            try:
+                found = x[5] * 2
+            finally:
+                break  # noqa: B012
+        return found
+    return f
+
+
+@pytest.mark.parametrize("make", [caught, suppressed, left, finished])
+def test_what_an_exception_decides_is_decided_by_each(make, monkeypatch):
+    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
+    compared(make, lambda n: [numbers(n)], [3, 4, 5, 2, 9, 8, 7, 16, 3, 5])
+
+
+def test_a_context_is_no_handler():
+    def f(x):
+        with np.errstate(over="ignore"):
+            return [row * 3 for row in x]
+    assert not safe.catches(f.__code__)
 
 
 def test_only_so_many_sizes_are_kept():

@@ -7,6 +7,9 @@ functions and attributes are safe whose records are the same for all sizes but f
 
 from __future__ import annotations
 
+import dis
+import functools
+import types
 from typing import Any
 
 import numpy as np
@@ -31,12 +34,26 @@ _ROOMS = ("numpy", "lazytensor")
 def is_safe(scope: Any) -> bool:
     """Whether all names in the code that a call has run, or could run, are, and all functions that it can reach."""
     return (scope.names & _OF_ARRAYS) - _UFUNCS <= _SAFE and scope.names.isdisjoint(_COMPUTED) and not any(
-        map(_unsafe, scope.objects.values()))
+        map(_unsafe, scope.objects.values())) and not any(map(catches, scope.codes))
 
 
 _COMPUTED = frozenset(("getattr", "__dict__", "vars", "attrgetter", "methodcaller", "globals", "locals", "eval",
                        "exec"))
 """By which names are reached that no code mentions."""
+
+
+_HANDLER, _OF_WITH = dis.opmap["PUSH_EXC_INFO"], dis.opmap["WITH_EXCEPT_START"]
+
+
+@functools.lru_cache(1024)
+def catches(code: types.CodeType) -> bool:
+    """Whether a code object may go on after an exception: an index or a shape that is not for all sizes raises, and a
+    trace does not show it. What `with` does at its end is no handler, but `__exit__` and `suppress` can be one."""
+    if code.co_name == "__exit__" or "suppress" in code.co_names:
+        return True
+    steps = code.co_code[::2]
+    return bool(code.co_exceptiontable) and any(
+        step == _HANDLER and after != _OF_WITH for step, after in zip(steps, steps[1:], strict=False))
 
 
 _KNOWN = (np.ufunc, type, np.random.Generator, np.random.RandomState)
