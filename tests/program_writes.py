@@ -167,7 +167,7 @@ def filled_in(scene):
         "np.maximum.at({0}, ..., {1})", "{0}.partition(0)", "np.clip({0}, 0, 2, out={0})", "np.round({0}, 0, out={0})",
         "{0}.real = {1}", "{0}.imag = {1}", "{0}[()] = {1}", "{0}.itemset({1})",
         "np.put_along_axis({0}, np.argsort({0}), {1}, -1)", "np.take({0}, [0], out={0}[:1])", "{0}.byteswap(True)",
-        "np.nan_to_num({0}, copy=False)", "np.matmul({0}, {0}, out={0})", "np.dot({2}, {2}, out={0})",
+        "np.nan_to_num({0}, copy=False)", "np.matmul({0}[:99], {0}[:99], out={0}[:99])", "np.dot({2}, {2}, out={0})",
         "np.concatenate([{0}[:1], {0}[1:]], out={0})", "np.frexp({0}, out=({0}, None))",
         "np.where({0} > 0, {0}, {1}, )", "np.add.accumulate({0}, out={0})", "setattr({0}, 'T', 3)",
     )).format(name, value, other, n)  # fmt: skip
