@@ -107,7 +107,11 @@ def network(batch):
         calls |= _peer_networks(arrays, x)
     if TENSORFLOW is not None:
         calls |= _tensorflow_networks(arrays, x)
-    show(f"512-256-128-2 network, float32, batch {batch}, {THREADS} core(s)", least(calls, 100, 40))
+    with np.config(eager_after=None):  # the lazy form stays lazy
+        found = least(calls, 100, 40)
+    show(f"512-256-128-2 network, float32, batch {batch}, {THREADS} core(s)", found)
+    small = {"lazytensor, small at once": calls["lazytensor lazy"], "lazytensor jit": calls["lazytensor jit"]}
+    show("  the same, not compiled, with lines of small arrays run when written (eager_after)", least(small, 100, 40))
 
 
 def _peer_networks(arrays, x):
