@@ -112,7 +112,8 @@ def test_a_pending_start_does_not_keep_a_loop_pending():
         for _ in range(12):
             x = np.zeros(4)
             np.realize(x)
-            np.realize(x.__iadd__(h), step(x))
+            np.realize(x.__iadd__(h))
+            np.realize(step(x))
         x = np.zeros(4) * 3 + 1
         assert pending(x)
         y = step(x)

@@ -9,7 +9,7 @@
 #include "hot.h"
 
 enum { SITES = 1 << 12, PENALTY = 2 };
-enum { WORTH = 4, BETWEEN = 8 };   /* operations from which on a kernel pays, if all are joined; for each that is not */
+enum { WORTH = 3, BETWEEN = 8 };   /* operations from which on a kernel pays, if all are joined; for each that is not */
 enum { TINY = 1 << 10 };           /* bytes up to which a sum costs as much alone as at the end of a kernel */
 enum { UNDISTURBED = 500 };   /* elements up to which NumPy lets no other thread run meanwhile */
 
