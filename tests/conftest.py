@@ -1,5 +1,6 @@
 """Options and Hypothesis profiles of all tests."""
 
+import contextlib
 import os
 
 import hypothesis
@@ -24,23 +25,21 @@ def pytest_configure(config):
         module.config(eager_after=None)  # how often a line has run is no business of other tests
 
 
+def configured(**settings):
+    """A context with these settings, or, of a module that has none, without."""
+    module = helpers.module_under_test()
+    return module.config(**settings) if hasattr(module, "config") else contextlib.nullcontext()
+
+
 @pytest.fixture
 def everything_waits():
     """Functions of small arrays, too, are pending where they can be."""
-    module = helpers.module_under_test()
-    if not hasattr(module, "config"):
-        yield
-        return
-    with module.config(small=0):
+    with configured(small=0):
         yield
 
 
 @pytest.fixture
 def lines_wait():
     """No line runs at once, whatever LAZYTENSOR_EAGER_AFTER says: for tests of what is pending and of kernels."""
-    module = helpers.module_under_test()
-    if not hasattr(module, "config"):
-        yield
-        return
-    with module.config(eager_after=None):
+    with configured(eager_after=None):
         yield

@@ -31,6 +31,12 @@ CALLS = ["x + y", "2 - x", "x / i", "i // 2", "i % 3", "x ** 2", "2.0 ** x", "x 
          "np.sqrt(x.sum())"]
 
 
+def assert_laid_alike(found, expected):
+    """The same bits, in the same layout."""
+    assert same_bits(real.asarray(expected), real.asarray(found))
+    assert real.asarray(found).strides == real.asarray(expected).strides
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_they_give_what_numpy_gives(np, call):
     rng = real.random.default_rng(0)
@@ -40,8 +46,7 @@ def test_they_give_what_numpy_gives(np, call):
     eval(call, {"np": np, **own})  # reductions are known from the second time on
     found, expected = eval(call, {"np": np, **own}), eval(call, {"np": real, **given})
     assert not hasattr(found, "_value") or found._value.__class__.__name__ == "View" or not pending(found)
-    assert same_bits(real.asarray(expected), real.asarray(found))
-    assert real.asarray(found).strides == real.asarray(expected).strides
+    assert_laid_alike(found, expected)
 
 
 def test_a_line_that_is_run_alone_runs_at_once_after_a_while():
@@ -220,8 +225,7 @@ def test_functions_that_no_kernel_takes_in_run_at_once_on_larger_arrays(np, call
     if isinstance(found, (np.ndarray, real.generic)) and hasattr(found, "_value") and hasattr(found._value, "buffer"):
         assert not pending(found)
     assert type(found) is type(waited)
-    assert same_bits(real.asarray(expected), real.asarray(found))
-    assert real.asarray(found).strides == real.asarray(expected).strides
+    assert_laid_alike(found, expected)
 
 
 def test_functions_on_lines_that_run_alone_run_at_once_after_a_while():

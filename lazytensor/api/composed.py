@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ..compile import ALONE
 from ..ir.dtypes import NUMERIC
 from ..run.floating import in_force, unchanged
 from ..run.watching import active
-from .build import users_frame
+from .build import is_pending, users_frame
 from .fallback import AT_ONCE, fallback, unseen
 from .handle import Tensor, root_of
 from .ufuncs import call, ufunc
@@ -27,13 +28,8 @@ _NO = np._NoValue
 _FEW = 8
 """Differences of a higher order are left to NumPy."""
 LEAST = 1 << 17
-"""Bytes from which on arrays are worth it where an operation is one of lazy scalars, or of views of views."""
-_ALONE = 1 << 19
-"""The same where one call of NumPy's can be had at once (`hot/direct.c`) and there is nothing to fuse with."""
-
-
-def _is_pending(a: Any) -> bool:
-    return root_of(a)._value.buffer is None
+"""Bytes from which on arrays are worth it where an operation is one of lazy scalars, or of views of views;
+up to `compile.ALONE` one call of NumPy's can be had at once (`hot/direct.c`), where there is nothing to fuse with."""
 
 
 def _is_plain(a: Any) -> bool:
@@ -78,7 +74,7 @@ def _ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO) -> Any:
         return None
     if keepdims is not _NO and type(keepdims) is not bool:
         return None
-    if axis is None and a.nbytes < (LEAST if active or _is_pending(a) else _ALONE):
+    if axis is None and a.nbytes < (LEAST if active or is_pending(a) else ALONE):
         return None
     options = {"axis": axis, "keepdims": keepdims is True}
     return _apply(_subtract, a.max(**options), a.min(**options))

@@ -235,32 +235,6 @@ static int has_axes(PyObject *x) {
 
 /* ---- results ---------------------------------------------------------------------------------------------------------- */
 
-/* A Tensor of an array, with that shape and strides, which nobody else holds. */
-static PyObject *tensor_of(PyObject *array, PyObject *shape, PyObject *strides) {
-    PyObject *node = node_type->tp_alloc(node_type, 0), *made = NULL;
-    if (node == NULL)
-        return NULL;
-    SLOT(node, N.op) = Py_NewRef(leaf_operation);
-    SLOT(node, N.a) = Py_NewRef(Py_None);
-    SLOT(node, N.b) = Py_NewRef(Py_None);
-    SLOT(node, N.rest) = Py_NewRef(empty_tuple);
-    SLOT(node, N.attrs) = Py_NewRef(Py_None);
-    SLOT(node, N.shape) = Py_NewRef(shape);
-    SLOT(node, N.dtype) = Py_NewRef((PyObject *)PyArray_DESCR((PyArrayObject *)array));
-    SLOT(node, N.strides) = Py_NewRef(strides);
-    SLOT(node, N.code) = Py_NewRef(Py_None);
-    SLOT(node, N.lasti) = PyLong_FromLong(-1);
-    SLOT(node, N.errstate) = Py_NewRef(Py_None);
-    SLOT(node, N.depth) = Py_NewRef(zero);
-    SLOT(node, N.seq) = tick();
-    SLOT(node, N.buffer) = Py_NewRef(array);
-    SLOT(node, N.claim) = Py_NewRef(Py_None);
-    if (SLOT(node, N.seq) != NULL)
-        made = new_tensor(node);
-    Py_DECREF(node);
-    return made;
-}
-
 /* The class of lazy scalars of a kind, borrowed, made if there is none yet (scalar.class_for). */
 static PyTypeObject *class_of(PyObject *value, PyArray_Descr *dtype) {
     PyTypeObject *type = (PyTypeObject *)PyDict_GetItemWithError(scalar_classes, (PyObject *)Py_TYPE(value));
@@ -315,7 +289,7 @@ static PyObject *given_out(PyObject *result, PyObject *operand) {
         return NULL;
     if (Py_TYPE(value) == node_type && PyArray_CheckExact(result) && PyArray_BASE((PyArrayObject *)result) == NULL
         && Py_REFCNT(result) == 1 && is_like((PyArrayObject *)result, slot_or_none(value, N.shape)))
-        made = tensor_of(result, slot_or_none(value, N.shape), Py_None);
+        made = tensor_over(result, slot_or_none(value, N.shape), Py_None);
     else if (PyArray_CheckExact(result))
         made = wrapped(result);
     Py_DECREF(result);
@@ -328,50 +302,38 @@ static int failed(PyObject **result) {
     return PyErr_Occurred() != NULL;
 }
 
-/* ``left <op> right`` by the operator of NumPy's arrays. 1: done, `result` NULL for an error; 0: it is to be written. */
-int binary_at_once(binaryfunc fn, PyObject *left, PyObject *right, PyObject **result) {
+/* ``left <op> right`` by the operator of NumPy's arrays, `fn`, or the comparison `which` where that is NULL. 1: done, `result`
+ * NULL for an error; 0: it is to be written. */
+static int pair_at_once(binaryfunc fn, int which, PyObject *left, PyObject *right, PyObject **result) {
     if (eager_after < 0)
         return 0;
     Py_ssize_t most = small_bytes();
     PyObject *a = ready(left, most), *b = a == NULL ? NULL : ready(right, most);
-    int now = b != NULL && (has_axes(a) || has_axes(b)) && runs_at_once();
+    int now = b != NULL && (has_axes(a) || (fn != NULL && has_axes(b))) && runs_at_once();
     if (now) {
-        *result = given_out(fn(a, b), Py_TYPE(left) == tensor_type ? left : right);
+        PyObject *found = fn != NULL ? fn(a, b) : PyArray_Type.tp_richcompare(a, b, which);
+        *result = given_out(found, Py_TYPE(left) == tensor_type ? left : right);
         now = *result != NULL || PyErr_Occurred();
     }
     Py_XDECREF(a);
     Py_XDECREF(b);
     return now || failed(result);
+}
+
+int binary_at_once(binaryfunc fn, PyObject *left, PyObject *right, PyObject **result) {
+    return pair_at_once(fn, 0, left, right, result);
 }
 
 int compare_at_once(PyObject *left, PyObject *right, int which, PyObject **result) {
-    if (eager_after < 0)
-        return 0;
-    Py_ssize_t most = small_bytes();
-    PyObject *a = ready(left, most), *b = a == NULL ? NULL : ready(right, most);
-    int now = b != NULL && has_axes(a) && runs_at_once();
-    if (now) {
-        *result = given_out(PyArray_Type.tp_richcompare(a, b, which), left);
-        now = *result != NULL || PyErr_Occurred();
-    }
-    Py_XDECREF(a);
-    Py_XDECREF(b);
-    return now || failed(result);
+    return pair_at_once(NULL, which, left, right, result);
+}
+
+static PyObject *raised(PyObject *base, PyObject *exponent) {
+    return PyArray_Type.tp_as_number->nb_power(base, exponent, Py_None);
 }
 
 int power_at_once(PyObject *left, PyObject *right, PyObject **result) {
-    if (eager_after < 0)
-        return 0;
-    Py_ssize_t most = small_bytes();
-    PyObject *a = ready(left, most), *b = a == NULL ? NULL : ready(right, most);
-    int now = b != NULL && (has_axes(a) || has_axes(b)) && runs_at_once();
-    if (now) {
-        *result = given_out(PyArray_Type.tp_as_number->nb_power(a, b, Py_None), left);
-        now = *result != NULL || PyErr_Occurred();
-    }
-    Py_XDECREF(a);
-    Py_XDECREF(b);
-    return now || failed(result);
+    return pair_at_once(raised, 0, left, right, result);
 }
 
 int unary_at_once(unaryfunc fn, PyObject *operand, PyObject **result) {

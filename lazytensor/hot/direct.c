@@ -119,6 +119,18 @@ static int is_refused(PyObject *name) {
     return 0;
 }
 
+/* A Tensor of an array, with that shape and strides, which nobody else holds. */
+PyObject *tensor_over(PyObject *array, PyObject *shape, PyObject *strides) {
+    PyObject *dtype = (PyObject *)PyArray_DESCR((PyArrayObject *)array), *made = NULL;
+    PyObject *node = made_node(leaf_operation, empty_tuple, Py_None, shape, dtype, strides, Py_None, zero, Py_None);
+    if (node != NULL) {
+        put(node, N.buffer, array);
+        made = new_tensor(node);
+        Py_DECREF(node);
+    }
+    return made;
+}
+
 /* A new array of NumPy's as a Tensor of its own; NULL without an error where it is not so simple (handle.wrap). */
 PyObject *wrapped(PyObject *result) {
     PyArrayObject *array = (PyArrayObject *)result;
@@ -126,15 +138,8 @@ PyObject *wrapped(PyObject *result) {
     if (PyArray_BASE(array) != NULL || Py_REFCNT(result) != 1 || (PyArray_FLAGS(array) & flags) != flags)
         return NULL;
     PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array));
-    PyObject *strides = shape == NULL ? NULL : strides_of(array, shape), *node = NULL, *made = NULL;
-    if (strides != NULL)
-        node = made_node(leaf_operation, empty_tuple, Py_None, shape, (PyObject *)PyArray_DESCR(array), strides,
-                         Py_None, zero, Py_None);
-    if (node != NULL) {
-        put(node, N.buffer, result);
-        made = new_tensor(node);
-        Py_DECREF(node);
-    }
+    PyObject *strides = shape == NULL ? NULL : strides_of(array, shape);
+    PyObject *made = strides == NULL ? NULL : tensor_over(result, shape, strides);
     Py_XDECREF(shape);
     Py_XDECREF(strides);
     return made;

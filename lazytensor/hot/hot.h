@@ -105,7 +105,7 @@ extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_t
 extern PyTypeObject *watcher_type, *ready_type;
 extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
-extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run, *flags_matter;
+extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
@@ -313,6 +313,7 @@ int gives_array(PyObject *index, Py_ssize_t axes);
 /* ---- direct.c ---- */
 
 PyObject *small_array(PyObject *tensor);
+PyObject *tensor_over(PyObject *array, PyObject *shape, PyObject *strides);
 PyObject *wrapped(PyObject *result);
 int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names,
                   PyObject **result);

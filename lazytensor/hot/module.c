@@ -25,7 +25,7 @@ PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *l
 PyTypeObject *watcher_type, *ready_type;
 PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
-PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run, *flags_matter;
+PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
@@ -90,7 +90,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"view_operation", &view_operation}, {"negative_kind", &negative_kind}, {"extobj", &extobj},
     {"watch", &watch}, {"warnings_dict", &warnings_dict}, {"may_wait", &may_wait}, {"bound_check", &bound_check},
     {"current", &current}, {"watchers", &watchers}, {"hooks", &hooks}, {"exact_plans", &exact_plans},
-    {"pool_empty", &pool_empty}, {"launch_run", &launch_run}, {"flags_matter", &flags_matter},
+    {"pool_empty", &pool_empty}, {"launch_run", &launch_run},
     {"realize_slowly", &realize_slowly}, {"run_nodes", &run_nodes}, {"warn_of", &warn_of},
     {"active_runs", &active_runs}, {"views_class", &views_class}, {"no_views", &no_views}, {"held_up", &held_up},
     {"run_kernel", &run_kernel}, {"settle_kernel", &settle_kernel}, {"general", &general},

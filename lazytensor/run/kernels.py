@@ -257,7 +257,7 @@ class _Refused(launch.Launch):
 
 
 _REFUSED = _Refused(np.zeros(1, np.int64), (), 0)
-learn(refused_launch=_REFUSED, flags_matter=flags_matter)
+learn(refused_launch=_REFUSED)
 
 
 def _pays(record: KernelRecord, graph: Graph) -> bool:
