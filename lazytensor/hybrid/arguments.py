@@ -98,7 +98,7 @@ class Arguments:
             self._value(copy.deepcopy(value), path, words)  # as it is now: it may be changed
         else:
             if isinstance(value, np.ndarray):
-                self.refusal = f"{words} is a real NumPy array: lazytensor.asarray makes it one of lazytensor's"
+                self.refusal = f"{words} is a real NumPy array: lazytensor.array makes one of lazytensor's"
             whole = _WHOLE.fullmatch(path)
             self.checks.append(Check(f"{path} is {self.space.add(value)}", f"{words} is another object",
                                      fast.row(fast.ARGUMENT, int(whole[1]), expected=value) if whole else None))

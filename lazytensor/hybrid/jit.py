@@ -240,11 +240,10 @@ class Jitted(Caller):
         taken = {id(root): name for name, root in given.roots.items()}
         for handle in list(scope.tensors.values()):
             captured.add(handle, taken, scope.places.get(id(handle)))
-        shared = [name for name, root in {**given.roots, **captured.roots}.items()
-                  if not _is_plain(root)]
-        if scope.refusal or shared:
-            words = "" if not shared else given.words.get(shared[0]) or captured.words(shared[0])
-            why = f"{words} shares its memory with something outside, or is of objects"
+        unfit = next(((name, root) for name, root in {**given.roots, **captured.roots}.items()
+                      if not _is_plain(root)), None)
+        if scope.refusal or unfit is not None:
+            why = "" if unfit is None else _unfit(given.words.get(unfit[0]) or captured.words(unfit[0]), unfit[1])
             self._refused(Refusal(scope.refusal or why, ""), known)
             return self.__wrapped__(*args, **kwargs)
         few = fewer(self.__wrapped__, args) if known is None and not kwargs and not self._whole_loops else None
@@ -492,6 +491,13 @@ def _is_plain(root: Any) -> bool:
     """Whether an array's memory is its own and holds numbers."""
     return not root._value.dtype.hasobject and not (root._state is not None and is_shared(root)) and (
         root._state is None) and root._value.__class__ is not View
+
+
+def _unfit(words: str, root: Any) -> str:
+    """Why an array that is not plain cannot be an argument of a compiled program."""
+    if root._value.dtype.hasobject:
+        return f"{words} is of objects"
+    return f"{words} shares its memory with something outside: lazytensor.array copies it to memory of its own"
 
 
 def _parameters(fn: Any) -> list[str] | None:
