@@ -1,9 +1,10 @@
-"""Reductions of columns that are few: one thread reduces them, all go over the rows; the same bits on any number."""
+"""Reductions of columns: threads reduce some each, and then go on with these or share the rows; the same bits on any
+number."""
 
 import numpy as real
 import pytest
 
-from lazytensor.run import kernels
+from lazytensor.run import kernels, launch, sharing
 
 from .helpers import module_under_test, plan_soon, same_bits
 
@@ -13,23 +14,90 @@ PROGRAMS = {
     "several": lambda np, x: ((x - x.mean(0)) / x.std(0), x.sum(0), x * 2),
     "scaled": lambda np, x: (x - x.min(0)) * 3.5 / (x.max(0) - x.min(0)),
     "sums": lambda np, x: (x.sum(0), (x * x).sum(0)),
+    "variance": lambda np, x: x.var(0),
 }
+
+
+def check(program, x, threads):
+    """On a matrix, every other row of one, and one whose columns lie together."""
+    np = module_under_test()
+    for layout in (x, real.asfortranarray(x).copy("K")[:, ::1], x[::2]):
+        want = PROGRAMS[program](real, layout)
+        with np.config(threads=threads):
+            got = PROGRAMS[program](np, np.array(layout))
+            np.realize(*got if type(got) is tuple else (got,))
+        for a, b in zip(*[r if type(r) is tuple else (r,) for r in (want, got)], strict=True):
+            assert same_bits(a, real.asarray(b))
+    assert not kernels.failures
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_few_columns(dtype, program, threads):
-    np = module_under_test()
-    plan_soon(np)
+    plan_soon(module_under_test())
     rng = real.random.default_rng(3)
     for shape in ((5000, 64), (3001, 100), (12000, 17), (2000, 127), (40, 33)):
-        x = rng.normal(size=shape).astype(dtype)
-        for layout in (x, real.asfortranarray(x).copy("K")[:, ::1], x[::2]):
-            want = PROGRAMS[program](real, layout)
-            with np.config(threads=threads):
-                got = PROGRAMS[program](np, np.array(layout))
-                np.realize(*got if type(got) is tuple else (got,))
-            for a, b in zip(*[r if type(r) is tuple else (r,) for r in (want, got)], strict=True):
-                assert same_bits(a, real.asarray(b))
-    assert not kernels.failures
+        check(program, rng.normal(size=shape).astype(dtype), threads)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("apart", [False, True])
+def test_many_columns(apart, program, threads, monkeypatch):
+    plan_soon(module_under_test())
+    monkeypatch.setattr(sharing, "core_cache", lambda: 1 << 10 if apart else 1 << 30)
+    rng = real.random.default_rng(4)
+    for shape in ((400, 1300), (900, 515), (600, 192)):
+        check(program, rng.normal(size=shape), threads)
+
+
+def test_which_phases_run(monkeypatch):
+    """Two where the last pass's rows are shared anew, one where workers go on with their columns."""
+    np = module_under_test()
+    plan_soon(np)
+    seen = []
+    bind = launch.bind
+    monkeypatch.setattr(launch, "bind", lambda *args: seen.append(bind(*args)) or seen[-1])
+    with np.config(threads=2):
+        for shape in ((16384, 64), (512, 64), (256, 4096)):
+            check("standardised", real.random.default_rng(5).normal(size=shape), 2)
+    kinds = {found.block[launch._LENGTH]: [] for found in seen}
+    for found in seen:
+        kinds[found.block[launch._LENGTH]].append(type(found).__name__)
+    assert kinds[64][0] == "LongRow"
+    assert kinds[4096][0] == "Launch"
+
+
+def sizes(rows, columns, itemsize=8):
+    """Of a kernel that reads one matrix and writes one."""
+    return sharing.Sizes(rows, columns, itemsize, itemsize, itemsize)
+
+
+@pytest.mark.parametrize("columns", [1, 7, 8, 17, 64, 100, 127, 128, 192, 300, 1000, 4096, 5000])
+@pytest.mark.parametrize("threads", [1, 2, 3, 8, 64])
+@pytest.mark.parametrize("itemsize", [1, 4, 8, 16])
+def test_parts_are_whole_lines(itemsize, threads, columns):
+    part, _ = sharing.share(sizes(1000, columns, itemsize), threads, True)
+    assert 0 < part <= columns
+    assert part == columns or part * itemsize % sharing.LINE == 0
+    if threads > 1:
+        assert (part - 64 // itemsize) * threads < columns or columns < 64 // itemsize
+
+
+@pytest.mark.parametrize(("shape", "apart"), [
+    ((16384, 64), True),  # pieces of a few lines side by side
+    ((512, 64), False),  # all of it is in the caches
+    ((1024, 1024), True),  # a thread's columns do not stay in its cache
+    ((256, 4096), False),  # they do, and its pieces are long
+    ((256, 17), True),  # one thread would have nearly all
+])
+def test_when_rows_are_shared_anew(shape, apart, monkeypatch):
+    monkeypatch.setattr(sharing, "core_cache", lambda: 1 << 21)
+    assert sharing.share(sizes(*shape), 2, True).apart is apart
+    assert not sharing.share(sizes(*shape), 1, True).apart
+    assert not sharing.share(sizes(*shape), 2, False).apart
+
+
+def test_the_cache_has_a_size():
+    assert 1 << 14 <= sharing.core_cache() <= 1 << 28

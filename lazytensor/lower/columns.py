@@ -25,6 +25,9 @@ from .passes import passes_of
 TOGETHER = 4
 """Rows whose elements a result takes in one after the other before it goes back to memory."""
 
+COLUMNS_WORD = 2
+"""The word of the block that says how many columns there are to what `emit_apart` makes: who runs it has some."""
+
 _STARTS = {"add": "0", "multiply": "15360", "minimum": "31744", "maximum": "-1024"}
 """What reductions of float16 start from, as bits: 0, 1, and what is infinite."""
 
@@ -41,8 +44,8 @@ def emit_columns(kernel: Kernel, layouts: str) -> Text:
 
 
 def emit_apart(kernel: Kernel, layouts: str) -> Text:
-    """The same as two functions: ``reduced`` does all passes but the last one, which is ``rest``: that one takes rows
-    from `row0` to `row1`, so that workers can share them where there are few columns.
+    """The same as two functions: ``reduced`` does all passes but the last one, which is ``rest``: that one takes all
+    columns of the rows from `row0` to `row1`, so that workers share columns first and rows then.
 
     After the kernel's arrays come two more, of which the second keeps what the columns have one of: 8 bytes for each
     column and value of `shared_values`.
@@ -147,7 +150,7 @@ class _Columns(Emitter):
         code = self.code
         base = code.let(f"load ptr, ptr {code.let(f'getelementptr ptr, ptr %data, i64 {self.arrays + 1}')}")
         number = shared_values(self.kernel).index(value)
-        start = code.place("i64", base, code.let(f"mul i64 %stop, {number}"))
+        start = code.place("i64", base, code.let(f"mul i64 {self.load_word(COLUMNS_WORD)}, {number}"))
         return code.place(stored(self.chars[value]), start, at)
 
     def copied(self, value: int, source: str, target: str) -> None:

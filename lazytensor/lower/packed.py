@@ -67,7 +67,8 @@ class _Packed(Emitter):
         super().__init__(kernel, layouts, True)
         self.places: dict[int, str] = {}
         self.kept: dict[int, str] = {}
-        self.inner_here: dict[int, str] = {}
+        self.walks: dict[int, str] = {}
+        self.steps_on: dict[int, str] = {}
         self.ambiguous = ""
 
     def module(self, attributes: str = QUICK) -> Text:
@@ -300,10 +301,9 @@ class _Packed(Emitter):
         targets = [(value, array) for array, value in enumerate(self.kernel.outputs, self.first_output)
                    if value in steps and value not in self.rowwise]
         self.length, self.tile = self.load_word(LENGTH_WORD), self.load_word(TILE_WORD)
-        read = {self.array_of[m] for n in (*steps, *reduces) for m in self.step(n).operands
-                if m in self.array_of and m not in self.buffers and m not in self.rowwise}
-        self.inner_here = {array: self.inner_of(array) for array in sorted({*read, *(k for _, k in targets)})
-                           if array not in scattered}
+        read = {m for n in (*steps, *reduces) for m in self.step(n).operands
+                if m in self.array_of and m not in self.rowwise}
+        self.set_out(sorted(read), sorted({k for _, k in targets}.difference(scattered)))
 
         def at(k: str) -> dict[int, str]:
             values: dict[int, str] = {}
@@ -316,11 +316,28 @@ class _Packed(Emitter):
                 if array in scattered and value not in saves:
                     self.put(value, values[value], self.in_buffer(value, k))
                 elif array not in scattered:
-                    self.put(value, values[value], self.strided(self.at_lanes(array), k, self.inner_here[array]))
+                    self.put(value, values[value], self.walks[array])
             return values
         if not any(map(self.adds, reduces)):
             return self.folded("0", self.length, reduces, {n: self.neutral(n) for n in reduces}, at)
         return self.summed(reduces, at)
+
+    def set_out(self, values: list[int], outputs: list[int]) -> None:
+        """Pointers to the first element of the rows in the arrays of these values and in these outputs, and by how many
+        bytes they go on with each element: a multiplication for each address would take as long as the arithmetic."""
+        code, self.walks, self.steps_on = self.code, {}, {}
+        for value in values:
+            array, size = self.array_of[value], np.dtype(self.chars[value]).itemsize
+            self.walks[array] = self.places[value]
+            self.steps_on[array] = code.let(f"mul i64 {self.tile}, {size}") if value in self.buffers else (
+                self.inner_of(array))
+        for array in outputs:
+            self.walks[array], self.steps_on[array] = self.at_lanes(array), self.inner_of(array)
+
+    def go_on(self) -> None:
+        """To the next element of the rows."""
+        for array, step in self.steps_on.items():
+            self.walks[array] = self.code.let(f"getelementptr i8, ptr {self.walks[array]}, i64 {step}")
 
     def summed(self, reduces: list[int], at: Callable[[str], dict[int, str]]) -> dict[int, str]:
         """NumPy's pairwise sum of up to 128: eight accumulators, then what is left one by one."""
@@ -340,6 +357,7 @@ class _Packed(Emitter):
                     slots = slice(first, first + len(self.held(n)))
                     held[slots] = self.taken_in(n, held[slots], here, values)
                     place += many
+                self.go_on()
             return held
         held = self.carried("0", whole, 8, kinds, starts, eight)
         begun: dict[int, list[str]] = {}
@@ -367,6 +385,7 @@ class _Packed(Emitter):
                 many = len(self.held(n))
                 new += self.taken_in(n, held[:many], k, values)
                 held = held[many:]
+            self.go_on()
             return new
         found = self.carried(start, stop, 1, [kind for n in reduces for kind in self.held(n)],
                              [x for n in reduces for x in begun[n]], one)
@@ -446,19 +465,17 @@ class _Packed(Emitter):
         if value not in self.array_of:
             return self.loaded(value, self.in_buffer(value, k), False)
         array = self.array_of[value]
-        if value in self.buffers:
-            place = self.nth(self.chars[value], self.places[value], self.code.let(f"mul i64 {k}, {self.tile}"))
-        else:
-            place = self.strided(self.places[value], k, self.inner_here[array])
-        return self.loaded(value, place, self.layouts[array] == REPEATED)
+        return self.loaded(value, self.walks[array], self.layouts[array] == REPEATED)
 
     def uniform(self, value: int) -> str:
         return self.number_values[value] if value in self.number_values else self.row_values[value]
 
     def carried(self, start: str, stop: str, step: int, kinds: Sequence[str], begun: Sequence[str],
                 body: Callable[[str, list[str]], list[str]]) -> list[str]:
-        """``for k in range(start, stop, step): held = body(k, held)``; gives what is held at the end."""
-        code = self.code
+        """``for k in range(start, stop, step): held = body(k, held)``; gives what is held at the end. The pointers that
+        go along are held, too."""
+        code, walking, many = self.code, list(self.walks), len(kinds)
+        kinds, begun = [*kinds, *["ptr"] * len(walking)], [*begun, *self.walks.values()]
         if any(x[0] != "%" for x in begun):
             code.part()  # constants that are handed over are not translated quickly
         head, inside, after = (code.fresh(x) for x in ("along", "element", "end"))
@@ -469,11 +486,13 @@ class _Packed(Emitter):
         code.lines += [""] * (1 + len(held))  # written when it is known what they become
         code.add(f"br i1 {code.let(f'icmp slt i64 {k}, {stop}')}, label %{inside}, label %{after}")
         code.label(inside)
-        found = body(k, held)
+        self.walks = dict(zip(walking, held[many:], strict=True))
+        found = [*body(k, held[:many]), *self.walks.values()]
         following = code.let(f"add nsw i64 {k}, {step}")
         carried = zip(["i64", *kinds], [k, *held], [start, *begun], [following, *found], strict=True)
         for j, (kind, name, x, new) in enumerate(carried):
             code.lines[phis + j] = f"  {name} = phi {kind} [{x}, %{before}], [{new}, %{code.here}]"
         code.add(f"br label %{head}")
         code.label(after)
-        return held
+        self.walks = dict(zip(walking, held[many:], strict=True))
+        return held[:many]

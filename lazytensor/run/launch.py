@@ -20,7 +20,7 @@ from ..hot import learn
 from ..ir.errstate import silently
 from ..lower import native, packed, routines
 from ..lower.by_row import emit_row, kept_of
-from ..lower.columns import emit_apart, emit_columns, shared_values
+from ..lower.columns import COLUMNS_WORD, emit_apart, emit_columns, shared_values
 from ..lower.compiled import compiled
 from ..lower.emit import CHECKED, CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
@@ -28,6 +28,7 @@ from ..lower.long_rows import AMBIGUOUS, emit_long, possible, reductions_of, spl
 from ..lower.nest import ABOUT, MOST_AXES, SLABS, TOGETHER, Layout
 from ..lower.stages import blocks
 from . import workers
+from .sharing import Sizes, share
 from .stages import Staged, bind_stages
 
 _KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
@@ -155,8 +156,6 @@ LONG_ROW = 1 << 16
 """A single row of this many elements is shared among the workers."""
 KEPT_ROW = 1 << 13
 """A single row of this many elements is gone through by leaves if something has to be kept of it: those stay in L1."""
-FEW_COLUMNS = 128
-"""Fewer columns are not worth a thread for each part of them."""
 SHORT_ROW = 32
 FEW_ARRAYS = 10
 """Where rows are shorter or arrays are more, what is done besides the arithmetic counts: kernels for rows of such are
@@ -359,11 +358,13 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     strides: list[tuple[int, ...]] = [(a[0], b[-1]) for a, b in zip(row, inner, strict=True)]
     outer_shape = (*shape[:first], *inner_sizes[:-1])
     layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
-    columns, threads = sizes[-1], threads_in_use()
+    threads = threads_in_use()
     launch = _described(kernel, sizes, strides, arrays)
-    apart = not outer_shape and not kernel.scans and columns < FEW_COLUMNS and bool(shared_values(kernel))
-    if launch.work >= PARALLEL_WORK and threads > 1 and apart:
-        return _bind_apart(kernel, layouts, sizes, strides, arrays)
+    separable = not outer_shape and not kernel.scans and bool(shared_values(kernel))
+    alone = launch.work < PARALLEL_WORK or threads == 1
+    part, apart = share(_sizes(kernel, sizes, strides, arrays), threads, separable)
+    if apart and not alone:
+        return _bind_apart(kernel, layouts, sizes, strides, arrays, part)
     key = kernel, layouts, "columns"
     found = _code.get(key)
     if found is None:
@@ -372,13 +373,25 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     if outer_shape:
         outer = [(*a[:first], *b[:-1]) for a, b in zip(along, inner, strict=True)]
         return _bind_slabs(kernel, found, launch, *_merged(outer_shape, outer), strides, arrays)
-    block = launch.block
-    block[_KERNEL], block[_ROWS], block[_CHUNKS], block[_PART] = found, 1, 1, columns
-    if launch.work >= PARALLEL_WORK and threads > 1 and columns >= FEW_COLUMNS:
-        part = -(-columns // (2 * threads))
-        part += -part % (512 if part > 512 else 64)
-        block[_CHUNKS], block[_PART], block[_PARALLEL] = -(-columns // part), part, workers.entry(threads)
+    launch.block[_KERNEL] = found
+    _columns_split(launch, sizes[-1] if alone else part)
     return launch
+
+
+def _sizes(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> Sizes:
+    """What a kernel of columns goes over."""
+    each = [a.itemsize if all(s) else 0 for s, a in zip(strides, arrays, strict=True)]
+    outputs = len(kernel.outputs)
+    rows, columns = sizes
+    return Sizes(rows, columns, sum(each[:-outputs]), sum(each[-outputs:]), max(a.itemsize for a in arrays))
+
+
+def _columns_split(launch: Launch, part: int) -> None:
+    """Into chunks of so many columns."""
+    block, columns = launch.block, launch.length
+    block[_ROWS], block[_CHUNKS], block[_PART] = 1, -(-columns // part), part
+    if part < columns:
+        block[_PARALLEL] = workers.entry(threads_in_use())
 
 
 def _bind_slabs(kernel: Kernel, code: int, slab: Launch, sizes: list[int], outer: list[tuple[int, ...]],
@@ -405,16 +418,17 @@ def _bind_slabs(kernel: Kernel, code: int, slab: Launch, sizes: list[int], outer
 
 
 def _bind_apart(kernel: Kernel, layouts: str, sizes: list[int], strides: list[tuple[int, ...]],
-                arrays: Sequence[Any]) -> LongRow:
-    """Few columns, which one thread reduces, and rows, which all then go over."""
+                arrays: Sequence[Any], part: int) -> LongRow:
+    """Columns, some of which each thread reduces, and rows, which all then go over."""
     key = kernel, layouts, "apart"
     found = _code.get(key)
     if found is None:
         found = _code[key] = compiled(kernel, "apart", layouts,
                                        lambda: (emit_apart(kernel, layouts), ("reduced", "rest")))
     first, second = (_described(kernel, sizes, strides, arrays) for _ in range(2))
-    first.block[_KERNEL], second.block[_KERNEL] = found["reduced"], found["rest"]
-    first.block[_ROWS], first.block[_CHUNKS], first.block[_PART] = 1, 1, sizes[-1]
+    for launch, name in ((first, "reduced"), (second, "rest")):
+        launch.block[_KERNEL], launch.block[HEADER + COLUMNS_WORD] = found[name], sizes[-1]
+    _columns_split(first, part)
     _split(second.block, sizes[0], sizes[-1], second.work)
     return LongRow([first, second], 1, sizes[-1] * len(shared_values(kernel)))
 

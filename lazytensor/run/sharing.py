@@ -1,0 +1,89 @@
+"""How workers share the columns of a kernel that reduces them: what each has, and whether rows are shared afterwards.
+
+The passes that reduce go down all rows, so each worker has columns of its own. The last pass may go on with these,
+which is one call and finds in the core's cache what the passes before it read; or all wait for each other and share its
+rows. Two cores that write pieces of a few hundred bytes side by side take each other's cache lines, which they ask for
+ahead of need: unless all is small, that takes one and a half times as long as sharing rows.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+LINE = 64
+"""Bytes of a cache line."""
+PIECE = 2048
+"""Bytes from which on pieces of a row do not hinder those beside them: half of a page, beyond which no core asks."""
+TILE_COLUMNS = 512
+"""Columns that a kernel goes down at a time (`lower.emit.TILE`)."""
+_USUAL = 1 << 20
+
+
+class Sharing(NamedTuple):
+    """How columns are shared.
+
+    Attributes
+    ----------
+    part : int
+        The columns of a chunk.
+    apart : bool
+        Whether the rows of the last pass are shared anew.
+    """
+
+    part: int
+    apart: bool
+
+
+class Sizes(NamedTuple):
+    """What a kernel goes over.
+
+    Attributes
+    ----------
+    rows, columns : int
+    read, written : int
+        Bytes of an element, of all arrays together that have one for each row and column.
+    widest : int
+        Bytes of the widest element.
+    """
+
+    rows: int
+    columns: int
+    read: int
+    written: int
+    widest: int
+
+
+def share(sizes: Sizes, threads: int, separable: bool) -> Sharing:
+    """For so many threads; `separable` says whether the last pass can be shared anew."""
+    rows, columns = sizes.rows, sizes.columns
+    if threads == 1:
+        return Sharing(columns, False)
+    part = columns_each(columns, LINE // sizes.widest, threads)
+    room, piece = core_cache(), part * sizes.widest
+    beside = piece < PIECE and (
+        rows * columns * (sizes.read + sizes.written) * PIECE > room * max(piece, PIECE // 4))
+    again = rows * min(part, TILE_COLUMNS) * sizes.read >= room
+    uneven = 4 * part * threads > 5 * columns
+    return Sharing(part, separable and (beside or again or uneven))
+
+
+def columns_each(columns: int, lanes: int, threads: int) -> int:
+    """The columns of a chunk: whole cache lines, and where they are many, two chunks for each thread: cores are not
+    equally fast."""
+    part = -(-columns // (2 * threads))
+    if part >= 64:
+        return min(columns, part + -part % (512 if part > 512 else 64))
+    part = -(-columns // threads)
+    return min(columns, part + -part % max(1, lanes))
+
+
+@cache
+def core_cache() -> int:
+    """Bytes of the largest cache that a core does not share, as Linux tells, or a usual size."""
+    try:
+        with open("/sys/devices/system/cpu/cpu0/cache/index2/size", encoding="ascii") as file:
+            text = file.read().strip()
+        return int(text.rstrip("KM")) << {"K": 10, "M": 20}[text[-1]]
+    except (OSError, ValueError, LookupError):
+        return _USUAL
