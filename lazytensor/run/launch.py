@@ -188,6 +188,8 @@ is done takes from the others. What it takes is in another core's cache, which f
 
 LONG_ROW = 1 << 16
 """A single row of this many elements is shared among the workers."""
+LEAST_PART = 1 << 14
+"""About how many elements of such a row a worker takes, at least."""
 KEPT_ROW = 1 << 13
 """A single row of this many elements is gone through by leaves if something has to be kept of it: those stay in L1."""
 FEW_COLUMNS = 128
@@ -503,7 +505,7 @@ def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
     if addresses is None:
         addresses = _code[key] = compiled(kernel, "long", layouts, lambda: emit_long(kernel, layouts))
     length, depth = sizes[0], 0
-    while depth < 6 and length >> (depth + 1) >= PART:
+    while depth < 6 and length >> (depth + 1) >= LEAST_PART:
         depth += 1
     phases = []
     for name, address in addresses.items():
