@@ -59,8 +59,6 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define RECORD_SLOTS(X) X(simple) X(wait) X(penalty) X(slots) X(plain) X(arrays) X(numbers) X(reads) X(results) \
     X(members) X(restless) X(live) X(empties) X(last) X(span) X(over) X(paths)
 #define LAUNCH_SLOTS(X) X(address) X(threads) X(outputs) X(last) X(call)
-#define LONG_SLOTS(X) X(phases) X(results) X(values)
-
 #define READY_SLOTS(X) X(launch) X(threads) X(call) X(extra) X(count) X(errstate) X(mask) X(targets) X(templates) \
     X(relations) X(pieces)
 
@@ -79,7 +77,6 @@ typedef struct { ENTRY_SLOTS(OFFSET) } EntrySlots;
 typedef struct { PROGRAM_SLOTS(OFFSET) } ProgramSlots;
 typedef struct { RECORD_SLOTS(OFFSET) } RecordSlots;
 typedef struct { LAUNCH_SLOTS(OFFSET) } LaunchSlots;
-typedef struct { LONG_SLOTS(OFFSET) } LongSlots;
 typedef struct { READY_SLOTS(OFFSET) } ReadySlots;
 #undef OFFSET
 
@@ -97,7 +94,6 @@ extern EntrySlots E;
 extern ProgramSlots P;
 extern RecordSlots R;
 extern LaunchSlots L;
-extern LongSlots X;   /* of a launch that is a LongRow */
 extern ReadySlots Y;
 
 /* The classes, and objects of lazytensor's modules, handed over by `learn`. */
@@ -207,7 +203,6 @@ PyObject *new_result(PyObject *shape, PyObject *dtype, PyObject *strides);
 enum { LINED_FROM = 1 << 14 };  /* bytes; run/pool.LINED */
 PyObject *aligned_array(PyArray_Descr *dtype, int nd, npy_intp *dims);
 PyObject *hot_aligned(PyObject *self, PyObject *const *args, Py_ssize_t count);
-PyObject *hot_phased(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* What a kernel reads: the nodes of a graph, the values in the slots, and the views of the operands, as captured
  * (`through`) or as Python has them (`views`). */

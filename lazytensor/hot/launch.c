@@ -229,50 +229,9 @@ PyObject *numbers_of(Source *source, PyObject *record) {
     return list;
 }
 
-/* Runs the phases of a kernel on one long row, as run/launch.run. */
-static long launched_in_phases(Arguments *a, PyObject *bound) {
-    npy_intp sizes[2] = {PyLong_AsSsize_t(slot_or_none(bound, X.results)), PyLong_AsSsize_t(slot_or_none(bound, X.values))};
-    PyObject *phases = slot_or_none(bound, X.phases);
-    long bits = 0;
-    for (int i = 0; i < 2; i++) {
-        PyObject *shared = PyArray_SimpleNew(1, &sizes[i], NPY_INT64);
-        if (shared == NULL)
-            return -2;
-        a->args[a->count + i] = a->owned[a->owns++] = shared;
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(phases); i++) {
-        PyObject *phase = PyList_GET_ITEM(phases, i), *flags;
-        a->args[0] = slot_or_none(phase, L.address);
-        flags = PyObject_Vectorcall(slot_or_none(phase, L.call), a->args, a->count + 2, NULL);
-        if (flags == NULL)
-            return -2;
-        long more = PyLong_AsLong(flags);
-        Py_DECREF(flags);
-        if (more < 0 || more & AMBIGUOUS)
-            return -1;
-        bits |= more;
-    }
-    return bits;
-}
-
-/* phased(bound, *arrays): the same for Python; gives the flags or -1. */
-PyObject *hot_phased(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    Arguments a = {.count = count};
-    if (count < 2 || count > 60 || Py_TYPE(args[0]) != long_type) {
-        PyErr_SetString(PyExc_TypeError, "phased: give a kernel bound to one long row, and its arrays");
-        return NULL;
-    }
-    memcpy(a.args + 1, args + 1, (count - 1) * sizeof(PyObject *));
-    long flags = launched_in_phases(&a, args[0]);
-    arguments_end(&a);
-    return flags == -2 ? NULL : PyLong_FromLong(flags);
-}
-
 /* Runs the kernel with a block that has its numbers, or NULL; gives the floating-point flags or REFUSED (a negative
  * number), -2 with an error set. */
 static long launched(Arguments *a, Source *source, PyObject *record, PyObject *bound, PyObject *block) {
-    if (Py_TYPE(bound) == long_type && a->placed)
-        return launched_in_phases(a, bound);
     PyObject *flags;
     if (block != NULL) {
         a->args[0] = block;
@@ -391,13 +350,11 @@ PyObject *ready_launch(PyObject *record, PyObject *bounds, int *never) {
 
 /* 1: done, the arrays made are in `a`; 0: Python is to do it; -1: an error. */
 int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *bound) {
-    PyObject *last = Py_NewRef(slot_or_none(bound, L.last)), *block = NULL;  /* no other thread frees the block so */
-    if (Py_TYPE(bound) != long_type)
-        block = block_with(source, record, bound);
+    PyObject *last = Py_NewRef(slot_or_none(bound, L.last)), *block;  /* no other thread frees the block so */
+    block = block_with(source, record, bound);
     a->count = 1;
     a->owns = 0;
-    a->placed = block != NULL
-        || (Py_TYPE(bound) == long_type && PyTuple_GET_SIZE(slot_or_none(record, R.numbers)) == 0);
+    a->placed = block != NULL;
     Py_INCREF(bound);
     int told_of = 0, done = put_inputs(a, source, record);
     if (done == 1)

@@ -18,7 +18,6 @@ EntrySlots E;
 ProgramSlots P;
 RecordSlots R;
 LaunchSlots L;
-LongSlots X;
 ReadySlots Y;
 
 PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
@@ -80,7 +79,6 @@ LEARNER(learn_entry, EntrySlots, ENTRY_SLOTS)
 LEARNER(learn_program, ProgramSlots, PROGRAM_SLOTS)
 LEARNER(learn_record, RecordSlots, RECORD_SLOTS)
 LEARNER(learn_launch, LaunchSlots, LAUNCH_SLOTS)
-LEARNER(learn_long, LongSlots, LONG_SLOTS)
 LEARNER(learn_ready, ReadySlots, READY_SLOTS)
 
 static const struct { const char *name; PyObject **place; } OBJECTS[] = {
@@ -112,7 +110,11 @@ static int learn_slots(const char *name, PyObject *type) {
     KEPT("Scalar", learn_scalar, S, scalar_type)
     KEPT("Graph", learn_graph, G, graph_type)
     KEPT("Launch", learn_launch, L, launch_type)
-    KEPT("LongRow", learn_long, X, long_type)
+    if (strcmp(name, "LongRow") == 0) {  /* has the slots of a launch */
+        Py_INCREF(type);
+        long_type = (PyTypeObject *)type;
+        return 0;
+    }
     KEPT("Ready", learn_ready, Y, ready_type)
     KEPT("Watcher", learn_watcher, H, watcher_type)
     CLASS("Operation", learn_operation, O)
@@ -273,8 +275,6 @@ static PyMethodDef methods[] = {
     {"run_directly", hot_run_directly, METH_O, "run.interpreter.run_directly"},
     {"aligned", (PyCFunction)(void (*)(void))hot_aligned, METH_FASTCALL,
      "aligned(shape, dtype): an uninitialised array in C order whose memory begins at a cache line."},
-    {"phased", (PyCFunction)(void (*)(void))hot_phased, METH_FASTCALL,
-     "phased(bound, *arrays): runs a kernel on one long row; gives the floating-point flags, or -1 if it refused."},
     {"eager_after", hot_eager_after, METH_O, "eager_after(n): how often a line's operations run alone before they do at once."},
     {"ran_when_written", (PyCFunction)(void (*)(void))hot_ran_when_written, METH_FASTCALL,
      "ran_when_written(code, lasti): a line's call of a function of NumPy's has run when it was written."},

@@ -13,10 +13,10 @@
 #endif
 
 /* The words of a launch's header (run/launch.py). */
-enum { KERNEL, ROWS, LENGTH, CHUNKS, PART, PARALLEL, NOGIL, MASKS };
+#define MOST_ARRAYS 56
+enum { KERNEL, ROWS, LENGTH, CHUNKS, PART, PARALLEL, NOGIL, MASKS, NEXT = MASKS + MOST_ARRAYS };
 
 #define MOST_LINES 64
-#define MOST_ARRAYS 56
 #define ARRAY_DATA 16            /* where an array has its address: PyArrayObject_fields.data */
 #define FLAGS 63                 /* the flags of MXCSR */
 #define A_WHILE (1 << 15)        /* elements between two looks at the clock */
@@ -68,7 +68,7 @@ static int takes_launch(PyObject **slots, Statement *s, Launch *launch, long *ma
         PyErr_Clear();
         return 0;
     }
-    if (header[CHUNKS] != 1)
+    if (header[CHUNKS] != 1 || header[NEXT] != 0)
         return 0;
     for (Py_ssize_t i = 2; i < call->count; i++) {
         Expression *part = call->parts[i];

@@ -6,7 +6,7 @@ import functools
 from operator import getitem
 from typing import Any
 
-from ..run.launch import HEADER, LongRow
+from ..run.launch import HEADER
 from ..run.parts import steps_to_part, surroundings
 from ..schedule.fuse import STORES
 from . import planning
@@ -88,9 +88,6 @@ def _write_kernel(writer: Any, kernel: planning.Kernel, records: tuple[Record, .
     mask = kernel.mask
     if kernel.address:
         _say_launch(writer, kernel.bound.call, [str(kernel.address), *given, *made], mask, depth)
-    elif isinstance(kernel.bound, LongRow) and not kernel.numbers:
-        bound = writer.space.add(kernel.bound, "kernel")
-        writer._say(depth, f"if phased({', '.join([bound, *given, *made])}) & {mask}: raise Abandon")
     else:
         numbers = [writer._value(source.operand(records), memory) for source in kernel.numbers]
         bound = writer.space.add(kernel.bound, "kernel")

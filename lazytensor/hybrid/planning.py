@@ -73,7 +73,7 @@ class Kernel(NamedTuple):
     members, outputs : tuple of int
         The records it stands for, and those of them that it writes.
     arrays, numbers : tuple of Source
-    bound : launch.Launch or launch.LongRow
+    bound : launch.Launch or launch.Staged
     address : int
         That of the block to which one call of a builtin gives the arrays; 0 if that does not do it.
     keep : object
@@ -252,7 +252,7 @@ def _bound(kernel: KernelRecord, graph: Graph, records: tuple[Record, ...]) -> K
     numbers = tuple(sources[i] for i in kernel.numbers)
     operands = [n.operand(records) for n in numbers]
     address, keep = 0, None
-    if type(found) is launch.Launch and all(x.name is None for x in operands):
+    if isinstance(found, launch.Launch) and all(x.name is None for x in operands):
         described = launch.with_numbers(found, [x.value for x in operands])
         if described is None:
             return None

@@ -22,7 +22,6 @@ from ..api.handle import Tensor, View, is_shared, tensor, view_tensor, wrap
 from ..api.scalar import Scalar, scalar, value_of
 from ..compile import realize
 from ..config import current
-from ..hot import native as hot
 from ..ir.layout import canonical
 from ..ir.node import Node, leaf, make, new, tick
 from ..ir.operation import Operation
@@ -149,14 +148,6 @@ def tell(prints: list[Any]) -> None:
         show(tuple([wrap(x) if type(x) is _ndarray else x for x in args]), kwargs)
 
 
-def _phased(bound: Any, *arrays: Any) -> int:
-    return launch.run(bound, arrays, ())
-
-
-phased: Any = _phased if hot is None else hot.phased
-"""``phased(bound, *arrays)``: the flags of a kernel that is launched in several phases."""
-
-
 def chosen(array: Any, index: Any) -> Any:
     """``array[index]``, where a mask may choose without a branch for each element."""
     found = masking.picked(array, index) if type(index) is _ndarray else None
@@ -175,7 +166,7 @@ def scope() -> dict[str, Any]:
             "made_scalar": getattr(native, "made_scalar", made_scalar), "commit": commit, "tell": tell, "Run": Run,
             "noted": floating.noted, "in_force": floating.in_force, "enter": floating.enter, "leave": floating.leave,
             "watch": floating.watch,
-            "unchanged": floating.unchanged, "warnings": _filters, "launched": launch.run, "phased": phased,
+            "unchanged": floating.unchanged, "warnings": _filters, "launched": launch.run,
             "chosen": chosen}
 
 

@@ -453,6 +453,8 @@ class Emitter:
         def body(width: int, mask: str = "") -> Any:
             def one(i: str) -> None:
                 values: dict[int, str] = {}
+                for kind, pointer, written in asked if width > 1 and not mask else ():
+                    code.fetch(code.place(kind, pointer, i), written)  # first: LLVM makes one instruction of it there
 
                 def read(n: int) -> str:
                     if n not in values:  # when it is first needed: that takes fewer registers
@@ -464,8 +466,6 @@ class Emitter:
                     values[n] = self.element(n, values, i, width)
                 for n, pointer in targets:
                     self.store(n, values[n], pointer, i, width, mask)
-                for kind, pointer, written in asked if width > 1 and not mask else ():
-                    code.fetch(code.place(kind, pointer, i), written)
             return one
         self.splat_all(sources)
         whole = code.let(f"and i64 {count}, -{lanes}")

@@ -230,7 +230,7 @@ def _along(path: tuple[tuple[int, int], ...], graph: Graph, array: Any) -> Any:
 
 def _launched(bound: launch.Launch | launch.Staged, record: KernelRecord, graph: Graph, values: list[Any],
               arrays: list[Any], made: list[Any]) -> bool:
-    if record.numbers or type(bound) is not launch.Launch:
+    if record.numbers or not isinstance(bound, launch.Launch):
         flags = launch.run(bound, arrays, [values[record.reads[i][0]] for i in record.numbers])
     else:
         flags = bound.call(bound.address, *arrays)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from itertools import cycle
 from math import prod
 from operator import is_, setitem
 from typing import Any
@@ -33,10 +34,13 @@ from .stages import Staged, bind_stages
 
 _KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
 MOST_ARRAYS = 56
-HEADER = _MASKS + MOST_ARRAYS + ABOUT
+_NEXT, _RESULTS, _VALUES = range(_MASKS + MOST_ARRAYS, _MASKS + MOST_ARRAYS + 3)
+HEADER = _VALUES + 1 + ABOUT
 """The words before the kernel's own block: its address, how many rows, their length, how many chunks, how many rows
 (or elements of the only row) each has, the address of the workers' entry or 0, whether the GIL is released, and for
-each array the bits that its address must not have; then what `over_rows` and `over_parts` take."""
+each array the bits that its address must not have; how many words further the header of the next phase is, 0 if there
+is none, and how many words of results and of values phases share, which come after the arrays; then what `over_rows`
+and `over_parts` take."""
 
 REFUSED = -1
 """Instead of flags: nothing was done, an array is not aligned or a number does not fit."""
@@ -108,39 +112,70 @@ refuse:
 run:
   store ptr %data, ptr %job
   %header_at = getelementptr ptr, ptr %job, i64 1
-  store ptr %header, ptr %header_at
   %nogil_at = getelementptr i64, ptr %header, i64 6
   %nogil = load i64, ptr %nogil_at
   %release = icmp ne i64 %nogil, 0
-  br i1 %release, label %free, label %small
-small:
-  %few = call i32 @chunk(ptr %job, i64 0)
-  br label %done
+  %next_at = getelementptr i64, ptr %header, i64 NEXT
+  %next = load i64, ptr %next_at
+  %several = icmp ne i64 %next, 0
+  br i1 %several, label %share, label %begin
+share:
+  %results_at = getelementptr i64, ptr %header, i64 RESULTS
+  %values_at = getelementptr i64, ptr %header, i64 VALUES
+  %results = load i64, ptr %results_at
+  %values = load i64, ptr %values_at
+  %result_memory = alloca i64, i64 %results, align 64
+  %value_memory = alloca i64, i64 %values, align 64
+  %arrays = sub i64 %count, 1
+  %first_at = getelementptr ptr, ptr %data, i64 %arrays
+  %second_at = getelementptr ptr, ptr %data, i64 %count
+  store ptr %result_memory, ptr %first_at
+  store ptr %value_memory, ptr %second_at
+  br label %begin
+begin:
+  br i1 %release, label %free, label %phase
 free:
-  %state = call ptr @PyEval_SaveThread()
-  %chunks_at = getelementptr i64, ptr %header, i64 3
+  %freed = call ptr @PyEval_SaveThread()
+  br label %phase
+phase:
+  %state = phi ptr [null, %begin], [%freed, %free], [%state, %further]
+  %here = phi ptr [%header, %begin], [%header, %free], [%following, %further]
+  %before = phi i32 [0, %begin], [0, %free], [%flags, %further]
+  store ptr %here, ptr %header_at
+  %chunks_at = getelementptr i64, ptr %here, i64 3
   %chunks = load i64, ptr %chunks_at
-  %parallel_at = getelementptr i64, ptr %header, i64 5
+  %parallel_at = getelementptr i64, ptr %here, i64 5
   %parallel = load ptr, ptr %parallel_at
   %one = icmp eq i64 %chunks, 1
   br i1 %one, label %alone, label %together
 alone:
   %own = call i32 @chunk(ptr %job, i64 0)
-  br label %back
+  br label %ran
 together:
   %all = call i32 %parallel(ptr @chunk, ptr %job, i64 %chunks)
-  br label %back
-back:
+  br label %ran
+ran:
   %noted = phi i32 [%own, %alone], [%all, %together]
+  %flags = or i32 %before, %noted
+  %further_at = getelementptr i64, ptr %here, i64 NEXT
+  %words = load i64, ptr %further_at
+  %more_phases = icmp ne i64 %words, 0
+  br i1 %more_phases, label %further, label %ready
+further:
+  %following = getelementptr i64, ptr %here, i64 %words
+  br label %phase
+ready:
+  br i1 %release, label %back, label %done
+back:
   call void @PyEval_RestoreThread(ptr %state)
   br label %done
 done:
-  %raised = phi i32 [%few, %small], [%noted, %back]
-  %wide = zext i32 %raised to i64
+  %wide = zext i32 %flags to i64
   %result = call ptr @PyLong_FromLong(i64 %wide)
   ret ptr %result
 }
-""".replace("HEADER", str(HEADER))
+""".replace("HEADER", str(HEADER)).replace("NEXT", str(_NEXT)).replace("RESULTS", str(_RESULTS)).replace(
+    "VALUES", str(_VALUES))
 
 SMALL_WORK = 1 << 13
 """Below this many elements times steps the GIL is kept and one thread does it all."""
@@ -154,6 +189,8 @@ is done takes from the others. What it takes is in another core's cache, which f
 
 LONG_ROW = 1 << 16
 """A single row of this many elements is shared among the workers."""
+LEAST_PART = 1 << 14
+"""About how many elements of such a row a worker takes, at least."""
 KEPT_ROW = 1 << 13
 """A single row of this many elements is gone through by leaves if something has to be kept of it: those stay in L1."""
 SHORT_ROW = 32
@@ -253,13 +290,19 @@ class Launch:
 
 
 class LongRow(Launch):
-    """A kernel bound to one long row: its phases, and how much memory they share."""
+    """A kernel bound to one long row: its phases one after the other, and how many words of memory they share."""
 
-    __slots__ = ("phases", "results", "values")
+    __slots__ = ()
 
     def __init__(self, phases: list[Launch], results: int, values: int) -> None:
-        super().__init__(phases[0].block, phases[0].numbers, phases[0].work)
-        self.phases, self.results, self.values = phases, results, values
+        numbers, words = [], 0
+        for phase in phases:
+            phase.block[_NEXT] = len(phase.block) if phase is not phases[-1] else 0
+            numbers += [(words + place, dtype) for place, dtype in phase.numbers]
+            words += len(phase.block)
+        super().__init__(np.concatenate([phase.block for phase in phases]), tuple(numbers), phases[0].work)
+        self.block[_RESULTS], self.block[_VALUES] = results, values
+        self.call = launcher()
 
 
 def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], axes: tuple[int, ...] = (),
@@ -476,7 +519,7 @@ def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
     if addresses is None:
         addresses = _code[key] = compiled(kernel, "long", layouts, lambda: emit_long(kernel, layouts))
     length, depth = sizes[0], 0
-    while depth < 6 and length >> (depth + 1) >= PART:
+    while depth < 6 and length >> (depth + 1) >= LEAST_PART:
         depth += 1
     phases = []
     for name, address in addresses.items():
@@ -608,16 +651,9 @@ def run(launch: Launch | Staged, arrays: Sequence[Any], numbers: Sequence[Any]) 
     if isinstance(launch, Staged):
         flags = launch.run(run, arrays, numbers)
         return REFUSED if flags < 0 or flags & AMBIGUOUS else flags
-    if isinstance(launch, LongRow):
-        shared = [np.empty(launch.results, np.int64), np.empty(launch.values, np.int64)]
-        flags = 0
-        for phase in launch.phases:
-            flags |= run(phase, [*arrays, *shared], numbers)
-            if flags < 0 or flags & AMBIGUOUS:
-                return REFUSED
-        return flags
     described = with_numbers(launch, numbers)
-    return REFUSED if described is None else int(launcher()(described[0], *arrays))
+    flags = REFUSED if described is None else int(launcher()(described[0], *arrays))
+    return REFUSED if flags & AMBIGUOUS else flags
 
 
 def with_numbers(launch: Launch, numbers: Sequence[Any]) -> tuple[int, Any] | None:
@@ -639,7 +675,7 @@ def _filled(launch: Launch, numbers: Sequence[Any]) -> Any:
     """A copy of the block with these numbers; None if one does not fit."""
     block = launch.block.copy()
     memory = block.view(np.uint8)
-    for (place, dtype), number in zip(launch.numbers, numbers, strict=True):
+    for (place, dtype), number in zip(launch.numbers, cycle(numbers)):  # again for each phase
         cell = memory[place * 8:place * 8 + dtype.itemsize].view(dtype)
         try:
             silently(setitem, cell, 0, number)
