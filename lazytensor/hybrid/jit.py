@@ -33,10 +33,11 @@ from .effects import outcome_of, settled
 from .entering import Entered, Printing
 from .explaining import explained
 from .families import family_of, first_check, programs, with_few_sizes
-from .fewer import Fewer, fewer
+from .fewer import FEW, Fewer, fewer
 from .first import compute_first
 from .guards import Namespace
 from .kinds import EAGER, MOST_TRACES, Kinds
+from .repeating import LEAST
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
 from .scope import Scope
 from .tracing import Refusal, Trace
@@ -292,7 +293,10 @@ class Jitted(Caller):
             s.realize()
         capsule = floating.in_force()
         own = streams.global_stream()
-        trace = Trace(roots, given.scalars, [*scope.generators.values(), *([] if own is None else [own])])
+        if few is not None:
+            scope.codes.add(few.function.__code__)
+        trace = Trace(roots, given.scalars, [*scope.generators.values(), *([] if own is None else [own])],
+                      LEAST if few is None else FEW)
         for s in scope.scalars.values():
             trace.know_constant(s._node)
         taken = {id(root): name for name, root in given.roots.items()}
@@ -319,7 +323,7 @@ class Jitted(Caller):
             trace.may_skip, trace.entered = not self._every_turn, Entered(found)
             trace.in_full = self._in_full
             with trace, Printing(), trace.entered:
-                result = self.__wrapped__(*(args if few is None else few.args), **kwargs)
+                result = self.__wrapped__(*args, **kwargs) if few is None else few.function(*few.args)
             done = self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python,
                                        before, filters, few)
             if few is not None:
