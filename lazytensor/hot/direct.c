@@ -4,8 +4,7 @@
 
 enum { MOST = 8, LONGEST = 16, ROOM = 60 };
 enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8, IF_STEADY = 16 };   /* Method.swapped */
-enum { MIDDLING = 1 << 19,   /* bytes up to which a call of a line that runs at once is: threads may share the larger */
-       NEAR = 16 };          /* and how many operations away from its value an argument of it may be */
+enum { NEAR = 16 };   /* how many operations away from its value an argument of a line that runs at once may be */
 
 /* What a call is lent: how large arrays may be (in bytes; -1 for any size), and what has to live until it returns. */
 typedef struct {

@@ -580,8 +580,10 @@ static PyObject *run_claimed(PyObject *nodes) {
         int large, share = may_share(PyList_GET_ITEM(nodes, 0), &large);
         if (share < 0)
             return NULL;
-        if (!share)  /* not captured: that would hold the arrays that it may write over */
+        if (!share) {  /* not captured: that would hold the arrays that it may write over */
+            count_alone(PyList_GET_ITEM(nodes, 0));
             return large ? by_python(nodes, Py_None) : run_one(nodes);
+        }
     }
     Capture c;
     if (capture_nodes(&c, nodes) < 0)

@@ -70,7 +70,6 @@ int may_be_pending(PyObject **capsule) {
 }
 
 enum { LARGE = 1 << 20, PINS_SMALL = 1 << 12 };
-enum { ELIDED_BYTES = 1 << 18 };  /* from which on NumPy writes into temporaries (operators.ELIDED_BYTES) */
 
 Py_ssize_t depth_of(PyObject *node) {
     PyObject *depth = SLOT(node, N.depth);
