@@ -14,12 +14,12 @@ from ..hot import learn, native
 from .fallback import Loans, writing_place
 from .handle import Tensor, peek
 
-_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY = 1, 2, 4, 8, 16
+_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY, _OF_UFUNC, _WRITES = 1, 2, 4, 8, 16, 32, 64
 
 
 def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = False,
            as_they_are: bool = False, realized: bool = False, numbers: bool = False, steady: bool = False,
-           places: int | None = None) -> Any:
+           writes: bool = False, places: int | None = None) -> Any:
     """A function as the extension calls it.
 
     Parameters
@@ -27,7 +27,7 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
     slow : callable
         Ours, which can do all.
     real : callable
-        NumPy's, which writes to none of its arguments but `out`.
+        NumPy's, which writes to none of its arguments but `out` (and the first, if it `writes`).
     small : bool
         Whether only small arrays (``config(small=)``) are dealt with at once.
     as_they_are : bool
@@ -39,14 +39,25 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
     steady : bool
         Whether only lines that run at once (``config(eager_after=)``) are dealt with at once; results that are numbers
         are lazy scalars then.
+    writes : bool
+        Whether it writes to its first argument and gives None: done at once where nobody else has that memory.
     places : int, optional
         How many arguments may be positional; those after them may be written to.
     """
     if native is None:
         return slow
     flags = (_SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized | _OF_NUMBERS * numbers
-             | _IF_STEADY * steady)
+             | _IF_STEADY * steady | _WRITES * writes)
     return native.Direct(writing_place(real) if places is None else places, {}, slow, real, flags)
+
+
+def of_ufunc(name: str, slow: Callable[..., Any], places: int) -> Any:
+    """A ufunc's method that makes an array, as the extension calls it on arrays that are there, from lines that run at
+    once; `at` writes to its first argument whenever nobody else has that memory."""
+    if native is None:
+        return slow
+    flags = _OF_UFUNC | (_WRITES if name == "at" else _SMALL_ONLY | _REALIZED_ONLY | _IF_STEADY)
+    return native.Direct(places, {}, slow, name, flags)
 
 
 def viewer(slow: Callable[..., Any], real: Callable[..., Any], step: Callable[..., Any], by_shape: bool = False) -> Any:

@@ -16,7 +16,7 @@ from ..ir.node import Node, leaf, make
 from ..ir.operation import Operation, register
 from ..run import floating
 from .build import NUMBERS, NotArray, concern, operand
-from .fallback import fallback
+from .fallback import AT_ONCE, fallback
 from .handle import Tensor, is_writeable
 from .histograms import HISTOGRAMS
 from .inplace import change, depth_of, looked_at, may_wait, swap
@@ -237,6 +237,8 @@ def _writing(own: Callable[..., bool], gives: bool = False) -> Callable[..., Any
             except (NotArray, TypeError, ValueError, ArithmeticError, IndexError, AttributeError):
                 pass  # NumPy says it itself
         return otherwise(*args, **kwargs)
+    if not gives:
+        AT_ONCE[function] = {"writes": True, "steady": own in (copyto, putmask)}
     return function
 
 

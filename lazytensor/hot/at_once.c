@@ -469,7 +469,7 @@ PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most) {
 
 /* The same, and its root's lock, taken, if NumPy lets other threads run while it writes; NULL without an error where it is
  * not so. */
-static PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, PyObject **lock) {
+PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, PyObject **lock) {
     PyObject *memory = memory_at_hand(tensor, most);
     *lock = NULL;
     if (memory == NULL || PyArray_SIZE((PyArrayObject *)memory) <= UNDISTURBED)
@@ -488,7 +488,7 @@ static PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, PyObject **loc
 }
 
 /* Gives the lock back; an error that there is stays. -1 if there is one. */
-static int unlocked(PyObject *lock) {
+int unlocked(PyObject *lock) {
     PyObject *kind, *value, *trace;
     if (lock == NULL)
         return 0;
@@ -500,30 +500,101 @@ static int unlocked(PyObject *lock) {
     return failed ? -1 : 0;
 }
 
+/* What writes to memory: a call of it, with operands that are there; a new reference, or NULL for an error. */
+typedef PyObject *(*Write)(const void *what, PyObject *memory, PyObject **given, Py_ssize_t count);
+
+enum { MOST_OPERANDS = 8 };
+
+/* Whether all operands of a write are there, those that are small and pending computed by now. */
+static int all_ready(PyObject *const *operands, Py_ssize_t count) {
+    Py_ssize_t most = most_bytes();
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *x = ready(operands[i], most);
+        if (x == NULL)
+            return 0;
+        Py_DECREF(x);
+    }
+    return 1;
+}
+
+/* Has it written to a Tensor's own memory, if it may be and the operands are there. The memory comes first: operands may be
+ * views of it. 1: done, `result` NULL for an error; 0: not so. */
+static int write_now_to(PyObject *self, PyObject *const *operands, Py_ssize_t count, Write write, const void *what, PyObject **result) {
+    PyObject *given[MOST_OPERANDS], *lock, *memory = memory_locked(self, PY_SSIZE_T_MAX, &lock);
+    Py_ssize_t n = 0;
+    *result = NULL;
+    if (memory == NULL)
+        return PyErr_Occurred() != NULL;
+    while (n < count && (given[n] = at_hand(operands[n], PY_SSIZE_T_MAX)) != NULL)
+        n++;
+    int done = n == count;
+    if (done)
+        *result = write(what, memory, given, count);
+    Py_DECREF(memory);
+    while (n)
+        Py_DECREF(given[--n]);
+    if (unlocked(lock) < 0) {
+        Py_CLEAR(*result);
+        return 1;
+    }
+    return done || PyErr_Occurred();
+}
+
+static PyObject *write_operator(const void *what, PyObject *memory, PyObject **given, Py_ssize_t count) {
+    return (*(binaryfunc const *)what)(memory, given[0]);
+}
+
 /* ``self <op>= other`` by the operator of NumPy's arrays. 1: done, `result` NULL for an error; 0: it is to be written. */
 int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **result) {
     if (eager_after < 0 || Py_TYPE(self) != tensor_type)
         return 0;
     Py_ssize_t most = most_bytes();
-    PyObject *memory = memory_at_hand(self, most), *b, *lock = NULL;
+    PyObject *memory = memory_at_hand(self, most);
     if (memory == NULL && is_settled(self, small_bytes()))
         memory = memory_at_hand(self, most);
-    b = memory == NULL ? NULL : ready(other, most);
-    int now = b != NULL && runs_now(bytes_at_hand(memory));
+    Py_ssize_t bytes = memory == NULL ? 0 : bytes_at_hand(memory);
+    int now = memory != NULL && all_ready(&other, 1) && runs_now(bytes);
     Py_XDECREF(memory);
-    memory = now ? memory_locked(self, most, &lock) : NULL;
-    if (memory != NULL) {
-        PyObject *done = fn(memory, b);
-        now = done == NULL || done == memory;
-        *result = done == NULL ? NULL : Py_NewRef(self);
-        Py_XDECREF(done);
-        Py_DECREF(memory);
-        if (unlocked(lock) < 0)
-            Py_CLEAR(*result);
-    } else
-        now = 0;
-    Py_XDECREF(b);
-    return now || failed(result);
+    if (!now)
+        return failed(result);
+    now = write_now_to(self, &other, 1, write_operator, &fn, result);
+    if (*result != NULL)
+        Py_SETREF(*result, Py_NewRef(self));   /* NumPy gives the array that it was given, or an error */
+    return now;
+}
+
+/* Whether what the line that is being written does to a Tensor's own memory runs at once. */
+int writes_steadily(PyObject *self) {
+    PyObject *memory = eager_after < 0 ? NULL : memory_at_hand(self, most_bytes());
+    Py_ssize_t bytes = memory == NULL ? 0 : bytes_at_hand(memory);
+    Py_XDECREF(memory);
+    return memory != NULL && runs_now(bytes);
+}
+
+static PyObject *write_ufunc(const void *what, PyObject *memory, PyObject **given, Py_ssize_t count) {
+    static PyObject *names;
+    PyObject *stack[MOST_OPERANDS + 1];
+    if (names == NULL && (names = Py_BuildValue("(s)", "out")) == NULL)
+        return NULL;
+    memcpy(stack, given, count * sizeof(PyObject *));
+    stack[count] = memory;
+    return PyObject_Vectorcall((PyObject *)what, stack, count, names);
+}
+
+/* ``ufunc(*operands, out=target)``, the ufunc NumPy's. 1: done, `result` NULL for an error; 0: it is to be written. */
+int call_into_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject *target, PyObject **result) {
+    if (eager_after < 0 || Py_TYPE(target) != tensor_type || count > 3)
+        return 0;
+    PyObject *memory = memory_at_hand(target, most_bytes());
+    Py_ssize_t bytes = memory == NULL ? 0 : bytes_at_hand(memory);
+    int now = memory != NULL && all_ready(operands, count) && runs_now(bytes);
+    Py_XDECREF(memory);
+    if (!now)
+        return failed(result);
+    now = write_now_to(target, operands, count, write_ufunc, ufunc, result);
+    if (*result != NULL)
+        Py_SETREF(*result, Py_NewRef(target));
+    return now;
 }
 
 /* ---- ufuncs and reductions -------------------------------------------------------------------------------------------- */
@@ -628,28 +699,29 @@ PyObject *index_at_hand(PyObject *index, Py_ssize_t most) {
     return made;
 }
 
-/* The value of a write of which nothing is to wait, a new reference; NULL without an error where Python has to look. */
-static PyObject *value_at_hand(PyObject *value) {
+/* Has the value of a write computed. -1 for an error. */
+static int has_no_wait(PyObject *value) {
     PyObject *node = waited_for(value, PY_SSIZE_T_MAX), *targets = node == NULL ? NULL : PyList_New(1);
-    if (targets != NULL) {
-        PyList_SET_ITEM(targets, 0, Py_NewRef(node));
-        PyObject *done = hot_realize(NULL, targets);
-        Py_DECREF(targets);
-        if (done == NULL)
-            return NULL;
-        Py_DECREF(done);
-    }
-    return PyErr_Occurred() ? NULL : at_hand(value, PY_SSIZE_T_MAX);
+    if (targets == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    PyList_SET_ITEM(targets, 0, Py_NewRef(node));
+    PyObject *done = hot_realize(NULL, targets);
+    Py_DECREF(targets);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static PyObject *write_places(const void *what, PyObject *memory, PyObject **given, Py_ssize_t count) {
+    return PyObject_SetItem(memory, (PyObject *)what, given[0]) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* Writes a value to places of a Tensor's own memory. 1: done; 0: the memory is not its own; -1: an error. */
 static int put_at_once(PyObject *self, PyObject *places, PyObject *value) {
-    PyObject *lock, *memory = memory_locked(self, PY_SSIZE_T_MAX, &lock);
-    if (memory == NULL)
-        return PyErr_Occurred() ? -1 : 0;
-    int done = PyObject_SetItem(memory, places, value) < 0 ? -1 : 1;
-    Py_DECREF(memory);
-    return unlocked(lock) < 0 ? -1 : done;
+    PyObject *result;
+    if (!write_now_to(self, &value, 1, write_places, places, &result))
+        return 0;
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 1;
 }
 
 /* Whether a basic index is of no more than `MIDDLING` bytes of an array. */
@@ -668,28 +740,21 @@ static int is_middling_part(PyObject *memory, PyObject *index) {
  * -1: an error. */
 int store_at_once(PyObject *self, PyObject *index, PyObject *value) {
     Py_ssize_t most = small_bytes();
-    PyObject *memory = watched() || held_up == Py_True ? NULL : memory_at_hand(self, PY_SSIZE_T_MAX), *given = NULL;
+    PyObject *memory = watched() || held_up == Py_True ? NULL : memory_at_hand(self, PY_SSIZE_T_MAX), *places = NULL;
     int done = 0, basic = is_basic(index);
     if (memory == NULL)
         return 0;
     Py_ssize_t bytes = bytes_at_hand(memory);
-    if (basic) {
-        if (eager_after >= 0)
-            given = ready(value, most_bytes());
-        int now = given != NULL && runs_now(bytes <= most ? bytes : most + 1) && is_middling_part(memory, index);
-        Py_CLEAR(memory);   /* or it would count as held by somebody */
-        if (now)
-            done = put_at_once(self, index, given);
-    } else {
-        PyObject *places = most == 0 ? NULL : index_at_hand(index, bytes <= most ? most : 0);
-        if (places != NULL && is_users_line())
-            given = value_at_hand(value);
-        Py_CLEAR(memory);
-        if (given != NULL)
-            done = put_at_once(self, places, given);
-        Py_XDECREF(places);
-    }
-    Py_XDECREF(memory);
-    Py_XDECREF(given);
+    if (basic)
+        done = eager_after >= 0 && all_ready(&value, 1) && runs_now(bytes <= most ? bytes : most + 1)
+            && is_middling_part(memory, index);
+    else if (most > 0 && (places = index_at_hand(index, bytes <= most ? most : 0)) != NULL)
+        done = is_users_line();
+    Py_DECREF(memory);
+    if (done && !basic && has_no_wait(value) < 0)
+        done = -1;
+    if (done == 1)
+        done = put_at_once(self, basic ? index : places, value);
+    Py_XDECREF(places);
     return done == 0 && PyErr_Occurred() ? -1 : done;
 }

@@ -3,7 +3,8 @@
 #include "hot.h"
 
 enum { MOST = 8, LONGEST = 16, ROOM = 60 };
-enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8, IF_STEADY = 16 };   /* Method.swapped */
+enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8, IF_STEADY = 16, OF_UFUNC = 32,
+       WRITES = 64 };   /* Method.swapped */
 enum { NEAR = 16 };   /* how many operations away from its value an argument of a line that runs at once may be */
 
 /* What a call is lent: how large arrays may be (in bytes; -1 for any size), and what has to live until it returns. */
@@ -130,11 +131,20 @@ PyObject *tensor_over(PyObject *array, PyObject *shape, PyObject *strides) {
     return made;
 }
 
+/* Whether an array is all of another one in C order that nobody else holds: so NumPy gives what it has counted. */
+static int has_a_new_base(PyArrayObject *array) {
+    PyObject *base = PyArray_BASE(array);
+    return base != NULL && PyArray_CheckExact(base) && Py_REFCNT(base) == 1 && PyArray_BASE((PyArrayObject *)base) == NULL
+        && PyArray_CHKFLAGS((PyArrayObject *)base, NPY_ARRAY_OWNDATA) && PyArray_IS_C_CONTIGUOUS(array)
+        && PyArray_ISWRITEABLE(array) && PyArray_NBYTES(array) == PyArray_NBYTES((PyArrayObject *)base)
+        && PyArray_DESCR(array) == PyArray_DESCR((PyArrayObject *)base);
+}
+
 /* A new array of NumPy's as a Tensor of its own; NULL without an error where it is not so simple (handle.wrap). */
 PyObject *wrapped(PyObject *result) {
     PyArrayObject *array = (PyArrayObject *)result;
     int flags = NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA;
-    if (PyArray_BASE(array) != NULL || Py_REFCNT(result) != 1 || (PyArray_FLAGS(array) & flags) != flags)
+    if (Py_REFCNT(result) != 1 || ((PyArray_FLAGS(array) & flags) != flags && !has_a_new_base(array)))
         return NULL;
     PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array));
     PyObject *strides = shape == NULL ? NULL : strides_of(array, shape);
@@ -207,7 +217,7 @@ static int all_lent(Lent *l, PyObject *const *args, Py_ssize_t count, PyObject *
     for (Py_ssize_t i = 0; i < count; i++)
         if ((arrays[i] = lent(l, args[i], 2)) == NULL)
             return 0;
-    return count > 0;
+    return count >= 0;
 }
 
 /* Whether no argument by keyword is one that Python has to look at. */
@@ -238,23 +248,72 @@ int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_
     return done;
 }
 
-PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
-    Method *method = (Method *)self;
-    Py_ssize_t count = PyVectorcall_NARGS(nargsf), all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+/* The function that a method calls, a new reference: for a ufunc's methods that of NumPy's ufunc, the first argument's, if
+ * it is one of arrays of numbers. NULL without an error where Python has to look. */
+static PyObject *function_of(Method *method, PyObject *first) {
+    static PyObject *name;
+    if (!(method->swapped & OF_UFUNC))
+        return Py_NewRef(method->fn);
+    if (name == NULL && (name = PyUnicode_InternFromString("_real")) == NULL)
+        return NULL;
+    PyObject *real = PyObject_GetAttr(first, name);
+    PyObject *found = is_elementwise(real, 2) ? PyObject_GetAttr(real, method->fn) : NULL;
+    Py_XDECREF(real);
+    if (found == NULL)
+        PyErr_Clear();
+    return found;
+}
+
+static PyObject *direct_read(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
     int small = method->swapped & SMALL_ONLY, steady = method->swapped & IF_STEADY, done = 0;
     Lent l = {.small = small ? small_bytes() : -1,
               .deepest = method->swapped & REALIZED_ONLY ? 0 : small ? 1 : PY_SSIZE_T_MAX};
     PyObject *arrays[MOST], *result = NULL;
-    if (l.small != 0 && all <= MOST && count <= PyLong_AsSsize_t(method->op) && held_up != Py_True && !watched()
-        && is_users_line() && all_taken(names)) {
-        done = all_lent(&l, args, all, arrays) && (l.count || method->swapped & OF_NUMBERS) && (!steady || runs_at_once());
-        if (done) {
-            result = PyObject_Vectorcall(method->fn, arrays, count, names);
-            if (result != NULL)
-                result = given_back(method, steady, result, args, arrays, all);
-        } else if (!PyErr_Occurred() && small)
-            call_middling(method, method->fn, args, count, names, &result);
+    if (l.small == 0)
+        return NULL;
+    done = all_lent(&l, args, all, arrays) && (l.count || method->swapped & OF_NUMBERS) && (!steady || runs_at_once());
+    if (done) {
+        result = PyObject_Vectorcall(fn, arrays, count, names);
+        if (result != NULL)
+            result = given_back(method, steady, result, args, arrays, all);
+    } else if (!PyErr_Occurred() && small)
+        call_middling(method, fn, args, count, names, &result);
+    forget(&l);
+    return result;
+}
+
+/* ``fn(self, *args)``, which writes to the memory of `self` and gives None. Arguments that are views of that memory hold it,
+ * so that Python has to look. */
+static PyObject *direct_write(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+    Lent l = {.small = PY_SSIZE_T_MAX, .deepest = PY_SSIZE_T_MAX};
+    PyObject *arrays[MOST + 1], *result = NULL, *lock = NULL;
+    if (small_bytes() == 0 || count < 1 || Py_TYPE(args[0]) != tensor_type
+        || (method->swapped & IF_STEADY && !writes_steadily(args[0])))
+        return NULL;
+    if (all_lent(&l, args + 1, all - 1, arrays + 1)
+        && (arrays[0] = memory_locked(args[0], PY_SSIZE_T_MAX, &lock)) != NULL) {
+        result = PyObject_Vectorcall(fn, arrays, count, names);
+        Py_DECREF(arrays[0]);
+        if (unlocked(lock) < 0)
+            Py_CLEAR(result);
     }
     forget(&l);
+    return result;
+}
+
+PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Method *method = (Method *)self;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf), all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+    int first = method->swapped & OF_UFUNC ? 1 : 0;
+    PyObject *result = NULL;
+    if (count > first && all - first <= MOST && count - first <= PyLong_AsLong(method->op) && held_up != Py_True
+        && !watched() && is_users_line() && all_taken(names)) {
+        PyObject *fn = function_of(method, args[0]);
+        if (fn != NULL)
+            result = (method->swapped & WRITES ? direct_write : direct_read)(method, fn, args + first, count - first, names);
+        Py_XDECREF(fn);
+    }
     return or_slow(result, method, args, nargsf, names);
 }

@@ -292,7 +292,7 @@ PyObject *hot_run_directly(PyObject *self, PyObject *nodes);
 typedef struct {
     PyObject_HEAD
     PyObject *op, *fast, *slow, *fn;
-    char swapped;
+    int swapped;
     vectorcallfunc call;
 } Method;
 
@@ -337,6 +337,11 @@ int unary_at_once(unaryfunc fn, PyObject *operand, PyObject **result);
 int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **result);
 int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject **result);
 int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **result);
+int call_into_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject *target, PyObject **result);
+int writes_steadily(PyObject *self);
+PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, PyObject **lock);
+int unlocked(PyObject *lock);
+int is_elementwise(PyObject *real, Py_ssize_t count);
 int store_at_once(PyObject *self, PyObject *index, PyObject *value);
 Py_ssize_t small_bytes(void);
 PyObject *at_hand(PyObject *x, Py_ssize_t most);
