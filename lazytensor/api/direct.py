@@ -13,13 +13,15 @@ from typing import Any
 from ..hot import learn, native
 from .fallback import Loans, writing_place
 from .handle import Tensor, peek
+from .relative import relative_view
 
-_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY, _OF_UFUNC, _WRITES = 1, 2, 4, 8, 16, 32, 64
+_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY, _OF_UFUNC, _WRITES, _VIEWS = (
+    1, 2, 4, 8, 16, 32, 64, 128)
 
 
 def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = False,
            as_they_are: bool = False, realized: bool = False, numbers: bool = False, steady: bool = False,
-           writes: bool = False, places: int | None = None) -> Any:
+           writes: bool = False, views: bool = False, places: int | None = None) -> Any:
     """A function as the extension calls it.
 
     Parameters
@@ -41,13 +43,15 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
         are lazy scalars then.
     writes : bool
         Whether it writes to its first argument and gives None: done at once where nobody else has that memory.
+    views : bool
+        Whether it gives views of its first argument and looks at no element.
     places : int, optional
         How many arguments may be positional; those after them may be written to.
     """
     if native is None:
         return slow
     flags = (_SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized | _OF_NUMBERS * numbers
-             | _IF_STEADY * steady | _WRITES * writes)
+             | _IF_STEADY * steady | _WRITES * writes | _VIEWS * views)
     return native.Direct(writing_place(real) if places is None else places, {}, slow, real, flags)
 
 
@@ -93,4 +97,4 @@ def _note(loans: Loans, given: Any, lent: Any) -> None:
             _note(loans, own, array)
 
 
-learn(returned=returned)
+learn(returned=returned, relative_view=relative_view)

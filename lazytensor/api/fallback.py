@@ -409,7 +409,9 @@ def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
     elif name in MAKES and fn.__module__ == "numpy":
         function = _making(fn, function)
     functools.update_wrapper(function, fn)
-    if not gives and name not in VIEWS:
+    if first is not None and name in VIEWS:
+        AT_ONCE[function] = {"views": True}
+    elif not gives and name not in VIEWS:
         AT_ONCE[function] = {"small": key in TABLE, "realized": first is not None, "numbers": name in MAKES}
     text = getattr(fn, "__text_signature__", None)
     if text is not None:

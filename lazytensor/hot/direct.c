@@ -4,7 +4,7 @@
 
 enum { MOST = 8, LONGEST = 16, ROOM = 60 };
 enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8, IF_STEADY = 16, OF_UFUNC = 32,
-       WRITES = 64 };   /* Method.swapped */
+       WRITES = 64, VIEWS = 128 };   /* Method.swapped */
 enum { NEAR = 16 };   /* how many operations away from its value an argument of a line that runs at once may be */
 
 /* What a call is lent: how large arrays may be (in bytes; -1 for any size), and what has to live until it returns. */
@@ -311,7 +311,9 @@ PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyOb
     if (count > first && all - first <= MOST && count - first <= PyLong_AsLong(method->op) && held_up != Py_True
         && !watched() && is_users_line() && all_taken(names)) {
         PyObject *fn = function_of(method, args[0]);
-        if (fn != NULL)
+        if (fn != NULL && method->swapped & VIEWS)
+            result = views_given(fn, args, count, names);
+        else if (fn != NULL)
             result = (method->swapped & WRITES ? direct_write : direct_read)(method, fn, args + first, count - first, names);
         Py_XDECREF(fn);
     }

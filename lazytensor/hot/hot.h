@@ -109,7 +109,7 @@ extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
-extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers, *returned, *picked;
+extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers, *returned, *picked, *relative_view;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
@@ -356,6 +356,8 @@ PyObject *strides_of(PyArrayObject *array, PyObject *shape);
 PyObject *root_of(PyObject *tensor);
 PyObject *geometry_of(PyObject *value);
 PyObject *viewed(PyObject *tensor, PyObject *root, PyObject *fn, PyObject *args, PyArrayObject *array);
+PyObject *part_by_step(PyObject *array, PyObject *args);
+PyObject *views_given(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *viewer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 
 PyObject *node_of(PyObject *tensor);

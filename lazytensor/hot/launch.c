@@ -31,7 +31,9 @@ PyObject *apply_steps(PyObject *steps, PyObject *array) {
             stack[0] = array;
             for (Py_ssize_t k = 0; k < count; k++)
                 stack[k + 1] = PyTuple_GET_ITEM(args, k);
-            next = PyObject_Vectorcall(PyTuple_GET_ITEM(step, 0), stack, count + 1, NULL);
+            next = PyTuple_GET_ITEM(step, 0) == relative_view ? part_by_step(array, args) : NULL;
+            if (next == NULL && !PyErr_Occurred())
+                next = PyObject_Vectorcall(PyTuple_GET_ITEM(step, 0), stack, count + 1, NULL);
         }
         Py_DECREF(array);
         if (next == NULL)
