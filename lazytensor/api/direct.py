@@ -15,13 +15,13 @@ from .fallback import Loans, writing_place
 from .handle import Tensor, peek
 from .relative import relative_view
 
-_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY, _OF_UFUNC, _WRITES, _VIEWS = (
-    1, 2, 4, 8, 16, 32, 64, 128)
+_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY, _OF_UFUNC, _WRITES, _VIEWS, _ALONE = (
+    1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = False,
            as_they_are: bool = False, realized: bool = False, numbers: bool = False, steady: bool = False,
-           writes: bool = False, views: bool = False, places: int | None = None) -> Any:
+           writes: bool = False, views: bool = False, alone: bool = False, places: int | None = None) -> Any:
     """A function as the extension calls it.
 
     Parameters
@@ -45,13 +45,15 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
         Whether it writes to its first argument and gives None: done at once where nobody else has that memory.
     views : bool
         Whether it gives views of its first argument and looks at no element.
+    alone : bool
+        Whether it has to be given no argument by keyword.
     places : int, optional
         How many arguments may be positional; those after them may be written to.
     """
     if native is None:
         return slow
     flags = (_SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized | _OF_NUMBERS * numbers
-             | _IF_STEADY * steady | _WRITES * writes | _VIEWS * views)
+             | _IF_STEADY * steady | _WRITES * writes | _VIEWS * views | _ALONE * alone)
     return native.Direct(writing_place(real) if places is None else places, {}, slow, real, flags)
 
 

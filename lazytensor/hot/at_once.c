@@ -123,6 +123,15 @@ static int is_slow_reduction(PyObject *node, PyObject *a) {
     return PyTuple_GET_SIZE(slot_or_none(node, N.shape)) > 0 || !(PyTypeNum_ISFLOAT(number) || PyTypeNum_ISCOMPLEX(number));
 }
 
+/* Whether a kernel may compute what an operation is given in the same pass. */
+static int takes_in(PyObject *node) {
+    PyObject *op = slot_or_none(node, N.op), *kind = slot_or_none(op, O.kind), *name = slot_or_none(op, O.name);
+    if (kind == text_call)
+        return PySet_Contains(reducers, name) == 1 || PyUnicode_CompareWithASCIIString(name, "any") == 0
+            || PyUnicode_CompareWithASCIIString(name, "all") == 0;
+    return kind != text_mutate || op == store_operation;
+}
+
 /* Whether a run of several operations is worth a kernel: it takes what NumPy has no quick call for, arrays that threads
  * share, or it saves more memory traffic than it takes to write it down. */
 static int is_worth_a_kernel(PyObject *nodes) {
@@ -131,7 +140,8 @@ static int is_worth_a_kernel(PyObject *nodes) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a), *b = slot_or_none(node, N.b);
         if (weight_of(node) > MIDDLING || is_slow_reduction(node, a))
             return 1;
-        saved += (is_pending(a) ? bytes_of(a) : 0) + (is_pending(b) ? bytes_of(b) : 0);
+        if (takes_in(node))
+            saved += (is_pending(a) ? bytes_of(a) : 0) + (is_pending(b) ? bytes_of(b) : 0);
     }
     return saved > SAVED_BYTES * (n + 4);
 }

@@ -4,7 +4,7 @@
 
 enum { MOST = 8, LONGEST = 16, ROOM = 60 };
 enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8, IF_STEADY = 16, OF_UFUNC = 32,
-       WRITES = 64, VIEWS = 128 };   /* Method.swapped */
+       WRITES = 64, VIEWS = 128, NO_NAMES = 256 };   /* Method.swapped */
 enum { NEAR = 16 };   /* how many operations away from its value an argument of a line that runs at once may be */
 
 /* What a call is lent: how large arrays may be (in bytes; -1 for any size), and what has to live until it returns. */
@@ -57,8 +57,8 @@ static int settled(PyObject *node, Py_ssize_t deepest) {
 /* The array of a Tensor that is its own, borrowed from `kept`; NULL without an error where Python has to look. */
 static PyObject *array_of(Lent *l, PyObject *tensor) {
     PyObject *node = slot_or_none(tensor, T._value);
-    if (Py_TYPE(node) == view_type && l->small >= 0)
-        return keep(l, array_at_hand(tensor, l->small));
+    if (Py_TYPE(node) == view_type)
+        return keep(l, array_at_hand(tensor, l->small < 0 ? PY_SSIZE_T_MAX : l->small));
     if (slot_or_none(tensor, T._state) != Py_None || Py_TYPE(node) != node_type
         || PyDataType_REFCHK((PyArray_Descr *)slot_or_none(node, N.dtype))
         || ((PyArray_Descr *)slot_or_none(node, N.dtype))->type_num == NPY_VOID   /* whose elements may be views */
@@ -154,10 +154,42 @@ PyObject *wrapped(PyObject *result) {
     return made;
 }
 
+/* New arrays that are views of one that nobody else has (what `nonzero` counts, what is picked with its axes in another
+ * order), as Tensors; NULL without an error where it is not so simple. */
+static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made) {
+    PyObject *base = n > 0 && PyArray_CheckExact(parts[0]) ? PyArray_BASE((PyArrayObject *)parts[0]) : NULL;
+    PyArrayObject *whole = (PyArrayObject *)base;
+    if (base == NULL || !PyArray_CheckExact(base) || Py_REFCNT(base) != n || PyArray_BASE(whole) != NULL
+        || !PyArray_CHKFLAGS(whole, NPY_ARRAY_OWNDATA | NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE)
+        || PyArray_SIZE(whole) == 0 || PyArray_NDIM(whole) == 0 || PyDataType_REFCHK(PyArray_DESCR(whole)))
+        return 0;
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (!PyArray_CheckExact(parts[i]) || PyArray_BASE((PyArrayObject *)parts[i]) != base || Py_REFCNT(parts[i]) != 1
+            || PyArray_SIZE((PyArrayObject *)parts[i]) == 0 || PyArray_NDIM((PyArrayObject *)parts[i]) == 0
+            || PyArray_DESCR((PyArrayObject *)parts[i]) != PyArray_DESCR(whole))
+            return 0;
+    PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(whole), PyArray_DIMS(whole));
+    PyObject *strides = shape == NULL ? NULL : strides_of(whole, shape);
+    PyObject *root = strides == NULL ? NULL : tensor_over(base, shape, strides);
+    Py_ssize_t i = 0;
+    while (root != NULL && i < n && (made[i] = view_given(root, root, whole, parts[i])) != NULL)
+        i++;
+    Py_XDECREF(shape);
+    Py_XDECREF(strides);
+    Py_XDECREF(root);
+    if (i == n)
+        return 1;
+    while (i)
+        Py_DECREF(made[--i]);
+    return 0;
+}
+
 /* Each array of a new tuple as a Tensor of its own; NULL without an error where they are not so simple. */
 static PyObject *all_wrapped(PyObject *result) {
     Py_ssize_t n = PyTuple_GET_SIZE(result);
     PyObject *made = PyTuple_New(n);
+    if (made != NULL && views_of_new(((PyTupleObject *)result)->ob_item, n, ((PyTupleObject *)made)->ob_item))
+        return made;
     for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
         PyObject *part = PyTuple_GET_ITEM(result, i), *own = PyArray_CheckExact(part) ? wrapped(part) : NULL;
         if (own == NULL)
@@ -165,6 +197,14 @@ static PyObject *all_wrapped(PyObject *result) {
         else
             PyTuple_SET_ITEM(made, i, own);
     }
+    return made;
+}
+
+/* A new array of NumPy's, or a view of one, as a Tensor; NULL without an error where it is not so simple. */
+PyObject *wrapped_view(PyObject *result) {
+    PyObject *made = wrapped(result);
+    if (made == NULL && !PyErr_Occurred())
+        views_of_new(&result, 1, &made);
     return made;
 }
 
@@ -177,7 +217,7 @@ static PyObject *given_back(Method *method, int lazily, PyObject *result, PyObje
         return NULL;
     }
     if (PyArray_CheckExact(result) || PyTuple_CheckExact(result)) {
-        PyObject *made = PyTuple_CheckExact(result) ? all_wrapped(result) : wrapped(result);
+        PyObject *made = PyTuple_CheckExact(result) ? all_wrapped(result) : wrapped_view(result);
         if (made != NULL || PyErr_Occurred()) {
             Py_DECREF(result);
             return made;
@@ -309,7 +349,7 @@ PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyOb
     int first = method->swapped & OF_UFUNC ? 1 : 0;
     PyObject *result = NULL;
     if (count > first && all - first <= MOST && count - first <= PyLong_AsLong(method->op) && held_up != Py_True
-        && !watched() && is_users_line() && all_taken(names)) {
+        && !watched() && is_users_line() && all_taken(names) && !(names != NULL && method->swapped & NO_NAMES)) {
         PyObject *fn = function_of(method, args[0]);
         if (fn != NULL && method->swapped & VIEWS)
             result = views_given(fn, args, count, names);

@@ -315,6 +315,7 @@ int gives_array(PyObject *index, Py_ssize_t axes);
 PyObject *small_array(PyObject *tensor);
 PyObject *tensor_over(PyObject *array, PyObject *shape, PyObject *strides);
 PyObject *wrapped(PyObject *result);
+PyObject *wrapped_view(PyObject *result);
 int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names,
                   PyObject **result);
 int is_users_line(void);
@@ -356,6 +357,7 @@ PyObject *strides_of(PyArrayObject *array, PyObject *shape);
 PyObject *root_of(PyObject *tensor);
 PyObject *geometry_of(PyObject *value);
 PyObject *viewed(PyObject *tensor, PyObject *root, PyObject *fn, PyObject *args, PyArrayObject *array);
+PyObject *view_given(PyObject *tensor, PyObject *root, PyArrayObject *array, PyObject *found);
 PyObject *part_by_step(PyObject *array, PyObject *args);
 PyObject *views_given(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *viewer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);

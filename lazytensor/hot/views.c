@@ -197,7 +197,7 @@ PyObject *part_by_step(PyObject *array, PyObject *args) {
 }
 
 /* A view that a function of NumPy's gave of a Tensor's array, as a Tensor; NULL without an error where Python has to look. */
-static PyObject *view_given(PyObject *tensor, PyObject *root, PyArrayObject *array, PyObject *found) {
+PyObject *view_given(PyObject *tensor, PyObject *root, PyArrayObject *array, PyObject *found) {
     PyArrayObject *view = (PyArrayObject *)found;
     if (found == (PyObject *)array)
         return Py_NewRef(tensor);
@@ -276,5 +276,7 @@ PyObject *viewer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyOb
     PyObject *result = NULL;
     if (names == NULL && count > 0 && count <= 8 && Py_TYPE(args[0]) == tensor_type && !watched())
         result = quick_view((Method *)self, args, count);
+    if (result == NULL && !PyErr_Occurred() && ((Method *)self)->swapped & BY_SHAPE && !watched() && count > 0)
+        call_middling((Method *)self, ((Method *)self)->fn, args, count, names, &result);   /* a copy */
     return or_slow(result, (Method *)self, args, nargsf, names);
 }
