@@ -158,7 +158,8 @@ static void count_middling(PyObject *nodes) {
 
 /* An operation is run by itself, no kernel: counts it for its line, if it is middling. */
 void count_alone(PyObject *node) {
-    if (eager_after > 0 && !is_function(node) && weight_of(node) <= MIDDLING)
+    int by_numpy = slot_or_none(slot_or_none(node, N.op), O.kind) == text_call && !takes_in(node);
+    if (eager_after > 0 && !is_function(node) && (by_numpy || weight_of(node) <= MIDDLING))
         count(calls, node, 1);
 }
 

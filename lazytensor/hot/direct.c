@@ -10,6 +10,7 @@ enum { NEAR = 16 };   /* how many operations away from its value an argument of 
 /* What a call is lent: how large arrays may be (in bytes; -1 for any size), and what has to live until it returns. */
 typedef struct {
     Py_ssize_t small, deepest;   /* deepest: how many operations away from its value an array may be */
+    int large;                   /* whether larger arrays will do, too, if they are there */
     PyObject *kept[64];
     Py_ssize_t count;
 } Lent;
@@ -58,11 +59,11 @@ static int settled(PyObject *node, Py_ssize_t deepest) {
 static PyObject *array_of(Lent *l, PyObject *tensor) {
     PyObject *node = slot_or_none(tensor, T._value);
     if (Py_TYPE(node) == view_type)
-        return keep(l, array_at_hand(tensor, l->small < 0 ? PY_SSIZE_T_MAX : l->small));
+        return keep(l, array_at_hand(tensor, l->small < 0 || l->large ? PY_SSIZE_T_MAX : l->small));
     if (slot_or_none(tensor, T._state) != Py_None || Py_TYPE(node) != node_type
         || PyDataType_REFCHK((PyArray_Descr *)slot_or_none(node, N.dtype))
         || ((PyArray_Descr *)slot_or_none(node, N.dtype))->type_num == NPY_VOID   /* whose elements may be views */
-        || (l->small >= 0 && bytes_of(node) > l->small))
+        || (l->small >= 0 && bytes_of(node) > l->small && !(l->large && slot_or_none(node, N.buffer) != Py_None)))
         return NULL;
     keep(l, Py_NewRef(node));
     if (slot_or_none(node, N.buffer) == Py_None && settled(node, l->deepest) <= 0)
@@ -268,13 +269,14 @@ static int all_taken(PyObject *names) {
     return 1;
 }
 
-/* ``fn(*args)`` for arrays that need not be small, from a line whose calls run at once. 1: done, `result` NULL for an error;
+/* ``fn(*args)`` for arrays that need not be small, from a line whose calls run at once: of any size where no kernel takes
+ * the function in. 1: done, `result` NULL for an error;
  * 0: it is to be written, perhaps with an error set. */
 int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **result) {
     Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
     Py_ssize_t most = small_bytes();
     PyObject *arrays[MOST];
-    Lent l = {.small = MIDDLING, .deepest = NEAR};
+    Lent l = {.small = MIDDLING, .deepest = NEAR, .large = !(method->swapped & IF_STEADY) && Py_TYPE(method) == &Direct_Type};
     if (most == 0 || most >= MIDDLING || all > MOST || held_up == Py_True || !all_taken(names) || !calls_at_once())
         return 0;
     int done = all_lent(&l, args, all, arrays) && l.count;
