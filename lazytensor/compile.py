@@ -47,6 +47,9 @@ REDUCED = 1 << 14
 """and those from which a reduction is that makes several numbers of what kernels take: NumPy goes through rows and
 columns one by one."""
 
+QUICK_ROWS = {"sum": 256, "max": 256, "min": 256, "argmax": 64, "argmin": 64}
+"""Elements of rows from which on NumPy's own loop takes them as fast as a kernel, where one thread does it."""
+
 
 class _Sized:
     """What the cache knows about one structure with its sizes: its entry, and the kernels bound to them."""
@@ -196,10 +199,21 @@ def shared(node: Node) -> bool:
         return False
     if node.op.name in SCANS and dict(node.attrs or ()).get("axis", -1) in (None, -1, len(node.shape) - 1):
         return False
+    if nbytes < ALONE and not halves and _rows_are_quick(node):
+        return False
     module = plans()
     if nbytes < ALONE and not halves and not module.reduces(node.op.name, node.a.dtype, node.dtype):
         return False
     return bool(module.shares(module.alone(node.op, _has(node, "c"), halves), node.shape))
+
+
+def _rows_are_quick(node: Node) -> bool:
+    """Whether NumPy reduces rows that are so long that its way from one to the next does not count."""
+    least = QUICK_ROWS.get(node.op.name)
+    if least is None or type(node.a) is not Node or node.a.strides is not None or node.a.dtype.kind != "f":
+        return False
+    axis = dict(node.attrs or ()).get("axis")
+    return axis in (-1, len(node.a.shape) - 1) and bool(node.a.shape[-1] >= least)
 
 
 def _plans_pay(nbytes: int) -> bool:

@@ -170,7 +170,7 @@ def test_warnings_and_errors_come_at_the_line(np):
 
 
 def test_large_arrays_wait(np):
-    x = np.zeros(5000)
+    x = np.zeros(70_000)
     np.realize(x)
     assert pending(x + 1)
 

@@ -13,13 +13,15 @@ from typing import Any
 from ..hot import learn, native
 from .fallback import Loans, writing_place
 from .handle import Tensor, peek
+from .relative import relative_view
 
-_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY = 1, 2, 4, 8, 16
+_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY, _OF_UFUNC, _WRITES, _VIEWS, _ALONE = (
+    1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = False,
            as_they_are: bool = False, realized: bool = False, numbers: bool = False, steady: bool = False,
-           places: int | None = None) -> Any:
+           writes: bool = False, views: bool = False, alone: bool = False, places: int | None = None) -> Any:
     """A function as the extension calls it.
 
     Parameters
@@ -27,7 +29,7 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
     slow : callable
         Ours, which can do all.
     real : callable
-        NumPy's, which writes to none of its arguments but `out`.
+        NumPy's, which writes to none of its arguments but `out` (and the first, if it `writes`).
     small : bool
         Whether only small arrays (``config(small=)``) are dealt with at once.
     as_they_are : bool
@@ -39,14 +41,29 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
     steady : bool
         Whether only lines that run at once (``config(eager_after=)``) are dealt with at once; results that are numbers
         are lazy scalars then.
+    writes : bool
+        Whether it writes to its first argument and gives None: done at once where nobody else has that memory.
+    views : bool
+        Whether it gives views of its first argument and looks at no element.
+    alone : bool
+        Whether it has to be given no argument by keyword.
     places : int, optional
         How many arguments may be positional; those after them may be written to.
     """
     if native is None:
         return slow
     flags = (_SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized | _OF_NUMBERS * numbers
-             | _IF_STEADY * steady)
+             | _IF_STEADY * steady | _WRITES * writes | _VIEWS * views | _ALONE * alone)
     return native.Direct(writing_place(real) if places is None else places, {}, slow, real, flags)
+
+
+def of_ufunc(name: str, slow: Callable[..., Any], places: int) -> Any:
+    """A ufunc's method that makes an array, as the extension calls it on arrays that are there, from lines that run at
+    once; `at` writes to its first argument whenever nobody else has that memory."""
+    if native is None:
+        return slow
+    flags = _OF_UFUNC | (_WRITES if name == "at" else _SMALL_ONLY | _REALIZED_ONLY | _IF_STEADY)
+    return native.Direct(places, {}, slow, name, flags)
 
 
 def viewer(slow: Callable[..., Any], real: Callable[..., Any], step: Callable[..., Any], by_shape: bool = False) -> Any:
@@ -82,4 +99,4 @@ def _note(loans: Loans, given: Any, lent: Any) -> None:
             _note(loans, own, array)
 
 
-learn(returned=returned)
+learn(returned=returned, relative_view=relative_view)

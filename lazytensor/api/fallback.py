@@ -310,7 +310,7 @@ def _writes(args: tuple[Any, ...], kwargs: dict[str, Any], place: int) -> bool:
     return any(callable(x) and not isinstance(x, type) for x in args)
 
 
-AT_ONCE: dict[Any, dict[str, bool]] = {}
+AT_ONCE: dict[Any, dict[str, Any]] = {}
 """Functions of ours that have NumPy run when they are written, and write to no argument but those after
 `writing_place`; and what `direct` is told of them."""
 
@@ -409,7 +409,9 @@ def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
     elif name in MAKES and fn.__module__ == "numpy":
         function = _making(fn, function)
     functools.update_wrapper(function, fn)
-    if not gives and name not in VIEWS:
+    if first is not None and name in VIEWS:
+        AT_ONCE[function] = {"views": True}
+    elif not gives and name not in VIEWS:
         AT_ONCE[function] = {"small": key in TABLE, "realized": first is not None, "numbers": name in MAKES}
     text = getattr(fn, "__text_signature__", None)
     if text is not None:

@@ -213,7 +213,7 @@ LAZY: dict[str, Callable[..., Any]] = {
     **{name: joining(name) for name in JOIN}, "pad": pad, "roll": roll,
 }
 
-AT_ONCE.update((LAZY[name], {"small": True}) for name in ("dot", "pad", "roll", *JOIN))
+AT_ONCE.update((LAZY[name], {"small": True}) for name in ("dot", "pad", "roll", "sort", *JOIN))
 AT_ONCE.update((LAZY[name], {"small": True, "realized": True, "steady": True}) for name in (
     "sum", "prod", "max", "min", "mean", "argmax", "argmin", "cumsum", "cumprod", "round", "amax", "amin", "around",
     "clip", "any", "all", "var", "std", "where"))

@@ -250,6 +250,14 @@ def _as_picked(found: Any) -> Any:
     return apply_steps(wrap(whole, 1), ((relative_view, (0, seen.shape, seen.strides, seen.dtype)),), seen)
 
 
+def _picked(held: list[Any]) -> Any:
+    """The same of an array that a list alone holds."""
+    return _as_picked(held.pop())
+
+
+learn(picked=_picked)
+
+
 def _lies_in_order(strides: Any) -> bool:
     """Whether the first axis takes the largest steps, and so on: the layout of what is picked follows from the indices
     alone then."""

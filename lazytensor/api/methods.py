@@ -518,6 +518,10 @@ _AT_ONCE = frozenset(("copy", "astype", "flatten"))
 """Methods that give a new array; of small ones that are there at once."""
 
 
+_ELEMENTWISE = {"conj": 1, "conjugate": 1, "clip": 3, "round": 2}
+"""Methods that may be a part of kernels, and how many arguments, the array the first, are none to be written to."""
+
+
 def _attach() -> None:
     for name in ("all", "any", "argmax", "argmin", "choose", "clip", "compress", "conj", "conjugate", "cumprod",
                  "cumsum", "max", "mean", "min", "prod", "round", "std", "sum", "take", "trace", "var"):
@@ -542,6 +546,8 @@ def _attach() -> None:
         "__copy__": lambda self: copy(self, "K")}
     own.update({name: direct(own[name], getattr(_ndarray, name), small=True, realized=True, places=8)
                 for name in _AT_ONCE})
+    own.update({name: direct(own[name], getattr(_ndarray, name), small=True, realized=True, steady=True, places=places)
+                for name, places in _ELEMENTWISE.items()})
     own.update({name: viewer(own[name], getattr(_ndarray, name), _reshaped, by_shape=True)
                 for name in ("reshape", "ravel")})
     for name, fn in own.items():

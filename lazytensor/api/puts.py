@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,14 +14,13 @@ from ..ir.errstate import capsule_of, under
 from ..ir.node import Node, leaf, make
 from ..ir.operation import Operation, register
 from ..run import floating
-from .build import NUMBERS, NotArray, concern, operand
-from .fallback import fallback
+from .build import NUMBERS, NotArray, concern, operand, users_frame
+from .fallback import AT_ONCE, fallback
 from .handle import Tensor, is_writeable
 from .histograms import HISTOGRAMS
 from .inplace import change, depth_of, looked_at, may_wait, swap
 from .rows import chosen_shape, within
 
-_getframe = sys._getframe
 
 
 def _copyto(view: Any, source: Any, *rest: Any) -> None:
@@ -109,9 +107,9 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
     if mask and (type(mask[0]) is not Node or mask[0].dtype.kind != "b"):
         return False
     _refusing(np.copyto, np.empty(1, dst._value.dtype), _element(source), casting)
-    if mask and _chooses(dst, mask[0], source, _getframe(3)):
+    if mask and _chooses(dst, mask[0], source, users_frame()):
         return True
-    return change(_COPYTO, dst, (source, *mask), (casting,), _getframe(3))
+    return change(_COPYTO, dst, (source, *mask), (casting,), users_frame())
 
 
 def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> bool:
@@ -123,7 +121,7 @@ def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> bool:
     _numbers(a, values)
     if type(v) in NUMBERS:
         _refusing(np.put, np.empty(1, a._value.dtype), 0, v)
-    return change(_PUT, a, (indices, values), (mode,), _getframe(3))
+    return change(_PUT, a, (indices, values), (mode,), users_frame())
 
 
 def putmask(a: Any, /, mask: Any, values: Any) -> bool:
@@ -133,7 +131,7 @@ def putmask(a: Any, /, mask: Any, values: Any) -> bool:
     if _shape(chosen) != a._value.shape or not a._value.shape:
         return False
     np.putmask(np.empty(1, a._value.dtype), np.ones(1, bool), _element(given))
-    return _chooses(a, chosen, given, _getframe(3)) or change(_PUTMASK, a, (chosen, given), (), _getframe(3))
+    return _chooses(a, chosen, given, users_frame()) or change(_PUTMASK, a, (chosen, given), (), users_frame())
 
 
 def place(arr: Any, mask: Any, vals: Any) -> bool:
@@ -143,7 +141,7 @@ def place(arr: Any, mask: Any, vals: Any) -> bool:
     if _shape(chosen) != arr._value.shape or 0 in given.shape:
         return False
     np.place(np.empty(1, arr._value.dtype), np.ones(1, bool), _element(given))
-    return change(_PLACE, arr, (chosen, given), (), _getframe(3))
+    return change(_PLACE, arr, (chosen, given), (), users_frame())
 
 
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> bool:
@@ -158,7 +156,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> bool:
             n not in (1, m) for i, (n, m) in enumerate(zip(places.shape, shape, strict=True)) if i != axis):
         return False
     np.empty(1, arr._value.dtype)[0] = _element(given)
-    return change(_ALONG, arr, (places, given), (axis,), _getframe(3))
+    return change(_ALONG, arr, (places, given), (axis,), users_frame())
 
 
 def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> bool:
@@ -170,7 +168,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> bool:
             type(given) is Node and 0 in given.shape):
         return False
     np.fill_diagonal(np.empty((2, 2), a._value.dtype), _element(given))
-    return change(_DIAGONAL, a, (given,), (wrap,), _getframe(3))
+    return change(_DIAGONAL, a, (given,), (wrap,), users_frame())
 
 
 def nan_to_num(x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
@@ -185,7 +183,7 @@ def nan_to_num(x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neg
         return False
     _numbers(x)
     np.nan_to_num(np.ones(1, dtype), False, nan, posinf, neginf)
-    return change(_NAN_TO_NUM, x, (), (False, nan, posinf, neginf), _getframe(3))
+    return change(_NAN_TO_NUM, x, (), (False, nan, posinf, neginf), users_frame())
 
 
 def write_at(ufunc: Any, a: Any, indices: Any, *values: Any) -> bool:
@@ -211,7 +209,7 @@ def write_at(ufunc: Any, a: Any, indices: Any, *values: Any) -> bool:
     if op is None:
         op = _at[ufunc] = Operation(f"{ufunc.__name__}_at", "mutate", functools.partial(_write_at, ufunc), label=None)
     template = tuple([part if type(part) is slice else None for part in parts])
-    return change(op, a, (*places, *given), (len(places), template), _getframe(3))
+    return change(op, a, (*places, *given), (len(places), template), users_frame())
 
 
 _at: dict[Any, Operation] = {}
@@ -237,6 +235,10 @@ def _writing(own: Callable[..., bool], gives: bool = False) -> Callable[..., Any
             except (NotArray, TypeError, ValueError, ArithmeticError, IndexError, AttributeError):
                 pass  # NumPy says it itself
         return otherwise(*args, **kwargs)
+    if gives:  # the first argument, if it writes to that; a new array where there are no others
+        AT_ONCE[function] = {"small": True, "alone": True, "places": 1}
+    else:
+        AT_ONCE[function] = {"writes": True, "steady": own in (copyto, putmask)}
     return function
 
 

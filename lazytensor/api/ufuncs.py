@@ -13,6 +13,7 @@ from ..ir.dtypes import RAISE_ON_VALUES, only_objects, record_of
 from ..run.watching import PASS, active, eager
 from . import lazy
 from .build import NUMBERS, NotArray, at_line, elementwise, handle, is_pending, is_scalar_like, operand
+from .direct import of_ufunc
 from .handle import Tensor, no_dtype, root_of, signature_of, unwrapped, wrap_all, writing_of
 from .inplace import looked_at, write_ufunc
 from .matrix import matmul
@@ -273,6 +274,8 @@ class ufunc(metaclass=_UfuncType):
         return method(self._real, "at", args, kwargs, _getframe(1))
 
 
+for _name, _places in {"reduce": 3, "accumulate": 3, "reduceat": 4, "outer": 2, "at": 3}.items():
+    setattr(ufunc, _name, of_ufunc(_name, getattr(ufunc, _name), _places))  # the next place may be `out`
 if native is not None:
     ufunc.__call__ = native.Caller(None, {}, ufunc.__call__)  # type: ignore[method-assign]
     native.fill_call(ufunc)

@@ -1,10 +1,12 @@
-/* Operators on small arrays that run when they are written, from lines whose results have been asked for one by one.
+/* Operators on arrays that are not large that run when they are written, from lines whose results have been asked for one
+ * by one.
  *
- * To write an operation down and to run it later costs three times NumPy's own call on ten elements, unless several
- * become one kernel. So runs of small arrays are counted for the lines that wrote their operations: up where the
- * run had fewer operations for a kernel than it pays for, down where it had more. An operation of a line that has come up
- * to ``config(eager_after=)`` is NumPy's operator on the arrays as they are. So its errors and warnings are NumPy's, on
- * that line.
+ * To write an operation down and to run it later costs three times NumPy's own call on ten elements, and some 5 us more
+ * than it on any number, unless several become one kernel. So runs of small arrays are counted for the lines that wrote
+ * their operations: up where the run had fewer operations for a kernel than it pays for, down where it had more. So are
+ * runs of middling ones (up to 512 KB): up where the operation was alone, or what a kernel has not to write and to read
+ * again takes less time than that. An operation of a line that has come up to ``config(eager_after=)`` is NumPy's operator
+ * on the arrays as they are. So its errors and warnings are NumPy's, on that line.
  */
 #include "hot.h"
 
@@ -12,15 +14,17 @@ enum { SITES = 1 << 12, PENALTY = 2 };
 enum { WORTH = 3, BETWEEN = 8 };   /* operations from which on a kernel pays, if all are joined; for each that is not */
 enum { TINY = 1 << 10 };           /* bytes up to which a sum costs as much alone as at the end of a kernel */
 enum { UNDISTURBED = 500 };   /* elements up to which NumPy lets no other thread run meanwhile */
+enum { SAVED_BYTES = 15000 };   /* that are written and read again in as much time as it takes to write an operation down */
+enum { TRIAL = 64 };   /* of so many operations of a line on middling arrays one waits: others may join it by now */
 
 /* An instruction of a program. The code object is compared and never looked into: it may have been freed. */
 typedef struct {
     PyCodeObject *code;
-    int lasti, score;
+    int lasti, score, turns;
 } Site;
 
 static Site sites[SITES];
-static Site calls[SITES];   /* the same of calls of NumPy's functions on arrays that are not small */
+static Site calls[SITES];   /* the same where arrays are not small */
 static Py_ssize_t eager_after = -1;   /* -1: never */
 
 static Site *site_of(Site *table, PyCodeObject *code, int lasti) {
@@ -54,7 +58,7 @@ static void count_at(Site *table, PyObject *code, PyObject *lasti, int up) {
     int at = (int)PyLong_AsLong(lasti);
     Site *site = site_of(table, (PyCodeObject *)code, at);
     if (site->code != (PyCodeObject *)code || site->lasti != at)
-        *site = (Site){(PyCodeObject *)code, at, 0};
+        *site = (Site){(PyCodeObject *)code, at, 0, 0};
     if (up)
         site->score += site->score < eager_after;
     else
@@ -97,6 +101,68 @@ static void count_functions(PyObject *nodes) {
             count(calls, PyList_GET_ITEM(nodes, i), !others);
 }
 
+/* The bytes that an operation writes, or reads, if it is a call or a write. */
+static Py_ssize_t weight_of(PyObject *node) {
+    PyObject *a = slot_or_none(node, N.a), *b = slot_or_none(node, N.b), *kind = slot_or_none(slot_or_none(node, N.op), O.kind);
+    Py_ssize_t own = kind == text_mutate ? 0 : bytes_of(node);
+    PyObject *read = kind == text_mutate ? b : a;
+    Py_ssize_t given = Py_TYPE(read) == node_type ? bytes_of(read) : 0;
+    return own > given ? own : given;
+}
+
+static int is_pending(PyObject *x) {
+    return Py_TYPE(x) == node_type && depth_of(x) > 0 && slot_or_none(x, N.buffer) == Py_None;
+}
+
+/* Whether NumPy's own reduction is slower than a kernel's: of rows or columns, which it takes one by one, or in another
+ * dtype than that of the elements. */
+static int is_slow_reduction(PyObject *node, PyObject *a) {
+    if (PySet_Contains(reducers, slot_or_none(slot_or_none(node, N.op), O.name)) != 1)
+        return 0;
+    int number = Py_TYPE(a) == node_type ? ((PyArray_Descr *)slot_or_none(a, N.dtype))->type_num : NPY_VOID;
+    return PyTuple_GET_SIZE(slot_or_none(node, N.shape)) > 0 || !(PyTypeNum_ISFLOAT(number) || PyTypeNum_ISCOMPLEX(number));
+}
+
+/* Whether a kernel may compute what an operation is given in the same pass. */
+static int takes_in(PyObject *node) {
+    PyObject *op = slot_or_none(node, N.op), *kind = slot_or_none(op, O.kind), *name = slot_or_none(op, O.name);
+    if (kind == text_call)
+        return PySet_Contains(reducers, name) == 1 || PyUnicode_CompareWithASCIIString(name, "any") == 0
+            || PyUnicode_CompareWithASCIIString(name, "all") == 0;
+    return kind != text_mutate || op == store_operation;
+}
+
+/* Whether a run of several operations is worth a kernel: it takes what NumPy has no quick call for, arrays that threads
+ * share, or it saves more memory traffic than it takes to write it down. */
+static int is_worth_a_kernel(PyObject *nodes) {
+    Py_ssize_t n = PyList_GET_SIZE(nodes), saved = 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a), *b = slot_or_none(node, N.b);
+        if (weight_of(node) > MIDDLING || is_slow_reduction(node, a))
+            return 1;
+        if (takes_in(node))
+            saved += (is_pending(a) ? bytes_of(a) : 0) + (is_pending(b) ? bytes_of(b) : 0);
+    }
+    return saved > SAVED_BYTES * (n + 4);
+}
+
+/* Counts operations for kernels in a run in which not all arrays are small. */
+static void count_middling(PyObject *nodes) {
+    Py_ssize_t n = PyList_GET_SIZE(nodes);
+    int up = !is_worth_a_kernel(nodes);
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (!is_function(PyList_GET_ITEM(nodes, i)))
+            count(calls, PyList_GET_ITEM(nodes, i), up);
+    count_functions(nodes);
+}
+
+/* An operation is run by itself, no kernel: counts it for its line, if it is middling. */
+void count_alone(PyObject *node) {
+    int by_numpy = slot_or_none(slot_or_none(node, N.op), O.kind) == text_call && !takes_in(node);
+    if (eager_after > 0 && !is_function(node) && (by_numpy || weight_of(node) <= MIDDLING))
+        count(calls, node, 1);
+}
+
 /* ran_when_written(code, lasti): a line's call has run when it was written, as its result or its errors need values. */
 PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     if (count == 2 && eager_after > 0)
@@ -114,7 +180,10 @@ void count_run(PyObject *nodes) {
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a);
         if (bytes_of(node) > most || (Py_TYPE(a) == node_type && bytes_of(a) > most)) {
-            count_functions(nodes);
+            if (n > 1)
+                count_middling(nodes);
+            else
+                count_functions(nodes);   /* `count_alone` has the others */
             return;
         }
         joined += is_joined(node, a);
@@ -124,8 +193,8 @@ void count_run(PyObject *nodes) {
         count(sites, PyList_GET_ITEM(nodes, i), is_short);
 }
 
-/* Whether the operation that is being written is to run at once. */
-static int is_steady(Site *table) {
+/* Whether the operation that is being written is to run at once; not so now and then, if it is on trial. */
+static int is_steady(Site *table, int on_trial) {
     if (eager_after < 0 || watched() || held_up == Py_True || slot_or_none(current, C.debug) == Py_True)
         return 0;
     if (eager_after == 0)
@@ -137,16 +206,34 @@ static int is_steady(Site *table) {
     int lasti = PyFrame_GetLasti(frame);
     Site *site = site_of(table, code, lasti);
     Py_DECREF(code);
-    return site->score >= eager_after && site->code == code && site->lasti == lasti && is_users_line();
+    if (site->score < eager_after || site->code != code || site->lasti != lasti || !is_users_line())
+        return 0;
+    return !on_trial || ++site->turns % TRIAL;
 }
 
 int runs_at_once(void) {
-    return is_steady(sites);
+    return is_steady(sites, 0);
 }
 
 /* Whether the call of a function of NumPy's that is being written is to run at once, its arrays small or not. */
 int calls_at_once(void) {
-    return is_steady(calls);
+    return is_steady(calls, 0);
+}
+
+/* The bytes up to which operands may be for an operation that runs at once. */
+static Py_ssize_t most_bytes(void) {
+    Py_ssize_t most = small_bytes();
+    return most > 0 && most < MIDDLING ? MIDDLING : most;
+}
+
+/* Whether the operation that is being written, on so many bytes, is to run at once. */
+static int runs_now(Py_ssize_t bytes) {
+    return bytes <= small_bytes() ? runs_at_once() : is_steady(calls, 1);
+}
+
+/* The bytes of what stands for an operand. */
+static Py_ssize_t bytes_at_hand(PyObject *x) {
+    return PyArray_Check(x) ? PyArray_NBYTES((PyArrayObject *)x) : 0;
 }
 
 /* ---- operands --------------------------------------------------------------------------------------------------------- */
@@ -223,10 +310,10 @@ static int is_settled(PyObject *x, Py_ssize_t most) {
     return done != NULL;
 }
 
-/* The same as `at_hand`, and an operand that is pending is computed where the line runs at once. */
+/* The same as `at_hand`, and an operand that is pending and small is computed where the line runs at once. */
 static PyObject *ready(PyObject *x, Py_ssize_t most) {
     PyObject *found = at_hand(x, most);
-    return found == NULL && is_settled(x, most) ? at_hand(x, most) : found;
+    return found == NULL && is_settled(x, small_bytes()) ? at_hand(x, most) : found;
 }
 
 static int has_axes(PyObject *x) {
@@ -302,15 +389,42 @@ static int failed(PyObject **result) {
     return PyErr_Occurred() != NULL;
 }
 
+/* Whether NumPy's result does not tell if an operand is a temporary, into which it writes from 256 KB on: the result has its
+ * layout then, and products of complex numbers are rounded otherwise. */
+static int is_as_alone(PyObject *operand, PyObject *array) {
+    if (!PyArray_CheckExact(array) || PyArray_NBYTES((PyArrayObject *)array) < ELIDED_BYTES || Py_REFCNT(operand) > 1)
+        return 1;
+    return PyArray_IS_C_CONTIGUOUS((PyArrayObject *)array) && !PyTypeNum_ISCOMPLEX(PyArray_TYPE((PyArrayObject *)array));
+}
+
+/* The bytes of the larger operand, or of what both make of different axes. */
+static Py_ssize_t result_bytes(PyObject *a, PyObject *b) {
+    Py_ssize_t one = bytes_at_hand(a), other = bytes_at_hand(b), most = one > other ? one : other;
+    if (!has_axes(a) || !has_axes(b) || PyArray_SIZE((PyArrayObject *)a) == PyArray_SIZE((PyArrayObject *)b)
+        || PyArray_SIZE((PyArrayObject *)a) == 1 || PyArray_SIZE((PyArrayObject *)b) == 1)
+        return most;
+    npy_intp size = 1;
+    int n = PyArray_NDIM((PyArrayObject *)a), m = PyArray_NDIM((PyArrayObject *)b);
+    for (int i = 1; i <= n || i <= m; i++) {
+        npy_intp own = i > n ? 1 : PyArray_DIM((PyArrayObject *)a, n - i);
+        npy_intp its = i > m ? 1 : PyArray_DIM((PyArrayObject *)b, m - i);
+        if (size > MIDDLING)
+            break;
+        size *= own == 1 ? its : own;
+    }
+    size *= 8;
+    return size > most ? size : most;
+}
+
 /* ``left <op> right`` by the operator of NumPy's arrays, `fn`, or the comparison `which` where that is NULL. 1: done, `result`
  * NULL for an error; 0: it is to be written. */
 static int pair_at_once(binaryfunc fn, int which, PyObject *left, PyObject *right, PyObject **result) {
     if (eager_after < 0)
         return 0;
-    Py_ssize_t most = small_bytes();
+    Py_ssize_t most = most_bytes();
     PyObject *a = ready(left, most), *b = a == NULL ? NULL : ready(right, most);
-    int now = b != NULL && (has_axes(a) || (fn != NULL && has_axes(b))) && runs_at_once();
-    if (now) {
+    int now = b != NULL && (has_axes(a) || (fn != NULL && has_axes(b))) && is_as_alone(left, a) && is_as_alone(right, b);
+    if (now && (now = runs_now(result_bytes(a, b)))) {
         PyObject *found = fn != NULL ? fn(a, b) : PyArray_Type.tp_richcompare(a, b, which);
         *result = given_out(found, Py_TYPE(left) == tensor_type ? left : right);
         now = *result != NULL || PyErr_Occurred();
@@ -339,8 +453,8 @@ int power_at_once(PyObject *left, PyObject *right, PyObject **result) {
 int unary_at_once(unaryfunc fn, PyObject *operand, PyObject **result) {
     if (eager_after < 0)
         return 0;
-    PyObject *a = ready(operand, small_bytes());
-    int now = a != NULL && has_axes(a) && runs_at_once();
+    PyObject *a = ready(operand, most_bytes());
+    int now = a != NULL && has_axes(a) && is_as_alone(operand, a) && runs_now(bytes_at_hand(a));
     if (now) {
         *result = given_out(fn(a), operand);
         now = *result != NULL || PyErr_Occurred();
@@ -359,31 +473,139 @@ PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most) {
         || (root != tensor && slot_or_none(slot_or_none(tensor, T._value), V.writeable) != Py_True))
         return NULL;
     PyObject *memory = array_at_hand(tensor, most);
-    if (memory != NULL && (!PyArray_ISWRITEABLE((PyArrayObject *)memory)
-                           || PyArray_SIZE((PyArrayObject *)memory) > UNDISTURBED))
+    if (memory != NULL && !PyArray_ISWRITEABLE((PyArrayObject *)memory))
         Py_CLEAR(memory);
     return memory;
+}
+
+/* The same, and its root's lock, taken, if NumPy lets other threads run while it writes; NULL without an error where it is
+ * not so. */
+PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, PyObject **lock) {
+    PyObject *memory = memory_at_hand(tensor, most);
+    *lock = NULL;
+    if (memory == NULL || PyArray_SIZE((PyArrayObject *)memory) <= UNDISTURBED)
+        return memory;
+    Py_DECREF(memory);
+    *lock = Py_NewRef(lock_of(root_of(tensor)));
+    if (locked(*lock, "acquire") < 0) {
+        Py_CLEAR(*lock);
+        return NULL;
+    }
+    if ((memory = memory_at_hand(tensor, most)) == NULL) {
+        locked(*lock, "release");
+        Py_CLEAR(*lock);
+    }
+    return memory;
+}
+
+/* Gives the lock back; an error that there is stays. -1 if there is one. */
+int unlocked(PyObject *lock) {
+    PyObject *kind, *value, *trace;
+    if (lock == NULL)
+        return 0;
+    PyErr_Fetch(&kind, &value, &trace);
+    int failed = locked(lock, "release") < 0;
+    Py_DECREF(lock);
+    if (kind != NULL)
+        PyErr_Restore(kind, value, trace);
+    return failed ? -1 : 0;
+}
+
+/* What writes to memory: a call of it, with operands that are there; a new reference, or NULL for an error. */
+typedef PyObject *(*Write)(const void *what, PyObject *memory, PyObject **given, Py_ssize_t count);
+
+enum { MOST_OPERANDS = 8 };
+
+/* Whether all operands of a write are there, those that are small and pending computed by now. */
+static int all_ready(PyObject *const *operands, Py_ssize_t count) {
+    Py_ssize_t most = most_bytes();
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *x = ready(operands[i], most);
+        if (x == NULL)
+            return 0;
+        Py_DECREF(x);
+    }
+    return 1;
+}
+
+/* Has it written to a Tensor's own memory, if it may be and the operands are there. The memory comes first: operands may be
+ * views of it. 1: done, `result` NULL for an error; 0: not so. */
+static int write_now_to(PyObject *self, PyObject *const *operands, Py_ssize_t count, Write write, const void *what, PyObject **result) {
+    PyObject *given[MOST_OPERANDS], *lock, *memory = memory_locked(self, PY_SSIZE_T_MAX, &lock);
+    Py_ssize_t n = 0;
+    *result = NULL;
+    if (memory == NULL)
+        return PyErr_Occurred() != NULL;
+    while (n < count && (given[n] = at_hand(operands[n], PY_SSIZE_T_MAX)) != NULL)
+        n++;
+    int done = n == count;
+    if (done)
+        *result = write(what, memory, given, count);
+    Py_DECREF(memory);
+    while (n)
+        Py_DECREF(given[--n]);
+    if (unlocked(lock) < 0) {
+        Py_CLEAR(*result);
+        return 1;
+    }
+    return done || PyErr_Occurred();
+}
+
+static PyObject *write_operator(const void *what, PyObject *memory, PyObject **given, Py_ssize_t count) {
+    return (*(binaryfunc const *)what)(memory, given[0]);
 }
 
 /* ``self <op>= other`` by the operator of NumPy's arrays. 1: done, `result` NULL for an error; 0: it is to be written. */
 int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **result) {
     if (eager_after < 0 || Py_TYPE(self) != tensor_type)
         return 0;
-    Py_ssize_t most = small_bytes();
-    PyObject *memory = memory_at_hand(self, most), *b;
-    if (memory == NULL && is_settled(self, most))
+    Py_ssize_t most = most_bytes();
+    PyObject *memory = memory_at_hand(self, most);
+    if (memory == NULL && is_settled(self, small_bytes()))
         memory = memory_at_hand(self, most);
-    b = memory == NULL ? NULL : ready(other, most);
-    int now = b != NULL && runs_at_once();
-    if (now) {
-        PyObject *done = fn(memory, b);
-        now = done == NULL || done == memory;
-        *result = done == NULL ? NULL : Py_NewRef(self);
-        Py_XDECREF(done);
-    }
+    Py_ssize_t bytes = memory == NULL ? 0 : bytes_at_hand(memory);
+    int now = memory != NULL && all_ready(&other, 1) && runs_now(bytes);
     Py_XDECREF(memory);
-    Py_XDECREF(b);
-    return now || failed(result);
+    if (!now)
+        return failed(result);
+    now = write_now_to(self, &other, 1, write_operator, &fn, result);
+    if (*result != NULL)
+        Py_SETREF(*result, Py_NewRef(self));   /* NumPy gives the array that it was given, or an error */
+    return now;
+}
+
+/* Whether what the line that is being written does to a Tensor's own memory runs at once. */
+int writes_steadily(PyObject *self) {
+    PyObject *memory = eager_after < 0 ? NULL : memory_at_hand(self, most_bytes());
+    Py_ssize_t bytes = memory == NULL ? 0 : bytes_at_hand(memory);
+    Py_XDECREF(memory);
+    return memory != NULL && runs_now(bytes);
+}
+
+static PyObject *write_ufunc(const void *what, PyObject *memory, PyObject **given, Py_ssize_t count) {
+    static PyObject *names;
+    PyObject *stack[MOST_OPERANDS + 1];
+    if (names == NULL && (names = Py_BuildValue("(s)", "out")) == NULL)
+        return NULL;
+    memcpy(stack, given, count * sizeof(PyObject *));
+    stack[count] = memory;
+    return PyObject_Vectorcall((PyObject *)what, stack, count, names);
+}
+
+/* ``ufunc(*operands, out=target)``, the ufunc NumPy's. 1: done, `result` NULL for an error; 0: it is to be written. */
+int call_into_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject *target, PyObject **result) {
+    if (eager_after < 0 || Py_TYPE(target) != tensor_type || count > 3)
+        return 0;
+    PyObject *memory = memory_at_hand(target, most_bytes());
+    Py_ssize_t bytes = memory == NULL ? 0 : bytes_at_hand(memory);
+    int now = memory != NULL && all_ready(operands, count) && runs_now(bytes);
+    Py_XDECREF(memory);
+    if (!now)
+        return failed(result);
+    now = write_now_to(target, operands, count, write_ufunc, ufunc, result);
+    if (*result != NULL)
+        Py_SETREF(*result, Py_NewRef(target));
+    return now;
 }
 
 /* ---- ufuncs and reductions -------------------------------------------------------------------------------------------- */
@@ -391,7 +613,7 @@ int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **
 /* ``ufunc(*operands)``, the ufunc NumPy's. 1: done, `result` NULL for an error; 0: it is to be written. */
 int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject **result) {
     PyObject *lent[3];
-    Py_ssize_t most = small_bytes(), n = 0;
+    Py_ssize_t most = most_bytes(), n = 0, bytes = 0;
     int axes = 0, arrays = 0, now = 0;
     if (count < 1 || count > 3)
         return 0;
@@ -401,9 +623,10 @@ int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, P
             axes = 1;
             first = operands[n];
         }
+        bytes = n ? result_bytes(lent[n], lent[n - 1]) : bytes_at_hand(lent[n]);
         arrays |= PyArray_Check(lent[n++]);
     }
-    if (n == count && axes && runs_at_once()) {
+    if (n == count && axes && runs_now(bytes)) {
         *result = given_out(PyObject_Vectorcall(ufunc, lent, count, NULL), first);
         now = *result != NULL || PyErr_Occurred();
     } else if (n == count && !arrays && !watched() && is_users_line()) {  /* numbers never wait */
@@ -423,8 +646,8 @@ int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObje
     int now = 0;
     if (eager_after < 0 || all > MOST)
         return 0;
-    PyObject *array = ready(args[0], small_bytes());
-    if (array != NULL && runs_at_once()) {
+    PyObject *array = ready(args[0], most_bytes());
+    if (array != NULL && runs_now(bytes_at_hand(array))) {
         memcpy(stack, args, all * sizeof(PyObject *));
         stack[0] = array;
         PyObject *found = PyObject_Vectorcall(fn, stack, count, names);
@@ -448,12 +671,13 @@ static int is_list_of_ints(PyObject *x) {
     return PyList_GET_SIZE(x) > 0;
 }
 
-/* A part of an index, a new reference; NULL without an error where Python has to look. */
+/* A part of an index, a new reference; NULL without an error where Python has to look. Masks of more bytes than `most` are
+ * left to it: it has quicker ways than NumPy (run/masking.py). */
 static PyObject *place_at_hand(PyObject *part, Py_ssize_t most, int *chooses) {
     if (Py_TYPE(part) == tensor_type) {
-        PyObject *array = array_at_hand(part, most);
+        PyObject *array = array_at_hand(part, PY_SSIZE_T_MAX);
         int number = array == NULL ? NPY_VOID : PyArray_DESCR((PyArrayObject *)array)->type_num;
-        if (!PyTypeNum_ISINTEGER(number) && !PyTypeNum_ISBOOL(number))
+        if (!PyTypeNum_ISINTEGER(number) && !(PyTypeNum_ISBOOL(number) && PyArray_NBYTES((PyArrayObject *)array) <= most))
             Py_CLEAR(array);
         *chooses = 1;
         return array;
@@ -486,21 +710,62 @@ PyObject *index_at_hand(PyObject *index, Py_ssize_t most) {
     return made;
 }
 
+/* Has the value of a write computed. -1 for an error. */
+static int has_no_wait(PyObject *value) {
+    PyObject *node = waited_for(value, PY_SSIZE_T_MAX), *targets = node == NULL ? NULL : PyList_New(1);
+    if (targets == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    PyList_SET_ITEM(targets, 0, Py_NewRef(node));
+    PyObject *done = hot_realize(NULL, targets);
+    Py_DECREF(targets);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static PyObject *write_places(const void *what, PyObject *memory, PyObject **given, Py_ssize_t count) {
+    return PyObject_SetItem(memory, (PyObject *)what, given[0]) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+/* Writes a value to places of a Tensor's own memory. 1: done; 0: the memory is not its own; -1: an error. */
+static int put_at_once(PyObject *self, PyObject *places, PyObject *value) {
+    PyObject *result;
+    if (!write_now_to(self, &value, 1, write_places, places, &result))
+        return 0;
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 1;
+}
+
+/* Whether a basic index is of no more than `MIDDLING` bytes of an array. */
+static int is_middling_part(PyObject *memory, PyObject *index) {
+    if (PyArray_NBYTES((PyArrayObject *)memory) <= MIDDLING)
+        return 1;
+    PyObject *part = PyObject_GetItem(memory, index);
+    int found = part != NULL && bytes_at_hand(part) <= MIDDLING;
+    if (part == NULL)
+        PyErr_Clear();   /* the write says it */
+    Py_XDECREF(part);
+    return found;
+}
+
 /* ``self[index] = value`` for places chosen one by one, or at a line that runs at once. 1: done; 0: it is to be written;
  * -1: an error. */
 int store_at_once(PyObject *self, PyObject *index, PyObject *value) {
     Py_ssize_t most = small_bytes();
-    PyObject *memory = watched() || held_up == Py_True ? NULL : memory_at_hand(self, most), *places = NULL, *given = NULL;
-    int done = 0;
+    PyObject *memory = watched() || held_up == Py_True ? NULL : memory_at_hand(self, PY_SSIZE_T_MAX), *places = NULL;
+    int done = 0, basic = is_basic(index);
     if (memory == NULL)
         return 0;
-    int basic = is_basic(index);
-    if (basic ? eager_after >= 0 : (places = index_at_hand(index, most)) != NULL)
-        given = ready(value, most);
-    if (given != NULL && (basic ? runs_at_once() : is_users_line()))
-        done = PyObject_SetItem(memory, basic ? index : places, given) < 0 ? -1 : 1;
+    Py_ssize_t bytes = bytes_at_hand(memory);
+    if (basic)
+        done = eager_after >= 0 && all_ready(&value, 1) && runs_now(bytes <= most ? bytes : most + 1)
+            && is_middling_part(memory, index);
+    else if (most > 0 && (places = index_at_hand(index, bytes <= most ? most : 0)) != NULL)
+        done = is_users_line();
     Py_DECREF(memory);
+    if (done && !basic && has_no_wait(value) < 0)
+        done = -1;
+    if (done == 1)
+        done = put_at_once(self, basic ? index : places, value);
     Py_XDECREF(places);
-    Py_XDECREF(given);
     return done == 0 && PyErr_Occurred() ? -1 : done;
 }

@@ -87,10 +87,29 @@ int box_step(Box *box, PyObject *index) {
     return done && box->nd > 0;
 }
 
+/* The same as `relative_view` does. */
+static int box_relative(Box *box, PyObject *args) {
+    PyObject *shape = PyTuple_GET_ITEM(args, 1), *strides = PyTuple_GET_ITEM(args, 2);
+    Py_ssize_t n = PyTuple_CheckExact(shape) ? PyTuple_GET_SIZE(shape) : 0;
+    int done = n > 0 && PyTuple_CheckExact(strides) && PyTuple_GET_SIZE(strides) == n;
+    box->data += PyLong_AsSsize_t(PyTuple_GET_ITEM(args, 0));
+    box->nd = 0;
+    for (Py_ssize_t i = 0; done && i < n; i++) {
+        Py_ssize_t length = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
+        done = length > 0 && put_axis(box, length, PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i)));
+    }
+    return done;
+}
+
 /* The same for the steps of a view. */
 int box_through(Box *box, PyObject *steps) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(steps); i++) {
         PyObject *step = PyTuple_GET_ITEM(steps, i), *args = PyTuple_GET_ITEM(step, 1);
+        if (PyTuple_GET_ITEM(step, 0) == relative_view && PyTuple_GET_SIZE(args) == 4) {
+            if (!box_relative(box, args))
+                return 0;
+            continue;
+        }
         if (PyTuple_GET_ITEM(step, 0) != getitem_function || PyTuple_GET_SIZE(args) != 1
             || !box_step(box, PyTuple_GET_ITEM(args, 0)))
             return 0;

@@ -3,13 +3,14 @@
 #include "hot.h"
 
 enum { MOST = 8, LONGEST = 16, ROOM = 60 };
-enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8, IF_STEADY = 16 };   /* Method.swapped */
-enum { MIDDLING = 1 << 19,   /* bytes up to which a call of a line that runs at once is: threads may share the larger */
-       NEAR = 16 };          /* and how many operations away from its value an argument of it may be */
+enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8, IF_STEADY = 16, OF_UFUNC = 32,
+       WRITES = 64, VIEWS = 128, NO_NAMES = 256 };   /* Method.swapped */
+enum { NEAR = 16 };   /* how many operations away from its value an argument of a line that runs at once may be */
 
 /* What a call is lent: how large arrays may be (in bytes; -1 for any size), and what has to live until it returns. */
 typedef struct {
     Py_ssize_t small, deepest;   /* deepest: how many operations away from its value an array may be */
+    int large;                   /* whether larger arrays will do, too, if they are there */
     PyObject *kept[64];
     Py_ssize_t count;
 } Lent;
@@ -57,12 +58,12 @@ static int settled(PyObject *node, Py_ssize_t deepest) {
 /* The array of a Tensor that is its own, borrowed from `kept`; NULL without an error where Python has to look. */
 static PyObject *array_of(Lent *l, PyObject *tensor) {
     PyObject *node = slot_or_none(tensor, T._value);
-    if (Py_TYPE(node) == view_type && l->small >= 0)
-        return keep(l, array_at_hand(tensor, l->small));
+    if (Py_TYPE(node) == view_type)
+        return keep(l, array_at_hand(tensor, l->small < 0 || l->large ? PY_SSIZE_T_MAX : l->small));
     if (slot_or_none(tensor, T._state) != Py_None || Py_TYPE(node) != node_type
         || PyDataType_REFCHK((PyArray_Descr *)slot_or_none(node, N.dtype))
         || ((PyArray_Descr *)slot_or_none(node, N.dtype))->type_num == NPY_VOID   /* whose elements may be views */
-        || (l->small >= 0 && bytes_of(node) > l->small))
+        || (l->small >= 0 && bytes_of(node) > l->small && !(l->large && slot_or_none(node, N.buffer) != Py_None)))
         return NULL;
     keep(l, Py_NewRef(node));
     if (slot_or_none(node, N.buffer) == Py_None && settled(node, l->deepest) <= 0)
@@ -131,11 +132,20 @@ PyObject *tensor_over(PyObject *array, PyObject *shape, PyObject *strides) {
     return made;
 }
 
+/* Whether an array is all of another one in C order that nobody else holds: so NumPy gives what it has counted. */
+static int has_a_new_base(PyArrayObject *array) {
+    PyObject *base = PyArray_BASE(array);
+    return base != NULL && PyArray_CheckExact(base) && Py_REFCNT(base) == 1 && PyArray_BASE((PyArrayObject *)base) == NULL
+        && PyArray_CHKFLAGS((PyArrayObject *)base, NPY_ARRAY_OWNDATA) && PyArray_IS_C_CONTIGUOUS(array)
+        && PyArray_ISWRITEABLE(array) && PyArray_NBYTES(array) == PyArray_NBYTES((PyArrayObject *)base)
+        && PyArray_DESCR(array) == PyArray_DESCR((PyArrayObject *)base);
+}
+
 /* A new array of NumPy's as a Tensor of its own; NULL without an error where it is not so simple (handle.wrap). */
 PyObject *wrapped(PyObject *result) {
     PyArrayObject *array = (PyArrayObject *)result;
     int flags = NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA;
-    if (PyArray_BASE(array) != NULL || Py_REFCNT(result) != 1 || (PyArray_FLAGS(array) & flags) != flags)
+    if (Py_REFCNT(result) != 1 || ((PyArray_FLAGS(array) & flags) != flags && !has_a_new_base(array)))
         return NULL;
     PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array));
     PyObject *strides = shape == NULL ? NULL : strides_of(array, shape);
@@ -145,10 +155,42 @@ PyObject *wrapped(PyObject *result) {
     return made;
 }
 
+/* New arrays that are views of one that nobody else has (what `nonzero` counts, what is picked with its axes in another
+ * order), as Tensors; NULL without an error where it is not so simple. */
+static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made) {
+    PyObject *base = n > 0 && PyArray_CheckExact(parts[0]) ? PyArray_BASE((PyArrayObject *)parts[0]) : NULL;
+    PyArrayObject *whole = (PyArrayObject *)base;
+    if (base == NULL || !PyArray_CheckExact(base) || Py_REFCNT(base) != n || PyArray_BASE(whole) != NULL
+        || !PyArray_CHKFLAGS(whole, NPY_ARRAY_OWNDATA | NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE)
+        || PyArray_SIZE(whole) == 0 || PyArray_NDIM(whole) == 0 || PyDataType_REFCHK(PyArray_DESCR(whole)))
+        return 0;
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (!PyArray_CheckExact(parts[i]) || PyArray_BASE((PyArrayObject *)parts[i]) != base || Py_REFCNT(parts[i]) != 1
+            || PyArray_SIZE((PyArrayObject *)parts[i]) == 0 || PyArray_NDIM((PyArrayObject *)parts[i]) == 0
+            || PyArray_DESCR((PyArrayObject *)parts[i]) != PyArray_DESCR(whole))
+            return 0;
+    PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(whole), PyArray_DIMS(whole));
+    PyObject *strides = shape == NULL ? NULL : strides_of(whole, shape);
+    PyObject *root = strides == NULL ? NULL : tensor_over(base, shape, strides);
+    Py_ssize_t i = 0;
+    while (root != NULL && i < n && (made[i] = view_given(root, root, whole, parts[i])) != NULL)
+        i++;
+    Py_XDECREF(shape);
+    Py_XDECREF(strides);
+    Py_XDECREF(root);
+    if (i == n)
+        return 1;
+    while (i)
+        Py_DECREF(made[--i]);
+    return 0;
+}
+
 /* Each array of a new tuple as a Tensor of its own; NULL without an error where they are not so simple. */
 static PyObject *all_wrapped(PyObject *result) {
     Py_ssize_t n = PyTuple_GET_SIZE(result);
     PyObject *made = PyTuple_New(n);
+    if (made != NULL && views_of_new(((PyTupleObject *)result)->ob_item, n, ((PyTupleObject *)made)->ob_item))
+        return made;
     for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
         PyObject *part = PyTuple_GET_ITEM(result, i), *own = PyArray_CheckExact(part) ? wrapped(part) : NULL;
         if (own == NULL)
@@ -156,6 +198,14 @@ static PyObject *all_wrapped(PyObject *result) {
         else
             PyTuple_SET_ITEM(made, i, own);
     }
+    return made;
+}
+
+/* A new array of NumPy's, or a view of one, as a Tensor; NULL without an error where it is not so simple. */
+PyObject *wrapped_view(PyObject *result) {
+    PyObject *made = wrapped(result);
+    if (made == NULL && !PyErr_Occurred())
+        views_of_new(&result, 1, &made);
     return made;
 }
 
@@ -168,7 +218,7 @@ static PyObject *given_back(Method *method, int lazily, PyObject *result, PyObje
         return NULL;
     }
     if (PyArray_CheckExact(result) || PyTuple_CheckExact(result)) {
-        PyObject *made = PyTuple_CheckExact(result) ? all_wrapped(result) : wrapped(result);
+        PyObject *made = PyTuple_CheckExact(result) ? all_wrapped(result) : wrapped_view(result);
         if (made != NULL || PyErr_Occurred()) {
             Py_DECREF(result);
             return made;
@@ -208,7 +258,7 @@ static int all_lent(Lent *l, PyObject *const *args, Py_ssize_t count, PyObject *
     for (Py_ssize_t i = 0; i < count; i++)
         if ((arrays[i] = lent(l, args[i], 2)) == NULL)
             return 0;
-    return count > 0;
+    return count >= 0;
 }
 
 /* Whether no argument by keyword is one that Python has to look at. */
@@ -219,13 +269,14 @@ static int all_taken(PyObject *names) {
     return 1;
 }
 
-/* ``fn(*args)`` for arrays that need not be small, from a line whose calls run at once. 1: done, `result` NULL for an error;
+/* ``fn(*args)`` for arrays that need not be small, from a line whose calls run at once: of any size where no kernel takes
+ * the function in. 1: done, `result` NULL for an error;
  * 0: it is to be written, perhaps with an error set. */
 int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **result) {
     Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
     Py_ssize_t most = small_bytes();
     PyObject *arrays[MOST];
-    Lent l = {.small = MIDDLING, .deepest = NEAR};
+    Lent l = {.small = MIDDLING, .deepest = NEAR, .large = !(method->swapped & IF_STEADY) && Py_TYPE(method) == &Direct_Type};
     if (most == 0 || most >= MIDDLING || all > MOST || held_up == Py_True || !all_taken(names) || !calls_at_once())
         return 0;
     int done = all_lent(&l, args, all, arrays) && l.count;
@@ -239,23 +290,74 @@ int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_
     return done;
 }
 
-PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
-    Method *method = (Method *)self;
-    Py_ssize_t count = PyVectorcall_NARGS(nargsf), all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+/* The function that a method calls, a new reference: for a ufunc's methods that of NumPy's ufunc, the first argument's, if
+ * it is one of arrays of numbers. NULL without an error where Python has to look. */
+static PyObject *function_of(Method *method, PyObject *first) {
+    static PyObject *name;
+    if (!(method->swapped & OF_UFUNC))
+        return Py_NewRef(method->fn);
+    if (name == NULL && (name = PyUnicode_InternFromString("_real")) == NULL)
+        return NULL;
+    PyObject *real = PyObject_GetAttr(first, name);
+    PyObject *found = is_elementwise(real, 2) ? PyObject_GetAttr(real, method->fn) : NULL;
+    Py_XDECREF(real);
+    if (found == NULL)
+        PyErr_Clear();
+    return found;
+}
+
+static PyObject *direct_read(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
     int small = method->swapped & SMALL_ONLY, steady = method->swapped & IF_STEADY, done = 0;
     Lent l = {.small = small ? small_bytes() : -1,
               .deepest = method->swapped & REALIZED_ONLY ? 0 : small ? 1 : PY_SSIZE_T_MAX};
     PyObject *arrays[MOST], *result = NULL;
-    if (l.small != 0 && all <= MOST && count <= PyLong_AsSsize_t(method->op) && held_up != Py_True && !watched()
-        && is_users_line() && all_taken(names)) {
-        done = all_lent(&l, args, all, arrays) && (l.count || method->swapped & OF_NUMBERS) && (!steady || runs_at_once());
-        if (done) {
-            result = PyObject_Vectorcall(method->fn, arrays, count, names);
-            if (result != NULL)
-                result = given_back(method, steady, result, args, arrays, all);
-        } else if (!PyErr_Occurred() && small)
-            call_middling(method, method->fn, args, count, names, &result);
+    if (l.small == 0)
+        return NULL;
+    done = all_lent(&l, args, all, arrays) && (l.count || method->swapped & OF_NUMBERS) && (!steady || runs_at_once());
+    if (done) {
+        result = PyObject_Vectorcall(fn, arrays, count, names);
+        if (result != NULL)
+            result = given_back(method, steady, result, args, arrays, all);
+    } else if (!PyErr_Occurred() && small)
+        call_middling(method, fn, args, count, names, &result);
+    forget(&l);
+    return result;
+}
+
+/* ``fn(self, *args)``, which writes to the memory of `self` and gives None. Arguments that are views of that memory hold it,
+ * so that Python has to look. */
+static PyObject *direct_write(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+    Lent l = {.small = PY_SSIZE_T_MAX, .deepest = PY_SSIZE_T_MAX};
+    PyObject *arrays[MOST + 1], *result = NULL, *lock = NULL;
+    if (small_bytes() == 0 || count < 1 || Py_TYPE(args[0]) != tensor_type
+        || (method->swapped & IF_STEADY && !writes_steadily(args[0])))
+        return NULL;
+    if (all_lent(&l, args + 1, all - 1, arrays + 1)
+        && (arrays[0] = memory_locked(args[0], PY_SSIZE_T_MAX, &lock)) != NULL) {
+        result = PyObject_Vectorcall(fn, arrays, count, names);
+        Py_DECREF(arrays[0]);
+        if (unlocked(lock) < 0)
+            Py_CLEAR(result);
     }
     forget(&l);
+    return result;
+}
+
+PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    Method *method = (Method *)self;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf), all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+    int first = method->swapped & OF_UFUNC ? 1 : 0;
+    PyObject *result = NULL;
+    if (count > first && all - first <= MOST && count - first <= PyLong_AsLong(method->op) && held_up != Py_True
+        && !watched() && is_users_line() && all_taken(names) && !(names != NULL && method->swapped & NO_NAMES)) {
+        PyObject *fn = function_of(method, args[0]);
+        if (fn != NULL && method->swapped & VIEWS)
+            result = views_given(fn, args, count, names);
+        else if (fn != NULL)
+            result = (method->swapped & WRITES ? direct_write : direct_read)(method, fn, args + first, count - first, names);
+        Py_XDECREF(fn);
+    }
     return or_slow(result, method, args, nargsf, names);
 }

@@ -105,7 +105,7 @@ extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
-extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers, *returned;
+extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers, *returned, *picked, *relative_view;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
@@ -287,7 +287,7 @@ PyObject *hot_run_directly(PyObject *self, PyObject *nodes);
 typedef struct {
     PyObject_HEAD
     PyObject *op, *fast, *slow, *fn;
-    char swapped;
+    int swapped;
     vectorcallfunc call;
 } Method;
 
@@ -310,13 +310,17 @@ int gives_array(PyObject *index, Py_ssize_t axes);
 PyObject *small_array(PyObject *tensor);
 PyObject *tensor_over(PyObject *array, PyObject *shape, PyObject *strides);
 PyObject *wrapped(PyObject *result);
+PyObject *wrapped_view(PyObject *result);
 int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names,
                   PyObject **result);
 int is_users_line(void);
 
 /* ---- at_once.c ---- */
 
+enum { MIDDLING = 1 << 19 };   /* bytes up to which what is alone runs at once: threads may share the larger */
+enum { ELIDED_BYTES = 1 << 18 };   /* from which on NumPy writes into temporaries (operators.ELIDED_BYTES) */
 void count_run(PyObject *nodes);
+void count_alone(PyObject *node);
 int runs_at_once(void);
 int calls_at_once(void);
 PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count);
@@ -329,6 +333,11 @@ int unary_at_once(unaryfunc fn, PyObject *operand, PyObject **result);
 int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **result);
 int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject **result);
 int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **result);
+int call_into_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject *target, PyObject **result);
+int writes_steadily(PyObject *self);
+PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, PyObject **lock);
+int unlocked(PyObject *lock);
+int is_elementwise(PyObject *real, Py_ssize_t count);
 int store_at_once(PyObject *self, PyObject *index, PyObject *value);
 Py_ssize_t small_bytes(void);
 PyObject *at_hand(PyObject *x, Py_ssize_t most);
@@ -343,6 +352,9 @@ PyObject *strides_of(PyArrayObject *array, PyObject *shape);
 PyObject *root_of(PyObject *tensor);
 PyObject *geometry_of(PyObject *value);
 PyObject *viewed(PyObject *tensor, PyObject *root, PyObject *fn, PyObject *args, PyArrayObject *array);
+PyObject *view_given(PyObject *tensor, PyObject *root, PyArrayObject *array, PyObject *found);
+PyObject *part_by_step(PyObject *array, PyObject *args);
+PyObject *views_given(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *viewer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 
 PyObject *node_of(PyObject *tensor);

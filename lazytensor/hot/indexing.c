@@ -101,18 +101,33 @@ static PyObject *part_of_view(PyObject *self, PyObject *index) {
     return result;
 }
 
-/* What arrays of indices, or a mask, choose of a small array, now; NULL without an error where Python has to do it. */
+/* What was chosen of an array, whose axes may be in another order (indexing._as_picked); takes it over. */
+static PyObject *as_picked(PyObject *found) {
+    PyObject *result = PyArray_CheckExact(found) ? wrapped_view(found) : Py_NewRef(found);
+    PyObject *held = result != NULL || PyErr_Occurred() ? NULL : PyList_New(1);
+    if (held == NULL) {
+        Py_DECREF(found);
+        return result;
+    }
+    PyList_SET_ITEM(held, 0, found);   /* that has it alone, for those who hold it are counted */
+    result = PyObject_CallOneArg(picked, held);
+    Py_DECREF(held);
+    return result;
+}
+
+/* What arrays of indices, or a small mask, choose of an array, now; NULL without an error where Python has to do it. */
 static PyObject *chosen(PyObject *self, PyObject *index) {
     Py_ssize_t most = small_bytes();
-    PyObject *array = watched() || most == 0 || Py_TYPE(self) != tensor_type ? NULL : array_at_hand(self, most);
-    PyObject *places = array == NULL ? NULL : index_at_hand(index, most), *found = NULL, *result = NULL;
+    PyObject *array = watched() || most == 0 || Py_TYPE(self) != tensor_type ? NULL : array_at_hand(self, PY_SSIZE_T_MAX);
+    PyObject *places = NULL, *found = NULL, *result = NULL;
+    if (array != NULL)
+        places = index_at_hand(index, PyArray_NBYTES((PyArrayObject *)array) <= most ? most : 0);
     if (places != NULL && is_users_line())
         found = PyObject_GetItem(array, places);
     if (found != NULL)
-        result = PyArray_CheckExact(found) ? wrapped(found) : Py_NewRef(found);
+        result = as_picked(found);
     Py_XDECREF(array);
     Py_XDECREF(places);
-    Py_XDECREF(found);
     return result;
 }
 

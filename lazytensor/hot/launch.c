@@ -31,7 +31,9 @@ PyObject *apply_steps(PyObject *steps, PyObject *array) {
             stack[0] = array;
             for (Py_ssize_t k = 0; k < count; k++)
                 stack[k + 1] = PyTuple_GET_ITEM(args, k);
-            next = PyObject_Vectorcall(PyTuple_GET_ITEM(step, 0), stack, count + 1, NULL);
+            next = PyTuple_GET_ITEM(step, 0) == relative_view ? part_by_step(array, args) : NULL;
+            if (next == NULL && !PyErr_Occurred())
+                next = PyObject_Vectorcall(PyTuple_GET_ITEM(step, 0), stack, count + 1, NULL);
         }
         Py_DECREF(array);
         if (next == NULL)
@@ -537,8 +539,10 @@ static PyObject *run_claimed(PyObject *nodes) {
         int large, share = may_share(PyList_GET_ITEM(nodes, 0), &large);
         if (share < 0)
             return NULL;
-        if (!share)  /* not captured: that would hold the arrays that it may write over */
+        if (!share) {  /* not captured: that would hold the arrays that it may write over */
+            count_alone(PyList_GET_ITEM(nodes, 0));
             return large ? by_python(nodes, Py_None) : run_one(nodes);
+        }
     }
     Capture c;
     if (capture_nodes(&c, nodes) < 0)

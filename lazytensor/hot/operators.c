@@ -70,7 +70,6 @@ int may_be_pending(PyObject **capsule) {
 }
 
 enum { LARGE = 1 << 20, PINS_SMALL = 1 << 12 };
-enum { ELIDED_BYTES = 1 << 18 };  /* from which on NumPy writes into temporaries (operators.ELIDED_BYTES) */
 
 Py_ssize_t depth_of(PyObject *node) {
     PyObject *depth = SLOT(node, N.depth);
@@ -1034,7 +1033,7 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         method->fast = Py_NewRef(fast);
         method->slow = Py_NewRef(slow);
         method->fn = Py_NewRef(fn);
-        method->swapped = (char)swapped;
+        method->swapped = swapped;
         method->call = type == &Binary_Type ? binary_call : type == &Unary_Type ? unary_call
             : type == &ScalarMethod_Type ? scalar_call : type == &InPlace_Type ? in_place_call
             : type == &Reflected_Type ? reflected_call : type == &Power_Type ? power_call

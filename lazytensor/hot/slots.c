@@ -154,7 +154,7 @@ PyObject *hot_fill_slots(PyObject *self, PyObject *unused) {
 static ternaryfunc usual_call;
 
 /* Whether a ufunc gives one array of numbers for so many, element by element. */
-static int is_elementwise(PyObject *real, Py_ssize_t count) {
+int is_elementwise(PyObject *real, Py_ssize_t count) {
     if (real == NULL || (PyObject *)Py_TYPE(real) != ufunc_type)
         return 0;
     PyUFuncObject *ufunc = (PyUFuncObject *)real;
@@ -163,7 +163,7 @@ static int is_elementwise(PyObject *real, Py_ssize_t count) {
 
 static PyObject *slot_call(PyObject *ufunc, PyObject *args, PyObject *kwargs) {
     static PyObject *real_name;
-    PyObject *result = NULL, *const *operands = ((PyTupleObject *)args)->ob_item;
+    PyObject *result = NULL, *target, *const *operands = ((PyTupleObject *)args)->ob_item;
     Py_ssize_t count = PyTuple_GET_SIZE(args);
     if (real_name == NULL && (real_name = PyUnicode_InternFromString("_real")) == NULL)
         return NULL;
@@ -174,6 +174,12 @@ static PyObject *slot_call(PyObject *ufunc, PyObject *args, PyObject *kwargs) {
         if (now || real == NULL)
             return result;
         result = quick_call(ufunc, operands, count);
+    } else if (PyDict_GET_SIZE(kwargs) == 1 && (target = PyDict_GetItemString(kwargs, "out")) != NULL) {
+        PyObject *real = PyObject_GetAttr(ufunc, real_name);
+        int now = is_elementwise(real, count) && call_into_at_once(real, operands, count, target, &result);
+        Py_XDECREF(real);
+        if (now || real == NULL)
+            return result;
     }
     return result != NULL || PyErr_Occurred() ? result : usual_call(ufunc, args, kwargs);
 }

@@ -147,10 +147,136 @@ static PyObject *quick_view(Method *method, PyObject *const *args, Py_ssize_t co
     return result;
 }
 
+/* ---- of any geometry ------------------------------------------------------------------------------------------------- */
+
+/* Where an array's elements begin and end, in bytes from its first one. */
+static void extent(PyArrayObject *array, npy_intp *low, npy_intp *high) {
+    *low = 0;
+    *high = PyArray_ITEMSIZE(array);
+    for (int i = 0; i < PyArray_NDIM(array); i++) {
+        npy_intp along = (PyArray_DIM(array, i) - 1) * PyArray_STRIDE(array, i);
+        *(along < 0 ? low : high) += along;
+    }
+}
+
+/* What the step `relative_view` gives of an array in C order (api/relative.py), a new reference; NULL without an error where
+ * Python has to do it. */
+PyObject *part_by_step(PyObject *array, PyObject *args) {
+    PyArrayObject *whole = (PyArrayObject *)array;
+    npy_intp dims[NPY_MAXDIMS], strides[NPY_MAXDIMS], low, high;
+    PyObject *shape = PyTuple_GET_ITEM(args, 1), *along = PyTuple_GET_ITEM(args, 2), *dtype = PyTuple_GET_ITEM(args, 3);
+    if (!PyArray_CheckExact(array) || !PyArray_IS_C_CONTIGUOUS(whole) || PyArray_SIZE(whole) == 0
+        || !PyTuple_CheckExact(shape) || !PyTuple_CheckExact(along) || !PyArray_DescrCheck(dtype)
+        || PyDataType_REFCHK((PyArray_Descr *)dtype) || PyDataType_ELSIZE((PyArray_Descr *)dtype) == 0
+        || PyTuple_GET_SIZE(shape) != PyTuple_GET_SIZE(along) || PyTuple_GET_SIZE(shape) > NPY_MAXDIMS)
+        return NULL;
+    int n = (int)PyTuple_GET_SIZE(shape);
+    npy_intp offset = PyLong_AsSsize_t(PyTuple_GET_ITEM(args, 0)), empty = 0;
+    for (int i = 0; i < n; i++) {
+        dims[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
+        strides[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(along, i));
+        empty |= dims[i] <= 0;
+    }
+    if (empty || PyErr_Occurred())
+        return NULL;
+    Py_INCREF(dtype);
+    PyArrayObject *made = (PyArrayObject *)PyArray_NewFromDescr(
+        &PyArray_Type, (PyArray_Descr *)dtype, n, dims, strides, PyArray_BYTES(whole) + offset,
+        PyArray_FLAGS(whole) & NPY_ARRAY_WRITEABLE, NULL);
+    if (made == NULL)
+        return NULL;
+    extent(made, &low, &high);
+    if (offset + low < 0 || offset + high > PyArray_NBYTES(whole)) {   /* beyond the array, as `as_strided` allows */
+        Py_DECREF(made);
+        return NULL;
+    }
+    Py_INCREF(array);
+    if (PyArray_SetBaseObject(made, array) < 0)
+        Py_CLEAR(made);
+    return (PyObject *)made;
+}
+
+/* A view that a function of NumPy's gave of a Tensor's array, as a Tensor; NULL without an error where Python has to look. */
+PyObject *view_given(PyObject *tensor, PyObject *root, PyArrayObject *array, PyObject *found) {
+    PyArrayObject *view = (PyArrayObject *)found;
+    if (found == (PyObject *)array)
+        return Py_NewRef(tensor);
+    if (!PyArray_CheckExact(found) || PyArray_SIZE(view) == 0 || !PyArray_ISWRITEABLE(view) || PyArray_NDIM(view) == 0)
+        return NULL;
+    PyObject *base = PyArray_BASE(view);
+    if (base == NULL || (base != (PyObject *)array && base != PyArray_BASE(array)))
+        return NULL;
+    PyObject *shape = tuple_of(PyArray_DIMS(view), PyArray_NDIM(view)), *result = NULL;
+    PyObject *strides = shape == NULL ? NULL : tuple_of(PyArray_STRIDES(view), PyArray_NDIM(view));
+    PyObject *args = strides == NULL ? NULL
+        : Py_BuildValue("(nOOO)", (Py_ssize_t)(PyArray_BYTES(view) - PyArray_BYTES(array)), shape, strides, PyArray_DESCR(view));
+    if (args != NULL)
+        result = viewed(tensor, root, relative_view, args, view);
+    Py_XDECREF(shape);
+    Py_XDECREF(strides);
+    Py_XDECREF(args);
+    return result;
+}
+
+/* The same for each of a list or tuple of views. */
+static PyObject *all_views_given(PyObject *tensor, PyObject *root, PyArrayObject *array, PyObject *found) {
+    Py_ssize_t n = Py_SIZE(found);
+    PyObject *made = PyTuple_CheckExact(found) ? PyTuple_New(n) : PyList_New(n);
+    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
+        PyObject *own = view_given(tensor, root, array, PySequence_Fast_GET_ITEM(found, i));
+        if (own == NULL)
+            Py_CLEAR(made);
+        else
+            PySequence_Fast_ITEMS(made)[i] = own;
+    }
+    return made;
+}
+
+/* Whether an argument says places, lengths or nothing. */
+static int is_place(PyObject *x) {
+    if (PyTuple_CheckExact(x) || PyList_CheckExact(x)) {
+        for (Py_ssize_t i = 0; i < Py_SIZE(x); i++)
+            if (!PyLong_CheckExact(PySequence_Fast_GET_ITEM(x, i)))
+                return 0;
+        return 1;
+    }
+    return PyLong_CheckExact(x) || x == Py_None;
+}
+
+/* ``fn(*args)``, a function that gives views of its first argument and looks at no element; NULL without an error where
+ * Python has to do it. */
+PyObject *views_given(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    enum { MOST = 6 };
+    Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+    PyObject *root = count > 0 && all <= MOST && Py_TYPE(args[0]) == tensor_type ? root_of(args[0]) : NULL, *stack[MOST];
+    PyObject *value = root == NULL ? NULL : slot_or_none(args[0], T._value), *array = value == NULL ? NULL : geometry_of(value);
+    if (array == NULL || PyArray_SIZE((PyArrayObject *)array) == 0 || !PyArray_ISWRITEABLE((PyArrayObject *)array)
+        || PyArray_NDIM((PyArrayObject *)array) == 0
+        || (Py_TYPE(value) == view_type && slot_or_none(value, V.writeable) != Py_True))
+        return NULL;
+    for (Py_ssize_t i = 1; i < all; i++)
+        if (!is_place(args[i]))
+            return NULL;
+    memcpy(stack + 1, args + 1, (all - 1) * sizeof(PyObject *));
+    stack[0] = Py_NewRef(array);
+    PyObject *found = PyObject_Vectorcall(fn, stack, count, names), *result = NULL;
+    if (found == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_TypeError))
+            PyErr_Clear();   /* Python says what is wrong */
+    } else
+        result = (PyTuple_CheckExact(found) || PyList_CheckExact(found) ? all_views_given : view_given)(
+            args[0], root, (PyArrayObject *)array, found);
+    Py_XDECREF(found);
+    Py_DECREF(stack[0]);
+    return result;
+}
+
 PyObject *viewer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
     PyObject *result = NULL;
     if (names == NULL && count > 0 && count <= 8 && Py_TYPE(args[0]) == tensor_type && !watched())
         result = quick_view((Method *)self, args, count);
+    if (result == NULL && !PyErr_Occurred() && ((Method *)self)->swapped & BY_SHAPE && !watched() && count > 0)
+        call_middling((Method *)self, ((Method *)self)->fn, args, count, names, &result);   /* a copy */
     return or_slow(result, (Method *)self, args, nargsf, names);
 }
