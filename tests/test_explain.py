@@ -82,3 +82,21 @@ def test_what_functions_write_is_at_the_users_line(row):
     result = eval(compile(f"\n{row}", "program.py", "eval"), {"np": module, "x": x, "z": z, "u": x[0]})
     text = result.explain()
     assert "program.py, line 2" in text and "/lazytensor/api/" not in text
+
+
+@pytest.mark.parametrize(("row", "name"), [
+    ("x.sum(0)", "sum"), ("np.max(x, axis=1)", "max"), ("np.sum(x, initial=2.0)", "sum"), ("x.astype('f4')", "astype"),
+    ("np.add.reduce(x)", "add.reduce"), ("np.subtract.accumulate(x)", "subtract.accumulate"), ("np.argmax(x)", "argmax"),
+    ("np.arctan2(x, x)", "arctan2"), ("x.cumsum(0)", "cumsum"), ("put(x)", "setitem"),
+])  # fmt: skip
+def test_explain_calls_operations_by_numpys_names(row, name):
+    module = module_under_test()
+
+    def put(x):
+        y = x.copy()
+        y[1:] = x[1:] * 2
+        return y
+
+    x = module.array(np.ones((100, 100)))
+    text = module.explain(eval(row, {"np": module, "x": x, "put": put}))
+    assert f" {name}(" in text

@@ -105,3 +105,20 @@ def test_views_of_empty_results_step_as_numpys(row):
         return eval(row, {"c": c}).strides
 
     check_same(program)
+
+
+@pytest.mark.parametrize("index", [
+    "[0], None", "None, ..., [1, 0]", "None, :, [[0], [0]]", "[[0]], None, None", ":, None, [1, 0]", "[1, 0], None, 1:",
+    "0, None, [0, 0]", "[True, False, True], None", "..., None, [1, 1]", "None, [[1, 2]], 0:1", ":, 0:1, [2]",
+])  # fmt: skip
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 5), (3, 1, 3)])
+def test_new_axes_beside_index_arrays_step_as_numpys(everything_waits, index, shape):
+    def program(np, x):
+        return eval(f"(x * 2)[{index}]", {"x": x}).strides
+
+    a = real.arange(real.prod(shape) * 1.0).reshape(shape)
+    try:
+        program(real, a)
+    except IndexError:
+        pytest.skip("no such index of this shape")
+    check_same(program, a)

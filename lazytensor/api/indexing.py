@@ -271,8 +271,7 @@ def _gathered(self: Any, parts: tuple[Any, ...]) -> Any:
     chosen = [operand(part) for part in parts if type(part) not in _BASIC]
     if any(type(x) is not Node or x.dtype.kind not in "iub" or not x.shape for x in chosen):
         raise NotArray
-    every = np.lib.stride_tricks.as_strided(np.zeros(1, bool), v.shape, (0,) * len(v.shape))
-    seen = every[_real(parts)]
+    seen = _over_little_memory(v.shape, any(part is None for part in parts))[_real(parts)]
     whole = seen if seen.base is None else seen.base
     if not seen.shape or whole.__array_interface__["data"] != seen.__array_interface__["data"]:
         return None
@@ -287,6 +286,14 @@ def _gathered(self: Any, parts: tuple[Any, ...]) -> Any:
         return t
     seen = shadow(seen.shape, strides, v.dtype)
     return apply_steps(t, ((relative_view, (0, seen.shape, seen.strides, v.dtype)),), seen)
+
+
+def _over_little_memory(shape: tuple[int, ...], steps: bool) -> Any:
+    """An array of this shape over one element; or, with `steps`, one whose axes overlap, the first with the largest
+    steps: NumPy puts new axes, which have none, inside of those that have one."""
+    strides = tuple(range(len(shape), 0, -1)) if steps else (0,) * len(shape)
+    room = 1 + sum([(n - 1) * step for n, step in zip(shape, strides, strict=True)])
+    return np.lib.stride_tricks.as_strided(np.zeros(max(room, 1), bool), shape, strides)
 
 
 def _real(index: Any) -> Any:

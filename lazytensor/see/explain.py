@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeAlias
 
 from .. import compile as pipeline
@@ -9,6 +10,7 @@ from ..config import current, forget_lines
 from ..ir.capture import Busy, Graph, capture, pending
 from ..ir.dag import SAME
 from ..ir.node import Node
+from ..ir.operation import Operation
 from ..lower.program import make_program
 from ..lower.table import KernelRecord, Program
 from ..run import floating, pool
@@ -102,8 +104,7 @@ def _step_lines(program: Program, graph: Graph) -> list[str]:
     for step in plan.steps:
         node = graph.nodes[step.node]
         operands = [_operand(number, viewed, names, plan, graph) for number, viewed in zip(step.reads, step.viewed)]
-        called = step.op.label or step.op.name
-        name = f"same as {operands[0]}" if step.op is SAME else f"{called}({', '.join(operands)})"
+        name = f"same as {operands[0]}" if step.op is SAME else f"{_called(step.op)}({', '.join(operands)})"
         array = f"{node.dtype}{list(node.shape)}"
         memory = _memory(step, node, names, within, renewed, overs)
         rows.append((names[step.node], name, array, memory, floating.place(node)))
@@ -117,6 +118,11 @@ def _step_lines(program: Program, graph: Graph) -> list[str]:
         indent = "    " if plan.steps[i].node in within else "  "
         lines.append(indent + "  ".join(f"{cell:{width}}" for cell, width in zip(row, [*widths, 0])))
     return lines
+
+
+def _called(op: Operation) -> str:
+    """NumPy's name of an operation, without the number that tells records of one name apart ("add.reduce.3")."""
+    return re.sub(r"[._]\d+$", "", op.name)
 
 
 def _operand(number: int, viewed: bool, names: dict[int, str], plan: Plan, graph: Graph) -> str:
