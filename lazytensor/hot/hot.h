@@ -103,7 +103,8 @@ extern ReadySlots Y;
 /* The classes, and objects of lazytensor's modules, handed over by `learn`. */
 extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
 extern PyTypeObject *watcher_type, *ready_type;
-extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
+extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_ids, *pool_blocks, *pool_busy;
+extern PyObject *part_operations;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
@@ -200,12 +201,14 @@ PyObject *capture_graph(Capture *c);
 PyObject *claimed_nodes(PyObject *targets, PyObject *run, int *blocked);
 void release_nodes(PyObject *nodes, PyObject *run);
 PyObject *apply_steps(PyObject *steps, PyObject *array);
-PyObject *new_result(PyObject *shape, PyObject *dtype, PyObject *strides);
 
 /* ---- memory.c ---- */
 
 enum { LINED_FROM = 1 << 14 };  /* bytes; run/pool.LINED */
 PyObject *aligned_array(PyArray_Descr *dtype, int nd, npy_intp *dims);
+PyObject *new_result(PyObject *shape, PyObject *dtype, PyObject *strides);
+PyObject *hot_empty(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *hot_reused(PyObject *self, PyObject *unused);
 PyObject *hot_aligned(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_phased(PyObject *self, PyObject *const *args, Py_ssize_t count);
 

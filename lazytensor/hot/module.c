@@ -23,7 +23,7 @@ ReadySlots Y;
 
 PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
 PyTypeObject *watcher_type, *ready_type;
-PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
+PyObject *leaf_operation, *store_operation, *element_operation, *pool_ids, *pool_blocks, *pool_busy, *part_operations;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
@@ -85,7 +85,8 @@ LEARNER(learn_ready, ReadySlots, READY_SLOTS)
 
 static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"leaf_operation", &leaf_operation}, {"store_operation", &store_operation},
-    {"element_operation", &element_operation}, {"pool_blocks", &pool_blocks},
+    {"element_operation", &element_operation}, {"pool_ids", &pool_ids},
+    {"pool_blocks", &pool_blocks}, {"pool_busy", &pool_busy},
     {"part_operations", &part_operations},
     {"view_operation", &view_operation}, {"negative_kind", &negative_kind}, {"extobj", &extobj},
     {"watch", &watch}, {"warnings_dict", &warnings_dict}, {"may_wait", &may_wait}, {"bound_check", &bound_check},
@@ -273,6 +274,8 @@ static PyMethodDef methods[] = {
     {"run_directly", hot_run_directly, METH_O, "run.interpreter.run_directly"},
     {"aligned", (PyCFunction)(void (*)(void))hot_aligned, METH_FASTCALL,
      "aligned(shape, dtype): an uninitialised array in C order whose memory begins at a cache line."},
+    {"empty", (PyCFunction)(void (*)(void))hot_empty, METH_FASTCALL, "run.pool.empty"},
+    {"reused", hot_reused, METH_NOARGS, "How many blocks of the pool were given out again here."},
     {"phased", (PyCFunction)(void (*)(void))hot_phased, METH_FASTCALL,
      "phased(bound, *arrays): runs a kernel on one long row; gives the floating-point flags, or -1 if it refused."},
     {"eager_after", hot_eager_after, METH_O, "eager_after(n): how often a line's operations run alone before they do at once."},
