@@ -19,7 +19,7 @@ _SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY = 1, 2, 4, 8,
 
 def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = False,
            as_they_are: bool = False, realized: bool = False, numbers: bool = False, steady: bool = False,
-           places: int | None = None) -> Any:
+           places: int | None = None, quick: Any = None) -> Any:
     """A function as the extension calls it.
 
     Parameters
@@ -41,12 +41,14 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
         are lazy scalars then.
     places : int, optional
         How many arguments may be positional; those after them may be written to.
+    quick : callable, optional
+        What stands for `slow` in the extension.
     """
     if native is None:
         return slow
     flags = (_SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized | _OF_NUMBERS * numbers
              | _IF_STEADY * steady)
-    return native.Direct(writing_place(real) if places is None else places, {}, slow, real, flags)
+    return native.Direct(writing_place(real) if places is None else places, {}, quick or slow, real, flags)
 
 
 def viewer(slow: Callable[..., Any], real: Callable[..., Any], step: Callable[..., Any], by_shape: bool = False) -> Any:

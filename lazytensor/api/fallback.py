@@ -310,7 +310,7 @@ def _writes(args: tuple[Any, ...], kwargs: dict[str, Any], place: int) -> bool:
     return any(callable(x) and not isinstance(x, type) for x in args)
 
 
-AT_ONCE: dict[Any, dict[str, bool]] = {}
+AT_ONCE: dict[Any, dict[str, Any]] = {}
 """Functions of ours that have NumPy run when they are written, and write to no argument but those after
 `writing_place`; and what `direct` is told of them."""
 
