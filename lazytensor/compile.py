@@ -20,7 +20,7 @@ from .hot import learn, native
 from .ir.capture import Graph, capture, pending
 from .ir.node import Node
 from .ir.operation import REDUCERS, SCANS
-from .run import claims, floating, pool, turns
+from .run import claims, floating, turns
 from .run.interpreter import on_execute, run_directly
 from .run.watching import active, mine
 
@@ -275,6 +275,6 @@ def clear_cache() -> None:
 
 realize_in_python = realize
 if native is not None:
-    learn(Sized=_Sized, Entry=_Entry, exact_plans=_exact, hooks=on_execute, pool_empty=pool.empty,
+    learn(Sized=_Sized, Entry=_Entry, exact_plans=_exact, hooks=on_execute,
           realize_slowly=realize, run_nodes=run_nodes, warn_of=floating.warn, shared=shared, reducers=REDUCERS)
     realize = native.realize

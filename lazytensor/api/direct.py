@@ -21,7 +21,8 @@ _SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY, _OF_UFUNC, _
 
 def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = False,
            as_they_are: bool = False, realized: bool = False, numbers: bool = False, steady: bool = False,
-           writes: bool = False, views: bool = False, alone: bool = False, places: int | None = None) -> Any:
+           writes: bool = False, views: bool = False, alone: bool = False, places: int | None = None,
+           quick: Any = None) -> Any:
     """A function as the extension calls it.
 
     Parameters
@@ -49,16 +50,17 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
         Whether it has to be given no argument by keyword.
     places : int, optional
         How many arguments may be positional; those after them may be written to.
+    quick : callable, optional
+        What stands for `slow` in the extension.
     """
     if native is None:
         return slow
     flags = (_SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized | _OF_NUMBERS * numbers
              | _IF_STEADY * steady | _WRITES * writes | _VIEWS * views | _ALONE * alone)
-    return native.Direct(writing_place(real) if places is None else places, {}, slow, real, flags)
+    return native.Direct(writing_place(real) if places is None else places, {}, quick or slow, real, flags)
 
 
 def of_ufunc(name: str, slow: Callable[..., Any], places: int) -> Any:
-    """A ufunc's method that makes an array, as the extension calls it on arrays that are there, from lines that run at
     once; `at` writes to its first argument whenever nobody else has that memory."""
     if native is None:
         return slow

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..hot import native
 from ..ir.dtypes import NUMERIC, int_bounds
 from ..ir.errstate import silently
 from ..ir.layout import elementwise as layout_of
@@ -217,6 +218,8 @@ AT_ONCE.update((LAZY[name], {"small": True}) for name in ("dot", "pad", "roll", 
 AT_ONCE.update((LAZY[name], {"small": True, "realized": True, "steady": True}) for name in (
     "sum", "prod", "max", "min", "mean", "argmax", "argmin", "cumsum", "cumprod", "round", "amax", "amin", "around",
     "clip", "any", "all", "var", "std", "where"))
+if native is not None:
+    AT_ONCE[where]["quick"] = native.Chooser(_WHERE, _where_results, where)
 
 
 def array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:

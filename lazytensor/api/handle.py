@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ..compile import realize
-from ..hot import called, learn
+from ..hot import called, learn, native
 from ..ir.layout import c_strides, canonical, dense, offset_of, shadow
 from ..ir.node import AT_ONCE, Node, leaf, new
 from ..ir.operation import Operation
@@ -161,6 +161,11 @@ def _ours() -> set[int]:
                                     if callable(x) and getattr(np, name, x) is not x]}
 
 
+def _class_property(function: Callable[[Any], Any]) -> Any:
+    """`__class__` as a property; in the extension it knows the answers that were given."""
+    return property(function) if native is None else native.ClassOf(property(function), _answers)
+
+
 class Tensor(metaclass=_ArrayType):
     """An N-dimensional array whose values are computed when they are needed; to a program it is `numpy.ndarray`.
 
@@ -180,7 +185,7 @@ class Tensor(metaclass=_ArrayType):
     _value: Any
     _state: State | None
 
-    @property  # type: ignore[misc]
+    @_class_property  # type: ignore[misc]
     def __class__(self) -> Any:
         """This class; in modules that know NumPy alone, NumPy's: see `_class_in`."""
         scope = sys._getframe(1).f_globals

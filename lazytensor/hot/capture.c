@@ -10,6 +10,31 @@ static int by_number(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
+/* Sorts numbered nodes of which the numbers are close together: each to the place that its number says. 0 if they are not,
+ * or two have one number. */
+static int placed_by_number(Numbered *order, Py_ssize_t n) {
+    enum { SPAN = 1024 };
+    Py_ssize_t least = order[0].seq, most = least, next = 0;
+    PyObject *places[SPAN];
+    for (Py_ssize_t i = 1; i < n; i++) {
+        least = order[i].seq < least ? order[i].seq : least;
+        most = order[i].seq > most ? order[i].seq : most;
+    }
+    if (most - least >= SPAN || most - least > 8 * n)
+        return 0;
+    memset(places, 0, (most - least + 1) * sizeof *places);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject **place = &places[order[i].seq - least];
+        if (*place != NULL)
+            return 0;
+        *place = order[i].node;
+    }
+    for (Py_ssize_t at = 0; at <= most - least; at++)
+        if (places[at] != NULL)
+            order[next++] = (Numbered){least + at, places[at]};
+    return 1;
+}
+
 static PyObject *in_program_order(Vector *found, int one_chain) {
     Py_ssize_t n = found->count;
     PyObject *nodes = PyList_New(n);
@@ -32,7 +57,8 @@ static PyObject *in_program_order(Vector *found, int one_chain) {
     if (PyErr_Occurred())
         Py_CLEAR(nodes);
     else {
-        qsort(order, n, sizeof(Numbered), by_number);
+        if (n && !placed_by_number(order, n))
+            qsort(order, n, sizeof(Numbered), by_number);
         for (Py_ssize_t i = 0; i < n; i++)
             PyList_SET_ITEM(nodes, i, Py_NewRef(order[i].node));
     }

@@ -99,7 +99,8 @@ extern ReadySlots Y;
 /* The classes, and objects of lazytensor's modules, handed over by `learn`. */
 extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
 extern PyTypeObject *watcher_type, *ready_type;
-extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
+extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_ids, *pool_blocks, *pool_busy;
+extern PyObject *part_operations;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
@@ -196,12 +197,14 @@ PyObject *capture_graph(Capture *c);
 PyObject *claimed_nodes(PyObject *targets, PyObject *run, int *blocked);
 void release_nodes(PyObject *nodes, PyObject *run);
 PyObject *apply_steps(PyObject *steps, PyObject *array);
-PyObject *new_result(PyObject *shape, PyObject *dtype, PyObject *strides);
 
 /* ---- memory.c ---- */
 
 enum { LINED_FROM = 1 << 14 };  /* bytes; run/pool.LINED */
 PyObject *aligned_array(PyArray_Descr *dtype, int nd, npy_intp *dims);
+PyObject *new_result(PyObject *shape, PyObject *dtype, PyObject *strides);
+PyObject *hot_empty(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *hot_reused(PyObject *self, PyObject *unused);
 PyObject *hot_aligned(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* What a kernel reads: the nodes of a graph, the values in the slots, and the views of the operands, as captured
@@ -292,7 +295,8 @@ typedef struct {
 } Method;
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
-extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type;
+extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type;
+extern PyTypeObject ClassOf_Type;
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
 Py_ssize_t depth_of(PyObject *node);
 int may_be_pending(PyObject **capsule);
@@ -365,6 +369,7 @@ PyObject *outside(PyObject *frame);
 PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
                    PyObject *frame, int lazy);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+PyObject *chooser_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);

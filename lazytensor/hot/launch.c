@@ -159,28 +159,6 @@ int put_inputs(Arguments *a, Source *source, PyObject *record) {
     return 1;
 }
 
-enum { SMALL = 1 << 18 };
-
-/* An uninitialised array with those strides (None: C order), as run/pool.empty. */
-PyObject *new_result(PyObject *shape, PyObject *dtype, PyObject *strides) {
-    npy_intp dims[32], size = PyDataType_ELSIZE((PyArray_Descr *)dtype);
-    Py_ssize_t nd = PyTuple_GET_SIZE(shape);
-    int plain = strides == Py_None && nd <= 32 && !PyDataType_REFCHK((PyArray_Descr *)dtype);
-    for (Py_ssize_t i = 0; plain && i < nd; i++) {
-        dims[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
-        size *= dims[i];
-        plain = size < SMALL;
-    }
-    if (plain && size >= LINED_FROM)
-        return aligned_array((PyArray_Descr *)dtype, (int)nd, dims);
-    if (plain) {
-        Py_INCREF(dtype);
-        return PyArray_NewFromDescr(&PyArray_Type, (PyArray_Descr *)dtype, (int)nd, dims, NULL, NULL, 0, NULL);
-    }
-    PyObject *args[3] = {shape, dtype, strides};
-    return PyObject_Vectorcall(pool_empty, args, 3, NULL);
-}
-
 /* New arrays for the results, as `Launch.outputs` describes them: (node, whether large or of other strides, shape,
  * strides). */
 static int put_outputs(Arguments *a, Source *source, PyObject *bound) {

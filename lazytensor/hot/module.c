@@ -22,7 +22,7 @@ ReadySlots Y;
 
 PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
 PyTypeObject *watcher_type, *ready_type;
-PyObject *leaf_operation, *store_operation, *element_operation, *pool_blocks, *part_operations;
+PyObject *leaf_operation, *store_operation, *element_operation, *pool_ids, *pool_blocks, *pool_busy, *part_operations;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
@@ -83,7 +83,8 @@ LEARNER(learn_ready, ReadySlots, READY_SLOTS)
 
 static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"leaf_operation", &leaf_operation}, {"store_operation", &store_operation},
-    {"element_operation", &element_operation}, {"pool_blocks", &pool_blocks},
+    {"element_operation", &element_operation}, {"pool_ids", &pool_ids},
+    {"pool_blocks", &pool_blocks}, {"pool_busy", &pool_busy},
     {"part_operations", &part_operations},
     {"view_operation", &view_operation}, {"negative_kind", &negative_kind}, {"extobj", &extobj},
     {"watch", &watch}, {"warnings_dict", &warnings_dict}, {"may_wait", &may_wait}, {"bound_check", &bound_check},
@@ -275,6 +276,8 @@ static PyMethodDef methods[] = {
     {"run_directly", hot_run_directly, METH_O, "run.interpreter.run_directly"},
     {"aligned", (PyCFunction)(void (*)(void))hot_aligned, METH_FASTCALL,
      "aligned(shape, dtype): an uninitialised array in C order whose memory begins at a cache line."},
+    {"empty", (PyCFunction)(void (*)(void))hot_empty, METH_FASTCALL, "run.pool.empty"},
+    {"reused", hot_reused, METH_NOARGS, "How many blocks of the pool were given out again here."},
     {"eager_after", hot_eager_after, METH_O, "eager_after(n): how often a line's operations run alone before they do at once."},
     {"ran_when_written", (PyCFunction)(void (*)(void))hot_ran_when_written, METH_FASTCALL,
      "ran_when_written(code, lasti): a line's call of a function of NumPy's has run when it was written."},
@@ -287,9 +290,10 @@ static struct PyModuleDef module = {
 PyMODINIT_FUNC PyInit__hot(void) {
     PyTypeObject *types[] = {&Marked_Type, &Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
                              &ScalarMethod_Type, &InPlace_Type, &Reflected_Type, &Power_Type, &Reducer_Type,
-                             &Getter_Type, &Setter_Type, &Direct_Type, &Viewer_Type};
+                             &Getter_Type, &Setter_Type, &Direct_Type, &Viewer_Type, &Chooser_Type, &ClassOf_Type};
     const char *names[] = {"Marked", "Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace",
-                           "Reflected", "Power", "Reducer", "Getter", "Setter", "Direct", "Viewer"};
+                           "Reflected", "Power", "Reducer", "Getter", "Setter", "Direct", "Viewer", "Chooser",
+                           "ClassOf"};
     import_array();
     Marked_Type.tp_new = PyBaseObject_Type.tp_new;  /* so that `object.__new__` may make nodes */
     PyObject *made = PyModule_Create(&module);

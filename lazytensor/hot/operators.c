@@ -52,9 +52,8 @@ int may_be_pending(PyObject **capsule) {
             int same = filters == known;
             if (!same && PyList_CheckExact(filters) && PyList_CheckExact(known)
                 && PyList_GET_SIZE(filters) == PyList_GET_SIZE(known)) {
-                same = 1;
-                for (Py_ssize_t i = 0; same && i < PyList_GET_SIZE(known); i++)
-                    same = PyList_GET_ITEM(filters, i) == PyList_GET_ITEM(known, i);
+                size_t bytes = PyList_GET_SIZE(known) * sizeof(PyObject *);
+                same = memcmp(((PyListObject *)filters)->ob_item, ((PyListObject *)known)->ob_item, bytes) == 0;
             }
             if (same)
                 return 1;
@@ -1039,7 +1038,7 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
             : type == &Reflected_Type ? reflected_call : type == &Power_Type ? power_call
             : type == &Reducer_Type ? reducer_call : type == &Getter_Type ? getter_call
             : type == &Setter_Type ? setter_call : type == &Direct_Type ? direct_call : type == &Viewer_Type ? viewer_call
-            : caller_call;
+            : type == &Chooser_Type ? chooser_call : caller_call;
     }
     return (PyObject *)method;
 }
@@ -1118,3 +1117,5 @@ METHOD_TYPE(Direct_Type, "Direct",
             "Direct(places, {}, slow, fn, flags): NumPy's `fn` on realized arrays; so many arguments may be positional.");
 METHOD_TYPE(Viewer_Type, "Viewer",
             "Viewer(step, {}, slow, fn, flags): the method `fn` that gives views; a view's step is `step` of its arguments.");
+METHOD_TYPE(Chooser_Type, "Chooser",
+            "Chooser(op, fast, slow): `where`; `fast` has what results of such operands are like.");

@@ -104,7 +104,7 @@ int sole(PyObject *buffer, Py_ssize_t references) {
     if (!PyArray_CheckExact(base) || PyArray_BASE((PyArrayObject *)base) != NULL)
         return 0;
     PyObject *identity = PyLong_FromVoidPtr(base);
-    int block = identity == NULL ? -1 : PySet_Contains(pool_blocks, identity);
+    int block = identity == NULL ? -1 : PySet_Contains(pool_ids, identity);
     Py_XDECREF(identity);
     return block >= 0 && Py_REFCNT(base) == 1 + block;
 }

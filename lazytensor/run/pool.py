@@ -25,9 +25,10 @@ LINED = 1 << 14
 
 _blocks: dict[int, list[np.ndarray[Any, Any]]] = {}
 _ids: set[int] = set()
-learn(pool_blocks=_ids)
 _lock = threading.RLock()
-_busy = False
+_busy = [False]
+"""Whether somebody is in the pool."""
+learn(pool_ids=_ids, pool_blocks=_blocks, pool_busy=_busy)
 _counts = {"made": 0, "reused": 0, "held": 0}
 _bytes, _ndarray, _empty = np.dtype(np.uint8), np.ndarray, np.empty
 
@@ -45,18 +46,17 @@ _FREE, _ONE_ARRAY = _probe()
 
 def _take(size: int) -> Any:
     """A free block of at least that many bytes, or a new one. Sizes go up in steps of an eighth at most."""
-    global _busy
     step = 1 << size.bit_length() - 4
     size = -(-size // step) * step
     with _lock:
-        if _busy:  # asked from within: by a finalizer that the garbage collector called, or a signal's handler
+        if _busy[0]:  # asked from within: by a finalizer that the garbage collector called, or a signal's handler
             return _empty(size, _bytes)
-        _busy = True
+        _busy[0] = True
         try:
             block = _found(size)
             return _made(size) if block is None else block
         finally:
-            _busy = False
+            _busy[0] = False
 
 
 def _found(size: int) -> Any:
@@ -117,14 +117,13 @@ def _make_room(size: int) -> None:
 
 def _keep(size: int) -> None:
     """Drops free blocks until at most `size` bytes of them are left."""
-    global _busy
     with _lock:
-        if not _busy:
-            _busy = True
+        if not _busy[0]:
+            _busy[0] = True
             try:
                 _drop_free(size)
             finally:
-                _busy = False
+                _busy[0] = False
 
 
 def trim() -> None:
@@ -143,7 +142,7 @@ on_change["pool"] = _keep
 
 def info() -> dict[str, int]:
     """Counts of buffers made and reused, and bytes held (in use and free)."""
-    return dict(_counts)
+    return {**_counts, "reused": _counts["reused"] + (0 if native is None else native.reused())}
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...] | None = None) -> Any:
@@ -200,8 +199,9 @@ def sole(array: Any, references: int) -> bool:
 
 
 def _renew_lock() -> None:
-    global _lock, _busy
-    _lock, _busy = threading.RLock(), False
+    global _lock
+    _lock = threading.RLock()
+    _busy[0] = False
 
 
 if hasattr(os, "register_at_fork"):
@@ -211,3 +211,8 @@ if hasattr(os, "register_at_fork"):
 def is_block(array: Any) -> bool:
     """Whether an array is one of the pool's blocks."""
     return id(array) in _ids
+
+
+if native is not None:
+    learn(pool_empty=empty)
+    empty = native.empty
