@@ -291,7 +291,7 @@ def view_checks(v: str, view: Any, space: Namespace, words: str) -> list[Check]:
 
 
 def may_be_lifted(view: Any) -> bool:
-    """Whether a view may be a leaf: it has axes, no two elements in one place, and its array the geometry that it had."""
+    """Whether a view may be a leaf: it has axes, no two elements in one place, and its array is shaped as it was."""
     node, least = view.root._value, 0
     if (view.of, view.laid, view.given) != (node.shape, node.strides, node.dtype) or not view.shape:
         return False

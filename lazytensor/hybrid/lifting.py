@@ -1,10 +1,10 @@
 """View arguments as arrays of their own: one program for any part of any array that has the same geometry.
 
 A trace names the values of arrays that own memory; a view, such as a minibatch ``x[i:i + 32]``, is steps that lead
-from one. Where the call only reads through the views that are its arguments, it is the same whatever the steps are: what
-was written down is rewritten with a leaf for each such view (it is *lifted*), and the guard asks for its geometry. It is
-not lifted if the array behind it is written to, is another argument itself, or is reached in any other way: then the
-program is for those steps, and for arrays that are one where they were.
+from one. Where the call only reads through the views that are its arguments, it is the same whatever the steps are:
+what was written down is rewritten with a leaf for each such view (it is *lifted*), and the guard asks for its geometry.
+It is not lifted if the array behind it is written to, is another argument itself, or is reached in any other way: then
+the program is for those steps, and for arrays that are one where they were.
 """
 
 from __future__ import annotations
@@ -141,6 +141,7 @@ def lifted(trace: Trace, outcome: Outcome, given: Arguments, scope: Any, names: 
     """Lifts views of a trace; gives the outcome and "", or the name of an array that is used otherwise."""
     lift = Lift(given, names)
     behind = {id(given.roots[root]): root for root, _ in lift.leaves.values()}
+    # What is reached by a name of its own may have the very steps of an argument.
     reached = [behind[id(root)] for root in map(root_of, scope.tensors.values()) if id(root) in behind]
     if reached or "base" in scope.names:
         return outcome, next(iter(reached or behind.values()))
