@@ -2,9 +2,9 @@
 
 `--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s, and as
 many loops over `lazytensor.range`, within each other whose bodies read their indices, `--views` read views of views of
-what they compute, `--sizes` are called with arrays of many sizes. Two thirds of the functions are left without the
-steps for which all of a function runs its Python, so that more of them are compiled. `--nodes` has all of them run as
-large arrays' programs do.
+what they compute, `--sizes` are called with arrays of many sizes, `--parts` with views of arrays. Two thirds of the
+functions are left without the steps for which all of a function runs its Python, so that more of them are compiled.
+`--nodes` has all of them run as large arrays' programs do.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 
-from tests import program_computed, program_jit, program_loops, program_ranges, program_sizes
+from tests import program_computed, program_jit, program_loops, program_ranges, program_sizes, program_views
 
 
 def tried(seed, module, control):
@@ -79,6 +79,23 @@ def sized(seeds, module, show):
     return failures
 
 
+def parted(seeds, module, show):
+    """Tries functions of views; gives the seeds of those that differ."""
+    failures, lifted = [], 0
+    for seed in seeds:
+        try:
+            found, f = program_views.tried(seed, module)
+            lifted += any(one.given.lift for one in f._compiled)
+        except Exception:
+            found = traceback.format_exc()
+        if found:
+            failures.append((seed, "parts"))
+            if len(failures) <= show:
+                print(found, flush=True)
+    print(f"{len(seeds)} functions of views, {lifted} of them with a program for any view")
+    return failures
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz_hybrid", description=__doc__)
     parser.add_argument("--programs", type=int, default=5000)
@@ -86,6 +103,7 @@ def main(arguments=None):
     parser.add_argument("--loops", type=int, default=1000)
     parser.add_argument("--views", type=int, default=1000)
     parser.add_argument("--sizes", type=int, default=1000)
+    parser.add_argument("--parts", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--nodes", action="store_true")
     parser.add_argument("--show", type=int, default=5, help="how many failures to print")
@@ -115,6 +133,7 @@ def main(arguments=None):
         failures += looped(seeds, module, options.show - len(failures), programs, words)
     failures += viewed(range(options.seed, options.seed + options.views), module, options.show - len(failures))
     failures += sized(range(options.seed, options.seed + options.sizes), module, options.show - len(failures))
+    failures += parted(range(options.seed, options.seed + options.parts), module, options.show - len(failures))
     print(f"{len(failures)} differ: {failures[:20]}; {time.monotonic() - start:.0f} s")
     return 1 if failures else 0
 

@@ -17,7 +17,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import compiled
+from lazytensor.hybrid import compiled, streams
 
 from .helpers import difference
 
@@ -384,3 +384,45 @@ def arrays_in(tree):
     if isinstance(tree, Box):
         return arrays_in([tree.a])
     return [tree] if type(tree) is np.ndarray else []
+
+
+# ---- streams of the older kind ----
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 700])
+@pytest.mark.parametrize("kind", ["own", "global", "subclass", "philox"])
+def test_draws_of_a_call_that_raises_are_put_back(number, kind, monkeypatch):
+    """The Python draws them again, then raises; half of a pair of normal numbers is part of where a stream is."""
+    monkeypatch.setattr(compiled, "FIRST_CHECKS", (2, 3))
+    worlds = []
+    for module in (real, np):
+        stream = {"own": lambda m=module: m.random.RandomState(5), "global": lambda m=module: m.random,
+                  "subclass": lambda m=module: type("Own", (m.random.RandomState,), {})(5),
+                  "philox": lambda m=module: m.random.RandomState(m.random.Philox(5))}[kind]()
+
+        def f(x, stream=stream, module=module):
+            y = stream.standard_normal(number) + stream.random_sample(3).sum()
+            with module.errstate(divide="raise"):
+                return y / x
+        g, found = np.jit(f) if module is np else f, []
+        if kind != "philox":
+            stream.seed(5)
+        for i in range(24):
+            try:
+                found.append(real.asarray(g(module.asarray([float(i % 5)]))))
+            except FloatingPointError as error:
+                found.append(str(error))
+            found.append(real.asarray(stream.standard_normal(1)))
+        worlds.append(found)
+    assert all(a == b if isinstance(a, str) else a.tobytes() == b.tobytes() for a, b in zip(*worlds, strict=True))
+
+
+def test_the_words_of_a_stream_are_those_that_it_says_it_has():
+    for drawn in range(6):
+        own = real.random.RandomState(drawn)
+        own.standard_normal(drawn)
+        state, said = streams.states_of([own])[0], own.get_state(legacy=False)
+        assert type(state) is streams._Words and streams.same_state(state.whole, said)
+        expected = own.standard_normal(701)
+        streams.put_back([own], [state])
+        assert (own.standard_normal(701) == expected).all()

@@ -61,6 +61,7 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
 
 
 def of_ufunc(name: str, slow: Callable[..., Any], places: int) -> Any:
+    """A ufunc's method that makes an array, as the extension calls it on arrays that are there, from lines that run at
     once; `at` writes to its first argument whenever nobody else has that memory."""
     if native is None:
         return slow

@@ -146,7 +146,7 @@ static int run_guard(Frame *frame, Statement *s) {
     Py_ssize_t count = guard_outputs(e->parts[0]->value);
     Expression **targets = count ? s->next->next->targets[0]->parts : NULL;
     for (Py_ssize_t i = 0; i < count; i++)
-        put_slot(frame, targets[i], Py_NewRef(given[i]));
+        put_slot(frame, targets[i], given[i]);
     return 1;
 }
 

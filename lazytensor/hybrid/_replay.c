@@ -15,8 +15,8 @@ typedef struct {
     int load;
     Py_ssize_t index;
     PyObject *holder, *key;      /* owned, or NULL */
-    PyObject *expected;          /* what it must be; or NULL for an array */
-    PyObject *shape, *dtype, *strides;
+    PyObject *expected;          /* what it must be; None for an array */
+    PyObject *shape, *dtype, *strides;  /* of a view of one (`expected`: whether it may be written to) its own */
     int gives;                   /* of an array, whether its value is wanted, besides the handle; of another object,
                                   * whether one that is the same to any program will do */
     Py_ssize_t length;           /* instead: how long the loaded list or dict must be; or -1 */
@@ -35,6 +35,13 @@ Py_ssize_t node_at[NODE_NAMES];
 static PyTypeObject *tensor_type;
 static PyObject *leaf_operation, *tick, *empty_tuple, *zero, *minus_one;
 static Py_ssize_t value_at, state_at, shape_at, dtype_at, strides_at, buffer_at;
+enum { VIEW_ROOT, VIEW_STEPS, VIEW_SHAPE, VIEW_DTYPE, VIEW_STRIDES, VIEW_WRITEABLE, VIEW_OF, VIEW_LAID, VIEW_GIVEN,
+       VIEW_NAMES, MOST_STEP = 8 };
+static const char *view_names[VIEW_NAMES] = {"root", "steps", "shape", "dtype", "strides", "writeable", "of", "laid",
+                                             "given"};
+static PyTypeObject *view_type;
+static Py_ssize_t view_at[VIEW_NAMES];
+static PyObject *getitem_function;
 static const char *node_names[NODE_NAMES] = {"op", "a", "b", "rest", "attrs", "shape", "dtype", "strides", "code", "lasti",
                                              "errstate", "depth", "seq", "buffer", "claim"};
 
@@ -66,6 +73,19 @@ static PyObject *setup(PyObject *self, PyObject *args) {
     node_type = (PyTypeObject *)Py_NewRef(node);
     leaf_operation = Py_NewRef(leaf);
     tick = Py_NewRef(counter);
+    Py_RETURN_NONE;
+}
+
+static PyObject *setup_views(PyObject *self, PyObject *args) {
+    PyTypeObject *view;
+    PyObject *getitem;
+    if (!PyArg_ParseTuple(args, "O!O", &PyType_Type, &view, &getitem))
+        return NULL;
+    for (int i = 0; i < VIEW_NAMES; i++)
+        if ((view_at[i] = offset_of(view, view_names[i])) < 0)
+            return NULL;
+    view_type = (PyTypeObject *)Py_NewRef(view);
+    getitem_function = Py_NewRef(getitem);
     Py_RETURN_NONE;
 }
 
@@ -123,12 +143,61 @@ static PyObject *bound(Step *step, PyObject *object) {
     return node;
 }
 
+/* The view of a real array that a view's steps describe (run/interpreter.apply_view). */
+static PyObject *seen_through(PyObject *steps, PyObject *array) {
+    Py_INCREF(array);
+    for (Py_ssize_t i = 0; array != NULL && i < PyTuple_GET_SIZE(steps); i++) {
+        PyObject *step = PyTuple_GET_ITEM(steps, i), *args = PyTuple_GET_ITEM(step, 1), *stack[MOST_STEP + 1], *seen = NULL;
+        Py_ssize_t count = PyTuple_GET_SIZE(args);
+        if (PyTuple_GET_ITEM(step, 0) == getitem_function && count == 1)
+            seen = PyObject_GetItem(array, PyTuple_GET_ITEM(args, 0));
+        else if (count <= MOST_STEP) {
+            stack[0] = array;
+            for (Py_ssize_t k = 0; k < count; k++)
+                stack[k + 1] = PyTuple_GET_ITEM(args, k);
+            seen = PyObject_Vectorcall(PyTuple_GET_ITEM(step, 0), stack, count + 1, NULL);
+        }
+        Py_SETREF(array, seen);
+    }
+    return array;
+}
+
+/* The same for a view of an array of its own: its root's node, and a new reference to the view of that memory. */
+static PyObject *bound_view(Step *step, PyObject *object, PyObject **seen) {
+    PyObject *view = Py_TYPE(object) == tensor_type ? SLOT(object, value_at) : NULL;
+    if (view == NULL || view_type == NULL || Py_TYPE(view) != view_type ||
+        SLOT(view, view_at[VIEW_DTYPE]) != step->dtype || !equal(SLOT(view, view_at[VIEW_SHAPE]), step->shape) ||
+        !equal(SLOT(view, view_at[VIEW_STRIDES]), step->strides) || !equal(SLOT(view, view_at[VIEW_WRITEABLE]), step->expected))
+        return NULL;
+    PyObject *root = SLOT(view, view_at[VIEW_ROOT]);
+    PyObject *node = Py_TYPE(root) == tensor_type && SLOT(root, state_at) == Py_None ? SLOT(root, value_at) : NULL;
+    if (node == NULL || Py_TYPE(node) != node_type || SLOT(node, dtype_at) != SLOT(view, view_at[VIEW_GIVEN]) ||
+        !equal(SLOT(node, shape_at), SLOT(view, view_at[VIEW_OF])) ||
+        !equal(SLOT(node, strides_at), SLOT(view, view_at[VIEW_LAID])))
+        return NULL;
+    PyObject *buffer = SLOT(node, buffer_at), *steps = SLOT(view, view_at[VIEW_STEPS]);
+    if (buffer == NULL || buffer == Py_None || (*seen = seen_through(steps, buffer)) == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    if (Py_TYPE(*seen) == Py_TYPE(buffer))
+        return node;
+    Py_CLEAR(*seen);  /* a number is no array of no axes */
+    return NULL;
+}
+
 /* How many objects a guard gives. */
 Py_ssize_t guard_outputs(PyObject *guard) {
     return ((Guard *)guard)->outputs;
 }
 
-/* Whether a guard holds; puts what it gives, borrowed, into `given`. -1: an exception. */
+static int guard_fails(PyObject **given, Py_ssize_t count) {
+    while (count)
+        Py_DECREF(given[--count]);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Whether a guard holds; puts what it gives, new references, into `given`. -1: an exception. */
 int guard_fill(PyObject *self, PyObject *args, PyObject *kwargs, PyObject **given) {
     Guard *guard = (Guard *)self;
     if (PyTuple_GET_SIZE(args) != guard->arguments || PyDict_GET_SIZE(kwargs))
@@ -138,35 +207,37 @@ int guard_fill(PyObject *self, PyObject *args, PyObject *kwargs, PyObject **give
         Step *step = &guard->steps[i];
         if (step->load == ABSENT) {
             if (PyDict_GetItemWithError(step->holder, step->key) != NULL || PyErr_Occurred())
-                return PyErr_Occurred() ? -1 : 0;
+                return guard_fails(given, count);
             continue;
         }
         PyObject *object = loaded(step, args);
         if (object == NULL)
-            return PyErr_Occurred() ? -1 : 0;
+            return guard_fails(given, count);
         if (step->length >= 0) {
             if ((PyList_Check(object) ? PyList_GET_SIZE(object) : -1) != step->length)
-                return PyErr_Occurred() ? -1 : 0;
+                return guard_fails(given, count);
         }
         else if (step->shape == NULL) {
             if (object != step->expected && !(step->gives && alike_values(object, step->expected) == 1))
-                return PyErr_Occurred() ? -1 : 0;
+                return guard_fails(given, count);
         }
         else {
-            PyObject *node = bound(step, object);
+            PyObject *seen = NULL, *node = step->expected == Py_None ? bound(step, object) : bound_view(step, object, &seen);
             if (node == NULL)
-                return PyErr_Occurred() ? -1 : 0;
+                return guard_fails(given, count);
             if (step->gives) {
-                given[count++] = object;
-                given[count++] = node;
-                given[count++] = SLOT(node, buffer_at);
+                given[count++] = Py_NewRef(object);
+                given[count++] = Py_NewRef(node);
+                given[count++] = seen == NULL ? Py_NewRef(SLOT(node, buffer_at)) : seen;
             }
+            else
+                Py_XDECREF(seen);
         }
     }
     for (Py_ssize_t i = 3; guard->distinct && i < count; i += 3)
         for (Py_ssize_t j = 0; j < i; j += 3)
             if (given[i] == given[j])
-                return PyErr_Occurred() ? -1 : 0;
+                return guard_fails(given, count);
     return 1;
 }
 
@@ -184,7 +255,9 @@ static PyObject *guard_call(PyObject *self, PyObject *const *args, size_t nargsf
         result = Py_NewRef(Py_None);
     else if (holds > 0 && (result = PyTuple_New(guard->outputs)) != NULL)
         for (Py_ssize_t i = 0; i < guard->outputs; i++)
-            PyTuple_SET_ITEM(result, i, Py_NewRef(given[i]));
+            PyTuple_SET_ITEM(result, i, given[i]);
+    else if (holds > 0)
+        guard_fails(given, guard->outputs);
     if (given != few)
         PyMem_Free(given);
     return result;
@@ -558,6 +631,7 @@ static PyMethodDef methods[] = {
     {"profile", profile, METH_O, "profile(found): calls it with the frame of each function that is first entered."},
 #endif
     {"setup", setup, METH_VARARGS, "setup(Tensor, Node, leaf, tick): the classes and objects that this works on."},
+    {"setup_views", setup_views, METH_VARARGS, "setup_views(View, getitem): views that arguments may be."},
     {"made", (PyCFunction)(void (*)(void))made, METH_FASTCALL, "made(buffer, shape, dtype, strides): a Tensor."},
     {"setup_scalars", setup_scalars, METH_VARARGS, "setup_scalars(Scalar, classes, made_scalar)"},
     {"made_scalar", made_scalar, METH_O, "made_scalar(value): a lazy scalar of one of NumPy's."},

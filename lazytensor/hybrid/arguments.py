@@ -36,10 +36,16 @@ class Arguments:
         What is neither array, number nor container: known by identity, its attributes walked.
     holders : set of int
         The ids of containers, which may be others at the next call.
+    viewed : dict of str to (str, steps, bool)
+        Of each view the name of the array behind it, how it leads there, and whether it may be lifted (`lifting`).
+    whole : set of str
+        The names of the arrays that are arguments themselves.
+    lift : frozenset of str
+        The views that are leaves, as arrays of their own are.
     """
 
     def __init__(self, space: Namespace, args: tuple[Any, ...], kwargs: dict[str, Any], names: list[str],
-                 static: frozenset[str]) -> None:
+                 static: frozenset[str], lift: frozenset[str] = frozenset()) -> None:
         self.space = space
         self.checks: list[Check | Later] = []
         self.roots: dict[str, Any] = {}
@@ -51,6 +57,10 @@ class Arguments:
         self.objects: list[tuple[Any, str]] = []
         self.containers: dict[int, tuple[Any, Any]] = {}
         self.views: list[tuple[Any, Any]] = []
+        self.viewed: dict[str, tuple[str, Any, bool]] = {}
+        self.whole: set[str] = set()
+        self.lift = lift
+        self.other: Arguments | None = None
         self.tensors: list[str] = []
         self.static = static
         self.refusal = ""
@@ -184,18 +194,28 @@ class Arguments:
         self.tensors.append(f"t{i}")
         self.handles[id(t)] = f"t{i}"
         if t._value.__class__ is View:
-            return self._view(t, i, path, words)
+            return self._lifted(t, i, path, words) if f"a{i}" in self.lift else self._view(t, i, path, words)
+        self.whole.add(self._names.get(id(t), f"a{i}"))
         if id(t) in self._names:
             self._say(f"t{i} = {path}")
             return self._check(f"t{i} is {self.owners[self._names[id(t)]]}", f"{words} shared memory with another")
         self._root(t, i, f"t{i}", words)
-        lines = partial(array_lines, i, path, geometry_of(t), words)
+        self._lines(t, i, path, partial(array_lines, i, path, geometry_of(t), words), None)
+
+    def _lines(self, t: Any, i: int, path: str, lines: Any, writeable: Any) -> None:
+        """The lines that bind a leaf; of a view, with whether it may be written to."""
         whole = _WHOLE.fullmatch(path)
         if whole and fast.native is not None:
-            row = fast.array_row((fast.ARGUMENT, int(whole[1])), t, (f"t{i}", f"n{i}", f"a{i}"))
+            row = fast.array_row((fast.ARGUMENT, int(whole[1])), t, (f"t{i}", f"n{i}", f"a{i}"), writeable)
             self.checks.append(Later(row, lines))
         else:
             self.checks += lines(self.space)
+
+    def _lifted(self, t: Any, i: int, path: str, words: str) -> None:
+        """A view that is a leaf."""
+        name, v = f"a{i}", t._value
+        self.roots[name], self.words[name], self.owners[name] = t, words, f"t{i}._value.root"
+        self._lines(t, i, path, partial(lifted_lines, i, path, geometry_of(t), v.writeable, words), v.writeable)
 
     def _view(self, t: Any, i: int, path: str, words: str) -> None:
         v = t._value
@@ -205,6 +225,8 @@ class Arguments:
         self.views.append((t, (v, v.steps, v.shape, v.dtype, v.strides, v.writeable)))
         self.checks += view_checks(f"v{i}", v, self.space, words)
         known = self._names.get(id(v.root))
+        self.viewed[f"a{i}"] = known or f"a{i}", v.steps, may_be_lifted(v)
+        self.words[f"a{i}"] = words
         if known is not None:
             return self._check(f"v{i}.root is {self.owners[known]}", f"{words} shared another's memory")
         self._say(f"o{i} = v{i}.root")
@@ -268,6 +290,18 @@ def view_checks(v: str, view: Any, space: Namespace, words: str) -> list[Check]:
                   f"{words} was another view")]
 
 
+def may_be_lifted(view: Any) -> bool:
+    """Whether a view may be a leaf: it has axes, no two elements in one place, and its array is shaped as it was."""
+    node, least = view.root._value, 0
+    if (view.of, view.laid, view.given) != (node.shape, node.strides, node.dtype) or not view.shape:
+        return False
+    for stride, n in sorted(zip(map(abs, view.strides or ()), view.shape, strict=False)):
+        if n > 1 and stride < max(least, view.dtype.itemsize):
+            return False
+        least = stride * n
+    return True
+
+
 def geometry_of(array: Any) -> tuple[Any, Any, Any]:
     """Shape, dtype and strides of an array's value."""
     node = array._value
@@ -282,16 +316,35 @@ def array_lines(i: int, path: str, geometry: tuple[Any, Any, Any], words: str, s
             *root_checks(f"n{i}", f"t{i}", geometry, f"a{i}", space, words)]
 
 
-def root_checks(n: str, root: str, geometry: tuple[Any, Any, Any], name: str, space: Namespace,
-                words: str) -> list[Check]:
-    """Whether a root has the shape, dtype and layout that were traced; and its value under `name`."""
+def lifted_lines(i: int, path: str, geometry: tuple[Any, Any, Any], writeable: Any, words: str,
+                 space: Namespace) -> list[Check]:
+    """Whether an argument is a view with that geometry; and what of its root's memory it sees."""
+    t, v, o, n = f"t{i}", f"v{i}", f"o{i}", f"n{i}"
+    checks = _geometry_checks(v, geometry, space, words)
+    return [Check(f"{t} = {path}"), Check(f"type({t}) is Tensor", f"{words} was an array"), Check(f"{v} = {t}._value"),
+            Check(f"{v}.__class__ is View and {v}.writeable == {writeable!r}", f"{words} was a view"), *checks,
+            Check(f"{o} = {v}.root"),
+            Check(f"{o}._state is None or not is_shared({o})", f"the memory of {words} is shared"),
+            Check(f"{n} = settled({o})"),
+            Check(f"{v}.of == {n}.shape and {v}.laid == {n}.strides and {v}.given == {n}.dtype",
+                  f"{words} was a view of an array that had its shape still"),
+            Check(f"a{i} = apply_view({v}.steps, {n}.buffer)")]
+
+
+def _geometry_checks(n: str, geometry: tuple[Any, Any, Any], space: Namespace, words: str) -> list[Check]:
     shape, of, strides = geometry
     dtype = space.add(of)
-    return [Check(f"{root}._state is None or not is_shared({root})", f"the memory of {words} is shared"),
-            Check(f"{n}.shape == {shape!r}", f"the shape of {words} was {shape!r}"),
+    return [Check(f"{n}.shape == {shape!r}", f"the shape of {words} was {shape!r}"),
             Check(f"{n}.dtype is {dtype} or ({n}.dtype == {dtype} and {n}.dtype.char == {of.char!r})",
                   f"the dtype of {words} was {of}"),
             Check(f"{n}.strides == {strides!r}" if strides is not None else f"{n}.strides is None",
-                  f"the layout of {words}"),
+                  f"the layout of {words}")]
+
+
+def root_checks(n: str, root: str, geometry: tuple[Any, Any, Any], name: str, space: Namespace,
+                words: str) -> list[Check]:
+    """Whether a root has the shape, dtype and layout that were traced; and its value under `name`."""
+    return [Check(f"{root}._state is None or not is_shared({root})", f"the memory of {words} is shared"),
+            *_geometry_checks(n, geometry, space, words),
             Check(f"{name} = {n}.buffer"),
             Check(f"if {name} is None: {n} = settled({root}); {name} = {n}.buffer")]

@@ -14,7 +14,7 @@ from itertools import count
 from math import prod
 from typing import Any, cast
 
-from ..api.handle import Tensor
+from ..api.handle import Tensor, View
 from ..compile import BYTE_NS, IMPORT_NS
 from ..config import current
 from ..ir.node import Node
@@ -134,7 +134,7 @@ class Compiled:
                 return None  # another thread has traced the only way through
             refusal = None
             if self.tree is None:
-                compact, loops = trace.book.finish()
+                compact, loops = trace.finish()
                 whole = Whole(compact)
                 self._note_lengths(trace, () if loops else whole)
                 self._whole = whole, dict(trace.constants), outcome, loops
@@ -144,7 +144,7 @@ class Compiled:
                 self._shorten(len(KEPT))
                 before = self.tree.ends
                 self._large = None
-                records = Whole(trace.book.finish()[0])
+                records = Whole(trace.finish()[0])
                 self._note_lengths(trace, records)
                 refusal = join(self.tree, branch_of(records, trace.constants, outcome))
                 waits = refusal is None and self._can_wait(before)
@@ -346,6 +346,8 @@ class Compiled:
         self._guard(used)
         self._scope = self._names()
         self.as_nodes = self._is_large()
+        if self.as_nodes:
+            self._checks += self._seen_as_nodes()
         write = self._writing()
         writer = write(tree, True, self.quick and not self.as_nodes, live)
         if self.trip is not None:
@@ -383,7 +385,11 @@ class Compiled:
                                 distinct(handles)))
         assert self.tree is not None
         owners = list(self._roots.values())
-        if len(owners) > 1 and any(branch.end is not None and branch.end.writes for branch in self.tree.lines()):
+        written = {root for branch in self.tree.lines() if branch.end is not None for root in branch.end.writes}
+        if written and given.lift:  # views that are only read may be of one array
+            checks += [Check(f"{self._roots[a]} is not {b}", "an array that it writes to was not a view's")
+                       for a in sorted(written) for name, b in self._roots.items() if name != a]
+        elif len(owners) > 1 and written:
             checks.append(Check(f"len({{{', '.join(f'id({x})' for x in owners)}}}) == {len(owners)}",
                                 "two arrays that were different are one", distinct(owners)))
         self._checks = checks
@@ -400,12 +406,22 @@ class Compiled:
         """Shape, dtype and strides of the arrays that are given to it, by their names."""
         return {name: geometry_of(root) for name, root in {**self.given.roots, **self.captured.roots}.items()}
 
+    def _seen_as_nodes(self) -> list[Check]:
+        """The lines that make nodes of views that are leaves."""
+        found = []
+        for name in sorted(self.given.lift):
+            i, (shape, dtype, strides) = name[1:], geometry_of(self.given.roots[name])
+            found.append(Check(f"m{i} = make(VIEW, (n{i},), t{i}._value.steps, {shape!r}, {self.space.add(dtype)}, "
+                               f"{strides!r}, None, n{i}.depth)"))
+        return found
+
     def _writing(self) -> Callable[..., Writer]:
         """What makes a `Writer` for a tree, of: the tree, whether it commits, whether it fuses, its last reads."""
         nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in self._roots.items()}
         leaves = {name: name for name in (*self._roots, *self.given.scalars)}
         if self.as_nodes:
             leaves = {name: node for name, (_, node) in nodes.items()} | {
+                name: f"m{name[1:]}" for name in self.given.lift} | {
                 name: f"{path}._node" for name, path in self.given.paths.items()}
         geometry = self._given()
         kind, space, capsule = NodeWriter if self.as_nodes else Writer, self.space, self.capsule
@@ -508,7 +524,7 @@ class Compiled:
 
 
 if fast.native is not None:
-    fast.native.setup_programs((Tensor, Node, Compiled, type(floating.watch)))
+    fast.native.setup_programs((Tensor, View, Node, Compiled, type(floating.watch)))
 
 
 def _is_long(records: Whole, few: Fewer | None) -> bool:

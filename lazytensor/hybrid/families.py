@@ -161,7 +161,7 @@ def _alike_checks(a: Any, b: Any) -> bool:
         x, y = _SHAPED.fullmatch(a.text), _SHAPED.fullmatch(b.text)
         return (a.text == b.text or x is not None and y is not None and x[1] == y[1]) and _alike_rows(a.fast, b.fast)
     (row, names), (other, given) = a.fast, b.fast
-    return bool(names == given and row[:4] == other[:4]) and _alike_layouts(row[5], other[5])
+    return bool(names == given and row[:5] == other[:5]) and _alike_layouts(row[5], other[5])
 
 
 def _alike_rows(a: Any, b: Any) -> bool:

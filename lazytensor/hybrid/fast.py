@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import types
 import warnings
 from typing import Any
 
-from ..api.handle import Tensor
+from ..api.handle import Tensor, View
 from ..ir import errstate
 from ..ir.node import Node, tick
 from ..ir.operation import Operation
@@ -21,6 +22,7 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
     try:
         from . import _replay as native  # type: ignore[attr-defined, no-redef]
         native.setup(Tensor, Node, Operation.LEAF, tick)
+        native.setup_views(View, operator.getitem)
         native.setup_state(floating.watch, vars(warnings), errstate.variable)
         if not (hasattr(native, "setup_inner") and hasattr(native, "exceeds")):  # built from older sources
             native = None
@@ -61,10 +63,11 @@ _HAS_DICT = 1 << 9
 """The flag of types made by a class statement."""
 
 
-def array_row(load: tuple[Any, ...], array: Any, names: tuple[str, str, str]) -> Any:
-    """The row of an array that has the geometry of `array`, and the names of its handle, node and value."""
+def array_row(load: tuple[Any, ...], array: Any, names: tuple[str, str, str], writeable: Any = None) -> Any:
+    """The row of an array that has the geometry of `array`, and the names of its handle, node and value; of a view of
+    one with whether it may be written to."""
     node = array._value
-    return row(*load, geometry=(node.shape, node.dtype, node.strides)), names
+    return row(*load, expected=writeable, geometry=(node.shape, node.dtype, node.strides)), names
 
 
 def guard(checks: list[Any], arguments: int) -> tuple[Any, list[str], list[Any]]:

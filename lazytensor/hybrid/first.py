@@ -27,6 +27,8 @@ def compute_first(compiled: Compiled, trace: Trace, outcome: Outcome) -> bool:
             or sum(compiled.counts.values()) != compiled.counts["operation"]):
         return False
     leaves = {name: node.buffer for name, node in trace.entry.items()}
+    if trace.lift is not None:
+        leaves |= trace.lift.values(leaves)
     leaves |= {name: s._node.buffer for name, s in compiled.given.scalars.items()}
     run, nodes = claims.Run(), list(left.values())
     try:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..api.build import users_frame
-from ..api.handle import View, is_shared
+from ..api.handle import View, is_shared, root_of
 from ..api.scalar import Scalar, seen
 from ..errors import HybridWarning
 from ..run import floating
@@ -29,7 +29,7 @@ from .calling import Caller, asked
 from .captured import Captured
 from .checking import compared
 from .compiled import Compiled, uncollected
-from .effects import outcome_of, settled
+from .effects import Outcome, outcome_of, settled
 from .entering import Entered, Printing
 from .explaining import explained
 from .families import family_of, first_check, programs, with_few_sizes
@@ -37,6 +37,7 @@ from .fewer import FEW, Fewer, fewer
 from .first import compute_first
 from .guards import Namespace
 from .kinds import EAGER, MOST_TRACES, Kinds
+from .lifting import candidates, lifted, words_of
 from .repeating import LEAST
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
 from .scope import Scope
@@ -91,6 +92,7 @@ class Jitted(Caller):
         self._tracing = 0
         self._every_turn = self._whole_loops = self._keeps = False
         self._in_full: set[Any] = set()
+        self._fixed: set[str] = set()
         _jitted.add(self)
 
     def _left(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: Compiled | None, answer: Any) -> Any:
@@ -237,6 +239,7 @@ class Jitted(Caller):
             self._refused(Refusal(given.refusal, ""), known)
             return self.__wrapped__(*args, **kwargs)
         scope = Scope().walk((self.__wrapped__, self._name), *given.objects)
+        given.other = self._with_leaves(given, known, args, kwargs)
         captured = known.captured if known is not None else Captured()
         taken = {id(root): name for name, root in given.roots.items()}
         for handle in list(scope.tensors.values()):
@@ -256,6 +259,13 @@ class Jitted(Caller):
                 few = few.more()
             return self._watched(args, kwargs, known, given, scope, captured)
 
+    def _with_leaves(self, given: Arguments, known: Compiled | None, args: Any, kwargs: Any) -> Arguments | None:
+        """The same arguments with views as arrays of their own (`lifting`), if they may be."""
+        if known is not None:
+            return known.given if known.given.lift else None
+        lift = candidates(given, self._fixed) if given.viewed else None
+        return Arguments(Namespace(), args, kwargs, self._names or [], self._static, lift) if lift else None
+
     def _derived(self, args: tuple[Any, ...], kwargs: dict[str, Any], known: Compiled | None) -> Any:
         """The call with a program that was traced for other sizes, compiled for these; MISS if there is none."""
         if known is not None and (known.family is None or known.tree is None or (
@@ -265,10 +275,10 @@ class Jitted(Caller):
         families = {id(c.family): c.family for c in own if c.family is not None}
         if not families:
             return MISS
-        given = Arguments(Namespace(), args, kwargs, self._names or [], self._static)
-        if not all(map(_is_plain, given.roots.values())):
-            return MISS
         for family in families.values():
+            given = Arguments(Namespace(), args, kwargs, self._names or [], self._static, family.model.given.lift)
+            if not all(_is_plain(root_of(leaf)) for leaf in given.roots.values()):
+                return MISS
             compiled = family.bind(given)
             if compiled is None:
                 continue
@@ -371,6 +381,10 @@ class Jitted(Caller):
         if trace.refusal is not None or outcome is None:
             self._refused(trace.refusal or Refusal("it cannot be compiled", ""), known)
             return False
+        if given.other is not None:
+            given, outcome = self._lifted(trace, outcome, given, scope, known)
+            if known is not None and known.given is not given:
+                return False
         scope.leave_out(set(given.containers))
         compiled = known or Compiled(self._name, given, scope, captured, capsule)
         if known is not None:
@@ -399,6 +413,24 @@ class Jitted(Caller):
                 compiled.given.let_go({id(item.value) for item in compiled.scope.items})
         compiled.alone = None
         return True
+
+    def _lifted(self, trace: Trace, outcome: Outcome, given: Arguments, scope: Scope, known: Compiled | None) -> tuple[
+            Arguments, Outcome]:
+        """What is compiled where views are arrays of their own. If this call uses them otherwise, what was compiled for
+        any view has to go, and each view is traced from now on."""
+        other = given.other
+        assert other is not None
+        if known is None or other.lift <= candidates(given, self._fixed):
+            end, root = lifted(trace, outcome, given, scope, other.lift)
+            if not root:
+                return other, end
+            words = words_of(given, root)
+        else:
+            words = {other.words[name] for name in other.lift}
+        with self._lock:
+            self._fixed |= words
+            self._compiled = tuple(c for c in self._compiled if c is not known)
+        return given, outcome
 
     def _counting(self, compiled: Compiled, args: tuple[Any, ...]) -> None:
         """Compiles what has just been traced for any number of turns of a loop, if it differs from another in that."""

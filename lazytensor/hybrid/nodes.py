@@ -55,7 +55,10 @@ class NodeWriter(Writer):
         if not x.steps:
             return text
         shape, dtype, strides = x.laid
-        return (f"make(VIEW, ({text},), {self.space.add(x.steps)}, {shape!r}, {self.space.add(dtype)}, {strides!r}, "
+        path = self.space.add(x.steps)
+        if text[0] == "m":  # that is a view itself: a view is one of what is none
+            text, path = f"n{text[1:]}", f"t{text[1:]}._value.steps + {path}"
+        return (f"make(VIEW, ({text},), {path}, {shape!r}, {self.space.add(dtype)}, {strides!r}, "
                 f"None, {text}.depth)")
 
     def _asked(self, answer: Record, memory: Memory) -> str:

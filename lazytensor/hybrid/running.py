@@ -133,7 +133,10 @@ def writable(view: Any) -> Any:
 
 
 def view_of(root: Any, steps: Any, writeable: Any, locked: bool) -> Any:
-    """A view Tensor."""
+    """A view Tensor; of a view, with further steps."""
+    v = root._value
+    if v.__class__ is View:
+        root, steps = v.root, (*v.steps, *steps)
     t = view_tensor(root, steps, apply_view(steps, settled(root).buffer), writeable)
     t._value.locked = locked
     return t
@@ -172,6 +175,6 @@ def scope() -> dict[str, Any]:
             "noted": floating.noted, "in_force": floating.in_force, "enter": floating.enter, "leave": floating.leave,
             "watch": floating.watch,
             "unchanged": floating.unchanged, "warnings": _filters, "launched": launch.run,
-            "chosen": chosen}
+            "chosen": chosen, "apply_view": apply_view}
 
 

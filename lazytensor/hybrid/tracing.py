@@ -174,6 +174,8 @@ class Trace(Watcher):
         self.real: set[str] = set()
         self.book: Any = (Book if native is None else native.Book)(self.slots, self.real, self.dynamic, same, least)
         self.left: dict[str, Node] = {}
+        self.lift: Any = None
+        self._finished: Any = None
         self._measured: dict[Any, Any] = {}
         self.nodes = 0
         self.waits = True
@@ -387,7 +389,21 @@ class Trace(Watcher):
 
     def lengths(self) -> list[Read]:
         """The lengths that it has looked at."""
-        return [Read(self.slots.get(seq) or self.book.name(seq), *rest) for seq, *rest in self._measured.values()]
+        found = [Read(self.slots.get(seq) or self.book.name(seq), *rest) for seq, *rest in self._measured.values()]
+        return found if self.lift is None else list(map(self.lift.read, found))
+
+    # ---- what is compiled ----
+
+    def finish(self) -> tuple[list[Any], list[Any]]:
+        """The records, with loops as `repeating.compacted` has them, and where these are."""
+        if self._finished is None:
+            self._finished = self.book.finish()
+        found: tuple[list[Any], list[Any]] = self._finished
+        return found
+
+    def lift_to(self, lift: Any, compact: list[Any]) -> None:
+        """Has views for leaves (`lifting`): these are the records then."""
+        self.lift, self._finished = lift, (compact, self.finish()[1])
 
     # ---- what the program sees ---------------------------------------------------------------------------------------
 
