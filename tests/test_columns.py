@@ -41,6 +41,15 @@ def test_few_columns(dtype, program, threads):
         check(program, rng.normal(size=shape).astype(dtype), threads)
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_asking_memory_ahead(program, monkeypatch):
+    """Also beyond the last rows, where nothing may be."""
+    plan_soon(module_under_test())
+    monkeypatch.setattr(sharing, "core_cache", lambda: 1 << 10)
+    for shape in ((1003, 64), (2001, 30)):
+        check(program, real.random.default_rng(6).normal(size=shape), 2)
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("apart", [False, True])
@@ -78,7 +87,7 @@ def sizes(rows, columns, itemsize=8):
 @pytest.mark.parametrize("threads", [1, 2, 3, 8, 64])
 @pytest.mark.parametrize("itemsize", [1, 4, 8, 16])
 def test_parts_are_whole_lines(itemsize, threads, columns):
-    part, _ = sharing.share(sizes(1000, columns, itemsize), threads, True)
+    part = sharing.share(sizes(1000, columns, itemsize), threads, True).part
     assert 0 < part <= columns
     assert part == columns or part * itemsize % sharing.LINE == 0
     if threads > 1:
@@ -97,6 +106,18 @@ def test_when_rows_are_shared_anew(shape, apart, monkeypatch):
     assert sharing.share(sizes(*shape), 2, True).apart is apart
     assert not sharing.share(sizes(*shape), 1, True).apart
     assert not sharing.share(sizes(*shape), 2, False).apart
+
+
+@pytest.mark.parametrize(("shape", "ahead"), [
+    ((16384, 64), True),
+    ((4096, 64), False),  # what a thread reads stays in its cache
+    ((4096, 4096), False),  # long pieces are foreseen
+    ((1 << 20, 7), False),  # one thread has whole rows
+])
+def test_when_memory_is_asked_ahead(shape, ahead, monkeypatch):
+    monkeypatch.setattr(sharing, "core_cache", lambda: 1 << 21)
+    assert sharing.share(sizes(*shape), 2, True).ahead is ahead
+    assert not sharing.share(sizes(*shape), 1, True).ahead
 
 
 def test_the_cache_has_a_size():

@@ -15,6 +15,8 @@ LINE = 64
 """Bytes of a cache line."""
 PIECE = 2048
 """Bytes from which on pieces of a row do not hinder those beside them: half of a page, beyond which no core asks."""
+SHORT_PIECE = 512
+"""Bytes up to which pieces of a row are not foreseen."""
 TILE_COLUMNS = 512
 """Columns that a kernel goes down at a time (`lower.emit.TILE`)."""
 _USUAL = 1 << 20
@@ -29,10 +31,14 @@ class Sharing(NamedTuple):
         The columns of a chunk.
     apart : bool
         Whether the rows of the last pass are shared anew.
+    ahead : bool
+        Whether memory is to be asked for elements before they are reduced: a core foresees whole rows, but not short
+        pieces of them.
     """
 
     part: int
     apart: bool
+    ahead: bool = False
 
 
 class Sizes(NamedTuple):
@@ -65,7 +71,8 @@ def share(sizes: Sizes, threads: int, separable: bool) -> Sharing:
         rows * columns * (sizes.read + sizes.written) * PIECE > room * max(piece, PIECE // 4))
     again = rows * min(part, TILE_COLUMNS) * sizes.read >= room
     uneven = 4 * part * threads > 5 * columns
-    return Sharing(part, separable and (beside or again or uneven))
+    ahead = part < columns and piece <= SHORT_PIECE and rows * part * sizes.read >= room
+    return Sharing(part, separable and (beside or again or uneven), ahead)
 
 
 def columns_each(columns: int, lanes: int, threads: int) -> int:
