@@ -15,6 +15,7 @@ PROGRAMS = {
     "scaled": lambda np, x: (x - x.min(0)) * 3.5 / (x.max(0) - x.min(0)),
     "sums": lambda np, x: (x.sum(0), (x * x).sum(0)),
     "variance": lambda np, x: x.var(0),
+    "totals": lambda np, x: (x.cumsum(0), x.sum(0)),
 }
 
 
@@ -80,7 +81,7 @@ def test_which_phases_run(monkeypatch):
 
 def sizes(rows, columns, itemsize=8):
     """Of a kernel that reads one matrix and writes one."""
-    return sharing.Sizes(rows, columns, itemsize, itemsize, itemsize)
+    return sharing.Sizes(rows, columns, itemsize, itemsize, itemsize, itemsize)
 
 
 @pytest.mark.parametrize("columns", [1, 7, 8, 17, 64, 100, 127, 128, 192, 300, 1000, 4096, 5000])
@@ -90,8 +91,16 @@ def test_parts_are_whole_lines(itemsize, threads, columns):
     part = sharing.share(sizes(1000, columns, itemsize), threads, True).part
     assert 0 < part <= columns
     assert part == columns or part * itemsize % sharing.LINE == 0
-    if threads > 1:
-        assert (part - 64 // itemsize) * threads < columns or columns < 64 // itemsize
+    lanes = max(1, sharing.LINE // itemsize)
+    fair = -(-columns // threads)
+    fair += -fair % lanes
+    assert part < columns or threads == 1 or 2 * columns < 3 * fair  # or another would have under half as many
+
+
+def test_lines_of_the_narrowest_are_whole():
+    """A line of bytes that two threads read would be read twice."""
+    assert sharing.share(sharing.Sizes(1000, 64, 1, 0, 8, 1), 2, False).part == 64
+    assert sharing.share(sharing.Sizes(1000, 128, 1, 0, 8, 1), 2, False).part == 64
 
 
 @pytest.mark.parametrize(("shape", "apart"), [

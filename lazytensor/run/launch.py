@@ -156,6 +156,8 @@ LONG_ROW = 1 << 16
 """A single row of this many elements is shared among the workers."""
 KEPT_ROW = 1 << 13
 """A single row of this many elements is gone through by leaves if something has to be kept of it: those stay in L1."""
+FEW_SCANNED = 128
+"""Running totals of fewer columns are one thread's: they are written in pieces, side by side."""
 SHORT_ROW = 32
 FEW_ARRAYS = 10
 """Where rows are shorter or arrays are more, what is done besides the arithmetic counts: kernels for rows of such are
@@ -361,7 +363,7 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     threads = threads_in_use()
     launch = _described(kernel, sizes, strides, arrays)
     separable = not outer_shape and not kernel.scans and bool(shared_values(kernel))
-    alone = launch.work < PARALLEL_WORK or threads == 1
+    alone = launch.work < PARALLEL_WORK or threads == 1 or (kernel.scans and sizes[-1] < FEW_SCANNED)
     sharing = Sharing(sizes[-1], False) if alone or outer_shape else share(
         _sizes(kernel, sizes, strides, arrays), threads, separable)
     if sharing.apart:
@@ -383,9 +385,9 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
 def _sizes(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> Sizes:
     """What a kernel of columns goes over."""
     each = [a.itemsize if all(s) else 0 for s, a in zip(strides, arrays, strict=True)]
-    outputs = len(kernel.outputs)
-    rows, columns = sizes
-    return Sizes(rows, columns, sum(each[:-outputs]), sum(each[-outputs:]), max(a.itemsize for a in arrays))
+    outputs, (rows, columns) = len(kernel.outputs), sizes
+    return Sizes(rows, columns, sum(each[:-outputs]), sum(each[-outputs:]), max(a.itemsize for a in arrays),
+                 min(filter(None, each), default=1))
 
 
 def _columns_split(launch: Launch, part: int) -> None:

@@ -49,8 +49,8 @@ class Sizes(NamedTuple):
     rows, columns : int
     read, written : int
         Bytes of an element, of all arrays together that have one for each row and column.
-    widest : int
-        Bytes of the widest element.
+    widest, narrowest : int
+        Bytes of the widest element of any array, and of the narrowest of those.
     """
 
     rows: int
@@ -58,6 +58,7 @@ class Sizes(NamedTuple):
     read: int
     written: int
     widest: int
+    narrowest: int
 
 
 def share(sizes: Sizes, threads: int, separable: bool) -> Sharing:
@@ -65,7 +66,7 @@ def share(sizes: Sizes, threads: int, separable: bool) -> Sharing:
     rows, columns = sizes.rows, sizes.columns
     if threads == 1:
         return Sharing(columns, False)
-    part = columns_each(columns, LINE // sizes.widest, threads)
+    part = columns_each(columns, LINE // sizes.narrowest, threads)
     room, piece = core_cache(), part * sizes.widest
     beside = piece < PIECE and (
         rows * columns * (sizes.read + sizes.written) * PIECE > room * max(piece, PIECE // 4))
@@ -76,13 +77,14 @@ def share(sizes: Sizes, threads: int, separable: bool) -> Sharing:
 
 
 def columns_each(columns: int, lanes: int, threads: int) -> int:
-    """The columns of a chunk: whole cache lines, and where they are many, two chunks for each thread: cores are not
-    equally fast."""
+    """The columns of a chunk: whole cache lines, all if another thread would have next to none; and where they are
+    many, two chunks for each thread: cores are not equally fast."""
     part = -(-columns // (2 * threads))
     if part >= 64:
         return min(columns, part + -part % (512 if part > 512 else 64))
     part = -(-columns // threads)
-    return min(columns, part + -part % max(1, lanes))
+    part += -part % lanes
+    return columns if 2 * columns < 3 * part else part
 
 
 @cache
