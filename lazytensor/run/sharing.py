@@ -68,6 +68,7 @@ def share(sizes: Sizes, threads: int, separable: bool) -> Sharing:
         return Sharing(columns, False)
     part = columns_each(columns, LINE // sizes.narrowest, threads)
     room, piece = core_cache(), part * sizes.widest
+    # Measured: the longer the pieces, the more may be written side by side, from a quarter of a cache in all.
     beside = piece < PIECE and (
         rows * columns * (sizes.read + sizes.written) * PIECE > room * max(piece, PIECE // 4))
     again = rows * min(part, TILE_COLUMNS) * sizes.read >= room
