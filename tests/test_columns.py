@@ -15,6 +15,7 @@ PROGRAMS = {
     "scaled": lambda np, x: (x - x.min(0)) * 3.5 / (x.max(0) - x.min(0)),
     "sums": lambda np, x: (x.sum(0), (x * x).sum(0)),
     "variance": lambda np, x: x.var(0),
+    "totals": lambda np, x: (x.cumsum(0), x.sum(0)),
 }
 
 
@@ -41,15 +42,23 @@ def test_few_columns(dtype, program, threads):
         check(program, rng.normal(size=shape).astype(dtype), threads)
 
 
-@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_asking_memory_ahead(program, monkeypatch):
+    """Also beyond the last rows, where nothing may be."""
+    plan_soon(module_under_test())
+    monkeypatch.setattr(sharing, "core_cache", lambda: 1 << 10)
+    for shape in ((1003, 64), (2001, 30)):
+        check(program, real.random.default_rng(6).normal(size=shape), 2)
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("apart", [False, True])
-def test_many_columns(apart, program, threads, monkeypatch):
+def test_many_columns(apart, program, monkeypatch):
     plan_soon(module_under_test())
     monkeypatch.setattr(sharing, "core_cache", lambda: 1 << 10 if apart else 1 << 30)
     rng = real.random.default_rng(4)
     for shape in ((400, 1300), (900, 515), (600, 192)):
-        check(program, rng.normal(size=shape), threads)
+        check(program, rng.normal(size=shape), 3)
 
 
 def test_which_phases_run(monkeypatch):
@@ -71,18 +80,26 @@ def test_which_phases_run(monkeypatch):
 
 def sizes(rows, columns, itemsize=8):
     """Of a kernel that reads one matrix and writes one."""
-    return sharing.Sizes(rows, columns, itemsize, itemsize, itemsize)
+    return sharing.Sizes(rows, columns, itemsize, itemsize, itemsize, itemsize)
 
 
 @pytest.mark.parametrize("columns", [1, 7, 8, 17, 64, 100, 127, 128, 192, 300, 1000, 4096, 5000])
 @pytest.mark.parametrize("threads", [1, 2, 3, 8, 64])
 @pytest.mark.parametrize("itemsize", [1, 4, 8, 16])
 def test_parts_are_whole_lines(itemsize, threads, columns):
-    part, _ = sharing.share(sizes(1000, columns, itemsize), threads, True)
+    part = sharing.share(sizes(1000, columns, itemsize), threads, True).part
     assert 0 < part <= columns
     assert part == columns or part * itemsize % sharing.LINE == 0
-    if threads > 1:
-        assert (part - 64 // itemsize) * threads < columns or columns < 64 // itemsize
+    lanes = max(1, sharing.LINE // itemsize)
+    fair = -(-columns // threads)
+    fair += -fair % lanes
+    assert part < columns or threads == 1 or 2 * columns < 3 * fair  # or another would have under half as many
+
+
+def test_lines_of_the_narrowest_are_whole():
+    """A line of bytes that two threads read would be read twice."""
+    assert sharing.share(sharing.Sizes(1000, 64, 1, 0, 8, 1), 2, False).part == 64
+    assert sharing.share(sharing.Sizes(1000, 128, 1, 0, 8, 1), 2, False).part == 64
 
 
 @pytest.mark.parametrize(("shape", "apart"), [
@@ -97,6 +114,18 @@ def test_when_rows_are_shared_anew(shape, apart, monkeypatch):
     assert sharing.share(sizes(*shape), 2, True).apart is apart
     assert not sharing.share(sizes(*shape), 1, True).apart
     assert not sharing.share(sizes(*shape), 2, False).apart
+
+
+@pytest.mark.parametrize(("shape", "ahead"), [
+    ((16384, 64), True),
+    ((4096, 64), False),  # what a thread reads stays in its cache
+    ((4096, 4096), False),  # long pieces are foreseen
+    ((1 << 20, 7), False),  # one thread has whole rows
+])
+def test_when_memory_is_asked_ahead(shape, ahead, monkeypatch):
+    monkeypatch.setattr(sharing, "core_cache", lambda: 1 << 21)
+    assert sharing.share(sizes(*shape), 2, True).ahead is ahead
+    assert not sharing.share(sizes(*shape), 1, True).ahead
 
 
 def test_the_cache_has_a_size():

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import division, native
-from .emit import STRIDED, TILE, Ahead, Emitter, Flags, Text
+from .emit import CONTIGUOUS, STRIDED, TILE, Ahead, Emitter, Flags, Text
 from .halves import HALF
 from .inline import FLOATS, QUICK, alignment, constant, stored, vector
 from .kernel import NEUTRAL, Kernel, Step
@@ -25,6 +25,8 @@ from .passes import passes_of
 TOGETHER = 4
 """Rows whose elements a result takes in one after the other before it goes back to memory."""
 
+ROWS_AHEAD = 16
+"""How many rows further on a kernel asks memory for what it will read, where it is to do so."""
 COLUMNS_WORD = 2
 """The word of the block that says how many columns there are to what `emit_apart` makes: who runs it has some."""
 
@@ -34,16 +36,17 @@ _STARTS = {"add": "0", "multiply": "15360", "minimum": "31744", "maximum": "-102
 __all__ = ["emit_columns", "possible"]
 
 
-def emit_columns(kernel: Kernel, layouts: str) -> Text:
+def emit_columns(kernel: Kernel, layouts: str, ahead: bool = False) -> Text:
     """The module of a kernel, as `emit.emit` gives it: the elements from `start` to `stop` of all rows.
 
-    There is one outer axis, the one that is reduced: the block has its length and the arrays' strides along it.
+    There is one outer axis, the one that is reduced: the block has its length and the arrays' strides along it. With
+    `ahead` memory is asked for elements before they are reduced.
     """
-    whole = _Columns(kernel, layouts, "kernel", 0, None)
+    whole = _Columns(kernel, layouts, "kernel", 0, None, ahead)
     return _module([whole])
 
 
-def emit_apart(kernel: Kernel, layouts: str) -> Text:
+def emit_apart(kernel: Kernel, layouts: str, ahead: bool = False) -> Text:
     """The same as two functions: ``reduced`` does all passes but the last one, which is ``rest``: that one takes all
     columns of the rows from `row0` to `row1`, so that workers share columns first and rows then.
 
@@ -51,7 +54,8 @@ def emit_apart(kernel: Kernel, layouts: str) -> Text:
     column and value of `shared_values`.
     """
     last = len(_passes(kernel)) - 1
-    return _module([_Columns(kernel, layouts, "reduced", 0, last), _Columns(kernel, layouts, "rest", last, None)])
+    return _module([_Columns(kernel, layouts, "reduced", 0, last, ahead),
+                    _Columns(kernel, layouts, "rest", last, None, False)])
 
 
 def shared_values(kernel: Kernel) -> list[int]:
@@ -77,8 +81,9 @@ def _module(functions: list[_Columns]) -> Text:
 class _Columns(Emitter):
     """One function: the passes from `first` to before `end`."""
 
-    def __init__(self, kernel: Kernel, layouts: str, name: str, first: int, end: int | None) -> None:
+    def __init__(self, kernel: Kernel, layouts: str, name: str, first: int, end: int | None, asks: bool) -> None:
         super().__init__(kernel, layouts, False)
+        self.asks = asks
         self.name, self.first, self.here_passes = name, first, _passes(kernel)[first:end]
         self.before = [n for steps, _, _ in _passes(kernel)[:first] for n in steps]
         self.by_column = self.rowwise
@@ -221,8 +226,11 @@ class _Columns(Emitter):
             self.pointers = pointers
             rows.append(({n: self.source(n, saved) for n in needed}, self.targets(steps, plan, saved)))
         self.splat_all(needed)
+        asked = self.rows_ahead(rows) if self.asks and len(rows) > 1 else []
 
         def one(i: str, width: int) -> None:
+            for kind, pointer in asked if width > 1 else ():
+                self.code.fetch(self.code.place(kind, pointer, i))
             totals = {n: self.some(self.chars[n], self.results[n], i, width) for n in (*folding, *scans)}
             for sources, targets in rows:
                 values: dict[int, str] = {}
@@ -244,6 +252,17 @@ class _Columns(Emitter):
             for n, total in totals.items():
                 self.keep(self.chars[n], total, self.results[n], i, width)
         self.vectors(one)
+
+    def rows_ahead(self, rows: list[tuple[dict[int, str], Any]]) -> list[tuple[str, str]]:
+        """Where the same elements are so many rows after these, in arrays that lie without gaps; and their types."""
+        found, code = [], self.code
+        for sources, _ in rows:
+            for n, source in sources.items():
+                array = self.array_of.get(n, -1)
+                if array >= 0 and n not in self.by_column and self.layouts[array] == CONTIGUOUS:
+                    distance = code.let(f"mul i64 {self.outer[array]}, {ROWS_AHEAD}")
+                    found.append((stored(self.chars[n]), code.let(f"getelementptr i8, ptr {source}, i64 {distance}")))
+        return found
 
     def element(self, value: int, values: dict[int, str], i: str, width: int) -> str:
         step = self.step(value)

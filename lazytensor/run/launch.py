@@ -29,7 +29,7 @@ from ..lower.long_rows import AMBIGUOUS, emit_long, possible, reductions_of, spl
 from ..lower.nest import ABOUT, MOST_AXES, SLABS, TOGETHER, Layout
 from ..lower.stages import blocks
 from . import workers
-from .sharing import Sizes, share
+from .sharing import Sharing, Sizes, share
 from .stages import Staged, bind_stages
 
 _KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
@@ -193,6 +193,8 @@ LEAST_PART = 1 << 14
 """About how many elements of such a row a worker takes, at least."""
 KEPT_ROW = 1 << 13
 """A single row of this many elements is gone through by leaves if something has to be kept of it: those stay in L1."""
+FEW_SCANNED = 128
+"""Running totals of fewer columns are one thread's: they are written in pieces, side by side."""
 SHORT_ROW = 32
 FEW_ARRAYS = 10
 """Where rows are shorter or arrays are more, what is done besides the arithmetic counts: kernels for rows of such are
@@ -404,29 +406,31 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     threads = threads_in_use()
     launch = _described(kernel, sizes, strides, arrays)
     separable = not outer_shape and not kernel.scans and bool(shared_values(kernel))
-    alone = launch.work < PARALLEL_WORK or threads == 1
-    part, apart = share(_sizes(kernel, sizes, strides, arrays), threads, separable)
-    if apart and not alone:
-        return _bind_apart(kernel, layouts, sizes, strides, arrays, part)
-    key = kernel, layouts, "columns"
+    alone = launch.work < PARALLEL_WORK or threads == 1 or (kernel.scans and sizes[-1] < FEW_SCANNED)
+    sharing = Sharing(sizes[-1], False) if alone or outer_shape else share(
+        _sizes(kernel, sizes, strides, arrays), threads, separable)
+    if sharing.apart:
+        return _bind_apart(kernel, layouts, sizes, strides, arrays, sharing)
+    way = "columns ahead" if sharing.ahead else "columns"
+    key = kernel, layouts, way
     found = _code.get(key)
     if found is None:
-        found = _code[key] = compiled(kernel, "columns", layouts,
-                                       lambda: (emit_columns(kernel, layouts), ("kernel",)))["kernel"]
+        found = _code[key] = compiled(kernel, way, layouts, lambda: (
+            emit_columns(kernel, layouts, sharing.ahead), ("kernel",)))["kernel"]
     if outer_shape:
         outer = [(*a[:first], *b[:-1]) for a, b in zip(along, inner, strict=True)]
         return _bind_slabs(kernel, found, launch, *_merged(outer_shape, outer), strides, arrays)
     launch.block[_KERNEL] = found
-    _columns_split(launch, sizes[-1] if alone else part)
+    _columns_split(launch, sharing.part)
     return launch
 
 
 def _sizes(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> Sizes:
     """What a kernel of columns goes over."""
     each = [a.itemsize if all(s) else 0 for s, a in zip(strides, arrays, strict=True)]
-    outputs = len(kernel.outputs)
-    rows, columns = sizes
-    return Sizes(rows, columns, sum(each[:-outputs]), sum(each[-outputs:]), max(a.itemsize for a in arrays))
+    outputs, (rows, columns) = len(kernel.outputs), sizes
+    return Sizes(rows, columns, sum(each[:-outputs]), sum(each[-outputs:]), max(a.itemsize for a in arrays),
+                 min(filter(None, each), default=1))
 
 
 def _columns_split(launch: Launch, part: int) -> None:
@@ -461,17 +465,18 @@ def _bind_slabs(kernel: Kernel, code: int, slab: Launch, sizes: list[int], outer
 
 
 def _bind_apart(kernel: Kernel, layouts: str, sizes: list[int], strides: list[tuple[int, ...]],
-                arrays: Sequence[Any], part: int) -> LongRow:
+                arrays: Sequence[Any], sharing: Sharing) -> LongRow:
     """Columns, some of which each thread reduces, and rows, which all then go over."""
-    key = kernel, layouts, "apart"
+    way = "apart ahead" if sharing.ahead else "apart"
+    key = kernel, layouts, way
     found = _code.get(key)
     if found is None:
-        found = _code[key] = compiled(kernel, "apart", layouts,
-                                       lambda: (emit_apart(kernel, layouts), ("reduced", "rest")))
+        found = _code[key] = compiled(kernel, way, layouts, lambda: (
+            emit_apart(kernel, layouts, sharing.ahead), ("reduced", "rest")))
     first, second = (_described(kernel, sizes, strides, arrays) for _ in range(2))
     for launch, name in ((first, "reduced"), (second, "rest")):
         launch.block[_KERNEL], launch.block[HEADER + COLUMNS_WORD] = found[name], sizes[-1]
-    _columns_split(first, part)
+    _columns_split(first, sharing.part)
     _split(second.block, sizes[0], sizes[-1], second.work)
     return LongRow([first, second], 1, sizes[-1] * len(shared_values(kernel)))
 

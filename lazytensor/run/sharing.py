@@ -15,6 +15,8 @@ LINE = 64
 """Bytes of a cache line."""
 PIECE = 2048
 """Bytes from which on pieces of a row do not hinder those beside them: half of a page, beyond which no core asks."""
+SHORT_PIECE = 512
+"""Bytes up to which pieces of a row are not foreseen."""
 TILE_COLUMNS = 512
 """Columns that a kernel goes down at a time (`lower.emit.TILE`)."""
 _USUAL = 1 << 20
@@ -29,10 +31,14 @@ class Sharing(NamedTuple):
         The columns of a chunk.
     apart : bool
         Whether the rows of the last pass are shared anew.
+    ahead : bool
+        Whether memory is to be asked for elements before they are reduced: a core foresees whole rows, but not short
+        pieces of them.
     """
 
     part: int
     apart: bool
+    ahead: bool = False
 
 
 class Sizes(NamedTuple):
@@ -43,8 +49,8 @@ class Sizes(NamedTuple):
     rows, columns : int
     read, written : int
         Bytes of an element, of all arrays together that have one for each row and column.
-    widest : int
-        Bytes of the widest element.
+    widest, narrowest : int
+        Bytes of the widest element of any array, and of the narrowest of those.
     """
 
     rows: int
@@ -52,6 +58,7 @@ class Sizes(NamedTuple):
     read: int
     written: int
     widest: int
+    narrowest: int
 
 
 def share(sizes: Sizes, threads: int, separable: bool) -> Sharing:
@@ -59,23 +66,26 @@ def share(sizes: Sizes, threads: int, separable: bool) -> Sharing:
     rows, columns = sizes.rows, sizes.columns
     if threads == 1:
         return Sharing(columns, False)
-    part = columns_each(columns, LINE // sizes.widest, threads)
+    part = columns_each(columns, LINE // sizes.narrowest, threads)
     room, piece = core_cache(), part * sizes.widest
+    # Measured: the longer the pieces, the more may be written side by side, from a quarter of a cache in all.
     beside = piece < PIECE and (
         rows * columns * (sizes.read + sizes.written) * PIECE > room * max(piece, PIECE // 4))
     again = rows * min(part, TILE_COLUMNS) * sizes.read >= room
     uneven = 4 * part * threads > 5 * columns
-    return Sharing(part, separable and (beside or again or uneven))
+    ahead = part < columns and piece <= SHORT_PIECE and rows * part * sizes.read >= room
+    return Sharing(part, separable and (beside or again or uneven), ahead)
 
 
 def columns_each(columns: int, lanes: int, threads: int) -> int:
-    """The columns of a chunk: whole cache lines, and where they are many, two chunks for each thread: cores are not
-    equally fast."""
+    """The columns of a chunk: whole cache lines, all if another thread would have next to none; and where they are
+    many, two chunks for each thread: cores are not equally fast."""
     part = -(-columns // (2 * threads))
     if part >= 64:
         return min(columns, part + -part % (512 if part > 512 else 64))
     part = -(-columns // threads)
-    return min(columns, part + -part % max(1, lanes))
+    part += -part % lanes
+    return columns if 2 * columns < 3 * part else part
 
 
 @cache
