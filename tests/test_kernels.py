@@ -123,8 +123,15 @@ def column_log_sum_exp(np, x, y):
     return m + np.log(np.exp(x - m).sum(0)), (x * y + 1).max(0) - m
 
 
+def kept_for_later(np, x, y):
+    """What the first pass over a row keeps is read by the third, not by the second."""
+    e = np.exp(x - 9)
+    total = e.sum(-1, keepdims=True)
+    return e * (x * total).max(-1, keepdims=True), np.sqrt(total) / y.mean(-1, keepdims=True)
+
+
 PROGRAMS = [column_standardise, column_statistics, column_log_sum_exp, chain, transcendental, masks, casts, softmax,
-            standardise, layernorm, statistics, whole, log_sum_exp, sums_of_products]
+            kept_for_later, standardise, layernorm, statistics, whole, log_sum_exp, sums_of_products]
 SHAPES = [(3, 17), (2, 5), (40, 130), (2, 5, 257), (2, 9000), (5, 1025), (1000, 16)]
 
 
@@ -147,7 +154,7 @@ def test_programs(program, dtype, launched):
             for e, g in zip(expected, got, strict=True):
                 assert same_bits(real.asarray(e), real.asarray(g)), (program.__name__, shape)
                 assert real.asarray(e).strides == getattr(g, "strides", ())
-    assert any(launched.all())
+    assert any(launched.all()) and not kernels.failures
 
 
 def whole_statistics(np, x, y):
