@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lazytensor import hot
 from lazytensor.lower import fused
+from lazytensor.lower.kernel import ARRAY, Input, Kernel, Step
 from lazytensor.run import kernels, launch
 
 from .helpers import module_under_test, plan_soon, same_bits
@@ -147,7 +148,21 @@ def test_programs(program, dtype, launched):
             for e, g in zip(expected, got, strict=True):
                 assert same_bits(real.asarray(e), real.asarray(g)), (program.__name__, shape)
                 assert real.asarray(e).strides == getattr(g, "strides", ())
-    assert any(launched.all())
+    assert any(launched.all()) and not kernels.failures
+
+
+def test_a_row_keeps_what_the_next_pass_does_not_read():
+    double = real.dtype("d")
+    kernel = Kernel((Input(ARRAY, "d"),), (
+        Step("call", "d", (0,), (real.exp, (double, double))), Step("reduce", "d", (1,), (real.add, (double,) * 3)),
+        Step("multiply", "d", (0, 2)), Step("reduce", "d", (3,), (real.maximum, (double,) * 3)),
+        Step("multiply", "d", (1, 4))), (5,))
+    x = real.random.default_rng(4).normal(size=(13, 300))
+    out = real.empty_like(x)
+    bound = launch.bind(kernel, x.shape, [x, out], (1,))
+    assert launch.run(bound, [x, out], ()) >= 0
+    e = real.exp(x)
+    assert same_bits(out, e * (x * e.sum(1, keepdims=True)).max(1, keepdims=True))
 
 
 def whole_statistics(np, x, y):

@@ -3,7 +3,7 @@
 So the loop nest around the rows is compiled once, not with every kernel. Where rows are reduced, each pass goes over
 all rows of a call before the next does: the additions of a sum wait for one another, and so does what is computed of
 it; the CPU is busy with another row meanwhile. Passes but the last find rows in the cache, and the last asks for the
-rows of the next call while it computes.
+rows of the next call while it computes, and for the memory of results.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from .nest import POINTERS, ROOM, TOGETHER
 from .pairwise import NEAR
 
 _PAD = 192
+_NEAR = 256
+"""Bytes ahead of it that memory for results is asked for: what is asked for earlier drives out what is still read."""
 
 
 def emit_row(kernel: Kernel, layouts: str) -> tuple[Text, tuple[str]]:
@@ -43,12 +45,15 @@ class _Row(Emitter):
         self.kept_in: dict[int, int] = {}
         self.cells: dict[int, str] = {}
         self.later: set[int] = set()
+        self.ever: set[int] = set()
+        """What passes so far have kept of all rows' elements."""
 
     def module(self, attributes: str = QUICK) -> Text:
         code = self.code
         self.begin()
         if self.kernel.reduces:
             self.later = {n for steps, _, rows in self.passes for n in self.read_in(steps, rows)}
+            self.later |= {n for _, _, rows in self.passes for n in self.read_in([], self.computed(rows))}
             asked = self.asked()
             self.near = NEAR if asked else ""
             for number, (steps, saved, rows) in enumerate(self.passes, 1):
@@ -81,15 +86,35 @@ class _Row(Emitter):
         return []
 
     def over_all(self, steps: list[int], saved: list[int], rows: list[int], asked: list[int]) -> None:
-        """One pass over all rows, which asks for the next rows of some inputs."""
+        """One pass over all rows, which asks for the next rows of some inputs. What is computed of reductions comes
+        when all rows have theirs: a division and a root take long, but no row's waits for another's."""
+        after = self.computed(rows)
+        reduced = [n for n in rows if n not in after]
+
         def one(r: str) -> None:
-            self.begin_row(r, self.read_in(steps, rows), {*steps, *saved, *rows}, asked)
+            self.begin_row(r, self.read_in(steps, reduced), {*steps, *saved, *reduced}, asked)
             if steps:
                 self.one_pass(steps, {value: self.room(value, r) for value in saved})
-            for value in rows:
-                self.row_value(value)
-                self.keep(value, r)
-        self.code.loop("0", "%count", 1, one)
+                self.ever.update(saved)
+            self.keep_all(reduced, r)
+
+        def one_more(r: str) -> None:
+            self.begin_row(r, self.read_in([], after), {*after}, [])
+            self.keep_all(after, r)
+        if steps or reduced:
+            self.code.loop("0", "%count", 1, one)
+        if after:
+            self.code.loop("0", "%count", 1, one_more)
+
+    def computed(self, rows: list[int]) -> list[int]:
+        """Those of a pass's row values that are no reductions."""
+        return [n for n in rows if self.step(n).name != "reduce"]
+
+    def keep_all(self, rows: list[int], r: str) -> None:
+        """Computes values of a row."""
+        for value in rows:
+            self.row_value(value)
+            self.keep(value, r)
 
     def read_in(self, steps: list[int], rows: list[int]) -> set[int]:
         """The values of former passes, and the inputs, that a pass reads."""
@@ -110,9 +135,9 @@ class _Row(Emitter):
                          for k in range(self.arrays)]
         self.ahead = [self.next_row(self.array_of[n], n) for n in asked]
         if asked:
-            self.ahead += [self.next_row(k, n) for k, n in enumerate(self.kernel.outputs, self.first_output)
+            self.ahead += [self.ahead_of(k, n) for k, n in enumerate(self.kernel.outputs, self.first_output)
                            if k in arrays and n not in self.rowwise and self.layouts[k] == CONTIGUOUS]
-        self.saved = {n: self.room(n, r) for n in sorted(read) if n in self.saved}
+        self.saved = {n: self.room(n, r) for n in sorted(read) if n in self.ever}
         self.row_values = {}
         for n in sorted(read.intersection(self.rowwise)):
             self.row_values[n] = self.load_row(self.array_of[n], n) if n < self.inputs else self.held(n, r)
@@ -122,7 +147,12 @@ class _Row(Emitter):
         code = self.code
         distance = code.let(f"load i64, ptr {code.place('i64', '%data', array - POINTERS)}")
         pointer = code.let(f"getelementptr i8, ptr {self.pointers[array]}, i64 {distance}")
-        return Ahead(stored(self.chars[value]), pointer, array >= self.first_output)
+        return Ahead(stored(self.chars[value]), pointer, False)
+
+    def ahead_of(self, array: int, value: int) -> Ahead:
+        """The memory that comes soon after what is written of an output."""
+        pointer = self.code.let(f"getelementptr i8, ptr {self.pointers[array]}, i64 {_NEAR}")
+        return Ahead(stored(self.chars[value]), pointer, True)
 
     def room(self, value: int, r: str) -> str:
         """Where the elements of a row are kept: in an output, or in what is given."""

@@ -6,11 +6,12 @@ remainder a - b*q is exact in a fused multiply-add, and q + y times the remainde
 a*y + a*z, where z is what y is less than 1/b: little more than half a unit off. Without z, a*y is off by less than two
 units, and one correction more makes it one.
 
-That holds as long as nothing on the way overflows or is denormal, so operands must have magnitudes between 2**-38 and
-2**38 (float32), 2**-450 and 2**450 (float64). No quotient, no remainder, which is a multiple of both last places, and
-no a*z leaves the normal numbers then (z is 0 or at least y * 2**-47, 2**-105: what b*y is less than 1 is a multiple of
-both last places), and no flag but 'inexact' is raised. A vector with another element, a zero too, whose sign would be
-lost, is divided.
+That holds as long as nothing on the way overflows or is denormal, so operands must have magnitudes from 2**-36 up to
+2**28 (float32), from 2**-256 up to 2**256 (float64). No quotient, no remainder, which is a multiple of both last
+places, and no a*z leaves the normal numbers then (z is 0 or at least y * 2**-47, 2**-105: what b*y is less than 1 is a
+multiple of both last places), and no flag but 'inexact' is raised. A vector with another element, a zero too, whose
+sign would be lost, is divided. The number of exponents in range is a power of two: what an operand's bits are more
+than the least's has no bits set then but low ones and the sign's, which is one test.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ from typing import NamedTuple
 
 from .inline import Code, constant, element, splat, vector
 
-_SHAPE = {"f": (32, 23, 127, 38), "d": (64, 52, 1023, 450)}
-"""Bits, those of the significand, the bias, and the largest exponent of an operand, by dtype character."""
+_SHAPE = {"f": (32, 23, 127, -36, 6), "d": (64, 52, 1023, -256, 9)}
+"""Bits, those of the significand, the bias, and of an operand the least exponent and, as a power of two, how many there
+are, by dtype character."""
 
 
 class Bounds(NamedTuple):
-    """Vectors of what twice the bits of an operand in range are at least, as numbers without sign, and how much more
-    they may be. In registers before a loop: constants would be loaded each time."""
+    """Vectors of the bits of the least operand in range, and of those that are 0 in what another's are more than that.
+    In registers before a loop: constants would be loaded each time."""
 
     low: str
-    span: str
+    others: str
 
 
 class Divisor(NamedTuple):
@@ -42,22 +44,25 @@ class Divisor(NamedTuple):
     bounds: Bounds
 
 
-def bounds(code: Code, char: str, lanes: int, good: str = "true") -> Bounds:
-    """The bounds of an operand, if something else is `good`; else there are none in range. They are made to be known in
-    registers, not as constants."""
-    bits = _SHAPE[char][0]
-    kind = vector(f"i{bits}", lanes)
-    low, span = (constant(f"i{bits}", str(number), lanes) for number in _limits(char))
+def bounds(code: Code, char: str, lanes: int) -> Bounds:
+    """The bounds of an operand. They are made to be known in registers, not as constants."""
+    kind = vector(f"i{_SHAPE[char][0]}", lanes)
+    low, others = (constant(f"i{_SHAPE[char][0]}", str(number), lanes) for number in _limits(char))
     place = code.alloca(kind)
     code.add(f"store {kind} {low}, ptr {place}")
-    return Bounds(code.let(f"load {kind}, ptr {place}"),
-                  code.let(f"select i1 {good}, {kind} {span}, {kind} {constant(f'i{bits}', '0', lanes)}"))
+    return Bounds(code.let(f"load {kind}, ptr {place}"), others)
 
 
 def _limits(char: str) -> tuple[int, int]:
-    """Twice the bits of the least magnitude in range, and how much more the greatest is."""
-    _, significand, bias, most = _SHAPE[char]
-    return bias - most << significand + 1, 2 * most << significand + 1
+    """What `Bounds` has."""
+    bits, significand, bias, least, count = _SHAPE[char]
+    return bias + least << significand, (1 << bits - 1) - (1 << significand + count)
+
+
+def _nan(char: str) -> int:
+    """The bits of a quiet NaN, whose quotients are NaN in any way, and which raises nothing."""
+    bits, significand, _, _, _ = _SHAPE[char]
+    return (1 << bits - 1) - (1 << significand - 2) - 1
 
 
 def divisor(code: Code, char: str, lanes: int, value: str) -> Divisor:
@@ -66,12 +71,15 @@ def divisor(code: Code, char: str, lanes: int, value: str) -> Divisor:
     good = _in_range(code, char, 1, value, Bounds(*map(str, _limits(char))))
     safe = code.let(f"select i1 {good}, {kind} {value}, {kind} 1.0")
     inverse = code.let(f"fdiv {kind} 1.0, {safe}")
+    whole = f"i{_SHAPE[char][0]}"
+    within = [code.let(f"select i1 {good}, {whole} {a}, {whole} {b}")  # only that NaN, if the number is out of range
+              for a, b in zip(_limits(char), (_nan(char), -1), strict=True)]
     code.part()
     by, less, y = (splat(code, x, kind, lanes) for x in (value, safe, inverse))
     v = vector(kind, lanes)
     minus = code.let(f"fneg {v} {less}")
     rest = code.let(f"fmul {v} {_fma(code, char, lanes, minus, y, constant(kind, '1.0', lanes))}, {y}")
-    return Divisor(by, minus, y, rest, bounds(code, char, lanes, good))
+    return Divisor(by, minus, y, rest, Bounds(*[splat(code, x, whole, lanes) for x in within]))
 
 
 def quotient(code: Code, char: str, lanes: int, dividend: str, by: Divisor) -> str:
@@ -132,9 +140,9 @@ def _fma(code: Code, char: str, lanes: int, a: str, b: str, c: str) -> str:
 
 
 def _in_range(code: Code, char: str, lanes: int, x: str, within: Bounds) -> str:
-    """Whether magnitudes are in range; one comparison of their bits, the sign shifted out."""
+    """Whether magnitudes are in range: one test of their bits, but for the sign."""
     bits = _SHAPE[char][0]
     kind = vector(f"i{bits}", lanes)
-    one = constant(f"i{bits}", "1", lanes)
-    twice = code.let(f"shl {kind} {code.let(f'bitcast {vector(element(char), lanes)} {x} to {kind}')}, {one}")
-    return code.let(f"icmp ult {kind} {code.let(f'sub {kind} {twice}, {within.low}')}, {within.span}")
+    more = code.let(f"sub {kind} {code.let(f'bitcast {vector(element(char), lanes)} {x} to {kind}')}, {within.low}")
+    zero = "zeroinitializer" if lanes > 1 else "0"
+    return code.let(f"icmp eq {kind} {code.let(f'and {kind} {more}, {within.others}')}, {zero}")
