@@ -213,6 +213,9 @@ def test_views_of_read_only_arrays_are_read_only(np):
         assert f(np, x).flags.writeable == f(real, expected).flags.writeable
         with pytest.raises(ValueError, match="read-only"):
             f(np, x)[...] = 0
+    one, its = np.array([[1]]), real.array([[1]])
+    for m, a in ((np, one), (real, its)):
+        assert not m.broadcast_to(a[..., None], (3, 1, 1, 1)).reshape(-1).flags.writeable
     y = np.arange(6.0)
     y.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):

@@ -58,6 +58,8 @@ static int settled(PyObject *node, Py_ssize_t deepest) {
 /* The array of a Tensor that is its own, borrowed from `kept`; NULL without an error where Python has to look. */
 static PyObject *array_of(Lent *l, PyObject *tensor) {
     PyObject *node = slot_or_none(tensor, T._value);
+    if (Py_TYPE(node) == view_type && slot_or_none(node, V.writeable) != Py_True)
+        return NULL;   /* nor is what it gives a view of, which the array itself may not know */
     if (Py_TYPE(node) == view_type)
         return keep(l, array_at_hand(tensor, l->small < 0 || l->large ? PY_SSIZE_T_MAX : l->small));
     if (slot_or_none(tensor, T._state) != Py_None || Py_TYPE(node) != node_type
