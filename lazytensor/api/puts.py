@@ -22,7 +22,6 @@ from .inplace import change, depth_of, looked_at, may_wait, swap
 from .rows import chosen_shape, within
 
 
-
 def _copyto(view: Any, source: Any, *rest: Any) -> None:
     np.copyto(view, source, rest[-1], **({"where": rest[0]} if len(rest) > 1 else {}))
 

@@ -20,7 +20,8 @@ enum { TRIAL = 64 };   /* of so many operations of a line on middling arrays one
 /* An instruction of a program. The code object is compared and never looked into: it may have been freed. */
 typedef struct {
     PyCodeObject *code;
-    int lasti, score, turns;
+    int lasti, score;
+    unsigned turns;
 } Site;
 
 static Site sites[SITES];

@@ -58,6 +58,8 @@ static int settled(PyObject *node, Py_ssize_t deepest) {
 /* The array of a Tensor that is its own, borrowed from `kept`; NULL without an error where Python has to look. */
 static PyObject *array_of(Lent *l, PyObject *tensor) {
     PyObject *node = slot_or_none(tensor, T._value);
+    if (Py_TYPE(node) == view_type && slot_or_none(node, V.writeable) != Py_True)
+        return NULL;   /* nor is what it gives a view of, which the array itself may not know */
     if (Py_TYPE(node) == view_type)
         return keep(l, array_at_hand(tensor, l->small < 0 || l->large ? PY_SSIZE_T_MAX : l->small));
     if (slot_or_none(tensor, T._state) != Py_None || Py_TYPE(node) != node_type
@@ -132,20 +134,11 @@ PyObject *tensor_over(PyObject *array, PyObject *shape, PyObject *strides) {
     return made;
 }
 
-/* Whether an array is all of another one in C order that nobody else holds: so NumPy gives what it has counted. */
-static int has_a_new_base(PyArrayObject *array) {
-    PyObject *base = PyArray_BASE(array);
-    return base != NULL && PyArray_CheckExact(base) && Py_REFCNT(base) == 1 && PyArray_BASE((PyArrayObject *)base) == NULL
-        && PyArray_CHKFLAGS((PyArrayObject *)base, NPY_ARRAY_OWNDATA) && PyArray_IS_C_CONTIGUOUS(array)
-        && PyArray_ISWRITEABLE(array) && PyArray_NBYTES(array) == PyArray_NBYTES((PyArrayObject *)base)
-        && PyArray_DESCR(array) == PyArray_DESCR((PyArrayObject *)base);
-}
-
 /* A new array of NumPy's as a Tensor of its own; NULL without an error where it is not so simple (handle.wrap). */
 PyObject *wrapped(PyObject *result) {
     PyArrayObject *array = (PyArrayObject *)result;
     int flags = NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA;
-    if (Py_REFCNT(result) != 1 || ((PyArray_FLAGS(array) & flags) != flags && !has_a_new_base(array)))
+    if (PyArray_BASE(array) != NULL || Py_REFCNT(result) != 1 || (PyArray_FLAGS(array) & flags) != flags)
         return NULL;
     PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array));
     PyObject *strides = shape == NULL ? NULL : strides_of(array, shape);

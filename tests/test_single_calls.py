@@ -1,0 +1,260 @@
+"""Single calls on arrays of 30,000 elements and more: what runs when it is written, and what that leaves alone."""
+
+import gc
+import threading
+import warnings
+
+import numpy as real
+import pytest
+
+from .helpers import module_under_test, same_bits
+
+LENGTH = 40_000
+
+
+@pytest.fixture
+def np():
+    module = module_under_test()
+    with module.config(eager_after=0):
+        yield module
+
+
+def native(np):
+    return getattr(np, "_native", None) is not None
+
+
+def there(t):
+    value = t._value if hasattr(t, "_value") else t._node
+    return (value.root._value if hasattr(value, "root") else value).buffer is not None
+
+
+def arrays(np):
+    rng = real.random.default_rng(5)
+    x, y = rng.normal(size=(2, LENGTH))
+    given = {"x": x, "y": y, "z": x[:LENGTH // 2] + 1j * y[:LENGTH // 2], "k": rng.integers(0, 100, LENGTH),
+             "X": x.reshape(-1, 100), "F": real.asfortranarray(y.reshape(-1, 100)), "w": y.copy(),
+             "i": rng.permutation(LENGTH)[:LENGTH // 3], "J": rng.permutation(LENGTH // 100)[:50], "v": x[:LENGTH // 3],
+             "m": x > 0.5, "g": rng.normal(size=90_000) + 1j}
+    own = {name: np.array(value, order="K") for name, value in given.items()}
+    if np is not real:
+        for array in own.values():
+            np.realize(array)
+    return own
+
+
+CALLS = """
+    x + y; 2 - x; x < y; -x; abs(z); ~k; x ** 2; X * X[0]; X.T + F.T; F + X; (X.T + 1) + X.T; z * z; (z + 1) * z
+    (g * 2) * g; g * (g + 1); (g + 1) * (g - 1); (F + 1) + X; X + (F * 2); (F * 2) * X; X - (F - 1); -(F * 2)
+    x.sum(); k.max(); x.argmax(); X.mean(axis=0); X.argmax(axis=1); X.sum(axis=-1, keepdims=True); (x > 9).any()
+    np.count_nonzero(x > 0.5); np.where(m)[0]; np.nonzero(X > 1); np.flatnonzero(m); np.argwhere(X > 1)
+    x[i]; X[J]; X[:, [3, 5]]; X[:, J % 100]; X[J, 3]; X[J, J % 100]; X[J[:, None], J[:5] % 100]; X[[1, 2]][:, [3]]
+    np.unravel_index(i, X.shape); X.T.reshape(-1); np.ravel(F); np.ravel(X.T); X[::2].copy(); X.T.copy()
+    np.split(x, 4); np.array_split(x, 7)[2] + 1; np.hsplit(X, 2); np.flip(X, 1) * 2; np.rot90(X); np.fliplr(F)
+    np.expand_dims(x, (0, 2)); np.squeeze(x[None]); np.swapaxes(F, 0, 1); np.moveaxis(X, 0, 1); np.atleast_2d(x)
+    np.broadcast_to(x, (2, LENGTH)); np.transpose(X); np.diagonal(X); np.atleast_3d(X).shape
+    np.add.reduce(X, axis=1); np.maximum.accumulate(x); np.add.reduceat(x, J); np.multiply.outer(x[:100], y[:50])
+    np.logical_or.reduce(m); np.bitwise_xor.reduce(k); np.subtract.outer(k[:9], x[:9]); np.add.reduce(x)
+    np.sort(k); np.sort(F, axis=0); np.nan_to_num(x); z.conj(); x.conj() is x; x.clip(0.0); x.clip(-1, 1); x.round(1)
+    np.ravel_multi_index((k, k), (100, 100)); np.roll(x, 3); np.cumsum(X, axis=1); np.diff(x)
+"""
+WRITES = """
+    w[i] = v; w[i] = 0; w[i] += 1; w[i] = w[i[::-1]]; w[1:] = w[:-1]; w[::2] = x[::2]; w[:] = w[::-1]; w[10:-10] = 1.0
+    w += x; w *= 0.5; w += w; w[1:] += w[:-1]; w -= w[::-1]; X[J] = X[J][::-1]; X[2] = X[5]; X[J, 1] = 0
+    np.add.at(w, i, 1.0); np.add.at(w, i, w[i]); np.put(w, i, v); np.put(w, [1, 2], w[3:5]); np.place(w, m, v)
+    np.putmask(w, m, x); np.copyto(w, x); np.copyto(w, w[::-1]); np.copyto(w, x, where=m); np.fill_diagonal(X, 3)
+    np.maximum(w, 0.0, out=w); np.add(w, w, out=w); np.add(w[1:], w[:-1], out=w[1:]); np.exp(x, out=w); w.fill(2)
+    w[m] = 0.0; w[w > 1] = 1.0; w[i] = 2 * v
+    F[:, J % 100] = 1; w[1:][i - 1] = 3; w[1:-1] = x[1:-1] + 1; np.nan_to_num(w, copy=False); w[[1, 2, -1]] = [5, 6, 7]
+"""
+
+
+def lines(text):
+    return [call.strip() for line in text.strip().splitlines() for call in line.split(";")]
+
+
+def parts_of(found):
+    return [x for each in found for x in parts_of(each)] if isinstance(found, (tuple, list)) else [found]
+
+
+def assert_same(found, expected):
+    for a, b in zip(parts_of(found), parts_of(expected), strict=True):
+        assert same_bits(real.asarray(b), real.asarray(a))
+        if isinstance(b, real.ndarray) and b.size and 1 not in b.shape:
+            assert a.strides == b.strides and a.flags.writeable == b.flags.writeable
+
+
+@pytest.mark.parametrize("call", lines(CALLS))
+def test_calls_give_what_numpy_gives(np, call):
+    scope = {"LENGTH": LENGTH}
+    expected = eval(call, {"np": real, **arrays(real), **scope})
+    for module in (np, np):  # reductions are known from the second time on
+        assert_same(eval(call, {"np": module, **arrays(module), **scope}), expected)
+
+
+@pytest.mark.parametrize("call", lines(WRITES))
+def test_writes_leave_what_numpy_leaves(np, call):
+    own, given = arrays(np), arrays(real)
+    pending = own["w"] * 2 if "w" in call else own["X"] * 2  # read before the write
+    view, expected_view = own["w"][3:], given["w"][3:]
+    exec(call, {"np": np, **own})
+    exec(call, {"np": real, **given})
+    for name in ("w", "X", "F", "x"):
+        assert_same(own[name], given[name])
+    assert_same(view, expected_view)
+    assert_same(pending, arrays(real)["w" if "w" in call else "X"] * 2)
+    exec(call, {"np": np, **own})
+    exec(call, {"np": real, **given})
+    for name in ("w", "X", "F", "x"):
+        assert_same(own[name], given[name])
+
+
+@pytest.mark.parametrize("call", lines(WRITES))
+def test_writes_do_not_reach_what_waits(np, call):
+    own = arrays(np)
+    with np.config(eager_after=None):
+        before = own["w"] + 1, own["X"] + 1, own["F"] + 1
+    exec(call, {"np": np, **own})
+    given = arrays(real)
+    assert_same(before, (given["w"] + 1, given["X"] + 1, given["F"] + 1))
+
+
+def ran_at_once(np, f, *given, runs=12):
+    with np.config(eager_after=4):
+        for _ in range(runs):
+            np.realize(*[x for x in parts_of(f(*given)) if hasattr(x, "realize")])
+        return all(there(x) for x in parts_of(f(*given)) if hasattr(x, "realize"))
+
+
+@pytest.mark.skipif(not native(module_under_test()), reason="the extension does it")
+def test_what_is_alone_runs_at_once_and_what_fuses_waits(np):
+    given = arrays(np)
+    x, y = given["x"], given["y"]
+    assert ran_at_once(np, lambda: x + y)
+    assert ran_at_once(np, lambda: np.exp(x))
+    assert ran_at_once(np, lambda: np.sort(x))
+    assert ran_at_once(np, lambda: (x > 9).any())
+    assert not ran_at_once(np, lambda: ((x - y) ** 2).mean())
+    assert not ran_at_once(np, lambda: (x * y + x - 0.5 * y) * x + y)
+    large = np.zeros(80_000)
+    np.realize(large)
+    assert not ran_at_once(np, lambda: large + 1)
+    assert ran_at_once(np, lambda: np.argsort(large))
+
+
+@pytest.mark.skipif(not native(module_under_test()), reason="the extension does it")
+def test_a_line_that_came_to_be_part_of_a_chain_waits_again(np):
+    x = arrays(np)["x"]
+
+    def twice(a):
+        return a * 2.0
+    with np.config(eager_after=4):
+        for _ in range(12):
+            np.realize(twice(x))
+        assert there(twice(x))
+        for _ in range(400):
+            np.realize(twice(twice(twice(twice(x)))))
+        assert not there(twice(twice(twice(twice(x)))))
+
+
+@pytest.mark.skipif(not native(module_under_test()), reason="the extension does it")
+def test_writes_by_index_arrays_are_done_in_the_array_itself(np):
+    given = arrays(np)
+    w, i, v = given["w"] * 2, given["i"], given["v"]
+    np.realize(w)
+    with np.config(eager_after=None):
+        address = w._value.buffer.ctypes.data
+        w[i] = v
+        w[i] = v * 2
+        np.put(w, i, 1.0)
+        np.add.at(w, i, 1.0)
+        assert there(w) and w._value.buffer.ctypes.data == address
+
+
+def test_what_is_counted_shares_its_memory_as_numpys_does(np):
+    given, own = arrays(real), arrays(np)
+    for f in (lambda m, a: m.nonzero(a["m"])[0], lambda m, a: m.flatnonzero(a["m"]), lambda m, a: a["X"][:, [1, 2]]):
+        assert f(np, own).base.shape == f(real, given).base.shape
+        assert f(np, own).flags.owndata == f(real, given).flags.owndata
+    for f in (lambda m, a: m.nonzero(a["X"] > 1), lambda m, a: m.unravel_index(a["i"], (400, 100))):
+        rows, columns = f(np, own)
+        real_rows, _ = f(real, given)
+        assert rows.base.shape == real_rows.base.shape and not np.shares_memory(rows, columns)
+        rows[:3] = 0
+        rows += 1
+        real_rows[:3] = 0
+        real_rows += 1
+        assert_same(rows, real_rows)
+        del own["X"]
+        gc.collect()
+        own, given = arrays(np), arrays(real)
+        assert_same(rows, real_rows)
+
+
+@pytest.mark.parametrize("call", ["np.split(x, 3)", "np.flip(x, 2)", "np.swapaxes(x, 0, 1)", "np.expand_dims(x, 5)",
+                                  "np.split(x)", "np.flip(x, axes=1)", "np.moveaxis(x, 1, 0)", "np.put(x, [99999], 1)",
+                                  "np.add.at(x, [99999], 1)", "x[i + LENGTH]", "x[[LENGTH]]", "np.copyto(x, 'a')",
+                                  "np.add.reduce(x, axis=3)", "np.add.outer(x)", "np.maximum(x, y, out=X)",
+                                  "np.sort(x, axis=4)", "np.place(x, m, [])", "np.copyto(k, x)"])
+def test_errors_are_numpys(np, call):
+    errors = []
+    for module in (real, np):
+        own = arrays(module)
+        with pytest.raises(Exception) as raised:  # noqa: PT011
+            eval(call, {"np": module, "LENGTH": LENGTH, **own})
+        errors.append((type(raised.value), str(raised.value)))
+        assert_same(own["x"], arrays(real)["x"])
+    assert errors[0] == errors[1]
+
+
+def test_views_of_read_only_arrays_are_read_only(np):
+    x = np.broadcast_to(np.arange(3.0), (4, 3))
+    expected = real.broadcast_to(real.arange(3.0), (4, 3))
+    for f in (lambda m, a: m.flip(a, 0), lambda m, a: m.split(a, 2)[0], lambda m, a: m.expand_dims(a, 0)):
+        assert f(np, x).flags.writeable == f(real, expected).flags.writeable
+        with pytest.raises(ValueError, match="read-only"):
+            f(np, x)[...] = 0
+    one, its = np.array([[1]]), real.array([[1]])
+    for m, a in ((np, one), (real, its)):
+        assert not m.broadcast_to(a[..., None], (3, 1, 1, 1)).reshape(-1).flags.writeable
+    y = np.arange(6.0)
+    y.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        np.flip(y)[0] = 1
+
+
+@pytest.mark.parametrize("warm", [0, 100])
+def test_warnings_of_copyto_name_the_line(warm):
+    np = module_under_test()
+    k = np.zeros(LENGTH, int)
+    x = np.full(LENGTH, real.nan)
+    np.realize(k, x)
+
+    def write():
+        np.copyto(k, x, casting="unsafe")
+        np.realize(k)
+    for _ in range(warm):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            write()
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        write()
+    assert {(w.category, w.lineno, w.filename) for w in given} == {
+        (RuntimeWarning, write.__code__.co_firstlineno + 1, __file__)}
+
+
+def test_threads_that_write_to_one_array_take_turns(np):
+    w = np.zeros(50_000)
+    np.realize(w)
+
+    def work():
+        one = np.ones(50_000)
+        np.realize(one)
+        for _ in range(40):
+            w.__iadd__(one)
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert real.asarray(w).min() == real.asarray(w).max() == 120
