@@ -86,8 +86,8 @@ def test_what_functions_write_is_at_the_users_line(row):
 
 @pytest.mark.parametrize(("row", "name"), [
     ("x.sum(0)", "sum"), ("np.max(x, axis=1)", "max"), ("np.sum(x, initial=2.0)", "sum"), ("x.astype('f4')", "astype"),
-    ("np.add.reduce(x)", "add.reduce"), ("np.subtract.accumulate(x)", "subtract.accumulate"), ("np.argmax(x)", "argmax"),
-    ("np.arctan2(x, x)", "arctan2"), ("x.cumsum(0)", "cumsum"), ("put(x)", "setitem"),
+    ("np.add.reduce(x)", "add.reduce"), ("np.subtract.accumulate(x)", "subtract.accumulate"),
+    ("np.argmax(x)", "argmax"), ("np.arctan2(x, x)", "arctan2"), ("x.cumsum(0)", "cumsum"), ("put(x)", "setitem"),
 ])  # fmt: skip
 def test_explain_calls_operations_by_numpys_names(row, name):
     module = module_under_test()

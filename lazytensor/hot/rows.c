@@ -185,6 +185,14 @@ static int forget(Rows *r, PyObject *record, PyObject *node, PyObject *number) {
     return 0;
 }
 
+/* -1 with the interrupt that came during the step that is done. */
+static int interrupted(Floating *state) {
+    if (state->interrupt == NULL || state->interrupt == Py_None)
+        return 0;
+    PyErr_SetObject((PyObject *)Py_TYPE(state->interrupt), state->interrupt);
+    return -1;
+}
+
 static int run_row(Rows *r, PyObject *row, PyObject *node) {
     Py_ssize_t code = INDEX(row, CODE), out = INDEX(row, OUT);
     PyObject *value, *record = ROW(row, RECORD);
@@ -219,11 +227,7 @@ static int run_row(Rows *r, PyObject *row, PyObject *node) {
     if (code == GENERAL && forget(r, record, node, ROW(row, NUMBER)) < 0)
         return -1;
     empty(r, ROW(row, EMPTIES));
-    if (r->state->interrupt != NULL && r->state->interrupt != Py_None) {
-        PyErr_SetObject((PyObject *)Py_TYPE(r->state->interrupt), r->state->interrupt);
-        return -1;
-    }
-    return 0;
+    return interrupted(r->state);
 }
 
 /* What a kernel that Python ran has made, at the end of the values: settled by Python, too. */
@@ -364,6 +368,8 @@ static int run_all(Rows *r, PyObject **node) {
             if (done) {
                 r->done = PyLong_AsSsize_t(slot_or_none(record, R.last));
                 at += PyLong_AsSsize_t(slot_or_none(record, R.span));
+                if (interrupted(r->state) < 0)
+                    return -1;
             }
             continue;
         }
@@ -475,11 +481,7 @@ static int run_directly(PyObject *node, Floating *state) {
     if (done == NULL)
         return -1;
     Py_DECREF(done);
-    if (state->interrupt != NULL && state->interrupt != Py_None) {
-        PyErr_SetObject((PyObject *)Py_TYPE(state->interrupt), state->interrupt);
-        return -2;
-    }
-    return 0;
+    return interrupted(state) < 0 ? -2 : 0;
 }
 
 static void explain(PyObject *node) {

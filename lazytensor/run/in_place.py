@@ -8,6 +8,7 @@ values and the warnings.
 
 from __future__ import annotations
 
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -103,22 +104,40 @@ def run(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], a
     mask = 0
     for r in record.records:
         mask |= floating.mask(graph.nodes[r.node].errstate)
-    numbers = [values[record.reads[i][0]] for i in record.numbers]
-    memory = {}
-    for slot in slots:  # from here on what was there is lost, also for an interrupt
-        if slot < len(graph.leaves):
-            graph.leaves[slot].buffer = None
-            graph.leaves[slot].claim = TAKEN
-        memory[slot], values[slot] = values[slot], None
-    flags, marks = pieces.run(numbers, [*arrays, *outputs], mask)
+    ready = pieces.ready([values[record.reads[i][0]] for i in record.numbers], mask)
+    if ready is None:
+        return launch.REFUSED
+    header, block, marks = ready
+    memory: dict[int, Any] = {}
+    done: list[int] = []  # filled by the call itself, since Python lets an interrupt in when a call has ended
+    call, arguments = pieces.call, [(header[0], block.ctypes.data, *arrays, *outputs)]
+    try:
+        for slot in slots:  # what was there is lost when the kernel has begun
+            if slot < len(graph.leaves):
+                graph.leaves[slot].buffer = None
+                graph.leaves[slot].claim = TAKEN
+            memory[slot], values[slot] = values[slot], None
+        done.extend(starmap(call, arguments))
+    except BaseException as error:
+        if not done or floating.noted.run is None:
+            if not done:
+                _give_back(graph, values, memory)
+            raise
+        floating.noted.run.interrupt = error  # to be raised when the result is where it belongs
+    flags = done[0]
     if flags > 0:
         _again(pieces, record, graph, values, outputs, memory, marks)
     elif flags < 0:
-        for slot, array in memory.items():
-            values[slot] = array
-            if slot < len(graph.leaves):
-                graph.leaves[slot].buffer, graph.leaves[slot].claim = array, None
+        _give_back(graph, values, memory)
     return flags
+
+
+def _give_back(graph: Graph, values: list[Any], memory: dict[int, Any]) -> None:
+    """What was taken for a kernel that then wrote nothing."""
+    for slot, array in memory.items():
+        values[slot] = array
+        if slot < len(graph.leaves):
+            graph.leaves[slot].buffer, graph.leaves[slot].claim = array, None
 
 
 def repaired(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], outputs: list[Any],
@@ -132,7 +151,6 @@ def repaired(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[An
     for slot in slots:
         values[slot] = memory[slot]
     record.wait = record.penalty = min(2 * record.penalty + 1, PATIENCE)
-
 
 
 def _again(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], outputs: list[Any],

@@ -390,16 +390,18 @@ class Pieces:
             self._block = block
         return block
 
-    def run(self, numbers: Sequence[Any], arrays: Sequence[Any], mask: int) -> tuple[int, Any]:
-        """Runs it; gives the flags of `mask` that were raised, or REFUSED, and an array that says in which pieces."""
+    def ready(self, numbers: Sequence[Any], mask: int) -> tuple[tuple[int, Any], Any, Any] | None:
+        """What `call` is called with before the arrays: the address of the header and what keeps it, and the block,
+        where these flags matter; and an array that will say in which pieces they were raised. None if a number does
+        not fit."""
         described = launch.with_numbers(self.launch, numbers)
         if described is None:
-            return launch.REFUSED, None
+            return None
         block, marks = self.described(mask), self._mark
         if self.count > 1:
             block, marks = block.copy(), np.zeros(self.count, np.uint8)
             block[_MARKS] = marks.ctypes.data
-        return int(self.call(described[0], block.ctypes.data, *arrays)), marks
+        return described, block, marks
 
     def elements(self, marks: Any) -> Iterator[Any]:
         """For each piece that is marked the places of its elements along the axes of the space."""

@@ -111,6 +111,8 @@ def _run_rows(program: Program, graph: Graph, values: list[Any], state: Floating
                         done = record.last
                         raise
                     done, made = record.last, None
+                    if state.interrupt is not None:
+                        raise state.interrupt
                     for _ in range(record.span):
                         next(rows)
                 capsule = None if switch else capsule
