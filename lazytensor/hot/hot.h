@@ -375,6 +375,7 @@ PyObject *hot_capture(PyObject *self, PyObject *nodes);
 PyObject *hot_claimed(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_taken(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_realize(PyObject *self, PyObject *targets);
+PyObject *hot_run_part(PyObject *self, PyObject *nodes);
 PyObject *hot_realize_values(PyObject *self, PyObject *values);
 PyObject *hot_forget_plans(PyObject *self, PyObject *unused);
 PyObject *hot_fill_call(PyObject *self, PyObject *type);

@@ -271,6 +271,7 @@ static PyMethodDef methods[] = {
     {"forget_plans", hot_forget_plans, METH_NOARGS, "The cache of plans has been cleared."},
     {"run_program", (PyCFunction)(void (*)(void))hot_run_program, METH_FASTCALL,
      "run_program(program, graph): as run.table.run_program, of a program whose guards hold."},
+    {"run_part", hot_run_part, METH_O, "run_part(nodes: list): compile.run_nodes of a segment of claimed nodes."},
     {"run_directly", hot_run_directly, METH_O, "run.interpreter.run_directly"},
     {"aligned", (PyCFunction)(void (*)(void))hot_aligned, METH_FASTCALL,
      "aligned(shape, dtype): an uninitialised array in C order whose memory begins at a cache line."},
