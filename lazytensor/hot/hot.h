@@ -262,7 +262,17 @@ PyObject *numbers_of(Source *source, PyObject *record);
 int to_be_told(long flags, Source *source, PyObject *record);
 int is_llvm(PyObject *engine);
 void count_kernel(void);
-int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *ready, PyObject *graph, PyObject *values);
+
+/* The array of which a kernel has just made another one, with the same around the part that it wrote: the next step of a
+ * time loop writes into it, and need not copy that. Nobody else has either; `made` is not held, and only compared with what
+ * the next record reads. */
+typedef struct {
+    PyObject *from, *made, *boxes;
+} Spare;
+
+void spare_end(Spare *spare);
+int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *ready, PyObject *graph, PyObject *values,
+                   Spare *spare);
 int is_write(PyObject *op);
 int may_write(PyObject *graph, PyObject *values, PyObject *number, Py_ssize_t slot);
 PyObject *write_into(PyObject *graph, PyObject *values, PyObject *node, Py_ssize_t slot, PyObject **operands,
