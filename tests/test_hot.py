@@ -545,11 +545,29 @@ def test_where_is_written_as_in_python(dtype):
                 assert got.dtype == want.dtype and same_bits(real.asarray(got), want)
 
 
+def casts(x):
+    yield from (x.astype("f4"), x.astype(int), x.astype("i2"), x.astype(real.dtype("f8")), x.astype("f8", "F"))
+    yield from (x.T.astype("f4"), x[::2].astype("f4"), x.astype(bool), x.astype(dtype="u1"), x.astype("f4", copy=False))
+    yield from (x.astype(">i4"), x.astype(x.dtype.type), x.astype(complex), x.astype(real.float16).astype(">f4"))
+
+
+@pytest.mark.parametrize("dtype", ["f8", "i2", "?", ">f4"])
+def test_a_cast_is_written_as_in_python(dtype):
+    np = module_under_test()
+    x = real.arange(12).reshape(3, 4).astype(dtype)
+    for _ in range(3):  # the second time the dtypes are known
+        for got, want in zip(casts(np.array(x) + np.array(x)), casts(x + x), strict=True):
+            assert got.dtype == want.dtype and got.strides == want.strides and same_bits(real.asarray(got), want)
+    for bad in ("x9", 7, np.array(x)):
+        assert isinstance(outcome(np.ndarray.astype, np.array(x), bad), TypeError)
+
+
 def test_an_unknown_class_is_asked_of_python():
     np = module_under_test()
     x = np.arange(3.0)
     asks = "def own(x): return x.__class__\ndef isit(x, kind): return isinstance(x, kind)"
-    numpys, ours, nameless = {"__name__": "knows_numpy", "np": real}, {"__name__": "knows_both", "np": real, "lt": np}, {}
+    numpys, nameless = {"__name__": "knows_numpy", "np": real}, {}
+    ours = {"__name__": "knows_both", "np": real, "lt": np}
     for scope in numpys, ours, nameless:
         exec(asks, scope)
     for _ in range(2):

@@ -310,7 +310,7 @@ typedef struct {
 } Method;
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
-extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type;
+extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type;
 extern PyTypeObject ClassOf_Type;
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
 Py_ssize_t depth_of(PyObject *node);
@@ -373,6 +373,7 @@ PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *sh
                    PyObject *frame, int lazy);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *chooser_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+PyObject *caster_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
