@@ -135,11 +135,20 @@ def _run_segments(nodes: list[Any], cuts: list[tuple[int, int]]) -> list[tuple[N
         part = nodes[start:end]
         nodes[start:end] = [None] * (end - start)
         try:
-            errors += run_nodes(part, None)
+            errors += _run_part(part) or ()
         except BaseException:
             nodes[start:end] = part
             raise
     return errors
+
+
+def _run_part(nodes: list[Any]) -> Any:
+    """Runs a segment; gives the floating-point errors to warn of."""
+    return run_nodes(nodes, None)
+
+
+if native is not None:
+    _run_part = native.run_part
 
 
 def plans() -> Any:

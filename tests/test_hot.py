@@ -520,6 +520,80 @@ def test_plans_that_are_found_by_their_objects_go_with_the_cache():
             assert same_bits(program(x.astype("f4"), y.astype("f4")), program(a.astype("f4"), b.astype("f4")))
 
 
+def chosen(np, x, mask):
+    yield np.where(mask, x, x * 2)
+    yield np.where(mask, 1, x)
+    yield np.where(mask, 1.5, 0.0)
+    yield np.where(mask, x.sum(), x)
+    yield np.where(mask[:, None], x, -1)
+    yield np.where(mask, 1e300, x)
+    yield np.where(mask, True, x)
+    yield np.where(mask, x, real.float32(2))
+    yield np.where(x, x, 3)
+    yield np.where(mask, x[::-1], 300)
+    yield np.where(True, x, 2)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i2", "u1", "c16", "?"])
+def test_where_is_written_as_in_python(dtype):
+    np = module_under_test()
+    x = real.arange(6).astype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(3):  # the second time the results are known
+            for got, want in zip(chosen(np, np.array(x), np.array(x) > 2), chosen(real, x, x > 2), strict=True):
+                assert got.dtype == want.dtype and same_bits(real.asarray(got), want)
+
+
+def casts(x):
+    yield from (x.astype("f4"), x.astype(int), x.astype("i2"), x.astype(real.dtype("f8")), x.astype("f8", "F"))
+    yield from (x.T.astype("f4"), x[::2].astype("f4"), x.astype(bool), x.astype(dtype="u1"), x.astype("f4", copy=False))
+    yield from (x.astype(">i4"), x.astype(x.dtype.type), x.astype(complex), x.astype(real.float16).astype(">f4"))
+
+
+@pytest.mark.parametrize("dtype", ["f8", "i2", "?", ">f4"])
+def test_a_cast_is_written_as_in_python(dtype):
+    np = module_under_test()
+    x = real.arange(12).reshape(3, 4).astype(dtype)
+    for _ in range(3):  # the second time the dtypes are known
+        for got, want in zip(casts(np.array(x) + np.array(x)), casts(x + x), strict=True):
+            assert got.dtype == want.dtype and got.strides == want.strides and same_bits(real.asarray(got), want)
+    for bad in ("x9", 7, np.array(x)):
+        assert isinstance(outcome(np.ndarray.astype, np.array(x), bad), TypeError)
+
+
+def test_an_unknown_class_is_asked_of_python():
+    np = module_under_test()
+    x = np.arange(3.0)
+    asks = "def own(x): return x.__class__\ndef isit(x, kind): return isinstance(x, kind)"
+    numpys, nameless = {"__name__": "knows_numpy", "np": real}, {}
+    ours = {"__name__": "knows_both", "np": real, "lt": np}
+    for scope in numpys, ours, nameless:
+        exec(asks, scope)
+    for _ in range(2):
+        assert numpys["own"](x) is real.ndarray and numpys["isit"](x, real.ndarray)
+        assert ours["own"](x) is np.ndarray and nameless["own"](x) is np.ndarray
+        assert not ours["isit"](x, (list, tuple))
+    with pytest.raises(AttributeError, match="__class__"):
+        x.__class__ = list
+
+
+def test_nodes_are_put_in_program_order():
+    np = module_under_test()
+    x = np.arange(50.0)
+    for gap in (0, 3, 2000):
+        parts = []
+        for k in range(20):
+            parts.append(x * k)
+            for _ in range(gap if k == 10 else 0):
+                hot.native.tick()
+        total = parts[7]
+        for part in reversed(parts):
+            total = part - total
+        nodes = hot.native.claimed([total._value], claims.Run())
+        assert [node.seq for node in nodes] == sorted(node.seq for node in nodes) and len(nodes) == 40
+
+
 def test_the_library_without_the_extension():
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *WITHOUT], cwd=root,

@@ -308,6 +308,43 @@ def test_what_reads_other_elements_that_it_writes_takes_new_memory(program, expe
     assert {way for way, _ in ways} == {expected}
 
 
+def border(np, u, number, other):
+    """What a time step does besides, by the kind of program."""
+    if other == "a border" and number % 3 == 0:
+        u[0] = number
+    elif other == "another part":
+        u[1:-1, 2:-2] = u[1:-1, 1:-3] - u[1:-1, 3:-1]
+    elif other == "a column":
+        u[1:-1, 0] = u[1:-1, -2]
+    return u + 1 if other == "a new array" and number == 7 else u
+
+
+def time_steps(np, start, count, other):
+    u, kept = start.copy(), []
+    for number in range(count):
+        u[1:-1, 1:-1] = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:])
+        u = border(np, u, number, other)
+        if other == "what is kept" and number % 4 == 1:
+            kept += [u * 2, u[:3].copy(), u]
+            u = u.copy()
+    return (u, *kept)
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("other", ["", "a border", "another part", "a column", "a new array", "what is kept"])
+def test_time_steps_go_to_and_fro_between_two_arrays(other, dtype):
+    """The border is copied where it is not there already."""
+    np = module_under_test()
+    x = data(60, 70, dtype=dtype)
+    wanted = time_steps(real, x, 17, other)
+    for _ in range(5):
+        found = time_steps(np, np.array(x), 17, other)
+        np.realize(*found)
+        for own, right in zip(found, wanted, strict=True):
+            assert same_bits(real.asarray(own), right)
+
+
 @pytest.mark.parametrize("name", ["exp", "log1p", "expm1", "cbrt", "arcsinh", "sin", "tanh"])
 @pytest.mark.parametrize("part", [slice(None, None, -1), slice(None, None, -2), slice(1, None, 2)], ids=str)
 @pytest.mark.parametrize("dtype", "fd")

@@ -185,7 +185,7 @@ class Tensor(metaclass=_ArrayType):
     _value: Any
     _state: State | None
 
-    @_class_property  # type: ignore[misc]
+    @_class_property
     def __class__(self) -> Any:
         """This class; in modules that know NumPy alone, NumPy's: see `_class_in`."""
         scope = sys._getframe(1).f_globals

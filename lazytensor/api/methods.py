@@ -15,6 +15,7 @@ import numpy as np
 
 from ..compile import realize
 from ..config import current
+from ..hot import native
 from ..ir import layout
 from ..ir.dtypes import NUMERIC, int_bounds, record_of
 from ..ir.node import Node
@@ -220,9 +221,16 @@ def astype(self: Any, dtype: Any, order: str = "K", casting: Any = "unsafe", sub
     if casting != "unsafe" and not np.can_cast(v.dtype, wanted, casting):
         np.empty(0, v.dtype).astype(wanted, casting=casting)
     strides = layout.like(v.shape, v.strides, v.dtype.itemsize, wanted.itemsize, order)
+    if v.strides is strides is None and order == "K" and casting == "unsafe" and type(dtype) in (type, str):
+        if len(_casts) >= _MOST_CASTS:
+            _casts.clear()
+        _casts[v.dtype, v.dtype.num, dtype] = wanted
     return tensor(record(CAST, (read(self),), (), v.shape, wanted, strides, _getframe(1)))
 
 
+_casts: dict[Any, np.dtype[Any]] = {}
+"""For the extension: the dtype that is meant, by that of an array in C order and what `astype` is given."""
+_MOST_CASTS = 4096
 _CASTINGS = ("no", "equiv", "safe", "same_kind", "unsafe")
 
 
@@ -545,7 +553,9 @@ def _attach() -> None:
         "__reduce_ex__": reduce_, "__reduce__": reduce_, "__deepcopy__": deepcopy_,
         "__copy__": lambda self: copy(self, "K")}
     own.update({name: direct(own[name], getattr(_ndarray, name), small=True, realized=True, places=8)
-                for name in _AT_ONCE})
+                for name in _AT_ONCE - {"astype"}})
+    own["astype"] = direct(astype, _ndarray.astype, small=True, realized=True, places=8,
+                           quick=None if native is None else native.Caster(CAST, _casts, astype))
     own.update({name: direct(own[name], getattr(_ndarray, name), small=True, realized=True, steady=True, places=places)
                 for name, places in _ELEMENTWISE.items()})
     own.update({name: viewer(own[name], getattr(_ndarray, name), _reshaped, by_shape=True)

@@ -257,7 +257,17 @@ PyObject *numbers_of(Source *source, PyObject *record);
 int to_be_told(long flags, Source *source, PyObject *record);
 int is_llvm(PyObject *engine);
 void count_kernel(void);
-int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *ready, PyObject *graph, PyObject *values);
+
+/* The array of which a kernel has just made another one, with the same around the part that it wrote: the next step of a
+ * time loop writes into it, and need not copy that. Nobody else has either; `made` is not held, and only compared with what
+ * the next record reads. */
+typedef struct {
+    PyObject *from, *made, *boxes;
+} Spare;
+
+void spare_end(Spare *spare);
+int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *ready, PyObject *graph, PyObject *values,
+                   Spare *spare);
 int is_write(PyObject *op);
 int may_write(PyObject *graph, PyObject *values, PyObject *number, Py_ssize_t slot);
 PyObject *write_into(PyObject *graph, PyObject *values, PyObject *node, Py_ssize_t slot, PyObject **operands,
@@ -295,7 +305,7 @@ typedef struct {
 } Method;
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
-extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type;
+extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type;
 extern PyTypeObject ClassOf_Type;
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
 Py_ssize_t depth_of(PyObject *node);
@@ -370,6 +380,7 @@ PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *sh
                    PyObject *frame, int lazy);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *chooser_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+PyObject *caster_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
@@ -382,6 +393,7 @@ PyObject *hot_capture(PyObject *self, PyObject *nodes);
 PyObject *hot_claimed(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_taken(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_realize(PyObject *self, PyObject *targets);
+PyObject *hot_run_part(PyObject *self, PyObject *nodes);
 PyObject *hot_realize_values(PyObject *self, PyObject *values);
 PyObject *hot_forget_plans(PyObject *self, PyObject *unused);
 PyObject *hot_fill_call(PyObject *self, PyObject *type);

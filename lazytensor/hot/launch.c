@@ -506,13 +506,10 @@ static PyObject *plan_of(Capture *c) {
     return sized;
 }
 
-static PyObject *run_claimed(PyObject *nodes) {
+/* Runs claimed nodes, not too many for one plan; gives the floating-point errors to warn of. */
+static PyObject *run_together(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
     PyObject *result = NULL;
-    count_run(nodes);
-    if (slot_or_none(current, C.debug) == Py_True || PyList_GET_SIZE(hooks) > 0
-        || n > PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes)) || n > LONG)
-        return by_python(nodes, Py_None);
     if (n < 2) {
         int large, share = may_share(PyList_GET_ITEM(nodes, 0), &large);
         if (share < 0)
@@ -546,6 +543,28 @@ static PyObject *run_claimed(PyObject *nodes) {
     }
     capture_end(&c);
     return result;
+}
+
+/* Whether operations run in another way than by plans, or are too many for one. */
+static int is_python_to_run(Py_ssize_t n) {
+    return slot_or_none(current, C.debug) == Py_True || PyList_GET_SIZE(hooks) > 0
+        || n > PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes));
+}
+
+static PyObject *run_claimed(PyObject *nodes) {
+    Py_ssize_t n = PyList_GET_SIZE(nodes);
+    count_run(nodes);
+    return is_python_to_run(n) || n > LONG ? by_python(nodes, Py_None) : run_together(nodes);
+}
+
+/* run_part(nodes: list): as compile.run_nodes of claimed nodes that are not captured, a segment of many. */
+PyObject *hot_run_part(PyObject *self, PyObject *nodes) {
+    if (!PyList_CheckExact(nodes) || PyList_GET_SIZE(nodes) == 0) {
+        PyErr_SetString(PyExc_TypeError, "run_part(nodes: list)");
+        return NULL;
+    }
+    return is_python_to_run(PyList_GET_SIZE(nodes)) || PyList_GET_SIZE(nodes) > LONG ? by_python(nodes, Py_None)
+        : run_together(nodes);
 }
 
 /* Puts the floating-point error state back, should an interrupt have come before Python could. */

@@ -273,6 +273,7 @@ static PyMethodDef methods[] = {
     {"forget_plans", hot_forget_plans, METH_NOARGS, "The cache of plans has been cleared."},
     {"run_program", (PyCFunction)(void (*)(void))hot_run_program, METH_FASTCALL,
      "run_program(program, graph): as run.table.run_program, of a program whose guards hold."},
+    {"run_part", hot_run_part, METH_O, "run_part(nodes: list): compile.run_nodes of a segment of claimed nodes."},
     {"run_directly", hot_run_directly, METH_O, "run.interpreter.run_directly"},
     {"aligned", (PyCFunction)(void (*)(void))hot_aligned, METH_FASTCALL,
      "aligned(shape, dtype): an uninitialised array in C order whose memory begins at a cache line."},
@@ -290,10 +291,11 @@ static struct PyModuleDef module = {
 PyMODINIT_FUNC PyInit__hot(void) {
     PyTypeObject *types[] = {&Marked_Type, &Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
                              &ScalarMethod_Type, &InPlace_Type, &Reflected_Type, &Power_Type, &Reducer_Type,
-                             &Getter_Type, &Setter_Type, &Direct_Type, &Viewer_Type, &Chooser_Type, &ClassOf_Type};
+                             &Getter_Type, &Setter_Type, &Direct_Type, &Viewer_Type, &Chooser_Type, &Caster_Type,
+                             &ClassOf_Type};
     const char *names[] = {"Marked", "Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace",
                            "Reflected", "Power", "Reducer", "Getter", "Setter", "Direct", "Viewer", "Chooser",
-                           "ClassOf"};
+                           "Caster", "ClassOf"};
     import_array();
     Marked_Type.tp_new = PyBaseObject_Type.tp_new;  /* so that `object.__new__` may make nodes */
     PyObject *made = PyModule_Create(&module);

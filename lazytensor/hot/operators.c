@@ -1038,7 +1038,7 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
             : type == &Reflected_Type ? reflected_call : type == &Power_Type ? power_call
             : type == &Reducer_Type ? reducer_call : type == &Getter_Type ? getter_call
             : type == &Setter_Type ? setter_call : type == &Direct_Type ? direct_call : type == &Viewer_Type ? viewer_call
-            : type == &Chooser_Type ? chooser_call : caller_call;
+            : type == &Chooser_Type ? chooser_call : type == &Caster_Type ? caster_call : caller_call;
     }
     return (PyObject *)method;
 }
@@ -1119,3 +1119,5 @@ METHOD_TYPE(Viewer_Type, "Viewer",
             "Viewer(step, {}, slow, fn, flags): the method `fn` that gives views; a view's step is `step` of its arguments.");
 METHOD_TYPE(Chooser_Type, "Chooser",
             "Chooser(op, fast, slow): `where`; `fast` has what results of such operands are like.");
+METHOD_TYPE(Caster_Type, "Caster",
+            "Caster(op, fast, slow): `astype`; `fast` has the dtype that is meant, by that of an array and what is given.");

@@ -92,6 +92,7 @@ typedef struct {
     Floating *state;
     Py_ssize_t leaf_count, done;
     int again;              /* the error state is to be entered anew */
+    Spare spare;
 } Rows;
 
 static void empty(Rows *r, PyObject *slots) {
@@ -269,6 +270,10 @@ static int run_kernel_row(Rows *r, PyObject *record) {
     PyObject *bound = ready_launch(record, r->bounds, &never), *ready = NULL;
     if (bound == NULL && !PyErr_Occurred() && !never && slot_or_none(record, R.wait) == zero)
         ready = PyDict_GetItemWithError(r->bounds, record);
+    Spare spare = r->spare;
+    r->spare = (Spare){NULL};
+    if (bound != NULL || ready == NULL || Py_TYPE(ready) != ready_type)
+        spare_end(&spare);
     if (bound == NULL && (ready == NULL || Py_TYPE(ready) != ready_type))
         return PyErr_Occurred() ? -1 : never ? 0 : kernel_by_python(r, record);
     Source source = {r->nodes, ((PyListObject *)r->values)->ob_item, NULL, r->views};
@@ -277,7 +282,7 @@ static int run_kernel_row(Rows *r, PyObject *record) {
         done = launch_kernel(&a, &source, record, bound);
     else {
         Py_INCREF(ready);
-        done = launch_writing(&a, &source, record, ready, r->graph, r->values);
+        done = launch_writing(&a, &source, record, ready, r->graph, r->values, &spare);
         Py_DECREF(ready);
     }
     if (done == 1) {
@@ -298,6 +303,10 @@ static int run_kernel_row(Rows *r, PyObject *record) {
             PyList_SetItem(r->values, INDEX(pair, 0), made);
         }
     }
+    if (done == 1 && spare.made != NULL && Py_REFCNT(spare.made) == 2)   /* its slot's, and here */
+        r->spare = spare;
+    else
+        spare_end(&spare);
     arguments_end(&a);
     return done == 0 && slot_or_none(record, R.wait) == zero ? kernel_by_python(r, record) : done;
 }
@@ -373,6 +382,7 @@ static int run_all(Rows *r, PyObject **node) {
             }
             continue;
         }
+        spare_end(&r->spare);
         if (floating_at(r->state, *node, r->again) < 0)
             return -1;
         r->again = 0;
@@ -394,7 +404,9 @@ PyObject *run_program_rows(PyObject *program, PyObject *nodes, PyObject *graph) 
         Py_XDECREF(r.values);
         return NULL;
     }
-    if (run_all(&r, &node) < 0)
+    int failed_at = run_all(&r, &node) < 0;
+    spare_end(&r.spare);
+    if (failed_at)
         failed(&r, node);
     errors = floating_end(r.state);
     Py_DECREF(r.state);
