@@ -17,7 +17,7 @@ setup(ext_modules=[Extension(
     extra_compile_args=["-O2", "-fvisibility=hidden"] if os.name == "posix" else [], optional=True),
     Extension("lazytensor.hybrid._replay", [f"lazytensor/hybrid/{name}.c" for name in (
                   "_replay", "_book", "_records", "_repeating", "_reading", "_statements", "_running", "_launches",
-                  "_grouping", "_calling")],
+                  "_grouping", "_calling", "_inner")],
               depends=[f"lazytensor/hybrid/{name}.h" for name in ("_replay", "_book", "_program", "_reading")],
               include_dirs=[numpy.get_include()],
               extra_compile_args=["-O2", "-fvisibility=hidden"] if os.name == "posix" else [], optional=True),

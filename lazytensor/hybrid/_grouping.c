@@ -119,7 +119,8 @@ static int make_quick(Program *program, Expression *e) {
 /* Finds the groups among lines and in the blocks within them. */
 int group_lines(Program *program, Statement *s) {
     for (; s != NULL; s = s->next) {
-        s->group = is_guard(s) ? GUARD : is_count(s) ? COUNT : is_launch(s) ? LAUNCH : NO_GROUP;
+        s->group = is_guard(s) ? GUARD : is_count(s) ? COUNT : is_launch(s) ? LAUNCH :
+            is_inner(s) ? INNER : NO_GROUP;
         Expression *e = s->expression;
         if (make_quick(program, e != NULL && e->kind == NOT ? e->parts[0] : e) < 0 || group_lines(program, s->body) < 0 ||
             group_lines(program, s->handler) < 0 || group_lines(program, s->finally) < 0)
@@ -190,7 +191,8 @@ static int run_launch(Frame *frame, Statement *s) {
 
 /* 1: done; 0: nothing is done, the lines are to be run; -1: an exception. */
 int run_group(Frame *frame, Statement *s) {
-    return s->group == GUARD ? run_guard(frame, s) : s->group == COUNT ? run_count(s) : run_launch(frame, s);
+    return s->group == GUARD ? run_guard(frame, s) : s->group == COUNT ? run_count(s) :
+        s->group == LAUNCH ? run_launch(frame, s) : 0;
 }
 
 PyObject *new_array(Expression *e) {

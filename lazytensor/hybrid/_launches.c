@@ -19,8 +19,6 @@ enum { KERNEL, ROWS, LENGTH, CHUNKS, PART, PARALLEL, NOGIL, MASKS };
 #define MOST_ARRAYS 56
 #define ARRAY_DATA 16            /* where an array has its address: PyArrayObject_fields.data */
 #define FLAGS 63                 /* the flags of MXCSR */
-#define A_WHILE (1 << 15)        /* elements between two looks at the clock */
-#define FREE_FROM (1 << 13)      /* elements in all from which on the GIL is released */
 #define TURN_NS 2000000          /* how long signals wait, at least */
 
 typedef int32_t (*Kernel)(void **data, int64_t *block, int64_t row0, int64_t row1, int64_t start, int64_t stop);
@@ -47,13 +45,27 @@ PyObject *launched_loops(PyObject *self, PyObject *unused) {
     return PyLong_FromLongLong(loops_run);
 }
 
-#if defined(__x86_64__)
 static long long now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
+/* Signals, if the last look, at `since`, was a while ago; the GIL is released before and after it. -1 if one raises. */
+int look_around(PyThreadState **state, long long *since) {
+    long long time = now();
+    if (*since == 0)
+        *since = time;
+    if (time - *since <= TURN_NS)
+        return 0;
+    PyEval_RestoreThread(*state);
+    int answer = PyErr_CheckSignals();
+    *state = PyEval_SaveThread();
+    *since = now();
+    return answer;
+}
+
+#if defined(__x86_64__)
 /* Whether a line that launches a kernel (`_grouping.c`) launches one that one thread runs; with the arrays' addresses. */
 static int takes_launch(PyObject **slots, Statement *s, Launch *launch, long *mask) {
     if (s->group != LAUNCH)
@@ -102,16 +114,8 @@ static int run_turns(Launch *launches, int count, Py_ssize_t turns, long mask, i
         }
         if ((done += elements) < A_WHILE || state == NULL)
             continue;
-        long long time = now();
         done = 0;
-        if (since == 0)
-            since = time;
-        else if (time - since > TURN_NS) {
-            PyEval_RestoreThread(state);
-            answer = PyErr_CheckSignals();
-            state = PyEval_SaveThread();
-            since = now();
-        }
+        answer = look_around(&state, &since);
     }
     if (state != NULL)
         PyEval_RestoreThread(state);

@@ -20,7 +20,7 @@ struct Expression {
 };
 
 enum Act { EVALUATE, ASSIGN, IF, FOR, TRY, RETURN, RAISE, DELETE };
-enum Group { NO_GROUP, GUARD, COUNT, LAUNCH };   /* lines that are done at once, `_grouping.c` */
+enum Group { NO_GROUP, GUARD, COUNT, LAUNCH, INNER };   /* lines that are done at once, `_grouping.c`, or in loops */
 
 typedef struct Statement Statement;
 struct Statement {
@@ -66,8 +66,23 @@ void *piece_of(Program *program, size_t size);
 
 int read_program(Program *program, const char *text, PyObject *names);
 
-/* Runs a loop of nothing but launches of kernels (`_launches.c`): 1; 0 if it is none, -1 with an exception. */
+
+/* ---- _launches.c ---- */
+
+enum { A_WHILE = 1 << 15,        /* elements between two looks at the clock */
+       FREE_FROM = 1 << 13 };    /* elements in all from which on the GIL is released */
+
+/* Runs a loop of nothing but launches of kernels: 1; 0 if it is none, -1 with an exception. */
 int launched_turns(PyObject **slots, Statement *loop, Py_ssize_t turns);
+int look_around(PyThreadState **state, long long *since);
+
+/* ---- _inner.c ---- */
+
+int is_inner(Statement *s);
+
+/* The same of a loop of nothing but calls of ufuncs into memory, and copies. */
+int inner_turns(Frame *frame, Statement *loop, Py_ssize_t turns);
+
 /* ---- _running.c ---- */
 
 PyObject **slot_of(Expression *e, PyObject *object);

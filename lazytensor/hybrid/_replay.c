@@ -570,6 +570,8 @@ static PyMethodDef methods[] = {
     {"setup_programs", setup_programs, METH_O, "setup_programs(classes): those whose slots programs may read directly."},
     {"setup_launches", setup_launches, METH_VARARGS, "setup_launches(launch, words of a header)"},
     {"launched_loops", launched_loops, METH_NOARGS, "How many loops of nothing but kernels ran at one go so far."},
+    {"setup_inner", setup_inner, METH_VARARGS, "setup_inner(ufunc, copyto, loop_of, mask_of, variable, Abandon)"},
+    {"inner_loops", inner_loops, METH_NOARGS, "How many loops of nothing but ufuncs' inner loops ran so far."},
     {"setup_caller", setup_caller, METH_VARARGS, "setup_caller(watchers, MISS, Compiled)"},
     {"alike", (PyCFunction)(void (*)(void))alike, METH_FASTCALL,
      "alike(a, b): whether two plain values are the same; None if it cannot tell."},

@@ -46,6 +46,12 @@ PyObject *setup_programs(PyObject *self, PyObject *classes);
 
 PyObject *setup_launches(PyObject *self, PyObject *args);
 PyObject *launched_loops(PyObject *self, PyObject *unused);
+
+/* ---- _inner.c ---- */
+
+PyObject *setup_inner(PyObject *self, PyObject *args);
+PyObject *inner_loops(PyObject *self, PyObject *unused);
+
 /* ---- _grouping.c ---- */
 
 int setup_grouping(void);

@@ -435,6 +435,8 @@ static Outcome turned(Frame *frame, Statement *s) {
         }
     }
     int launched = frame->ending ? 0 : launched_turns(frame->slots, s, turns);
+    if (!launched && !frame->ending)
+        launched = inner_turns(frame, s, turns);
     if (launched)
         return launched < 0 ? FAILED : GOES_ON;
     for (Py_ssize_t i = 0; i < turns; i++) {

@@ -20,7 +20,7 @@ from ..config import current
 from ..ir.node import Node
 from ..run import floating
 from ..run.kernels import failures
-from . import fast, fusing, running
+from . import fast, fusing, inner, running  # noqa: F401  (`inner` tells the extension of ufuncs' loops)
 from .arguments import Arguments, Geometry, geometry_of
 from .branches import Branch, branch_of, counted, drawn, join, last_reads
 from .captured import Captured

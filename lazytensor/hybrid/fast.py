@@ -22,7 +22,7 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
         from . import _replay as native  # type: ignore[attr-defined, no-redef]
         native.setup(Tensor, Node, Operation.LEAF, tick)
         native.setup_state(floating.watch, vars(warnings), errstate.variable)
-        if not (hasattr(native, "setup_launches") and hasattr(native, "exceeds")):  # built from older sources
+        if not (hasattr(native, "setup_inner") and hasattr(native, "exceeds")):  # built from older sources
             native = None
     except (ImportError, AttributeError, TypeError):
         native = None

@@ -72,6 +72,11 @@ def abandoning(errstate: Any) -> Any:
     return known[1]
 
 
+def is_abandoning(capsule: Any) -> bool:
+    """Whether an error state is one that leaves a call to the Python."""
+    return any(own is capsule for _, own in list(_capsules.values()))
+
+
 class Run:
     """Tells NumPy's functions which operation is running (`floating.noted.run`)."""
 
