@@ -177,7 +177,8 @@ static void book_dealloc(PyObject *self) {
 
 static PyObject *book_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     PyObject *slots, *real, *dynamic, *same;
-    if (!PyArg_ParseTuple(args, "O!O!O!O", &PyDict_Type, &slots, &PySet_Type, &real, &PySet_Type, &dynamic, &same))
+    Py_ssize_t least;
+    if (!PyArg_ParseTuple(args, "O!O!O!On", &PyDict_Type, &slots, &PySet_Type, &real, &PySet_Type, &dynamic, &same, &least))
         return NULL;
     if (record_type == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "setup_records first");
@@ -197,6 +198,7 @@ static PyObject *book_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     book->sites_mask = 63;
     book->sites = PyMem_Calloc(book->sites_mask + 1, sizeof(Site));
     book->room = 64;
+    book->least = least;
     book->changes = PyMem_Malloc(book->room);
     book->names = PyMem_Malloc(book->room * sizeof(PyObject *));
     if (book->parts == NULL || book->loops == NULL || book->cells == NULL || book->sites == NULL || book->changes == NULL
@@ -223,7 +225,7 @@ static PySequenceMethods book_sequence = {.sq_length = book_length};
 PyTypeObject Book_Type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "lazytensor.hybrid._replay.Book",
-    .tp_doc = "Book(slots, real, dynamic, same): the records of a trace.",
+    .tp_doc = "Book(slots, real, dynamic, same, least): the records of a trace.",
     .tp_basicsize = sizeof(Book),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_as_sequence = &book_sequence,

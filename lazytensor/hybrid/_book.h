@@ -34,10 +34,11 @@ typedef struct {
     Site *sites;                              /* codes are borrowed: the records hold them */
     size_t sites_mask, sites_used;
     Py_ssize_t start, period, wait;           /* the loop that goes on */
+    Py_ssize_t least;                         /* turns of a loop that is worth while */
     Model *turn;
 } Book;
 
-enum { LONGEST = 2048, LEAST = 14 };          /* as in repeating.py */
+enum { LONGEST = 2048 };                      /* as in repeating.py */
 
 typedef struct { long long seq; PyObject *node; } Numbered;
 

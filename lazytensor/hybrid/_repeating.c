@@ -311,7 +311,7 @@ int end_loop(Book *book) {
         return 0;
     Py_ssize_t period = book->period, turns = (book->count - book->start) / period, number = book->start + 3 * period;
     int bad = 0;
-    if (turns >= LEAST) {
+    if (turns >= book->least) {
         PyObject *loop = loop_of(book, turns), *where = Py_BuildValue("(nnn)", book->start, period, turns);
         Py_ssize_t end = PyList_GET_SIZE(book->parts);
         bad = loop == NULL || where == NULL || PyList_SetSlice(book->parts, end - period, end, NULL) < 0

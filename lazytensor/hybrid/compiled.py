@@ -205,7 +205,7 @@ class Compiled:
             longer = unrolled(records, found)
             tries = [(0, longer), *tries] if longer else []
         for self._attempt, loops in tries:
-            short = shortened(records, loops, end, self._attempt) if loops else None
+            short = shortened(records, loops, end, self._attempt, self.few is not None) if loops else None
             if short is not None:
                 self.tree = branch_of(short[0], constants, short[2], named(short[1], found, self.trip))
                 self._large = None

@@ -23,11 +23,13 @@ from .sized import Sized, sized
 from .tracing import LARGEST_WAITING, Trace
 from .tripcount import MOST, TripCount
 
-TURNS = (18, 2), (64, 12)
+TURNS = (8, 2), (20, 12)
 """Turns from which a loop can be compiled (`shortening.KEPT`), with some before these, and by what they may be more:
 first try, second. The first is for loops whose values are read in the next turn at the latest."""
-WORTH = 2
-"""It is worth while for so many times as many turns."""
+WORTH = 36, 128
+"""Turns from which on it is worth while, for both tries."""
+FEW = 4
+"""Turns of a loop in the trace of fewer."""
 
 
 class Fewer:
@@ -50,7 +52,7 @@ class Fewer:
     @property
     def pays(self) -> bool:
         """Whether there are many more turns."""
-        return bool(self.number >= WORTH * self.less)
+        return bool(self.number >= WORTH[self.attempt] * self.by.cycle)
 
     def more(self) -> Fewer | None:
         """The same with some turns more, if that may help."""
@@ -104,8 +106,7 @@ def fewer(fn: Any, args: tuple[Any, ...]) -> Fewer | None:
     Not while there are other threads, which might write to the same arrays before these get their values back, nor in a
     debugger, which would show the fewer turns.
     """
-    most = WORTH * TURNS[0][0]
-    numbers = [i for i, x in enumerate(args) if type(x) is int and most <= x < MOST]
+    numbers = [i for i, x in enumerate(args) if type(x) is int and WORTH[0] <= x < MOST]
     if not numbers or threading.active_count() > 1 or sys.gettrace() is not None or not all(
             _waits(x) for x in args if type(x) is Tensor):
         return None

@@ -33,10 +33,11 @@ from .effects import outcome_of, settled
 from .entering import Entered, Printing
 from .explaining import explained
 from .families import family_of, first_check, programs, with_few_sizes
-from .fewer import Fewer, fewer
+from .fewer import FEW, Fewer, fewer
 from .first import compute_first
 from .guards import Namespace
 from .kinds import EAGER, MOST_TRACES, Kinds
+from .repeating import LEAST
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
 from .scope import Scope
 from .tracing import Refusal, Trace
@@ -293,7 +294,8 @@ class Jitted(Caller):
             s.realize()
         capsule = floating.in_force()
         own = streams.global_stream()
-        trace = Trace(roots, given.scalars, [*scope.generators.values(), *([] if own is None else [own])])
+        trace = Trace(roots, given.scalars, [*scope.generators.values(), *([] if own is None else [own])],
+                      LEAST if few is None else FEW)
         for s in scope.scalars.values():
             trace.know_constant(s._node)
         taken = {id(root): name for name, root in given.roots.items()}

@@ -19,6 +19,7 @@ LONGEST = 2048
 LEAST = 14
 """Turns of a loop that is worth while."""
 
+
 class Found(NamedTuple):
     """A loop in a trace: its first record, the records of a turn, and how many turns there are."""
 
@@ -31,7 +32,8 @@ class Repeats:
     """The loops of a list of records that grows. There are `period` records in a turn of the one that goes on, from
     `start`; 0 if none does. None stands for records that are not there, of turns that a trace skips."""
 
-    def __init__(self) -> None:
+    def __init__(self, least: int = LEAST) -> None:
+        self.least = least
         self.found: list[Found] = []
         self._at = self.start = self.period = self._wait = 0
         self._wall = -1
@@ -72,7 +74,7 @@ class Repeats:
         if not self.period:
             return
         turns = (i - self.start) // self.period
-        if turns >= LEAST:
+        if turns >= self.least:
             self.found.append(Found(self.start, self.period, turns))
             self._last.clear()
         self.period = self._wait = 0  # a few turns may be part of a longer one
@@ -125,12 +127,12 @@ class Repeats:
 
 
 class Book:
-    """The records of a trace, which has the `slots`, `real` and `dynamic`."""
+    """The records of a trace, which has the `slots`, `real` and `dynamic`; loops have at least so many turns."""
 
-    def __init__(self, slots: dict[int, str], real: set[str], dynamic: set[str], same: Any) -> None:
+    def __init__(self, slots: dict[int, str], real: set[str], dynamic: set[str], same: Any, least: int) -> None:
         self.slots, self.dynamic = slots, dynamic
         self.records: list[Any] = []
-        self.repeats = Repeats()
+        self.repeats = Repeats(least)
 
     def __len__(self) -> int:
         return len(self.records)

@@ -40,16 +40,17 @@ class Cut(NamedTuple):
     name: str = ""
 
 
-def shortened(records: Sequence[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[
-        list[Record], list[Cut], Outcome] | None:
-    """The records without turns in the middle of the loops, where nothing refers to them; None if there are none.
+def shortened(records: Sequence[Record], loops: list[Found], end: Outcome, attempt: int,
+              few: bool = False) -> tuple[list[Record], list[Cut], Outcome] | None:
+    """The records without turns in the middle of the loops, where nothing refers to them; None if there are none. With
+    `few`, of a trace of fewer turns than there are, none need be left out.
 
     A record's name has its number in the whole trace, ``r7``; names of turns that are gone stand for those of as many
     turns before the loop's end. A loop of which a turn in the middle is wanted is two loops, one after the other.
     """
     for _ in range(MOST_SPLITS):
         try:
-            return _without(records, loops, end, attempt)
+            return _without(records, loops, end, attempt, few)
         except _Wanted as wanted:
             loops = [part for loop in loops for part in _split(loop, wanted.number)]
     return None
@@ -71,8 +72,8 @@ def _split(loop: Found, number: int) -> list[Found]:
     return [Found(start, period, first), Found(start + first * period, period, turns - first)]
 
 
-def _without(records: Sequence[Record], loops: list[Found], end: Outcome, attempt: int) -> tuple[
-        list[Record], list[Cut], Outcome] | None:
+def _without(records: Sequence[Record], loops: list[Found], end: Outcome, attempt: int,
+             few: bool) -> tuple[list[Record], list[Cut], Outcome] | None:
     keep, step = KEPT[attempt]
     cuts: list[Cut] = []
     gone: list[tuple[int, int, int]] = []  # for each cut: first and last record that are kept under their names, shift
@@ -81,7 +82,7 @@ def _without(records: Sequence[Record], loops: list[Found], end: Outcome, attemp
     at = shift = 0
     for start, period, turns in loops:
         kept = keep + (turns - keep) % step
-        if turns < 2 * kept + 2:
+        if turns < (kept if few else 2 * kept + 2):
             continue
         models = _models(records, start, period)
         if attempt == 0 and (_longest(models) > period or _hands_on(models)):

@@ -37,7 +37,7 @@ from ..run import floating
 from ..run.watching import PASS, Watcher, active
 from .fast import native
 from .guards import same
-from .repeating import Book
+from .repeating import LEAST, Book
 from .streams import mark_of, same_state
 
 _VIEW, _LEAF = Operation.VIEW, Operation.LEAF
@@ -154,9 +154,10 @@ class Refusal(NamedTuple):
 
 
 class Trace(Watcher):
-    """A watcher of one call in one thread. `roots` are the arrays whose values are leaves, by name."""
+    """A watcher of one call in one thread. `roots` are the arrays whose values are leaves, by name; repeated records are
+    loops from `least` turns on."""
 
-    def __init__(self, roots: dict[str, Any], scalars: dict[str, Any], generators: Any = ()) -> None:
+    def __init__(self, roots: dict[str, Any], scalars: dict[str, Any], generators: Any = (), least: int = LEAST) -> None:
         self.ident = get_ident()
         self.roots = roots
         self.names = {id(root): name for name, root in roots.items()}
@@ -170,7 +171,7 @@ class Trace(Watcher):
         self._same_numbers: dict[Any, str] = {}
         self.plain: dict[str, Operand] = {}
         self.real: set[str] = set()
-        self.book: Any = (Book if native is None else native.Book)(self.slots, self.real, self.dynamic, same)
+        self.book: Any = (Book if native is None else native.Book)(self.slots, self.real, self.dynamic, same, least)
         self.left: dict[str, Node] = {}
         self._measured: dict[Any, Any] = {}
         self.nodes = 0
