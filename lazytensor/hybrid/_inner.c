@@ -4,6 +4,7 @@
  * be cast, buffered or copied out of the way, NumPy's call of a ufunc is an inner loop over rows (lower/loops.py). What
  * it finds out before that at each call (dtypes, shapes, strides, overlap) is found out once here. A loop that is exact
  * on every path (lower/fidelity.py) may go over any rows; another one only over contiguous arrays, in one call as NumPy's.
+ * Short rows of sums, differences, products and quotients are computed here: IEEE 754 says what they are.
  */
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #define NPY_TARGET_VERSION NPY_2_0_API_VERSION
@@ -19,17 +20,18 @@
 #include <numpy/ufuncobject.h>
 
 enum { OPERANDS = 4, AXES = 8, MOST_LINES = 64, KNOWN = 256 };
-enum { ROW = 16 };                    /* what the call of an inner loop takes, in elements */
+enum { ROW = 16, SHORT = 32 };        /* what the call of an inner loop takes, in elements; and rows that are computed here */
 enum { A_FLOAT = -1, AN_INT = -2 };   /* instead of a type's number: Python's own numbers */
 enum { QUIET = 1, EXACT = 2 };        /* flags of a loop: leaves no floating-point flags; may go over any rows */
 
 typedef int (*Inner)(void *context, char **data, const npy_intp *sizes, const npy_intp *strides, void *auxdata);
 
-/* What NumPy runs for a ufunc and operands of these types; `loop` is NULL if that is not to be called here. */
+/* What NumPy runs for a ufunc and operands of these types; `loop` is NULL if that is not to be called here. For short rows
+ * there may be another loop, `quick`. */
 typedef struct {
     PyObject *ufunc;
     int types[OPERANDS], flags;
-    Inner loop;
+    Inner loop, quick;
     void *context, *auxdata;
     PyArray_Descr *dtypes[OPERANDS];
 } Known;
@@ -64,6 +66,53 @@ PyObject *setup_inner(PyObject *self, PyObject *args) {
 
 PyObject *inner_loops(PyObject *self, PyObject *unused) {
     return PyLong_FromLongLong(loops_run);
+}
+
+/* ---- short rows ---- */
+
+#define LOOP(NAME, TYPE, OPERATOR)                                                                                       \
+    static int NAME##_##TYPE(void *context, char **data, const npy_intp *sizes, const npy_intp *strides, void *auxdata) { \
+        const npy_intp n = *sizes, size = sizeof(TYPE), by = strides[0], step = strides[1], to = strides[2];             \
+        if (by == size && step == size && to == size) {                                                                  \
+            const TYPE *x = (const TYPE *)data[0], *y = (const TYPE *)data[1];                                           \
+            TYPE *z = (TYPE *)data[2];                                                                                   \
+            npy_intp i = 0;                                                                                              \
+            for (; i + 4 <= n; i += 4) {                                                                                 \
+                const TYPE a = x[i] OPERATOR y[i], b = x[i + 1] OPERATOR y[i + 1];                                       \
+                const TYPE c = x[i + 2] OPERATOR y[i + 2], d = x[i + 3] OPERATOR y[i + 3];                               \
+                z[i] = a, z[i + 1] = b, z[i + 2] = c, z[i + 3] = d;                                                      \
+            }                                                                                                            \
+            for (; i < n; i++)                                                                                           \
+                z[i] = x[i] OPERATOR y[i];                                                                               \
+            return 0;                                                                                                    \
+        }                                                                                                                \
+        const char *x = data[0], *y = data[1];                                                                           \
+        char *z = data[2];                                                                                               \
+        for (npy_intp i = 0; i < n; i++, x += by, y += step, z += to)                                                    \
+            *(TYPE *)z = *(const TYPE *)x OPERATOR *(const TYPE *)y;                                                     \
+        return 0;                                                                                                        \
+    }
+LOOP(add, double, +)
+LOOP(add, float, +)
+LOOP(subtract, double, -)
+LOOP(subtract, float, -)
+LOOP(multiply, double, *)
+LOOP(multiply, float, *)
+LOOP(divide, double, /)
+LOOP(divide, float, /)
+
+/* The loop for short rows of two operands and a result, all of one type; NULL if there is none. */
+static Inner quick_loop(PyObject *ufunc, PyArray_Descr *const *dtypes, int count) {
+    static const struct { const char *name; Inner loops[2]; } table[] = {
+        {"add", {add_double, add_float}}, {"subtract", {subtract_double, subtract_float}},
+        {"multiply", {multiply_double, multiply_float}}, {"divide", {divide_double, divide_float}}};
+    int type = dtypes[0]->type_num;
+    if (count != 3 || (type != NPY_DOUBLE && type != NPY_FLOAT) || dtypes[1]->type_num != type || dtypes[2]->type_num != type)
+        return NULL;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(((PyUFuncObject *)ufunc)->name, table[i].name))
+            return table[i].loops[type == NPY_FLOAT];
+    return NULL;
 }
 
 /* ---- which lines ---- */
@@ -124,6 +173,7 @@ static int find_out(Known *one, PyObject *const *given, int count) {
             one->loop = (Inner)(uintptr_t)loop;
             one->context = (void *)(uintptr_t)context;
             one->auxdata = (void *)(uintptr_t)auxdata;
+            one->quick = quick_loop(one->ufunc, one->dtypes, count);
         }
     }
     Py_XDECREF(found);
@@ -169,7 +219,12 @@ static int number(Line *l, int i, PyObject *value, PyArray_Descr *dtype) {
         return 0;
     }
     l->data[i] = (char *)l->numbers[i];
-    double found = type == NPY_DOUBLE ? l->numbers[i][0] : type == NPY_FLOAT ? *(float *)l->numbers[i] : 0;
+    double found = type == NPY_DOUBLE ? l->numbers[i][0] : 0;
+    if (type == NPY_FLOAT) {
+        float small;
+        memcpy(&small, l->numbers[i], sizeof small);
+        found = small;
+    }
     return isfinite(found) || (PyFloat_CheckExact(value) && !isfinite(PyFloat_AS_DOUBLE(value)));
 }
 
@@ -270,8 +325,6 @@ static int lay_all(Line *l, PyObject *const *given, int out, PyArray_Descr *cons
                 return 0;
             continue;
         }
-        for (int k = 0; k < l->axes; k++)
-            l->strides[k][i] = 0;
         if (!number(l, i, given[i], dtypes[i]))
             return 0;
     }
@@ -283,6 +336,8 @@ static int lay_all(Line *l, PyObject *const *given, int out, PyArray_Descr *cons
 static int take_line(Frame *frame, Statement *s, Line *l) {
     Expression *e = s->expression;
     PyObject *given[OPERANDS], *f = e->parts[0]->value;
+    memset(l->data, 0, sizeof l->data);
+    memset(l->strides, 0, sizeof l->strides);
     l->count = f == copyto ? 2 : (int)e->count - 1;
     for (int i = 0; i < l->count; i++) {
         Expression *part = e->parts[i + 1];
@@ -307,7 +362,10 @@ static int take_line(Frame *frame, Statement *s, Line *l) {
     l->context = one->context;
     l->auxdata = one->auxdata;
     l->flags = one->flags;
-    return lay_all(l, given, l->count - 1, one->dtypes);
+    int fits = lay_all(l, given, l->count - 1, one->dtypes);
+    if (fits && one->quick != NULL && l->sizes[l->axes - 1] <= SHORT)
+        l->loop = one->quick;
+    return fits;
 }
 
 /* ---- running ---- */
@@ -328,25 +386,33 @@ static void copy_row(char *to, npy_intp step, const char *of, npy_intp by, npy_i
             memcpy(to, of, size);
 }
 
-static void run_row(const Line *l, char **data) {
-    int row = l->axes - 1;
-    if (l->loop != NULL)
-        l->loop(l->context, data, &l->sizes[row], l->strides[row], l->auxdata);
-    else
-        copy_row(data[0], l->strides[row][0], data[1], l->strides[row][1], l->sizes[row], l->size);
+/* So many rows, from one to the next by `steps`. */
+static void run_rows(const Line *l, npy_intp rows, const npy_intp *steps, char *const *data) {
+    const npy_intp *n = &l->sizes[l->axes - 1], *strides = l->strides[l->axes - 1];
+    char *at[OPERANDS] = {data[0], data[1], data[2], data[3]};
+    for (; rows > 0; rows--) {
+        if (l->loop != NULL)
+            l->loop(l->context, at, n, strides, l->auxdata);
+        else
+            copy_row(at[0], strides[0], at[1], strides[1], *n, l->size);
+        for (int i = 0; i < OPERANDS; i++)
+            at[i] += steps[i];
+    }
 }
 
 static void run_axes(const Line *l, int axis, char *const *data) {
-    char *at[OPERANDS];
-    memcpy(at, data, sizeof at);
-    if (axis == l->axes - 1)
-        run_row(l, at);
-    else
-        for (npy_intp turn = 0; turn < l->sizes[axis]; turn++) {
-            run_axes(l, axis + 1, at);
-            for (int i = 0; i < l->count; i++)
-                at[i] += l->strides[axis][i];
-        }
+    static const npy_intp none[OPERANDS] = {0};
+    int rest = l->axes - axis;
+    if (rest <= 2) {
+        run_rows(l, rest == 2 ? l->sizes[axis] : 1, rest == 2 ? l->strides[axis] : none, data);
+        return;
+    }
+    char *at[OPERANDS] = {data[0], data[1], data[2], data[3]};
+    for (npy_intp turn = 0; turn < l->sizes[axis]; turn++) {
+        run_axes(l, axis + 1, at);
+        for (int i = 0; i < OPERANDS; i++)
+            at[i] += l->strides[axis][i];
+    }
 }
 
 static int64_t effort_of(const Line *l) {

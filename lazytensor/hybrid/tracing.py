@@ -154,10 +154,11 @@ class Refusal(NamedTuple):
 
 
 class Trace(Watcher):
-    """A watcher of one call in one thread. `roots` are the arrays whose values are leaves, by name; repeated records are
-    loops from `least` turns on."""
+    """A watcher of one call in one thread. `roots` are the arrays whose values are leaves, by name; records that repeat
+    are a loop from `least` turns on."""
 
-    def __init__(self, roots: dict[str, Any], scalars: dict[str, Any], generators: Any = (), least: int = LEAST) -> None:
+    def __init__(self, roots: dict[str, Any], scalars: dict[str, Any], generators: Any = (),
+                 least: int = LEAST) -> None:
         self.ident = get_ident()
         self.roots = roots
         self.names = {id(root): name for name, root in roots.items()}
