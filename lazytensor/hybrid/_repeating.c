@@ -144,6 +144,39 @@ static int refer(Model *model, PyObject *record, PyObject *before, Py_ssize_t i,
     return found;
 }
 
+static void share_object(PyObject **own, PyObject *other) {
+    if (*own != other && alike_values(*own, other) == 1)
+        Py_SETREF(*own, Py_NewRef(other));
+    PyErr_Clear();
+}
+
+/* Has a record hold another one's objects for its own where they are equal: a loop's turns then have them once, and the
+ * collector of garbage has less to look through. */
+static void share_objects(PyObject *record, PyObject *with) {
+    for (int i = 0; i < 4; i++)
+        share_object(&RECORD(record, ALIKE[i][0]), RECORD(with, ALIKE[i][0]));
+    PyObject *own = RECORD(record, OPERANDS), *other = RECORD(with, OPERANDS);
+    if (PyTuple_GET_SIZE(own) != PyTuple_GET_SIZE(other))
+        return;
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(own); k++)
+        for (int part = 1; part < 4; part += 2)  /* the steps of a view, and its layout */
+            share_object(&((PyTupleObject *)PyTuple_GET_ITEM(own, k))->ob_item[part],
+                         PyTuple_GET_ITEM(PyTuple_GET_ITEM(other, k), part));
+}
+
+static void share_turns(Book *book, Py_ssize_t begin, Py_ssize_t period) {
+    PyObject **parts = ((PyListObject *)book->parts)->ob_item;
+    for (Py_ssize_t k = 0; k < period; k++) {
+        Model *model = &book->turn[k];
+        share_objects(model->record, parts[begin + k]);
+        share_objects(parts[begin + 2 * period + k], parts[begin + k]);
+        if (begin - period >= book->first && RECORD(parts[begin - period + k], KIND) == text_operation)
+            share_objects(parts[begin - period + k], parts[begin + k]);  /* most often a turn, too, of other values */
+        for (Py_ssize_t j = 0; j < model->count; j++)
+            model->references[j].steps = PyTuple_GET_ITEM(PyTuple_GET_ITEM(RECORD(model->record, OPERANDS), j), 1);
+    }
+}
+
 /* Begins to follow a loop whose third turn ends with the last record, if there is one. 1, 0, or -1 for an error. */
 static int begin_loop(Book *book, Py_ssize_t period) {
     Py_ssize_t end = PyList_GET_SIZE(book->parts), begin = end - 3 * period, found = begin >= book->first;
@@ -176,6 +209,8 @@ static int begin_loop(Book *book, Py_ssize_t period) {
     }
     if (found != 1)
         forget_turn(book);
+    else
+        share_turns(book, begin, period);
     return (int)found;
 }
 
