@@ -1,8 +1,10 @@
 """First calls of functions whose loops have many turns that an argument counts: traced with fewer, as if with all."""
 
 import gc
+import inspect
 import subprocess
 import sys
+import textwrap
 import threading
 import types
 import warnings
@@ -272,3 +274,63 @@ def test_a_first_call_leaves_the_collector_nothing():
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
+
+
+def by_constant(function, number):
+    """The function with that number in its code instead of an argument."""
+    text = textwrap.dedent(inspect.getsource(function)).replace("range(steps)", f"range({number})")
+    made: dict = {}
+    exec(compile(text, __file__, "exec"), globals(), made)
+    return made[function.__name__]
+
+
+@pytest.mark.parametrize("number", [38, 101, 1777])
+@pytest.mark.parametrize("function", [*ALIKE, *OTHERS])
+def test_constants_give_what_numpy_gives(function, number):
+    field[:] = 1.0
+    own = real.ones(12)
+    constant = by_constant(function, number)
+    compiled = np.jit(constant)
+    for seed in (1, 1, 1, 2):  # traced, compared, compared, traced
+        expected = called(on_numpy(constant, own), real, seed)
+        found = called(compiled, np, seed)
+        assert not difference(expected, found), seed
+        assert not difference(own, field)
+    assert compiled.cache_info()["python"] is None and (compiled._compiled or function in OTHERS)
+
+
+@pytest.mark.parametrize("function", ALIKE)
+def test_few_turns_of_a_constant_number_are_traced(function):
+    compiled, before = np.jit(by_constant(function, 601)), np.jit.cache_info()["traces"]
+    expected = called(on_numpy(by_constant(function, 601), real.ones(12)), real, 5)
+    field[:] = 1.0
+    assert not difference(expected, called(compiled, np, 5))
+    own, = compiled._compiled
+    assert own.few is not None and own.few.less < 40 and "turns_" not in compiled.source
+    for _ in range(3):
+        called(compiled, np, 5)
+    own, = compiled._compiled
+    own.quicken()
+    field[:] = 1.0
+    assert not difference(expected, called(compiled, np, 5))
+    assert np.jit.cache_info()["traces"] == before + 1 + (own.few is None)
+
+
+def test_a_program_of_few_turns_is_that_of_all(monkeypatch):
+    function = by_constant(jacobi, 100)
+    few, full = np.jit(function), np.jit(function)
+    few(np.arange(12.0), np.ones(12), 0)
+    monkeypatch.setattr(jit_module, "fewer", lambda *args: None)
+    full(np.arange(12.0), np.ones(12), 0)
+    loops = [[line for line in one.source.splitlines() if "for _ in range" in line] for one in (few, full)]
+    assert loops[0] and loops[0] == loops[1] and len(few.source) == len(full.source)
+
+
+def test_a_constant_that_is_read_elsewhere_counts_nothing():
+    def scaled(a, b, steps):
+        for _ in range(60):
+            a = a * 0.5 + b
+        return a * 60
+    a, b = np.ones(3), np.ones(3)
+    assert fewer(scaled, (a, b, 0)) is None
+    assert not difference(scaled(real.ones(3), real.ones(3), 0), np.jit(scaled)(a, b, 0))

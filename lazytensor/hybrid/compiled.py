@@ -99,6 +99,7 @@ class Compiled:
         self.refusal: Refusal | None = None
         self.trip: TripCount | None = None
         self.few: Fewer | None = None
+        self._more = 0
         self.family: Any = None
         self.laid: dict[str, Geometry] | None = None
         self.reads: list[Read] | None = None
@@ -137,16 +138,8 @@ class Compiled:
                 whole = Whole(compact)
                 self._note_lengths(trace, () if loops else whole)
                 self._whole = whole, dict(trace.constants), outcome, loops
-                self.few = few
-                if few is not None:
-                    self.trip = few.trip_count(self._whole[0], loops, self.given.checks)
-                    if self.trip is None or self.trip(few.number) is None:
-                        return NOT_OF_FEW
-                long = bool(loops) and _is_long(self._whole[0], few) and fusing.possible()
-                self._shorten(0)
-                self.quick = long and not self._is_large()
-                if self.quick:
-                    self._shorten(0)
+                if few is not None and not self._is_of_few(few, loops):
+                    return NOT_OF_FEW
             else:
                 self._shorten(len(KEPT))
                 before = self.tree.ends
@@ -158,14 +151,38 @@ class Compiled:
                 if waits or refusal is not None and self._ways == before:
                     return refusal
             try:
+                if self.tree is None:
+                    self._begin(few)
                 self._compile()
             except Unfit:
                 return NOT_OF_FEW
-            if few is not None and (self.trip is None or self.trip(few.number) is None):
+            if few is not None and few.index is not None and (self.trip is None or self.trip(few.number) is None):
                 return NOT_OF_FEW
             self._base = self.calls - 1
             self.due = self.calls + 1 if FIRST_CHECKS else NEVER
             return refusal
+
+    def _is_of_few(self, few: Fewer, loops: list[Any]) -> bool:
+        """Whether the first trace, of fewer turns than there are, says what the others do."""
+        assert self._whole is not None
+        self.few, per = few, few.per_turn(self._whole[0], loops)
+        if per is None:
+            return False
+        if few.index is None:
+            self._more, rest = divmod(few.number - few.less, per)
+            return rest == 0
+        self.trip = few.trip_count(per, self.given.checks)
+        return self.trip is not None
+
+    def _begin(self, few: Fewer | None) -> None:
+        """Makes the tree of the first trace."""
+        assert self._whole is not None
+        records, _, _, loops = self._whole
+        long = bool(loops) and _is_long(records, few) and fusing.possible()
+        self._shorten(0)
+        self.quick = long and not self._is_large()
+        if self.quick:
+            self._shorten(0)
 
     def _note_lengths(self, trace: Trace, records: Sequence[Record]) -> None:
         """Notes what is needed to derive the program for arrays of other sizes (`families`)."""
@@ -196,7 +213,13 @@ class Compiled:
         return now > before and now > AT_ONCE and SHARE * (now - self._ways) < self._ways
 
     def _shorten(self, attempt: int) -> None:
-        """Makes the tree of the first trace, with that many turns of its loops, or whole."""
+        """Makes the tree of the first trace, with that many turns of its loops, or whole.
+
+        Raises
+        ------
+        Unfit
+            If it has fewer turns than there are, and would be whole.
+        """
         if self._whole is None:
             return
         records, constants, end, found = self._whole
@@ -207,10 +230,17 @@ class Compiled:
         for self._attempt, loops in tries:
             short = shortened(records, loops, end, self._attempt, self.few is not None) if loops else None
             if short is not None:
-                self.tree = branch_of(short[0], constants, short[2], named(short[1], found, self.trip))
+                cuts = named(short[1], found, self.trip)
+                if self._more:
+                    cuts = [cut._replace(gone=cut.gone + self._more) for cut in cuts] if len(cuts) == 1 else []
+                if self._more and not cuts:
+                    continue
+                self.tree = branch_of(short[0], constants, short[2], cuts)
                 self._large = None
                 if not self._is_large():
                     return
+        if self._more:
+            raise Unfit
         self.tree, self._large = branch_of(records, constants, end), None
         self._whole = None
 
@@ -268,7 +298,7 @@ class Compiled:
             few, turns = self.few, []
             if few is not None and self.trip is not None:
                 turns = [self.trip(few.number)]
-            elif LINES_A_RUN * len(writer.body) > sum(self.counts.values()):
+            elif few is None and LINES_A_RUN * len(writer.body) > sum(self.counts.values()):
                 return None
             names = dict(zip(outcome.names(), self.tree.end.names(), strict=True))  # those of the short trace
             if any(names.get(name) not in writer.values for name in wanted):
@@ -409,7 +439,11 @@ class Compiled:
         def predict(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             own, counted, scope["new_space_2"] = told, list, new_space
             if own is None:
-                other = self._predicting(tree, write)
+                try:
+                    other = self._predicting(tree, write)
+                except Unfit:  # such calls are the Python's
+                    self.predict = lambda args, kwargs: running.MISS
+                    return running.MISS
                 own, scope["new_space_2"] = Body.of(other), space_maker(other)
                 if trip is not None:
                     counted = partial(trip.counted_by, other.fit, space)  # type: ignore[assignment]

@@ -1,16 +1,18 @@
-"""The first call of a function with a loop of many turns that an argument counts: it is traced with fewer turns.
+"""The first call of a function with a loop of many turns that a number counts: it is traced with fewer turns.
 
 Where the bytecode shows that a number does nothing but count the turns of a loop (`sized`), and that the function does
-nothing but arithmetic on arrays, its Python runs with a smaller number. From that trace the program is made that serves
-for all numbers (`tripcount`), and this program computes the call. If the trace does not show that every turn does the
-same, or the program cannot compute the call (a flag is raised, say), the arrays get the values back that they had, and
-the call is traced in full: nothing else can tell that the function has run.
+nothing but arithmetic on arrays, its Python runs with a smaller number. If that is an argument, the program is made
+from that trace that serves for all numbers (`tripcount`); if it is a constant of the function's code, the one that a
+trace of all turns gives. This program computes the call. If the trace does not show that every turn does the same, or
+the program cannot compute the call (a flag is raised, say), the arrays get the values back that they had, and the call
+is traced in full: nothing else can tell that the function has run.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+import types
 from collections import Counter
 from math import lcm
 from typing import Any
@@ -19,7 +21,7 @@ from ..api.handle import Tensor, View, lock_of
 from . import fast
 from .repeating import Found
 from .running import AGAIN
-from .sized import Sized, sized
+from .sized import Sized, sized, sized_by_constant
 from .tracing import LARGEST_WAITING, Trace
 from .tripcount import MOST, TripCount
 
@@ -33,21 +35,27 @@ FEW = 4
 
 
 class Fewer:
-    """A call with fewer turns: its `args`.
+    """A call with fewer turns, of `function` with `args`.
 
     Attributes
     ----------
-    index, number : the place and value of the argument that counts turns
-    less : the number in its place
+    index : the place of the argument that counts turns, or None if a constant does
+    number, less : how many turns there are, and the number in its place
     alike : whether each operation of a turn is in the trace once for each turn
     """
 
-    def __init__(self, args: tuple[Any, ...], index: int, by: Sized, attempt: int) -> None:
-        self.index, self.number, self.by, self.attempt = index, args[index], by, attempt
+    def __init__(self, fn: types.FunctionType, args: tuple[Any, ...], index: int | None, number: int, by: Sized,
+                 attempt: int = 0) -> None:
+        self.index, self.number, self.by, self.attempt = index, number, by, attempt
         least, step = TURNS[attempt][0] * by.cycle, lcm(TURNS[attempt][1], by.cycle)
-        self.less = least + (self.number - least) % step
-        self.args = (*args[:index], self.less, *args[index + 1:])
-        self.whole, self.alike = args, False
+        self.less = least + (number - least) % step
+        self.function, self.args = fn, args
+        if index is not None:
+            self.args = (*args[:index], self.less, *args[index + 1:])
+        else:
+            self.function = _with_constant(fn, number, self.less)
+            self.by = by._replace(code=self.function.__code__)
+        self.whole, self.alike = (fn, args, index, number, by), False
 
     @property
     def pays(self) -> bool:
@@ -58,12 +66,12 @@ class Fewer:
         """The same with some turns more, if that may help."""
         if not self.alike or self.attempt + 1 == len(TURNS):
             return None
-        other = Fewer(self.whole, self.index, self.by, self.attempt + 1)
+        other = Fewer(*self.whole, attempt=self.attempt + 1)
         return other if other.pays else None
 
-    def trip_count(self, records: Any, loops: list[Any], checks: list[Any]) -> TripCount | None:
-        """The program's `TripCount`, if each operation of a turn is in the trace once for each turn, and all are turns
-        of one loop."""
+    def per_turn(self, records: Any, loops: list[Any]) -> int | None:
+        """How many of its turns are one of the loop's in the trace, if each operation of a turn is there once for each
+        turn, and all are turns of one loop."""
         if len(loops) != 1:
             return None
         loop, by, less = Found(*loops[0]), self.by, self.less
@@ -82,8 +90,15 @@ class Fewer:
         if len(ratios) != 1 or per < 1 or ratios != {per}:
             return None
         self.alike = True
+        return per
+
+    def trip_count(self, per: int, checks: list[Any]) -> TripCount | None:
+        """The program's `TripCount`, if an argument counts turns; None if it would not serve for the call."""
         place = next((i for i, check in enumerate(checks) if _is_of(check.fast, self.index)), None)
-        return None if place is None else TripCount(place, self.index, less, 0, per, by.cycle)
+        if place is None or self.index is None:
+            return None
+        found = TripCount(place, self.index, self.less, 0, per, self.by.cycle)
+        return None if found(self.number) is None else found
 
     def undone(self, trace: Trace) -> Any:
         """Gives arrays the values that they had before the call, and AGAIN."""
@@ -95,7 +110,16 @@ class Fewer:
         return AGAIN
 
 
-def _is_of(row: Any, index: int) -> bool:
+def _with_constant(fn: types.FunctionType, number: int, other: int) -> types.FunctionType:
+    """A function with another number in the place of a constant of its code."""
+    constants = tuple([other if type(x) is int and x == number else x for x in fn.__code__.co_consts])
+    made = types.FunctionType(fn.__code__.replace(co_consts=constants), fn.__globals__, fn.__name__, fn.__defaults__,
+                              fn.__closure__)
+    made.__kwdefaults__ = fn.__kwdefaults__
+    return made
+
+
+def _is_of(row: Any, index: int | None) -> bool:
     """Whether a row asks that an argument is that number."""
     return type(row) is tuple and len(row) > 4 and row[0] == fast.ARGUMENT and row[1] == index and type(row[4]) is int
 
@@ -106,16 +130,29 @@ def fewer(fn: Any, args: tuple[Any, ...]) -> Fewer | None:
     Not while there are other threads, which might write to the same arrays before these get their values back, nor in a
     debugger, which would show the fewer turns.
     """
-    numbers = [i for i, x in enumerate(args) if type(x) is int and WORTH[0] <= x < MOST]
-    if not numbers or threading.active_count() > 1 or sys.gettrace() is not None or not all(
+    if type(fn) is not types.FunctionType:
+        return None
+    numbers = [i for i, x in enumerate(args) if _is_many(x)]
+    constants = [x for x in fn.__code__.co_consts if _is_many(x)]
+    if not (numbers or constants) or threading.active_count() > 1 or sys.gettrace() is not None or not all(
             _waits(x) for x in args if type(x) is Tensor):
         return None
     for index in numbers:
         by = sized(fn, index, args, True)
         if by is not None:
-            few = Fewer(args, index, by, 0)
+            few = Fewer(fn, args, index, args[index], by)
+            return few if few.pays else None
+    for number in constants:
+        by = sized_by_constant(fn, number, args)
+        if by is not None:
+            few = Fewer(fn, args, None, number, by)
             return few if few.pays else None
     return None
+
+
+def _is_many(x: Any) -> bool:
+    """Whether it may be a number of turns of which fewer are worth while."""
+    return type(x) is int and WORTH[0] <= x < MOST
 
 
 def _waits(t: Any) -> bool:

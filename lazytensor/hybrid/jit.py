@@ -294,6 +294,8 @@ class Jitted(Caller):
             s.realize()
         capsule = floating.in_force()
         own = streams.global_stream()
+        if few is not None:
+            scope.codes.add(few.function.__code__)
         trace = Trace(roots, given.scalars, [*scope.generators.values(), *([] if own is None else [own])],
                       LEAST if few is None else FEW)
         for s in scope.scalars.values():
@@ -322,7 +324,7 @@ class Jitted(Caller):
             trace.may_skip, trace.entered = not self._every_turn, Entered(found)
             trace.in_full = self._in_full
             with trace, Printing(), trace.entered:
-                result = self.__wrapped__(*(args if few is None else few.args), **kwargs)
+                result = self.__wrapped__(*args, **kwargs) if few is None else few.function(*few.args)
             done = self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python,
                                        before, filters, few)
             if few is not None:

@@ -74,13 +74,24 @@ def sized(fn: Any, number: int, args: tuple[Any, ...], alone: bool = False) -> S
     else; with `alone`, if the whole function is such lines, so that nothing but arrays shows that it ran."""
     if type(fn) is not types.FunctionType or number >= fn.__code__.co_argcount:
         return None
+    name = fn.__code__.co_varnames[number]
+    return None if name in fn.__code__.co_cellvars else _sized(fn, name, args, alone)
+
+
+def sized_by_constant(fn: types.FunctionType, number: int, args: tuple[Any, ...]) -> Sized | None:
+    """The loop whose turns a number in the function's code counts, if it does nothing else and the whole function is
+    such lines."""
+    return _sized(fn, number, args, True)
+
+
+def _sized(fn: types.FunctionType, by: str | int, args: tuple[Any, ...], alone: bool) -> Sized | None:
+    """The loop that a parameter, by its name, or a constant counts."""
     code = fn.__code__
-    name = code.co_varnames[number]
     if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR) or (
-            name in code.co_cellvars or _PEEKING.intersection(code.co_names)):
+            _PEEKING.intersection(code.co_names)):
         return None
     lines = read(code)
-    found = _loop(fn, lines, name)
+    found = _loop(fn, lines, by)
     if found is None:
         return None
     first, last = found
@@ -94,17 +105,21 @@ def sized(fn: Any, number: int, args: tuple[Any, ...], alone: bool = False) -> S
     return Sized(code, lines[first][2], lines[last][2], cycle, body.fed)
 
 
-def _loop(fn: types.FunctionType, lines: list[Line], name: str) -> tuple[int, int] | None:
-    """The first line of the body of ``for ... in range(name)`` and the line that goes round, if all else does not know
-    the parameter."""
+def _loop(fn: types.FunctionType, lines: list[Line], by: str | int) -> tuple[int, int] | None:
+    """The first line of the body of ``for ... in range(by)`` and the line that goes round, if all else does not know
+    the parameter, or has no such constant."""
     of_variables = [(i, op, value) for i, (op, value, _) in enumerate(lines) if op not in QUICK and op.endswith(
         _OF_VARIABLES)]
-    uses = [i for i, _, value in of_variables if value == name]
+    if type(by) is str:
+        load, uses = "LOAD_FAST", [i for i, _, value in of_variables if value == by]
+    else:
+        load = "LOAD_CONST"
+        uses = [i for i, (op, value, _) in enumerate(lines) if op == load and type(value) is int and value == by]
     if len(uses) != 1:
         return None
     at = uses[0]
     head = [op for op, _, _ in lines[at:at + 5]]
-    if head != ["LOAD_FAST", "CALL", "GET_ITER", "FOR_ITER", "STORE_FAST"] or lines[at + 1][1] not in (1, None) or (
+    if head != [load, "CALL", "GET_ITER", "FOR_ITER", "STORE_FAST"] or lines[at + 1][1] not in (1, None) or (
             not _is_range(fn, [line for line in lines[max(at - 3, 0):at] if line[0] != "PUSH_NULL"])):
         return None
     turn, variable = lines[at + 3], lines[at + 4][1]
