@@ -13,6 +13,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
+from lazytensor.hybrid import attempt as attempt_module
 from lazytensor.hybrid import fast
 from lazytensor.hybrid import jit as jit_module
 from lazytensor.hybrid.fewer import fewer
@@ -232,7 +233,7 @@ def test_arrays_of_modules_are_not_written_twice():
 def test_an_interrupt_leaves_arrays_as_they_were(monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
-    monkeypatch.setattr(jit_module, "compute_first", interrupted)
+    monkeypatch.setattr(attempt_module, "compute_first", interrupted)
     compiled, a, b = np.jit(jacobi), np.arange(12.0), np.ones(12)
     with pytest.raises(KeyboardInterrupt):
         compiled(a, b, 500)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 import threading
 import types
 import warnings
@@ -19,29 +18,25 @@ from typing import Any
 
 from ..api.build import users_frame
 from ..api.handle import View, is_shared, root_of
-from ..api.scalar import Scalar, seen
 from ..errors import HybridWarning
 from ..run import floating
 from ..run.watching import active, mine
-from . import streams
 from .arguments import Arguments
+from .attempt import Attempt, AttemptOfFewer
 from .calling import Caller, asked
 from .captured import Captured
 from .checking import compared
 from .compiled import Compiled, uncollected
-from .effects import Outcome, outcome_of, settled
-from .entering import Entered, Printing
+from .entering import Printing
 from .explaining import explained
-from .families import family_of, first_check, programs, with_few_sizes
-from .fewer import FEW, Fewer, fewer
-from .first import compute_first
+from .families import first_check, programs, with_few_sizes
+from .fewer import fewer
 from .guards import Namespace
 from .kinds import EAGER, MOST_TRACES, Kinds
-from .lifting import candidates, lifted, words_of
-from .repeating import LEAST
+from .lifting import candidates
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
 from .scope import Scope
-from .tracing import Refusal, Trace
+from .tracing import Refusal
 from .tripcount import covers, trip_count
 
 HOT = 16
@@ -253,11 +248,13 @@ class Jitted(Caller):
         few = fewer(self.__wrapped__, args) if known is None and not kwargs and not self._whole_loops else None
         with uncollected():  # until the trace is gone, so that there is less to look through
             while few is not None:
-                result = self._watched(args, kwargs, None, given, scope, captured, few)
+                result = AttemptOfFewer(self, args, given, scope, captured, few).result()
                 if result is not AGAIN:
+                    _counts["traces"] += 1
                     return result
                 few = few.more()
-            return self._watched(args, kwargs, known, given, scope, captured)
+            _counts["traces"] += 1
+            return Attempt(self, args, kwargs, known, given, scope, captured).result()
 
     def _with_leaves(self, given: Arguments, known: Compiled | None, args: Any, kwargs: Any) -> Arguments | None:
         """The same arguments with views as arrays of their own (`lifting`), if they may be."""
@@ -292,145 +289,6 @@ class Jitted(Caller):
                 self._compiled = (compiled, *with_few_sizes(others, family))
             return answer if answer.__class__ is not Sentinel else self._answered(answer, compiled, args, kwargs)
         return MISS
-
-    def _watched(self, args: Any, kwargs: Any, known: Compiled | None, given: Arguments, scope: Scope,
-                 captured: Captured, few: Fewer | None = None) -> Any:
-        """Traces a call; AGAIN, with nothing done, if it was one of fewer turns that is not enough."""
-        roots = {**given.roots, **captured.roots}
-        for root in roots.values():
-            settled(root)
-        for s in (*given.scalars.values(), *scope.scalars.values()):
-            s.realize()
-        capsule = floating.in_force()
-        own = streams.global_stream()
-        if few is not None:
-            scope.codes.add(few.function.__code__)
-        trace = Trace(roots, given.scalars, [*scope.generators.values(), *([] if own is None else [own])],
-                      LEAST if few is None else FEW)
-        for s in scope.scalars.values():
-            trace.know_constant(s._node)
-        taken = {id(root): name for name, root in given.roots.items()}
-        before = self._compiled
-
-        def found(frame: Any) -> None:
-            known = set(scope.tensors)
-            try:
-                scope.frame(frame)
-            except Exception as error:  # objects that do not want to be looked at
-                trace.refuse(f"what {frame.f_code.co_qualname} reaches cannot be followed ({error!r})")
-            for identity in set(scope.tensors) - known:
-                handle = scope.tensors[identity]
-                if trace.is_new(handle):
-                    continue
-                old = set(captured.roots)
-                captured.add(handle, taken, scope.places.get(identity))
-                for name in set(captured.roots) - old:
-                    trace.add_root(name, captured.roots[name])
-        _counts["traces"] += few is None
-        python, filters = streams.of_python(), list(warnings.filters)
-        self._tracing += 1
-        try:
-            trace.may_skip, trace.entered = not self._every_turn, Entered(found)
-            trace.in_full = self._in_full
-            with trace, Printing(), trace.entered:
-                result = self.__wrapped__(*args, **kwargs) if few is None else few.function(*few.args)
-            done = self._compiled_from(trace, result, args, kwargs, known, scope, given, captured, capsule, python,
-                                       before, filters, few)
-            if few is not None:
-                if not done:
-                    return few.undone(trace)
-                _counts["traces"] += 1
-            trace.catch_up()
-            return real_elements(result, trace) if trace.real else result
-        except KeyboardInterrupt:
-            if few is not None:
-                few.undone(trace)
-            trace.forget_chains()
-            raise
-        except Exception:
-            if few is None:
-                raise
-            return few.undone(trace)
-        finally:
-            if trace.entered is not None and trace.entered.on:  # an interrupt came before it was taken away
-                sys.setprofile(None)
-            trace.entered = None  # it holds `found`, and that the trace: nothing is left for the collector
-            self._tracing -= 1
-            trace.catch_up()
-
-    def _compiled_from(self, trace: Trace, result: Any, args: Any, kwargs: Any, known: Compiled | None, scope: Scope,
-                       given: Arguments, captured: Captured, capsule: Any, python: Any, before: Any,
-                       filters: list[Any], few: Fewer | None) -> bool:
-        """Compiles what was traced, and computes with it what the call leaves, if that was many operations. Whether
-        that was done."""
-        trace.count_nodes()
-        outcome = outcome_of(trace, result, given, scope, captured) if trace.refusal is None else None
-        changed = given.changed() or scope.changed()
-        if not changed and (floating.in_force() is not capsule or filters != warnings.filters):
-            changed = "the floating-point error state or the warning filters"
-        if changed or scope.refusal:
-            trace.refuse(f"it changes {changed}" if changed else scope.refusal)
-        if streams.of_python() != python or not trace.accounted():
-            trace.refuse("random numbers were drawn or seeded in a way that cannot be followed")
-        if few is not None and (trace.refusal is not None or outcome is None):
-            return False
-        if trace.lost:
-            self._every_turn = True
-            self._why.append(f"traced again, with every turn of its loops: {trace.refusal}")
-            return False
-        if trace.refusal is not None or outcome is None:
-            self._refused(trace.refusal or Refusal("it cannot be compiled", ""), known)
-            return False
-        if given.other is not None:
-            given, outcome = self._lifted(trace, outcome, given, scope, known)
-            if known is not None and known.given is not given:
-                return False
-        scope.leave_out(set(given.containers))
-        compiled = known or Compiled(self._name, given, scope, captured, capsule)
-        if known is not None:
-            known.scope.merge(scope)
-        refusal = compiled.add(trace, outcome, few)
-        if few is not None and (refusal is not None or not compute_first(compiled, trace, outcome)):
-            return False
-        if refusal is not None:
-            self._refused(refusal, known)
-        elif known is not None:
-            with self._lock:
-                family_of(compiled, self._compiled)
-        else:
-            with self._lock:
-                others = [c for c in self._compiled if c not in before]
-                if all(c.why_not(args, kwargs) for c in others):  # else another thread was quicker
-                    self._compiled = (compiled, *self._compiled)
-                    family_of(compiled, self._compiled)
-            if few is not None:
-                self._without_covered(compiled)
-            else:
-                compute_first(compiled, trace, outcome)
-                if not kwargs:
-                    self._counting(compiled, args)
-            if not self._keeps:
-                compiled.given.let_go({id(item.value) for item in compiled.scope.items})
-        compiled.alone = None
-        return True
-
-    def _lifted(self, trace: Trace, outcome: Outcome, given: Arguments, scope: Scope, known: Compiled | None) -> tuple[
-            Arguments, Outcome]:
-        """What is compiled where views are arrays of their own. If this call uses them otherwise, what was compiled for
-        any view has to go, and each view is traced from now on."""
-        other = given.other
-        assert other is not None
-        if known is None or other.lift <= candidates(given, self._fixed):
-            end, root = lifted(trace, outcome, given, scope, other.lift)
-            if not root:
-                return other, end
-            words = words_of(given, root)
-        else:
-            words = {other.words[name] for name in other.lift}
-        with self._lock:
-            self._fixed |= words
-            self._compiled = tuple(c for c in self._compiled if c is not known)
-        return given, outcome
 
     def _counting(self, compiled: Compiled, args: tuple[Any, ...]) -> None:
         """Compiles what has just been traced for any number of turns of a loop, if it differs from another in that."""
@@ -502,25 +360,6 @@ def _warn(message: str) -> None:
         frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__"),
         frame.f_globals.setdefault("__warningregistry__", {}))
     warnings.warn_explicit(message, HybridWarning, *where)
-
-
-def real_elements(result: Any, trace: Trace) -> Any:
-    """A traced call's result with NumPy's own scalars for elements, as any other call gives."""
-    kind = type(result)
-    if issubclass(kind, Scalar):
-        return seen(result) if trace.is_element(result._node) else result
-    if kind is list:
-        result[:] = [real_elements(x, trace) for x in result]
-        return result
-    if kind is tuple:
-        return tuple([real_elements(x, trace) for x in result])
-    if kind is dict:
-        for key, value in result.items():
-            result[key] = real_elements(value, trace)
-        return result
-    if issubclass(kind, tuple) and hasattr(kind, "_make"):
-        return kind._make([real_elements(x, trace) for x in result])
-    return result
 
 
 def _is_plain(root: Any) -> bool:

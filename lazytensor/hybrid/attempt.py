@@ -1,0 +1,258 @@
+"""One run of a jitted function's Python that is watched, and the compiled function that is made of what it did."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+from ..api.scalar import Scalar, seen
+from ..run import floating
+from . import streams
+from .arguments import Arguments
+from .captured import Captured
+from .compiled import Compiled
+from .effects import Outcome, outcome_of, settled
+from .entering import Entered, Printing
+from .families import family_of
+from .fewer import FEW, Fewer
+from .first import compute_first
+from .lifting import candidates, lifted, words_of
+from .repeating import LEAST
+from .scope import Scope
+from .tracing import Refusal, Trace
+
+
+class Attempt:
+    """A call of a jitted function that is traced.
+
+    Attributes
+    ----------
+    known : Compiled or None
+        What is compiled for such calls, if this one has seen something new.
+    trace : Trace
+    """
+
+    least = LEAST
+    """Turns of a loop among the records."""
+
+    def __init__(self, jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any], known: Compiled | None,
+                 given: Arguments, scope: Scope, captured: Captured) -> None:
+        self.jitted, self.args, self.kwargs, self.known = jitted, args, kwargs, known
+        self.given, self.scope, self.captured = given, scope, captured
+        roots = {**given.roots, **captured.roots}
+        for root in roots.values():
+            settled(root)
+        for s in (*given.scalars.values(), *scope.scalars.values()):
+            s.realize()
+        own = streams.global_stream()
+        generators = [*scope.generators.values(), *([] if own is None else [own])]
+        self.trace = trace = Trace(roots, given.scalars, generators, self.least)
+        for s in scope.scalars.values():
+            trace.know_constant(s._node)
+        trace.may_skip, trace.in_full = not jitted._every_turn, jitted._in_full
+        self.before = jitted._compiled
+        self.capsule, self.python, self.filters = floating.in_force(), streams.of_python(), list(warnings.filters)
+        self._taken = {id(root): name for name, root in given.roots.items()}
+
+    def result(self) -> Any:
+        """Runs the Python, compiles what it did, and gives what the call gives."""
+        trace, jitted = self.trace, self.jitted
+        jitted._tracing += 1
+        try:
+            trace.entered = Entered(self._found)
+            with trace, Printing(), trace.entered:
+                result = self._run()
+            return self._ended(result)
+        except BaseException as error:
+            if not self._takes_back(error):
+                raise
+            return self._undone()
+        finally:
+            if trace.entered is not None and trace.entered.on:  # an interrupt came before it was taken away
+                sys.setprofile(None)
+            trace.entered = None  # it holds this, and that the trace: nothing is left for the collector
+            jitted._tracing -= 1
+            trace.catch_up()
+
+    def _found(self, frame: Any) -> None:
+        """A function is entered that was not found from names: what it reaches is followed."""
+        trace, scope, captured = self.trace, self.scope, self.captured
+        known = set(scope.tensors)
+        try:
+            scope.frame(frame)
+        except Exception as error:  # objects that do not want to be looked at
+            trace.refuse(f"what {frame.f_code.co_qualname} reaches cannot be followed ({error!r})")
+        for identity in set(scope.tensors) - known:
+            handle = scope.tensors[identity]
+            if trace.is_new(handle):
+                continue
+            old = set(captured.roots)
+            captured.add(handle, self._taken, scope.places.get(identity))
+            for name in set(captured.roots) - old:
+                trace.add_root(name, captured.roots[name])
+
+    # ---- what is other for a call with fewer turns ----
+
+    def _run(self) -> Any:
+        return self.jitted.__wrapped__(*self.args, **self.kwargs)
+
+    def _takes_back(self, error: BaseException) -> bool:
+        """Whether an exception is as if the Python had not run; else it is the program's."""
+        if isinstance(error, KeyboardInterrupt):
+            self.trace.forget_chains()
+        return False
+
+    def _undone(self) -> Any:
+        raise AssertionError("what the Python did stays")
+
+    def _ended(self, result: Any) -> Any:
+        """Compiles what was traced, and computes with it what the call leaves, if that was many operations."""
+        outcome = self._outcome(result)
+        if outcome is None:
+            self._refused()
+        elif (outcome := self._lifted(outcome)) is not None:
+            self._take_in(outcome)
+        return self._given_out(result)
+
+    # ---- afterwards ----
+
+    def _outcome(self, result: Any) -> Outcome | None:
+        """What the call leaves; None if that cannot be compiled, as the trace says."""
+        trace, given, scope = self.trace, self.given, self.scope
+        trace.count_nodes()
+        outcome = outcome_of(trace, result, given, scope, self.captured) if trace.refusal is None else None
+        changed = given.changed() or scope.changed()
+        if not changed and (floating.in_force() is not self.capsule or self.filters != warnings.filters):
+            changed = "the floating-point error state or the warning filters"
+        if changed or scope.refusal:
+            trace.refuse(f"it changes {changed}" if changed else scope.refusal)
+        if streams.of_python() != self.python or not trace.accounted():
+            trace.refuse("random numbers were drawn or seeded in a way that cannot be followed")
+        return None if trace.refusal is not None else outcome
+
+    def _lifted(self, outcome: Outcome) -> Outcome | None:
+        """What the call leaves where views are arrays of their own. If this call uses them otherwise, what was compiled
+        for any view has to go, and each view is traced from now on; None if that is what would take in the trace."""
+        jitted, given, other = self.jitted, self.given, self.given.other
+        if other is None:
+            return outcome
+        if self.known is None or other.lift <= candidates(given, jitted._fixed):
+            end, root = lifted(self.trace, outcome, given, self.scope, other.lift)
+            if not root:
+                self.given = other
+                return end
+            words = words_of(given, root)
+        else:
+            words = {other.words[name] for name in other.lift}
+        with jitted._lock:
+            jitted._fixed |= words
+            jitted._compiled = tuple(c for c in jitted._compiled if c is not self.known)
+        return outcome if self.known is None else None
+
+    def _refused(self) -> None:
+        jitted, trace = self.jitted, self.trace
+        if trace.lost:
+            jitted._every_turn = True
+            jitted._why.append(f"traced again, with every turn of its loops: {trace.refusal}")
+        else:
+            jitted._refused(trace.refusal or Refusal("it cannot be compiled", ""), self.known)
+
+    def _take_in(self, outcome: Outcome) -> None:
+        """Compiles what was traced."""
+        jitted, compiled = self.jitted, self._compiled()
+        refusal = compiled.add(self.trace, outcome)
+        if refusal is not None:
+            jitted._refused(refusal, self.known)
+        elif self.known is not None:
+            with jitted._lock:
+                family_of(compiled, jitted._compiled)
+        else:
+            self._enter(compiled)
+            compute_first(compiled, self.trace, outcome)
+            if not self.kwargs:
+                jitted._counting(compiled, self.args)
+            self._let_go(compiled)
+        compiled.alone = None
+
+    def _compiled(self) -> Compiled:
+        """What takes in the trace."""
+        self.scope.leave_out(set(self.given.containers))
+        if self.known is None:
+            return Compiled(self.jitted._name, self.given, self.scope, self.captured, self.capsule)
+        self.known.scope.merge(self.scope)
+        return self.known
+
+    def _enter(self, compiled: Compiled) -> None:
+        """Has it serve later calls."""
+        jitted = self.jitted
+        with jitted._lock:
+            others = [c for c in jitted._compiled if c not in self.before]
+            if all(c.why_not(self.args, self.kwargs) for c in others):  # else another thread was quicker
+                jitted._compiled = (compiled, *jitted._compiled)
+                family_of(compiled, jitted._compiled)
+
+    def _let_go(self, compiled: Compiled) -> None:
+        if not self.jitted._keeps:
+            compiled.given.let_go({id(item.value) for item in compiled.scope.items})
+
+    def _given_out(self, result: Any) -> Any:
+        self.trace.catch_up()
+        return real_elements(result, self.trace) if self.trace.real else result
+
+
+class AttemptOfFewer(Attempt):
+    """The same with fewer turns of a loop (`fewer`): gives AGAIN, with nothing done, if these are not enough."""
+
+    least = FEW
+
+    def __init__(self, jitted: Any, args: tuple[Any, ...], given: Arguments, scope: Scope, captured: Captured,
+                 few: Fewer) -> None:
+        super().__init__(jitted, args, {}, None, given, scope, captured)
+        self.few = few
+        scope.codes.add(few.function.__code__)
+
+    def _run(self) -> Any:
+        return self.few.function(*self.few.args)
+
+    def _takes_back(self, error: BaseException) -> bool:
+        if isinstance(error, KeyboardInterrupt):
+            self._undone()
+        return isinstance(error, Exception)
+
+    def _undone(self) -> Any:
+        return self.few.undone(self.trace)
+
+    def _ended(self, result: Any) -> Any:
+        outcome = self._outcome(result)
+        if outcome is not None:
+            outcome = self._lifted(outcome)
+        if outcome is None:
+            return self._undone()
+        compiled = self._compiled()
+        if compiled.add(self.trace, outcome, self.few) is not None or not compute_first(compiled, self.trace, outcome):
+            return self._undone()
+        self._enter(compiled)
+        self.jitted._without_covered(compiled)
+        self._let_go(compiled)
+        compiled.alone = None
+        return self._given_out(result)
+
+
+def real_elements(result: Any, trace: Trace) -> Any:
+    """A traced call's result with NumPy's own scalars for elements, as any other call gives."""
+    kind = type(result)
+    if issubclass(kind, Scalar):
+        return seen(result) if trace.is_element(result._node) else result
+    if kind is list:
+        result[:] = [real_elements(x, trace) for x in result]
+        return result
+    if kind is tuple:
+        return tuple([real_elements(x, trace) for x in result])
+    if kind is dict:
+        for key, value in result.items():
+            result[key] = real_elements(value, trace)
+        return result
+    if issubclass(kind, tuple) and hasattr(kind, "_make"):
+        return kind._make([real_elements(x, trace) for x in result])
+    return result
