@@ -8,7 +8,7 @@ import pytest
 
 import lazytensor as np
 from lazytensor.hybrid import compiled, jit, nodes
-from tests import program_views
+from tests import program_parts
 from tests.helpers import same_bits
 
 
@@ -208,5 +208,5 @@ def test_random_functions_of_views(first, kernels, monkeypatch):
         monkeypatch.setattr(compiled, "FIRST_CHECKS", (2, 3, 4))
         monkeypatch.setattr(jit, "HOT", 1)
     for seed in range(first, first + 20):
-        found, f = program_views.tried(seed, np)
+        found, f = program_parts.tried(seed, np)
         assert not found and "something else" not in str(f._off), found or f._off
