@@ -16,7 +16,6 @@ from .guards import ATOMS, Check, Later, Namespace, same
 from .scope import LARGEST, MISSING
 
 
-
 class Arguments:
     """The structure of one call's arguments: what is a leaf, and the checks that another call's must pass.
 
