@@ -190,6 +190,14 @@ def test_a_root_that_gets_another_shape():
         assert same_bits(real.asarray(f(part)), x[i:i + 5] + 1)
 
 
+def test_views_that_are_not_aligned():
+    memory = numbers(40, 3)
+    f = compared(lambda np, x, y: [x @ y, x * 2, (x + 1).sum()], [memory, memory.view("u1").reshape(-1)], [
+        row for i in range(12) for row in (lambda a, b, i=i: [a[i:i + 3], a[:3, 0]],
+                                           lambda a, b, i=i: [b[i:i + 72].view("f8").reshape(3, 3), a[:3, 0]])])
+    assert f.cache_info()["python"] is None
+
+
 def test_pending_roots_and_loops():
     def f(np, x, y):
         total = x * 0

@@ -183,9 +183,9 @@ static PyObject *bound_view(Step *step, PyObject *object, PyObject **seen) {
         PyErr_Clear();
         return NULL;
     }
-    if (Py_TYPE(*seen) == Py_TYPE(buffer))
+    if (is_aligned_array(*seen))
         return node;
-    Py_CLEAR(*seen);  /* a number is no array of no axes */
+    Py_CLEAR(*seen);
     return NULL;
 }
 

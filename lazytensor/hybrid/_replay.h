@@ -49,6 +49,7 @@ PyObject *launched_loops(PyObject *self, PyObject *unused);
 /* ---- _grouping.c ---- */
 
 int setup_grouping(void);
+int is_aligned_array(PyObject *array);
 PyObject *number_dtype(PyObject *value);
 
 /* ---- _calling.c ---- */

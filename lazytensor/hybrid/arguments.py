@@ -292,6 +292,8 @@ def view_checks(v: str, view: Any, space: Namespace, words: str) -> list[Check]:
 def may_be_lifted(view: Any) -> bool:
     """Whether a view may be a leaf: it has axes, no two elements in one place, and its array is shaped as it was."""
     node, least = view.root._value, 0
+    if view.given.names is not None or view.dtype.alignment > view.given.alignment:
+        return False  # it may lie anywhere
     if (view.of, view.laid, view.given) != (node.shape, node.strides, node.dtype) or not view.shape:
         return False
     for stride, n in sorted(zip(map(abs, view.strides or ()), view.shape, strict=False)):
@@ -327,7 +329,8 @@ def lifted_lines(i: int, path: str, geometry: tuple[Any, Any, Any], writeable: A
             Check(f"{n} = settled({o})"),
             Check(f"{v}.of == {n}.shape and {v}.laid == {n}.strides and {v}.given == {n}.dtype",
                   f"{words} was a view of an array that had its shape still"),
-            Check(f"a{i} = apply_view({v}.steps, {n}.buffer)")]
+            Check(f"a{i} = apply_view({v}.steps, {n}.buffer)"),
+            Check(f"a{i}.flags.aligned", f"{words} was aligned in memory")]
 
 
 def _geometry_checks(n: str, geometry: tuple[Any, Any, Any], space: Namespace, words: str) -> list[Check]:
