@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 
-from tests import program_computed, program_jit, program_loops, program_ranges, program_sizes, program_views
+from tests import program_computed, program_jit, program_loops, program_parts, program_ranges, program_sizes
 
 
 def tried(seed, module, control):
@@ -84,7 +84,7 @@ def parted(seeds, module, show):
     failures, lifted = [], 0
     for seed in seeds:
         try:
-            found, f = program_views.tried(seed, module)
+            found, f = program_parts.tried(seed, module)
             lifted += any(one.given.lift for one in f._compiled)
         except Exception:
             found = traceback.format_exc()

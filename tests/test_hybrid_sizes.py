@@ -379,7 +379,7 @@ def test_what_cannot_be_seen_is_found_out(monkeypatch):
         return x * float(os.environ["LAZYTENSOR_TICKS"])
     g = np.jit(f)
     wrong = 0
-    for n in range(2, 60):
+    for n in [n for n in range(2, 30) for _ in range(20)]:
         monkeypatch.setenv("LAZYTENSOR_TICKS", str(n if n > 12 else 1))
         wrong += not same(f(numbers(n)), g(np.array(numbers(n))))
     assert wrong <= 8 and "its Python gave something else" in g.cache_info()["python"]
@@ -401,3 +401,10 @@ def test_a_closure_that_changes():
 def test_random_functions_of_many_sizes(seed):
     found, _ = program_sizes.tried(seed + 214, np)
     assert not found, found
+
+
+def test_sizes_that_do_not_come_again_are_not_compiled_for():
+    f = compared(layernorm, lambda n: [numbers(n, 4)], range(2, 60))
+    assert f.cache_info()["sizes"] == 8 and f.cache_info()["compiled"] == 1
+    f = compared(layernorm, lambda n: [numbers(n, 4)], [*range(2, 30), *[50] * 40, *range(30, 40)])
+    assert f.cache_info()["sizes"] == 9 and f._compiled[0].calls > 20

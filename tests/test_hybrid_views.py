@@ -8,7 +8,7 @@ import pytest
 
 import lazytensor as np
 from lazytensor.hybrid import compiled, jit, nodes
-from tests import program_views
+from tests import program_parts
 from tests.helpers import same_bits
 
 
@@ -190,6 +190,14 @@ def test_a_root_that_gets_another_shape():
         assert same_bits(real.asarray(f(part)), x[i:i + 5] + 1)
 
 
+def test_views_that_are_not_aligned():
+    memory = numbers(40, 3)
+    f = compared(lambda np, x, y: [x @ y, x * 2, (x + 1).sum()], [memory, memory.view("u1").reshape(-1)], [
+        row for i in range(12) for row in (lambda a, b, i=i: [a[i:i + 3], a[:3, 0]],
+                                           lambda a, b, i=i: [b[i:i + 72].view("f8").reshape(3, 3), a[:3, 0]])])
+    assert f.cache_info()["python"] is None
+
+
 def test_pending_roots_and_loops():
     def f(np, x, y):
         total = x * 0
@@ -208,5 +216,5 @@ def test_random_functions_of_views(first, kernels, monkeypatch):
         monkeypatch.setattr(compiled, "FIRST_CHECKS", (2, 3, 4))
         monkeypatch.setattr(jit, "HOT", 1)
     for seed in range(first, first + 20):
-        found, f = program_views.tried(seed, np)
+        found, f = program_parts.tried(seed, np)
         assert not found and "something else" not in str(f._off), found or f._off

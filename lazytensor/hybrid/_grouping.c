@@ -206,6 +206,10 @@ int is_number_in(PyObject *array, PyObject *index) {
         PyArray_NDIM((PyArrayObject *)array) == 0;
 }
 
+int is_aligned_array(PyObject *array) {
+    return PyArray_CheckExact(array) && PyArray_ISALIGNED((PyArrayObject *)array);
+}
+
 PyObject *number_in(PyObject *array) {
     return PyArray_ToScalar(PyArray_DATA((PyArrayObject *)array), (PyArrayObject *)array);
 }

@@ -9,7 +9,7 @@
 #include <structmember.h>
 
 enum Load { ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE,
-            ABSENT, LOADS };
+            ABSENT, KEYWORD, LOADS };
 
 typedef struct {
     int load;
@@ -26,6 +26,7 @@ typedef struct {
     PyObject_HEAD
     Py_ssize_t arguments, count, outputs;
     int distinct;                /* whether the arrays that it gives must be different ones */
+    PyObject *names;             /* a tuple: the keywords of the call, in order */
     Step *steps;
     vectorcallfunc call;
 } Guard;
@@ -91,11 +92,13 @@ static PyObject *setup_views(PyObject *self, PyObject *args) {
 
 /* ---- steps ---- */
 
-static PyObject *loaded(Step *step, PyObject *args) {
+static PyObject *loaded(Step *step, PyObject *args, PyObject *kwargs) {
     PyObject *holder = step->holder;
     switch (step->load) {
     case ARGUMENT:
         return PyTuple_GET_ITEM(args, step->index);
+    case KEYWORD:
+        return PyDict_GetItemWithError(kwargs, step->key);
     case ENTRY:
         return PyDict_GetItemWithError(holder, step->key);
     case CLASS_ENTRY:
@@ -180,15 +183,29 @@ static PyObject *bound_view(Step *step, PyObject *object, PyObject **seen) {
         PyErr_Clear();
         return NULL;
     }
-    if (Py_TYPE(*seen) == Py_TYPE(buffer))
+    if (is_aligned_array(*seen))
         return node;
-    Py_CLEAR(*seen);  /* a number is no array of no axes */
+    Py_CLEAR(*seen);
     return NULL;
 }
 
 /* How many objects a guard gives. */
 Py_ssize_t guard_outputs(PyObject *guard) {
     return ((Guard *)guard)->outputs;
+}
+
+/* Whether a call has these keywords, in this order. */
+static int has_keywords(PyObject *names, PyObject *kwargs) {
+    Py_ssize_t at = 0, i = 0;
+    PyObject *name, *value;
+    if (PyDict_GET_SIZE(kwargs) != PyTuple_GET_SIZE(names))
+        return 0;
+    while (PyDict_Next(kwargs, &at, &name, &value)) {
+        PyObject *known = PyTuple_GET_ITEM(names, i++);
+        if (name != known && !(PyUnicode_CheckExact(name) && PyUnicode_Compare(name, known) == 0))
+            return 0;
+    }
+    return 1;
 }
 
 static int guard_fails(PyObject **given, Py_ssize_t count) {
@@ -200,7 +217,7 @@ static int guard_fails(PyObject **given, Py_ssize_t count) {
 /* Whether a guard holds; puts what it gives, new references, into `given`. -1: an exception. */
 int guard_fill(PyObject *self, PyObject *args, PyObject *kwargs, PyObject **given) {
     Guard *guard = (Guard *)self;
-    if (PyTuple_GET_SIZE(args) != guard->arguments || PyDict_GET_SIZE(kwargs))
+    if (PyTuple_GET_SIZE(args) != guard->arguments || !has_keywords(guard->names, kwargs))
         return 0;
     Py_ssize_t count = 0;
     for (Py_ssize_t i = 0; i < guard->count; i++) {
@@ -210,7 +227,7 @@ int guard_fill(PyObject *self, PyObject *args, PyObject *kwargs, PyObject **give
                 return guard_fails(given, count);
             continue;
         }
-        PyObject *object = loaded(step, args);
+        PyObject *object = loaded(step, args, kwargs);
         if (object == NULL)
             return guard_fails(given, count);
         if (step->length >= 0) {
@@ -294,6 +311,7 @@ static void guard_dealloc(PyObject *self) {
     PyObject_GC_UnTrack(self);
     guard_clear_steps((Guard *)self);
     PyMem_Free(((Guard *)self)->steps);
+    Py_XDECREF(((Guard *)self)->names);
     Py_TYPE(self)->tp_free(self);
 }
 
@@ -339,10 +357,15 @@ static int step_from(Step *step, PyObject *row, Py_ssize_t arguments) {
 
 static PyObject *guard_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     Py_ssize_t arguments;
-    PyObject *rows;
+    PyObject *rows, *names = empty_tuple;
     int distinct = 0;
-    if (!PyArg_ParseTuple(args, "nO!|p", &arguments, &PyList_Type, &rows, &distinct))
+    if (!PyArg_ParseTuple(args, "nO!|pO!", &arguments, &PyList_Type, &rows, &distinct, &PyTuple_Type, &names))
         return NULL;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++)
+        if (!PyUnicode_CheckExact(PyTuple_GET_ITEM(names, i))) {
+            PyErr_SetString(PyExc_TypeError, "keywords are strings");
+            return NULL;
+        }
     if (tensor_type == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "setup first");
         return NULL;
@@ -352,6 +375,7 @@ static PyObject *guard_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     guard->arguments = arguments;
     guard->distinct = distinct;
+    guard->names = Py_NewRef(names);
     guard->call = guard_call;
     guard->steps = PyMem_Calloc(PyList_GET_SIZE(rows) + 1, sizeof(Step));
     if (guard->steps == NULL) {
@@ -377,7 +401,7 @@ static PyMemberDef guard_members[] = {
 PyTypeObject Guard_Type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "lazytensor.hybrid._replay.Guard",
-    .tp_doc = "Guard(arguments, rows, distinct=False): called with the tuple and the dict of arguments, gives for each array that is "
+    .tp_doc = "Guard(arguments, rows, distinct=False, names=()): called with the tuple and the dict of arguments, gives for each array that is "
               "wanted the handle, its node and its buffer, in one tuple; None if something is not as it was.",
     .tp_basicsize = sizeof(Guard),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,

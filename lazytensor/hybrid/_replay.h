@@ -55,6 +55,7 @@ PyObject *inner_loops(PyObject *self, PyObject *unused);
 /* ---- _grouping.c ---- */
 
 int setup_grouping(void);
+int is_aligned_array(PyObject *array);
 PyObject *number_dtype(PyObject *value);
 
 /* ---- _calling.c ---- */

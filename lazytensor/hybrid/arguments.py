@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import re
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,8 +14,6 @@ from ..api.scalar import Scalar
 from . import fast
 from .guards import ATOMS, Check, Later, Namespace, same
 from .scope import LARGEST, MISSING
-
-_WHOLE = re.compile(r"args\[(\d+)\]")
 
 
 class Arguments:
@@ -66,15 +63,17 @@ class Arguments:
         self.refusal = ""
         self._count = 0
         self._names: dict[int, str] = {}
-        self.fast = not kwargs
-        self.count = len(args)
+        self.count, self.keywords = len(args), tuple(kwargs)
+        self._loads: dict[str, tuple[Any, ...]] = {}
         self.checks += [Check(f"len(args) == {len(args)}", "the number of arguments", fast.PART),
                         Check("not kwargs" if not kwargs else f"list(kwargs) == {list(kwargs)!r}", "the keywords",
                               fast.PART)]
         for i, value in enumerate(args):
             name = names[i] if i < len(names) else f"argument {i}"
+            self._loads[f"args[{i}]"] = fast.ARGUMENT, i
             self._visit(value, f"args[{i}]", name, name in static)
         for key, value in kwargs.items():
+            self._loads[f"kwargs[{key!r}]"] = fast.KEYWORD, 0, None, key
             self._visit(value, f"kwargs[{key!r}]", key, key in static)
 
     def _check(self, condition: str, words: str) -> None:
@@ -109,9 +108,9 @@ class Arguments:
         else:
             if isinstance(value, np.ndarray):
                 self.refusal = f"{words} is a real NumPy array: lazytensor.array makes one of lazytensor's"
-            whole = _WHOLE.fullmatch(path)
+            load = self._loads.get(path)
             self.checks.append(Check(f"{path} is {self.space.add(value)}", f"{words} is another object",
-                                     fast.row(fast.ARGUMENT, int(whole[1]), expected=value) if whole else None))
+                                     None if load is None else fast.row(*load, expected=value)))
             self.handles[id(value)] = path
             self.objects.append((value, words))
 
@@ -127,8 +126,8 @@ class Arguments:
 
     def _row(self, path: str, value: Any) -> Any:
         """The row of an argument that is a value; None of a part of one."""
-        whole = _WHOLE.fullmatch(path)
-        return fast.row(fast.ARGUMENT, int(whole[1]), expected=value, same=True) if whole else None
+        load = self._loads.get(path)
+        return None if load is None else fast.row(*load, expected=value, same=True)
 
     def _container(self, value: Any, path: str, words: str) -> None:
         kind, space = type(value), self.space
@@ -204,9 +203,9 @@ class Arguments:
 
     def _lines(self, t: Any, i: int, path: str, lines: Any, writeable: Any) -> None:
         """The lines that bind a leaf; of a view, with whether it may be written to."""
-        whole = _WHOLE.fullmatch(path)
-        if whole and fast.native is not None:
-            row = fast.array_row((fast.ARGUMENT, int(whole[1])), t, (f"t{i}", f"n{i}", f"a{i}"), writeable)
+        load = self._loads.get(path)
+        if load is not None and fast.native is not None:
+            row = fast.array_row(load, t, (f"t{i}", f"n{i}", f"a{i}"), writeable)
             self.checks.append(Later(row, lines))
         else:
             self.checks += lines(self.space)
@@ -293,6 +292,8 @@ def view_checks(v: str, view: Any, space: Namespace, words: str) -> list[Check]:
 def may_be_lifted(view: Any) -> bool:
     """Whether a view may be a leaf: it has axes, no two elements in one place, and its array is shaped as it was."""
     node, least = view.root._value, 0
+    if view.given.names is not None or view.dtype.alignment > view.given.alignment:
+        return False  # it may lie anywhere
     if (view.of, view.laid, view.given) != (node.shape, node.strides, node.dtype) or not view.shape:
         return False
     for stride, n in sorted(zip(map(abs, view.strides or ()), view.shape, strict=False)):
@@ -328,7 +329,8 @@ def lifted_lines(i: int, path: str, geometry: tuple[Any, Any, Any], writeable: A
             Check(f"{n} = settled({o})"),
             Check(f"{v}.of == {n}.shape and {v}.laid == {n}.strides and {v}.given == {n}.dtype",
                   f"{words} was a view of an array that had its shape still"),
-            Check(f"a{i} = apply_view({v}.steps, {n}.buffer)")]
+            Check(f"a{i} = apply_view({v}.steps, {n}.buffer)"),
+            Check(f"a{i}.flags.aligned", f"{words} was aligned in memory")]
 
 
 def _geometry_checks(n: str, geometry: tuple[Any, Any, Any], space: Namespace, words: str) -> list[Check]:

@@ -440,8 +440,8 @@ class Compiled:
         scope, space, checks, trip = self._scope, self.space, self._checks, self.trip
         self._body, scope["new_space"] = body, new_space
         given: list[str] | None = None
-        if fast.native is not None and self.given.fast:
-            scope["G"], given, rest = fast.guard(checks, self.given.count)
+        if fast.native is not None:
+            scope["G"], given, rest = fast.guard(checks, self.given.count, self.given.keywords)
             scope["slow"] = self._when_needed(lambda: text_of(body, written(checks, space), True), scope, space)
         else:
             rest = written(checks, space)

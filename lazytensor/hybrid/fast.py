@@ -24,12 +24,13 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
         native.setup(Tensor, Node, Operation.LEAF, tick)
         native.setup_views(View, operator.getitem)
         native.setup_state(floating.watch, vars(warnings), errstate.variable)
-        if not (hasattr(native, "setup_inner") and hasattr(native, "exceeds")):  # built from older sources
+        if not (hasattr(native, "setup_inner") and hasattr(native, "setup_views")):  # built from older sources
             native = None
     except (ImportError, AttributeError, TypeError):
         native = None
 
-(ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE, ABSENT) = range(11)
+(ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE, ABSENT,
+ KEYWORD) = range(12)
 PART: Any = "part"
 DISTINCT: Any = "distinct"
 MOST_DISTINCT = 64
@@ -70,7 +71,7 @@ def array_row(load: tuple[Any, ...], array: Any, names: tuple[str, str, str], wr
     return row(*load, expected=writeable, geometry=(node.shape, node.dtype, node.strides)), names
 
 
-def guard(checks: list[Any], arguments: int) -> tuple[Any, list[str], list[Any]]:
+def guard(checks: list[Any], arguments: int, keywords: tuple[str, ...] = ()) -> tuple[Any, list[str], list[Any]]:
     """A guard of the rows, the names that it gives, and the lines that are left to Python."""
     rows: list[Any] = []
     names: list[str] = []
@@ -83,4 +84,4 @@ def guard(checks: list[Any], arguments: int) -> tuple[Any, list[str], list[Any]]
                 of, given = of
                 names += given
             rows.append(of)
-    return native.Guard(arguments, rows, distinct), names, [check for check in checks if check.fast is None]
+    return native.Guard(arguments, rows, distinct, keywords), names, [check for check in checks if check.fast is None]

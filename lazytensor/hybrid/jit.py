@@ -276,6 +276,9 @@ class Jitted(Caller):
             given = Arguments(Namespace(), args, kwargs, self._names or [], self._static, family.model.given.lift)
             if not all(_is_plain(root_of(leaf)) for leaf in given.roots.values()):
                 return MISS
+            if known is None and len(self._compiled) >= EAGER and family.laid_for(given) is not None and (
+                    not self._kinds.worth_tracing(self._compiled, args, kwargs)):
+                return self.__wrapped__(*args, **kwargs)  # a size that may not come again
             compiled = family.bind(given)
             if compiled is None:
                 continue
