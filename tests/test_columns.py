@@ -4,6 +4,8 @@ number."""
 import numpy as real
 import pytest
 
+from lazytensor.config import current
+from lazytensor.lower import fused
 from lazytensor.run import kernels, launch, sharing
 
 from .helpers import module_under_test, plan_soon, same_bits
@@ -61,6 +63,7 @@ def test_many_columns(apart, program, monkeypatch):
         check(program, rng.normal(size=shape), 3)
 
 
+@pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
 def test_which_phases_run(monkeypatch):
     """Two where the last pass's rows are shared anew, one where workers go on with their columns."""
     np = module_under_test()
