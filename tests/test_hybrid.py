@@ -125,6 +125,16 @@ def test_explain_shows_segments_writes_and_guards():
     assert "2 paths" in text and "guard:" in text
 
 
+@pytest.mark.parametrize(("values", "advised"), [(range(12), True), (["a" * i for i in range(12)], False)])
+def test_numbers_that_vary_are_better_arrays(monkeypatch, values, advised):
+    told = []
+    monkeypatch.setattr("lazytensor.hybrid.jit._warn", told.append)
+    f = np.jit(lambda x, n: x * len(str(n)))
+    for value in values:
+        f(np.ones(3), value)
+    assert ["better given as an array" in text for text in told] == [advised]
+
+
 def test_ways_through_are_bounded_with_the_line():
     @np.jit
     def f(x):

@@ -367,3 +367,18 @@ def test_arrays_that_are_made_of_anything_are_not_shared():
     given = real.arange(3.0)
     for t in (np.array(given), np.array([1.0, 2]), np.asarray([1]), np.zeros(2), np.full(2, 1)):
         assert t._state is None  # shared memory is read at once and written the slow way
+
+
+@pytest.mark.parametrize("name", ["foo", "c_contiguous", "owndata"])
+def test_flags_that_cannot_be_set(name):
+    def program(np, x):
+        setattr((x + 1).flags, name, True)
+
+    check_same(program, real.ones(3), messages=True)
+
+
+def test_errors_of_methods_name_the_method():
+    x = module_under_test().ones(3)
+    for call, name in ((lambda: x.dot(), "dot"), (lambda: x.put(), "put")):
+        with pytest.raises(TypeError, match=rf"^{name}\(\)"):
+            call()

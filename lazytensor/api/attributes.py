@@ -108,7 +108,7 @@ class Flags:
         elif name in ("aligned", "writebackifcopy"):
             setattr(export(self._t).flags, name, value)
         else:
-            raise AttributeError(f"attribute '{name}' of 'numpy._core.multiarray.flagsobj' objects is not writable")
+            setattr(geometry(self._t).flags, name, value)  # which refuses
 
     def __getitem__(self, key: str) -> Any:
         return getattr(self, _KEYS[key]) if key in _KEYS else geometry(self._t).flags[key]

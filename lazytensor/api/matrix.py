@@ -97,6 +97,9 @@ def _dot_method(self: Any, b: Any, out: Any = None) -> Any:
     return dot(self, b, out)
 
 
+_dot_method.__name__ = _dot_method.__qualname__ = "dot"
+
+
 def _matmul_method(self: Any, other: Any) -> Any:
     return matmul(self, other, sys._getframe(1))
 

@@ -253,4 +253,5 @@ def _put_method(self: Any, /, indices: Any, values: Any, mode: Any = "raise") ->
     WRITES["put"](self, indices, values, mode)
 
 
+_put_method.__name__ = _put_method.__qualname__ = "put"
 Tensor.put = _put_method  # type: ignore[attr-defined]

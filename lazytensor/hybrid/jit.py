@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import threading
 import types
 import warnings
@@ -330,9 +331,9 @@ class Jitted(Caller):
         number = len(programs(self._compiled)) + 1
         if number >= EAGER and not self._warned:
             self._warned = True
-            _warn(f"lazytensor.jit: {self._name} is traced for the {number}th time; what varies: "
-                  f"{why}. A number that differs from call to call is better given as an array: "
-                  "lazytensor.asarray(x).")
+            advice = (" A number that differs from call to call is better given as an array: lazytensor.asarray(x)."
+                      if re.search(r" was -?\d", why) else "")
+            _warn(f"lazytensor.jit: {self._name} is traced for the {number}th time; what varies: {why}.{advice}")
 
     # ---- what it did ----
 

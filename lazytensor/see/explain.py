@@ -195,7 +195,7 @@ def report() -> str:
     return (f"runs: {counts['runs']}, of {_count(counts['nodes'], 'operation')}; {counts['direct']} operation by "
             f"operation, {planned} by a plan\n"
             f"plans: {counts['plans']} made, found again {_times(counts['hits'])}, "
-            f"{counts['entries']} structures known\n"
+            f"{_count(counts['entries'], 'structure')} known\n"
             f"memory: {_count(memory['made'], 'large buffer')} made, reused {_times(memory['reused'])}, "
             f"{_bytes(memory['held'])} held now\n")
 
