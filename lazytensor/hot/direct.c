@@ -162,8 +162,19 @@ static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made) {
             || PyArray_SIZE((PyArrayObject *)parts[i]) == 0 || PyArray_NDIM((PyArrayObject *)parts[i]) == 0
             || PyArray_DESCR((PyArrayObject *)parts[i]) != PyArray_DESCR(whole))
             return 0;
-    PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(whole), PyArray_DIMS(whole));
-    PyObject *strides = shape == NULL ? NULL : strides_of(whole, shape);
+    PyArrayObject *first = (PyArrayObject *)parts[0];
+    /* all of it: an array of its own, as the pending result is (`tensordot`, `tile`) */
+    int all = n == 1 && PyArray_IS_C_CONTIGUOUS(first) && PyArray_ISWRITEABLE(first)
+        && PyArray_NBYTES(first) == PyArray_NBYTES(whole);
+    PyArrayObject *laid = all ? first : whole;
+    PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(laid), PyArray_DIMS(laid));
+    PyObject *strides = shape == NULL ? NULL : strides_of(laid, shape);
+    if (all) {
+        made[0] = strides == NULL ? NULL : tensor_over(parts[0], shape, strides);
+        Py_XDECREF(shape);
+        Py_XDECREF(strides);
+        return made[0] != NULL;
+    }
     PyObject *root = strides == NULL ? NULL : tensor_over(base, shape, strides);
     Py_ssize_t i = 0;
     while (root != NULL && i < n && (made[i] = view_given(root, root, whole, parts[i])) != NULL)
