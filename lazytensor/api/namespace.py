@@ -358,5 +358,7 @@ def install() -> None:
         sys.meta_path.append(Finder)
     for name, method in vars(Tensor).items():
         method = getattr(method, "slow", method)  # the Python function behind a method of the extension
+        if not callable(getattr(method, "__get__", None)):
+            method = getattr(Tensor, name)  # behind what the extension calls in its place
         if type(method) is types.FunctionType and hasattr(np.ndarray, name):
             vars(method)["__wrapped__"] = getattr(np.ndarray, name)  # its signature is shown

@@ -149,8 +149,9 @@ PyObject *wrapped(PyObject *result) {
 }
 
 /* New arrays that are views of one that nobody else has (what `nonzero` counts, what is picked with its axes in another
- * order), as Tensors; NULL without an error where it is not so simple. */
-static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made) {
+ * order), as Tensors, one of all of it as an array of its own if it `owns` (so are the pending results of `tensordot` and
+ * `tile`); whether that was done. */
+static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made, int owns) {
     PyObject *base = n > 0 && PyArray_CheckExact(parts[0]) ? PyArray_BASE((PyArrayObject *)parts[0]) : NULL;
     PyArrayObject *whole = (PyArrayObject *)base;
     if (base == NULL || !PyArray_CheckExact(base) || Py_REFCNT(base) != n || PyArray_BASE(whole) != NULL
@@ -163,8 +164,7 @@ static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made) {
             || PyArray_DESCR((PyArrayObject *)parts[i]) != PyArray_DESCR(whole))
             return 0;
     PyArrayObject *first = (PyArrayObject *)parts[0];
-    /* all of it: an array of its own, as the pending result is (`tensordot`, `tile`) */
-    int all = n == 1 && PyArray_IS_C_CONTIGUOUS(first) && PyArray_ISWRITEABLE(first)
+    int all = owns && n == 1 && PyArray_IS_C_CONTIGUOUS(first) && PyArray_ISWRITEABLE(first)
         && PyArray_NBYTES(first) == PyArray_NBYTES(whole);
     PyArrayObject *laid = all ? first : whole;
     PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(laid), PyArray_DIMS(laid));
@@ -193,7 +193,7 @@ static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made) {
 static PyObject *all_wrapped(PyObject *result) {
     Py_ssize_t n = PyTuple_GET_SIZE(result);
     PyObject *made = PyTuple_New(n);
-    if (made != NULL && views_of_new(((PyTupleObject *)result)->ob_item, n, ((PyTupleObject *)made)->ob_item))
+    if (made != NULL && views_of_new(((PyTupleObject *)result)->ob_item, n, ((PyTupleObject *)made)->ob_item, 0))
         return made;
     for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
         PyObject *part = PyTuple_GET_ITEM(result, i), *own = PyArray_CheckExact(part) ? wrapped(part) : NULL;
@@ -205,11 +205,12 @@ static PyObject *all_wrapped(PyObject *result) {
     return made;
 }
 
-/* A new array of NumPy's, or a view of one, as a Tensor; NULL without an error where it is not so simple. */
-PyObject *wrapped_view(PyObject *result) {
+/* A new array of NumPy's, or a view of one (`views_of_new`), as a Tensor; NULL without an error where it is not so
+ * simple. */
+PyObject *wrapped_view(PyObject *result, int owns) {
     PyObject *made = wrapped(result);
     if (made == NULL && !PyErr_Occurred())
-        views_of_new(&result, 1, &made);
+        views_of_new(&result, 1, &made, owns);
     return made;
 }
 
@@ -222,7 +223,7 @@ static PyObject *given_back(Method *method, int lazily, PyObject *result, PyObje
         return NULL;
     }
     if (PyArray_CheckExact(result) || PyTuple_CheckExact(result)) {
-        PyObject *made = PyTuple_CheckExact(result) ? all_wrapped(result) : wrapped_view(result);
+        PyObject *made = PyTuple_CheckExact(result) ? all_wrapped(result) : wrapped_view(result, 1);
         if (made != NULL || PyErr_Occurred()) {
             Py_DECREF(result);
             return made;

@@ -324,7 +324,7 @@ int gives_array(PyObject *index, Py_ssize_t axes);
 PyObject *small_array(PyObject *tensor);
 PyObject *tensor_over(PyObject *array, PyObject *shape, PyObject *strides);
 PyObject *wrapped(PyObject *result);
-PyObject *wrapped_view(PyObject *result);
+PyObject *wrapped_view(PyObject *result, int owns);
 int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names,
                   PyObject **result);
 int is_users_line(void);

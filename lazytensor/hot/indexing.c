@@ -103,7 +103,7 @@ static PyObject *part_of_view(PyObject *self, PyObject *index) {
 
 /* What was chosen of an array, whose axes may be in another order (indexing._as_picked); takes it over. */
 static PyObject *as_picked(PyObject *found) {
-    PyObject *result = PyArray_CheckExact(found) ? wrapped_view(found) : Py_NewRef(found);
+    PyObject *result = PyArray_CheckExact(found) ? wrapped_view(found, 0) : Py_NewRef(found);
     PyObject *held = result != NULL || PyErr_Occurred() ? NULL : PyList_New(1);
     if (held == NULL) {
         Py_DECREF(found);
