@@ -357,8 +357,7 @@ def install() -> None:
     if Finder not in sys.meta_path:
         sys.meta_path.append(Finder)
     for name, method in vars(Tensor).items():
-        method = getattr(method, "slow", method)  # the Python function behind a method of the extension
-        if not callable(getattr(method, "__get__", None)):
-            method = getattr(Tensor, name)  # behind what the extension calls in its place
+        if hasattr(method, "slow"):  # the Python function behind a method of the extension
+            method = method.slow if type(method.slow) is types.FunctionType else getattr(Tensor, name)
         if type(method) is types.FunctionType and hasattr(np.ndarray, name):
             vars(method)["__wrapped__"] = getattr(np.ndarray, name)  # its signature is shown
