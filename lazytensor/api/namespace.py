@@ -357,7 +357,7 @@ def install() -> None:
     if Finder not in sys.meta_path:
         sys.meta_path.append(Finder)
     for name, method in vars(Tensor).items():
-        if hasattr(method, "slow"):  # the Python function behind a method of the extension
-            method = method.slow if type(method.slow) is types.FunctionType else getattr(Tensor, name)
+        while hasattr(method, "slow"):  # a method of the extension, or what one calls in a function's place
+            method = method.slow
         if type(method) is types.FunctionType and hasattr(np.ndarray, name):
             vars(method)["__wrapped__"] = getattr(np.ndarray, name)  # its signature is shown
