@@ -47,6 +47,11 @@ REDUCED = 1 << 14
 """and those from which a reduction is that makes several numbers of what kernels take: NumPy goes through rows and
 columns one by one."""
 
+SUMMED = 1 << 16
+SUMS = frozenset(("mean", "var", "std"))
+"""The same for what makes one number in several of NumPy's calls from Python, which go through memory several times for
+deviations."""
+
 QUICK_ROWS = {"sum": 256, "max": 256, "min": 256, "argmax": 64, "argmin": 64}
 """Elements of rows from which on NumPy's own loop takes them as fast as a kernel, where one thread does it."""
 
@@ -203,8 +208,9 @@ def shared(node: Node) -> bool:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
     nbytes = _bytes(node)
     halves = _has(node, "e")
-    if current.engine != "llvm" or nbytes < ALONE and not (nbytes >= REDUCED and (
-            halves or node.shape and node.op.name in REDUCERS) and _plans_pay(nbytes)):
+    several, least = (REDUCERS, REDUCED) if node.shape else (SUMS, SUMMED)
+    if current.engine != "llvm" or nbytes < ALONE and not (
+            (nbytes >= least and node.op.name in several or nbytes >= REDUCED and halves) and _plans_pay(nbytes)):
         return False
     if node.op.name in SCANS and dict(node.attrs or ()).get("axis", -1) in (None, -1, len(node.shape) - 1):
         return False
@@ -285,5 +291,5 @@ def clear_cache() -> None:
 realize_in_python = realize
 if native is not None:
     learn(Sized=_Sized, Entry=_Entry, exact_plans=_exact, hooks=on_execute,
-          realize_slowly=realize, run_nodes=run_nodes, warn_of=floating.warn, shared=shared, reducers=REDUCERS)
+          realize_slowly=realize, run_nodes=run_nodes, warn_of=floating.warn, shared=shared, reducers=REDUCERS, sums=SUMS)
     realize = native.realize

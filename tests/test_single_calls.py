@@ -133,9 +133,25 @@ def test_what_is_alone_runs_at_once_and_what_fuses_waits(np):
     np.realize(large)
     alone = (lambda: x + y), (lambda: np.exp(x)), (lambda: np.sort(x)), (lambda: (x > 9).any()), (
         lambda: np.argsort(large))
-    fused = (lambda: ((x - y) ** 2).mean()), (lambda: (x * y + x - 0.5 * y) * x + y), (lambda: large + 1)
+    fused = (lambda: ((x - y) ** 2).mean()), (lambda: (x * y + x - 0.5 * y) * x + y), (lambda: large + 1), (
+        lambda: x.var()), (lambda: x.mean())
     assert [ran_at_once(np, f) for f in alone] == [True] * 5
-    assert [ran_at_once(np, f) for f in fused] == [False] * 3
+    assert [ran_at_once(np, f) for f in fused] == [False] * 5
+
+
+@pytest.mark.skipif(not native(module_under_test()), reason="the extension does it")
+@pytest.mark.parametrize("several", [
+    lambda x, y: (x.sum(), x.mean(), x.var(), x.min(), x.max()), lambda x, y: (x.min(), x.max()),
+    lambda x, y: (y.sum(), y.std())])
+def test_reductions_of_one_array_wait_for_each_other(np, several):
+    given = arrays(np)
+    with np.config(eager_after=4):
+        for _ in range(20):
+            results = several(given["x"], given["y"])
+            np.realize(*results)
+        assert not any(map(there, several(given["x"], given["y"])))
+    expected = several(real.asarray(given["x"]), real.asarray(given["y"]))
+    assert all(same_bits(real.asarray(a), b) for a, b in zip(results, expected, strict=True))
 
 
 @pytest.mark.skipif(not native(module_under_test()), reason="the extension does it")

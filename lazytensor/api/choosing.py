@@ -112,7 +112,7 @@ def put_whole(root: Any, mask: Any, value: Any) -> bool:
     another way."""
     old, chosen, node = root._value, mask._value, value._value
     if (active or old.__class__ is not Node or node.__class__ is not Node
-            or node.dtype is not old.dtype or not _is_plain(old, chosen)):
+            or node.dtype != old.dtype or not _is_plain(old, chosen)):
         return False
     line = _line(_getframe(2))
     if line.wait:

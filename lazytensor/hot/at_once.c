@@ -115,11 +115,14 @@ static int is_pending(PyObject *x) {
     return Py_TYPE(x) == node_type && depth_of(x) > 0 && slot_or_none(x, N.buffer) == Py_None;
 }
 
-/* Whether NumPy's own reduction is slower than a kernel's: of rows or columns, which it takes one by one, or in another
- * dtype than that of the elements. */
+/* Whether NumPy's own reduction is slower than a kernel's: of rows or columns, which it takes one by one, in another dtype
+ * than that of the elements, or in several calls. */
 static int is_slow_reduction(PyObject *node, PyObject *a) {
-    if (PySet_Contains(reducers, slot_or_none(slot_or_none(node, N.op), O.name)) != 1)
+    PyObject *name = slot_or_none(slot_or_none(node, N.op), O.name);
+    if (PySet_Contains(reducers, name) != 1)
         return 0;
+    if (Py_TYPE(a) == node_type && bytes_of(a) >= SUMMED && PySet_Contains(sums, name) == 1)
+        return 1;
     int number = Py_TYPE(a) == node_type ? ((PyArray_Descr *)slot_or_none(a, N.dtype))->type_num : NPY_VOID;
     return PyTuple_GET_SIZE(slot_or_none(node, N.shape)) > 0 || !(PyTypeNum_ISFLOAT(number) || PyTypeNum_ISCOMPLEX(number));
 }
@@ -137,12 +140,15 @@ static int takes_in(PyObject *node) {
  * share, or it saves more memory traffic than it takes to write it down. */
 static int is_worth_a_kernel(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes), saved = 0;
+    PyObject *before = NULL;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a), *b = slot_or_none(node, N.b);
         if (weight_of(node) > MIDDLING || is_slow_reduction(node, a))
             return 1;
         if (takes_in(node))
-            saved += (is_pending(a) ? bytes_of(a) : 0) + (is_pending(b) ? bytes_of(b) : 0);
+            saved += (is_pending(a) ? bytes_of(a) : a == before && Py_TYPE(a) == node_type ? bytes_of(a) / 2 : 0)
+                     + (is_pending(b) ? bytes_of(b) : 0);
+        before = a;
     }
     return saved > SAVED_BYTES * (n + 4);
 }
@@ -157,11 +163,11 @@ static void count_middling(PyObject *nodes) {
     count_functions(nodes);
 }
 
-/* An operation is run by itself, no kernel: counts it for its line, if it is middling. */
-void count_alone(PyObject *node) {
+/* An operation is run by itself: counts it for its line, if it is middling, up where it is no kernel. */
+void count_alone(PyObject *node, int up) {
     int by_numpy = slot_or_none(slot_or_none(node, N.op), O.kind) == text_call && !takes_in(node);
     if (eager_after > 0 && !is_function(node) && (by_numpy || weight_of(node) <= MIDDLING))
-        count(calls, node, 1);
+        count(calls, node, up);
 }
 
 /* ran_when_written(code, lasti): a line's call has run when it was written, as its result or its errors need values. */

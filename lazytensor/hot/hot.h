@@ -106,7 +106,7 @@ extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
-extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers, *returned, *picked, *relative_view;
+extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
@@ -331,10 +331,11 @@ int is_users_line(void);
 
 /* ---- at_once.c ---- */
 
+enum { SUMMED = 1 << 16 };     /* bytes from which a mean or deviation of all elements is a kernel (compile.SUMMED) */
 enum { MIDDLING = 1 << 19 };   /* bytes up to which what is alone runs at once: threads may share the larger */
 enum { ELIDED_BYTES = 1 << 18 };   /* from which on NumPy writes into temporaries (operators.ELIDED_BYTES) */
 void count_run(PyObject *nodes);
-void count_alone(PyObject *node);
+void count_alone(PyObject *node, int up);
 int runs_at_once(void);
 int calls_at_once(void);
 PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count);

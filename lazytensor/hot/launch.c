@@ -433,8 +433,9 @@ static int may_share(PyObject *node, int *large) {
     Py_ssize_t read = slot_or_none(SLOT(node, N.op), O.kind) == text_call && Py_TYPE(first) == node_type
                       ? bytes_of(first) : 0;
     *large = bytes_of(node) >= ALONE || read >= ALONE;
-    if (!*large && (read < REDUCED || PyTuple_GET_SIZE(slot_or_none(node, N.shape)) == 0
-                    || PySet_Contains(reducers, slot_or_none(SLOT(node, N.op), O.name)) != 1))
+    int one = PyTuple_GET_SIZE(slot_or_none(node, N.shape)) == 0;
+    if (!*large && (read < (one ? SUMMED : REDUCED)
+                    || PySet_Contains(one ? sums : reducers, slot_or_none(SLOT(node, N.op), O.name)) != 1))
         return PyErr_Occurred() ? -1 : 0;
     answer = PyObject_CallOneArg(shared, node);
     Py_XDECREF(answer);
@@ -515,9 +516,10 @@ static PyObject *run_together(PyObject *nodes) {
         if (share < 0)
             return NULL;
         if (!share) {  /* not captured: that would hold the arrays that it may write over */
-            count_alone(PyList_GET_ITEM(nodes, 0));
+            count_alone(PyList_GET_ITEM(nodes, 0), 1);
             return large ? by_python(nodes, Py_None) : run_one(nodes);
         }
+        count_alone(PyList_GET_ITEM(nodes, 0), 0);
     }
     Capture c;
     if (capture_nodes(&c, nodes) < 0)
