@@ -291,5 +291,6 @@ def clear_cache() -> None:
 realize_in_python = realize
 if native is not None:
     learn(Sized=_Sized, Entry=_Entry, exact_plans=_exact, hooks=on_execute,
-          realize_slowly=realize, run_nodes=run_nodes, warn_of=floating.warn, shared=shared, reducers=REDUCERS, sums=SUMS)
+          realize_slowly=realize, run_nodes=run_nodes, warn_of=floating.warn, shared=shared, reducers=REDUCERS,
+          sums=SUMS)
     realize = native.realize
