@@ -114,7 +114,8 @@ def _loop(fn: types.FunctionType, lines: list[Line], by: str | int) -> tuple[int
         load, uses = "LOAD_FAST", [i for i, _, value in of_variables if value == by]
     else:
         load = "LOAD_CONST"
-        uses = [i for i, (op, value, _) in enumerate(lines) if op == load and type(value) is int and value == by]
+        uses = [i for i, (op, value, _) in enumerate(lines) if op.endswith("_CONST") and type(value) is int and (
+            value == by)]
     if len(uses) != 1:
         return None
     at = uses[0]
