@@ -101,6 +101,27 @@ def test_many_columns_share_no_memory_of_the_stack(monkeypatch):
     assert not apart and not kernels.failures
 
 
+@pytest.mark.parametrize("columns", [1, 3, 55, 600])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4"])
+def test_what_columns_have_one_of_need_not_lie_together(dtype, columns):
+    """Inputs with gaps, one element for each column, in what is computed of reductions."""
+    np = module_under_test()
+    plan_soon(np)
+    rng = real.random.default_rng(9)
+    x, y = ((9 * rng.normal(size=(3, 10, columns))).astype(dtype) for _ in range(2))
+
+    def computed(np):
+        a, b = np.array(x), np.array(real.asfortranarray(y))
+        r = (a * 2).sum(1) + b.sum(1), np.hypot((a * a).sum(1), (b * b).sum(1)), (a + 1).sum(1) * b.max(1) - b.min(1)
+        return r, (a - b * 2, *(a - (b * 2).sum(1)[:, None] * (a * 2).sum(1)[:, None],))
+    with np.config(threads=2):
+        got, more = computed(np)
+        np.realize(*got, *more)
+    for a, b in zip((*computed(real)[0], *computed(real)[1]), (*got, *more), strict=True):
+        assert same_bits(a, real.asarray(b))
+    assert not kernels.failures
+
+
 def sizes(rows, columns, itemsize=8):
     """Of a kernel that reads one matrix and writes one."""
     return sharing.Sizes(rows, columns, itemsize, itemsize, itemsize, itemsize)
