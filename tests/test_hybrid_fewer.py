@@ -345,3 +345,17 @@ def test_a_constant_that_is_given_back_counts_nothing():
         return 60
     assert fewer(added, (np.ones(3), np.ones(3))) is None
     assert np.jit(added)(np.ones(3), np.ones(3)) == 60
+
+
+@pytest.mark.parametrize("number", [None, 60])
+def test_what_is_written_to_memory_at_once_is_written_once(number):
+    """A float that is put into an array of integers is NumPy's to cast: that is no operation that waits."""
+    def halved(x, steps):
+        for _ in range(steps):
+            x += 1
+            x[0] = x[0] * 0.5
+        return x
+    function = by_constant(halved, number) if number else halved
+    own, x = real.array([200, 3, 4]), np.array([200, 3, 4])
+    expected = on_numpy(function, own)(own, 60)
+    assert not difference(expected, np.jit(function)(x, 60)) and not difference(own, x)
