@@ -359,3 +359,18 @@ def test_what_is_written_to_memory_at_once_is_written_once(number):
     own, x = real.array([200, 3, 4]), np.array([200, 3, 4])
     expected = on_numpy(function, own)(own, 60)
     assert not difference(expected, np.jit(function)(x, 60)) and not difference(own, x)
+
+
+@pytest.mark.parametrize("steps", [36, 41, 73, 150, 151])
+def test_every_other_turn_is_of_values_of_its_own(steps):
+    def exchanged(x, y, steps):
+        for _ in range(steps):
+            y[1:-1] += y[:-2]
+            x, y = y, x
+            x = x * 0.5 + 1.0
+        return x, y
+    own = [real.arange(9.0), real.ones(9)]
+    for function, compiled in ((exchanged, np.jit(exchanged)), (f := by_constant(exchanged, steps), np.jit(f))):
+        for _ in range(3):
+            expected = on_numpy(function, own[0])(*[x.copy() for x in own], steps)
+            assert not difference(expected, compiled(*map(np.array, own), steps))
