@@ -159,7 +159,7 @@ class Irrevocable(BaseException):
 
 class Trace(Watcher):
     """A watcher of one call in one thread. `roots` are the arrays whose values are leaves, by name; records that repeat
-    are a loop from `least` turns on. Where one is `undoable`, as its arrays are to get back the values that they had, no
+    are a loop from `least` turns on. Where one is `undoable`, as its arrays are to get back the values they had, no
     memory is given out: that raises `Irrevocable`."""
 
     def __init__(self, roots: dict[str, Any], scalars: dict[str, Any], generators: Any = (),
