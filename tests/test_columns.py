@@ -1,6 +1,8 @@
 """Reductions of columns: threads reduce some each, and then go on with these or share the rows; the same bits on any
 number."""
 
+import threading
+
 import numpy as real
 import pytest
 
@@ -79,6 +81,45 @@ def test_which_phases_run(monkeypatch):
         kinds[found.block[launch._LENGTH]].append(type(found).__name__)
     assert kinds[64][0] == "LongRow"
     assert kinds[4096][0] == "Launch"
+
+
+@pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
+def test_many_columns_share_no_memory_of_the_stack(monkeypatch):
+    """What phases share of 65,000 columns is more than a thread with a small stack has."""
+    plan_soon(module_under_test())
+    monkeypatch.setattr(sharing, "core_cache", lambda: 1 << 10)
+    apart, bind = [], launch._bind_apart
+    monkeypatch.setattr(launch, "_bind_apart", lambda *args: apart.append(args) or bind(*args))
+    x = real.random.default_rng(8).normal(size=(5, 65000))
+    before = threading.stack_size(256 << 10)
+    try:
+        thread = threading.Thread(target=check, args=("standardised", x, 2))
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    assert not apart and not kernels.failures
+
+
+@pytest.mark.parametrize("columns", [1, 3, 55, 600])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4"])
+def test_what_columns_have_one_of_need_not_lie_together(dtype, columns):
+    """Inputs with gaps, one element for each column, in what is computed of reductions."""
+    np = module_under_test()
+    plan_soon(np)
+    rng = real.random.default_rng(9)
+    x, y = ((9 * rng.normal(size=(3, 10, columns))).astype(dtype) for _ in range(2))
+
+    def computed(np):
+        a, b = np.array(x), np.array(real.asfortranarray(y))
+        r = (a * 2).sum(1) + b.sum(1), np.hypot((a * a).sum(1), (b * b).sum(1)), (a + 1).sum(1) * b.max(1) - b.min(1)
+        return r, (a - b * 2, *(a - (b * 2).sum(1)[:, None] * (a * 2).sum(1)[:, None],))
+    with np.config(threads=2):
+        got, more = computed(np)
+        np.realize(*got, *more)
+    for a, b in zip((*computed(real)[0], *computed(real)[1]), (*got, *more), strict=True):
+        assert same_bits(a, real.asarray(b))
+    assert not kernels.failures
 
 
 def sizes(rows, columns, itemsize=8):

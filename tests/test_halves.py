@@ -84,6 +84,27 @@ REDUCTIONS = {
 }
 
 
+@pytest.mark.parametrize("shape", [(3,), (40,), (20, 7), (6, 300), (3, 4, 116), (9, 9000)])
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_of_zeros_the_first_is_the_extreme(name, shape):
+    """NumPy's loops for float32 choose another one."""
+    np = module_under_test()
+    plan_soon(np)
+    rng = real.random.default_rng(4)
+    for _ in range(5):
+        zeros = rng.choice(real.array([0, -0.0], "e"), shape)
+        some = real.where(rng.random(shape) < 0.3, -1 if name == "max" else 1, zeros).astype("e")
+        for x in (zeros, some):
+            want = x * getattr(x, name)(-1, keepdims=True)
+            for _ in range(2):
+                y = np.array(x)
+                got = y * getattr(y, name)(-1, keepdims=True), getattr(y, name)(-1), getattr(y * 1, name)(-1)
+                np.realize(*[z for z in got if z.shape])
+                assert same_bits(want, real.asarray(got[0]))
+                for z in got[1:]:
+                    assert same_bits(real.asarray(getattr(x, name)(-1)), real.asarray(z))
+
+
 @pytest.mark.parametrize("shape", [(300, 200), (70, 1000), (3000, 20), (70001,), (40, 50, 30), (7, 12000)])
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_reductions(name, shape):

@@ -335,3 +335,42 @@ def test_a_constant_that_is_read_elsewhere_counts_nothing():
     a, b = np.ones(3), np.ones(3)
     assert fewer(scaled, (a, b, 0)) is None
     assert not difference(scaled(real.ones(3), real.ones(3), 0), np.jit(scaled)(a, b, 0))
+
+
+def test_a_constant_that_is_given_back_counts_nothing():
+    """Python 3.12 gives constants back with an instruction of its own."""
+    def added(a, b):
+        for _ in range(60):
+            a += b
+        return 60
+    assert fewer(added, (np.ones(3), np.ones(3))) is None
+    assert np.jit(added)(np.ones(3), np.ones(3)) == 60
+
+
+@pytest.mark.parametrize("number", [None, 60])
+def test_what_is_written_to_memory_at_once_is_written_once(number):
+    """A float that is put into an array of integers is NumPy's to cast: that is no operation that waits."""
+    def halved(x, steps):
+        for _ in range(steps):
+            x += 1
+            x[0] = x[0] * 0.5
+        return x
+    function = by_constant(halved, number) if number else halved
+    own, x = real.array([200, 3, 4]), np.array([200, 3, 4])
+    expected = on_numpy(function, own)(own, 60)
+    assert not difference(expected, np.jit(function)(x, 60)) and not difference(own, x)
+
+
+@pytest.mark.parametrize("steps", [36, 41, 73, 150, 151])
+def test_every_other_turn_is_of_values_of_its_own(steps):
+    def exchanged(x, y, steps):
+        for _ in range(steps):
+            y[1:-1] += y[:-2]
+            x, y = y, x
+            x = x * 0.5 + 1.0
+        return x, y
+    own = [real.arange(9.0), real.ones(9)]
+    for function, compiled in ((exchanged, np.jit(exchanged)), (f := by_constant(exchanged, steps), np.jit(f))):
+        for _ in range(3):
+            expected = on_numpy(function, own[0])(*[x.copy() for x in own], steps)
+            assert not difference(expected, compiled(*map(np.array, own), steps))

@@ -20,7 +20,7 @@ from .first import compute_first
 from .lifting import candidates, lifted, words_of
 from .repeating import LEAST
 from .scope import Scope
-from .tracing import Refusal, Trace
+from .tracing import Irrevocable, Refusal, Trace
 
 
 class Attempt:
@@ -209,7 +209,7 @@ class AttemptOfFewer(Attempt):
     def __init__(self, jitted: Any, args: tuple[Any, ...], given: Arguments, scope: Scope, captured: Captured,
                  few: Fewer) -> None:
         super().__init__(jitted, args, {}, None, given, scope, captured)
-        self.few = few
+        self.few, self.trace.undoable = few, True
         scope.codes.add(few.function.__code__)
 
     def _run(self) -> Any:
@@ -218,7 +218,7 @@ class AttemptOfFewer(Attempt):
     def _takes_back(self, error: BaseException) -> bool:
         if isinstance(error, KeyboardInterrupt):
             self._undone()
-        return isinstance(error, Exception)
+        return isinstance(error, (Exception, Irrevocable))
 
     def _undone(self) -> Any:
         return self.few.undone(self.trace)

@@ -30,6 +30,8 @@ TURNS = (8, 2), (20, 12)
 first try, second. The first is for loops whose values are read in the next turn at the latest."""
 WORTH = 36, 128
 """Turns from which on it is worth while, for both tries."""
+APART = 3
+"""Turns before the loop in the trace and after it, at most."""
 FEW = 4
 """Turns of a loop in the trace of fewer."""
 
@@ -87,8 +89,8 @@ class Fewer:
             every[lasti] += times * (loop.turns - 2)  # two are among the records
         ratios = {(turn[lasti] * less) / times for lasti, times in every.items()}
         per = int(next(iter(ratios)))
-        if len(ratios) != 1 or per < 1 or ratios != {per}:
-            return None
+        if len(ratios) != 1 or per < 1 or ratios != {per} or less - loop.turns * per > APART * per:
+            return None  # the last, if every other turn is of values of its own: they are written one after the other
         self.alike = True
         return per
 

@@ -114,7 +114,8 @@ def _loop(fn: types.FunctionType, lines: list[Line], by: str | int) -> tuple[int
         load, uses = "LOAD_FAST", [i for i, _, value in of_variables if value == by]
     else:
         load = "LOAD_CONST"
-        uses = [i for i, (op, value, _) in enumerate(lines) if op == load and type(value) is int and value == by]
+        uses = [i for i, (op, value, _) in enumerate(lines) if op.endswith("_CONST") and type(value) is int and (
+            value == by)]
     if len(uses) != 1:
         return None
     at = uses[0]
@@ -192,7 +193,9 @@ class _Body:
 
     def all_known(self) -> None:
         """Raises `Unknown` if the lines before the loop and after it are not all known; after `cycle`."""
-        after = [line for line in self.after if line[0] not in _ENDS]
+        before = ["", *[op for op, _, _ in self.after]]  # Python 3.13 takes the loop's iterator away by POP_TOP
+        after = [line for line, last in zip(self.after, before, strict=False) if line[0] not in _ENDS and (
+            last, line[0]) != ("END_FOR", "POP_TOP")]
         if not self.straight or self.after[-1][0] not in ("RETURN_VALUE", "RETURN_CONST") or (
                 len(self.after) - len(after) > 3):
             raise Unknown

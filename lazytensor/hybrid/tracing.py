@@ -153,9 +153,14 @@ class Refusal(NamedTuple):
         return f"{self.why} ({self.place})" if self.place else self.why
 
 
+class Irrevocable(BaseException):
+    """What is about to be done to memory could not be undone."""
+
+
 class Trace(Watcher):
     """A watcher of one call in one thread. `roots` are the arrays whose values are leaves, by name; records that repeat
-    are a loop from `least` turns on."""
+    are a loop from `least` turns on. Where one is `undoable`, as its arrays are to get back the values they had, no
+    memory is given out: that raises `Irrevocable`."""
 
     def __init__(self, roots: dict[str, Any], scalars: dict[str, Any], generators: Any = (),
                  least: int = LEAST) -> None:
@@ -175,6 +180,7 @@ class Trace(Watcher):
         self.book: Any = (Book if native is None else native.Book)(self.slots, self.real, self.dynamic, same, least)
         self.left: dict[str, Node] = {}
         self.lift: Any = None
+        self.undoable = False
         self._finished: Any = None
         self._measured: dict[Any, Any] = {}
         self.nodes = 0
@@ -454,6 +460,8 @@ class Trace(Watcher):
         """A Tensor's memory is given out: what becomes of it cannot be followed."""
         if not self.quiet:
             self.refuse("memory of an array is given out (as by .numpy(), out= or a function that writes)")
+            if self.undoable:
+                raise Irrevocable
 
     def foreign(self) -> None:
         """Memory of somebody else's is read."""

@@ -374,6 +374,10 @@ class _Columns(Emitter):
             size = np.dtype(step.char).itemsize
             self.called(step, [*[self.call_operand(n, {}) for n in step.operands], (place, size)], self.columns)
             return
+        for n in sorted(set(step.operands).difference(self.known)):
+            if n in self.array_of and self.layouts[self.array_of[n]] == STRIDED:
+                self.buffers[n] = self.tile_buffer(n, len(self.tile_buffers))
+                self.copy(n, self.columns, True)
         sources = {n: self.source(n, {}) for n in step.operands}
         self.splat_all(sources)
 

@@ -27,7 +27,8 @@ def compiled(kernel: Kernel, way: str, layouts: str, emit: Callable[[], tuple[Te
     emit
         Writes the text, and says which functions it has.
     """
-    calls = [(*step.loop, loop_of(*step.loop)) for step in kernel.steps if step.loop is not None and step.name != "per"]
+    loops = [step.loop[:2] for step in kernel.steps if step.loop is not None and step.name != "per"]
+    calls = [(*loop, loop_of(*loop)) for loop in loops]
     known: dict[str, int] = {}
     about: list[Any] = [way, layouts, str(kernel), _written(sources())]
     for ufunc, dtypes, loop in calls:

@@ -297,7 +297,7 @@ class Emitter:
         code, char = self.code, step.char
         kind, operand = stored(char), step.operands[0]
         source = self.saved.get(operand) or self.pointers[self.array_of[operand]]
-        ufunc, dtypes = step.loop
+        ufunc, dtypes, *halves = step.loop
         if ufunc is np.add and char in "fd":
             total = self.sum(char, source, "%stop")
             return code.let(f"fadd {kind} {total}, 0.0")
@@ -307,7 +307,8 @@ class Emitter:
         code.add(f"store {kind} {first}, ptr {place}")
         following = code.let(f"getelementptr {kind}, ptr {source}, i64 1")
         self.called(step, [(place, 0), (following, size), (place, 0)], code.let("sub i64 %stop, 1"))
-        return code.let(f"load {kind}, ptr {place}")
+        x = code.let(f"load {kind}, ptr {place}")
+        return self.routine("float @first_zero", f"float {x}, ptr {source}") if halves else x
 
     def sum_on_the_way(self, value: int, start: str, count: str) -> str:
         """The sum of a row's elements from one on whose terms are computed on the way; "" if it has none of those."""
@@ -599,7 +600,7 @@ class Emitter:
     def called(self, step: Step, places: list[tuple[str, int]], count: str) -> None:
         """A call of NumPy's loop of a step, on memory at these places with these strides."""
         code = self.code
-        ufunc, dtypes = step.loop
+        ufunc, dtypes = step.loop[:2]
         loop = loop_of(ufunc, dtypes)
         assert loop is not None
         for name, address in imports_of(loop).items():

@@ -621,9 +621,11 @@ class _Maker:
         """A reduction: `mean`, `var` and `std` in the steps that NumPy does them in."""
         ufunc, dtypes, ddof = way.loop
         char = str(dtypes[0].char)
+        loop = (ufunc, dtypes, HALF) if (char, way.result) == ("f", HALF) and way.name in ("max", "min") else (
+            ufunc, dtypes)
 
         def reduce(value: int) -> int:
-            total = self.add(Step("reduce", char, (self.converted(value, char),), (ufunc, dtypes)))
+            total = self.add(Step("reduce", char, (self.converted(value, char),), loop))
             return self.converted(total, way.result) if HALF in (way.result, char) else total
 
         kind = way.result if HALF in (way.result, char) else char

@@ -45,8 +45,9 @@ class Step(NamedTuple):
     operands : tuple of int
         The numbers of the values that it takes; they have the dtypes that the operation wants.
     loop : tuple or None
-        For 'call': the ufunc and the dtypes of its loop. For 'reduce' and 'scan': the same of the ufunc that reduces.
-        For 'per': what is subtracted from the length (``ddof``).
+        For 'call': the ufunc and the dtypes of its loop. For 'reduce' and 'scan': the same of the ufunc that reduces;
+        and float16's character, if these are its extremes: NumPy's loop for that gives the first of equal zeros. For
+        'per': what is subtracted from the length (``ddof``).
     """
 
     name: str
@@ -109,7 +110,7 @@ class Kernel(NamedTuple):
 
 
 def _loop_text(step: Step) -> str:
-    return str(step.loop) if step.name == "per" else str(step.loop[0].__name__)
+    return str(step.loop) if step.name == "per" else " ".join([step.loop[0].__name__, *step.loop[2:]])
 
 
 def kernel_text(kernel: Kernel) -> str:

@@ -70,14 +70,33 @@ def _copy() -> str:
     return "\n".join(lines)
 
 
+_FIRST_ZERO = """
+define float @first_zero(float %x, ptr %row) nounwind {
+entry:
+  %zero = fcmp oeq float %x, 0.0
+  br i1 %zero, label %look, label %done
+look:
+  %i = phi i64 [0, %entry], [%next, %look]
+  %place = getelementptr float, ptr %row, i64 %i
+  %y = load float, ptr %place
+  %next = add i64 %i, 1
+  %found = fcmp oeq float %y, 0.0
+  br i1 %found, label %done, label %look
+done:
+  %first = phi float [%x, %entry], [%y, %look]
+  ret float %first
+}
+"""
+"""Of an element of a row: if it is zero, the first zero of the row, whose sign may be the other."""
+
 _lock = threading.Lock()
 _addresses: dict[str, int] = {}
 
 
 def address(name: str) -> int:
     """The address of a function of `pairwise`, ``sum_f`` and the like, of ``transpose8`` to ``transpose64``, ``copy8``
-    to ``copy128``, ``first_row``, ``next_row``, ``over_rows``, ``over_slabs`` or ``over_parts``; compiled when first
-    asked for."""
+    to ``copy128``, ``first_row``, ``next_row``, ``over_rows``, ``over_slabs``, ``over_parts`` or ``first_zero``;
+    compiled when first asked for."""
     found = _addresses.get(name)
     if found is None:
         text, names = _module(name)
@@ -95,6 +114,8 @@ def _module(name: str) -> tuple[str, tuple[str, ...]]:
         return ROWS + OVER_SLABS, (name,)
     if name == "over_parts":
         return OVER_PARTS, (name,)
+    if name == "first_zero":
+        return _FIRST_ZERO, (name,)
     if name.startswith(("copy", "transpose")):
         bits = int(name.removeprefix("copy").removeprefix("transpose"))
         text = _copy() if name.startswith("copy") else _transpose()
