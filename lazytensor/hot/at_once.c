@@ -479,12 +479,12 @@ PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most) {
     return memory;
 }
 
-/* The same, and its root's lock, taken, if NumPy lets other threads run while it writes; NULL without an error where it is
- * not so. */
-PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, PyObject **lock) {
+/* The same, and its root's lock, taken, if NumPy lets other threads run while it writes: so it does if places are `chosen`,
+ * for they may be many times as many as there are elements. NULL without an error where it is not so. */
+PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, int chosen, PyObject **lock) {
     PyObject *memory = memory_at_hand(tensor, most);
     *lock = NULL;
-    if (memory == NULL || PyArray_SIZE((PyArrayObject *)memory) <= UNDISTURBED)
+    if (memory == NULL || (!chosen && PyArray_SIZE((PyArrayObject *)memory) <= UNDISTURBED))
         return memory;
     Py_DECREF(memory);
     *lock = Py_NewRef(lock_of(root_of(tensor)));
@@ -531,8 +531,9 @@ static int all_ready(PyObject *const *operands, Py_ssize_t count) {
 
 /* Has it written to a Tensor's own memory, if it may be and the operands are there. The memory comes first: operands may be
  * views of it. 1: done, `result` NULL for an error; 0: not so. */
-static int write_now_to(PyObject *self, PyObject *const *operands, Py_ssize_t count, Write write, const void *what, PyObject **result) {
-    PyObject *given[MOST_OPERANDS], *lock, *memory = memory_locked(self, PY_SSIZE_T_MAX, &lock);
+static int write_now_to(PyObject *self, PyObject *const *operands, Py_ssize_t count, Write write, const void *what,
+                        int chosen, PyObject **result) {
+    PyObject *given[MOST_OPERANDS], *lock, *memory = memory_locked(self, PY_SSIZE_T_MAX, chosen, &lock);
     Py_ssize_t n = 0;
     *result = NULL;
     if (memory == NULL)
@@ -569,7 +570,7 @@ int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **
     Py_XDECREF(memory);
     if (!now)
         return failed(result);
-    now = write_now_to(self, &other, 1, write_operator, &fn, result);
+    now = write_now_to(self, &other, 1, write_operator, &fn, 0, result);
     if (*result != NULL)
         Py_SETREF(*result, Py_NewRef(self));   /* NumPy gives the array that it was given, or an error */
     return now;
@@ -603,7 +604,7 @@ int call_into_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t cou
     Py_XDECREF(memory);
     if (!now)
         return failed(result);
-    now = write_now_to(target, operands, count, write_ufunc, ufunc, result);
+    now = write_now_to(target, operands, count, write_ufunc, ufunc, 0, result);
     if (*result != NULL)
         Py_SETREF(*result, Py_NewRef(target));
     return now;
@@ -730,7 +731,7 @@ static PyObject *write_places(const void *what, PyObject *memory, PyObject **giv
 /* Writes a value to places of a Tensor's own memory. 1: done; 0: the memory is not its own; -1: an error. */
 static int put_at_once(PyObject *self, PyObject *places, PyObject *value) {
     PyObject *result;
-    if (!write_now_to(self, &value, 1, write_places, places, &result))
+    if (!write_now_to(self, &value, 1, write_places, places, !is_basic(places), &result))
         return 0;
     Py_XDECREF(result);
     return result == NULL ? -1 : 1;

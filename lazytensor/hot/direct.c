@@ -340,7 +340,7 @@ static PyObject *direct_write(Method *method, PyObject *fn, PyObject *const *arg
         || (method->swapped & IF_STEADY && !writes_steadily(args[0])))
         return NULL;
     if (all_lent(&l, args + 1, all - 1, arrays + 1)
-        && (arrays[0] = memory_locked(args[0], PY_SSIZE_T_MAX, &lock)) != NULL) {
+        && (arrays[0] = memory_locked(args[0], PY_SSIZE_T_MAX, 1, &lock)) != NULL) {
         result = PyObject_Vectorcall(fn, arrays, count, names);
         Py_DECREF(arrays[0]);
         if (unlocked(lock) < 0)
