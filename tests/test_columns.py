@@ -1,6 +1,8 @@
 """Reductions of columns: threads reduce some each, and then go on with these or share the rows; the same bits on any
 number."""
 
+import threading
+
 import numpy as real
 import pytest
 
@@ -61,6 +63,21 @@ def test_many_columns(apart, program, monkeypatch):
     rng = real.random.default_rng(4)
     for shape in ((400, 1300), (900, 515), (600, 192)):
         check(program, rng.normal(size=shape), 3)
+
+
+def test_what_phases_share_is_not_on_the_stack(monkeypatch):
+    """Threads have little of that, and columns may be many."""
+    plan_soon(module_under_test())
+    monkeypatch.setattr(sharing, "core_cache", lambda: 1 << 10)
+    x = real.random.default_rng(7).normal(size=(16, 80_000))
+    check("standardised", x, 2)  # compiled by now
+    before = threading.stack_size(1 << 18)
+    try:
+        thread = threading.Thread(target=check, args=("standardised", x, 2))
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
 
 
 @pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
