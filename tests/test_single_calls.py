@@ -218,6 +218,18 @@ def test_views_of_read_only_arrays_are_read_only(np):
         np.flip(y)[0] = 1
 
 
+@pytest.mark.parametrize("pending", [False, True])
+def test_read_only_arrays_refuse_their_own_parts(np, pending):
+    x = np.arange(5.0) + 1
+    if not pending:
+        np.realize(x)
+    part, view = slice(1, 3), x[...]
+    x.flags.writeable = False
+    for index, value in ((..., view), (..., x[...]), (part, x[part])):
+        with pytest.raises(ValueError, match="assignment destination is read-only"):
+            x[index] = value
+
+
 @pytest.mark.parametrize("warm", [0, 100])
 def test_warnings_of_copyto_name_the_line(warm):
     np = module_under_test()

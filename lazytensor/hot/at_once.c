@@ -301,14 +301,7 @@ static PyObject *waited_for(PyObject *x, Py_ssize_t most) {
  * not; an exception may be set then. */
 static int is_settled(PyObject *x, Py_ssize_t most) {
     PyObject *node = waited_for(x, most);
-    PyObject *targets = node != NULL && runs_at_once() ? PyList_New(1) : NULL;
-    if (targets == NULL)
-        return 0;
-    PyList_SET_ITEM(targets, 0, Py_NewRef(node));
-    PyObject *done = hot_realize(NULL, targets);
-    Py_DECREF(targets);
-    Py_XDECREF(done);
-    return done != NULL;
+    return node != NULL && runs_at_once() && compute_node(node) == 0;
 }
 
 /* The same as `at_hand`, and an operand that is pending and small is computed where the line runs at once. */
@@ -625,7 +618,8 @@ int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, P
             axes = 1;
             first = operands[n];
         }
-        bytes = n ? result_bytes(lent[n], lent[n - 1]) : bytes_at_hand(lent[n]);
+        Py_ssize_t own = n ? result_bytes(lent[n], lent[n - 1]) : bytes_at_hand(lent[n]);
+        bytes = own > bytes ? own : bytes;
         arrays |= PyArray_Check(lent[n++]);
     }
     if (n == count && axes && runs_now(bytes)) {
@@ -714,14 +708,8 @@ PyObject *index_at_hand(PyObject *index, Py_ssize_t most) {
 
 /* Has the value of a write computed. -1 for an error. */
 static int has_no_wait(PyObject *value) {
-    PyObject *node = waited_for(value, PY_SSIZE_T_MAX), *targets = node == NULL ? NULL : PyList_New(1);
-    if (targets == NULL)
-        return PyErr_Occurred() ? -1 : 0;
-    PyList_SET_ITEM(targets, 0, Py_NewRef(node));
-    PyObject *done = hot_realize(NULL, targets);
-    Py_DECREF(targets);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    PyObject *node = waited_for(value, PY_SSIZE_T_MAX);
+    return node == NULL ? 0 : compute_node(node);
 }
 
 static PyObject *write_places(const void *what, PyObject *memory, PyObject **given, Py_ssize_t count) {
