@@ -65,6 +65,21 @@ def test_many_columns(apart, program, monkeypatch):
         check(program, rng.normal(size=shape), 3)
 
 
+def test_what_phases_share_is_not_on_the_stack(monkeypatch):
+    """Threads have little of that, and columns may be many."""
+    plan_soon(module_under_test())
+    monkeypatch.setattr(sharing, "core_cache", lambda: 1 << 10)
+    x = real.random.default_rng(7).normal(size=(16, 80_000))
+    check("standardised", x, 2)  # compiled by now
+    before = threading.stack_size(1 << 18)
+    try:
+        thread = threading.Thread(target=check, args=("standardised", x, 2))
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+
+
 @pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
 def test_which_phases_run(monkeypatch):
     """Two where the last pass's rows are shared anew, one where workers go on with their columns."""

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 import warnings
 
 import numpy as real
@@ -233,6 +234,18 @@ def test_views_of_read_only_arrays_are_read_only(np):
         np.flip(y)[0] = 1
 
 
+@pytest.mark.parametrize("pending", [False, True])
+def test_read_only_arrays_refuse_their_own_parts(np, pending):
+    x = np.arange(5.0) + 1
+    if not pending:
+        np.realize(x)
+    part, view = slice(1, 3), x[...]
+    x.flags.writeable = False
+    for index, value in ((..., view), (..., x[...]), (part, x[part])):
+        with pytest.raises(ValueError, match="assignment destination is read-only"):
+            x[index] = value
+
+
 @pytest.mark.parametrize("warm", [0, 100])
 def test_warnings_of_copyto_name_the_line(warm):
     np = module_under_test()
@@ -269,3 +282,32 @@ def test_threads_that_write_to_one_array_take_turns(np):
     for t in threads:
         t.join()
     assert real.asarray(w).min() == real.asarray(w).max() == 120
+
+
+def _place(np, x, i, v):
+    x[i] = v
+
+
+@pytest.mark.parametrize("write", [_place, lambda np, x, i, v: np.put(x, i, v),
+                                   lambda np, x, i, v: np.maximum.at(x, i, v)])
+def test_threads_write_to_other_places_of_a_small_array(np, write):
+    few, many = 50, 2_000_000
+    i, v, y = np.array(real.arange(many) % few), np.array(real.arange(many) + 1.0), np.ones(10)
+    np.realize(i, v, y)
+    for _ in range(4):
+        x = np.zeros(100)
+        np.realize(x)
+
+        def work(own, begun):
+            begun.wait()
+            time.sleep(0.002)
+            own[60:70] = y + 1
+            float(own[65])
+        begun = threading.Event()
+        thread = threading.Thread(target=work, args=(x, begun))
+        thread.start()
+        begun.set()
+        write(np, x, i, v)
+        thread.join()
+        assert real.asarray(x)[:few].min() == many - few + 1
+        assert (real.asarray(x)[60:70] == 2).all()

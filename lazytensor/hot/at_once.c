@@ -307,14 +307,7 @@ static PyObject *waited_for(PyObject *x, Py_ssize_t most) {
  * not; an exception may be set then. */
 static int is_settled(PyObject *x, Py_ssize_t most) {
     PyObject *node = waited_for(x, most);
-    PyObject *targets = node != NULL && runs_at_once() ? PyList_New(1) : NULL;
-    if (targets == NULL)
-        return 0;
-    PyList_SET_ITEM(targets, 0, Py_NewRef(node));
-    PyObject *done = hot_realize(NULL, targets);
-    Py_DECREF(targets);
-    Py_XDECREF(done);
-    return done != NULL;
+    return node != NULL && runs_at_once() && compute_node(node) == 0;
 }
 
 /* The same as `at_hand`, and an operand that is pending and small is computed where the line runs at once. */
@@ -485,12 +478,12 @@ PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most) {
     return memory;
 }
 
-/* The same, and its root's lock, taken, if NumPy lets other threads run while it writes; NULL without an error where it is
- * not so. */
-PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, PyObject **lock) {
+/* The same, and its root's lock, taken, if NumPy lets other threads run while it writes: so it does if places are `chosen`,
+ * for they may be many times as many as there are elements. NULL without an error where it is not so. */
+PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, int chosen, PyObject **lock) {
     PyObject *memory = memory_at_hand(tensor, most);
     *lock = NULL;
-    if (memory == NULL || PyArray_SIZE((PyArrayObject *)memory) <= UNDISTURBED)
+    if (memory == NULL || (!chosen && PyArray_SIZE((PyArrayObject *)memory) <= UNDISTURBED))
         return memory;
     Py_DECREF(memory);
     *lock = Py_NewRef(lock_of(root_of(tensor)));
@@ -537,8 +530,9 @@ static int all_ready(PyObject *const *operands, Py_ssize_t count) {
 
 /* Has it written to a Tensor's own memory, if it may be and the operands are there. The memory comes first: operands may be
  * views of it. 1: done, `result` NULL for an error; 0: not so. */
-static int write_now_to(PyObject *self, PyObject *const *operands, Py_ssize_t count, Write write, const void *what, PyObject **result) {
-    PyObject *given[MOST_OPERANDS], *lock, *memory = memory_locked(self, PY_SSIZE_T_MAX, &lock);
+static int write_now_to(PyObject *self, PyObject *const *operands, Py_ssize_t count, Write write, const void *what,
+                        int chosen, PyObject **result) {
+    PyObject *given[MOST_OPERANDS], *lock, *memory = memory_locked(self, PY_SSIZE_T_MAX, chosen, &lock);
     Py_ssize_t n = 0;
     *result = NULL;
     if (memory == NULL)
@@ -575,7 +569,7 @@ int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **
     Py_XDECREF(memory);
     if (!now)
         return failed(result);
-    now = write_now_to(self, &other, 1, write_operator, &fn, result);
+    now = write_now_to(self, &other, 1, write_operator, &fn, 0, result);
     if (*result != NULL)
         Py_SETREF(*result, Py_NewRef(self));   /* NumPy gives the array that it was given, or an error */
     return now;
@@ -609,7 +603,7 @@ int call_into_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t cou
     Py_XDECREF(memory);
     if (!now)
         return failed(result);
-    now = write_now_to(target, operands, count, write_ufunc, ufunc, result);
+    now = write_now_to(target, operands, count, write_ufunc, ufunc, 0, result);
     if (*result != NULL)
         Py_SETREF(*result, Py_NewRef(target));
     return now;
@@ -630,7 +624,8 @@ int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, P
             axes = 1;
             first = operands[n];
         }
-        bytes = n ? result_bytes(lent[n], lent[n - 1]) : bytes_at_hand(lent[n]);
+        Py_ssize_t own = n ? result_bytes(lent[n], lent[n - 1]) : bytes_at_hand(lent[n]);
+        bytes = own > bytes ? own : bytes;
         arrays |= PyArray_Check(lent[n++]);
     }
     if (n == count && axes && runs_now(bytes)) {
@@ -719,14 +714,8 @@ PyObject *index_at_hand(PyObject *index, Py_ssize_t most) {
 
 /* Has the value of a write computed. -1 for an error. */
 static int has_no_wait(PyObject *value) {
-    PyObject *node = waited_for(value, PY_SSIZE_T_MAX), *targets = node == NULL ? NULL : PyList_New(1);
-    if (targets == NULL)
-        return PyErr_Occurred() ? -1 : 0;
-    PyList_SET_ITEM(targets, 0, Py_NewRef(node));
-    PyObject *done = hot_realize(NULL, targets);
-    Py_DECREF(targets);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    PyObject *node = waited_for(value, PY_SSIZE_T_MAX);
+    return node == NULL ? 0 : compute_node(node);
 }
 
 static PyObject *write_places(const void *what, PyObject *memory, PyObject **given, Py_ssize_t count) {
@@ -736,7 +725,7 @@ static PyObject *write_places(const void *what, PyObject *memory, PyObject **giv
 /* Writes a value to places of a Tensor's own memory. 1: done; 0: the memory is not its own; -1: an error. */
 static int put_at_once(PyObject *self, PyObject *places, PyObject *value) {
     PyObject *result;
-    if (!write_now_to(self, &value, 1, write_places, places, &result))
+    if (!write_now_to(self, &value, 1, write_places, places, !is_basic(places), &result))
         return 0;
     Py_XDECREF(result);
     return result == NULL ? -1 : 1;

@@ -45,14 +45,7 @@ PyObject *small_array(PyObject *tensor) {
 static int settled(PyObject *node, Py_ssize_t deepest) {
     if (depth_of(node) > deepest && !runs_at_once())
         return 0;
-    PyObject *targets = PyList_New(1);
-    if (targets == NULL)
-        return -1;
-    PyList_SET_ITEM(targets, 0, Py_NewRef(node));
-    PyObject *done = hot_realize(NULL, targets);
-    Py_DECREF(targets);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 1;
+    return compute_node(node) < 0 ? -1 : 1;
 }
 
 /* The array of a Tensor that is its own, borrowed from `kept`; NULL without an error where Python has to look. */
@@ -340,7 +333,7 @@ static PyObject *direct_write(Method *method, PyObject *fn, PyObject *const *arg
         || (method->swapped & IF_STEADY && !writes_steadily(args[0])))
         return NULL;
     if (all_lent(&l, args + 1, all - 1, arrays + 1)
-        && (arrays[0] = memory_locked(args[0], PY_SSIZE_T_MAX, &lock)) != NULL) {
+        && (arrays[0] = memory_locked(args[0], PY_SSIZE_T_MAX, 1, &lock)) != NULL) {
         result = PyObject_Vectorcall(fn, arrays, count, names);
         Py_DECREF(arrays[0]);
         if (unlocked(lock) < 0)

@@ -350,7 +350,7 @@ int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, P
 int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **result);
 int call_into_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject *target, PyObject **result);
 int writes_steadily(PyObject *self);
-PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, PyObject **lock);
+PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, int chosen, PyObject **lock);
 int unlocked(PyObject *lock);
 int is_elementwise(PyObject *real, Py_ssize_t count);
 int store_at_once(PyObject *self, PyObject *index, PyObject *value);
@@ -394,6 +394,7 @@ PyObject *hot_capture(PyObject *self, PyObject *nodes);
 PyObject *hot_claimed(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_taken(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_realize(PyObject *self, PyObject *targets);
+int compute_node(PyObject *node);
 PyObject *hot_run_part(PyObject *self, PyObject *nodes);
 PyObject *hot_realize_values(PyObject *self, PyObject *values);
 PyObject *hot_forget_plans(PyObject *self, PyObject *unused);

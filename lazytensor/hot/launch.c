@@ -629,6 +629,18 @@ PyObject *hot_realize(PyObject *self, PyObject *targets) {
     Py_RETURN_NONE;
 }
 
+/* Has a node's value computed. -1 for an error. */
+int compute_node(PyObject *node) {
+    PyObject *targets = PyList_New(1);
+    if (targets == NULL)
+        return -1;
+    PyList_SET_ITEM(targets, 0, Py_NewRef(node));
+    PyObject *done = hot_realize(NULL, targets);
+    Py_DECREF(targets);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
 /* The node of what a Tensor or a lazy scalar stands for, borrowed; NULL for anything else. */
 static PyObject *node_behind(PyObject *x) {
     PyObject *node = NULL;

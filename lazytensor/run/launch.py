@@ -50,6 +50,8 @@ declare ptr @PyLong_AsVoidPtr(ptr)
 declare ptr @PyLong_FromLong(i64)
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
+declare ptr @PyMem_RawMalloc(i64)
+declare void @PyMem_RawFree(ptr)
 
 define i32 @chunk(ptr %job, i64 %number) {
   %header_at = getelementptr ptr, ptr %job, i64 1
@@ -124,8 +126,22 @@ share:
   %values_at = getelementptr i64, ptr %header, i64 VALUES
   %results = load i64, ptr %results_at
   %values = load i64, ptr %values_at
-  %result_memory = alloca i64, i64 %results, align 64
-  %value_memory = alloca i64, i64 %values, align 64
+  %words_shared = add i64 %results, %values
+  %bytes_shared = mul i64 %words_shared, 8
+  %bytes = add i64 %bytes_shared, 128  ; each begins at a cache line
+  %own_memory = call ptr @PyMem_RawMalloc(i64 %bytes)
+  %none = icmp eq ptr %own_memory, null
+  br i1 %none, label %refuse, label %lay
+lay:
+  %own_at = ptrtoint ptr %own_memory to i64
+  %result_beyond = add i64 %own_at, 63
+  %result_at = and i64 %result_beyond, -64
+  %result_memory = inttoptr i64 %result_at to ptr
+  %result_bytes = mul i64 %results, 8
+  %value_beyond = add i64 %result_beyond, %result_bytes
+  %value_raised = add i64 %value_beyond, 63
+  %value_line = and i64 %value_raised, -64
+  %value_memory = inttoptr i64 %value_line to ptr
   %arrays = sub i64 %count, 1
   %first_at = getelementptr ptr, ptr %data, i64 %arrays
   %second_at = getelementptr ptr, ptr %data, i64 %count
@@ -133,6 +149,7 @@ share:
   store ptr %value_memory, ptr %second_at
   br label %begin
 begin:
+  %memory = phi ptr [null, %run], [%own_memory, %lay]
   br i1 %release, label %free, label %phase
 free:
   %freed = call ptr @PyEval_SaveThread()
@@ -170,6 +187,7 @@ back:
   call void @PyEval_RestoreThread(ptr %state)
   br label %done
 done:
+  call void @PyMem_RawFree(ptr %memory)
   %wide = zext i32 %flags to i64
   %result = call ptr @PyLong_FromLong(i64 %wide)
   ret ptr %result
