@@ -213,8 +213,6 @@ KEPT_ROW = 1 << 13
 """A single row of this many elements is gone through by leaves if something has to be kept of it: those stay in L1."""
 FEW_SCANNED = 128
 """Running totals of fewer columns are one thread's: they are written in pieces, side by side."""
-MOST_SHARED = 1 << 15
-"""Words that the phases of columns share at most: they are on the stack of the thread that calls."""
 SHORT_ROW = 32
 FEW_ARRAYS = 10
 """Where rows are shorter or arrays are more, what is done besides the arithmetic counts: kernels for rows of such are
@@ -425,8 +423,7 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     layouts = "".join(_class(s[-1], a.itemsize, sizes[-1]) for s, a in zip(strides, arrays, strict=True))
     threads = threads_in_use()
     launch = _described(kernel, sizes, strides, arrays)
-    separable = not outer_shape and not kernel.scans and (
-        0 < sizes[-1] * len(shared_values(kernel)) <= MOST_SHARED)
+    separable = not outer_shape and not kernel.scans and bool(shared_values(kernel))
     alone = launch.work < PARALLEL_WORK or threads == 1 or (kernel.scans and sizes[-1] < FEW_SCANNED)
     sharing = Sharing(sizes[-1], False) if alone or outer_shape else share(
         _sizes(kernel, sizes, strides, arrays), threads, separable)
