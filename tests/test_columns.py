@@ -98,24 +98,6 @@ def test_which_phases_run(monkeypatch):
     assert kinds[4096][0] == "Launch"
 
 
-@pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
-def test_many_columns_share_no_memory_of_the_stack(monkeypatch):
-    """What phases share of 65,000 columns is more than a thread with a small stack has."""
-    plan_soon(module_under_test())
-    monkeypatch.setattr(sharing, "core_cache", lambda: 1 << 10)
-    apart, bind = [], launch._bind_apart
-    monkeypatch.setattr(launch, "_bind_apart", lambda *args: apart.append(args) or bind(*args))
-    x = real.random.default_rng(8).normal(size=(5, 65000))
-    before = threading.stack_size(256 << 10)
-    try:
-        thread = threading.Thread(target=check, args=("standardised", x, 2))
-        thread.start()
-        thread.join()
-    finally:
-        threading.stack_size(before)
-    assert not apart and not kernels.failures
-
-
 @pytest.mark.parametrize("columns", [1, 3, 55, 600])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i4"])
 def test_what_columns_have_one_of_need_not_lie_together(dtype, columns):
