@@ -249,6 +249,17 @@ def test_in_place_operators_are_part_of_a_kernel():
     assert "1 step to run" in text and "1 kernel among" in text, text
 
 
+def test_an_integer_array_keeps_its_type_where_what_follows_raises():
+    """'l' and 'q' are equal dtypes, and other scalar types."""
+    np = module_under_test()
+    shift = real.arange(16, dtype="l").reshape(4, 4) % 5
+    x = np.array(real.arange(16, dtype="q").reshape(4, 4))
+    x >>= shift
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+        np.realize(x / real.zeros(1))
+    assert real.asarray(x).dtype.char == "q"
+
+
 @pytest.mark.parametrize("dtype", ["f8", "c8"])
 def test_a_store_whose_kernel_raises_a_flag_runs_again_on_the_same_memory(dtype, capsys):
     """A plan that is one kernel takes the memory of the array, and must give it back to the operations."""

@@ -119,7 +119,8 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
     if v.__class__ is Node and v.dtype.kind not in _TELLS and not mask and not any(
             _reads_through_view(x, v) for x in inputs) and (
             v.strides is None or dense(v.shape, v.strides, v.dtype.itemsize)):
-        plain = not keywords and v.shape and found.loop[-1] == v.dtype and v.strides is None and (
+        own = found.loop[-1]  # 'l' and 'q' are equal
+        plain = not keywords and v.shape and own == v.dtype and own.num == v.dtype.num and v.strides is None and (
             shape_of(inputs) == v.shape and strides_for(v.shape, v.dtype.itemsize, inputs, found.loop) is None)
         # then it is what the ufunc gives without `out`, too
 
