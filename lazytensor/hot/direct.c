@@ -177,8 +177,8 @@ static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made, int own
     Py_XDECREF(root);
     if (i == n)
         return 1;
-    while (i)
-        Py_DECREF(made[--i]);
+    while (i--)
+        Py_CLEAR(made[i]);
     return 0;
 }
 
@@ -256,7 +256,7 @@ static int all_lent(Lent *l, PyObject *const *args, Py_ssize_t count, PyObject *
     for (Py_ssize_t i = 0; i < count; i++)
         if ((arrays[i] = lent(l, args[i], 2)) == NULL)
             return 0;
-    return count >= 0;
+    return 1;
 }
 
 /* Whether no argument by keyword is one that Python has to look at. */
