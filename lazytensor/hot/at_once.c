@@ -556,31 +556,33 @@ static PyObject *write_operator(const void *what, PyObject *memory, PyObject **g
     return (*(binaryfunc const *)what)(memory, given[0]);
 }
 
-/* ``self <op>= other`` by the operator of NumPy's arrays. 1: done, `result` NULL for an error; 0: it is to be written. */
-int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **result) {
-    if (eager_after < 0 || Py_TYPE(self) != tensor_type)
-        return 0;
-    Py_ssize_t most = most_bytes();
-    PyObject *memory = memory_at_hand(self, most);
-    if (memory == NULL && is_settled(self, small_bytes()))
-        memory = memory_at_hand(self, most);
-    Py_ssize_t bytes = memory == NULL ? 0 : bytes_at_hand(memory);
-    int now = memory != NULL && all_ready(&other, 1) && runs_now(bytes);
-    Py_XDECREF(memory);
-    if (!now)
-        return failed(result);
-    now = write_now_to(self, &other, 1, write_operator, &fn, 0, result);
-    if (*result != NULL)
-        Py_SETREF(*result, Py_NewRef(self));   /* NumPy gives the array that it was given, or an error */
-    return now;
-}
-
 /* Whether what the line that is being written does to a Tensor's own memory runs at once. */
 int writes_steadily(PyObject *self) {
     PyObject *memory = eager_after < 0 ? NULL : memory_at_hand(self, most_bytes());
     Py_ssize_t bytes = memory == NULL ? 0 : bytes_at_hand(memory);
     Py_XDECREF(memory);
     return memory != NULL && runs_now(bytes);
+}
+
+/* Has it written to a Tensor's own memory from a line that runs at once, and gives that Tensor. 1: done, `result` NULL for an
+ * error; 0: it is to be written. */
+static int into_at_once(PyObject *self, PyObject *const *operands, Py_ssize_t count, Write write, const void *what,
+                        PyObject **result) {
+    if (!writes_steadily(self) || !all_ready(operands, count))
+        return failed(result);
+    int done = write_now_to(self, operands, count, write, what, 0, result);
+    if (*result != NULL)
+        Py_SETREF(*result, Py_NewRef(self));   /* NumPy gives the array that it was given, or an error */
+    return done;
+}
+
+/* ``self <op>= other`` by the operator of NumPy's arrays. 1: done, `result` NULL for an error; 0: it is to be written. */
+int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **result) {
+    if (eager_after < 0 || Py_TYPE(self) != tensor_type)
+        return 0;
+    if (!is_settled(self, small_bytes()) && PyErr_Occurred())
+        return failed(result);
+    return into_at_once(self, &other, 1, write_operator, &fn, result);
 }
 
 static PyObject *write_ufunc(const void *what, PyObject *memory, PyObject **given, Py_ssize_t count) {
@@ -597,16 +599,7 @@ static PyObject *write_ufunc(const void *what, PyObject *memory, PyObject **give
 int call_into_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject *target, PyObject **result) {
     if (eager_after < 0 || Py_TYPE(target) != tensor_type || count > 3)
         return 0;
-    PyObject *memory = memory_at_hand(target, most_bytes());
-    Py_ssize_t bytes = memory == NULL ? 0 : bytes_at_hand(memory);
-    int now = memory != NULL && all_ready(operands, count) && runs_now(bytes);
-    Py_XDECREF(memory);
-    if (!now)
-        return failed(result);
-    now = write_now_to(target, operands, count, write_ufunc, ufunc, 0, result);
-    if (*result != NULL)
-        Py_SETREF(*result, Py_NewRef(target));
-    return now;
+    return into_at_once(target, operands, count, write_ufunc, ufunc, result);
 }
 
 /* ---- ufuncs and reductions -------------------------------------------------------------------------------------------- */

@@ -20,15 +20,9 @@ static PyObject *quick_cast(Method *method, PyObject *self, PyObject *asked) {
     if (slot_or_none(node, N.strides) == Py_None && (PyType_CheckExact(asked) || PyUnicode_CheckExact(asked)))
         found = Py_XNewRef(known_cast(method->fast, slot_or_none(node, N.dtype), asked));
     PyObject *inputs = found == NULL ? NULL : PyTuple_Pack(1, node);
-    if (inputs != NULL) {
-        PyObject *frame = (PyObject *)PyEval_GetFrame();
-        frame = outside(frame == NULL ? Py_None : frame);
-        PyObject *made = recorded(method->op, inputs, empty_tuple, slot_or_none(node, N.shape), found, Py_None, frame, 1);
-        result = made == NULL ? NULL : new_tensor(made);
-        Py_XDECREF(made);
-        Py_DECREF(frame);
-        Py_DECREF(inputs);
-    }
+    if (inputs != NULL)
+        result = written_here(method->op, inputs, empty_tuple, slot_or_none(node, N.shape), found, Py_None, tensor_type);
+    Py_XDECREF(inputs);
     Py_XDECREF(found);
     Py_DECREF(node);
     return result;

@@ -57,16 +57,10 @@ static PyObject *quick_where(Method *method, PyObject *const *args) {
     }
     if (plain)
         found = Py_XNewRef(known_result(method->fast, operands));
-    if (found != NULL) {
-        PyObject *frame = (PyObject *)PyEval_GetFrame();
-        frame = outside(frame == NULL ? Py_None : frame);
-        PyObject *node = recorded(method->op, operands, Py_None, PyTuple_GET_ITEM(found, 0), PyTuple_GET_ITEM(found, 1),
-                                  PyTuple_GET_ITEM(found, 2), frame, 1);
-        Py_DECREF(frame);
-        Py_DECREF(found);
-        result = node == NULL ? NULL : new_tensor(node);
-        Py_XDECREF(node);
-    }
+    if (found != NULL)
+        result = written_here(method->op, operands, Py_None, PyTuple_GET_ITEM(found, 0), PyTuple_GET_ITEM(found, 1),
+                              PyTuple_GET_ITEM(found, 2), tensor_type);
+    Py_XDECREF(found);
     Py_XDECREF(operands);
     return result;
 }

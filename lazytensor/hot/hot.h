@@ -377,8 +377,8 @@ PyObject *new_tensor(PyObject *value);
 PyObject *new_scalar(PyTypeObject *type, PyObject *node);
 PyObject *or_slow(PyObject *result, Method *method, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *outside(PyObject *frame);
-PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
-                   PyObject *frame, int lazy);
+PyObject *written_here(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype,
+                       PyObject *strides, PyTypeObject *type);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *chooser_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *caster_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);

@@ -64,14 +64,9 @@ static PyObject *pending_element(PyObject *node, PyObject *index) {
         return NULL;
     PyTypeObject *type = (PyTypeObject *)PyDict_GetItemWithError(scalar_classes, (PyObject *)dtype->typeobj);
     PyObject *attrs = type == NULL ? NULL : Py_BuildValue("((sO))", "index", index);
-    PyObject *inputs = attrs == NULL ? NULL : PyTuple_Pack(1, node), *frame = (PyObject *)PyEval_GetFrame(), *made = NULL;
-    if (inputs != NULL) {
-        frame = outside(frame == NULL ? Py_None : frame);
-        PyObject *element = recorded(element_operation, inputs, attrs, empty_tuple, (PyObject *)dtype, Py_None, frame, 1);
-        Py_DECREF(frame);
-        made = element == NULL ? NULL : new_scalar(type, element);
-        Py_XDECREF(element);
-    }
+    PyObject *inputs = attrs == NULL ? NULL : PyTuple_Pack(1, node), *made = NULL;
+    if (inputs != NULL)
+        made = written_here(element_operation, inputs, attrs, empty_tuple, (PyObject *)dtype, Py_None, type);
     Py_XDECREF(attrs);
     Py_XDECREF(inputs);
     return made;

@@ -330,8 +330,8 @@ PyObject *ready_launch(PyObject *record, PyObject *bounds, int *never) {
 
 /* 1: done, the arrays made are in `a`; 0: Python is to do it; -1: an error. */
 int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *bound) {
-    PyObject *last = Py_NewRef(slot_or_none(bound, L.last)), *block;  /* no other thread frees the block so */
-    block = block_with(source, record, bound);
+    PyObject *last = Py_NewRef(slot_or_none(bound, L.last));  /* no other thread frees the block so */
+    PyObject *block = block_with(source, record, bound);
     a->count = 1;
     a->owns = 0;
     a->placed = block != NULL;
@@ -515,11 +515,9 @@ static PyObject *run_together(PyObject *nodes) {
         int large, share = may_share(PyList_GET_ITEM(nodes, 0), &large);
         if (share < 0)
             return NULL;
-        if (!share) {  /* not captured: that would hold the arrays that it may write over */
-            count_alone(PyList_GET_ITEM(nodes, 0), 1);
+        count_alone(PyList_GET_ITEM(nodes, 0), !share);
+        if (!share)  /* not captured: that would hold the arrays that it may write over */
             return large ? by_python(nodes, Py_None) : run_one(nodes);
-        }
-        count_alone(PyList_GET_ITEM(nodes, 0), 0);
     }
     Capture c;
     if (capture_nodes(&c, nodes) < 0)
@@ -547,26 +545,27 @@ static PyObject *run_together(PyObject *nodes) {
     return result;
 }
 
-/* Whether operations run in another way than by plans, or are too many for one. */
-static int is_python_to_run(Py_ssize_t n) {
-    return slot_or_none(current, C.debug) == Py_True || PyList_GET_SIZE(hooks) > 0
-        || n > PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes));
+/* Runs claimed nodes, which are not captured: together, or by Python if they run in another way than by plans or are too
+ * many for one. */
+static PyObject *run_part(PyObject *nodes) {
+    Py_ssize_t n = PyList_GET_SIZE(nodes);
+    int by_plan = slot_or_none(current, C.debug) != Py_True && PyList_GET_SIZE(hooks) == 0 && n <= LONG
+        && n <= PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes));
+    return by_plan ? run_together(nodes) : by_python(nodes, Py_None);
 }
 
 static PyObject *run_claimed(PyObject *nodes) {
-    Py_ssize_t n = PyList_GET_SIZE(nodes);
     count_run(nodes);
-    return is_python_to_run(n) || n > LONG ? by_python(nodes, Py_None) : run_together(nodes);
+    return run_part(nodes);
 }
 
-/* run_part(nodes: list): as compile.run_nodes of claimed nodes that are not captured, a segment of many. */
+/* run_part(nodes: list): as compile.run_nodes of claimed nodes, a segment of many. */
 PyObject *hot_run_part(PyObject *self, PyObject *nodes) {
     if (!PyList_CheckExact(nodes) || PyList_GET_SIZE(nodes) == 0) {
         PyErr_SetString(PyExc_TypeError, "run_part(nodes: list)");
         return NULL;
     }
-    return is_python_to_run(PyList_GET_SIZE(nodes)) || PyList_GET_SIZE(nodes) > LONG ? by_python(nodes, Py_None)
-        : run_together(nodes);
+    return run_part(nodes);
 }
 
 /* Puts the floating-point error state back, should an interrupt have come before Python could. */

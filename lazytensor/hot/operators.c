@@ -678,8 +678,8 @@ static int may_pin(PyObject *x) {
 }
 
 /* A pending node of that operation, run already if it may not wait (`lazy`) or if too much would (build.record). */
-PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
-                   PyObject *frame, int lazy) {
+static PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype,
+                          PyObject *strides, PyObject *frame, int lazy) {
     PyObject *capsule = NULL, *depth = NULL, *node = NULL;
     Py_ssize_t deepest = 0;
     int may = may_be_pending(&capsule), pins = 0;
@@ -706,6 +706,17 @@ end:
     Py_XDECREF(capsule);
     Py_XDECREF(depth);
     return node;
+}
+
+/* The pending result of an operation that the user's line writes, of a class: a Tensor, or a lazy scalar. */
+PyObject *written_here(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype,
+                       PyObject *strides, PyTypeObject *type) {
+    PyObject *innermost = (PyObject *)PyEval_GetFrame(), *frame = outside(innermost == NULL ? Py_None : innermost);
+    PyObject *node = recorded(op, inputs, attrs, shape, dtype, strides, frame, 1);
+    Py_DECREF(frame);
+    PyObject *made = node == NULL ? NULL : type == tensor_type ? new_tensor(node) : new_scalar(type, node);
+    Py_XDECREF(node);
+    return made;
 }
 
 PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count) {

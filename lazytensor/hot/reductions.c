@@ -53,20 +53,12 @@ static PyObject *reduced(Method *method, PyObject *self, PyObject *found) {
         if (type == NULL)
             return NULL;
     }
-    PyObject *input = node_of(self), *frame = (PyObject *)PyEval_GetFrame();
-    PyObject *inputs = input == NULL ? NULL : PyTuple_Pack(1, input);
+    PyObject *input = node_of(self), *inputs = input == NULL ? NULL : PyTuple_Pack(1, input);
     Py_XDECREF(input);
     if (inputs == NULL)
         return NULL;
-    frame = outside(frame == NULL ? Py_None : frame);
-    PyObject *node = recorded(method->op, inputs, PyTuple_GET_ITEM(found, 0), shape, dtype, PyTuple_GET_ITEM(found, 3),
-                              frame, 1);
-    Py_DECREF(frame);
+    result = written_here(method->op, inputs, PyTuple_GET_ITEM(found, 0), shape, dtype, PyTuple_GET_ITEM(found, 3), type);
     Py_DECREF(inputs);
-    if (node == NULL)
-        return NULL;
-    result = type == tensor_type ? new_tensor(node) : new_scalar(type, node);
-    Py_DECREF(node);
     return result;
 }
 
