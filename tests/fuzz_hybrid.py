@@ -62,36 +62,35 @@ def viewed(seeds, module, show):
     return failures
 
 
-def sized(seeds, module, show):
-    """Tries functions of arrays of many sizes; gives the seeds of those that differ."""
-    failures, families = [], 0
+def served(seeds, show, kind, tried, general):
+    """Tries functions that are called with many arguments of a kind; gives the seeds of those that differ, and how many
+    functions have a program that serves several."""
+    failures, several = [], 0
     for seed in seeds:
         try:
-            found, f = program_sizes.tried(seed, module)
-            families += f.cache_info()["sizes"] > f.cache_info()["compiled"]
+            found, f = tried(seed)
+            several += general(f)
         except Exception:
             found = traceback.format_exc()
         if found:
-            failures.append((seed, "sizes"))
+            failures.append((seed, kind))
             if len(failures) <= show:
                 print(found, flush=True)
+    return failures, several
+
+
+def sized(seeds, module, show):
+    """Tries functions of arrays of many sizes; gives the seeds of those that differ."""
+    failures, families = served(seeds, show, "sizes", lambda seed: program_sizes.tried(seed, module),
+                                lambda f: f.cache_info()["sizes"] > f.cache_info()["compiled"])
     print(f"{len(seeds)} functions of many sizes, {families} of them with a program for several")
     return failures
 
 
 def parted(seeds, module, show):
     """Tries functions of views; gives the seeds of those that differ."""
-    failures, lifted = [], 0
-    for seed in seeds:
-        try:
-            found, f = program_parts.tried(seed, module)
-            lifted += any(one.given.lift for one in f._compiled)
-        except Exception:
-            found = traceback.format_exc()
-        if found:
-            failures.append((seed, "parts"))
-            if len(failures) <= show:
-                print(found, flush=True)
+    failures, lifted = served(seeds, show, "parts", lambda seed: program_parts.tried(seed, module),
+                              lambda f: any(one.given.lift for one in f._compiled))
     print(f"{len(seeds)} functions of views, {lifted} of them with a program for any view")
     return failures
 

@@ -135,17 +135,23 @@ def called(function, namespace, steps, size=12):
     return found, a, b, part, seen
 
 
-@pytest.mark.parametrize("steps", [38, 101, 1777])
-@pytest.mark.parametrize("function", [*ALIKE, *OTHERS])
-def test_the_first_call_gives_what_numpy_gives(function, steps):
+def called_as_on_numpy(function, numbers):
+    """The function, jitted and called with these numbers, each with what NumPy gives."""
     field[:] = 1.0
     own = real.ones(12)
     compiled = np.jit(function)
-    for number in (steps, steps, steps + 3):  # traced, compared, compared
+    for number in numbers:
         expected = called(on_numpy(function, own), real, number)
         found = called(compiled, np, number)
         assert not difference(expected, found), number
         assert not difference(own, field)
+    return compiled
+
+
+@pytest.mark.parametrize("steps", [38, 101, 1777])
+@pytest.mark.parametrize("function", [*ALIKE, *OTHERS])
+def test_the_first_call_gives_what_numpy_gives(function, steps):
+    compiled = called_as_on_numpy(function, (steps, steps, steps + 3))  # traced, compared, compared
     assert compiled.cache_info()["python"] is None and (compiled._compiled or function in OTHERS)
 
 
@@ -288,15 +294,7 @@ def by_constant(function, number):
 @pytest.mark.parametrize("number", [38, 101, 1777])
 @pytest.mark.parametrize("function", [*ALIKE, *OTHERS])
 def test_constants_give_what_numpy_gives(function, number):
-    field[:] = 1.0
-    own = real.ones(12)
-    constant = by_constant(function, number)
-    compiled = np.jit(constant)
-    for seed in (1, 1, 1, 2):  # traced, compared, compared, traced
-        expected = called(on_numpy(constant, own), real, seed)
-        found = called(compiled, np, seed)
-        assert not difference(expected, found), seed
-        assert not difference(own, field)
+    compiled = called_as_on_numpy(by_constant(function, number), (1, 1, 1, 2))  # traced, compared, compared, traced
     assert compiled.cache_info()["python"] is None and (compiled._compiled or function in OTHERS)
 
 

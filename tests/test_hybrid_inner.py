@@ -12,6 +12,8 @@ from lazytensor.hybrid import fast, inner
 from lazytensor.hybrid.running import Abandon, abandoning
 from lazytensor.ir import errstate
 
+from .test_hybrid_launches import jacobi_2d
+
 pytestmark = pytest.mark.skipif(fast.native is None, reason="no extension here")
 
 TURNS = 5
@@ -277,13 +279,6 @@ def test_loops_that_numpy_would_cast_for_are_not_given():
     assert inner.loop_of(real.add, (real.dtype("f8"), float, real.dtype("f8")))[4] == (real.dtype("f8"),) * 3
 
 
-def jacobi(a, b, steps):
-    for _ in range(steps):
-        b[1:-1, 1:-1] = 0.2 * (a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1])
-        a[1:-1, 1:-1] = 0.2 * (b[1:-1, 1:-1] + b[1:-1, :-2] + b[1:-1, 2:] + b[2:, 1:-1] + b[:-2, 1:-1])
-    return a
-
-
 def growing(a, b, steps):
     for _ in range(steps):
         b[1:-1] = 9.0 * (a[:-2] + a[2:])
@@ -296,9 +291,9 @@ def growing(a, b, steps):
 def test_the_first_call_runs_them(n, dtype):
     a, b = (real.random.default_rng(0).random((2, n, n))).astype(dtype)
     x, y, before = np.array(a), np.array(b), fast.native.inner_loops()
-    found = np.jit(jacobi)(x, y, 60)
+    found = np.jit(jacobi_2d)(x, y, 60)
     assert fast.native.inner_loops() > before
-    assert_same(found.numpy(), jacobi(a, b, 60))
+    assert_same(found.numpy(), jacobi_2d(a, b, 60))
     assert_same(y.numpy(), b)
 
 
