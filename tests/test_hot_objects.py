@@ -218,8 +218,8 @@ assert same_bits(real.asarray(np.sqrt(x)), real.sqrt(real.arange(3.0)))
 
 
 def test_a_method_that_the_program_sets_is_called():
-    """In a process of its own: Python gives classes slots of its own for methods that are set, and leaves them these when
-    the methods are put back."""
+    """In a process of its own: Python gives classes slots of its own for methods that are set, and leaves them these
+    when the methods are put back."""
     done = subprocess.run([sys.executable, "-c", SETS_METHODS], capture_output=True, text=True,
                           cwd=pathlib.Path(__file__).parent.parent)
     assert not done.returncode, done.stderr
