@@ -32,6 +32,18 @@ static inline PyObject *slot_or_none(PyObject *object, Py_ssize_t offset) {
     return value == NULL ? Py_None : value;
 }
 
+/* PyLong_AsSsize_t, without a call where the int has one digit: lengths, depths and numbers of slots have. */
+static inline Py_ssize_t ssize_of(PyObject *x) {
+#if PY_VERSION_HEX < 0x030C0000
+    if (PyLong_CheckExact(x) && (size_t)Py_SIZE(x) <= 1)
+        return Py_SIZE(x) ? (Py_ssize_t)((PyLongObject *)x)->ob_digit[0] : 0;
+#else
+    if (PyLong_CheckExact(x) && PyUnstable_Long_IsCompact((PyLongObject *)x))
+        return PyUnstable_Long_CompactValue((PyLongObject *)x);
+#endif
+    return PyLong_AsSsize_t(x);
+}
+
 static inline void put_owned(PyObject *object, Py_ssize_t offset, PyObject *value) {
     PyObject *old = SLOT(object, offset);
     SLOT(object, offset) = value;
@@ -334,7 +346,14 @@ int is_users_line(void);
 enum { SUMMED = 1 << 16 };     /* bytes from which a mean or deviation of all elements is a kernel (compile.SUMMED) */
 enum { MIDDLING = 1 << 19 };   /* bytes up to which what is alone runs at once: threads may share the larger */
 enum { ELIDED_BYTES = 1 << 18 };   /* from which on NumPy writes into temporaries (operators.ELIDED_BYTES) */
-void count_run(PyObject *nodes);
+
+/* What counting found of a structure: in a run of it all operations count the same. */
+typedef struct {
+    Py_ssize_t most;   /* the setting `small` of then */
+    char known, middling, up;
+} Counting;
+
+void count_run(PyObject *nodes, Counting *known);
 void count_alone(PyObject *node, int up);
 int runs_at_once(void);
 int calls_at_once(void);

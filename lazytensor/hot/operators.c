@@ -72,7 +72,7 @@ enum { LARGE = 1 << 20, PINS_SMALL = 1 << 12 };
 
 Py_ssize_t depth_of(PyObject *node) {
     PyObject *depth = SLOT(node, N.depth);
-    return depth == zero ? 0 : depth == NULL ? 0 : PyLong_AsSsize_t(depth);
+    return depth == zero ? 0 : depth == NULL ? 0 : ssize_of(depth);
 }
 
 /* Whether a realized operand is so large that memory that it pins is counted (run/pins.py). */
@@ -107,7 +107,7 @@ static Py_ssize_t pinned_by(PyObject *x, Py_ssize_t own) {
 /* Notes a new node that reads large memory (run/pins.note), and lets Python run what pins too much or is too deep
  * (build.bound). -1 for an error. */
 int bound_node(PyObject *node) {
-    if (depth_of(node) <= PyLong_AsSsize_t(slot_or_none(current, C.depth))) {
+    if (depth_of(node) <= ssize_of(slot_or_none(current, C.depth))) {
         Py_ssize_t own = bytes_of(node), pinned;
         PyObject *watcher = my_watcher();
         if (watcher != NULL && SLOT(watcher, H.waits) == Py_True)
@@ -118,8 +118,8 @@ int bound_node(PyObject *node) {
             pinned += pinned_by(PyTuple_GET_ITEM(rest, i), own);
         if (pinned == 0)
             return 0;
-        Py_ssize_t since = pinned + PyLong_AsSsize_t(PyList_GET_ITEM(pins_since, 0));
-        if (since <= PyLong_AsSsize_t(slot_or_none(current, C.pinned)) / 4) {
+        Py_ssize_t since = pinned + ssize_of(PyList_GET_ITEM(pins_since, 0));
+        if (since <= ssize_of(slot_or_none(current, C.pinned)) / 4) {
             PyObject *ref = PyWeakref_NewRef(node, NULL), *count = PyLong_FromSsize_t(since);
             int failed = ref == NULL || count == NULL || PyList_Append(pins_noted, ref) < 0;
             if (!failed)
@@ -236,8 +236,8 @@ static int gives_c_order(PyObject *node) {
         return 0;
     Py_ssize_t before = PY_SSIZE_T_MAX;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(strides); i++) {
-        Py_ssize_t stride = PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i));
-        if (stride <= 0 || stride >= before || PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i)) < 2)
+        Py_ssize_t stride = ssize_of(PyTuple_GET_ITEM(strides, i));
+        if (stride <= 0 || stride >= before || ssize_of(PyTuple_GET_ITEM(shape, i)) < 2)
             return 0;
         before = stride;
     }
@@ -249,8 +249,8 @@ static int stretches_in_c_order(PyObject *node) {
     PyObject *strides = slot_or_none(node, N.strides), *shape = slot_or_none(node, N.shape);
     Py_ssize_t before = PY_SSIZE_T_MAX;
     for (Py_ssize_t i = 0; strides != Py_None && i < PyTuple_GET_SIZE(strides); i++) {
-        Py_ssize_t stride = PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i));
-        if (PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i)) == 1)
+        Py_ssize_t stride = ssize_of(PyTuple_GET_ITEM(strides, i));
+        if (ssize_of(PyTuple_GET_ITEM(shape, i)) == 1)
             continue;
         if (stride <= 0 || stride >= before)
             return 0;
@@ -265,8 +265,8 @@ static int stretches(PyObject *small, PyObject *large) {
     if (missing < 0)
         return 0;
     for (Py_ssize_t i = 0; i < n; i++) {
-        Py_ssize_t length = PyLong_AsSsize_t(PyTuple_GET_ITEM(large, i));
-        Py_ssize_t own = i < missing ? 1 : PyLong_AsSsize_t(PyTuple_GET_ITEM(small, i - missing));
+        Py_ssize_t length = ssize_of(PyTuple_GET_ITEM(large, i));
+        Py_ssize_t own = i < missing ? 1 : ssize_of(PyTuple_GET_ITEM(small, i - missing));
         if (length < 2 || (own != length && own != 1))
             return 0;
     }
@@ -281,7 +281,7 @@ static int same_shape(PyObject *a, PyObject *b) {
         return 0;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *x = PyTuple_GET_ITEM(a, i), *y = PyTuple_GET_ITEM(b, i);
-        if (x != y && PyLong_AsSsize_t(x) != PyLong_AsSsize_t(y))
+        if (x != y && ssize_of(x) != ssize_of(y))
             return 0;
     }
     return 1;
@@ -294,7 +294,7 @@ static PyObject *both_stretched(PyObject *x, PyObject *y) {
     PyObject *lengths[NPY_MAXDIMS];
     for (Py_ssize_t i = 1; i <= most; i++) {
         PyObject *p = i <= m ? PyTuple_GET_ITEM(x, m - i) : NULL, *q = i <= n ? PyTuple_GET_ITEM(y, n - i) : NULL;
-        Py_ssize_t own = p == NULL ? 1 : PyLong_AsSsize_t(p), other = q == NULL ? 1 : PyLong_AsSsize_t(q);
+        Py_ssize_t own = p == NULL ? 1 : ssize_of(p), other = q == NULL ? 1 : ssize_of(q);
         if ((own != other && own != 1 && other != 1) || (own < 2 && other < 2))
             return NULL;
         lengths[most - i] = own == 1 ? q : p;
@@ -332,23 +332,31 @@ static PyObject *by_number(PyObject *table, PyObject *dtype) {
 
 /* ---- writing an operation ------------------------------------------------------------------------------------------- */
 
-/* The first frame from `frame` on that is not of this package's namespace, a new reference or None. */
-PyObject *outside(PyObject *frame) {
-    static PyObject *name, *api, *top;
+/* Whether a frame is of this package's namespace. A program has few packages: the text that was another's name lately is
+ * compared by its address. */
+static int is_ours(PyObject *frame) {
+    static PyObject *name, *api, *top, *another;
     if (name == NULL) {
         name = PyUnicode_InternFromString("__package__");
         api = PyUnicode_InternFromString("lazytensor.api");
         top = PyUnicode_InternFromString("lazytensor");
     }
+    PyObject *globals = PyFrame_GetGlobals((PyFrameObject *)frame);
+    PyObject *package = PyDict_GetItemWithError(globals, name);
+    Py_DECREF(globals);   /* the frame has it */
+    if (package == another || package == NULL || !PyUnicode_Check(package))
+        return 0;
+    if (PyUnicode_Compare(package, api) == 0 || PyUnicode_Compare(package, top) == 0)
+        return 1;
+    if (PyUnicode_CheckExact(package))
+        Py_XSETREF(another, Py_NewRef(package));
+    return 0;
+}
+
+/* The first frame from `frame` on that is not of this package's namespace, a new reference or None. */
+PyObject *outside(PyObject *frame) {
     Py_INCREF(frame);
-    while (PyFrame_Check(frame)) {
-        PyObject *globals = PyFrame_GetGlobals((PyFrameObject *)frame);
-        PyObject *package = PyDict_GetItemWithError(globals, name);
-        int ours = package != NULL && PyUnicode_Check(package)
-            && (PyUnicode_Compare(package, api) == 0 || PyUnicode_Compare(package, top) == 0);
-        Py_DECREF(globals);
-        if (!ours)
-            break;
+    while (PyFrame_Check(frame) && is_ours(frame)) {
         PyObject *back = (PyObject *)PyFrame_GetBack((PyFrameObject *)frame);
         Py_SETREF(frame, back == NULL ? Py_NewRef(Py_None) : back);
     }
@@ -393,7 +401,7 @@ static PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *
     SLOT(node, N.claim) = Py_NewRef(Py_None);
     if (PyErr_Occurred())
         Py_CLEAR(node);
-    else if (large || depth >= PyLong_AsSsize_t(slot_or_none(current, C.depth))) {
+    else if (large || depth >= ssize_of(slot_or_none(current, C.depth))) {
         if (bound_node(node) < 0)
             Py_CLEAR(node);
     }
@@ -417,8 +425,8 @@ static PyObject *strides_like(PyObject *like, PyObject *dtype) {
         return NULL;
     for (int i = 0; i < n; i++) {
         int k = i;
-        along[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i));
-        if (along[i] <= 0 || PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i)) < 2)
+        along[i] = ssize_of(PyTuple_GET_ITEM(strides, i));
+        if (along[i] <= 0 || ssize_of(PyTuple_GET_ITEM(shape, i)) < 2)
             return NULL;
         for (; k > 0 && along[order[k - 1]] <= along[i]; k--) {
             if (along[order[k - 1]] == along[i])
@@ -437,7 +445,7 @@ static PyObject *strides_like(PyObject *like, PyObject *dtype) {
             Py_CLEAR(made);
         else
             PyTuple_SET_ITEM(made, order[i], stride);
-        size *= PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, order[i]));
+        size *= ssize_of(PyTuple_GET_ITEM(shape, order[i]));
     }
     if (size >= ELIDED_BYTES)
         Py_CLEAR(made);
@@ -698,7 +706,7 @@ static PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObj
     if (depth == NULL)
         goto end;
     node = made_node(op, inputs, attrs, shape, dtype, strides, capsule, depth, frame);
-    if (node != NULL && (pins || deepest > PyLong_AsSsize_t(slot_or_none(current, C.depth)))) {
+    if (node != NULL && (pins || deepest > ssize_of(slot_or_none(current, C.depth)))) {
         if (bound_node(node) < 0)
             Py_CLEAR(node);
     }
@@ -937,7 +945,7 @@ static PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other)
     Py_DECREF(lock);
     Py_DECREF(b);
     Py_XDECREF(capsule);
-    if (done == 1 && (large || depth_of(node) > PyLong_AsSsize_t(slot_or_none(current, C.depth)))) {
+    if (done == 1 && (large || depth_of(node) > ssize_of(slot_or_none(current, C.depth)))) {
         if (bound_node(node) < 0)
             done = -1;
     }

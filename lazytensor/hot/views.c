@@ -171,10 +171,10 @@ PyObject *part_by_step(PyObject *array, PyObject *args) {
         || PyTuple_GET_SIZE(shape) != PyTuple_GET_SIZE(along) || PyTuple_GET_SIZE(shape) > NPY_MAXDIMS)
         return NULL;
     int n = (int)PyTuple_GET_SIZE(shape);
-    npy_intp offset = PyLong_AsSsize_t(PyTuple_GET_ITEM(args, 0)), empty = 0;
+    npy_intp offset = ssize_of(PyTuple_GET_ITEM(args, 0)), empty = 0;
     for (int i = 0; i < n; i++) {
-        dims[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
-        strides[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(along, i));
+        dims[i] = ssize_of(PyTuple_GET_ITEM(shape, i));
+        strides[i] = ssize_of(PyTuple_GET_ITEM(along, i));
         empty |= dims[i] <= 0;
     }
     if (empty || PyErr_Occurred())
