@@ -118,7 +118,7 @@ extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
-extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
+extern PyObject *scalar_classes, *canonical, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
@@ -132,18 +132,27 @@ static inline PyObject *my_watcher(void) { return watched() ? this_threads_watch
 int tell_of_write(PyObject *root);
 
 /* What a node is besides its slots: the number that it has in the graph that is being captured (capture.c), if `mark` is
- * that graph's; or the next one that waits to be freed (objects.c). */
-typedef struct {
+ * that graph's; or the next one that waits to be freed (objects.c). Those that pin memory are in a list (pins.c). */
+typedef struct Marked {
     PyObject_HEAD
     union {
         size_t mark;
         PyObject *next;
     };
     Py_ssize_t number;
+    struct Marked *pin_before, *pin_after;
 } Marked;
 
 extern PyTypeObject Marked_Type;
 void nodes_learnt(void);
+
+/* ---- pins.c ---- */
+
+Py_ssize_t pins_since(void);
+void pins_note(PyObject *node, Py_ssize_t bytes);
+void pins_forget(Marked *node);
+PyObject *hot_note(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *hot_noted(PyObject *self, PyObject *unused);
 void tensors_learnt(void);
 
 /* A growing list of borrowed or owned pointers. */
@@ -396,6 +405,10 @@ PyObject *new_tensor(PyObject *value);
 PyObject *new_scalar(PyTypeObject *type, PyObject *node);
 PyObject *or_slow(PyObject *result, Method *method, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *outside(PyObject *frame);
+PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *attrs, PyObject *shape, PyObject *dtype,
+                       PyObject *strides, Py_ssize_t depth, int large, int up);
+int may_pin(PyObject *x);
+int same_shape(PyObject *a, PyObject *b);
 PyObject *written_here(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype,
                        PyObject *strides, PyTypeObject *type);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);

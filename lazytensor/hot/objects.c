@@ -77,6 +77,7 @@ static void forget_references(PyObject *object, Py_ssize_t weak) {
 }
 
 static void node_dealloc(PyObject *node) {
+    pins_forget((Marked *)node);
     forget_references(node, node_type->tp_weaklistoffset);
     if (deep >= DEEP) {
         ((Marked *)node)->next = waiting;

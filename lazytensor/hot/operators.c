@@ -118,15 +118,9 @@ int bound_node(PyObject *node) {
             pinned += pinned_by(PyTuple_GET_ITEM(rest, i), own);
         if (pinned == 0)
             return 0;
-        Py_ssize_t since = pinned + ssize_of(PyList_GET_ITEM(pins_since, 0));
-        if (since <= ssize_of(slot_or_none(current, C.pinned)) / 4) {
-            PyObject *ref = PyWeakref_NewRef(node, NULL), *count = PyLong_FromSsize_t(since);
-            int failed = ref == NULL || count == NULL || PyList_Append(pins_noted, ref) < 0;
-            if (!failed)
-                failed = PyList_SetItem(pins_since, 0, Py_NewRef(count)) < 0;
-            Py_XDECREF(ref);
-            Py_XDECREF(count);
-            return failed ? -1 : 0;
+        if (pinned <= ssize_of(slot_or_none(current, C.pinned)) / 4 - pins_since()) {
+            pins_note(node, pinned);
+            return 0;
         }
     }
     PyErr_Clear();  /* a limit beyond what a machine word holds: Python counts */
@@ -273,7 +267,7 @@ static int stretches(PyObject *small, PyObject *large) {
     return 1;
 }
 
-static int same_shape(PyObject *a, PyObject *b) {
+int same_shape(PyObject *a, PyObject *b) {
     if (a == b)
         return 1;
     Py_ssize_t n = PyTuple_GET_SIZE(a);
@@ -365,8 +359,8 @@ PyObject *outside(PyObject *frame) {
 
 /* The pending node of an operation on `a` and `b` (NULL if there is one operand), run already if it may not wait. `up`
  * frames above the innermost Python frame is the user's; 0 for the first that is not of this package. */
-static PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *shape, PyObject *dtype,
-                              PyObject *strides, Py_ssize_t depth, int large, int up) {
+PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *attrs, PyObject *shape, PyObject *dtype,
+                       PyObject *strides, Py_ssize_t depth, int large, int up) {
     PyObject *capsule = NULL, *node = NULL;
     PyFrameObject *frame = PyEval_GetFrame();
     int may = may_be_pending(&capsule);
@@ -388,7 +382,7 @@ static PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *
     SLOT(node, N.a) = Py_NewRef(a);
     SLOT(node, N.b) = Py_NewRef(b == NULL ? Py_None : b);
     SLOT(node, N.rest) = Py_NewRef(empty_tuple);
-    SLOT(node, N.attrs) = Py_NewRef(Py_None);
+    SLOT(node, N.attrs) = Py_NewRef(attrs);
     SLOT(node, N.shape) = Py_NewRef(shape);
     SLOT(node, N.dtype) = Py_NewRef(dtype);
     SLOT(node, N.strides) = Py_NewRef(strides);
@@ -464,7 +458,8 @@ static int same_layout(PyObject *a, PyObject *b) {
 static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *like, PyObject *shape, PyObject *dtype,
                          Py_ssize_t depth, int large, int up) {
     PyObject *strides = like == NULL ? Py_NewRef(Py_None) : strides_like(like, dtype);
-    PyObject *node = strides == NULL ? NULL : written_node(method->op, a, b, shape, dtype, strides, depth, large, up);
+    PyObject *node = strides == NULL ? NULL : written_node(method->op, a, b, Py_None, shape, dtype, strides, depth, large,
+                                                                   up);
     PyObject *result = node == NULL ? NULL : new_tensor(node);
     Py_XDECREF(strides);
     Py_XDECREF(node);
@@ -681,7 +676,7 @@ PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count) {
 }
 
 /* Whether an operand holds so much memory that what pins it is counted (build.bound). */
-static int may_pin(PyObject *x) {
+int may_pin(PyObject *x) {
     return Py_TYPE(x) == node_type && (bytes_of(x) >= 1 << 12 || is_large(x));
 }
 
@@ -785,8 +780,8 @@ static PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other) {
     if (found == NULL || !PyTuple_CheckExact(found))
         return NULL;
     PyObject *a = mine, *b = other == NULL ? NULL : theirs != NULL ? theirs : other;
-    PyObject *node = written_node(PyTuple_GET_ITEM(found, 0), method->swapped ? b : a, method->swapped ? a : b, empty_tuple,
-                                  PyTuple_GET_ITEM(found, 1), Py_None, depth, 0, 1);
+    PyObject *node = written_node(PyTuple_GET_ITEM(found, 0), method->swapped ? b : a, method->swapped ? a : b, Py_None,
+                                  empty_tuple, PyTuple_GET_ITEM(found, 1), Py_None, depth, 0, 1);
     if (node == NULL)
         return NULL;
     PyObject *made = new_scalar((PyTypeObject *)PyTuple_GET_ITEM(found, 2), node);
