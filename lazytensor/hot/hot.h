@@ -154,6 +154,7 @@ void pins_forget(Marked *node);
 PyObject *hot_note(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_noted(PyObject *self, PyObject *unused);
 void tensors_learnt(void);
+void views_learnt(void);
 
 /* A growing list of borrowed or owned pointers. */
 typedef struct {
@@ -326,7 +327,7 @@ typedef struct {
 } Method;
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
-extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type;
+extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type, Clipper_Type;
 extern PyTypeObject ClassOf_Type;
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
 Py_ssize_t depth_of(PyObject *node);
@@ -394,6 +395,7 @@ PyObject *hot_eager_after(PyObject *self, PyObject *limit);
 PyObject *strides_of(PyArrayObject *array, PyObject *shape);
 PyObject *root_of(PyObject *tensor);
 PyObject *geometry_of(PyObject *value);
+PyObject *viewed_by(PyObject *tensor, PyObject *root, PyObject *alone, PyObject *shape, PyObject *dtype, PyObject *strides);
 PyObject *viewed(PyObject *tensor, PyObject *root, PyObject *fn, PyObject *args, PyArrayObject *array);
 PyObject *view_given(PyObject *tensor, PyObject *root, PyArrayObject *array, PyObject *found);
 PyObject *part_by_step(PyObject *array, PyObject *args);
@@ -409,10 +411,12 @@ PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *attrs, 
                        PyObject *strides, Py_ssize_t depth, int large, int up);
 int may_pin(PyObject *x);
 int same_shape(PyObject *a, PyObject *b);
+int same_strides(PyObject *a, PyObject *b);
 PyObject *written_here(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype,
                        PyObject *strides, PyTypeObject *type);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *chooser_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+PyObject *clipper_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *caster_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);

@@ -281,6 +281,10 @@ int same_shape(PyObject *a, PyObject *b) {
     return 1;
 }
 
+int same_strides(PyObject *a, PyObject *b) {
+    return a == b || (a != Py_None && b != Py_None && same_shape(a, b));
+}
+
 /* The shape to which two that differ are both stretched, with axes longer than 1 alone; NULL without an error if there is
  * none, or one that a large array has. */
 static PyObject *both_stretched(PyObject *x, PyObject *y) {
@@ -1052,7 +1056,8 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
             : type == &Reflected_Type ? reflected_call : type == &Power_Type ? power_call
             : type == &Reducer_Type ? reducer_call : type == &Getter_Type ? getter_call
             : type == &Setter_Type ? setter_call : type == &Direct_Type ? direct_call : type == &Viewer_Type ? viewer_call
-            : type == &Chooser_Type ? chooser_call : type == &Caster_Type ? caster_call : caller_call;
+            : type == &Chooser_Type ? chooser_call : type == &Caster_Type ? caster_call
+            : type == &Clipper_Type ? clipper_call : caller_call;
     }
     return (PyObject *)method;
 }
@@ -1133,5 +1138,7 @@ METHOD_TYPE(Viewer_Type, "Viewer",
             "Viewer(step, {}, slow, fn, flags): the method `fn` that gives views; a view's step is `step` of its arguments.");
 METHOD_TYPE(Chooser_Type, "Chooser",
             "Chooser(op, fast, slow): `where`; `fast` has what results of such operands are like.");
+METHOD_TYPE(Clipper_Type, "Clipper",
+            "Clipper(op, fast, slow): `clip`; `fast` has the dtypes and types of bounds for which results have the same.");
 METHOD_TYPE(Caster_Type, "Caster",
             "Caster(op, fast, slow): `astype`; `fast` has the dtype that is meant, by that of an array and what is given.");

@@ -58,10 +58,6 @@ static Met *place_of(PyObject *method, PyObject *dtype, PyObject *const *args, P
     return &met[print * 0x9E3779B97F4A7C15ull >> 57];
 }
 
-static int same_strides(PyObject *a, PyObject *b) {
-    return a == b || (a != Py_None && b != Py_None && same_shape(a, b));
-}
-
 static int is_met(const Met *m, PyObject *method, PyObject *value, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     int node = Py_TYPE(value) == node_type;
     if (m->method != method || m->names != names || m->count != count
