@@ -318,14 +318,38 @@ static PyObject *c_ordered_shape(PyObject *a, PyObject *b) {
     return stretches_in_c_order(a) && stretches_in_c_order(b) ? both_stretched(x, y) : NULL;
 }
 
+/* What a table of dtypes (`UfuncRecord.fast`) has for a number, or for a kind that is no int; borrowed. Tables only grow: what
+ * was found lately is kept by its address, with them. */
+static PyObject *looked_up(PyObject *table, int number, PyObject *kind) {
+    enum { FOUND = 512 };
+    static struct { PyObject *table, *found; size_t key; } known[FOUND];
+    size_t key = kind == NULL ? 2 * (size_t)number + 1 : (size_t)kind;
+    size_t at = (((size_t)table >> 4) * 31 + key) * 0x9E3779B97F4A7C15ull >> 55;
+    if (known[at].table == table && known[at].key == key)
+        return known[at].found;
+    PyObject *object = kind == NULL ? PyLong_FromLong(number) : Py_NewRef(kind);
+    PyObject *found = object == NULL ? NULL : PyDict_GetItemWithError(table, object);
+    Py_XDECREF(object);
+    if (found != NULL) {
+        PyObject *before = known[at].table, *gave = known[at].found;
+        known[at].table = Py_NewRef(table);
+        known[at].found = Py_NewRef(found);
+        known[at].key = key;
+        Py_XDECREF(before);
+        Py_XDECREF(gave);
+    }
+    return found;
+}
+
 /* What a table has for a dtype; nothing for those of another byte order: a result may take it from a temporary. */
 static PyObject *by_number(PyObject *table, PyObject *dtype) {
-    if (!PyArray_ISNBO(((PyArray_Descr *)dtype)->byteorder))
-        return NULL;
-    PyObject *number = PyLong_FromLong(((PyArray_Descr *)dtype)->type_num);
-    PyObject *found = number == NULL ? NULL : PyDict_GetItemWithError(table, number);
-    Py_XDECREF(number);
-    return found;
+    int native = PyArray_ISNBO(((PyArray_Descr *)dtype)->byteorder);
+    return native ? looked_up(table, ((PyArray_Descr *)dtype)->type_num, NULL) : NULL;
+}
+
+/* What it has for what stands for a number: a type, or the number of a dtype. */
+static PyObject *by_kind(PyObject *table, PyObject *kind) {
+    return PyLong_CheckExact(kind) ? looked_up(table, (int)ssize_of(kind), NULL) : looked_up(table, 0, kind);
 }
 
 /* ---- writing an operation ------------------------------------------------------------------------------------------- */
@@ -564,7 +588,7 @@ static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, i
             goto end;
         b = Py_NewRef(right);
         like = a;
-        dtype = PyDict_GetItemWithError(row, kind);
+        dtype = by_kind(row, kind);
         Py_DECREF(kind);
     }
     if (dtype != NULL && dtype != Py_None && !order_shows(method, b))
@@ -601,7 +625,7 @@ static PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left)
         if (scalar != NULL)
             dtype = by_number(row, slot_or_none(scalar, N.dtype));
         else if ((kind = kind_of_scalar(left, slot_or_none(node, N.dtype))) != NULL)
-            dtype = PyDict_GetItemWithError(row, kind);
+            dtype = by_kind(row, kind);
     }
     if (dtype != NULL) {
         Py_ssize_t depth = depth_of(node), other = scalar == NULL ? 0 : depth_of(scalar);
@@ -779,7 +803,7 @@ static PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other) {
         found = by_number(row, slot_or_none(theirs, N.dtype));
     } else if (other != NULL) {
         PyObject *kind = kind_of_number(other, slot_or_none(mine, N.dtype));
-        found = kind == NULL ? NULL : PyDict_GetItemWithError(row, kind);
+        found = kind == NULL ? NULL : by_kind(row, kind);
     }
     if (found == NULL || !PyTuple_CheckExact(found))
         return NULL;
@@ -892,7 +916,7 @@ static PyObject *quick_part(Method *method, PyObject *self, PyObject *other) {
         PyObject *of = slot_or_none(value, is_node ? N.dtype : V.dtype);
         found = by_number(row, of);
     } else
-        found = (kind = kind_of_number(other, dtype)) == NULL ? NULL : PyDict_GetItemWithError(row, kind);
+        found = (kind = kind_of_number(other, dtype)) == NULL ? NULL : by_kind(row, kind);
     if (found != dtype || found == NULL)
         return NULL;
     Py_INCREF(root);
@@ -925,7 +949,7 @@ static PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other)
         || PyTypeNum_ISCOMPLEX(((PyArray_Descr *)slot_or_none(a, N.dtype))->type_num))
         return NULL;
     PyObject *kind = in_place_operand(a, other, &b), *row = by_number(method->fast, slot_or_none(a, N.dtype));
-    PyObject *dtype = kind == NULL || row == NULL ? NULL : PyDict_GetItemWithError(row, kind);
+    PyObject *dtype = kind == NULL || row == NULL ? NULL : by_kind(row, kind);
     Py_XDECREF(kind);
     if (dtype == NULL || dtype != slot_or_none(a, N.dtype))
         return NULL;
@@ -1013,29 +1037,54 @@ static PyObject *power_call(PyObject *self, PyObject *const *args, size_t nargsf
     return or_slow(result, (Method *)self, args, nargsf, names);
 }
 
-/* ``ufunc(*operands)``, the ufunc an `api.ufuncs.ufunc` whose `_quick` is one of the above; NULL without an error where
- * Python has to do it. */
-PyObject *quick_call(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count) {
-    static PyObject *name;
-    if (count < 1 || count > 2)
+/* NumPy's ufunc behind one of ours (api/ufuncs.ufunc), and the method that does its plain calls or None; both borrowed. NULL
+ * for an error. They are set when it is made; asking for an attribute takes longer than all else that is asked. */
+PyObject *real_of(PyObject *ufunc, PyObject **quick) {
+    enum { MET = 64 };
+    static struct { PyObject *ufunc, *real, *quick; } met[MET];
+    static PyObject *real_name, *quick_name;
+    if (quick_name == NULL && ((real_name = PyUnicode_InternFromString("_real")) == NULL
+                               || (quick_name = PyUnicode_InternFromString("_quick")) == NULL))
         return NULL;
-    if (name == NULL && (name = PyUnicode_InternFromString("_quick")) == NULL)
-        return NULL;
-    PyObject *quick = PyObject_GetAttr(ufunc, name), *result = NULL;
-    if (quick == NULL)
-        return NULL;
+    size_t at = ((size_t)ufunc >> 4) * 0x9E3779B97F4A7C15ull >> 58;
+    if (met[at].ufunc != ufunc) {
+        PyObject *real = PyObject_GetAttr(ufunc, real_name), *own = real == NULL ? NULL : PyObject_GetAttr(ufunc, quick_name);
+        if (own == NULL) {
+            Py_XDECREF(real);
+            return NULL;
+        }
+        if (Py_TYPE(own) != &Unary_Type && Py_TYPE(own) != &Binary_Type) {   /* a program's own, perhaps: not kept alive */
+            Py_DECREF(real);   /* the ufunc has both */
+            Py_DECREF(own);
+            *quick = Py_None;
+            return real;
+        }
+        PyObject *before[3] = {met[at].ufunc, met[at].real, met[at].quick};
+        met[at].ufunc = Py_NewRef(ufunc);
+        met[at].real = real;
+        met[at].quick = own;
+        for (int i = 0; i < 3; i++)
+            Py_XDECREF(before[i]);
+    }
+    *quick = met[at].quick;
+    return met[at].real;
+}
+
+/* ``ufunc(*operands)`` by its `quick` method; NULL without an error where Python has to do it. */
+PyObject *quick_call(PyObject *quick, PyObject *const *operands, Py_ssize_t count) {
     if (count == 1 && Py_TYPE(quick) == &Unary_Type)
-        result = quick_unary((Method *)quick, operands[0], 1);
-    else if (count == 2 && Py_TYPE(quick) == &Binary_Type)
-        result = quick_binary((Method *)quick, operands[0], operands[1], 1);
-    Py_DECREF(quick);
-    return result;
+        return quick_unary((Method *)quick, operands[0], 1);
+    if (count == 2 && Py_TYPE(quick) == &Binary_Type)
+        return quick_binary((Method *)quick, operands[0], operands[1], 1);
+    return NULL;
 }
 
 /* A ufunc's __call__: (ufunc, *operands). */
 static PyObject *caller_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
-    PyObject *result = names == NULL && count > 1 ? quick_call(args[0], args + 1, count - 1) : NULL;
+    PyObject *result = NULL, *quick;
+    if (names == NULL && count > 1 && real_of(args[0], &quick) != NULL)
+        result = quick_call(quick, args + 1, count - 1);
     return or_slow(result, (Method *)self, args, nargsf, names);
 }
 
