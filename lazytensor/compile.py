@@ -163,6 +163,7 @@ def plans() -> Any:
         from .run import plans as module
 
         _plans = module
+        learn(plans_there=True)
     return _plans
 
 

@@ -220,6 +220,7 @@ AT_ONCE.update((LAZY[name], {"small": True, "realized": True, "steady": True}) f
     "clip", "any", "all", "var", "std", "where"))
 if native is not None:
     AT_ONCE[where]["quick"] = native.Chooser(_WHERE, _where_results, where)
+    AT_ONCE[LAZY["clip"]]["quick"] = methods.clipper(LAZY["clip"])
 
 
 def array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:

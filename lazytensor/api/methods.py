@@ -268,7 +268,7 @@ def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs:
                     return tensor(record(record_of(_CLIP).op, (v, low, high), None, v.shape, v.dtype, None, frame))
                 node = elementwise(record_of(_CLIP), (operand(self), operand(low), operand(high)), frame)
                 if node.dtype is v.dtype and key[1] in _BOUNDS and key[2] in _BOUNDS:
-                    _clips.add(key)
+                    _clips[key] = True
                 return handle(node)
             if low is not None:
                 return handle(elementwise(record_of(np.maximum), (operand(self), operand(low)), frame))
@@ -279,6 +279,11 @@ def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs:
     options = {**({"out": out} if out is not None else {}), **kwargs}
     found = lazy.rule_of("clip").pending((self, min, max), options, frame)  # type: ignore[union-attr]
     return at_once(_ndarray.clip, self, (looked_at(min), looked_at(max)), options) if found is lazy.NOW else found
+
+
+def clipper(slow: Any) -> Any:
+    """What stands for a function or method that clips in the extension."""
+    return slow if native is None else native.Clipper(record_of(_CLIP).op, _clips, slow)
 
 
 def _narrowed(dtype: np.dtype[Any], low: Any, high: Any) -> tuple[Any, Any]:
@@ -295,7 +300,7 @@ def _narrowed(dtype: np.dtype[Any], low: Any, high: Any) -> tuple[Any, Any]:
 
 _CLIP = np._core.umath.clip  # type: ignore[attr-defined]
 _BOUNDS, _SMALL = frozenset((int, float)), 1 << 15
-_clips: set[tuple[int, type, type]] = set()
+_clips: dict[tuple[int, type, type], bool] = {}
 """The dtypes, and types of bounds, for which clipping is known to give the same dtype: smaller numbers fit any float,
 and what does not fit an integer has been dropped (`_narrowed`)."""
 
@@ -556,7 +561,8 @@ def _attach() -> None:
                 for name in _AT_ONCE - {"astype"}})
     own["astype"] = direct(astype, _ndarray.astype, small=True, realized=True, places=8,
                            quick=None if native is None else native.Caster(CAST, _casts, astype))
-    own.update({name: direct(own[name], getattr(_ndarray, name), small=True, realized=True, steady=True, places=places)
+    own.update({name: direct(own[name], getattr(_ndarray, name), small=True, realized=True, steady=True, places=places,
+                             quick=clipper(clip) if name == "clip" else None)
                 for name, places in _ELEMENTWISE.items()})
     own.update({name: viewer(own[name], getattr(_ndarray, name), _reshaped, by_shape=True)
                 for name in ("reshape", "ravel")})

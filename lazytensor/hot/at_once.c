@@ -35,7 +35,7 @@ static Site *site_of(Site *table, PyCodeObject *code, int lasti) {
 
 /* eager_after(n): from how many short runs on lines compute at once; None for never. What was counted is forgotten. */
 PyObject *hot_eager_after(PyObject *self, PyObject *limit) {
-    Py_ssize_t given = limit == Py_None ? -1 : PyLong_AsSsize_t(limit);
+    Py_ssize_t given = limit == Py_None ? -1 : ssize_of(limit);
     if (given == -1 && PyErr_Occurred())
         return NULL;
     eager_after = given < INT_MAX / 2 ? given : -1;
@@ -47,7 +47,7 @@ PyObject *hot_eager_after(PyObject *self, PyObject *limit) {
 /* ---- which lines ------------------------------------------------------------------------------------------------------ */
 
 Py_ssize_t small_bytes(void) {
-    Py_ssize_t most = PyLong_AsSsize_t(slot_or_none(current, C.small));
+    Py_ssize_t most = ssize_of(slot_or_none(current, C.small));
     if (most < 0)
         PyErr_Clear();   /* more bytes than a machine word holds */
     return most < 0 ? PY_SSIZE_T_MAX : most;
@@ -66,11 +66,40 @@ static void count_at(Site *table, PyObject *code, PyObject *lasti, int up) {
         site->score = site->score > PENALTY ? site->score - PENALTY : 0;
 }
 
+/* What counting asks of an operation: its kind, and whether kernels reduce by it. */
+enum { OF_ELEMENTS = 1, OF_SCALARS = 2, OF_CALLS = 4, OF_WRITES = 8, REDUCES = 16, SUMS = 32, TAKES_IN = 64 };
+
+/* Whether a kernel may compute what an operation is given in the same pass. */
+static int takes_in(PyObject *op, PyObject *kind, PyObject *name) {
+    if (kind == text_call)
+        return PySet_Contains(reducers, name) == 1 || PyUnicode_CompareWithASCIIString(name, "any") == 0
+            || PyUnicode_CompareWithASCIIString(name, "all") == 0;
+    return kind != text_mutate || op == store_operation;
+}
+
+/* Remembered for operations that were asked of lately, which are kept as long. */
+static int traits_of(PyObject *node) {
+    enum { OPERATIONS = 256 };
+    static struct { PyObject *op; int traits; } known[OPERATIONS];
+    PyObject *op = slot_or_none(node, N.op);
+    size_t at = ((size_t)op >> 4) * 0x9E3779B97F4A7C15ull >> 56;
+    if (known[at].op == op)
+        return known[at].traits;
+    PyObject *kind = slot_or_none(op, O.kind), *name = slot_or_none(op, O.name);
+    int traits = (kind == text_elementwise ? OF_ELEMENTS : 0) | (kind == text_scalar ? OF_SCALARS : 0)
+        | (kind == text_call ? OF_CALLS : 0) | (kind == text_mutate ? OF_WRITES : 0)
+        | (PySet_Contains(reducers, name) == 1 ? REDUCES : 0) | (PySet_Contains(sums, name) == 1 ? SUMS : 0)
+        | (takes_in(op, kind, name) ? TAKES_IN : 0);
+    Py_XSETREF(known[at].op, Py_NewRef(op));
+    known[at].traits = traits;
+    return traits;
+}
+
 /* Whether a node is computed in one kernel with others: element by element, or a reduction of it all. */
 static int is_joined(PyObject *node, PyObject *a) {
     if (PyTuple_GET_SIZE(slot_or_none(node, N.shape)) == 0)
         return Py_TYPE(a) == node_type && bytes_of(a) > TINY;
-    return slot_or_none(slot_or_none(node, N.op), O.kind) == text_elementwise;
+    return traits_of(node) & OF_ELEMENTS;
 }
 
 static void count(Site *table, PyObject *node, int up) {
@@ -80,7 +109,7 @@ static void count(Site *table, PyObject *node, int up) {
 /* Whether a node is one call of a function of NumPy's (lazy.Rule), which no kernel takes in. */
 static int is_function(PyObject *node) {
     PyObject *attrs = slot_or_none(node, N.attrs);
-    if (slot_or_none(slot_or_none(node, N.op), O.kind) != text_call || !PyTuple_CheckExact(attrs) || !PyTuple_GET_SIZE(attrs))
+    if (!(traits_of(node) & OF_CALLS) || !PyTuple_CheckExact(attrs) || !PyTuple_GET_SIZE(attrs))
         return 0;
     PyObject *first = PyTuple_GET_ITEM(attrs, 0);
     return PyTuple_CheckExact(first) && PyTuple_GET_SIZE(first) == 2 && PyUnicode_CheckExact(PyTuple_GET_ITEM(first, 0))
@@ -89,25 +118,27 @@ static int is_function(PyObject *node) {
 
 /* Counts calls of functions in a run: up where all else in it is elementwise or a number, so that no kernel would have been
  * another had they run when they were written. */
-static void count_functions(PyObject *nodes) {
+static Py_ssize_t count_functions(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes), functions = 0, others = 0;
     for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *node = PyList_GET_ITEM(nodes, i), *kind = slot_or_none(slot_or_none(node, N.op), O.kind);
+        PyObject *node = PyList_GET_ITEM(nodes, i);
+        if (traits_of(node) & (OF_ELEMENTS | OF_SCALARS))
+            continue;
         int counts = is_function(node);
         functions += counts;
-        others += !counts && kind != text_elementwise && kind != text_scalar;
+        others += !counts;
     }
     for (Py_ssize_t i = 0; functions && i < n; i++)
         if (is_function(PyList_GET_ITEM(nodes, i)))
             count(calls, PyList_GET_ITEM(nodes, i), !others);
+    return functions;
 }
 
 /* The bytes that an operation writes, or reads, if it is a call or a write. */
 static Py_ssize_t weight_of(PyObject *node) {
-    PyObject *a = slot_or_none(node, N.a), *b = slot_or_none(node, N.b), *kind = slot_or_none(slot_or_none(node, N.op), O.kind);
-    Py_ssize_t own = kind == text_mutate ? 0 : bytes_of(node);
-    PyObject *read = kind == text_mutate ? b : a;
-    Py_ssize_t given = Py_TYPE(read) == node_type ? bytes_of(read) : 0;
+    int writes = traits_of(node) & OF_WRITES;
+    PyObject *read = slot_or_none(node, writes ? N.b : N.a);
+    Py_ssize_t own = writes ? 0 : bytes_of(node), given = Py_TYPE(read) == node_type ? bytes_of(read) : 0;
     return own > given ? own : given;
 }
 
@@ -118,22 +149,13 @@ static int is_pending(PyObject *x) {
 /* Whether NumPy's own reduction is slower than a kernel's: of rows or columns, which it takes one by one, in another dtype
  * than that of the elements, or in several calls. */
 static int is_slow_reduction(PyObject *node, PyObject *a) {
-    PyObject *name = slot_or_none(slot_or_none(node, N.op), O.name);
-    if (PySet_Contains(reducers, name) != 1)
+    int traits = traits_of(node);
+    if (!(traits & REDUCES))
         return 0;
-    if (Py_TYPE(a) == node_type && bytes_of(a) >= SUMMED && PySet_Contains(sums, name) == 1)
+    if (traits & SUMS && Py_TYPE(a) == node_type && bytes_of(a) >= SUMMED)
         return 1;
     int number = Py_TYPE(a) == node_type ? ((PyArray_Descr *)slot_or_none(a, N.dtype))->type_num : NPY_VOID;
     return PyTuple_GET_SIZE(slot_or_none(node, N.shape)) > 0 || !(PyTypeNum_ISFLOAT(number) || PyTypeNum_ISCOMPLEX(number));
-}
-
-/* Whether a kernel may compute what an operation is given in the same pass. */
-static int takes_in(PyObject *node) {
-    PyObject *op = slot_or_none(node, N.op), *kind = slot_or_none(op, O.kind), *name = slot_or_none(op, O.name);
-    if (kind == text_call)
-        return PySet_Contains(reducers, name) == 1 || PyUnicode_CompareWithASCIIString(name, "any") == 0
-            || PyUnicode_CompareWithASCIIString(name, "all") == 0;
-    return kind != text_mutate || op == store_operation;
 }
 
 /* Whether a run of several operations is worth a kernel: it takes what NumPy has no quick call for, arrays that threads
@@ -145,7 +167,7 @@ static int is_worth_a_kernel(PyObject *nodes) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a), *b = slot_or_none(node, N.b);
         if (weight_of(node) > MIDDLING || is_slow_reduction(node, a))
             return 1;
-        if (takes_in(node))
+        if (traits_of(node) & TAKES_IN)
             saved += (is_pending(a) ? bytes_of(a) : a == before && Py_TYPE(a) == node_type ? bytes_of(a) / 2 : 0)
                      + (is_pending(b) ? bytes_of(b) : 0);
         before = a;
@@ -153,19 +175,9 @@ static int is_worth_a_kernel(PyObject *nodes) {
     return saved > SAVED_BYTES * (n + 4);
 }
 
-/* Counts operations for kernels in a run in which not all arrays are small. */
-static void count_middling(PyObject *nodes) {
-    Py_ssize_t n = PyList_GET_SIZE(nodes);
-    int up = !is_worth_a_kernel(nodes);
-    for (Py_ssize_t i = 0; i < n; i++)
-        if (!is_function(PyList_GET_ITEM(nodes, i)))
-            count(calls, PyList_GET_ITEM(nodes, i), up);
-    count_functions(nodes);
-}
-
 /* An operation is run by itself: counts it for its line, if it is middling, up where it is no kernel. */
 void count_alone(PyObject *node, int up) {
-    int by_numpy = slot_or_none(slot_or_none(node, N.op), O.kind) == text_call && !takes_in(node);
+    int by_numpy = (traits_of(node) & (OF_CALLS | TAKES_IN)) == OF_CALLS;
     if (eager_after > 0 && !is_function(node) && (by_numpy || weight_of(node) <= MIDDLING))
         count(calls, node, up);
 }
@@ -177,27 +189,45 @@ PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t
     Py_RETURN_NONE;
 }
 
+static void count_all(Site *table, PyObject *nodes, int up) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(nodes); i++)
+        count(table, PyList_GET_ITEM(nodes, i), up);
+}
+
+/* Counts operations for kernels in a run in which not all arrays are small; gives how many are calls of functions. */
+static Py_ssize_t count_middling(PyObject *nodes, int up) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(nodes); i++)
+        if (!is_function(PyList_GET_ITEM(nodes, i)))
+            count(calls, PyList_GET_ITEM(nodes, i), up);
+    return count_functions(nodes);
+}
+
 /* Nodes are about to run together: counts it for their lines, if all are small (what no kernel has splits the others),
- * and for calls of functions. */
-void count_run(PyObject *nodes) {
+ * and for calls of functions. `known` has what was found of their structure before, or is NULL. */
+void count_run(PyObject *nodes, Counting *known) {
     Py_ssize_t n = PyList_GET_SIZE(nodes), joined = 0, most;
     if (eager_after <= 0)
         return;
     most = small_bytes();
+    if (known != NULL && known->known && known->most == most) {
+        count_all(known->middling ? calls : sites, nodes, known->up);
+        return;
+    }
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a);
         if (bytes_of(node) > most || (Py_TYPE(a) == node_type && bytes_of(a) > most)) {
-            if (n > 1)
-                count_middling(nodes);
-            else
-                count_functions(nodes);   /* `count_alone` has the others */
+            int up = n > 1 && !is_worth_a_kernel(nodes);
+            Py_ssize_t functions = n > 1 ? count_middling(nodes, up) : count_functions(nodes);   /* `count_alone` has others */
+            if (known != NULL)
+                *known = (Counting){most, !functions, 1, up};
             return;
         }
         joined += is_joined(node, a);
     }
     int is_short = joined < WORTH || joined < BETWEEN * (n - joined);
-    for (Py_ssize_t i = 0; i < n; i++)
-        count(sites, PyList_GET_ITEM(nodes, i), is_short);
+    count_all(sites, nodes, is_short);
+    if (known != NULL)
+        *known = (Counting){most, 1, 0, is_short};
 }
 
 /* Whether the operation that is being written is to run at once; not so now and then, if it is on trial. */
@@ -220,6 +250,22 @@ static int is_steady(Site *table, int on_trial) {
 
 int runs_at_once(void) {
     return is_steady(sites, 0);
+}
+
+/* Whether an operation that is being written may run at once at all, its operands not looked at: the line has come up to
+ * that for small arrays or for middling ones. Most lines have not, and are asked nothing else. */
+static int may_run_at_once(void) {
+    if (eager_after <= 0)
+        return eager_after == 0;
+    PyFrameObject *frame = PyEval_GetFrame();
+    if (frame == NULL)
+        return 0;
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    int lasti = PyFrame_GetLasti(frame);
+    const Site *small = site_of(sites, code, lasti), *middling = site_of(calls, code, lasti);
+    Py_DECREF(code);
+    return (small->score >= eager_after && small->code == code && small->lasti == lasti)
+        || (middling->score >= eager_after && middling->code == code && middling->lasti == lasti);
 }
 
 /* Whether the call of a function of NumPy's that is being written is to run at once, its arrays small or not. */
@@ -361,7 +407,7 @@ static int is_like(PyArrayObject *array, PyObject *shape) {
         return 0;
     for (int i = n - 1; i >= 0; i--) {
         PyObject *length = PyTuple_GET_ITEM(shape, i);
-        if (PyArray_STRIDE(array, i) != expected || PyLong_AsSsize_t(length) != PyArray_DIM(array, i))
+        if (PyArray_STRIDE(array, i) != expected || ssize_of(length) != PyArray_DIM(array, i))
             return 0;
         expected *= PyArray_DIM(array, i);
     }
@@ -419,7 +465,7 @@ static Py_ssize_t result_bytes(PyObject *a, PyObject *b) {
 /* ``left <op> right`` by the operator of NumPy's arrays, `fn`, or the comparison `which` where that is NULL. 1: done, `result`
  * NULL for an error; 0: it is to be written. */
 static int pair_at_once(binaryfunc fn, int which, PyObject *left, PyObject *right, PyObject **result) {
-    if (eager_after < 0)
+    if (!may_run_at_once())
         return 0;
     Py_ssize_t most = most_bytes();
     PyObject *a = ready(left, most), *b = a == NULL ? NULL : ready(right, most);
@@ -451,7 +497,7 @@ int power_at_once(PyObject *left, PyObject *right, PyObject **result) {
 }
 
 int unary_at_once(unaryfunc fn, PyObject *operand, PyObject **result) {
-    if (eager_after < 0)
+    if (!may_run_at_once())
         return 0;
     PyObject *a = ready(operand, most_bytes());
     int now = a != NULL && has_axes(a) && is_as_alone(operand, a) && runs_now(bytes_at_hand(a));
@@ -558,7 +604,7 @@ static PyObject *write_operator(const void *what, PyObject *memory, PyObject **g
 
 /* Whether what the line that is being written does to a Tensor's own memory runs at once. */
 int writes_steadily(PyObject *self) {
-    PyObject *memory = eager_after < 0 ? NULL : memory_at_hand(self, most_bytes());
+    PyObject *memory = may_run_at_once() ? memory_at_hand(self, most_bytes()) : NULL;
     Py_ssize_t bytes = memory == NULL ? 0 : bytes_at_hand(memory);
     Py_XDECREF(memory);
     return memory != NULL && runs_now(bytes);
@@ -578,7 +624,7 @@ static int into_at_once(PyObject *self, PyObject *const *operands, Py_ssize_t co
 
 /* ``self <op>= other`` by the operator of NumPy's arrays. 1: done, `result` NULL for an error; 0: it is to be written. */
 int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **result) {
-    if (eager_after < 0 || Py_TYPE(self) != tensor_type)
+    if (!may_run_at_once() || Py_TYPE(self) != tensor_type)
         return 0;
     if (!is_settled(self, small_bytes()) && PyErr_Occurred())
         return failed(result);
@@ -604,12 +650,19 @@ int call_into_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t cou
 
 /* ---- ufuncs and reductions -------------------------------------------------------------------------------------------- */
 
+static int has_tensor(PyObject *const *operands, Py_ssize_t count) {
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (Py_TYPE(operands[i]) == tensor_type)
+            return 1;
+    return 0;
+}
+
 /* ``ufunc(*operands)``, the ufunc NumPy's. 1: done, `result` NULL for an error; 0: it is to be written. */
 int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject **result) {
     PyObject *lent[3];
     Py_ssize_t most = most_bytes(), n = 0, bytes = 0;
     int axes = 0, arrays = 0, now = 0;
-    if (count < 1 || count > 3)
+    if (count < 1 || count > 3 || (has_tensor(operands, count) && !may_run_at_once()))
         return 0;
     PyObject *first = operands[0];
     while (n < count && (lent[n] = ready(operands[n], most)) != NULL) {
@@ -639,7 +692,7 @@ int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObje
     PyObject *stack[MOST];
     Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
     int now = 0;
-    if (eager_after < 0 || all > MOST)
+    if (all > MOST || !may_run_at_once())
         return 0;
     PyObject *array = ready(args[0], most_bytes());
     if (array != NULL && runs_now(bytes_at_hand(array))) {
@@ -740,8 +793,10 @@ static int is_middling_part(PyObject *memory, PyObject *index) {
  * -1: an error. */
 int store_at_once(PyObject *self, PyObject *index, PyObject *value) {
     Py_ssize_t most = small_bytes();
-    PyObject *memory = watched() || held_up == Py_True ? NULL : memory_at_hand(self, PY_SSIZE_T_MAX), *places = NULL;
     int done = 0, basic = is_basic(index);
+    if (watched() || held_up == Py_True || (basic && !may_run_at_once()))
+        return 0;
+    PyObject *memory = memory_at_hand(self, PY_SSIZE_T_MAX), *places = NULL;
     if (memory == NULL)
         return 0;
     Py_ssize_t bytes = bytes_at_hand(memory);

@@ -46,7 +46,7 @@ static int put_slice(Box *box, PyObject *index, npy_intp length, npy_intp stride
 }
 
 static int take_element(Box *box, PyObject *index, npy_intp length, npy_intp stride) {
-    Py_ssize_t at = PyLong_AsSsize_t(index);
+    Py_ssize_t at = ssize_of(index);
     if (at == -1 && PyErr_Occurred()) {
         PyErr_Clear();
         return 0;
@@ -92,11 +92,11 @@ static int box_relative(Box *box, PyObject *args) {
     PyObject *shape = PyTuple_GET_ITEM(args, 1), *strides = PyTuple_GET_ITEM(args, 2);
     Py_ssize_t n = PyTuple_CheckExact(shape) ? PyTuple_GET_SIZE(shape) : 0;
     int done = n > 0 && PyTuple_CheckExact(strides) && PyTuple_GET_SIZE(strides) == n;
-    box->data += PyLong_AsSsize_t(PyTuple_GET_ITEM(args, 0));
+    box->data += ssize_of(PyTuple_GET_ITEM(args, 0));
     box->nd = 0;
     for (Py_ssize_t i = 0; done && i < n; i++) {
-        Py_ssize_t length = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
-        done = length > 0 && put_axis(box, length, PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i)));
+        Py_ssize_t length = ssize_of(PyTuple_GET_ITEM(shape, i));
+        done = length > 0 && put_axis(box, length, ssize_of(PyTuple_GET_ITEM(strides, i)));
     }
     return done;
 }

@@ -52,7 +52,7 @@ static PyObject *in_program_order(Vector *found, int one_chain) {
     }
     for (Py_ssize_t i = 0; i < n; i++) {
         order[i].node = found->items[i];
-        order[i].seq = PyLong_AsSsize_t(slot_or_none(found->items[i], N.seq));
+        order[i].seq = ssize_of(slot_or_none(found->items[i], N.seq));
     }
     if (PyErr_Occurred())
         Py_CLEAR(nodes);

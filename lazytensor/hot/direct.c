@@ -32,7 +32,7 @@ PyObject *small_array(PyObject *tensor) {
     if (Py_TYPE(node) != node_type || slot_or_none(tensor, T._state) != Py_None || watched())
         return NULL;
     PyObject *array = slot_or_none(node, N.buffer);
-    Py_ssize_t most = PyLong_AsSsize_t(slot_or_none(current, C.small));
+    Py_ssize_t most = ssize_of(slot_or_none(current, C.small));
     if (most < 0)
         PyErr_Clear();
     if (most == 0 || !PyArray_CheckExact(array) || PyDataType_REFCHK(PyArray_DESCR((PyArrayObject *)array))

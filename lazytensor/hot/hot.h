@@ -32,6 +32,18 @@ static inline PyObject *slot_or_none(PyObject *object, Py_ssize_t offset) {
     return value == NULL ? Py_None : value;
 }
 
+/* PyLong_AsSsize_t, without a call where the int has one digit: lengths, depths and numbers of slots have. */
+static inline Py_ssize_t ssize_of(PyObject *x) {
+#if PY_VERSION_HEX < 0x030C0000
+    if (PyLong_CheckExact(x) && (size_t)Py_SIZE(x) <= 1)
+        return Py_SIZE(x) ? (Py_ssize_t)((PyLongObject *)x)->ob_digit[0] : 0;
+#else
+    if (PyLong_CheckExact(x) && PyUnstable_Long_IsCompact((PyLongObject *)x))
+        return PyUnstable_Long_CompactValue((PyLongObject *)x);
+#endif
+    return PyLong_AsSsize_t(x);
+}
+
 static inline void put_owned(PyObject *object, Py_ssize_t offset, PyObject *value) {
     PyObject *old = SLOT(object, offset);
     SLOT(object, offset) = value;
@@ -106,7 +118,7 @@ extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
-extern PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
+extern PyObject *scalar_classes, *canonical, *shadows, *getitem_function, *shared, *plans_there, *reducers, *sums, *returned, *picked, *relative_view;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
@@ -120,19 +132,29 @@ static inline PyObject *my_watcher(void) { return watched() ? this_threads_watch
 int tell_of_write(PyObject *root);
 
 /* What a node is besides its slots: the number that it has in the graph that is being captured (capture.c), if `mark` is
- * that graph's; or the next one that waits to be freed (objects.c). */
-typedef struct {
+ * that graph's; or the next one that waits to be freed (objects.c). Those that pin memory are in a list (pins.c). */
+typedef struct Marked {
     PyObject_HEAD
     union {
         size_t mark;
         PyObject *next;
     };
     Py_ssize_t number;
+    struct Marked *pin_before, *pin_after;
 } Marked;
 
 extern PyTypeObject Marked_Type;
 void nodes_learnt(void);
+
+/* ---- pins.c ---- */
+
+Py_ssize_t pins_since(void);
+void pins_note(PyObject *node, Py_ssize_t bytes);
+void pins_forget(Marked *node);
+PyObject *hot_note(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *hot_noted(PyObject *self, PyObject *unused);
 void tensors_learnt(void);
+void views_learnt(void);
 
 /* A growing list of borrowed or owned pointers. */
 typedef struct {
@@ -305,7 +327,7 @@ typedef struct {
 } Method;
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
-extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type;
+extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type, Clipper_Type;
 extern PyTypeObject ClassOf_Type;
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
 Py_ssize_t depth_of(PyObject *node);
@@ -334,7 +356,14 @@ int is_users_line(void);
 enum { SUMMED = 1 << 16 };     /* bytes from which a mean or deviation of all elements is a kernel (compile.SUMMED) */
 enum { MIDDLING = 1 << 19 };   /* bytes up to which what is alone runs at once: threads may share the larger */
 enum { ELIDED_BYTES = 1 << 18 };   /* from which on NumPy writes into temporaries (operators.ELIDED_BYTES) */
-void count_run(PyObject *nodes);
+
+/* What counting found of a structure: in a run of it all operations count the same. */
+typedef struct {
+    Py_ssize_t most;   /* the setting `small` of then */
+    char known, middling, up;
+} Counting;
+
+void count_run(PyObject *nodes, Counting *known);
 void count_alone(PyObject *node, int up);
 int runs_at_once(void);
 int calls_at_once(void);
@@ -366,6 +395,7 @@ PyObject *hot_eager_after(PyObject *self, PyObject *limit);
 PyObject *strides_of(PyArrayObject *array, PyObject *shape);
 PyObject *root_of(PyObject *tensor);
 PyObject *geometry_of(PyObject *value);
+PyObject *viewed_by(PyObject *tensor, PyObject *root, PyObject *alone, PyObject *shape, PyObject *dtype, PyObject *strides);
 PyObject *viewed(PyObject *tensor, PyObject *root, PyObject *fn, PyObject *args, PyArrayObject *array);
 PyObject *view_given(PyObject *tensor, PyObject *root, PyArrayObject *array, PyObject *found);
 PyObject *part_by_step(PyObject *array, PyObject *args);
@@ -377,10 +407,16 @@ PyObject *new_tensor(PyObject *value);
 PyObject *new_scalar(PyTypeObject *type, PyObject *node);
 PyObject *or_slow(PyObject *result, Method *method, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *outside(PyObject *frame);
+PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *attrs, PyObject *shape, PyObject *dtype,
+                       PyObject *strides, Py_ssize_t depth, int large, int up);
+int may_pin(PyObject *x);
+int same_shape(PyObject *a, PyObject *b);
+int same_strides(PyObject *a, PyObject *b);
 PyObject *written_here(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype,
                        PyObject *strides, PyTypeObject *type);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *chooser_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+PyObject *clipper_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *caster_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
@@ -399,7 +435,8 @@ PyObject *hot_run_part(PyObject *self, PyObject *nodes);
 PyObject *hot_realize_values(PyObject *self, PyObject *values);
 PyObject *hot_forget_plans(PyObject *self, PyObject *unused);
 PyObject *hot_fill_call(PyObject *self, PyObject *type);
-PyObject *quick_call(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count);
+PyObject *real_of(PyObject *ufunc, PyObject **quick);
+PyObject *quick_call(PyObject *quick, PyObject *const *operands, Py_ssize_t count);
 PyObject *hot_fill_slots(PyObject *self, PyObject *unused);
 PyObject *run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *hot_counts(PyObject *self, PyObject *unused);

@@ -72,26 +72,122 @@ static PyObject *pending_element(PyObject *node, PyObject *index) {
     return made;
 }
 
+/* ---- parts that were met lately ------------------------------------------------------------------------------------------ */
+
+/* Programs take the same parts of arrays alike again and again: what a basic index gives of a geometry is kept, by the
+ * addresses of what the index is made of (None, the ints that Python has once, a constant of the program). */
+enum { MOST_PARTS = 4, MET = 256 };
+typedef struct {
+    PyObject *words[3 * MOST_PARTS];
+    Py_ssize_t parts;   /* -1 for an index that is no tuple */
+} Signature;
+typedef struct {
+    Signature given;
+    PyObject *dtype, *shape, *strides;   /* of what is indexed */
+    PyObject *alone, *part_shape, *part_dtype, *part_strides;   /* alone: the step, in a tuple */
+} Met;
+static Met met[MET];
+
+static void put_part(Signature *s, Py_ssize_t i, PyObject *part) {
+    PySliceObject *slice = (PySliceObject *)part;
+    int sliced = PySlice_Check(part);
+    s->words[3 * i] = sliced ? slice->start : part;
+    s->words[3 * i + 1] = sliced ? slice->stop : NULL;
+    s->words[3 * i + 2] = sliced ? slice->step : NULL;
+}
+
+/* Where a part of a node's or view's value is kept, and what is given of the index; NULL where it is not. An array with an
+ * axis of length 1 may have other strides along it than its node says. */
+static Met *place_of(PyObject *value, PyObject *index, Signature *s) {
+    int tuple = PyTuple_CheckExact(index), node = Py_TYPE(value) == node_type;
+    Py_ssize_t parts = tuple ? PyTuple_GET_SIZE(index) : 1;
+    PyObject *shape = slot_or_none(value, node ? N.shape : V.shape);
+    if (parts < 1 || parts > MOST_PARTS || watched())
+        return NULL;
+    size_t print = (size_t)slot_or_none(value, node ? N.dtype : V.dtype) >> 4;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(shape); i++) {
+        Py_ssize_t length = ssize_of(PyTuple_GET_ITEM(shape, i));
+        if (node && length < 2)
+            return NULL;
+        print = print * 31 + length;
+    }
+    memset(s, 0, sizeof *s);
+    s->parts = tuple ? parts : -1;
+    for (Py_ssize_t i = 0; i < parts; i++)
+        put_part(s, i, tuple ? PyTuple_GET_ITEM(index, i) : index);
+    for (Py_ssize_t i = 0; i < 3 * parts; i++)
+        print = print * 31 + ((size_t)s->words[i] >> 4);
+    return &met[print * 0x9E3779B97F4A7C15ull >> 56];
+}
+
+static int is_met(const Met *m, PyObject *value, const Signature *s) {
+    int node = Py_TYPE(value) == node_type;
+    return m->alone != NULL && m->dtype == slot_or_none(value, node ? N.dtype : V.dtype)
+        && memcmp(&m->given, s, sizeof *s) == 0 && same_shape(m->shape, slot_or_none(value, node ? N.shape : V.shape))
+        && same_strides(m->strides, slot_or_none(value, node ? N.strides : V.strides));
+}
+
+static void met_end(Met *m) {
+    PyObject *owned[7] = {m->dtype, m->shape, m->strides, m->alone, m->part_shape, m->part_dtype, m->part_strides};
+    for (int i = 0; i < 7; i++)
+        Py_XDECREF(owned[i]);
+    for (int i = 0; i < 3 * MOST_PARTS; i++)
+        Py_XDECREF(m->given.words[i]);
+}
+
+/* Keeps what an index gives of a value: the last step and the geometry of the view `part`. */
+static void meet(Met *m, PyObject *value, const Signature *s, PyObject *part) {
+    int node = Py_TYPE(value) == node_type;
+    PyObject *view = slot_or_none(part, T._value), *steps = slot_or_none(view, V.steps);
+    PyObject *alone = PyTuple_Pack(1, PyTuple_GET_ITEM(steps, PyTuple_GET_SIZE(steps) - 1));
+    if (alone == NULL) {
+        PyErr_Clear();   /* it will be made again */
+        return;
+    }
+    Met before = *m;
+    *m = (Met){*s, Py_NewRef(slot_or_none(value, node ? N.dtype : V.dtype)),
+               Py_NewRef(slot_or_none(value, node ? N.shape : V.shape)),
+               Py_NewRef(slot_or_none(value, node ? N.strides : V.strides)), alone, Py_NewRef(slot_or_none(view, V.shape)),
+               Py_NewRef(slot_or_none(view, V.dtype)), Py_NewRef(slot_or_none(view, V.strides))};
+    for (int i = 0; i < 3 * MOST_PARTS; i++)
+        Py_XINCREF(m->given.words[i]);
+    met_end(&before);
+}
+
 /* The part of a Tensor that an index gives, which has an array's geometry. */
-static PyObject *part_of(PyObject *tensor, PyObject *root, PyObject *index, PyObject *array) {
+static PyObject *part_of(PyObject *tensor, PyObject *root, PyObject *index, PyObject *array, Met *m, const Signature *s) {
     PyObject *args = PyTuple_Pack(1, index), *result = NULL;
     if (args != NULL)
         result = viewed(tensor, root, getitem_function, args, (PyArrayObject *)array);
     Py_XDECREF(args);
+    if (result != NULL && m != NULL)
+        meet(m, slot_or_none(tensor, T._value), s, result);
     return result;
 }
+
+static PyObject *part_met(PyObject *tensor, PyObject *root, const Met *m) {
+    return viewed_by(tensor, root, m->alone, m->part_shape, m->part_dtype, m->part_strides);
+}
+
+/* ---- parts and elements -------------------------------------------------------------------------------------------------- */
 
 /* A part of a view with axes; NULL without an error where Python has to do it. */
 static PyObject *part_of_view(PyObject *self, PyObject *index) {
     PyObject *view = slot_or_none(self, T._value), *root = root_of(self), *result = NULL;
-    PyObject *array = root == NULL || watched() || index == empty_tuple ? NULL : geometry_of(view);
+    if (root == NULL || watched() || index == empty_tuple)
+        return NULL;
+    Signature s;
+    Met *m = place_of(view, index, &s);
+    if (m != NULL && is_met(m, view, &s))
+        return part_met(self, root, m);
+    PyObject *array = geometry_of(view);
     if (array == NULL || !gives_array(index, PyTuple_GET_SIZE(slot_or_none(view, V.shape))))
         return NULL;
     Py_INCREF(array);
     PyObject *found = PyObject_GetItem(array, index);
     Py_DECREF(array);
     if (found != NULL && PyArray_CheckExact(found))
-        result = part_of(self, root, index, found);
+        result = part_of(self, root, index, found, m, &s);
     Py_XDECREF(found);
     return result;
 }
@@ -137,6 +233,10 @@ static PyObject *quick_getitem(PyObject *self, PyObject *index) {
         return part_of_view(self, index);
     if (Py_TYPE(node) != node_type || slot_or_none(self, T._state) != Py_None)
         return NULL;
+    Signature s;
+    Met *m = place_of(node, index, &s);
+    if (m != NULL && is_met(m, node, &s))
+        return part_met(self, self, m);
     array = slot_or_none(node, N.buffer);
     if (array == Py_None || watched()) {  /* no element is to be looked at */
         if (!gives_array(index, PyTuple_GET_SIZE(slot_or_none(node, N.shape))))
@@ -157,7 +257,7 @@ static PyObject *quick_getitem(PyObject *self, PyObject *index) {
         Py_DECREF(found);
         return NULL;
     }
-    result = part_of(self, self, index, found);
+    result = part_of(self, self, index, found, m, &s);
     Py_DECREF(found);
     return result;
 }

@@ -100,8 +100,8 @@ static int along(PyObject *path, Source *source, PyObject **value, PyObject **ow
     int done = 1;
     for (Py_ssize_t i = 0; done == 1 && i < PyTuple_GET_SIZE(path); i++) {
         PyObject *read = PyTuple_GET_ITEM(path, i);
-        PyObject *view = view_through(source, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0)),
-                                      PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 1)));
+        PyObject *view = view_through(source, ssize_of(PyTuple_GET_ITEM(read, 0)),
+                                      ssize_of(PyTuple_GET_ITEM(read, 1)));
         done = is_sliced(view) ? seen_through(view, value, owned) : 0;
     }
     return done;
@@ -114,8 +114,8 @@ static int placed(Source *source, PyObject *view, PyObject *path, PyObject *valu
         return 0;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(path); i++) {
         PyObject *read = PyTuple_GET_ITEM(path, i);
-        view = view_through(source, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0)),
-                            PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 1)));
+        view = view_through(source, ssize_of(PyTuple_GET_ITEM(read, 0)),
+                            ssize_of(PyTuple_GET_ITEM(read, 1)));
         if (!is_sliced(view) || !box_through(&box, slot_or_none(view, N.attrs)))
             return 0;
     }
@@ -132,11 +132,11 @@ int put_inputs(Arguments *a, Source *source, PyObject *record) {
     if (n > 56)
         return 0;
     for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *value = source->values[PyLong_AsSsize_t(PyTuple_GET_ITEM(slots, i))];
+        PyObject *value = source->values[ssize_of(PyTuple_GET_ITEM(slots, i))];
         if (!plain) {
-            PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(arrays, i))), *owned = NULL;
-            PyObject *view = view_through(source, PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 1)),
-                                          PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 2)));
+            PyObject *read = PyTuple_GET_ITEM(reads, ssize_of(PyTuple_GET_ITEM(arrays, i))), *owned = NULL;
+            PyObject *view = view_through(source, ssize_of(PyTuple_GET_ITEM(read, 1)),
+                                          ssize_of(PyTuple_GET_ITEM(read, 2)));
             PyObject *path = PyTuple_GET_ITEM(paths, i);
             if (a->placed && (view != NULL || PyTuple_GET_SIZE(path))
                 && placed(source, view, path, value, &a->places[a->count])) {
@@ -168,7 +168,7 @@ static int put_outputs(Arguments *a, Source *source, PyObject *bound) {
         return 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(outputs); i++) {
         PyObject *of = PyList_GET_ITEM(outputs, i), *shape = PyTuple_GET_ITEM(of, 2), *made;
-        PyObject *node = PyList_GET_ITEM(source->nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(of, 0)));
+        PyObject *node = PyList_GET_ITEM(source->nodes, ssize_of(PyTuple_GET_ITEM(of, 0)));
         PyObject *dtype = slot_or_none(node, N.dtype);
         made = new_result(shape, dtype, PyTuple_GET_ITEM(of, 3));
         if (made == NULL)
@@ -188,8 +188,8 @@ PyObject *block_with(Source *source, PyObject *record, PyObject *bound) {
     if (PyTuple_GET_SIZE(known) != n)
         return NULL;
     for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(numbers, i)));
-        PyObject *number = source->values[PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0))];
+        PyObject *read = PyTuple_GET_ITEM(reads, ssize_of(PyTuple_GET_ITEM(numbers, i)));
+        PyObject *number = source->values[ssize_of(PyTuple_GET_ITEM(read, 0))];
         PyObject *before = PyTuple_GET_ITEM(known, i);
         if (number != before && !(PyFloat_CheckExact(number) && PyFloat_CheckExact(before)
                                   && memcmp(&((PyFloatObject *)number)->ob_fval, &((PyFloatObject *)before)->ob_fval,
@@ -203,8 +203,8 @@ PyObject *numbers_of(Source *source, PyObject *record) {
     PyObject *numbers = slot_or_none(record, R.numbers), *reads = slot_or_none(record, R.reads);
     PyObject *list = PyList_New(PyTuple_GET_SIZE(numbers));
     for (Py_ssize_t i = 0; list != NULL && i < PyTuple_GET_SIZE(numbers); i++) {
-        PyObject *read = PyTuple_GET_ITEM(reads, PyLong_AsSsize_t(PyTuple_GET_ITEM(numbers, i)));
-        PyList_SET_ITEM(list, i, Py_NewRef(source->values[PyLong_AsSsize_t(PyTuple_GET_ITEM(read, 0))]));
+        PyObject *read = PyTuple_GET_ITEM(reads, ssize_of(PyTuple_GET_ITEM(numbers, i)));
+        PyList_SET_ITEM(list, i, Py_NewRef(source->values[ssize_of(PyTuple_GET_ITEM(read, 0))]));
     }
     return list;
 }
@@ -261,7 +261,7 @@ int to_be_told(long flags, Source *source, PyObject *record) {
         return 0;
     PyObject *members = slot_or_none(record, R.members);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(members); i++) {
-        PyObject *node = PyList_GET_ITEM(source->nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(members, i)));
+        PyObject *node = PyList_GET_ITEM(source->nodes, ssize_of(PyTuple_GET_ITEM(members, i)));
         long own = flags_under(slot_or_none(node, N.errstate));
         if (own < 0 || flags & own)
             return own < 0 ? -1 : 1;
@@ -275,14 +275,14 @@ void settle_launched(Arguments *a, PyObject *nodes, PyObject *record) {
     PyObject *restless = slot_or_none(record, R.restless);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(results); i++) {
         PyObject *pair = PyTuple_GET_ITEM(results, i);
-        PyObject *node = PyList_GET_ITEM(nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 0)));
-        PyObject *made = a->args[a->made + PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 1))];
+        PyObject *node = PyList_GET_ITEM(nodes, ssize_of(PyTuple_GET_ITEM(pair, 0)));
+        PyObject *made = a->args[a->made + ssize_of(PyTuple_GET_ITEM(pair, 1))];
         Py_INCREF(made);
         if (PyArray_NDIM((PyArrayObject *)made) == 0)
             made = PyArray_Return((PyArrayObject *)made);
         if (made == NULL) {  /* no memory for a scalar: the array is as good a value */
             PyErr_Clear();
-            made = Py_NewRef(a->args[a->made + PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 1))]);
+            made = Py_NewRef(a->args[a->made + ssize_of(PyTuple_GET_ITEM(pair, 1))]);
         }
         put_owned(node, N.buffer, made);
         put(node, N.attrs, Py_None);
@@ -290,12 +290,12 @@ void settle_launched(Arguments *a, PyObject *nodes, PyObject *record) {
         put(node, N.depth, zero);
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(members); i++) {
-        PyObject *node = PyList_GET_ITEM(nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(members, i)));
+        PyObject *node = PyList_GET_ITEM(nodes, ssize_of(PyTuple_GET_ITEM(members, i)));
         put(node, N.a, Py_None);
         put(node, N.b, Py_None);
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(restless); i++)
-        put(PyList_GET_ITEM(nodes, PyLong_AsSsize_t(PyTuple_GET_ITEM(restless, i))), N.rest, empty_tuple);
+        put(PyList_GET_ITEM(nodes, ssize_of(PyTuple_GET_ITEM(restless, i))), N.rest, empty_tuple);
 }
 
 int is_llvm(PyObject *engine) {
@@ -346,7 +346,7 @@ int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *boun
         told_of = told > 0;
     }
     if (done == 0 && told_of) {  /* as kernels._launched: the next runs pass it by */
-        Py_ssize_t penalty = PyLong_AsSsize_t(slot_or_none(record, R.penalty));
+        Py_ssize_t penalty = ssize_of(slot_or_none(record, R.penalty));
         penalty = 2 * penalty + 1 < 1 << 10 ? 2 * penalty + 1 : 1 << 10;
         put_owned(record, R.penalty, PyLong_FromSsize_t(penalty));
         put_owned(record, R.wait, PyLong_FromSsize_t(penalty));
@@ -427,9 +427,51 @@ static PyObject *run_planned(Capture *c, PyObject *sized) {
     return errors;
 }
 
+/* What `compile.shared` answered lately, by what it looks at; only once the first plan has been made, for until then the
+ * answer depends on what has run. What is compared by its address is kept. */
+enum { ASKED = 128, LOOKED_AT = 6 };
+static struct { PyObject *seen[LOOKED_AT], *shape, *given, *laid; int answer; } asked[ASKED];
+
+static int ask_shared(PyObject *node) {
+    PyObject *a = slot_or_none(node, N.a), *attrs = slot_or_none(node, N.attrs);
+    int of_node = Py_TYPE(a) == node_type;
+    PyObject *shape = slot_or_none(node, N.shape), *given = of_node ? slot_or_none(a, N.shape) : empty_tuple;
+    PyObject *laid = of_node ? slot_or_none(a, N.strides) : Py_None;
+    PyObject *seen[LOOKED_AT] = {SLOT(node, N.op), slot_or_none(node, N.dtype), attrs, slot_or_none(current, C.engine),
+                                 slot_or_none(current, C.threads), of_node ? slot_or_none(a, N.dtype) : Py_None};
+    size_t print = PyTuple_GET_SIZE(given);
+    for (int i = 0; i < LOOKED_AT; i++)
+        print = print * 31 + ((size_t)seen[i] >> 4);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(given); i++)
+        print = print * 31 + ssize_of(PyTuple_GET_ITEM(given, i));
+    size_t at = print * 0x9E3779B97F4A7C15ull >> 57;
+    if (asked[at].shape != NULL && memcmp(asked[at].seen, seen, sizeof seen) == 0 && same_shape(asked[at].shape, shape)
+        && same_shape(asked[at].given, given) && same_strides(asked[at].laid, laid))
+        return asked[at].answer;
+    PyObject *kept[LOOKED_AT + 3] = {Py_NewRef(shape), Py_NewRef(given), Py_NewRef(laid)};
+    for (int i = 0; i < LOOKED_AT; i++)
+        kept[3 + i] = Py_NewRef(seen[i]);
+    PyObject *answer = PyObject_CallOneArg(shared, node);
+    if (answer != NULL && plans_there == Py_True) {
+        PyObject *before[LOOKED_AT + 3] = {asked[at].shape, asked[at].given, asked[at].laid};
+        memcpy(before + 3, asked[at].seen, sizeof seen);
+        asked[at].shape = kept[0];
+        asked[at].given = kept[1];
+        asked[at].laid = kept[2];
+        memcpy(asked[at].seen, seen, sizeof seen);
+        asked[at].answer = answer == Py_True;
+        memcpy(kept, before, sizeof kept);
+    }
+    int found = answer == NULL ? -1 : answer == Py_True;
+    for (int i = 0; i < LOOKED_AT + 3; i++)
+        Py_XDECREF(kept[i]);
+    Py_XDECREF(answer);
+    return found;
+}
+
 /* Whether one operation is large, and if so, whether threads may share it (compile.shared); -1 for an error. */
 static int may_share(PyObject *node, int *large) {
-    PyObject *first = slot_or_none(node, N.a), *answer;
+    PyObject *first = slot_or_none(node, N.a);
     Py_ssize_t read = slot_or_none(SLOT(node, N.op), O.kind) == text_call && Py_TYPE(first) == node_type
                       ? bytes_of(first) : 0;
     *large = bytes_of(node) >= ALONE || read >= ALONE;
@@ -437,9 +479,7 @@ static int may_share(PyObject *node, int *large) {
     if (!*large && (read < (one ? SUMMED : REDUCED)
                     || PySet_Contains(one ? sums : reducers, slot_or_none(SLOT(node, N.op), O.name)) != 1))
         return PyErr_Occurred() ? -1 : 0;
-    answer = PyObject_CallOneArg(shared, node);
-    Py_XDECREF(answer);
-    return answer == NULL ? -1 : answer == Py_True;
+    return ask_shared(node);
 }
 
 static PyObject *run_one(PyObject *nodes) {
@@ -453,7 +493,8 @@ static PyObject *run_one(PyObject *nodes) {
 
 /* Plans that were found lately, by what `capture_nodes` wrote down. The key keeps the objects whose addresses are in it. */
 enum { MET = 256 };
-static struct { size_t print, *words; Py_ssize_t count; PyObject *exact, *sized; } met[MET];
+typedef struct { size_t print, *words; Py_ssize_t count; PyObject *exact, *sized; Counting counting; } Met;
+static Met met[MET];
 
 static size_t print_of(const Words *words) {
     size_t print = 0;
@@ -471,11 +512,7 @@ static void meet(size_t print, Capture *c, PyObject *sized) {
     memcpy(words, c->words.items, c->words.count * sizeof *words);
     PyObject *exact = met[at].exact, *before = met[at].sized;
     PyMem_Free(met[at].words);
-    met[at].print = print;
-    met[at].words = words;
-    met[at].count = c->words.count;
-    met[at].exact = Py_NewRef(c->exact);
-    met[at].sized = Py_NewRef(sized);
+    met[at] = (Met){print, words, c->words.count, Py_NewRef(c->exact), Py_NewRef(sized), {0}};
     Py_XDECREF(exact);
     Py_XDECREF(before);
 }
@@ -492,12 +529,15 @@ PyObject *hot_forget_plans(PyObject *self, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-/* What is known of a structure (compile._exact), a new reference; NULL with or without an exception. */
-static PyObject *plan_of(Capture *c) {
+/* What is known of a structure (compile._exact), a new reference; NULL with or without an exception. `counting` is what
+ * counting found of it, or NULL. */
+static PyObject *plan_of(Capture *c, Counting **counting) {
     size_t print = print_of(&c->words), at = print % MET;
+    *counting = NULL;
     if (met[at].print == print && met[at].count == c->words.count
         && memcmp(met[at].words, c->words.items, c->words.count * sizeof(size_t)) == 0) {
         c->exact = Py_NewRef(met[at].exact);
+        *counting = &met[at].counting;
         return Py_NewRef(met[at].sized);
     }
     PyObject *exact = capture_exact(c);
@@ -507,11 +547,15 @@ static PyObject *plan_of(Capture *c) {
     return sized;
 }
 
-/* Runs claimed nodes, not too many for one plan; gives the floating-point errors to warn of. */
-static PyObject *run_together(PyObject *nodes) {
+/* Runs claimed nodes, not too many for one plan, and counts them if they are `counted`; gives the floating-point errors to
+ * warn of. */
+static PyObject *run_together(PyObject *nodes, int counted) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
     PyObject *result = NULL;
+    Counting *counting;
     if (n < 2) {
+        if (counted)
+            count_run(nodes, NULL);
         int large, share = may_share(PyList_GET_ITEM(nodes, 0), &large);
         if (share < 0)
             return NULL;
@@ -522,7 +566,9 @@ static PyObject *run_together(PyObject *nodes) {
     Capture c;
     if (capture_nodes(&c, nodes) < 0)
         return NULL;
-    PyObject *sized = plan_of(&c);
+    PyObject *sized = plan_of(&c, &counting);
+    if (counted)
+        count_run(nodes, counting);
     if (sized != NULL) {
         result = run_planned(&c, sized);
         Py_DECREF(sized);
@@ -547,16 +593,15 @@ static PyObject *run_together(PyObject *nodes) {
 
 /* Runs claimed nodes, which are not captured: together, or by Python if they run in another way than by plans or are too
  * many for one. */
-static PyObject *run_part(PyObject *nodes) {
+static PyObject *run_part(PyObject *nodes, int counted) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
     int by_plan = slot_or_none(current, C.debug) != Py_True && PyList_GET_SIZE(hooks) == 0 && n <= LONG
-        && n <= PyLong_AsSsize_t(slot_or_none(current, C.plan_nodes));
-    return by_plan ? run_together(nodes) : by_python(nodes, Py_None);
-}
-
-static PyObject *run_claimed(PyObject *nodes) {
-    count_run(nodes);
-    return run_part(nodes);
+        && n <= ssize_of(slot_or_none(current, C.plan_nodes));
+    if (by_plan)
+        return run_together(nodes, counted);
+    if (counted)
+        count_run(nodes, NULL);
+    return by_python(nodes, Py_None);
 }
 
 /* run_part(nodes: list): as compile.run_nodes of claimed nodes, a segment of many. */
@@ -565,7 +610,7 @@ PyObject *hot_run_part(PyObject *self, PyObject *nodes) {
         PyErr_SetString(PyExc_TypeError, "run_part(nodes: list)");
         return NULL;
     }
-    return run_part(nodes);
+    return run_part(nodes, 0);
 }
 
 /* Puts the floating-point error state back, should an interrupt have come before Python could. */
@@ -607,7 +652,7 @@ PyObject *hot_realize(PyObject *self, PyObject *targets) {
     }
     PyObject *errors = NULL;
     if (PySet_Add(active_runs, (PyObject *)run) == 0 && PyContextVar_Get(extobj, NULL, &state) == 0)
-        errors = run_claimed(nodes);
+        errors = run_part(nodes, 1);
     if (state != NULL)
         put_back(state);
     release_nodes(nodes, (PyObject *)run);

@@ -132,7 +132,7 @@ PyObject *new_result(PyObject *shape, PyObject *dtype, PyObject *strides) {
     Py_ssize_t nd = PyTuple_GET_SIZE(shape);
     int plain = strides == Py_None && nd <= 32 && !PyDataType_REFCHK((PyArray_Descr *)dtype);
     for (Py_ssize_t i = 0; plain && i < nd; i++) {
-        dims[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
+        dims[i] = ssize_of(PyTuple_GET_ITEM(shape, i));
         size = times(size, dims[i]);
     }
     plain = plain && size >= 0;
@@ -174,7 +174,7 @@ PyObject *hot_aligned(PyObject *self, PyObject *const *args, Py_ssize_t count) {
         return NULL;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args[0]); i++) {
-        dims[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(args[0], i));
+        dims[i] = ssize_of(PyTuple_GET_ITEM(args[0], i));
         if (dims[i] < 0) {
             if (!PyErr_Occurred())
                 PyErr_SetString(PyExc_ValueError, "a length is negative");

@@ -28,7 +28,7 @@ PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
-PyObject *scalar_classes, *pins_noted, *pins_since, *canonical, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
+PyObject *scalar_classes, *canonical, *shadows, *getitem_function, *shared, *plans_there, *reducers, *sums, *returned, *picked, *relative_view;
 PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 int vector_grow(Vector *v) {
@@ -96,8 +96,8 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"forget_operands", &forget_operands}, {"rescue", &rescue}, {"explained", &explained}, {"reported", &reported},
     {"execute", &execute}, {"running_state", &running_state}, {"own_state", &own_state}, {"ufunc_type", &ufunc_type}, {"refused_launch", &refused_launch}, {"locks", &locks},
     {"taken_claim", &taken_claim}, {"with_numbers", &with_numbers}, {"repaired", &repaired}, {"loss", &loss}, {"flags_of", &flags_of},
-    {"scalar_classes", &scalar_classes}, {"pins_noted", &pins_noted}, {"pins_since", &pins_since},
-    {"canonical", &canonical}, {"shadows", &shadows}, {"getitem_function", &getitem_function}, {"shared", &shared}, {"reducers", &reducers}, {"sums", &sums},
+    {"scalar_classes", &scalar_classes},
+    {"canonical", &canonical}, {"shadows", &shadows}, {"getitem_function", &getitem_function}, {"shared", &shared}, {"plans_there", &plans_there}, {"reducers", &reducers}, {"sums", &sums},
     {"returned", &returned}, {"picked", &picked}, {"relative_view", &relative_view},
 };
 
@@ -135,6 +135,8 @@ static int learn_class(const char *name, PyObject *type) {
         nodes_learnt();
     if (known == 0 && strcmp(name, "Tensor") == 0)
         tensors_learnt();
+    if (known == 0 && strcmp(name, "View") == 0)
+        views_learnt();
     return known;
 }
 
@@ -282,6 +284,8 @@ static PyMethodDef methods[] = {
     {"eager_after", hot_eager_after, METH_O, "eager_after(n): how often a line's operations run alone before they do at once."},
     {"ran_when_written", (PyCFunction)(void (*)(void))hot_ran_when_written, METH_FASTCALL,
      "ran_when_written(code, lasti): a line's call of a function of NumPy's has run when it was written."},
+    {"note", (PyCFunction)(void (*)(void))hot_note, METH_FASTCALL, "run.pins._note"},
+    {"noted", hot_noted, METH_NOARGS, "run.pins._alive"},
     {"counts", hot_counts, METH_NOARGS, "Counts of what ran here: runs, those without a plan, hits, nodes, kernels."},
     {NULL}};
 
@@ -291,11 +295,11 @@ static struct PyModuleDef module = {
 PyMODINIT_FUNC PyInit__hot(void) {
     PyTypeObject *types[] = {&Marked_Type, &Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
                              &ScalarMethod_Type, &InPlace_Type, &Reflected_Type, &Power_Type, &Reducer_Type,
-                             &Getter_Type, &Setter_Type, &Direct_Type, &Viewer_Type, &Chooser_Type, &Caster_Type,
+                             &Getter_Type, &Setter_Type, &Direct_Type, &Viewer_Type, &Chooser_Type, &Caster_Type, &Clipper_Type,
                              &ClassOf_Type};
     const char *names[] = {"Marked", "Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace",
                            "Reflected", "Power", "Reducer", "Getter", "Setter", "Direct", "Viewer", "Chooser",
-                           "Caster", "ClassOf"};
+                           "Caster", "Clipper", "ClassOf"};
     import_array();
     Marked_Type.tp_new = PyBaseObject_Type.tp_new;  /* so that `object.__new__` may make nodes */
     PyObject *made = PyModule_Create(&module);

@@ -1,4 +1,4 @@
-/* Nodes and Tensors come and go with every operation: here they are made and freed. What was freed is kept for the next
+/* Nodes, Tensors and views come and go with every operation: here they are made and freed. What was freed is kept for the next
  * ones, as CPython keeps tuples and lists; a chain of nodes, however long, is freed without recursion.
  */
 #include "hot.h"
@@ -18,7 +18,7 @@ PyTypeObject Marked_Type = {
 
 enum { KEPT = 256 };
 typedef struct { PyObject *items[KEPT]; int count; } Kept;
-static Kept nodes, tensors;
+static Kept nodes, tensors, views;
 
 static PyObject *again(Kept *kept, PyTypeObject *type, Py_ssize_t items) {
     if (kept->count == 0)
@@ -36,6 +36,10 @@ static PyObject *node_alloc(PyTypeObject *type, Py_ssize_t items) {
 
 static PyObject *tensor_alloc(PyTypeObject *type, Py_ssize_t items) {
     return type == tensor_type ? again(&tensors, type, items) : PyType_GenericAlloc(type, items);
+}
+
+static PyObject *view_alloc(PyTypeObject *type, Py_ssize_t items) {
+    return type == view_type ? again(&views, type, items) : PyType_GenericAlloc(type, items);
 }
 
 /* Frees the object itself, whose slots have been emptied. */
@@ -77,6 +81,7 @@ static void forget_references(PyObject *object, Py_ssize_t weak) {
 }
 
 static void node_dealloc(PyObject *node) {
+    pins_forget((Marked *)node);
     forget_references(node, node_type->tp_weaklistoffset);
     if (deep >= DEEP) {
         ((Marked *)node)->next = waiting;
@@ -100,12 +105,28 @@ static void tensor_dealloc(PyObject *tensor) {
     give_back(&tensors, tensor_type, tensor);
 }
 
+/* Roots and views may be in each other: so CPython says how deep this is. */
+static void view_dealloc(PyObject *view) {
+    PyObject_GC_UnTrack(view);
+    Py_TRASHCAN_BEGIN(view, view_dealloc)
+#define FORGET(name) forget(view, V.name);
+    VIEW_SLOTS(FORGET)
+#undef FORGET
+    give_back(&views, view_type, view);
+    Py_TRASHCAN_END
+}
+
 /* From now on objects of the classes that were learnt are made and freed here. */
 void nodes_learnt(void) {
     if (PyType_IsSubtype(node_type, &Marked_Type)) {
         node_type->tp_alloc = node_alloc;
         node_type->tp_dealloc = node_dealloc;
     }
+}
+
+void views_learnt(void) {
+    view_type->tp_alloc = view_alloc;
+    view_type->tp_dealloc = view_dealloc;
 }
 
 void tensors_learnt(void) {

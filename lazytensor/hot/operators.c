@@ -72,7 +72,7 @@ enum { LARGE = 1 << 20, PINS_SMALL = 1 << 12 };
 
 Py_ssize_t depth_of(PyObject *node) {
     PyObject *depth = SLOT(node, N.depth);
-    return depth == zero ? 0 : depth == NULL ? 0 : PyLong_AsSsize_t(depth);
+    return depth == zero ? 0 : depth == NULL ? 0 : ssize_of(depth);
 }
 
 /* Whether a realized operand is so large that memory that it pins is counted (run/pins.py). */
@@ -107,7 +107,7 @@ static Py_ssize_t pinned_by(PyObject *x, Py_ssize_t own) {
 /* Notes a new node that reads large memory (run/pins.note), and lets Python run what pins too much or is too deep
  * (build.bound). -1 for an error. */
 int bound_node(PyObject *node) {
-    if (depth_of(node) <= PyLong_AsSsize_t(slot_or_none(current, C.depth))) {
+    if (depth_of(node) <= ssize_of(slot_or_none(current, C.depth))) {
         Py_ssize_t own = bytes_of(node), pinned;
         PyObject *watcher = my_watcher();
         if (watcher != NULL && SLOT(watcher, H.waits) == Py_True)
@@ -118,15 +118,9 @@ int bound_node(PyObject *node) {
             pinned += pinned_by(PyTuple_GET_ITEM(rest, i), own);
         if (pinned == 0)
             return 0;
-        Py_ssize_t since = pinned + PyLong_AsSsize_t(PyList_GET_ITEM(pins_since, 0));
-        if (since <= PyLong_AsSsize_t(slot_or_none(current, C.pinned)) / 4) {
-            PyObject *ref = PyWeakref_NewRef(node, NULL), *count = PyLong_FromSsize_t(since);
-            int failed = ref == NULL || count == NULL || PyList_Append(pins_noted, ref) < 0;
-            if (!failed)
-                failed = PyList_SetItem(pins_since, 0, Py_NewRef(count)) < 0;
-            Py_XDECREF(ref);
-            Py_XDECREF(count);
-            return failed ? -1 : 0;
+        if (pinned <= ssize_of(slot_or_none(current, C.pinned)) / 4 - pins_since()) {
+            pins_note(node, pinned);
+            return 0;
         }
     }
     PyErr_Clear();  /* a limit beyond what a machine word holds: Python counts */
@@ -236,8 +230,8 @@ static int gives_c_order(PyObject *node) {
         return 0;
     Py_ssize_t before = PY_SSIZE_T_MAX;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(strides); i++) {
-        Py_ssize_t stride = PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i));
-        if (stride <= 0 || stride >= before || PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i)) < 2)
+        Py_ssize_t stride = ssize_of(PyTuple_GET_ITEM(strides, i));
+        if (stride <= 0 || stride >= before || ssize_of(PyTuple_GET_ITEM(shape, i)) < 2)
             return 0;
         before = stride;
     }
@@ -249,8 +243,8 @@ static int stretches_in_c_order(PyObject *node) {
     PyObject *strides = slot_or_none(node, N.strides), *shape = slot_or_none(node, N.shape);
     Py_ssize_t before = PY_SSIZE_T_MAX;
     for (Py_ssize_t i = 0; strides != Py_None && i < PyTuple_GET_SIZE(strides); i++) {
-        Py_ssize_t stride = PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i));
-        if (PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i)) == 1)
+        Py_ssize_t stride = ssize_of(PyTuple_GET_ITEM(strides, i));
+        if (ssize_of(PyTuple_GET_ITEM(shape, i)) == 1)
             continue;
         if (stride <= 0 || stride >= before)
             return 0;
@@ -265,15 +259,15 @@ static int stretches(PyObject *small, PyObject *large) {
     if (missing < 0)
         return 0;
     for (Py_ssize_t i = 0; i < n; i++) {
-        Py_ssize_t length = PyLong_AsSsize_t(PyTuple_GET_ITEM(large, i));
-        Py_ssize_t own = i < missing ? 1 : PyLong_AsSsize_t(PyTuple_GET_ITEM(small, i - missing));
+        Py_ssize_t length = ssize_of(PyTuple_GET_ITEM(large, i));
+        Py_ssize_t own = i < missing ? 1 : ssize_of(PyTuple_GET_ITEM(small, i - missing));
         if (length < 2 || (own != length && own != 1))
             return 0;
     }
     return 1;
 }
 
-static int same_shape(PyObject *a, PyObject *b) {
+int same_shape(PyObject *a, PyObject *b) {
     if (a == b)
         return 1;
     Py_ssize_t n = PyTuple_GET_SIZE(a);
@@ -281,10 +275,14 @@ static int same_shape(PyObject *a, PyObject *b) {
         return 0;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *x = PyTuple_GET_ITEM(a, i), *y = PyTuple_GET_ITEM(b, i);
-        if (x != y && PyLong_AsSsize_t(x) != PyLong_AsSsize_t(y))
+        if (x != y && ssize_of(x) != ssize_of(y))
             return 0;
     }
     return 1;
+}
+
+int same_strides(PyObject *a, PyObject *b) {
+    return a == b || (a != Py_None && b != Py_None && same_shape(a, b));
 }
 
 /* The shape to which two that differ are both stretched, with axes longer than 1 alone; NULL without an error if there is
@@ -294,7 +292,7 @@ static PyObject *both_stretched(PyObject *x, PyObject *y) {
     PyObject *lengths[NPY_MAXDIMS];
     for (Py_ssize_t i = 1; i <= most; i++) {
         PyObject *p = i <= m ? PyTuple_GET_ITEM(x, m - i) : NULL, *q = i <= n ? PyTuple_GET_ITEM(y, n - i) : NULL;
-        Py_ssize_t own = p == NULL ? 1 : PyLong_AsSsize_t(p), other = q == NULL ? 1 : PyLong_AsSsize_t(q);
+        Py_ssize_t own = p == NULL ? 1 : ssize_of(p), other = q == NULL ? 1 : ssize_of(q);
         if ((own != other && own != 1 && other != 1) || (own < 2 && other < 2))
             return NULL;
         lengths[most - i] = own == 1 ? q : p;
@@ -320,35 +318,67 @@ static PyObject *c_ordered_shape(PyObject *a, PyObject *b) {
     return stretches_in_c_order(a) && stretches_in_c_order(b) ? both_stretched(x, y) : NULL;
 }
 
+/* What a table of dtypes (`UfuncRecord.fast`) has for a number, or for a kind that is no int; borrowed. Tables only grow: what
+ * was found lately is kept by its address, with them. */
+static PyObject *looked_up(PyObject *table, int number, PyObject *kind) {
+    enum { FOUND = 512 };
+    static struct { PyObject *table, *found; size_t key; } known[FOUND];
+    size_t key = kind == NULL ? 2 * (size_t)number + 1 : (size_t)kind;
+    size_t at = (((size_t)table >> 4) * 31 + key) * 0x9E3779B97F4A7C15ull >> 55;
+    if (known[at].table == table && known[at].key == key)
+        return known[at].found;
+    PyObject *object = kind == NULL ? PyLong_FromLong(number) : Py_NewRef(kind);
+    PyObject *found = object == NULL ? NULL : PyDict_GetItemWithError(table, object);
+    Py_XDECREF(object);
+    if (found != NULL) {
+        PyObject *before = known[at].table, *gave = known[at].found;
+        known[at].table = Py_NewRef(table);
+        known[at].found = Py_NewRef(found);
+        known[at].key = key;
+        Py_XDECREF(before);
+        Py_XDECREF(gave);
+    }
+    return found;
+}
+
 /* What a table has for a dtype; nothing for those of another byte order: a result may take it from a temporary. */
 static PyObject *by_number(PyObject *table, PyObject *dtype) {
-    if (!PyArray_ISNBO(((PyArray_Descr *)dtype)->byteorder))
-        return NULL;
-    PyObject *number = PyLong_FromLong(((PyArray_Descr *)dtype)->type_num);
-    PyObject *found = number == NULL ? NULL : PyDict_GetItemWithError(table, number);
-    Py_XDECREF(number);
-    return found;
+    int native = PyArray_ISNBO(((PyArray_Descr *)dtype)->byteorder);
+    return native ? looked_up(table, ((PyArray_Descr *)dtype)->type_num, NULL) : NULL;
+}
+
+/* What it has for what stands for a number: a type, or the number of a dtype. */
+static PyObject *by_kind(PyObject *table, PyObject *kind) {
+    return PyLong_CheckExact(kind) ? looked_up(table, (int)ssize_of(kind), NULL) : looked_up(table, 0, kind);
 }
 
 /* ---- writing an operation ------------------------------------------------------------------------------------------- */
 
-/* The first frame from `frame` on that is not of this package's namespace, a new reference or None. */
-PyObject *outside(PyObject *frame) {
-    static PyObject *name, *api, *top;
+/* Whether a frame is of this package's namespace. A program has few packages: the text that was another's name lately is
+ * compared by its address. */
+static int is_ours(PyObject *frame) {
+    static PyObject *name, *api, *top, *another;
     if (name == NULL) {
         name = PyUnicode_InternFromString("__package__");
         api = PyUnicode_InternFromString("lazytensor.api");
         top = PyUnicode_InternFromString("lazytensor");
     }
+    PyObject *globals = PyFrame_GetGlobals((PyFrameObject *)frame);
+    PyObject *package = PyDict_GetItemWithError(globals, name);
+    Py_DECREF(globals);   /* the frame has it */
+    if (package == another || package == NULL || !PyUnicode_Check(package))
+        return 0;
+    if (PyUnicode_Compare(package, api) == 0 || PyUnicode_Compare(package, top) == 0)
+        return 1;
+    if (PyUnicode_CheckExact(package))
+        Py_XSETREF(another, Py_NewRef(package));
+    return 0;
+}
+
+/* The first frame from `frame` on that is not of this package's namespace, a new reference or None. */
+PyObject *outside(PyObject *frame) {
     Py_INCREF(frame);
-    while (PyFrame_Check(frame)) {
-        PyObject *globals = PyFrame_GetGlobals((PyFrameObject *)frame);
-        PyObject *package = PyDict_GetItemWithError(globals, name);
-        int ours = package != NULL && PyUnicode_Check(package)
-            && (PyUnicode_Compare(package, api) == 0 || PyUnicode_Compare(package, top) == 0);
-        Py_DECREF(globals);
-        if (!ours)
-            break;
+    while (PyFrame_Check(frame) && is_ours(frame)) {
         PyObject *back = (PyObject *)PyFrame_GetBack((PyFrameObject *)frame);
         Py_SETREF(frame, back == NULL ? Py_NewRef(Py_None) : back);
     }
@@ -357,8 +387,8 @@ PyObject *outside(PyObject *frame) {
 
 /* The pending node of an operation on `a` and `b` (NULL if there is one operand), run already if it may not wait. `up`
  * frames above the innermost Python frame is the user's; 0 for the first that is not of this package. */
-static PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *shape, PyObject *dtype,
-                              PyObject *strides, Py_ssize_t depth, int large, int up) {
+PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *attrs, PyObject *shape, PyObject *dtype,
+                       PyObject *strides, Py_ssize_t depth, int large, int up) {
     PyObject *capsule = NULL, *node = NULL;
     PyFrameObject *frame = PyEval_GetFrame();
     int may = may_be_pending(&capsule);
@@ -380,7 +410,7 @@ static PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *
     SLOT(node, N.a) = Py_NewRef(a);
     SLOT(node, N.b) = Py_NewRef(b == NULL ? Py_None : b);
     SLOT(node, N.rest) = Py_NewRef(empty_tuple);
-    SLOT(node, N.attrs) = Py_NewRef(Py_None);
+    SLOT(node, N.attrs) = Py_NewRef(attrs);
     SLOT(node, N.shape) = Py_NewRef(shape);
     SLOT(node, N.dtype) = Py_NewRef(dtype);
     SLOT(node, N.strides) = Py_NewRef(strides);
@@ -393,7 +423,7 @@ static PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *
     SLOT(node, N.claim) = Py_NewRef(Py_None);
     if (PyErr_Occurred())
         Py_CLEAR(node);
-    else if (large || depth >= PyLong_AsSsize_t(slot_or_none(current, C.depth))) {
+    else if (large || depth >= ssize_of(slot_or_none(current, C.depth))) {
         if (bound_node(node) < 0)
             Py_CLEAR(node);
     }
@@ -417,8 +447,8 @@ static PyObject *strides_like(PyObject *like, PyObject *dtype) {
         return NULL;
     for (int i = 0; i < n; i++) {
         int k = i;
-        along[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i));
-        if (along[i] <= 0 || PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i)) < 2)
+        along[i] = ssize_of(PyTuple_GET_ITEM(strides, i));
+        if (along[i] <= 0 || ssize_of(PyTuple_GET_ITEM(shape, i)) < 2)
             return NULL;
         for (; k > 0 && along[order[k - 1]] <= along[i]; k--) {
             if (along[order[k - 1]] == along[i])
@@ -437,7 +467,7 @@ static PyObject *strides_like(PyObject *like, PyObject *dtype) {
             Py_CLEAR(made);
         else
             PyTuple_SET_ITEM(made, order[i], stride);
-        size *= PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, order[i]));
+        size *= ssize_of(PyTuple_GET_ITEM(shape, order[i]));
     }
     if (size >= ELIDED_BYTES)
         Py_CLEAR(made);
@@ -456,7 +486,8 @@ static int same_layout(PyObject *a, PyObject *b) {
 static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *like, PyObject *shape, PyObject *dtype,
                          Py_ssize_t depth, int large, int up) {
     PyObject *strides = like == NULL ? Py_NewRef(Py_None) : strides_like(like, dtype);
-    PyObject *node = strides == NULL ? NULL : written_node(method->op, a, b, shape, dtype, strides, depth, large, up);
+    PyObject *node = strides == NULL ? NULL : written_node(method->op, a, b, Py_None, shape, dtype, strides, depth, large,
+                                                                   up);
     PyObject *result = node == NULL ? NULL : new_tensor(node);
     Py_XDECREF(strides);
     Py_XDECREF(node);
@@ -557,7 +588,7 @@ static PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, i
             goto end;
         b = Py_NewRef(right);
         like = a;
-        dtype = PyDict_GetItemWithError(row, kind);
+        dtype = by_kind(row, kind);
         Py_DECREF(kind);
     }
     if (dtype != NULL && dtype != Py_None && !order_shows(method, b))
@@ -594,7 +625,7 @@ static PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left)
         if (scalar != NULL)
             dtype = by_number(row, slot_or_none(scalar, N.dtype));
         else if ((kind = kind_of_scalar(left, slot_or_none(node, N.dtype))) != NULL)
-            dtype = PyDict_GetItemWithError(row, kind);
+            dtype = by_kind(row, kind);
     }
     if (dtype != NULL) {
         Py_ssize_t depth = depth_of(node), other = scalar == NULL ? 0 : depth_of(scalar);
@@ -673,7 +704,7 @@ PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count) {
 }
 
 /* Whether an operand holds so much memory that what pins it is counted (build.bound). */
-static int may_pin(PyObject *x) {
+int may_pin(PyObject *x) {
     return Py_TYPE(x) == node_type && (bytes_of(x) >= 1 << 12 || is_large(x));
 }
 
@@ -698,7 +729,7 @@ static PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObj
     if (depth == NULL)
         goto end;
     node = made_node(op, inputs, attrs, shape, dtype, strides, capsule, depth, frame);
-    if (node != NULL && (pins || deepest > PyLong_AsSsize_t(slot_or_none(current, C.depth)))) {
+    if (node != NULL && (pins || deepest > ssize_of(slot_or_none(current, C.depth)))) {
         if (bound_node(node) < 0)
             Py_CLEAR(node);
     }
@@ -772,13 +803,13 @@ static PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other) {
         found = by_number(row, slot_or_none(theirs, N.dtype));
     } else if (other != NULL) {
         PyObject *kind = kind_of_number(other, slot_or_none(mine, N.dtype));
-        found = kind == NULL ? NULL : PyDict_GetItemWithError(row, kind);
+        found = kind == NULL ? NULL : by_kind(row, kind);
     }
     if (found == NULL || !PyTuple_CheckExact(found))
         return NULL;
     PyObject *a = mine, *b = other == NULL ? NULL : theirs != NULL ? theirs : other;
-    PyObject *node = written_node(PyTuple_GET_ITEM(found, 0), method->swapped ? b : a, method->swapped ? a : b, empty_tuple,
-                                  PyTuple_GET_ITEM(found, 1), Py_None, depth, 0, 1);
+    PyObject *node = written_node(PyTuple_GET_ITEM(found, 0), method->swapped ? b : a, method->swapped ? a : b, Py_None,
+                                  empty_tuple, PyTuple_GET_ITEM(found, 1), Py_None, depth, 0, 1);
     if (node == NULL)
         return NULL;
     PyObject *made = new_scalar((PyTypeObject *)PyTuple_GET_ITEM(found, 2), node);
@@ -885,7 +916,7 @@ static PyObject *quick_part(Method *method, PyObject *self, PyObject *other) {
         PyObject *of = slot_or_none(value, is_node ? N.dtype : V.dtype);
         found = by_number(row, of);
     } else
-        found = (kind = kind_of_number(other, dtype)) == NULL ? NULL : PyDict_GetItemWithError(row, kind);
+        found = (kind = kind_of_number(other, dtype)) == NULL ? NULL : by_kind(row, kind);
     if (found != dtype || found == NULL)
         return NULL;
     Py_INCREF(root);
@@ -918,7 +949,7 @@ static PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other)
         || PyTypeNum_ISCOMPLEX(((PyArray_Descr *)slot_or_none(a, N.dtype))->type_num))
         return NULL;
     PyObject *kind = in_place_operand(a, other, &b), *row = by_number(method->fast, slot_or_none(a, N.dtype));
-    PyObject *dtype = kind == NULL || row == NULL ? NULL : PyDict_GetItemWithError(row, kind);
+    PyObject *dtype = kind == NULL || row == NULL ? NULL : by_kind(row, kind);
     Py_XDECREF(kind);
     if (dtype == NULL || dtype != slot_or_none(a, N.dtype))
         return NULL;
@@ -937,7 +968,7 @@ static PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other)
     Py_DECREF(lock);
     Py_DECREF(b);
     Py_XDECREF(capsule);
-    if (done == 1 && (large || depth_of(node) > PyLong_AsSsize_t(slot_or_none(current, C.depth)))) {
+    if (done == 1 && (large || depth_of(node) > ssize_of(slot_or_none(current, C.depth)))) {
         if (bound_node(node) < 0)
             done = -1;
     }
@@ -1006,29 +1037,54 @@ static PyObject *power_call(PyObject *self, PyObject *const *args, size_t nargsf
     return or_slow(result, (Method *)self, args, nargsf, names);
 }
 
-/* ``ufunc(*operands)``, the ufunc an `api.ufuncs.ufunc` whose `_quick` is one of the above; NULL without an error where
- * Python has to do it. */
-PyObject *quick_call(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count) {
-    static PyObject *name;
-    if (count < 1 || count > 2)
+/* NumPy's ufunc behind one of ours (api/ufuncs.ufunc), and the method that does its plain calls or None; both borrowed. NULL
+ * for an error. They are set when it is made; asking for an attribute takes longer than all else that is asked. */
+PyObject *real_of(PyObject *ufunc, PyObject **quick) {
+    enum { MET = 64 };
+    static struct { PyObject *ufunc, *real, *quick; } met[MET];
+    static PyObject *real_name, *quick_name;
+    if (quick_name == NULL && ((real_name = PyUnicode_InternFromString("_real")) == NULL
+                               || (quick_name = PyUnicode_InternFromString("_quick")) == NULL))
         return NULL;
-    if (name == NULL && (name = PyUnicode_InternFromString("_quick")) == NULL)
-        return NULL;
-    PyObject *quick = PyObject_GetAttr(ufunc, name), *result = NULL;
-    if (quick == NULL)
-        return NULL;
+    size_t at = ((size_t)ufunc >> 4) * 0x9E3779B97F4A7C15ull >> 58;
+    if (met[at].ufunc != ufunc) {
+        PyObject *real = PyObject_GetAttr(ufunc, real_name), *own = real == NULL ? NULL : PyObject_GetAttr(ufunc, quick_name);
+        if (own == NULL) {
+            Py_XDECREF(real);
+            return NULL;
+        }
+        if (Py_TYPE(own) != &Unary_Type && Py_TYPE(own) != &Binary_Type) {   /* a program's own, perhaps: not kept alive */
+            Py_DECREF(real);   /* the ufunc has both */
+            Py_DECREF(own);
+            *quick = Py_None;
+            return real;
+        }
+        PyObject *before[3] = {met[at].ufunc, met[at].real, met[at].quick};
+        met[at].ufunc = Py_NewRef(ufunc);
+        met[at].real = real;
+        met[at].quick = own;
+        for (int i = 0; i < 3; i++)
+            Py_XDECREF(before[i]);
+    }
+    *quick = met[at].quick;
+    return met[at].real;
+}
+
+/* ``ufunc(*operands)`` by its `quick` method; NULL without an error where Python has to do it. */
+PyObject *quick_call(PyObject *quick, PyObject *const *operands, Py_ssize_t count) {
     if (count == 1 && Py_TYPE(quick) == &Unary_Type)
-        result = quick_unary((Method *)quick, operands[0], 1);
-    else if (count == 2 && Py_TYPE(quick) == &Binary_Type)
-        result = quick_binary((Method *)quick, operands[0], operands[1], 1);
-    Py_DECREF(quick);
-    return result;
+        return quick_unary((Method *)quick, operands[0], 1);
+    if (count == 2 && Py_TYPE(quick) == &Binary_Type)
+        return quick_binary((Method *)quick, operands[0], operands[1], 1);
+    return NULL;
 }
 
 /* A ufunc's __call__: (ufunc, *operands). */
 static PyObject *caller_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
-    PyObject *result = names == NULL && count > 1 ? quick_call(args[0], args + 1, count - 1) : NULL;
+    PyObject *result = NULL, *quick;
+    if (names == NULL && count > 1 && real_of(args[0], &quick) != NULL)
+        result = quick_call(quick, args + 1, count - 1);
     return or_slow(result, (Method *)self, args, nargsf, names);
 }
 
@@ -1049,7 +1105,8 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
             : type == &Reflected_Type ? reflected_call : type == &Power_Type ? power_call
             : type == &Reducer_Type ? reducer_call : type == &Getter_Type ? getter_call
             : type == &Setter_Type ? setter_call : type == &Direct_Type ? direct_call : type == &Viewer_Type ? viewer_call
-            : type == &Chooser_Type ? chooser_call : type == &Caster_Type ? caster_call : caller_call;
+            : type == &Chooser_Type ? chooser_call : type == &Caster_Type ? caster_call
+            : type == &Clipper_Type ? clipper_call : caller_call;
     }
     return (PyObject *)method;
 }
@@ -1130,5 +1187,7 @@ METHOD_TYPE(Viewer_Type, "Viewer",
             "Viewer(step, {}, slow, fn, flags): the method `fn` that gives views; a view's step is `step` of its arguments.");
 METHOD_TYPE(Chooser_Type, "Chooser",
             "Chooser(op, fast, slow): `where`; `fast` has what results of such operands are like.");
+METHOD_TYPE(Clipper_Type, "Clipper",
+            "Clipper(op, fast, slow): `clip`; `fast` has the dtypes and types of bounds for which results have the same.");
 METHOD_TYPE(Caster_Type, "Caster",
             "Caster(op, fast, slow): `astype`; `fast` has the dtype that is meant, by that of an array and what is given.");

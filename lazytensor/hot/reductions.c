@@ -20,8 +20,6 @@ enum { MOST = 6 };
 static PyObject *key_of(PyObject *value, PyObject *const *args, Py_ssize_t given, PyObject *names) {
     int node = Py_TYPE(value) == node_type;
     Py_ssize_t count = given + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
-    if ((!node && Py_TYPE(value) != view_type) || count > MOST)
-        return NULL;
     for (Py_ssize_t i = 0; i < count; i++)
         if (!is_plain(args[i]))
             return NULL;
@@ -44,22 +42,82 @@ static PyObject *key_of(PyObject *value, PyObject *const *args, Py_ssize_t given
     return key;
 }
 
+/* What reductions met lately: arguments are compared by their addresses, which the table keeps, and the array's shape and
+ * strides by value, for they may be another array's. */
+enum { MET = 128 };
+typedef struct {
+    PyObject *method, *dtype, *names, *args[MOST], *shape, *strides, *found;
+    Py_ssize_t count;
+} Met;
+static Met met[MET];
+
+static Met *place_of(PyObject *method, PyObject *dtype, PyObject *const *args, Py_ssize_t count) {
+    size_t print = (size_t)method >> 4 ^ (size_t)dtype >> 5;
+    for (Py_ssize_t i = 0; i < count; i++)
+        print = print * 31 + ((size_t)args[i] >> 4);
+    return &met[print * 0x9E3779B97F4A7C15ull >> 57];
+}
+
+static int is_met(const Met *m, PyObject *method, PyObject *value, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    int node = Py_TYPE(value) == node_type;
+    if (m->method != method || m->names != names || m->count != count
+        || m->dtype != slot_or_none(value, node ? N.dtype : V.dtype) || memcmp(m->args, args, count * sizeof *args))
+        return 0;
+    return same_shape(m->shape, slot_or_none(value, node ? N.shape : V.shape))
+        && same_strides(m->strides, slot_or_none(value, node ? N.strides : V.strides));
+}
+
+static void meet(Met *m, PyObject *method, PyObject *value, PyObject *const *args, Py_ssize_t count, PyObject *names,
+                 PyObject *found) {
+    Met before = *m;
+    int node = Py_TYPE(value) == node_type;
+    *m = (Met){Py_NewRef(method), Py_NewRef(slot_or_none(value, node ? N.dtype : V.dtype)), Py_XNewRef(names), {NULL},
+               Py_NewRef(slot_or_none(value, node ? N.shape : V.shape)),
+               Py_NewRef(slot_or_none(value, node ? N.strides : V.strides)), Py_NewRef(found), count};
+    for (Py_ssize_t i = 0; i < count; i++)
+        m->args[i] = Py_NewRef(args[i]);
+    PyObject *owned[6] = {before.method, before.dtype, before.names, before.shape, before.strides, before.found};
+    for (int i = 0; i < 6; i++)
+        Py_XDECREF(owned[i]);
+    for (int i = 0; i < MOST; i++)
+        Py_XDECREF(before.args[i]);
+}
+
+/* What the result is like, a new reference; NULL with or without an error where that is not known. */
+static PyObject *known_result(Method *method, PyObject *value, PyObject *const *args, Py_ssize_t given, PyObject *names) {
+    int node = Py_TYPE(value) == node_type;
+    Py_ssize_t count = given + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+    if ((!node && Py_TYPE(value) != view_type) || count > MOST)
+        return NULL;
+    Met *m = place_of((PyObject *)method, slot_or_none(value, node ? N.dtype : V.dtype), args, count);
+    if (is_met(m, (PyObject *)method, value, args, count, names))
+        return Py_NewRef(m->found);
+    PyObject *key = key_of(value, args, given, names);
+    PyObject *found = key == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(method->fast, key));
+    Py_XDECREF(key);
+    if (found != NULL)
+        meet(m, (PyObject *)method, value, args, count, names, found);
+    return found;
+}
+
 /* The result of the reduction `found`: (attrs, shape, dtype, strides). */
 static PyObject *reduced(Method *method, PyObject *self, PyObject *found) {
-    PyObject *shape = PyTuple_GET_ITEM(found, 1), *dtype = PyTuple_GET_ITEM(found, 2), *result = NULL;
+    PyObject *shape = PyTuple_GET_ITEM(found, 1), *dtype = PyTuple_GET_ITEM(found, 2);
     PyTypeObject *type = tensor_type;
     if (PyTuple_GET_SIZE(shape) == 0) {
         type = (PyTypeObject *)PyDict_GetItemWithError(scalar_classes, (PyObject *)((PyArray_Descr *)dtype)->typeobj);
         if (type == NULL)
             return NULL;
     }
-    PyObject *input = node_of(self), *inputs = input == NULL ? NULL : PyTuple_Pack(1, input);
-    Py_XDECREF(input);
-    if (inputs == NULL)
+    PyObject *input = node_of(self), *node, *made;
+    if (input == NULL)
         return NULL;
-    result = written_here(method->op, inputs, PyTuple_GET_ITEM(found, 0), shape, dtype, PyTuple_GET_ITEM(found, 3), type);
-    Py_DECREF(inputs);
-    return result;
+    node = written_node(method->op, input, NULL, PyTuple_GET_ITEM(found, 0), shape, dtype, PyTuple_GET_ITEM(found, 3),
+                        depth_of(input), may_pin(input), 0);
+    made = node == NULL ? NULL : type == tensor_type ? new_tensor(node) : new_scalar(type, node);
+    Py_XDECREF(node);
+    Py_DECREF(input);
+    return made;
 }
 
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
@@ -67,11 +125,7 @@ PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyO
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
     PyObject *result = NULL, *found = NULL;
     if (count > 0 && Py_TYPE(args[0]) == tensor_type) {
-        PyObject *key = key_of(slot_or_none(args[0], T._value), args + 1, count - 1, names);
-        if (key != NULL)
-            found = PyDict_GetItemWithError(method->fast, key);
-        Py_XINCREF(found);
-        Py_XDECREF(key);
+        found = known_result(method, slot_or_none(args[0], T._value), args + 1, count - 1, names);
         if (found != NULL && !reduce_at_once(slot_or_none(method->op, O.fn), args, count, names, &result))
             result = reduced(method, args[0], found);
         else if (found == NULL && names != NULL && !PyErr_Occurred())   /* `initial`, `where` */

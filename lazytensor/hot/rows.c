@@ -9,7 +9,7 @@ enum { R_OPERANDS = 3, R_OVER = 5, R_VIEWED = 10, R_TWINS = 11, R_KIND = 13 };  
 enum { MOST_OPERANDS = 16 };
 
 #define ROW(row, place) PyTuple_GET_ITEM(row, place)
-#define INDEX(row, place) PyLong_AsSsize_t(PyTuple_GET_ITEM(row, place))
+#define INDEX(row, place) ssize_of(PyTuple_GET_ITEM(row, place))
 
 /* ---- one node's value ------------------------------------------------------------------------------------------------ */
 
@@ -97,7 +97,7 @@ typedef struct {
 
 static void empty(Rows *r, PyObject *slots) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(slots); i++) {
-        Py_ssize_t slot = PyLong_AsSsize_t(PyTuple_GET_ITEM(slots, i));
+        Py_ssize_t slot = ssize_of(PyTuple_GET_ITEM(slots, i));
         PyList_SetItem(r->values, slot, Py_NewRef(Py_None));
         if (slot < r->leaf_count)
             PyList_SetItem(r->leaves, slot, Py_NewRef(Py_None));
@@ -129,7 +129,7 @@ static PyObject *written(Rows *r, PyObject *record, PyObject *node, PyObject *nu
     if (count < 1 || count > MOST_OPERANDS || INDEX(record, R_OVER) != slot || PyTuple_GET_SIZE(ROW(record, R_TWINS))
         || !may_write(r->graph, r->values, number, slot))
         return NULL;
-    made = put_operands(r, record, PyLong_AsSsize_t(number), 1, operands);
+    made = put_operands(r, record, ssize_of(number), 1, operands);
     if (made == count)
         result = write_into(r->graph, r->values, node, slot, operands, count);
     while (made)
@@ -153,7 +153,7 @@ static PyObject *general_value(Rows *r, PyObject *record, PyObject *node, PyObje
         if (!PyArray_CheckExact(value) || PyArray_NBYTES((PyArrayObject *)value) >= 1 << 18)
             return NULL;
     }
-    Py_ssize_t made = put_operands(r, record, PyLong_AsSsize_t(number), 0, operands);
+    Py_ssize_t made = put_operands(r, record, ssize_of(number), 0, operands);
     if (made == count)
         result = computed(node, op, operands, count);
     while (made)
@@ -255,7 +255,7 @@ static int kernel_by_python(Rows *r, PyObject *record) {
         PyErr_Fetch(&kind, &error, &trace);
         PyObject *again = PyObject_Vectorcall(settle_kernel, args, 5, NULL);
         Py_XDECREF(again);
-        r->done = PyLong_AsSsize_t(slot_or_none(record, R.last));
+        r->done = ssize_of(slot_or_none(record, R.last));
         PyErr_Restore(kind, error, trace);
     }
     Py_DECREF(made);
@@ -375,8 +375,8 @@ static int run_all(Rows *r, PyObject **node) {
             if (done < 0)
                 return -1;
             if (done) {
-                r->done = PyLong_AsSsize_t(slot_or_none(record, R.last));
-                at += PyLong_AsSsize_t(slot_or_none(record, R.span));
+                r->done = ssize_of(slot_or_none(record, R.last));
+                at += ssize_of(slot_or_none(record, R.span));
                 if (interrupted(r->state) < 0)
                     return -1;
             }
@@ -446,7 +446,7 @@ Py_ssize_t bytes_of(PyObject *node) {
     PyObject *shape = slot_or_none(node, N.shape);
     Py_ssize_t size = PyDataType_ELSIZE((PyArray_Descr *)slot_or_none(node, N.dtype));
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(shape); i++)
-        size *= PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
+        size *= ssize_of(PyTuple_GET_ITEM(shape, i));
     return size;
 }
 

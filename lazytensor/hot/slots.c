@@ -162,23 +162,16 @@ int is_elementwise(PyObject *real, Py_ssize_t count) {
 }
 
 static PyObject *slot_call(PyObject *ufunc, PyObject *args, PyObject *kwargs) {
-    static PyObject *real_name;
-    PyObject *result = NULL, *target, *const *operands = ((PyTupleObject *)args)->ob_item;
+    PyObject *result = NULL, *target, *quick, *real = real_of(ufunc, &quick), *const *operands = ((PyTupleObject *)args)->ob_item;
     Py_ssize_t count = PyTuple_GET_SIZE(args);
-    if (real_name == NULL && (real_name = PyUnicode_InternFromString("_real")) == NULL)
+    if (real == NULL)
         return NULL;
     if (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0) {
-        PyObject *real = PyObject_GetAttr(ufunc, real_name);
-        int now = is_elementwise(real, count) && call_at_once(real, operands, count, &result);
-        Py_XDECREF(real);
-        if (now || real == NULL)
+        if (is_elementwise(real, count) && call_at_once(real, operands, count, &result))
             return result;
-        result = quick_call(ufunc, operands, count);
+        result = quick_call(quick, operands, count);
     } else if (PyDict_GET_SIZE(kwargs) == 1 && (target = PyDict_GetItemString(kwargs, "out")) != NULL) {
-        PyObject *real = PyObject_GetAttr(ufunc, real_name);
-        int now = is_elementwise(real, count) && call_into_at_once(real, operands, count, target, &result);
-        Py_XDECREF(real);
-        if (now || real == NULL)
+        if (is_elementwise(real, count) && call_into_at_once(real, operands, count, target, &result))
             return result;
     }
     return result != NULL || PyErr_Occurred() ? result : usual_call(ufunc, args, kwargs);

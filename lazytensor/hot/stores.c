@@ -46,7 +46,7 @@ static int has_shape(PyArrayObject *array, PyObject *shape) {
     if (PyArray_NDIM(array) != PyTuple_GET_SIZE(shape))
         return 0;
     for (int i = 0; i < PyArray_NDIM(array); i++)
-        if (PyArray_DIM(array, i) != PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i)))
+        if (PyArray_DIM(array, i) != ssize_of(PyTuple_GET_ITEM(shape, i)))
             return 0;
     return 1;
 }
@@ -177,7 +177,7 @@ static int store_later(PyObject *root, PyObject *index, PyObject *value) {
     }
     Py_DECREF(lock);
     Py_XDECREF(capsule);
-    if (done == 1 && (depth_of(value) == 0 || depth_of(node) > PyLong_AsSsize_t(slot_or_none(current, C.depth)))
+    if (done == 1 && (depth_of(value) == 0 || depth_of(node) > ssize_of(slot_or_none(current, C.depth)))
         && bound_node(node) < 0)
         done = -1;
     Py_XDECREF(node);

@@ -64,24 +64,27 @@ PyObject *geometry_of(PyObject *value) {
     return found != NULL && (PyObject *)PyArray_DESCR((PyArrayObject *)found) == dtype ? found : NULL;
 }
 
-/* A view of a Tensor by one more step, fn(array, *args), with the geometry of an array. */
-PyObject *viewed(PyObject *tensor, PyObject *root, PyObject *fn, PyObject *args, PyArrayObject *array) {
-    PyObject *value = slot_or_none(tensor, T._value), *node = slot_or_none(root, T._value), *result = NULL;
-    PyObject *before = tensor == root ? empty_tuple : slot_or_none(value, V.steps);
-    PyObject *shape = tuple_of(PyArray_DIMS(array), PyArray_NDIM(array));
-    PyObject *strides = shape == NULL ? NULL : strides_of(array, shape);
-    PyObject *step = strides == NULL ? NULL : PyTuple_Pack(2, fn, args);
+/* Those steps and one more, which a tuple has alone, a new reference. */
+static PyObject *with_step(PyObject *before, PyObject *alone) {
     Py_ssize_t n = PyTuple_GET_SIZE(before);
-    PyObject *steps = step == NULL ? NULL : PyTuple_New(n + 1);
+    if (n == 0)
+        return Py_NewRef(alone);
+    PyObject *steps = PyTuple_New(n + 1);
+    for (Py_ssize_t i = 0; steps != NULL && i <= n; i++)
+        PyTuple_SET_ITEM(steps, i, Py_NewRef(i < n ? PyTuple_GET_ITEM(before, i) : PyTuple_GET_ITEM(alone, 0)));
+    return steps;
+}
+
+/* A view of a Tensor by one more step, which a tuple has alone, with its geometry. */
+PyObject *viewed_by(PyObject *tensor, PyObject *root, PyObject *alone, PyObject *shape, PyObject *dtype, PyObject *strides) {
+    PyObject *value = slot_or_none(tensor, T._value), *node = slot_or_none(root, T._value), *result = NULL;
+    PyObject *steps = with_step(tensor == root ? empty_tuple : slot_or_none(value, V.steps), alone);
     PyObject *view = steps == NULL ? NULL : view_type->tp_alloc(view_type, 0);
     if (view != NULL) {
-        for (Py_ssize_t i = 0; i < n; i++)
-            PyTuple_SET_ITEM(steps, i, Py_NewRef(PyTuple_GET_ITEM(before, i)));
-        PyTuple_SET_ITEM(steps, n, Py_NewRef(step));
         SLOT(view, V.root) = Py_NewRef(root);
         SLOT(view, V.steps) = Py_NewRef(steps);
         SLOT(view, V.shape) = Py_NewRef(shape);
-        SLOT(view, V.dtype) = Py_NewRef((PyObject *)PyArray_DESCR(array));
+        SLOT(view, V.dtype) = Py_NewRef(dtype);
         SLOT(view, V.strides) = Py_NewRef(strides);
         SLOT(view, V.writeable) = Py_NewRef(tensor == root ? Py_True : slot_or_none(value, V.writeable));
         SLOT(view, V.locked) = Py_NewRef(Py_False);
@@ -92,6 +95,18 @@ PyObject *viewed(PyObject *tensor, PyObject *root, PyObject *fn, PyObject *args,
         Py_DECREF(view);
     }
     Py_XDECREF(steps);
+    return result;
+}
+
+/* The same, the step being fn(array, *args), with the geometry of an array. */
+PyObject *viewed(PyObject *tensor, PyObject *root, PyObject *fn, PyObject *args, PyArrayObject *array) {
+    PyObject *shape = tuple_of(PyArray_DIMS(array), PyArray_NDIM(array)), *result = NULL;
+    PyObject *strides = shape == NULL ? NULL : strides_of(array, shape);
+    PyObject *step = strides == NULL ? NULL : PyTuple_Pack(2, fn, args);
+    PyObject *alone = step == NULL ? NULL : PyTuple_Pack(1, step);
+    if (alone != NULL)
+        result = viewed_by(tensor, root, alone, shape, (PyObject *)PyArray_DESCR(array), strides);
+    Py_XDECREF(alone);
     Py_XDECREF(step);
     Py_XDECREF(shape);
     Py_XDECREF(strides);
@@ -171,10 +186,10 @@ PyObject *part_by_step(PyObject *array, PyObject *args) {
         || PyTuple_GET_SIZE(shape) != PyTuple_GET_SIZE(along) || PyTuple_GET_SIZE(shape) > NPY_MAXDIMS)
         return NULL;
     int n = (int)PyTuple_GET_SIZE(shape);
-    npy_intp offset = PyLong_AsSsize_t(PyTuple_GET_ITEM(args, 0)), empty = 0;
+    npy_intp offset = ssize_of(PyTuple_GET_ITEM(args, 0)), empty = 0;
     for (int i = 0; i < n; i++) {
-        dims[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
-        strides[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(along, i));
+        dims[i] = ssize_of(PyTuple_GET_ITEM(shape, i));
+        strides[i] = ssize_of(PyTuple_GET_ITEM(along, i));
         empty |= dims[i] <= 0;
     }
     if (empty || PyErr_Occurred())

@@ -7,7 +7,7 @@ enum { MASK = 5, MARKS = 6 };                            /* words of the block o
 enum { NUMBER, SLOT_OF, INDEXED, BOXES, OFFSET };        /* of an output (run/parts.Ready) */
 enum { MOST_OUTPUTS = 8, MOST_WRITTEN = 16 };
 
-#define INDEX(tuple, place) PyLong_AsSsize_t(PyTuple_GET_ITEM(tuple, place))
+#define INDEX(tuple, place) ssize_of(PyTuple_GET_ITEM(tuple, place))
 
 /* ---- whose memory it is ----------------------------------------------------------------------------------------------- */
 
@@ -264,7 +264,7 @@ static PyObject *block_of(Source *source, PyObject *record, PyObject *launch, Py
 /* Runs the kernel; gives its flags, REFUSED, or -2 with an error set; in `marks` which pieces raised some. */
 static long call_kernel(Arguments *a, PyObject *ready, PyObject *block, long mask, PyObject **marks) {
     PyObject *extra = slot_or_none(ready, Y.extra), *address = NULL, *own = NULL;
-    Py_ssize_t pieces = PyLong_AsSsize_t(slot_or_none(ready, Y.count));
+    Py_ssize_t pieces = ssize_of(slot_or_none(ready, Y.count));
     a->args[0] = block;
     if (extra != Py_None) {
         npy_intp count = pieces;
@@ -310,7 +310,7 @@ static int repair(Arguments *a, PyObject *record, PyObject *ready, PyObject *gra
 }
 
 static void pass_by(PyObject *record) {
-    Py_ssize_t penalty = PyLong_AsSsize_t(slot_or_none(record, R.penalty));
+    Py_ssize_t penalty = ssize_of(slot_or_none(record, R.penalty));
     penalty = 2 * penalty + 1 < 1 << 10 ? 2 * penalty + 1 : 1 << 10;
     put_owned(record, R.penalty, PyLong_FromSsize_t(penalty));
     put_owned(record, R.wait, PyLong_FromSsize_t(penalty));

@@ -14,7 +14,7 @@ from sys import getrefcount
 from typing import Any
 
 from ..config import current
-from ..hot import learn
+from ..hot import native
 from ..ir.node import Node
 from ..ir.operation import Operation
 
@@ -27,25 +27,41 @@ SMALL = 1 << 12
 _VIEW = Operation.VIEW
 _lock = threading.RLock()
 _noted: list[weakref.ref[Node]] = []
-_since = [0]
+_since = 0
 """Bytes noted since they were last counted."""
-learn(pins_noted=_noted, pins_since=_since)
 
 
 def note(node: Node, nbytes: int) -> list[Node]:
     """Notes a pending node that reads `nbytes` of realized memory; gives the nodes to run if too much is pinned."""
+    return over_budget() if _note(node, nbytes) * 4 > current.pinned else []
+
+
+def _note(node: Node, nbytes: int) -> int:
+    """Notes a node; gives the bytes noted since they were last counted."""
+    global _since
     _noted.append(weakref.ref(node))
-    _since[0] += nbytes
-    return over_budget() if _since[0] * 4 > current.pinned else []
+    _since += nbytes
+    return _since
+
+
+def _alive() -> list[Node]:
+    """Those of the nodes noted that are pending still, which stay noted. From now on bytes are counted anew."""
+    global _since
+    _since = 0
+    looked_at = len(_noted)  # another thread may note more meanwhile
+    alive = [node for ref in _noted[:looked_at] if (node := ref()) is not None and node.buffer is None]
+    _noted[:looked_at] = [weakref.ref(node) for node in alive]
+    return alive
+
+
+if native is not None:
+    _note, _alive = native.note, native.noted
 
 
 def over_budget() -> list[Node]:
     """The pending nodes noted, if they pin too much."""
     with _lock:
-        _since[0] = 0
-        looked_at = len(_noted)  # another thread may note more meanwhile
-        alive = [node for ref in _noted[:looked_at] if (node := ref()) is not None and node.buffer is None]
-        _noted[:looked_at] = [weakref.ref(node) for node in alive]
+        alive = _alive()
         return _last(alive) if _pinned(alive) > current.pinned // 2 else []
 
 
