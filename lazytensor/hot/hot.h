@@ -293,6 +293,7 @@ PyObject *enter_state(PyObject *capsule);
 
 PyObject *run_program_rows(PyObject *program, PyObject *nodes, PyObject *graph);
 PyObject *run_nodes_directly(PyObject *nodes);
+int may_go_over_operand(PyObject *node);
 PyObject *hot_run_program(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_run_directly(PyObject *self, PyObject *nodes);
 

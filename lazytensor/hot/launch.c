@@ -427,19 +427,78 @@ static PyObject *run_planned(Capture *c, PyObject *sized) {
     return errors;
 }
 
-/* Whether one operation is large, and if so, whether threads may share it (compile.shared); -1 for an error. */
-static int may_share(PyObject *node, int *large) {
-    PyObject *first = slot_or_none(node, N.a), *answer;
+/* What `compile.shared` has said of single operations, by all that it looks at; of an operand that is no node it looks at
+ * more. */
+enum { ASKED = 64, LOOKED_AT = 9 };
+static struct { PyObject *key[LOOKED_AT]; int answer; } asked[ASKED];
+
+static void looked_at(PyObject *node, PyObject *operand, PyObject **key) {
+    int call = slot_or_none(SLOT(node, N.op), O.kind) == text_call;   /* whose axis counts; no other attributes do */
+    PyObject *found[LOOKED_AT] = {
+        slot_or_none(node, N.op), call ? slot_or_none(node, N.attrs) : Py_None,
+        slot_or_none(node, N.dtype), slot_or_none(operand, N.dtype),
+        slot_or_none(current, C.engine), slot_or_none(current, C.threads), slot_or_none(node, N.shape),
+        slot_or_none(operand, N.shape), slot_or_none(operand, N.strides)};
+    memcpy(key, found, sizeof found);
+}
+
+/* Whether two keys are of the same: tuples of lengths may be others that are equal. -1 for an error. */
+static int are_alike(PyObject *const *one, PyObject *const *other) {
+    enum { LENGTHS = 6 };
+    if (memcmp(one, other, LENGTHS * sizeof *one))
+        return 0;
+    for (int i = LENGTHS; i < LOOKED_AT; i++) {
+        int same = one[i] == other[i] ? 1 : PyObject_RichCompareBool(one[i], other[i], Py_EQ);
+        if (same < 1)
+            return same;
+    }
+    return 1;
+}
+
+/* The answer of `compile.shared`, which is not asked the same twice; -1 for an error. None is no for now. */
+static int may_pay(PyObject *node, PyObject *operand) {
+    PyObject *key[LOOKED_AT];
+    size_t at = 0;
+    if (Py_TYPE(operand) == node_type) {
+        looked_at(node, operand, key);
+        Py_hash_t lengths = PyObject_Hash(key[LOOKED_AT - 2]);
+        if (lengths == -1)
+            return -1;
+        at = (((size_t)key[0] >> 4 ^ (size_t)lengths) * 0x9E3779B97F4A7C15ull) >> 58;
+        int known = asked[at].key[0] == NULL ? 0 : are_alike(asked[at].key, key);
+        if (known)
+            return known < 0 ? -1 : asked[at].answer;
+    }
+    PyObject *answer = PyObject_CallOneArg(shared, node);
+    if (answer == NULL)
+        return -1;
+    int yes = answer == Py_True;
+    if (Py_TYPE(operand) == node_type && answer != Py_None) {
+        PyObject *old[LOOKED_AT];
+        memcpy(old, asked[at].key, sizeof old);
+        memcpy(asked[at].key, key, sizeof key);
+        asked[at].answer = yes;
+        for (int i = 0; i < LOOKED_AT; i++) {
+            Py_INCREF(key[i]);
+            Py_XDECREF(old[i]);
+        }
+    }
+    Py_DECREF(answer);
+    return yes;
+}
+
+/* Whether one operation is large or a reduction, and if so, whether a kernel of it alone may pay (compile.shared); -1 for
+ * an error. */
+static int may_share(PyObject *node) {
+    PyObject *first = slot_or_none(node, N.a);
     Py_ssize_t read = slot_or_none(SLOT(node, N.op), O.kind) == text_call && Py_TYPE(first) == node_type
                       ? bytes_of(first) : 0;
-    *large = bytes_of(node) >= ALONE || read >= ALONE;
     int one = PyTuple_GET_SIZE(slot_or_none(node, N.shape)) == 0;
-    if (!*large && (read < (one ? SUMMED : REDUCED)
-                    || PySet_Contains(one ? sums : reducers, slot_or_none(SLOT(node, N.op), O.name)) != 1))
+    if (bytes_of(node) < ALONE && read < ALONE
+        && (read < (one ? SUMMED : REDUCED)
+            || PySet_Contains(one ? sums : reducers, slot_or_none(SLOT(node, N.op), O.name)) != 1))
         return PyErr_Occurred() ? -1 : 0;
-    answer = PyObject_CallOneArg(shared, node);
-    Py_XDECREF(answer);
-    return answer == NULL ? -1 : answer == Py_True;
+    return may_pay(node, first);
 }
 
 static PyObject *run_one(PyObject *nodes) {
@@ -512,12 +571,12 @@ static PyObject *run_together(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
     PyObject *result = NULL;
     if (n < 2) {
-        int large, share = may_share(PyList_GET_ITEM(nodes, 0), &large);
+        int share = may_share(PyList_GET_ITEM(nodes, 0));
         if (share < 0)
             return NULL;
         count_alone(PyList_GET_ITEM(nodes, 0), !share);
         if (!share)  /* not captured: that would hold the arrays that it may write over */
-            return large ? by_python(nodes, Py_None) : run_one(nodes);
+            return run_one(nodes);
     }
     Capture c;
     if (capture_nodes(&c, nodes) < 0)
