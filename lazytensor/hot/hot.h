@@ -355,12 +355,18 @@ PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, int chosen, PyObject 
 int unlocked(PyObject *lock);
 int is_elementwise(PyObject *real, Py_ssize_t count);
 int store_at_once(PyObject *self, PyObject *index, PyObject *value);
+int runs_now(Py_ssize_t bytes);
 Py_ssize_t small_bytes(void);
 PyObject *at_hand(PyObject *x, Py_ssize_t most);
 int is_numpys_number(PyObject *x);
 PyObject *scalar_of(PyObject *value);
 PyObject *index_at_hand(PyObject *index, Py_ssize_t most);
 PyObject *hot_eager_after(PyObject *self, PyObject *limit);
+
+/* ---- stores.c, filling.c ---- */
+
+int goes_in_silently(PyObject *value, PyObject *dtype);
+int fill_at_once(PyObject *self, PyObject *index, PyObject *number);
 
 /* ---- views.c ---- */
 
