@@ -259,6 +259,51 @@ print("end", flush=True)
     assert (done.returncode, done.stdout) == (0, "end\n"), done.stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_workers_leave_the_callers_core(machine):
+    """Wherever the caller goes, and never where they were told not to be."""
+    script = """
+import ctypes, os, time
+from tests.test_workers import CHUNKS, Job, native, workers
+work = native.load(CHUNKS, ["work"], {})["work"]
+parallel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(workers.entry(2))
+job, ran = Job(2), 0
+
+def until(wanted):
+    for _ in range(3000):
+        parallel(work, job.array.ctypes.data, 2)
+        global ran
+        ran += 1
+        if os.sched_getaffinity(worker) == wanted:
+            return True
+        time.sleep(0.01)
+
+parallel(work, job.array.ctypes.data, 2)
+named = []
+while not named:
+    named = [int(task) for task in os.listdir("/proc/self/task")
+             if open(f"/proc/self/task/{task}/comm").read().strip() == "lazytensor"]
+worker, = named
+everywhere = os.sched_getaffinity(0)
+one, other, *_ = sorted(everywhere)
+for core in (one, other, one):
+    os.sched_setaffinity(0, {core})
+    assert until(everywhere - {core}), core
+os.sched_setaffinity(worker, {one})  # from outside: that is all it may be on
+os.sched_setaffinity(0, {other})
+for core in (other, one, other):
+    os.sched_setaffinity(0, {core})
+    for _ in range(5):
+        until({one})
+        time.sleep(0.02)
+    assert os.sched_getaffinity(worker) == {one}
+assert job.counts.tolist() == [ran + 1] * 2
+print("end", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "end\n"), done.stderr
+
+
 def test_the_portable_version(run, monkeypatch):
     monkeypatch.setattr(workers, "has_workers", lambda: False)
     assert workers.entry(4) == workers.entry(1)

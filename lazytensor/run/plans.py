@@ -3,11 +3,15 @@ kernels, which is half of the package."""
 
 from __future__ import annotations
 
+# ruff: noqa: E402
 import logging  # noqa: F401  its lock, which networkx takes when it is imported, is held during forks
+
+from . import claims
+
+claims.guard_forks()  # at once: the rest takes long, and a fork in between would hold that lock while it waits for us
 
 from ..lower.fused import alone, of_each, reduces
 from ..lower.program import make_program
-from . import claims
 from .launch import shares
 from .table import run_program
 

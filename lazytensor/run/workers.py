@@ -8,6 +8,11 @@ Each thread has a range of chunks of its own, the same at every run of a kernel,
 at one run it finds at the next in its own core's cache. When its range is empty it takes from the ends of others. A
 worker that keeps finding nothing left sleeps at once: it may be on a core that somebody else needs.
 
+Linux may wake a worker on its caller's own core though another is idle, and leave it there until a tick of 4 ms: where
+cores share no cache it looks no further. So a caller that ran every chunk of a job itself takes its core from those
+that its workers may be on, if they are allowed others, and only when it has moved since. Whose affinity somebody else
+has set keeps to that.
+
 A cache line that another core has written takes 100 to 200 ns to come, so a job is handed over in three: `job`, which
 workers watch, has all that they need to know; each has its range, and its report, in a line of its own, which it asks
 for as soon as it sees a job. Nobody else writes to its report: how many chunks it ever ran, and the last job's flags.
@@ -34,6 +39,8 @@ from ..lower import native
 
 SPIN = 100_000
 """Ticks of the time stamp counter that a thread spins before it sleeps: 25 to 50 us."""
+REST = 20_000_000
+"""Ticks of it between two looks at where the workers are: 5 to 10 ms."""
 
 _SERIAL = """
 define internal i32 @alone(ptr %fn, ptr %arg, i64 %chunks) nounwind {
@@ -60,10 +67,11 @@ define i32 @parallel(ptr %fn, ptr %arg, i64 %chunks) nounwind {
 }
 """
 
-# Linux and x86-64: futex is system call 202 (wait 128, wake 129, both private), sigset_t has 128 bytes.
+# Linux and x86-64: futex is system call 202 (wait 128, wake 129, both private), sigset_t has 128 bytes; gettid is 186,
+# sched_setaffinity 203, sched_getaffinity 204, getcpu 309. A set of cores has 128 bytes: 1,024 cores.
 _POOL = _SERIAL + """
 %job_line = type { i32, i32, ptr, ptr, [5 x i64] }  ; its number, the control word, fn, arg
-%report_line = type { i64, i32, i32, [6 x i64] }    ; chunks ever run, the last job's number, its flags
+%report_line = type { i64, i32, i32, i64, [5 x i64] }  ; chunks ever run, the last job's number, its flags, the thread
 @busy = internal global i32 0, align 64
 @total = internal global i64 0
 @started = internal global i32 0
@@ -73,6 +81,10 @@ _POOL = _SERIAL + """
 @asleep = internal global i32 0, align 64
 @waiting = internal global i32 0, align 64
 @done = internal global i32 0
+@home = internal global i32 -1                      ; the core that workers were last kept from
+@looked = internal global i64 0                     ; when
+@allowed = internal global [THREADS x [16 x i64]] zeroinitializer  ; the cores of each by others' choice
+@kept = internal global [THREADS x [16 x i64]] zeroinitializer     ; those that it has by ours
 @name = internal constant [11 x i8] c"lazytensor\\00"
 declare i64 @syscall(i64, ...) nounwind
 declare i32 @sched_yield() nounwind
@@ -180,6 +192,9 @@ define internal ptr @worker(ptr %number) nounwind {
   call i32 (i32, ...) @prctl(i32 15, ptr @name)
   %range = getelementptr [8 x i64], ptr @ranges, i64 %own
   %report = getelementptr %report_line, ptr @reports, i64 %own
+  %thread = call i64 (i64, ...) @syscall(i64 186)
+  %thread_at = getelementptr %report_line, ptr %report, i64 0, i32 3
+  store atomic i64 %thread, ptr %thread_at release, align 8
   %arg_at = getelementptr %job_line, ptr @job, i64 0, i32 3
   br label %again
 again:
@@ -301,6 +316,81 @@ end:
   ret { i64, i32 } %both
 }
 
+; Keeps a worker from a core, if it may be on others.
+define internal void @keep(i64 %k, i32 %core) nounwind {
+  %now = alloca [16 x i64], align 16
+  %report = getelementptr %report_line, ptr @reports, i64 %k, i32 3
+  %thread = load atomic i64, ptr %report acquire, align 8
+  %runs = icmp ne i64 %thread, 0
+  br i1 %runs, label %ask, label %end
+ask:
+  call void @llvm.memset.p0.i64(ptr align 16 %now, i8 0, i64 128, i1 false)
+  %got = call i64 (i64, ...) @syscall(i64 204, i64 %thread, i64 128, ptr %now)
+  %known = icmp sgt i64 %got, 0
+  br i1 %known, label %compare, label %end
+compare:
+  %allowed = getelementptr [16 x i64], ptr @allowed, i64 %k
+  %kept = getelementptr [16 x i64], ptr @kept, i64 %k
+  %before = load i1024, ptr %now, align 8
+  %ours = load i1024, ptr %kept, align 8
+  %own_choice = load i1024, ptr %allowed, align 8
+  %as_we_left_it = icmp eq i1024 %before, %ours
+  %all = select i1 %as_we_left_it, i1024 %own_choice, i1024 %before
+  store i1024 %all, ptr %allowed, align 8
+  store i1024 %all, ptr %now, align 8
+  %index = lshr i32 %core, 3
+  %bit = and i32 %core, 7
+  %bit_of_byte = trunc i32 %bit to i8
+  %mask = shl i8 1, %bit_of_byte
+  %others = xor i8 %mask, -1
+  %byte_at = getelementptr i8, ptr %now, i32 %index
+  %byte = load i8, ptr %byte_at
+  %without = and i8 %byte, %others
+  store i8 %without, ptr %byte_at
+  %rest = load i1024, ptr %now, align 8
+  %none = icmp eq i1024 %rest, 0
+  %wanted = select i1 %none, i1024 %all, i1024 %rest
+  store i1024 %wanted, ptr %now, align 8
+  call i64 (i64, ...) @syscall(i64 203, i64 %thread, i64 128, ptr %now)
+  call void @llvm.memset.p0.i64(ptr align 8 %kept, i8 0, i64 128, i1 false)
+  call i64 (i64, ...) @syscall(i64 204, i64 %thread, i64 128, ptr %kept)
+  br label %end
+end:
+  ret void
+}
+
+; Keeps all from the caller's core, if it is another than the last time; seldom. Called by who holds `busy`.
+define internal void @part() noinline nounwind {
+  %core_at = alloca i32
+  %now = call i64 @llvm.readcyclecounter()
+  %last = load i64, ptr @looked
+  %since = sub i64 %now, %last
+  %rested = icmp ugt i64 %since, REST
+  br i1 %rested, label %look, label %end
+look:
+  store i64 %now, ptr @looked
+  %failed = call i64 (i64, ...) @syscall(i64 309, ptr %core_at, ptr null, ptr null)
+  %core = load i32, ptr %core_at
+  %home = load i32, ptr @home
+  %known = icmp eq i64 %failed, 0
+  %moved = icmp ne i32 %core, %home
+  %few = icmp ult i32 %core, 1024
+  %other = and i1 %known, %moved
+  %go = and i1 %other, %few
+  br i1 %go, label %begin, label %end
+begin:
+  store i32 %core, ptr @home
+  br label %each
+each:
+  %k = phi i64 [ 1, %begin ], [ %k1, %each ]
+  call void @keep(i64 %k, i32 %core)
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, THREADS
+  br i1 %more, label %each, label %end
+end:
+  ret void
+}
+
 define i32 @parallel(ptr %fn, ptr %arg, i64 %chunks) nounwind {
   %mine = alloca i32
   %several = icmp sgt i64 %chunks, 1
@@ -370,10 +460,16 @@ look:
   %total = load i64, ptr @total
   %theirs = sub i64 %chunks, %ran1
   %wanted = add i64 %total, %theirs
+  %late = icmp eq i64 %theirs, 0
+  br i1 %late, label %part, label %wait_for
+part:
+  call void @part()
+  br label %wait_for
+wait_for:
   %from = call i64 @llvm.readcyclecounter()
   br label %spin
 spin:
-  %k = phi i32 [ 0, %look ], [ %k1, %wait ], [ %k1, %yield ]
+  %k = phi i32 [ 0, %wait_for ], [ %k1, %wait ], [ %k1, %yield ]
   %r = call { i64, i32 } @reported()
   %sum = extractvalue { i64, i32 } %r, 0
   %over = icmp eq i64 %sum, %wanted
@@ -424,6 +520,8 @@ define void @reset() nounwind {
   store atomic i32 0, ptr @asleep seq_cst, align 4
   store atomic i32 0, ptr @waiting seq_cst, align 4
   store i32 0, ptr @started
+  store i32 -1, ptr @home
+  call void @llvm.memset.p0.i64(ptr align 8 @kept, i8 0, i64 SETS, i1 false)
   ret void
 }
 """
@@ -463,7 +561,7 @@ def entry(threads: int) -> int:
             else:
                 text = _POOL
                 for word, value in (("WORKERS", workers), ("THREADS", workers + 1), ("LINES", 64 * (workers + 1)),
-                                    ("SPIN", SPIN)):
+                                    ("SETS", 128 * (workers + 1)), ("SPIN", SPIN), ("REST", REST)):
                     text = text.replace(word, str(value))
                 found = native.load(text, ["parallel", "reset"])
                 _resets.append(found["reset"])
