@@ -163,7 +163,6 @@ def plans() -> Any:
         from .run import plans as module
 
         _plans = module
-        learn(plans_there=True)
     return _plans
 
 
@@ -205,14 +204,17 @@ def _time(node: Node) -> float:
     return (HALF_NS if node.dtype.char == "e" else BYTE_NS) * _bytes(node)
 
 
-def shared(node: Node) -> bool:
-    """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it."""
+def shared(node: Node) -> bool | None:
+    """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it. None: not yet,
+    since little was read by now."""
     nbytes = _bytes(node)
     halves = _has(node, "e")
     several, least = (REDUCERS, REDUCED) if node.shape else (SUMS, SUMMED)
     if current.engine != "llvm" or nbytes < ALONE and not (
-            (nbytes >= least and node.op.name in several or nbytes >= REDUCED and halves) and _plans_pay(nbytes)):
+            nbytes >= least and node.op.name in several or nbytes >= REDUCED and halves):
         return False
+    if nbytes < ALONE and not _plans_pay(nbytes):
+        return None
     if node.op.name in SCANS and dict(node.attrs or ()).get("axis", -1) in (None, -1, len(node.shape) - 1):
         return False
     if nbytes < ALONE and not halves and _rows_are_quick(node):

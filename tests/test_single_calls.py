@@ -311,3 +311,41 @@ def test_threads_write_to_other_places_of_a_small_array(np, write):
         thread.join()
         assert real.asarray(x)[:few].min() == many - few + 1
         assert (real.asarray(x)[60:70] == 2).all()
+
+
+@pytest.mark.parametrize("dtype", ["?", "b", "u2", "i4", "q", "e", "f", "d", "g", "F", "D", "G", ">d"])
+@pytest.mark.parametrize("number", [0, True, 2.5, 300, -1, 1e300, 1j])
+def test_a_number_where_a_mask_is_true(np, dtype, number):
+    rng = real.random.default_rng(1)
+    start = rng.normal(size=10_003).astype(dtype)
+    bits = rng.integers(0, 256, start.size).astype(real.uint8)
+    for mask in (bits > 99, bits > 254, bits >= 0, bits < 0, (bits % 3).view("?"), (bits > 99)[:, None][:, 0]):
+        results = []
+        for module in (real, np):
+            array, own = module.array(start), module.array(mask)
+            kept = array[1:]
+            try:
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    array[own] = number
+            except (OverflowError, TypeError) as error:
+                results.append((type(error), str(error)))
+            else:
+                results.append((str(array.tolist()), str(kept.tolist()), [str(w.message) for w in caught]))
+        assert results[0] == results[1]
+
+
+def test_a_mask_that_is_the_array_itself_or_still_waits(np):
+    results = []
+    for module in (real, np):
+        given = module.array(real.arange(20_001) % 7)
+        bools = given > 2
+        bools[bools] = False
+        halves = module.array(real.arange(40_000) % 3 == 0)
+        halves[:20_000][halves[20_000:]] = True
+        doubled = given * 2
+        given[doubled > 5] = 0
+        before = given + 1
+        given[given == 0] = 9
+        results.append([real.asarray(x).tobytes() for x in (bools, halves, given, doubled, before)])
+    assert results[0] == results[1]

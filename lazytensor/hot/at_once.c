@@ -13,6 +13,7 @@
 enum { SITES = 1 << 12, PENALTY = 2 };
 enum { WORTH = 3, BETWEEN = 8 };   /* operations from which on a kernel pays, if all are joined; for each that is not */
 enum { TINY = 1 << 10 };           /* bytes up to which a sum costs as much alone as at the end of a kernel */
+enum { FEW_BYTES = 32 };   /* of one number */
 enum { UNDISTURBED = 500 };   /* elements up to which NumPy lets no other thread run meanwhile */
 enum { SAVED_BYTES = 15000 };   /* that are written and read again in as much time as it takes to write an operation down */
 enum { TRIAL = 64 };   /* of so many operations of a line on middling arrays one waits: others may join it by now */
@@ -158,11 +159,30 @@ static int is_slow_reduction(PyObject *node, PyObject *a) {
     return PyTuple_GET_SIZE(slot_or_none(node, N.shape)) > 0 || !(PyTypeNum_ISFLOAT(number) || PyTypeNum_ISCOMPLEX(number));
 }
 
+/* Whether a run is of a number stored where a mask is true, and of what makes the mask. A kernel would read and write all
+ * elements, of which `fill_at_once` takes those that are chosen. */
+static int is_one_fill(PyObject *nodes) {
+    Py_ssize_t n = PyList_GET_SIZE(nodes), target = 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *node = PyList_GET_ITEM(nodes, i), *op = slot_or_none(node, N.op), *b = slot_or_none(node, N.b);
+        int fills = traits_of(node) & OF_WRITES && Py_TYPE(b) == node_type && bytes_of(b) <= FEW_BYTES
+            && PyUnicode_CompareWithASCIIString(slot_or_none(op, O.name), "setitem_where") == 0;
+        if (fills ? i < n - 1 : i == n - 1)
+            return 0;
+        target += fills ? bytes_of(node) : 0;
+    }
+    for (Py_ssize_t i = 0; i < n - 1; i++)
+        target -= 2 * bytes_of(PyList_GET_ITEM(nodes, i));
+    return target > 0;
+}
+
 /* Whether a run of several operations is worth a kernel: it takes what NumPy has no quick call for, arrays that threads
  * share, or it saves more memory traffic than it takes to write it down. */
 static int is_worth_a_kernel(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes), saved = 0;
     PyObject *before = NULL;
+    if (is_one_fill(nodes))
+        return 0;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a), *b = slot_or_none(node, N.b);
         if (weight_of(node) > MIDDLING || is_slow_reduction(node, a))
@@ -280,7 +300,7 @@ static Py_ssize_t most_bytes(void) {
 }
 
 /* Whether the operation that is being written, on so many bytes, is to run at once. */
-static int runs_now(Py_ssize_t bytes) {
+int runs_now(Py_ssize_t bytes) {
     return bytes <= small_bytes() ? runs_at_once() : is_steady(calls, 1);
 }
 

@@ -118,7 +118,7 @@ extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
-extern PyObject *scalar_classes, *canonical, *shadows, *getitem_function, *shared, *plans_there, *reducers, *sums, *returned, *picked, *relative_view;
+extern PyObject *scalar_classes, *canonical, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
@@ -315,6 +315,7 @@ PyObject *enter_state(PyObject *capsule);
 
 PyObject *run_program_rows(PyObject *program, PyObject *nodes, PyObject *graph);
 PyObject *run_nodes_directly(PyObject *nodes);
+int may_go_over_operand(PyObject *node);
 PyObject *hot_run_program(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_run_directly(PyObject *self, PyObject *nodes);
 
@@ -383,12 +384,18 @@ PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, int chosen, PyObject 
 int unlocked(PyObject *lock);
 int is_elementwise(PyObject *real, Py_ssize_t count);
 int store_at_once(PyObject *self, PyObject *index, PyObject *value);
+int runs_now(Py_ssize_t bytes);
 Py_ssize_t small_bytes(void);
 PyObject *at_hand(PyObject *x, Py_ssize_t most);
 int is_numpys_number(PyObject *x);
 PyObject *scalar_of(PyObject *value);
 PyObject *index_at_hand(PyObject *index, Py_ssize_t most);
 PyObject *hot_eager_after(PyObject *self, PyObject *limit);
+
+/* ---- stores.c, filling.c ---- */
+
+int goes_in_silently(PyObject *value, PyObject *dtype);
+int fill_at_once(PyObject *self, PyObject *index, PyObject *number);
 
 /* ---- views.c ---- */
 

@@ -427,59 +427,78 @@ static PyObject *run_planned(Capture *c, PyObject *sized) {
     return errors;
 }
 
-/* What `compile.shared` answered lately, by what it looks at; only once the first plan has been made, for until then the
- * answer depends on what has run. What is compared by its address is kept. */
-enum { ASKED = 128, LOOKED_AT = 6 };
-static struct { PyObject *seen[LOOKED_AT], *shape, *given, *laid; int answer; } asked[ASKED];
+/* What `compile.shared` has said of single operations, by all that it looks at; of an operand that is no node it looks at
+ * more. */
+enum { ASKED = 64, LOOKED_AT = 9 };
+static struct { PyObject *key[LOOKED_AT]; int answer; } asked[ASKED];
 
-static int ask_shared(PyObject *node) {
-    PyObject *a = slot_or_none(node, N.a), *attrs = slot_or_none(node, N.attrs);
-    int of_node = Py_TYPE(a) == node_type;
-    PyObject *shape = slot_or_none(node, N.shape), *given = of_node ? slot_or_none(a, N.shape) : empty_tuple;
-    PyObject *laid = of_node ? slot_or_none(a, N.strides) : Py_None;
-    PyObject *seen[LOOKED_AT] = {SLOT(node, N.op), slot_or_none(node, N.dtype), attrs, slot_or_none(current, C.engine),
-                                 slot_or_none(current, C.threads), of_node ? slot_or_none(a, N.dtype) : Py_None};
-    size_t print = PyTuple_GET_SIZE(given);
-    for (int i = 0; i < LOOKED_AT; i++)
-        print = print * 31 + ((size_t)seen[i] >> 4);
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(given); i++)
-        print = print * 31 + ssize_of(PyTuple_GET_ITEM(given, i));
-    size_t at = print * 0x9E3779B97F4A7C15ull >> 57;
-    if (asked[at].shape != NULL && memcmp(asked[at].seen, seen, sizeof seen) == 0 && same_shape(asked[at].shape, shape)
-        && same_shape(asked[at].given, given) && same_strides(asked[at].laid, laid))
-        return asked[at].answer;
-    PyObject *kept[LOOKED_AT + 3] = {Py_NewRef(shape), Py_NewRef(given), Py_NewRef(laid)};
-    for (int i = 0; i < LOOKED_AT; i++)
-        kept[3 + i] = Py_NewRef(seen[i]);
-    PyObject *answer = PyObject_CallOneArg(shared, node);
-    if (answer != NULL && plans_there == Py_True) {
-        PyObject *before[LOOKED_AT + 3] = {asked[at].shape, asked[at].given, asked[at].laid};
-        memcpy(before + 3, asked[at].seen, sizeof seen);
-        asked[at].shape = kept[0];
-        asked[at].given = kept[1];
-        asked[at].laid = kept[2];
-        memcpy(asked[at].seen, seen, sizeof seen);
-        asked[at].answer = answer == Py_True;
-        memcpy(kept, before, sizeof kept);
-    }
-    int found = answer == NULL ? -1 : answer == Py_True;
-    for (int i = 0; i < LOOKED_AT + 3; i++)
-        Py_XDECREF(kept[i]);
-    Py_XDECREF(answer);
-    return found;
+static void looked_at(PyObject *node, PyObject *operand, PyObject **key) {
+    int call = slot_or_none(SLOT(node, N.op), O.kind) == text_call;   /* whose axis counts; no other attributes do */
+    PyObject *found[LOOKED_AT] = {
+        slot_or_none(node, N.op), call ? slot_or_none(node, N.attrs) : Py_None,
+        slot_or_none(node, N.dtype), slot_or_none(operand, N.dtype),
+        slot_or_none(current, C.engine), slot_or_none(current, C.threads), slot_or_none(node, N.shape),
+        slot_or_none(operand, N.shape), slot_or_none(operand, N.strides)};
+    memcpy(key, found, sizeof found);
 }
 
-/* Whether one operation is large, and if so, whether threads may share it (compile.shared); -1 for an error. */
-static int may_share(PyObject *node, int *large) {
+/* Whether two keys are of the same: tuples of lengths may be others that are equal. -1 for an error. */
+static int are_alike(PyObject *const *one, PyObject *const *other) {
+    enum { LENGTHS = 6 };
+    if (memcmp(one, other, LENGTHS * sizeof *one))
+        return 0;
+    for (int i = LENGTHS; i < LOOKED_AT; i++) {
+        int same = one[i] == other[i] ? 1 : PyObject_RichCompareBool(one[i], other[i], Py_EQ);
+        if (same < 1)
+            return same;
+    }
+    return 1;
+}
+
+/* The answer of `compile.shared`, which is not asked the same twice; -1 for an error. None is no for now. */
+static int may_pay(PyObject *node, PyObject *operand) {
+    PyObject *key[LOOKED_AT];
+    size_t at = 0;
+    if (Py_TYPE(operand) == node_type) {
+        looked_at(node, operand, key);
+        Py_hash_t lengths = PyObject_Hash(key[LOOKED_AT - 2]);
+        if (lengths == -1)
+            return -1;
+        at = (((size_t)key[0] >> 4 ^ (size_t)lengths) * 0x9E3779B97F4A7C15ull) >> 58;
+        int known = asked[at].key[0] == NULL ? 0 : are_alike(asked[at].key, key);
+        if (known)
+            return known < 0 ? -1 : asked[at].answer;
+    }
+    PyObject *answer = PyObject_CallOneArg(shared, node);
+    if (answer == NULL)
+        return -1;
+    int yes = answer == Py_True;
+    if (Py_TYPE(operand) == node_type && answer != Py_None) {
+        PyObject *old[LOOKED_AT];
+        memcpy(old, asked[at].key, sizeof old);
+        memcpy(asked[at].key, key, sizeof key);
+        asked[at].answer = yes;
+        for (int i = 0; i < LOOKED_AT; i++) {
+            Py_INCREF(key[i]);
+            Py_XDECREF(old[i]);
+        }
+    }
+    Py_DECREF(answer);
+    return yes;
+}
+
+/* Whether one operation is large or a reduction, and if so, whether a kernel of it alone may pay (compile.shared); -1 for
+ * an error. */
+static int may_share(PyObject *node) {
     PyObject *first = slot_or_none(node, N.a);
     Py_ssize_t read = slot_or_none(SLOT(node, N.op), O.kind) == text_call && Py_TYPE(first) == node_type
                       ? bytes_of(first) : 0;
-    *large = bytes_of(node) >= ALONE || read >= ALONE;
     int one = PyTuple_GET_SIZE(slot_or_none(node, N.shape)) == 0;
-    if (!*large && (read < (one ? SUMMED : REDUCED)
-                    || PySet_Contains(one ? sums : reducers, slot_or_none(SLOT(node, N.op), O.name)) != 1))
+    if (bytes_of(node) < ALONE && read < ALONE
+        && (read < (one ? SUMMED : REDUCED)
+            || PySet_Contains(one ? sums : reducers, slot_or_none(SLOT(node, N.op), O.name)) != 1))
         return PyErr_Occurred() ? -1 : 0;
-    return ask_shared(node);
+    return may_pay(node, first);
 }
 
 static PyObject *run_one(PyObject *nodes) {
@@ -556,12 +575,12 @@ static PyObject *run_together(PyObject *nodes, int counted) {
     if (n < 2) {
         if (counted)
             count_run(nodes, NULL);
-        int large, share = may_share(PyList_GET_ITEM(nodes, 0), &large);
+        int share = may_share(PyList_GET_ITEM(nodes, 0));
         if (share < 0)
             return NULL;
         count_alone(PyList_GET_ITEM(nodes, 0), !share);
         if (!share)  /* not captured: that would hold the arrays that it may write over */
-            return large ? by_python(nodes, Py_None) : run_one(nodes);
+            return run_one(nodes);
     }
     Capture c;
     if (capture_nodes(&c, nodes) < 0)

@@ -450,6 +450,22 @@ Py_ssize_t bytes_of(PyObject *node) {
     return size;
 }
 
+/* Whether a node may write its result over an operand, which is for Python to look at (interpreter._spare_operand): large,
+ * of its dtype, and nobody else's. */
+int may_go_over_operand(PyObject *node) {
+    PyObject *operands[2] = {slot_or_none(node, N.a), slot_or_none(node, N.b)};
+    if (slot_or_none(SLOT(node, N.op), O.kind) != text_elementwise || bytes_of(node) < ELIDED_BYTES)
+        return 0;
+    for (int k = 0; k < 2; k++) {
+        PyObject *x = operands[k];
+        if (Py_TYPE(x) == node_type && slot_or_none(x, N.dtype) == slot_or_none(node, N.dtype)
+            && PyArray_CheckExact(slot_or_none(x, N.buffer)) && Py_REFCNT(x) <= 1 + (operands[0] == operands[1])
+            && bytes_of(x) == bytes_of(node))
+            return 1;
+    }
+    return 0;
+}
+
 /* A node's value, or NULL without an error where Python is to execute it. */
 static PyObject *direct_value(PyObject *node) {
     PyObject *op = slot_or_none(node, N.op), *b = slot_or_none(node, N.b), *rest = slot_or_none(node, N.rest);
@@ -458,7 +474,7 @@ static PyObject *direct_value(PyObject *node) {
     Py_ssize_t made = 0, writes = is_write(op), count = first + more - writes;
     if (writes ? count < 1 || count > MOST_OPERANDS || !may_write_directly(node)
                : !is_plain(op, slot_or_none(node, N.attrs), count)
-                 || (slot_or_none(op, O.kind) == text_elementwise && bytes_of(node) >= 1 << 18))
+                 || (slot_or_none(op, O.kind) == text_elementwise && may_go_over_operand(node)))
         return NULL;
     for (; made < count; made++) {
         Py_ssize_t k = made + writes;

@@ -5,7 +5,7 @@
 /* ---- what is written ------------------------------------------------------------------------------------------------ */
 
 /* Whether it is certain that NumPy does not warn when it stores a number (indexing._goes_in_silently). */
-static int goes_in_silently(PyObject *value, PyObject *dtype) {
+int goes_in_silently(PyObject *value, PyObject *dtype) {
     int number = ((PyArray_Descr *)dtype)->type_num;
     if (Py_TYPE(value) == ((PyArray_Descr *)dtype)->typeobj && (PyTypeNum_ISNUMBER(number) || PyTypeNum_ISBOOL(number)))
         return 1;
@@ -223,6 +223,8 @@ static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
         if (is_basic(index) && is_itself(self, index, value))
             return 1;
         int done = store_at_once(self, index, value);
+        if (done == 0)
+            done = fill_at_once(self, index, value);
         if (done != 0)
             return done;
     }
