@@ -35,6 +35,8 @@ PROGRAMS = {
     "rows": lambda np, a, b: a / np.repeat(b, a.shape[1]).reshape(a.shape).max(1, keepdims=True),
     "columns": lambda np, a, b: a.T / np.repeat(b, a.shape[1]).reshape(a.shape).T.copy().max(0),
     "number": lambda np, a, b: (a + 0 * a) / b[0],
+    "given": lambda np, a, b: (a + 0 * a) / b[:, None],
+    "given, to columns": lambda np, a, b: ((a + 0 * a) / b[:, None]).max(0),
     "mean": lambda np, a, b: (a * a) / (a * a).sum(1, keepdims=True),
 }
 

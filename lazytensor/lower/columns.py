@@ -196,6 +196,10 @@ class _Columns(Emitter):
             steps = self.outer
         return found[1:]
 
+    def is_one(self, value: int) -> bool:
+        """Several rows go together, each with an element of its own of what is the same for all columns."""
+        return value in self.number_values
+
     def scans_of(self, steps: list[int]) -> list[int]:
         """The running totals among steps, which go over from row to row as reductions do."""
         return [n for n in steps if self.step(n).name == "scan"]

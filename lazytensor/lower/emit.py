@@ -88,7 +88,9 @@ def emit(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> Tex
     from `start` to `stop` of each of these rows and gives the floating-point flags noted on the way (see `Flags`).
     Without `rows` there is one row. A `careful` one takes LLVM longer.
     """
-    return Emitter(kernel, layouts, rows).module("nounwind" if careful else QUICK)
+    made = Emitter(kernel, layouts, rows)
+    made.short = careful
+    return made.module("nounwind" if careful else QUICK)
 
 
 class Emitter:
@@ -121,6 +123,8 @@ class Emitter:
         self.divisors: dict[int, Divisor] = {}
         self.calls = any(step.name == "call" for step in kernel.steps)
         self.memory: list[str] = []
+        self.short = False
+        """Whether rows are so short that what is done for each of them counts."""
         self.start = "0" if rows else "%start"  # a row of many is done whole
         self.in_memory = "", ""
         self.splats: dict[int, str] = {}
@@ -495,17 +499,29 @@ class Emitter:
         found = {}
         for n in steps if native.fast_fma() else ():
             step = self.step(n)
-            if step.name != "divide" or step.char not in FLOATS:
+            if step.name != "divide" or step.char not in FLOATS or self.is_one(step.operands[0]):
                 continue
-            if step.operands[0] not in (*self.number_values, *self.rowwise) and (
-                    step.operands[1] in self.number_values or step.operands[1] in self.rowwise):
-                found[n] = divisor(self.code, step.char, self.lanes, self.uniform(step.operands[1]))
+            by = step.operands[1]
+            few = self.short and self.lanes > 8 and by not in self.number_values and by not in self.rowwise
+            if self.is_one(by) and not few:  # a row of one vector is divided as fast
+                found[n] = divisor(self.code, step.char, self.lanes, self.only(by))
         return found
+
+    def is_one(self, value: int) -> bool:
+        """Whether it is the same for all elements of a row."""
+        return value in self.number_values or value in self.rowwise or (
+            value in self.array_of and self.layouts[self.array_of[value]] == REPEATED)
+
+    def only(self, value: int) -> str:
+        """That number."""
+        if value in self.number_values or value in self.rowwise:
+            return self.uniform(value)
+        return self.load(value, self.here(self.array_of[value]), "0", 1)
 
     def splat_all(self, values: Iterable[int]) -> None:
         """Makes vectors of those that are the same everywhere, before a loop."""
         known = {self.step(n).operands[1]: by.value for n, by in self.divisors.items()}
-        needed = [n for n in values if n in self.number_values or n in self.rowwise]
+        needed = [n for n in values if n in self.number_values or n in self.rowwise or n in known]
         if not known.keys() >= set(needed):
             self.code.part()
         self.splats = {n: known.get(n) or splat(self.code, self.uniform(n), element(self.chars[n]), self.lanes)
@@ -546,6 +562,8 @@ class Emitter:
         """Elements from `i` on; in lanes that a `mask` leaves out the first of them again, so that what is computed of
         them raises no flags of its own."""
         code, char = self.code, self.chars[value]
+        if width > 1 and value in self.splats:
+            return self.splats[value]
         if value in self.number_values or value in self.rowwise:
             return self.splats[value] if width > 1 else self.uniform(value)
         kind = stored(char)

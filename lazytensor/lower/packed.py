@@ -69,6 +69,8 @@ class _Packed(Emitter):
         self.kept: dict[int, str] = {}
         self.walks: dict[int, str] = {}
         self.steps_on: dict[int, str] = {}
+        self.odd: dict[tuple[int, int], str] = {}
+        self.ahead_by = 0
         self.ambiguous = ""
 
     def module(self, attributes: str = QUICK) -> Text:
@@ -316,7 +318,7 @@ class _Packed(Emitter):
                 if array in scattered and value not in saves:
                     self.put(value, values[value], self.in_buffer(value, k))
                 elif array not in scattered:
-                    self.put(value, values[value], self.walks[array])
+                    self.put(value, values[value], self.walk(array))
             return values
         if not any(map(self.adds, reduces)):
             return self.folded("0", self.length, reduces, {n: self.neutral(n) for n in reduces}, at)
@@ -334,47 +336,98 @@ class _Packed(Emitter):
         for array in outputs:
             self.walks[array], self.steps_on[array] = self.at_lanes(array), self.inner_of(array)
 
-    def go_on(self) -> None:
-        """To the next element of the rows."""
+    def go_on(self, eight: bool = False) -> None:
+        """To the next element of the rows, or the eighth from here."""
         for array, step in self.steps_on.items():
-            self.walks[array] = self.code.let(f"getelementptr i8, ptr {self.walks[array]}, i64 {step}")
+            by = self.code.let(f"shl i64 {step}, 3") if eight else step
+            self.walks[array] = self.code.let(f"getelementptr i8, ptr {self.walks[array]}, i64 {by}")
+
+    def prepare_eight(self) -> None:
+        """Odd multiples of the steps: each of eight elements is at a pointer and one of them times 1, 2 or 4, which is
+        part of the instruction that loads it."""
+        for array, step in self.steps_on.items():
+            self.odd[array, 1] = step
+            for k in (3, 5, 7):
+                self.odd[array, k] = self.code.let(f"mul i64 {step}, {k}")
+
+    def walk(self, array: int) -> str:
+        """Where the present element is, at most seven from where the pointer is."""
+        if not self.ahead_by:
+            return self.walks[array]
+        code, shift = self.code, (self.ahead_by & -self.ahead_by).bit_length() - 1
+        by = self.odd[array, self.ahead_by >> shift]
+        by = code.let(f"shl i64 {by}, {shift}") if shift else by
+        return code.let(f"getelementptr i8, ptr {self.walks[array]}, i64 {by}")
 
     def summed(self, reduces: list[int], at: Callable[[str], dict[int, str]]) -> dict[int, str]:
-        """NumPy's pairwise sum of up to 128: eight accumulators, then what is left one by one."""
+        """NumPy's pairwise sum of up to 128: eight accumulators, then what is left one by one.
+
+        The accumulators start as the first eight terms: to add these to zeros takes as long as to compute them.
+        """
         code, whole = self.code, self.code.let(f"and i64 {self.length}, -8")
+        self.prepare_eight()
         kinds = [kind for n in reduces for kind in (self.held(n) * 8 if self.adds(n) else self.held(n))]
         starts = [x for n in reduces for x in (self.neutral(n) * 8 if self.adds(n) else self.neutral(n))]
 
-        def eight(k: str, held: list[str]) -> list[str]:
+        def eight(k: str, held: list[str], first: bool = False) -> list[str]:
             held = list(held)
             for j in range(8):
-                here = code.let(f"add i64 {k}, {j}") if j else k
+                here = str(j) if first else code.let(f"add i64 {k}, {j}") if j else k
+                self.ahead_by = j
                 values = at(here)
                 place = 0
                 for n in reduces:
                     many = 8 if self.adds(n) else len(self.held(n))
-                    first = place + (j if self.adds(n) else 0)
-                    slots = slice(first, first + len(self.held(n)))
-                    held[slots] = self.taken_in(n, held[slots], here, values)
+                    start = place + (j if self.adds(n) else 0)
+                    slots = slice(start, start + len(self.held(n)))
+                    if first and self.adds(n):
+                        held[start] = self.operand(self.step(n).operands[0], here, values)
+                    else:
+                        held[slots] = self.taken_in(n, held[slots], here, values)
                     place += many
-                self.go_on()
+            self.ahead_by = 0
+            self.go_on(True)
             return held
-        held = self.carried("0", whole, 8, kinds, starts, eight)
+
+        def many() -> list[str]:
+            held = self.carried("8", whole, 8, kinds, eight("0", starts, True), eight)
+            found = []
+            for n in reduces:
+                if self.adds(n):
+                    (kind,), eights, held = self.held(n), held[:8], held[8:]
+                    while len(eights) > 1:
+                        eights = [code.let(f"fadd {kind} {a}, {b}")
+                                  for a, b in zip(eights[::2], eights[1::2], strict=True)]
+                    found += eights
+                else:
+                    found, held = found + held[:len(self.held(n))], held[len(self.held(n)):]
+            return found
+        found = self.unless_few(whole, [kind for n in reduces for kind in self.held(n)],
+                                [x for n in reduces for x in self.neutral(n)], many)
         begun: dict[int, list[str]] = {}
         for n in reduces:
-            if self.adds(n):
-                (kind,), eights, held = self.held(n), held[:8], held[8:]
-                while len(eights) > 1:
-                    eights = [code.let(f"fadd {kind} {a}, {b}") for a, b in zip(eights[::2], eights[1::2], strict=True)]
-                begun[n] = eights
-            else:
-                begun[n], held = held[:len(self.held(n))], held[len(self.held(n)):]
-        found = self.folded(whole, self.length, reduces, begun, at)
+            begun[n], found = found[:len(self.held(n))], found[len(self.held(n)):]
+        results = self.folded(whole, self.length, reduces, begun, at)
         for n in reduces:
             if self.adds(n):
                 (kind,), zero = self.held(n), constant(element(self.step(n).char), "0.0", self.lanes)
-                found[n] = code.let(f"fadd {kind} {found[n]}, {zero}")
-        return found
+                results[n] = code.let(f"fadd {kind} {results[n]}, {zero}")
+        return results
+
+    def unless_few(self, whole: str, kinds: list[str], neutral: list[str], body: Callable[[], list[str]]) -> list[str]:
+        """``body() if whole else neutral``: what is carried along, and where the pointers are then."""
+        code, walking, kinds = self.code, list(self.walks), [*kinds, *["ptr"] * len(self.walks)]
+        before, begun = code.here, [*neutral, *self.walks.values()]
+        inside, after = code.fresh("many"), code.fresh("begun")
+        code.add(f"br i1 {code.let(f'icmp eq i64 {whole}, 0')}, label %{after}, label %{inside}")
+        code.label(inside)
+        found, end = [*body(), *self.walks.values()], code.here
+        code.add(f"br label %{after}")
+        code.label(after)
+        held = [code.let(f"phi {kind} [{few}, %{before}], [{many}, %{end}]")
+                for kind, few, many in zip(kinds, begun, found, strict=True)]
+        self.walks = dict(zip(walking, held[len(neutral):], strict=True))
+        return held[:len(neutral)]
 
     def folded(self, start: str, stop: str, reduces: list[int], begun: dict[int, list[str]],
                at: Callable[[str], dict[int, str]]) -> dict[int, str]:
@@ -465,7 +518,7 @@ class _Packed(Emitter):
         if value not in self.array_of:
             return self.loaded(value, self.in_buffer(value, k), False)
         array = self.array_of[value]
-        return self.loaded(value, self.walks[array], self.layouts[array] == REPEATED)
+        return self.loaded(value, self.walk(array), self.layouts[array] == REPEATED)
 
     def uniform(self, value: int) -> str:
         return self.number_values[value] if value in self.number_values else self.row_values[value]
