@@ -352,6 +352,8 @@ def partition(self: Any, kth: Any, axis: int = -1, kind: str = "introselect", or
 
 def choose(self: Any, *choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """As `numpy.ndarray.choose`: the choices one by one, or in a sequence."""
+    if not choices:
+        raise TypeError("choose() takes exactly 1 argument (0 given)")
     given = choices[0] if len(choices) == 1 else choices
     return at_once(_ndarray.choose, self, (given,), {"out": out, "mode": mode})
 
