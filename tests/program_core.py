@@ -104,7 +104,7 @@ class World:
         return {name: value for name, value in self.names.items() if name not in NOT_COMPARED and name[0] != "_"}
 
 
-class _InvalidCasts:
+class InvalidCasts:
     """A log for errstate: NumPy says so itself when a cast was out of range."""
 
     def __init__(self):
@@ -119,7 +119,7 @@ class Reference(World):
 
     def __init__(self, given=()):
         super().__init__(real, given)
-        self.watched, self.casts = [], _InvalidCasts()
+        self.watched, self.casts = [], InvalidCasts()
 
     def admits(self, step):
         """Whether the step's guard holds; a guard that raises leaves it to the step to raise the same."""

@@ -15,10 +15,12 @@ from lazytensor.hybrid import compiled as checks
 from lazytensor.run import kernels
 from tests import programs
 from tests.helpers import difference
-from tests.program_core import HEADER, Program, Reference, World, compiled
+from tests.program_core import HEADER, InvalidCasts, Program, Reference, Step, World, compiled
+from tests.program_values import has_nan
 
 NAME = re.compile(r"[ars]\d+$")
 WORD = re.compile(r"[a-z]\d+")
+VIEW = re.compile(r"(\w+) = (\w+)\.view\('")
 CALLS = 4
 CONDITIONS = ("({x} > {c}).any()", "{x}.sum() > {c}", "{x}.mean() < {c}", "({x} != {x}).any()",
               "{x}.size and {x}.max() > {c}",
@@ -33,6 +35,8 @@ class Function:
     prelude: tuple  # of Program, one a call: the same steps on other data
     names: tuple
     text: str
+    watched: str
+    """The same function, which tells `Watch` of what its steps do: NumPy's world runs it first."""
 
     def report(self, module, found):
         """A script that shows the difference."""
@@ -58,11 +62,12 @@ def generate(seed, control=False, without=(), dropped=()):
     names = [n for n in _names_after(other[0], cut) if n not in dropped]
     if not names:
         return None
-    sources = ["pass" if i in without or not set(WORD.findall(s.source)).isdisjoint(dropped) else s.source
-               for i, s in enumerate(steps[cut:admitted])]
-    body = _body(sources, names, chance if control else None)
+    kept = [Step("pass") if i in without or not set(WORD.findall(s.source)).isdisjoint(dropped) else s
+            for i, s in enumerate(steps[cut:admitted])]
     prelude = tuple(dataclasses.replace(p, steps=p.steps[:cut]) for p in other)
-    return Function(seed, prelude, tuple(names), f"def f({', '.join(names)}):\n{body}")
+    text, watched = (f"def f({', '.join(names)}):\n{body}"
+                     for body in _bodies(kept, names, chance if control else None))
+    return Function(seed, prelude, tuple(names), text, watched)
 
 
 def _same_shapes(program):
@@ -97,19 +102,72 @@ def _names_after(program, cut):
     return [n for n, v in world.live().items() if NAME.match(n) and (n[0] != "s" or isinstance(v, real.generic))]
 
 
-def _body(sources, names, chance):
-    lines, known = ["    log = []"], list(names)
-    for number, source in enumerate(sources):
+def _bodies(steps, names, chance):
+    """The lines of the function, and the same lines with what `Watch` is told."""
+    lines, watched, known = ["    log = []"], ["    log = []"], list(names)
+    for number, step in enumerate(steps):
         indent = "    "
         if chance is not None and known:
             for opening in _openings(chance, known, number):
                 lines.append(indent + opening)
+                watched.append(indent + opening)
                 indent += "    "
-        lines.append(f"{indent}try:")
-        lines += [f"{indent}    {part}" for part in source.split("\n")]
-        lines.append(f"{indent}except Exception as e: log.append(type(e).__name__)")
-        known += [n for n in re.findall(r"^([as]\d+) = ", source) if n not in known]
-    return "\n".join([*lines, "    del log[50:]; e = None", "    return log, dict(locals())"]) + "\n"
+        parts, view = step.source.split("\n"), VIEW.match(step.source)
+        for body, before, after in (
+            (lines, [], []),
+            (watched, [f"admit(lambda: {step.guard})"] * bool(step.guard),
+             [f"see({view[2]}, {view[1]})" if view else "look()"]),
+        ):
+            body.append(f"{indent}try:")
+            body += [f"{indent}    {part}" for part in (*before, *parts, *after)]
+            body.append(f"{indent}except Exception as e: log.append(type(e).__name__)")
+        known += [n for n in re.findall(r"^([as]\d+) = ", step.source) if n not in known]
+    ends = ["    del log[50:]; e = None", "    return log, dict(locals())"]
+    return ["\n".join(body + ends) + "\n" for body in (lines, watched)]
+
+
+class _Left(BaseException):
+    """The function leaves what NumPy defines."""
+
+
+class Watch:
+    """What NumPy's world says of the steps as they run, which branches and steps left out may have on other arrays than
+    those that they were made for."""
+
+    def __init__(self):
+        self.casts, self.seen = InvalidCasts(), []
+
+    def admit(self, guard):
+        """Before a step; a guard that raises leaves it to the step to raise the same."""
+        with contextlib.suppress(Exception):
+            if not guard():
+                raise _Left
+
+    def see(self, own, other):
+        """After one memory got two dtypes: no NaN may come to lie there, and a long double has bytes of no meaning."""
+        floats = [x for x in (own, other) if x.dtype.kind in "fcV"]
+        if own.real.dtype != other.real.dtype and floats:
+            if any(x.dtype.char in "gG" for x in floats):
+                raise _Left
+            self.seen += floats
+        self.look()
+
+    def look(self):
+        """After a step."""
+        if self.casts.found or any(map(has_nan, self.seen)):
+            raise _Left
+
+    def stays(self, function, args):
+        """Whether a function stays within what NumPy defines; if so it has been called."""
+        function.__globals__.update(admit=self.admit, see=self.see, look=self.look)
+        with real.errstate(invalid="log", call=self.casts):
+            try:
+                function(*args)
+            except _Left:
+                return False
+            except Exception:
+                return True
+        return True
 
 
 def _openings(chance, known, number):
@@ -199,11 +257,11 @@ def run(function, module):
 
 
 def _run(function, module):
-    worlds = [World(m) for m in (real, module)]
+    worlds = [World(m) for m in (real, module, real)]
     with programs.quiet():
         for world in worlds:
             exec(compiled(HELPERS), world.names)
-            exec(compiled(function.text), world.names)
+            exec(compiled(function.watched if world is worlds[2] else function.text), world.names)
         f, plain = module.jit(worlds[1].names["f"]), worlds[0].names["f"]
         for call, program in enumerate(function.prelude):
             if call == 2 and function.seed % 4 < 2:
@@ -214,6 +272,8 @@ def _run(function, module):
                 for world in worlds:
                     world.execute(step)
             args = [[world.names.get(n) for n in function.names] for world in worlds]
+            if not Watch().stays(worlds[2].names["f"], args[2]):
+                return None, f
             expected = _called(plain, args[0])
             actual = _called(f, args[1])
             found = difference(expected, actual) or difference(args[0], args[1])

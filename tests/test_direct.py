@@ -1,5 +1,6 @@
 """Calls that the extension hands to NumPy (api/direct.py) are what the Python functions behind them do."""
 
+import math
 import sys
 import warnings
 
@@ -135,3 +136,16 @@ def test_a_compiled_function_and_its_python_agree_on_what_is_a_view():
     for call in range(6):
         f(np.arange(4.0) + call)
     assert f.cache_info()["compiled"]
+
+
+def test_a_result_of_objects_is_computed_once():
+    """Where it holds numbers only, none of them can be an array that was lent."""
+    counts = []
+    for np in (real, module_under_test()):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            x = np.full((2, 3), 1e300) + 0
+            assert np.nanprod(x, axis=1, dtype=object, initial=math.inf).tolist() == [math.inf] * 2
+            assert np.nanprod(x - x, axis=1, dtype=object, initial=math.inf).dtype == object
+        counts.append([str(w.message) for w in found])
+    assert counts[0] == counts[1] and len(counts[0]) == 1

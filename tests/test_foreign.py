@@ -276,3 +276,35 @@ def test_sqlite_takes_lazy_scalars_as_numpys():
                 for s in (m.ones(2, dtype).max() for m in (np, real))]
         assert rows[0] == rows[1], dtype
     connection.close()
+
+
+@pytest.mark.parametrize("dtype", "? i1 u2 i4 q u8 f2 f4 f8 g c8 c16 G >i4 >f8 >c16 U3 S2 O M8[D] m8[s]".split())
+def test_an_array_as_an_element_of_a_real_array_raises_numpys_error(dtype):
+    np = module_under_test()
+    for value in ([True, False], [[1.5]], [1, 2], [1j, 2], ["a", "b"], []):
+        found = []
+        for module in (real, np):
+            whole = real.zeros((2, 3), dtype)
+            try:
+                whole[0, -1] = module.array(value)
+                found.append(whole.tolist() if dtype != "O" else None)
+            except Exception as error:
+                found.append((type(error), str(error), repr(error.__cause__), error.__context__))
+        assert found[0] == found[1], value
+
+
+@pytest.mark.parametrize("value", [[1, 2], [[1.5]], [], ["a"], real.array(3.5)])
+def test_an_array_as_a_record_with_objects(value):
+    def program(np, x, by):
+        whole = np.array(real.zeros(3, [("a", "O")]))
+        try:
+            if by == "fill":
+                whole.fill(np.array(x))
+            else:
+                whole[by] = np.array(x)
+        except ValueError as error:
+            return str(error)
+        return [type(x) for x in whole["a"]], whole["a"].tolist()
+
+    for by in ("fill", 1, slice(1, 2)):
+        check_same(program, value, by)

@@ -1,5 +1,6 @@
 """A hundred or so random functions, jitted, on every run; `python -m tests.fuzz_hybrid` tries thousands."""
 
+import numpy as real
 import pytest
 
 from lazytensor.hybrid import nodes
@@ -49,3 +50,35 @@ def test_random_functions_of_views_of_what_they_compute(first):
     for seed in range(first, first + 20):
         found, _ = program_computed.tried(seed, module_under_test(), jitted=True)
         assert not found, found.report("lazytensor")
+
+
+@pytest.mark.parametrize("dtype, steps, stays", [
+    ("f8", ["b = a.view('i8')"], True),
+    ("f8", ["b = a.view('i8')", "a /= 0"], False),  # a NaN's bits would show, of which there may be others
+    ("f8", ["a /= 0", "b = a.view('u1')"], False),
+    ("f8", ["a /= 0", "b = a.view('>f8')"], False),
+    ("c16", ["a /= 0", "b = a.view('f8')"], True),
+    ("i8", ["b = a.view('f8')", "a -= 1"], False),  # all bits of -1 make a NaN
+    ("G", ["b = a.view('i2')"], False),  # bytes that mean nothing
+    ("f8", ["a *= 1e30", "b = a.astype('i4')"], False),
+    ("f8", ["a *= 1e30", "b = a.astype('c16')"], True),
+])
+def test_what_numpy_does_not_define_is_found_where_a_function_does_it(dtype, steps, stays):
+    _, watched = program_jit._bodies([program_jit.Step(s) for s in steps], ["a"], None)
+    names = {}
+    exec("def f(a):\n" + watched, names)
+    with real.errstate(all="ignore"):
+        assert program_jit.Watch().stays(names["f"], [real.arange(4).astype(dtype)]) == stays
+
+
+def test_a_guard_is_asked_where_a_function_takes_the_step():
+    step = program_jit.Step("a = a + 1", guard="a.max() < 5")
+    names = {}
+    exec("def f(a):\n" + program_jit._bodies([step, step], ["a"], None)[1], names)
+    assert [program_jit.Watch().stays(names["f"], [real.array([x])]) for x in (3, 4, 5)] == [True, False, False]
+
+
+def test_a_step_left_out_may_leave_other_memory_to_be_seen():
+    """Where `argmax` is not run, a long double is viewed as integers."""
+    found, function, _ = tried(1249, module_under_test(), True)
+    assert not found and "a8.view('i2')" in function.text

@@ -62,6 +62,8 @@ np.add(i, 1, o, where=i % 2); np.add(i, 1, out=o, where=[[1, 0, 1], [0, 0, 1]]);
 np.modf(x, out=(x.copy(),)); np.divmod(x, 2, out=()); np.modf(x, out=(None, None)); np.modf(x, out=x)
 np.add(x, 1, dtype=None, signature=None); np.sin(x, dtype=None, signature='d->d')
 np.less(x, True, casting='equiv'); np.add(x, 1.5, x, casting='equiv', where=x > 1)
+i.choose(); i.choose(mode='wrap'); x.sum(0, keepdims=np.True_); np.max(x, keepdims=np.True_); x.std(keepdims=1.0)
+x.sum(0, keepdims=2); np.add.reduce(x, keepdims=None); x.argmax(0, keepdims=np.int64(1))
 """
 TABLE = [pytest.param(row.strip(), id=row.strip()) for line in ROWS.strip().splitlines() for row in line.split("; ")]
 
@@ -89,6 +91,17 @@ def test_result_or_words_are_numpys(row, pending):
                    f"{', '.join(f'{name}.copy({chr(75)!r})' for name in names)})", {"real": real})
     with real.errstate(all="ignore"):
         check_same(program, *[SOURCES[name] for name in names], messages=True)
+
+
+@pytest.mark.parametrize("keepdims", [1, 0, 2, real.True_, real.int64(1), 1.0, None, "x", ()])
+@pytest.mark.parametrize("name", ["sum", "max", "mean", "std", "any", "argmax", "ptp", "add.reduce"])
+def test_keepdims_of_large_arrays_too(name, keepdims):
+    def program(np, keepdims):
+        x = np.arange(40000.0).reshape(4, -1) + 1
+        function = np.add.reduce if name == "add.reduce" else getattr(np, name)
+        return [function(x, axis=0, keepdims=k).shape for k in (True, keepdims, False, keepdims)]
+
+    check_same(program, keepdims, messages=True)
 
 
 @pytest.mark.parametrize("product", ["tensordot(a, b, 1)", "dot(a, b)", "inner(a, b.T)", "matmul(a, b)", "vdot(a, b.T)",

@@ -429,7 +429,8 @@ def _general_setitem(self: Any, index: Any, value: Any) -> None:
         done = False
     if not done:
         real = export(self)
-        stored = value if self._value.dtype.hasobject and type(value) in (Tensor, list, tuple) else looked_at(value)
+        kept = type(value) in (list, tuple) or (type(value) is Tensor and self._value.dtype.kind == "O")
+        stored = value if self._value.dtype.hasobject and kept else looked_at(value)
         where = _real(index)
         if type(where) is not _ndarray or not masking.put(real, where, stored):
             at_line(operator.setitem, (real, where, stored))

@@ -319,7 +319,7 @@ def round_(self: Any, decimals: int = 0, out: Any = None) -> Any:
 def fill(self: Any, value: Any) -> None:
     """As `numpy.ndarray.fill`."""
     kind = type(value)
-    if self._value.dtype.hasobject:
+    if self._value.dtype.kind == "O":
         export(self).fill(value)
     elif not is_scalar_like(value) and (kind is not Tensor or value._value.shape):
         export(self).fill(looked_at(value) if kind is Tensor else value)
@@ -357,6 +357,8 @@ def partition(self: Any, kth: Any, axis: int = -1, kind: str = "introselect", or
 
 def choose(self: Any, *choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """As `numpy.ndarray.choose`: the choices one by one, or in a sequence."""
+    if not choices:
+        raise TypeError("choose() takes exactly 1 argument (0 given)")
     given = choices[0] if len(choices) == 1 else choices
     return at_once(_ndarray.choose, self, (given,), {"out": out, "mode": mode})
 
@@ -480,21 +482,21 @@ def _bool(self: Any) -> bool:
     return bool(peek(self))
 
 
-def _number(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """``int(t)`` and the like. An array with axes is no number: the error is another where a real array's element was
-    to be set, for NumPy then says so itself of arrays that it knows."""
-    def method(self: Any) -> Any:
-        if self._value.shape:
-            code = sys._getframe(1).f_code
-            if code.co_code[sys._getframe(1).f_lasti] == _STORE_SUBSCR:
-                raise ValueError("setting an array element with a sequence.")
-        return fn(peek(self))
-
-    method.__name__ = method.__qualname__ = name
-    return method
+def _int(self: Any) -> int:
+    """``int(t)``. An array with axes is no number: the error is another where a real array's element was to be set.
+    NumPy words that one itself of what has `__float__`, but of integers only for arrays that it knows."""
+    try:
+        return _NUMBER["__int__"](self)
+    except TypeError as refused:
+        caller = sys._getframe(1)
+        if not self._value.shape or caller.f_code.co_code[caller.f_lasti] != _STORE_SUBSCR:
+            raise
+        reason = refused
+    raise ValueError("setting an array element with a sequence.") from reason
 
 
 _STORE_SUBSCR = opcode.opmap["STORE_SUBSCR"]
+_NUMBER = {name: _from_value(getattr(_ndarray, name), name) for name in ("__int__", "__float__", "__complex__")}
 
 
 def rebuilt(array: Any) -> Any:
@@ -568,8 +570,9 @@ def _attach() -> None:
                 for name in ("reshape", "ravel")})
     for name, fn in own.items():
         setattr(Tensor, name, fn)
-    for name in ("__int__", "__float__", "__complex__"):
-        setattr(Tensor, name, _number(getattr(_ndarray, name), name))
+    for name in ("__float__", "__complex__"):
+        setattr(Tensor, name, _NUMBER[name])
+    Tensor.__int__ = _int  # type: ignore[attr-defined]
     Tensor.__bool__ = _bool  # type: ignore[attr-defined]
     for name in ("__repr__", "__str__", "__index__", "__format__"):
         setattr(Tensor, name, _from_value(getattr(_ndarray, name), name))

@@ -156,7 +156,7 @@ def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ..
         if name == "axis" and any(isinstance(part, _NO_AXES) and not isinstance(part, np.integer)
                                   for part in (value if type(value) is tuple else (value,))):
             return None
-        if issubclass(type(value), Scalar):
+        if issubclass(type(value), Scalar) or (name == "keepdims" and not isinstance(value, int)):
             return None
         pairs.append((name, value))
     return tuple(sorted(pairs))

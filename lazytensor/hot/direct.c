@@ -207,11 +207,24 @@ PyObject *wrapped_view(PyObject *result, int owns) {
     return made;
 }
 
+/* Whether an array may hold objects that are what was lent: all but numbers, texts and the like may. */
+static int may_hold_lent(PyArrayObject *array) {
+    if (!PyDataType_REFCHK(PyArray_DESCR(array)))
+        return 0;
+    if (PyArray_TYPE(array) != NPY_OBJECT || !PyArray_ISCARRAY(array))
+        return 1;
+    PyObject **objects = PyArray_DATA(array);
+    for (npy_intp i = 0; i < PyArray_SIZE(array); i++)
+        if (objects[i] != NULL && !is_atom(objects[i]) && !PyArray_IsScalar(objects[i], Generic))
+            return 1;
+    return 0;
+}
+
 /* What the user gets for a result of a call with these arguments, which it takes over; NULL without an error where Python
- * has to make the call again: objects in an array may be what was lent. */
+ * has to make the call again, since an array holds objects that may be what was lent. */
 static PyObject *given_back(Method *method, int lazily, PyObject *result, PyObject *const *given, PyObject **arrays,
                             Py_ssize_t count) {
-    if (PyArray_CheckExact(result) && PyDataType_REFCHK(PyArray_DESCR((PyArrayObject *)result))) {
+    if (PyArray_CheckExact(result) && may_hold_lent((PyArrayObject *)result)) {
         Py_DECREF(result);
         return NULL;
     }
