@@ -264,9 +264,11 @@ class Kernels:
             return self._reduction(number, kinds[0], result)
         if value.op.name in SCANS and value.op.kind == "call":
             return self._scan(number, kinds[0], result)
+        if value.op.kind == "call" and not value.op.step:
+            return _own_call(value.op, self.graph.nodes[number].attrs)
         if not value.shape and not any(dag.value(n).shape == () and dag.value(n).kind == "call" for n, _ in operands):
-            return "a scalar"
-        return _map(dag, number, kinds, result) or f"{value.op.name} has no kernel form"
+            return "arithmetic between numbers runs outside of kernels"
+        return _map(dag, number, kinds, result) or f"{value.op.called} has no kernel form for these operands"
 
     def _store(self, number: int) -> _Way | str:
         dag = self.dag
@@ -317,20 +319,20 @@ class Kernels:
             return f"{name} of a number"
         taken = _taken(name, kind.char, result) or self._cast(number, name, kind.char, result)
         if type(given.get("ddof", 0)) is not int:
-            return f"{name} with ddof={given['ddof']!r} is left to NumPy"
+            return f"{name} with ddof={given['ddof']!r} is NumPy's own call"
         if not taken or given.keys() - _KNOWN or name in _STOPPING and "dtype" in given or not shape:
-            return f"{name} of {kind} is left to NumPy"
+            return f"{name} of {kind} that gives {np.dtype(result)} is NumPy's own call"
         ndim, axes = len(shape), _axes(given, len(shape))
         if not axes or not reducible(ndim, axes):
             return "it reduces axes that lie in more than two places"
         if name.startswith("arg") and axes[0] != ndim - len(axes):
-            return f"{name} along another axis than the last is left to NumPy"
+            return f"{name} along another axis than the last is NumPy's own call"
         if name == "prod" and taken in "fd" and not reducible(ndim, axes, in_sequence=True):
             return "it multiplies floats along axes in two places"
         if HALF in (kind.char, taken) and name not in _ORDERLESS:
             taken = self._of_halves(number, name, axes, result)
             if not taken:
-                return f"{name} of float16 along these axes is left to NumPy"
+                return f"{name} of float16 along these axes is NumPy's own call"
         ufunc = REDUCTIONS[name]
         dtypes = (np.dtype(taken),) * 3
         if not name.startswith("arg") and taken not in "efd" and loops.strided_loop(ufunc, dtypes) is None:
@@ -369,10 +371,11 @@ class Kernels:
         taken = "" if isinstance(kind, type) else _taken("sum", kind.char, result)
         axis = given.get("axis")
         if not taken or value.layout is not None or axis is None:
-            return f"{name} of {kind} is left to NumPy" if not taken else f"{name} in another order than C"
+            return f"{name} of {kind} is NumPy's own call" if not taken else (
+                f"{name} of all elements is NumPy's own call" if axis is None else f"{name} in another order than C")
         axis = int(axis) % max(1, len(value.shape or ()))
         if all(n == 1 for n in (value.shape or ())[axis + 1:]):
-            return f"{name} along the last axis is left to NumPy"
+            return f"{name} along the last axis is NumPy's own call"
         return _Way("scan", (taken,), result, (SCANS[name], (np.dtype(taken),) * 3), (axis,))
 
     def kernels(self, plan: Plan) -> dict[int, Fused]:
@@ -413,6 +416,18 @@ class Kernels:
         return SHARED if len(group.members) == 1 and cheap else 0
 
 
+def _own_call(operation: Operation, attrs: Any) -> str:
+    """Why a call of a function of NumPy's is none of a kernel's operations."""
+    form = dict(attrs or ()).get("form")
+    given = [name for name, _ in form[1]] if type(form) is tuple and len(form) == 2 else []
+    for name, why in _ARGUMENTS.items():
+        if name in given and operation.called in REDUCTIONS:
+            return f"{operation.called} with {name}= is NumPy's own call{why}"
+    return f"{operation.called} is NumPy's own call, which takes whole arrays"
+
+
+_ARGUMENTS = {"where": ": it reduces each stretch of the mask on its own", "initial": "", "mean": "", "out": ""}
+"""Arguments of reductions that kernels do not know, and why."""
 _KNOWN = frozenset(("axis", "keepdims", "ddof", "dtype"))
 """What kernels know of the arguments of reductions: a dtype that is not their own is not that of what they make."""
 
