@@ -126,7 +126,8 @@ def alone(operation: Operation, of_pairs: bool = False, of_halves: bool = False)
 @lru_cache(256)
 def reduces(name: str, dtype: np.dtype[Any], result: np.dtype[Any]) -> bool:
     """Whether that is the name of a reduction that kernels do alone for elements of a dtype."""
-    return name in REDUCERS and bool(_taken("sum" if name in SCANS else name, _char(dtype) or "", _char(result) or ""))
+    chars = _char(dtype) or "", _char(result) or ""
+    return name in REDUCERS and bool(_taken("sum" if name in SCANS else name, *chars) or _counted(name, *chars))
 
 
 @lru_cache(1024)
@@ -317,7 +318,8 @@ class Kernels:
         name = value.op.name
         if isinstance(kind, type):
             return f"{name} of a number"
-        taken = _taken(name, kind.char, result) or self._cast(number, name, kind.char, result)
+        taken = _taken(name, kind.char, result) or self._cast(number, name, kind.char, result) or _counted(
+            name, kind.char, result)
         if type(given.get("ddof", 0)) is not int:
             return f"{name} with ddof={given['ddof']!r} is NumPy's own call"
         if not taken or given.keys() - _KNOWN or name in _STOPPING and "dtype" in given or not shape:
@@ -337,7 +339,8 @@ class Kernels:
         dtypes = (np.dtype(taken),) * 3
         if not name.startswith("arg") and taken not in "efd" and loops.strided_loop(ufunc, dtypes) is None:
             return "NumPy does not give its loop"
-        first_char = "?" if name in ("any", "all") else kind.char if HALF in (kind.char, taken) else taken
+        as_it_is = HALF in (kind.char, taken) or name in _STATISTICS and taken not in FLOATS
+        first_char = "?" if name in ("any", "all") else kind.char if as_it_is else taken
         return _Way(name, (first_char,), result, (ufunc, dtypes, int(given.get("ddof", 0))), axes)
 
     def _cast(self, number: int, name: str, char: str, result: str) -> str:
@@ -456,6 +459,12 @@ def _taken(name: str, char: str, result: str) -> str:
     if name in ("sum", "prod"):
         return result if result in "lLqQ" and may_cast(char, result) else ""
     return char if name in ("max", "min") and char != "?" and result == char else ""
+
+
+def _counted(name: str, char: str, result: str) -> str:
+    """The dtype in which integers are added up for statistics where every sum of them is exact as a float, too, in
+    whatever order NumPy adds them: any 2**37 of at most two bytes. "" if that is not so."""
+    return "l" if name in _STATISTICS and char and char in "?bBhH" and result == "d" else ""
 
 
 def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
@@ -643,7 +652,8 @@ class _Maker:
             total = self.add(Step("reduce", char, (self.converted(value, char),), loop))
             return self.converted(total, way.result) if HALF in (way.result, char) else total
 
-        kind = way.result if HALF in (way.result, char) else char
+        counted = way.name in _STATISTICS and char not in FLOATS
+        kind = way.result if HALF in (way.result, char) or counted else char
 
         def per(value: int, less: int) -> int:
             return self.add(Step("per", kind, (value,), less))
@@ -653,9 +663,12 @@ class _Maker:
             return self.add(Step("reduce", way.result, (self.converted(x, char),), (ufunc, dtypes)))
         if way.name in ("sum", "prod", "max", "min"):
             return reduce(x)
-        mean = per(reduce(x), 0)
+        total = self.converted(reduce(x), kind)
+        mean = per(total, 0)
         if way.name == "mean":
             return mean
+        if counted:
+            char, loop, x = kind, (ufunc, (np.dtype(kind),) * 3), self.converted(x, kind)
         difference = self.add(Step("subtract", kind, (x, mean)))
         variance = per(reduce(self.add(Step("multiply", kind, (difference, difference)))), ddof)
         return variance if way.name == "var" else self.add(Step("sqrt", kind, (variance,)))
