@@ -24,10 +24,10 @@ from .handle import Tensor
 from .ufuncs import ufunc
 
 try:
-    from numpy.lib._nanfunctions_impl import _divide_by_count
+    from numpy.lib import _nanfunctions_impl as _numpys
 except ImportError:
-    _divide_by_count = None
-
+    _numpys = None  # type: ignore[assignment]
+_divide_by_count: Any = getattr(_numpys, "_divide_by_count", None)
 _NO = np._NoValue
 _isnan, _invert, _subtract, _multiply, _divide = (
     ufunc(real) for real in (np.isnan, np.invert, np.subtract, np.multiply, np.divide))
