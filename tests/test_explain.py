@@ -51,7 +51,8 @@ def test_explain_shows_kernels_and_why_they_end(monkeypatch):
     assert text.startswith("3 operations pending, 2 steps to run on 2 inputs, 1 kernel among them\n")
     assert "one pass over memory for #1 to #2" in text
     assert "  #1  multiply(input0, input0)  float64[400, 400]  no array" in text
-    assert "#2 | #3: it reads a view of the result" in text
+    assert "boundaries: why a step is not in the pass over memory that makes what it reads\n" in text
+    assert "#2 | #3: it reads a view of the array: elements at other places" in text
 
 
 def test_explain_predicts_what_happens(monkeypatch):
@@ -60,6 +61,43 @@ def test_explain_predicts_what_happens(monkeypatch):
     assert "arrays made: 1 (1.28 MB in all), predicted peak 1.28 MB besides" in explain(*targets)
     graphs.run(*targets)
     assert explain(*targets) == "computed already: nothing to run\n"
+
+
+@pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
+@pytest.mark.parametrize(("program", "why"), [
+    ("(x * 2).sum(where=m)", "sum with where= is NumPy's own call: it reduces each stretch of the mask on its own"),
+    ("(x * 2).sum(initial=1.0)", "sum with initial= is NumPy's own call"),
+    ("np.sum(x.astype('f4') * 2, dtype='f8')", "sum of float32 that gives float64 is NumPy's own call"),
+    ("np.cumsum(x * 2)", "cumsum of all elements is NumPy's own call"),
+    ("(x * 2) @ x", "matmul is NumPy's own call, which takes whole arrays"),
+    ("(x @ x) + 1", "it reads what NumPy's own call makes"),
+    ("(lambda z: z + z.T)(x * 2)", "it reads a view of the array"),
+    ("(x * 2) + (x[:1] * 3)", "it works on another shape"),
+    ("(x * 2).sum(0) + (x * 3).sum(1)", "it reduces other axes, so its rows are others"),
+    ("np.concatenate([x * 2, x * 3])", "it writes into the array, which has to be there"),
+])  # fmt: skip
+def test_explain_says_why_a_pass_ends(program, why):
+    module = module_under_test()
+    x, m = module.array(np.random.default_rng(0).random((300, 300))), module.ones((300, 300), "?")
+    m.realize()
+    with module.config(engine="llvm"):
+        assert why in module.explain(eval(program, {"np": module, "x": x, "m": m}))
+
+
+@pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
+def test_what_is_written_into_an_array_that_is_there_is_no_new_memory():
+    """The whole array counted twice at the predicted peak: as the old one, and as what its kernel makes of it."""
+    module = module_under_test()
+    x, y = (module.array(np.ones((300, 300))) for _ in range(2))
+    with module.config(engine="llvm"):
+        joined, padded = module.concatenate([x * 2, x + 1]), module.pad(x * 2, 1)
+        for result in (joined, padded):
+            assert "predicted peak 0 B " in result.explain()
+        y.realize()
+        y[1:-1] = x[:-2] + x[2:]
+        assert "predicted peak 0 B " in y.explain()
+        x[1:-1] = 0.5 * (x[:-2] + x[2:])  # reads its old value beside
+        assert "predicted peak 720 kB " in x.explain()
 
 
 def test_explain_of_more_than_is_planned():

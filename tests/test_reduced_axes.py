@@ -138,6 +138,16 @@ LAYOUTS = {
 }
 
 
+def test_places_of_a_transposed_array():
+    """Axes in two places, of which none is innermost as the array lies: binding went on for ever."""
+    np = module_under_test()
+    plan_soon(np)
+    x = real.random.default_rng(4).random((2, 3, 4, 200))
+    compare(lambda np, x: (x.T * x.T).sum((1, 3)), x)
+    compare(lambda np, x: (x.T * x.T).var((1, 3)), x)
+    assert not kernels.failures
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts(layout):
     np = module_under_test()
@@ -208,6 +218,41 @@ def test_means_of_bytes_are_kernels():
         text = y.explain()
         y.realize()
     assert "1 kernel among them" in text
+
+
+STATISTICS = {
+    "mean": lambda np, x, axes: (x & x).mean(axes), "mean alone": lambda np, x, axes: x.mean(axes),
+    "var": lambda np, x, axes: (x & x).var(axes), "std": lambda np, x, axes: x.std(axes, ddof=1),
+    "several": lambda np, x, axes: (x.mean(axes), x.sum(axes), x.max(axes), x.var(axes)),
+    "standardised": lambda np, x, axes: (x - x.mean(axes, keepdims=True)) / (x.std(axes, keepdims=True) + 0.5),
+    "every other": lambda np, x, axes: (x[..., ::2].mean(axes), x[..., ::2].var(axes)),
+}
+
+
+@pytest.mark.parametrize("program", STATISTICS)
+def test_statistics_of_small_integers(program):
+    """Sums of integers of two bytes at most are exact as NumPy's float64, wherever it cuts them."""
+    plan_soon(module_under_test())
+    rng = real.random.default_rng(11)
+    for shape in ((30000,), (3, 9000), (300, 7), (3, 40, 50)):
+        for char, axes in itertools.product("?bHi", [None, *axes_of(len(shape))]):
+            x = (rng.integers(-40000, 40000, shape) % (2 if char == "?" else 1 << 20)).astype(char)
+            compare(lambda np, x, axes=axes: STATISTICS[program](np, x, axes), x)
+            compare(lambda np, x, axes=axes: STATISTICS[program](np, x.T, axes), x)
+    assert not kernels.failures
+
+
+@pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
+@pytest.mark.parametrize("axes", [None, 0, -1])
+def test_shares_and_brightness_are_kernels(axes):
+    np = module_under_test()
+    plan_soon(np)
+    x = np.array(real.random.default_rng(8).random((300, 200))).realize()
+    image = (x * 255).astype("u1").realize()
+    standardised = (image - image.mean(axes, keepdims=True)) / image.std(axes, keepdims=True)
+    for result in ((x > 0.5).mean(axes), standardised):
+        text = result.explain()
+        assert " 1 step to run" in text and "1 kernel among them" in text
 
 
 def test_names_of_reductions_that_may_be_kernels_alone():

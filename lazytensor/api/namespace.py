@@ -20,12 +20,12 @@ import numpy as np
 
 from . import attributes, buffer, indexing, operators, reductions  # noqa: F401  what Tensors can do is attached by these
 from . import laziness as laziness
-from .composed import COMPOSED
 from .creation import CREATION
 from .direct import direct
 from .fallback import AT_ONCE, fallback
 from .functions import HANDLED, LAZY
 from .handle import Tensor, wrap
+from .nan_functions import COMPOSED
 from .objects import OBJECTS
 from .standard import frequencies, with_descending
 from .ufuncs import ufunc

@@ -17,6 +17,7 @@ mutate        ``(steps, extra)``                  the first operand after ``fn(v
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -65,6 +66,11 @@ class Operation:
             raise ValueError(f"operation {name!r}: kind {kind!r} is none of {', '.join(KINDS)}")
         self.name, self.kind, self.fn, self.laws, self.step, self.ufunc = name, kind, fn, laws, step, ufunc
         self.label = name if label == "" else label
+
+    @property
+    def called(self) -> str:
+        """NumPy's name, without the number that tells records of one name apart ("add.reduce.3")."""
+        return re.sub(r"[._]\d+$", "", self.name)
 
     def __repr__(self) -> str:
         return f"<operation {self.name} ({self.kind})>"

@@ -126,7 +126,8 @@ def alone(operation: Operation, of_pairs: bool = False, of_halves: bool = False)
 @lru_cache(256)
 def reduces(name: str, dtype: np.dtype[Any], result: np.dtype[Any]) -> bool:
     """Whether that is the name of a reduction that kernels do alone for elements of a dtype."""
-    return name in REDUCERS and bool(_taken("sum" if name in SCANS else name, _char(dtype) or "", _char(result) or ""))
+    chars = _char(dtype) or "", _char(result) or ""
+    return name in REDUCERS and bool(_taken("sum" if name in SCANS else name, *chars) or _counted(name, *chars))
 
 
 @lru_cache(1024)
@@ -264,9 +265,11 @@ class Kernels:
             return self._reduction(number, kinds[0], result)
         if value.op.name in SCANS and value.op.kind == "call":
             return self._scan(number, kinds[0], result)
+        if value.op.kind == "call" and not value.op.step:
+            return _own_call(value.op, self.graph.nodes[number].attrs)
         if not value.shape and not any(dag.value(n).shape == () and dag.value(n).kind == "call" for n, _ in operands):
-            return "a scalar"
-        return _map(dag, number, kinds, result) or f"{value.op.name} has no kernel form"
+            return "arithmetic between numbers runs outside of kernels"
+        return _map(dag, number, kinds, result) or f"{value.op.called} has no kernel form for these operands"
 
     def _store(self, number: int) -> _Way | str:
         dag = self.dag
@@ -315,27 +318,29 @@ class Kernels:
         name = value.op.name
         if isinstance(kind, type):
             return f"{name} of a number"
-        taken = _taken(name, kind.char, result) or self._cast(number, name, kind.char, result)
+        taken = _taken(name, kind.char, result) or self._cast(number, name, kind.char, result) or _counted(
+            name, kind.char, result)
         if type(given.get("ddof", 0)) is not int:
-            return f"{name} with ddof={given['ddof']!r} is left to NumPy"
+            return f"{name} with ddof={given['ddof']!r} is NumPy's own call"
         if not taken or given.keys() - _KNOWN or name in _STOPPING and "dtype" in given or not shape:
-            return f"{name} of {kind} is left to NumPy"
+            return f"{name} of {kind} that gives {np.dtype(result)} is NumPy's own call"
         ndim, axes = len(shape), _axes(given, len(shape))
         if not axes or not reducible(ndim, axes):
             return "it reduces axes that lie in more than two places"
         if name.startswith("arg") and axes[0] != ndim - len(axes):
-            return f"{name} along another axis than the last is left to NumPy"
+            return f"{name} along another axis than the last is NumPy's own call"
         if name == "prod" and taken in "fd" and not reducible(ndim, axes, in_sequence=True):
             return "it multiplies floats along axes in two places"
         if HALF in (kind.char, taken) and name not in _ORDERLESS:
             taken = self._of_halves(number, name, axes, result)
             if not taken:
-                return f"{name} of float16 along these axes is left to NumPy"
+                return f"{name} of float16 along these axes is NumPy's own call"
         ufunc = REDUCTIONS[name]
         dtypes = (np.dtype(taken),) * 3
         if not name.startswith("arg") and taken not in "efd" and loops.strided_loop(ufunc, dtypes) is None:
             return "NumPy does not give its loop"
-        first_char = "?" if name in ("any", "all") else kind.char if HALF in (kind.char, taken) else taken
+        as_it_is = HALF in (kind.char, taken) or name in _STATISTICS and taken not in FLOATS
+        first_char = "?" if name in ("any", "all") else kind.char if as_it_is else taken
         return _Way(name, (first_char,), result, (ufunc, dtypes, int(given.get("ddof", 0))), axes)
 
     def _cast(self, number: int, name: str, char: str, result: str) -> str:
@@ -369,10 +374,11 @@ class Kernels:
         taken = "" if isinstance(kind, type) else _taken("sum", kind.char, result)
         axis = given.get("axis")
         if not taken or value.layout is not None or axis is None:
-            return f"{name} of {kind} is left to NumPy" if not taken else f"{name} in another order than C"
+            return f"{name} of {kind} is NumPy's own call" if not taken else (
+                f"{name} of all elements is NumPy's own call" if axis is None else f"{name} in another order than C")
         axis = int(axis) % max(1, len(value.shape or ()))
         if all(n == 1 for n in (value.shape or ())[axis + 1:]):
-            return f"{name} along the last axis is left to NumPy"
+            return f"{name} along the last axis is NumPy's own call"
         return _Way("scan", (taken,), result, (SCANS[name], (np.dtype(taken),) * 3), (axis,))
 
     def kernels(self, plan: Plan) -> dict[int, Fused]:
@@ -413,6 +419,18 @@ class Kernels:
         return SHARED if len(group.members) == 1 and cheap else 0
 
 
+def _own_call(operation: Operation, attrs: Any) -> str:
+    """Why a call of a function of NumPy's is none of a kernel's operations."""
+    form = dict(attrs or ()).get("form")
+    given = [name for name, _ in form[1]] if type(form) is tuple and len(form) == 2 else []
+    for name, why in _ARGUMENTS.items():
+        if name in given and operation.called in REDUCTIONS:
+            return f"{operation.called} with {name}= is NumPy's own call{why}"
+    return f"{operation.called} is NumPy's own call, which takes whole arrays"
+
+
+_ARGUMENTS = {"where": ": it reduces each stretch of the mask on its own", "initial": "", "mean": "", "out": ""}
+"""Arguments of reductions that kernels do not know, and why."""
 _KNOWN = frozenset(("axis", "keepdims", "ddof", "dtype"))
 """What kernels know of the arguments of reductions: a dtype that is not their own is not that of what they make."""
 
@@ -441,6 +459,12 @@ def _taken(name: str, char: str, result: str) -> str:
     if name in ("sum", "prod"):
         return result if result in "lLqQ" and may_cast(char, result) else ""
     return char if name in ("max", "min") and char != "?" and result == char else ""
+
+
+def _counted(name: str, char: str, result: str) -> str:
+    """The dtype in which integers are added up for statistics where every sum of them is exact as a float, too, in
+    whatever order NumPy adds them: any 2**37 of at most two bytes. "" if that is not so."""
+    return "l" if name in _STATISTICS and char and char in "?bBhH" and result == "d" else ""
 
 
 def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
@@ -628,7 +652,8 @@ class _Maker:
             total = self.add(Step("reduce", char, (self.converted(value, char),), loop))
             return self.converted(total, way.result) if HALF in (way.result, char) else total
 
-        kind = way.result if HALF in (way.result, char) else char
+        counted = way.name in _STATISTICS and char not in FLOATS
+        kind = way.result if HALF in (way.result, char) or counted else char
 
         def per(value: int, less: int) -> int:
             return self.add(Step("per", kind, (value,), less))
@@ -638,9 +663,12 @@ class _Maker:
             return self.add(Step("reduce", way.result, (self.converted(x, char),), (ufunc, dtypes)))
         if way.name in ("sum", "prod", "max", "min"):
             return reduce(x)
-        mean = per(reduce(x), 0)
+        total = self.converted(reduce(x), kind)
+        mean = per(total, 0)
         if way.name == "mean":
             return mean
+        if counted:
+            char, loop, x = kind, (ufunc, (np.dtype(kind),) * 3), self.converted(x, kind)
         difference = self.add(Step("subtract", kind, (x, mean)))
         variance = per(reduce(self.add(Step("multiply", kind, (difference, difference)))), ddof)
         return variance if way.name == "var" else self.add(Step("sqrt", kind, (variance,)))

@@ -349,7 +349,8 @@ def bind_along(kernel: Kernel, shape: tuple[int, ...], steps: list[tuple[int, ..
         found = blocks(len(shape), axes)
         reduced = [block for block in found if block[0]]
         if len(reduced) > 1 or not found[-1][0]:
-            if kernel.finds_places or len(reduced) > 2 or (kernel.scans and len(reduced) > 1):
+            in_stages = len(reduced) == 2 and found[-1][0] and not kernel.scans  # of a transposed array it may be else
+            if kernel.finds_places or len(reduced) > 1 and not in_stages:
                 return None
             return (_bind_columns(kernel, shape, steps, arrays, *reduced[0][1:]) if len(reduced) == 1 else
                     bind_stages(bind_along, kernel, shape, steps, arrays, axes))

@@ -20,6 +20,8 @@ MOST_STEPS = 64
 MOST_ARRAYS = 24
 STORES = ("store", "part")
 """The steps of operations that write into a part of an array."""
+OTHER_SHAPE = "it works on another shape"
+VIEWED = "it reads a view of the array: elements at other places than those it makes meanwhile"
 MOST_REPEATED = 32
 """Steps that a kernel may compute again and again, for each view of a result: less than a pass over memory costs."""
 
@@ -143,9 +145,9 @@ class _Groups:
             other = self.home.get(operand)
             if other is None or other == self.home[number]:
                 continue
-            reason = ("its operand is no part of a kernel" if self.space[other] is None else "") or (
-                "it reads a view of the result" if view is not None and not self.roles.part(number, k) else "") or (
-                "it writes over the result" if stored and not k else "") or (
+            reason = ("it reads what NumPy's own call makes" if self.space[other] is None else "") or (
+                VIEWED if view is not None and not self.roles.part(number, k) else "") or (
+                "it writes into the array, which has to be there" if stored and not k else "") or (
                 self.mismatch(operand, number)) or self.obstacle(other, self.home[number])
             if reason:
                 self.reasons[other].append(f"%{number}: {reason}")
@@ -188,44 +190,44 @@ class _Groups:
         mine, theirs = self.space[self.home[number]], self.space[self.home[operand]]
         assert mine is not None and theirs is not None
         if mine.shape != theirs.shape:
-            return "another shape"
+            return OTHER_SHAPE
         if mine.layout != theirs.layout:
-            return "another layout"
+            return "its elements lie in another order in memory"
         if mine.axes and theirs.axes and mine.axes != theirs.axes:
-            return "it reduces other axes"
+            return "it reduces other axes, so its rows are others"
         if operand in self.row_values and number not in self.row_values:
             shape = self.dag.value(operand).shape
             if shape and theirs.axes and theirs.axes[-1] >= len(theirs.axes) and len(shape) != len(theirs.shape):
-                return "it needs the rows as an axis"
+                return "it goes over rows that are no axis any more (keepdims= keeps it)"
         elif operand not in self.row_values and self.dag.value(operand).shape != mine.shape:
-            return "another shape"
+            return OTHER_SHAPE
         return ""
 
     def obstacle(self, one: int, other: int) -> str:
         """Why two groups cannot be one."""
         both = self.members[one] + self.members[other]
         if len(both) > MOST_STEPS:
-            return f"more than {MOST_STEPS} steps"
+            return f"together they have more than {MOST_STEPS} steps"
         inside = set(both)
         reads = {n for m in both for n, _ in self.dag.operands(m) if n not in inside and self.dag.value(n).shape}
         if len(reads) > MOST_ARRAYS:
-            return f"more than {MOST_ARRAYS} operands"
+            return f"together they read more than {MOST_ARRAYS} arrays"
         if any(n in inside and view is not None and not self.roles.part(m, k) for m in both
                for k, (n, view) in enumerate(self.dag.operands(m))):
-            return "it reads a view of the result"
+            return VIEWED
         stores = [m for m in both if self.dag.value(m).op.step in STORES]
         written = [self.dag.operands(m)[0].number for m in stores]
         if any(n in inside for n in written) or any(
                 n in stores for m in both for n, _ in self.dag.operands(m)):
-            return "it reads the array that is written to"
+            return "it reads the array that is written into"
         if len(set(written)) < len(written):
-            return "it writes over what is written"
+            return "it writes into an array that is written into already"
         stack = [n for m in both for n in self.before[m] if n not in inside]
         seen: set[int] = set()
         while stack:
             home = self.home[stack.pop()]
             if home in (one, other):
-                return "what it also reads needs the result"
+                return "something else that it reads needs the array first"
             if home not in seen:
                 seen.add(home)
                 stack += [n for m in self.members[home] for n in self.before[m]]

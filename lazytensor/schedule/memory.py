@@ -8,7 +8,7 @@ from math import prod
 from ..ir.capture import Graph
 from ..ir.dag import SAME, Dag, Operand, Value
 from ..ir.node import Node
-from .fuse import Group
+from .fuse import STORES, Group
 from .plan import Live, Plan, Step
 
 IN_PLACE_BYTES = 1 << 18
@@ -101,11 +101,14 @@ def overwritable(dag: Dag, value: Value, operands: list[Operand], frees: Iterabl
     return -1
 
 
-def peak(steps: Iterable[Step], size: Callable[[int], int], groups: Iterable[Group] = ()) -> int:
+def peak(steps: Iterable[Step], size: Callable[[int], int], groups: Iterable[Group] = (),
+         renewed: frozenset[int] | None = None) -> int:
     """The most bytes that the arrays made by the steps take at a time, `size` giving those of each node.
 
     Arrays that were there before do not count, and still do not when a step's result takes their memory. A group makes
-    what is needed after it, beside all that it reads; a result may take the place of what dies with it.
+    what is needed after it, beside all that it reads; a result may take the place of what dies with it. The `renewed`
+    write into parts of arrays whose old value their kernel reads beside, so these are made anew; if it is not known
+    which do, all that might.
     """
     held: dict[int, int] = {}
     now = most = 0
@@ -120,8 +123,11 @@ def peak(steps: Iterable[Step], size: Callable[[int], int], groups: Iterable[Gro
             freed = {number for s in unit for number in s.frees}
             in_rows = step.node in reducing or any(s.op.kind == "call" and not s.op.step for s in unit)
             over, out = (-1, -1) if in_rows else _written_over(unit, freed, size)
+            anew = _renewed(unit) if renewed is None else renewed
             for s in unit:
-                if s.node == out:
+                if s.op.step in STORES and s.over >= 0 and s.node not in anew:
+                    held[s.node] = held.pop(s.over, 0)
+                elif s.node == out:
                     held[out] = held.pop(over, 0)
                 elif s.node not in freed:
                     held[s.node] = size(s.node)
@@ -142,6 +148,13 @@ def peak(steps: Iterable[Step], size: Callable[[int], int], groups: Iterable[Gro
     return most
 
 
+def _renewed(unit: list[Step]) -> frozenset[int]:
+    """What might write into a part of an array whose old value the group reads, too."""
+    reads = [(s.node, k, n) for s in unit for k, n in enumerate(s.reads)]
+    return frozenset(s.node for s in unit if any(
+        n == s.over and (node, k) != (s.node, 0) for node, k, n in reads))
+
+
 def _written_over(unit: list[Step], freed: set[int], size: Callable[[int], int]) -> tuple[int, int]:
     """What dies with a group and has the kind of one of its results, and that result: a kernel writes it there. Or -1s.
     """
@@ -159,12 +172,12 @@ def _written_over(unit: list[Step], freed: set[int], size: Callable[[int], int])
     return -1, -1
 
 
-def predicted_peak(plan: Plan, graph: Graph) -> int:
-    """The bytes of arrays that a run of the plan on this graph makes and has at one time.
+def predicted_peak(plan: Plan, graph: Graph, renewed: frozenset[int] | None = None) -> int:
+    """The bytes of arrays that a run of the plan on this graph makes and has at one time; `renewed` as for `peak`.
 
     Outputs count; the leaves do not, nor what NumPy uses inside one call.
     """
-    return peak(plan.steps, lambda number: nbytes_of(graph.nodes[number]), plan.groups)
+    return peak(plan.steps, lambda number: nbytes_of(graph.nodes[number]), plan.groups, renewed)
 
 
 def nbytes_of(node: Node) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeAlias
 
 from .. import compile as pipeline
@@ -10,7 +9,6 @@ from ..config import current, forget_lines
 from ..ir.capture import Busy, Graph, capture, pending
 from ..ir.dag import SAME
 from ..ir.node import Node
-from ..ir.operation import Operation
 from ..lower.program import make_program
 from ..lower.table import KernelRecord, Program
 from ..run import floating, pool
@@ -23,6 +21,7 @@ from ..schedule.plan import Plan, Step
 from .verify import node_of
 
 WHY = "one step an operation: this engine makes NumPy's own calls and fuses none"
+BOUNDARY = "why a step is not in the pass over memory that makes what it reads"
 INSIDE = "no array"
 
 
@@ -104,7 +103,7 @@ def _step_lines(program: Program, graph: Graph) -> list[str]:
     for step in plan.steps:
         node = graph.nodes[step.node]
         operands = [_operand(number, viewed, names, plan, graph) for number, viewed in zip(step.reads, step.viewed)]
-        name = f"same as {operands[0]}" if step.op is SAME else f"{_called(step.op)}({', '.join(operands)})"
+        name = f"same as {operands[0]}" if step.op is SAME else f"{step.op.called}({', '.join(operands)})"
         array = f"{node.dtype}{list(node.shape)}"
         memory = _memory(step, node, names, within, renewed, overs)
         rows.append((names[step.node], name, array, memory, floating.place(node)))
@@ -118,11 +117,6 @@ def _step_lines(program: Program, graph: Graph) -> list[str]:
         indent = "    " if plan.steps[i].node in within else "  "
         lines.append(indent + "  ".join(f"{cell:{width}}" for cell, width in zip(row, [*widths, 0])))
     return lines
-
-
-def _called(op: Operation) -> str:
-    """NumPy's name of an operation, without the number that tells records of one name apart ("add.reduce.3")."""
-    return re.sub(r"[._]\d+$", "", op.name)
 
 
 def _operand(number: int, viewed: bool, names: dict[int, str], plan: Plan, graph: Graph) -> str:
@@ -157,7 +151,7 @@ def _notes(program: Program, graph: Graph) -> list[str]:
     kept = sum(step.value.kept for step in plan.steps)
     gone = len(graph.nodes) - len(plan.steps)
     lines = [f"arrays made: {len(new)} ({_bytes(sum(map(nbytes_of, new)))} in all), "
-             f"predicted peak {_bytes(predicted_peak(plan, graph))} besides the inputs; "
+             f"predicted peak {_bytes(predicted_peak(plan, graph, renewed))} besides the inputs; "
              f"{_count(kept, 'result')} kept, since something holds them",
              *_boundaries(program)]
     if gone:
@@ -179,7 +173,7 @@ def _boundaries(program: Program) -> list[str]:
             name = names.get(int(number[1:]))
             if name is not None:
                 lines.append(f"  {names.get(group.members[-1], '?')} | {name}: {why}")
-    return ["boundaries:", *dict.fromkeys(lines)] if lines else []
+    return [f"boundaries: {BOUNDARY}", *dict.fromkeys(lines)] if lines else []
 
 
 class _Anything(dict[int, str]):
