@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import pytest
 
-from lazytensor.lower import fidelity, lanes, loops, native, pair_loops, quotients, trig, twins
+from lazytensor.lower import exponential, fidelity, lanes, loops, native, pair_loops, quotients, trig, twins
 from lazytensor.run import kernels
 
 from .helpers import module_under_test, plan_soon
@@ -129,6 +129,45 @@ def test_what_is_not_the_same_is_refused(spoil, monkeypatch, tmp_path):
     spoil(monkeypatch)
     used = [twins.loop_of(ufunc, "dd").loop == loops.strided_loop(ufunc, "dd").loop for ufunc in (np.sin, np.cos)]
     assert any(used)
+
+
+@pytest.mark.parametrize(("name", "constant", "k"), [
+    *[("exp", "_EXP_ABOVE", k) for k in range(6)], *[("exp", "_EXP_BELOW", k) for k in range(3)],
+    *[("exp", "_MINUS_LOG_2", k) for k in range(2)], *[("log", "_LOG_ABOVE", k) for k in range(5)],
+    *[("log", "_LOG_BELOW", k) for k in range(6)]])
+def test_another_coefficient_is_seen(name, constant, k, monkeypatch):
+    ufunc, twin, own, _ = known(name, "f")
+    given = list(getattr(exponential, constant))
+    given[k] = float(np.float32(float.fromhex(given[k]) * (1 + 2**-12))).hex()
+    monkeypatch.setattr(exponential, constant, tuple(given))
+    assert twins.differences(ufunc, twin, twins.compiled(twins.text_of(twin), own), twins.MANY)
+
+
+@pytest.mark.parametrize(("name", "constant", "bits"), [
+    ("exp", "MOST", 0x42C80000), ("exp", "_INFINITE", 0xFFC00000), ("exp", "_LEAST_EXPONENT", 0xC2C80000),
+    ("log", "_LEAST", 1), ("log", "_ROOT_HALF", 0x3F3504F4), ("log", "_INFINITY", 0x7F800001)])
+def test_another_range_is_seen(name, constant, bits, monkeypatch):
+    ufunc, twin, own, _ = known(name, "f")
+    monkeypatch.setattr(exponential, constant, bits)
+    assert twins.differences(ufunc, twin, twins.compiled(twins.text_of(twin), own), twins.MANY)
+
+
+@pytest.mark.parametrize("name", ["exp", "log"])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, -np.nan, 0.0, -0.0, 1e-45, -1e-45, -104, -90, 60, 89, 3e38])
+def test_a_number_that_is_not_ordinary_among_others(name, bad):
+    ufunc, _, _, made = known(name, "f")
+    for place in (0, 7, 15, 16, 40):
+        x = np.linspace(0.5, 9, 41, dtype="f")
+        x[place] = bad
+        seen = []
+        with np.errstate(all="call", call=lambda error, flags, seen=seen: seen.append(error)):
+            wanted = ufunc(x)
+        fidelity.clear()
+        made.call([x.ctypes.data, x.ctypes.data], [41], [4, 4])
+        left = fidelity.raised()
+        fidelity.clear()
+        assert left == fidelity.flags_of(seen)
+        assert fidelity.first_difference(x, wanted) is None
 
 
 def test_a_quotient_that_is_one_too_large_is_seen(monkeypatch):

@@ -30,7 +30,9 @@ from .twins import loop_of
 CONTIGUOUS, REPEATED, STRIDED = "crs"
 """How an array runs along the innermost axis."""
 
-TILE = 512
+TILE, LEAST_TILE = 512, 128
+_TILE_BYTES = 28 << 10
+"""What the tiles that a kernel has in hand may take, of 32 or 48 KB of a core's first cache."""
 _VECTOR_BYTES = 64
 _PAD = 192
 """Tile buffers are set apart by this many bytes, so that they do not fall on the same places of the cache."""
@@ -363,7 +365,7 @@ class Emitter:
                 self.inlined(inside, count, plan, saved)
             self.saved.update(saved)
             return
-        tile = TILE if len(plan.buffered) <= (4 if self.lanes > 4 else 2) or self.lanes > 8 else TILE // 2
+        tile = self.tile_size(steps, plan)
         for value in plan.buffered:
             self.buffers[value] = self.tile_buffer(value, len(self.buffers))
         ahead = self.next_tiles(steps, plan, tile)
@@ -387,6 +389,22 @@ class Emitter:
                     self.copy(value, count, False, array, saved)
         code.loop(self.start, "%stop", tile, one)
         self.saved.update(saved)
+
+    def tile_size(self, steps: list[int], plan: _Plan) -> int:
+        """How many elements are done at once: what they take in buffers and arrays stays in the first cache."""
+        size = sum(np.dtype(self.chars[n]).itemsize for n in plan.buffered)
+        size += sum(np.dtype(self.array_char(k)).itemsize for k in self.arrays_of(steps))
+        tile = TILE
+        while tile > LEAST_TILE and tile * size > _TILE_BYTES:
+            tile //= 2
+        return tile
+
+    def arrays_of(self, steps: list[int]) -> list[int]:
+        """The arrays from which steps read elements, and those to which they write them."""
+        inside = set(steps)
+        arrays = {self.array_of[n] for m in steps for n in self.step(m).operands if n in self.array_of
+                  and n not in self.rowwise}
+        return sorted(arrays | {k for k, n in enumerate(self.kernel.outputs, self.first_output) if n in inside})
 
     def tile_buffer(self, value: int, index: int) -> str:
         """Memory for a tile of a value; the same in every pass."""
@@ -433,12 +451,9 @@ class Emitter:
         """For the phases that are loops, by number, the next tiles of arrays that they are to ask for. Each array has
         its phase, so that memory is asked while there is much to compute, and not for all at once."""
         loops = [number for number, (kind, _) in enumerate(plan.phases) if kind == "inline"]
-        inside = set(steps)
-        arrays = {self.array_of[n] for m in steps for n in self.step(m).operands if n in self.array_of
-                  and n not in self.rowwise}
-        arrays |= {k for k, n in enumerate(self.kernel.outputs, self.first_output) if n in inside}
         found: dict[int, list[Ahead]] = {}
-        for turn, array in enumerate(sorted(k for k in arrays if self.layouts[k] == CONTIGUOUS) if loops else ()):
+        contiguous = [k for k in self.arrays_of(steps) if self.layouts[k] == CONTIGUOUS]
+        for turn, array in enumerate(contiguous if loops else ()):
             kind = stored(self.array_char(array))
             pointer = self.code.place(kind, self.pointers[array], tile)
             found.setdefault(loops[turn % len(loops)], []).append(Ahead(kind, pointer, array >= self.first_output))

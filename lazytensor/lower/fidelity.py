@@ -2,7 +2,7 @@
 
 NumPy's vector loops are not functions of each element alone: other strides, overlap or a position in the remainder may
 take another path, which rounds differently. The law here is for **contiguous** operands of equal length, or one of two
-inputs with stride 0. The whole is cut at multiples of the tile (256 or 512 elements), so the only remainder is the
+inputs with stride 0. The whole is cut at multiples of the tile (128, 256 or 512 elements), so the only remainder is the
 whole's own. Each output is an input exactly, or at least 4 KB away from all of them. Then the loops in this table give
 what ``ufunc(...)`` gives on contiguous arrays, with or without ``out=``.
 
@@ -57,7 +57,7 @@ EXACT = {
 """By kind of operands, what is exact on every path. In place of an array of *one* element NumPy gives loops a stride of
 0, and others take another path: complex multiply, power, cbrt (float16), fmax (zeros), divide of timedeltas (flags)."""
 
-TILES = (256, 512)
+TILES = (128, 256, 512)
 LENGTHS = (*range(1, 1101), 4095, 4096, 4097, 4351, 4352, 4353)
 _X86 = platform.machine() in ("x86_64", "AMD64")
 _Array = np.ndarray[Any, Any]

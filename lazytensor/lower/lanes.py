@@ -64,6 +64,12 @@ class Lanes:
         """Whether bits are less than that, as numbers without a sign."""
         return self.code.let(f"icmp ult {self.bits} {a}, {self.integer(limit)}")
 
+    def least(self, a: str, b: str) -> str:
+        """The lesser bits, as numbers without a sign."""
+        full = f"{self.bits} @llvm.umin.v{self.lanes}i{self.width}"
+        self.code.declare(f"declare {full}({self.bits}, {self.bits})")
+        return self.code.let(f"call {full}({self.bits} {a}, {self.bits} {b})")
+
     def either(self, a: str, b: str) -> str:
         return self.code.let(f"or {self.truth} {a}, {b}")
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ir.errstate import capsule_of, under
-from . import fidelity, hypotenuse, native, pair_loops, quotients, trig
+from . import exponential, fidelity, hypotenuse, native, pair_loops, quotients, trig
 from .draws import Draws
 from .lanes import Function, loop_text
 from .loops import Loop, strided_loop
@@ -43,6 +43,8 @@ class Twin(NamedTuple):
 TWINS: dict[tuple[str, str], Twin] = {
     ("sin", "d"): Twin(Function("d", 1, trig.outside, trig.sine, trig.data), "sin", trig.points),
     ("cos", "d"): Twin(Function("d", 1, trig.outside, trig.cosine, trig.data), "cos", trig.points),
+    ("exp", "f"): Twin(Function("f", 1, exponential.exp_outside, exponential.exp), "", exponential.exp_points),
+    ("log", "f"): Twin(Function("f", 1, exponential.log_outside, exponential.log), "", exponential.log_points),
     **{(name, char): Twin(Function(char, 2, quotients.outside, value), "fmod", partial(quotients.points, char))
        for name, value in (("fmod", quotients.fmod), ("remainder", quotients.remainder),
                            ("floor_divide", quotients.floor_divide)) for char in "fd"},
