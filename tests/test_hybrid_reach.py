@@ -426,3 +426,22 @@ def test_the_words_of_a_stream_are_those_that_it_says_it_has():
         expected = own.standard_normal(701)
         streams.put_back([own], [state])
         assert (own.standard_normal(701) == expected).all()
+
+
+def test_a_branch_that_is_met_after_an_attribute_was_bound_anew():
+    class Holder:
+        pass
+
+    state = Holder()
+    state.value = np.ones(3)
+
+    @np.jit
+    def f(x):
+        return x * state.value if (x * state.value).sum() > 0 else x - state.value
+
+    for i in range(8):
+        sign = 1 if i < 4 else -1
+        state.value = np.ones(3) * (i + 1)
+        f(np.ones(3) * sign)
+    info = f.cache_info()
+    assert info["paths"] == 2 and not info["reasons"]

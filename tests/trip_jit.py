@@ -309,6 +309,34 @@ def captured_and_argument_are_one(np):
     return found
 
 
+def captured_dict_is_an_argument(np):
+    """A dict that the function captures is also its argument; then the argument is another dict."""
+    params = {"w": np.arange(3.0)}
+
+    @jitted(np)
+    def f(p):
+        return p["w"] + params["w"] * 10
+
+    return [f(params) for _ in range(4)] + [f({"w": np.ones(3) * i}) for i in range(4)] + [f(params)]
+
+
+def branch_after_rebinding(np):
+    """An attribute is bound anew at every call, and a branch on a value goes the other way later."""
+    state = Holder(np.ones(3))
+
+    @jitted(np)
+    def f(x):
+        if (x * state.value).sum() > 0:
+            return x * state.value
+        return x - state.value
+
+    found = []
+    for i in range(12):
+        found.append(f(np.ones(3) * (i % 6 - 2)))
+        state.value = np.ones(3) * (i + 1)
+    return found
+
+
 def identity_of_arguments(np):
     """`a is b` for two arguments."""
 

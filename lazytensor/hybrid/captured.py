@@ -23,6 +23,7 @@ class Captured:
         self.roots: dict[str, Any] = {}
         self.names: dict[int, str] = {}
         self.places: dict[str, Item | None] = {}
+        self.at: dict[Any, str] = {}
         self.views: list[tuple[Any, str | None]] = []
 
     def add(self, handle: Any, taken: dict[int, str], place: Item | None) -> None:
@@ -34,10 +35,16 @@ class Captured:
         if id(root) in taken:
             return
         name = self.names.get(id(root))
-        if name is None:
+        known = None if view or place is None else self.at.get(place.where)
+        if name is None and known is not None and self.places[known] is not None:
+            self.names.pop(id(self.roots[known]), None)  # another array of the same kind, as the guard has found
+            self.names[id(root)], self.roots[known], self.places[known] = known, root, place
+        elif name is None:
             name = self.names[id(root)] = f"w{len(self.names)}"
             self.roots[name] = root
             self.places[name] = None if view else place
+            if place is not None:
+                self.at[place.where] = name
         elif view:
             self.places[name] = None
 

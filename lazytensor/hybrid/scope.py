@@ -47,6 +47,11 @@ class Item(NamedTuple):
     value: Any
     words: str
 
+    @property
+    def where(self) -> tuple[str, int, str]:
+        """What two items of one place have in common."""
+        return self.form, id(self.holder), repr(self.key) if type(self.key) in (str, int) else str(id(self.key))
+
     def text(self, space: Namespace) -> str:
         """The expression that reaches it in generated code."""
         key = repr(self.key) if type(self.key) in (str, int) else space.add(self.key)
@@ -389,8 +394,11 @@ class Scope:
 
     def merge(self, other: Scope) -> None:
         """Takes in what another call reached."""
-        known = {(item.form, id(item.holder), str(item.key)) for item in self.items}
-        self.items += [item for item in other.items if (item.form, id(item.holder), str(item.key)) not in known]
+        known = {item.where for item in self.items}
+        now = {item.where: item for item in other.items if type(item.value) is Tensor}
+        self.items = [now.get(item.where, item) if type(item.value) is Tensor else item for item in self.items]
+        self.items += [item for item in other.items if item.where not in known]
+        self.places = {id(item.value): item for item in reversed(self.items) if type(item.value) is Tensor}
         self.missing |= other.missing
         self.objects |= other.objects
 
@@ -416,7 +424,7 @@ class Scope:
             yield from _later(fast.row(fast.ABSENT, 0, names, name), partial(_absent, names, name), space)
         for item in self.items:
             value = item.value
-            if type(value) is Tensor and id(value) in given:
+            if id(value) in given and (type(value) is Tensor or given[id(value)].startswith("p")):  # or a container
                 yield Check(f"{item.text(space)} is {given[id(value)]}", f"{item.words} was an argument, too")
             elif type(value) is Tensor and id(value) in handles:
                 if self.places.get(id(value)) is not item:
