@@ -14,10 +14,12 @@ lt = module_under_test()
 def _indexed_alike():
     """Indices and arrays of which pairs differ in one thing that the extension has to see."""
     indices = [np.s_[1:-1], np.s_[1:], np.s_[:-1], np.s_[::2], np.s_[::-1], (np.s_[1:-1],), np.s_[..., 1:],
-               np.s_[None, 1:], 1, (1, np.s_[:]), np.s_[1:1], np.s_[1:300], np.s_[1:301], (np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])]
+               np.s_[None, 1:], 1, (1, np.s_[:]), np.s_[1:1], np.s_[1:300], np.s_[1:301],
+               (np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])]
     base = np.arange(24.0)
     arrays = [base.reshape(6, 4), base.reshape(4, 6), base.reshape(6, 4).T, base.reshape(6, 4)[::-1],
-              base.reshape(3, 2, 4), base.reshape(6, 4).astype("f4"), base.reshape(24, 1), base.reshape(1, 24), base[:0].reshape(0, 4),
+              base.reshape(3, 2, 4), base.reshape(6, 4).astype("f4"), base.reshape(24, 1), base.reshape(1, 24),
+              base[:0].reshape(0, 4),
               base.reshape(6, 4).astype(">f8")]
     return [(index, array) for index in indices for array in arrays]
 
@@ -95,7 +97,9 @@ def compare(call, array):
 def test_where_knows_its_operands():
     condition, x = np.array([True, False, True]), np.arange(3.0)
     cases = [(condition, x, 1), (condition, x, 2), (condition, x, True), (condition, x, 1.0),
-             (condition, x.astype("f4"), 1.0), (condition, x.astype("i4"), 1), (condition[:2], x[:2], 1), (condition, 1, 2), (condition[:, None], x, 1),
+             (condition, x.astype("f4"), 1.0), (condition, x.astype("i4"), 1),
+             (condition[:2], x[:2], 1), (condition, 1, 2),
+             (condition[:, None], x, 1),
              (condition, x[::-1], 1), (x > 1, x, x)]
     for _ in range(3):
         for case in cases:

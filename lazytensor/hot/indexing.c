@@ -80,11 +80,13 @@ enum { MOST_PARTS = 4, MET = 256 };
 typedef struct {
     PyObject *words[3 * MOST_PARTS];
     Py_ssize_t parts;   /* -1 for an index that is no tuple */
+    size_t print;
 } Signature;
 typedef struct {
     Signature given;
     PyObject *dtype, *shape, *strides;   /* of what is indexed */
     PyObject *alone, *part_shape, *part_dtype, *part_strides;   /* alone: the step, in a tuple */
+    size_t missed;   /* the print of what was asked for last and not found: at the second time it is kept */
 } Met;
 static Met met[MET];
 
@@ -117,7 +119,8 @@ static Met *place_of(PyObject *value, PyObject *index, Signature *s) {
         put_part(s, i, tuple ? PyTuple_GET_ITEM(index, i) : index);
     for (Py_ssize_t i = 0; i < 3 * parts; i++)
         print = print * 31 + ((size_t)s->words[i] >> 4);
-    return &met[print * 0x9E3779B97F4A7C15ull >> 56];
+    s->print = print * 0x9E3779B97F4A7C15ull;
+    return &met[s->print >> 56];
 }
 
 static int is_met(const Met *m, PyObject *value, const Signature *s) {
@@ -135,8 +138,13 @@ static void met_end(Met *m) {
         Py_XDECREF(m->given.words[i]);
 }
 
-/* Keeps what an index gives of a value: the last step and the geometry of the view `part`. */
+/* Keeps what an index gives of a value: the last step and the geometry of the view `part`. A program that takes each part once
+ * does not pay for that. */
 static void meet(Met *m, PyObject *value, const Signature *s, PyObject *part) {
+    if (m->missed != s->print) {
+        m->missed = s->print;
+        return;
+    }
     int node = Py_TYPE(value) == node_type;
     PyObject *view = slot_or_none(part, T._value), *steps = slot_or_none(view, V.steps);
     PyObject *alone = PyTuple_Pack(1, PyTuple_GET_ITEM(steps, PyTuple_GET_SIZE(steps) - 1));
@@ -148,7 +156,7 @@ static void meet(Met *m, PyObject *value, const Signature *s, PyObject *part) {
     *m = (Met){*s, Py_NewRef(slot_or_none(value, node ? N.dtype : V.dtype)),
                Py_NewRef(slot_or_none(value, node ? N.shape : V.shape)),
                Py_NewRef(slot_or_none(value, node ? N.strides : V.strides)), alone, Py_NewRef(slot_or_none(view, V.shape)),
-               Py_NewRef(slot_or_none(view, V.dtype)), Py_NewRef(slot_or_none(view, V.strides))};
+               Py_NewRef(slot_or_none(view, V.dtype)), Py_NewRef(slot_or_none(view, V.strides)), s->print};
     for (int i = 0; i < 3 * MOST_PARTS; i++)
         Py_XINCREF(m->given.words[i]);
     met_end(&before);
