@@ -52,6 +52,16 @@ def test_parts_that_were_met_are_written_to():
         assert (x.numpy() == y).all()
 
 
+def test_a_part_that_was_met_is_put_back_as_itself():
+    """``x[1:-1] += 1`` is no store besides: the view has the very index."""
+    x = lt.arange(100.0)
+    for _ in range(4):
+        index = slice(1, -1)
+        assert x[index]._value.steps[-1][1][0] is index
+        x[index] += 1
+    assert (x.numpy() == np.arange(100.0) + 4 * (np.arange(100) % 99 != 0)).all()
+
+
 def test_reductions_know_ints_from_bools_and_layouts():
     for array in (np.arange(12.0).reshape(3, 4), np.arange(12.0).reshape(4, 3).T, np.arange(12).reshape(3, 4)):
         x = lt.array(array)

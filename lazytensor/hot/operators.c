@@ -826,9 +826,13 @@ PyObject *lock_of(PyObject *root) {
 }
 
 int locked(PyObject *lock, const char *what) {
+    static PyObject *acquire, *release;   /* a name that is made at each call takes longer than the lock */
     PyObject *type, *error, *traceback;
     PyErr_Fetch(&type, &error, &traceback);  /* it may be released because of one */
-    PyObject *result = PyObject_CallMethod(lock, what, NULL);
+    if (release == NULL && ((acquire = PyUnicode_InternFromString("acquire")) == NULL
+                            || (release = PyUnicode_InternFromString("release")) == NULL))
+        return -1;
+    PyObject *result = PyObject_CallMethodNoArgs(lock, *what == 'a' ? acquire : release);
     Py_XDECREF(result);
     if (type != NULL)
         PyErr_Restore(type, error, traceback);
