@@ -104,7 +104,7 @@ static Met *place_of(PyObject *value, PyObject *index, Signature *s) {
     int tuple = PyTuple_CheckExact(index), node = Py_TYPE(value) == node_type;
     Py_ssize_t parts = tuple ? PyTuple_GET_SIZE(index) : 1;
     PyObject *shape = slot_or_none(value, node ? N.shape : V.shape);
-    if (parts < 1 || parts > MOST_PARTS || watched())
+    if (parts < 1 || parts > MOST_PARTS || !gives_array(index, PyTuple_GET_SIZE(shape)) || watched())
         return NULL;
     size_t print = (size_t)slot_or_none(value, node ? N.dtype : V.dtype) >> 4;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(shape); i++) {
