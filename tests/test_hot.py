@@ -15,7 +15,7 @@ from lazytensor.api import build, handle
 from lazytensor.compile import cache_info, clear_cache, realize_in_python
 from lazytensor.ir import capture as capturing
 from lazytensor.ir.dtypes import record_of
-from lazytensor.ir.node import Node
+from lazytensor.ir.node import NUMBERS, Node
 from lazytensor.lower import fused
 from lazytensor.run import claims, pool
 
@@ -32,7 +32,7 @@ def at_once():
 def fields(node):
     """What a node says, but for its number in program order."""
     left_out = "seq", "__weakref__", "a", "b", "rest"
-    return {name: getattr(node, name) for name in Node.__slots__ if name not in left_out}
+    return {name: getattr(node, name) for name in (*Node.__slots__, *NUMBERS) if name not in left_out}
 
 
 OPERANDS = {

@@ -1,5 +1,5 @@
-"""What the extension keeps of operations that it met lately: the same of other arrays, arguments and indices is not taken
-for it. NumPy is asked, so that this holds without the extension, too."""
+"""What the extension keeps of operations that it met lately: the same of other arrays, arguments and indices is not
+taken for it. NumPy is asked, so that this holds without the extension, too."""
 
 import re
 
@@ -13,11 +13,13 @@ lt = module_under_test()
 
 def _indexed_alike():
     """Indices and arrays of which pairs differ in one thing that the extension has to see."""
-    indices = [np.s_[1:-1], np.s_[1:], np.s_[:-1], np.s_[::2], np.s_[::-1], (np.s_[1:-1],), np.s_[..., 1:], np.s_[None, 1:], 1,
-               (1, np.s_[:]), np.s_[1:1], np.s_[1:300], np.s_[1:301], (np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])]
+    indices = [np.s_[1:-1], np.s_[1:], np.s_[:-1], np.s_[::2], np.s_[::-1], (np.s_[1:-1],), np.s_[..., 1:],
+               np.s_[None, 1:], 1, (1, np.s_[:]), np.s_[1:1], np.s_[1:300], np.s_[1:301],
+               (np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])]
     base = np.arange(24.0)
-    arrays = [base.reshape(6, 4), base.reshape(4, 6), base.reshape(6, 4).T, base.reshape(6, 4)[::-1], base.reshape(3, 2, 4),
-              base.reshape(6, 4).astype("f4"), base.reshape(24, 1), base.reshape(1, 24), base[:0].reshape(0, 4),
+    arrays = [base.reshape(6, 4), base.reshape(4, 6), base.reshape(6, 4).T, base.reshape(6, 4)[::-1],
+              base.reshape(3, 2, 4), base.reshape(6, 4).astype("f4"), base.reshape(24, 1), base.reshape(1, 24),
+              base[:0].reshape(0, 4),
               base.reshape(6, 4).astype(">f8")]
     return [(index, array) for index in indices for array in arrays]
 
@@ -50,6 +52,16 @@ def test_parts_that_were_met_are_written_to():
         assert (x.numpy() == y).all()
 
 
+def test_a_part_that_was_met_is_put_back_as_itself():
+    """``x[1:-1] += 1`` is no store besides: the view has the very index."""
+    x = lt.arange(100.0)
+    for _ in range(4):
+        index = slice(1, -1)
+        assert x[index]._value.steps[-1][1][0] is index
+        x[index] += 1
+    assert (x.numpy() == np.arange(100.0) + 4 * (np.arange(100) % 99 != 0)).all()
+
+
 def test_reductions_know_ints_from_bools_and_layouts():
     for array in (np.arange(12.0).reshape(3, 4), np.arange(12.0).reshape(4, 3).T, np.arange(12).reshape(3, 4)):
         x = lt.array(array)
@@ -71,8 +83,8 @@ def test_reductions_know_ints_from_bools_and_layouts():
 def test_clip_drops_the_bounds_that_numpy_drops():
     for dtype in ("i1", "u1", "i2", "u2", "i4", "u8", "f2", "f4", "f8", "?"):
         array = np.array([0, 1, 100, 3]).astype(dtype)
-        for bounds in ((0, 2), (-200, 100), (1, 127), (1, 255), (0, 300), (0.5, 2), (0.0, 2.5), (300, 400), (-5, -1), (2, 1),
-                       (True, 2), (np.nan, 2), (1 << 20, 1 << 40)):
+        for bounds in ((0, 2), (-200, 100), (1, 127), (1, 255), (0, 300), (0.5, 2), (0.0, 2.5), (300, 400), (-5, -1),
+                       (2, 1), (True, 2), (np.nan, 2), (1 << 20, 1 << 40)):
             for _ in range(2):
                 for call in (lambda np, x, bounds=bounds: np.clip(x + x, *bounds),
                              lambda np, x, bounds=bounds: (x + x).clip(*bounds)):
@@ -94,8 +106,10 @@ def compare(call, array):
 
 def test_where_knows_its_operands():
     condition, x = np.array([True, False, True]), np.arange(3.0)
-    cases = [(condition, x, 1), (condition, x, 2), (condition, x, True), (condition, x, 1.0), (condition, x.astype("f4"), 1.0),
-             (condition, x.astype("i4"), 1), (condition[:2], x[:2], 1), (condition, 1, 2), (condition[:, None], x, 1),
+    cases = [(condition, x, 1), (condition, x, 2), (condition, x, True), (condition, x, 1.0),
+             (condition, x.astype("f4"), 1.0), (condition, x.astype("i4"), 1),
+             (condition[:2], x[:2], 1), (condition, 1, 2),
+             (condition[:, None], x, 1),
              (condition, x[::-1], 1), (x > 1, x, x)]
     for _ in range(3):
         for case in cases:

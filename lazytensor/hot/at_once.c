@@ -54,10 +54,9 @@ Py_ssize_t small_bytes(void) {
     return most < 0 ? PY_SSIZE_T_MAX : most;
 }
 
-static void count_at(Site *table, PyObject *code, PyObject *lasti, int up) {
-    if (!PyCode_Check(code) || !PyLong_CheckExact(lasti))
+static void count_at(Site *table, PyObject *code, int at, int up) {
+    if (!PyCode_Check(code))
         return;
-    int at = (int)PyLong_AsLong(lasti);
     Site *site = site_of(table, (PyCodeObject *)code, at);
     if (site->code != (PyCodeObject *)code || site->lasti != at)
         *site = (Site){(PyCodeObject *)code, at, 0, 0};
@@ -104,7 +103,7 @@ static int is_joined(PyObject *node, PyObject *a) {
 }
 
 static void count(Site *table, PyObject *node, int up) {
-    count_at(table, slot_or_none(node, N.code), slot_or_none(node, N.lasti), up);
+    count_at(table, slot_or_none(node, N.code), (int)LASTI(node), up);
 }
 
 /* Whether a node is one call of a function of NumPy's (lazy.Rule), which no kernel takes in. */
@@ -204,8 +203,8 @@ void count_alone(PyObject *node, int up) {
 
 /* ran_when_written(code, lasti): a line's call has run when it was written, as its result or its errors need values. */
 PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    if (count == 2 && eager_after > 0)
-        count_at(calls, args[0], args[1], 1);
+    if (count == 2 && eager_after > 0 && PyLong_CheckExact(args[1]))
+        count_at(calls, args[0], (int)PyLong_AsLong(args[1]), 1);
     Py_RETURN_NONE;
 }
 

@@ -52,16 +52,12 @@ static PyObject *in_program_order(Vector *found, int one_chain) {
     }
     for (Py_ssize_t i = 0; i < n; i++) {
         order[i].node = found->items[i];
-        order[i].seq = ssize_of(slot_or_none(found->items[i], N.seq));
+        order[i].seq = SEQ(found->items[i]);
     }
-    if (PyErr_Occurred())
-        Py_CLEAR(nodes);
-    else {
-        if (n && !placed_by_number(order, n))
-            qsort(order, n, sizeof(Numbered), by_number);
-        for (Py_ssize_t i = 0; i < n; i++)
-            PyList_SET_ITEM(nodes, i, Py_NewRef(order[i].node));
-    }
+    if (n && !placed_by_number(order, n))
+        qsort(order, n, sizeof(Numbered), by_number);
+    for (Py_ssize_t i = 0; i < n; i++)
+        PyList_SET_ITEM(nodes, i, Py_NewRef(order[i].node));
     if (order != local)
         PyMem_Free(order);
     return nodes;
@@ -168,7 +164,7 @@ void release_nodes(PyObject *nodes, PyObject *run) {
 
 /* The structure is written down as words, which are compared and hashed where Python would make and look through tuples:
  * objects as their addresses, which are even, and by value what is made anew for every array, numbers and tuples. */
-enum { OBJECT, NUMBER, TUPLE, INTEGER, TAG_BITS = 4, TAG_MASK = (1 << TAG_BITS) - 1 };
+enum { OBJECT, NUMBER, TUPLE, INTEGER, SAME_SHAPE, TAG_BITS = 4, TAG_MASK = (1 << TAG_BITS) - 1 };
 enum { DEEPEST = 4, LONGEST = 64 };   /* tuples that are looked into */
 #define TAGGED(value, tag) ((size_t)(value) << TAG_BITS | (tag))
 #define UNTAGGED(word) ((Py_ssize_t)(word) >> TAG_BITS)
@@ -233,10 +229,15 @@ static int put_value(Capture *c, PyObject *value, int deep) {
     return put_word(c, (size_t)value);
 }
 
-/* Dtype, shape and strides. */
+/* Dtype, shape and strides. Most results have the very tuple for a shape that what they are made of has: it is written down
+ * once. */
 static inline int put_geometry(Capture *c, PyObject *of) {
-    return put_word(c, (size_t)slot_or_none(of, N.dtype)) < 0 || put_value(c, slot_or_none(of, N.shape), 1) < 0
-        || put_value(c, slot_or_none(of, N.strides), 1) < 0 ? -1 : 0;
+    PyObject *shape = slot_or_none(of, N.shape), *strides = slot_or_none(of, N.strides);
+    if (put_word(c, (size_t)slot_or_none(of, N.dtype)) < 0
+        || (shape == c->shape ? put_word(c, TAGGED(0, SAME_SHAPE)) : put_value(c, shape, 1)) < 0)
+        return -1;
+    c->shape = shape;
+    return strides == Py_None ? put_word(c, (size_t)Py_None) : put_value(c, strides, 1);
 }
 
 enum { BITS = 8 * sizeof(size_t) };   /* of a word */
@@ -354,7 +355,7 @@ static int put_held(Capture *c) {
 int capture_nodes(Capture *c, PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
     c->nodes = Py_NewRef(nodes);
-    c->exact = NULL;
+    c->exact = c->shape = NULL;
     c->words.items = c->words.local;
     c->words.count = 0;
     c->words.room = sizeof c->words.local / sizeof *c->words.local;
@@ -378,6 +379,7 @@ int capture_nodes(Capture *c, PyObject *nodes) {
     for (Py_ssize_t i = 0; !failed && i < n; i++)
         failed = put_node(c, PyList_GET_ITEM(nodes, i), i) < 0;
     failed = failed || put_held(c) < 0;
+    c->shape = NULL;
     if (!failed && captured != own) {
         PyErr_SetString(PyExc_SystemError, "a graph was captured while another one was");
         failed = 1;
@@ -426,9 +428,22 @@ static PyObject *value_at(Capture *c, Py_ssize_t *at) {
     return tuple;
 }
 
+/* The value that begins at a word, number i of what describes a node, a leaf or a view: shapes are the third. */
+static PyObject *value_of(Capture *c, Py_ssize_t *at, int i) {
+    enum { SHAPE = 2 };
+    if ((WORD(c, *at) & TAG_MASK) == SAME_SHAPE) {
+        ++*at;
+        return Py_NewRef(c->shape);
+    }
+    PyObject *value = value_at(c, at);
+    if (i == SHAPE && value != NULL)
+        Py_XSETREF(c->shape, Py_NewRef(value));
+    return value;
+}
+
 static int append_values(PyObject *list, Capture *c, Py_ssize_t *at, int count) {
-    for (; count; count--) {
-        PyObject *value = value_at(c, at);
+    for (int i = 0; i < count; i++) {
+        PyObject *value = value_of(c, at, i);
         if (value == NULL || PyList_Append(list, value) < 0) {
             Py_XDECREF(value);
             return -1;
@@ -442,8 +457,8 @@ static int append_values(PyObject *list, Capture *c, Py_ssize_t *at, int count) 
 static int append_kind(PyObject *kinds, Capture *c, Py_ssize_t *at) {
     PyObject *kind = PyTuple_New(4);
     int failed = kind == NULL;
-    for (Py_ssize_t i = 0; !failed && i < 4; i++) {
-        PyObject *value = value_at(c, at);
+    for (int i = 0; !failed && i < 4; i++) {
+        PyObject *value = value_of(c, at, i);
         failed = value == NULL;
         PyTuple_SET_ITEM(kind, i, value);
     }
@@ -487,7 +502,9 @@ PyObject *capture_exact(Capture *c) {
     if (c->exact != NULL)
         return c->exact;
     PyObject *flat = PyList_New(0), *kinds = PyList_New(0), *flags = held(c);
-    if (flat != NULL && kinds != NULL && flags != NULL && take_apart(c, flat, kinds) == 0) {
+    int done = flat != NULL && kinds != NULL && flags != NULL && take_apart(c, flat, kinds) == 0;
+    Py_CLEAR(c->shape);
+    if (done) {
         PyObject *first = PyList_AsTuple(flat), *second = PyList_AsTuple(kinds);
         if (first != NULL && second != NULL)
             c->exact = PyTuple_Pack(3, first, second, flags);

@@ -55,8 +55,8 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
     put_owned(object, offset, value);
 }
 
-#define NODE_SLOTS(X) X(op) X(a) X(b) X(rest) X(attrs) X(shape) X(dtype) X(strides) X(code) X(lasti) X(errstate) \
-    X(depth) X(seq) X(buffer) X(claim)
+#define NODE_SLOTS(X) X(op) X(a) X(b) X(rest) X(attrs) X(shape) X(dtype) X(strides) X(code) X(errstate) X(buffer) \
+    X(claim)
 #define OPERATION_SLOTS(X) X(name) X(kind) X(fn) X(label) X(ufunc)
 #define TENSOR_SLOTS(X) X(_value) X(_state)
 #define SCALAR_SLOTS(X) X(_node)
@@ -131,7 +131,8 @@ static inline PyObject *my_watcher(void) { return watched() ? this_threads_watch
 /* Tells this thread's watcher that a root is about to get another value, if it does not know. -1 for an error. */
 int tell_of_write(PyObject *root);
 
-/* What a node is besides its slots: the number that it has in the graph that is being captured (capture.c), if `mark` is
+/* What a node is besides its slots. `lasti`, `depth` and `seq` are what ir/node.py says, as numbers: ints would be made and
+ * freed for each operation. The others are the number that it has in the graph that is being captured (capture.c), if `mark` is
  * that graph's; or the next one that waits to be freed (objects.c). Those that pin memory are in a list (pins.c). */
 typedef struct Marked {
     PyObject_HEAD
@@ -141,7 +142,12 @@ typedef struct Marked {
     };
     Py_ssize_t number;
     struct Marked *pin_before, *pin_after;
+    Py_ssize_t lasti, depth, seq;
 } Marked;
+
+#define LASTI(node) (((Marked *)(node))->lasti)
+#define DEPTH(node) (((Marked *)(node))->depth)
+#define SEQ(node) (((Marked *)(node))->seq)
 
 extern PyTypeObject Marked_Type;
 void nodes_learnt(void);
@@ -205,7 +211,7 @@ typedef struct {
  * and from `flags` on which nodes and leaves are held. `through` has a node's number, a position and a view by threes,
  * `seen` how often each of these views is an operand. */
 typedef struct {
-    PyObject *nodes, *exact;
+    PyObject *nodes, *exact, *shape;   /* shape: the last that was written down, or, then owned, read */
     Words words;
     Py_ssize_t flags;
     Vector leaves, through, seen, uses;
@@ -431,6 +437,7 @@ PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyOb
 Py_ssize_t bytes_of(PyObject *node);
 PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count);
+Py_ssize_t next_tick(void);
 PyObject *tick(void);
 PyObject *hot_tick(PyObject *self, PyObject *unused);
 PyObject *hot_capture(PyObject *self, PyObject *nodes);

@@ -80,11 +80,13 @@ enum { MOST_PARTS = 4, MET = 256 };
 typedef struct {
     PyObject *words[3 * MOST_PARTS];
     Py_ssize_t parts;   /* -1 for an index that is no tuple */
+    size_t print;
 } Signature;
 typedef struct {
     Signature given;
     PyObject *dtype, *shape, *strides;   /* of what is indexed */
-    PyObject *alone, *part_shape, *part_dtype, *part_strides;   /* alone: the step, in a tuple */
+    PyObject *part_shape, *part_dtype, *part_strides;
+    size_t missed;   /* the print of what was asked for last and not found: at the second time it is kept */
 } Met;
 static Met met[MET];
 
@@ -102,7 +104,7 @@ static Met *place_of(PyObject *value, PyObject *index, Signature *s) {
     int tuple = PyTuple_CheckExact(index), node = Py_TYPE(value) == node_type;
     Py_ssize_t parts = tuple ? PyTuple_GET_SIZE(index) : 1;
     PyObject *shape = slot_or_none(value, node ? N.shape : V.shape);
-    if (parts < 1 || parts > MOST_PARTS || watched())
+    if (parts < 1 || parts > MOST_PARTS || !gives_array(index, PyTuple_GET_SIZE(shape)) || watched())
         return NULL;
     size_t print = (size_t)slot_or_none(value, node ? N.dtype : V.dtype) >> 4;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(shape); i++) {
@@ -117,38 +119,39 @@ static Met *place_of(PyObject *value, PyObject *index, Signature *s) {
         put_part(s, i, tuple ? PyTuple_GET_ITEM(index, i) : index);
     for (Py_ssize_t i = 0; i < 3 * parts; i++)
         print = print * 31 + ((size_t)s->words[i] >> 4);
-    return &met[print * 0x9E3779B97F4A7C15ull >> 56];
+    s->print = print * 0x9E3779B97F4A7C15ull;
+    return &met[s->print >> 56];
 }
 
 static int is_met(const Met *m, PyObject *value, const Signature *s) {
     int node = Py_TYPE(value) == node_type;
-    return m->alone != NULL && m->dtype == slot_or_none(value, node ? N.dtype : V.dtype)
+    return m->part_shape != NULL && m->dtype == slot_or_none(value, node ? N.dtype : V.dtype)
         && memcmp(&m->given, s, sizeof *s) == 0 && same_shape(m->shape, slot_or_none(value, node ? N.shape : V.shape))
         && same_strides(m->strides, slot_or_none(value, node ? N.strides : V.strides));
 }
 
 static void met_end(Met *m) {
-    PyObject *owned[7] = {m->dtype, m->shape, m->strides, m->alone, m->part_shape, m->part_dtype, m->part_strides};
-    for (int i = 0; i < 7; i++)
+    PyObject *owned[6] = {m->dtype, m->shape, m->strides, m->part_shape, m->part_dtype, m->part_strides};
+    for (int i = 0; i < 6; i++)
         Py_XDECREF(owned[i]);
     for (int i = 0; i < 3 * MOST_PARTS; i++)
         Py_XDECREF(m->given.words[i]);
 }
 
-/* Keeps what an index gives of a value: the last step and the geometry of the view `part`. */
+/* Keeps what an index gives of a value: the geometry of the view `part`. A program that takes each part once
+ * does not pay for that. */
 static void meet(Met *m, PyObject *value, const Signature *s, PyObject *part) {
-    int node = Py_TYPE(value) == node_type;
-    PyObject *view = slot_or_none(part, T._value), *steps = slot_or_none(view, V.steps);
-    PyObject *alone = PyTuple_Pack(1, PyTuple_GET_ITEM(steps, PyTuple_GET_SIZE(steps) - 1));
-    if (alone == NULL) {
-        PyErr_Clear();   /* it will be made again */
+    if (m->missed != s->print) {
+        m->missed = s->print;
         return;
     }
+    int node = Py_TYPE(value) == node_type;
+    PyObject *view = slot_or_none(part, T._value);
     Met before = *m;
     *m = (Met){*s, Py_NewRef(slot_or_none(value, node ? N.dtype : V.dtype)),
                Py_NewRef(slot_or_none(value, node ? N.shape : V.shape)),
-               Py_NewRef(slot_or_none(value, node ? N.strides : V.strides)), alone, Py_NewRef(slot_or_none(view, V.shape)),
-               Py_NewRef(slot_or_none(view, V.dtype)), Py_NewRef(slot_or_none(view, V.strides))};
+               Py_NewRef(slot_or_none(value, node ? N.strides : V.strides)), Py_NewRef(slot_or_none(view, V.shape)),
+               Py_NewRef(slot_or_none(view, V.dtype)), Py_NewRef(slot_or_none(view, V.strides)), s->print};
     for (int i = 0; i < 3 * MOST_PARTS; i++)
         Py_XINCREF(m->given.words[i]);
     met_end(&before);
@@ -165,8 +168,16 @@ static PyObject *part_of(PyObject *tensor, PyObject *root, PyObject *index, PyOb
     return result;
 }
 
-static PyObject *part_met(PyObject *tensor, PyObject *root, const Met *m) {
-    return viewed_by(tensor, root, m->alone, m->part_shape, m->part_dtype, m->part_strides);
+/* The same, which was met. Its step has this very index: ``a[index] += 1`` puts back what `index` gave. */
+static PyObject *part_met(PyObject *tensor, PyObject *root, PyObject *index, const Met *m) {
+    PyObject *args = PyTuple_Pack(1, index), *step = args == NULL ? NULL : PyTuple_Pack(2, getitem_function, args);
+    PyObject *alone = step == NULL ? NULL : PyTuple_Pack(1, step), *result = NULL;
+    if (alone != NULL)
+        result = viewed_by(tensor, root, alone, m->part_shape, m->part_dtype, m->part_strides);
+    Py_XDECREF(alone);
+    Py_XDECREF(step);
+    Py_XDECREF(args);
+    return result;
 }
 
 /* ---- parts and elements -------------------------------------------------------------------------------------------------- */
@@ -179,7 +190,7 @@ static PyObject *part_of_view(PyObject *self, PyObject *index) {
     Signature s;
     Met *m = place_of(view, index, &s);
     if (m != NULL && is_met(m, view, &s))
-        return part_met(self, root, m);
+        return part_met(self, root, index, m);
     PyObject *array = geometry_of(view);
     if (array == NULL || !gives_array(index, PyTuple_GET_SIZE(slot_or_none(view, V.shape))))
         return NULL;
@@ -236,7 +247,7 @@ static PyObject *quick_getitem(PyObject *self, PyObject *index) {
     Signature s;
     Met *m = place_of(node, index, &s);
     if (m != NULL && is_met(m, node, &s))
-        return part_met(self, self, m);
+        return part_met(self, self, index, m);
     array = slot_or_none(node, N.buffer);
     if (array == Py_None || watched()) {  /* no element is to be looked at */
         if (!gives_array(index, PyTuple_GET_SIZE(slot_or_none(node, N.shape))))

@@ -287,7 +287,7 @@ void settle_launched(Arguments *a, PyObject *nodes, PyObject *record) {
         put_owned(node, N.buffer, made);
         put(node, N.attrs, Py_None);
         put(node, N.claim, Py_None);
-        put(node, N.depth, zero);
+        DEPTH(node) = 0;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(members); i++) {
         PyObject *node = PyList_GET_ITEM(nodes, ssize_of(PyTuple_GET_ITEM(members, i)));

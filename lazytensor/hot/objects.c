@@ -4,12 +4,16 @@
 #include "hot.h"
 #include <structmember.h>
 
-/* What nodes have besides their slots (hot.h: Mark). */
-static PyMemberDef no_members[] = {{NULL}};
+/* What nodes have besides their slots (hot.h: Marked) that Python sees. */
+static PyMemberDef marked_members[] = {
+    {"lasti", T_PYSSIZET, offsetof(Marked, lasti), 0, "the caller's instruction offset"},
+    {"depth", T_PYSSIZET, offsetof(Marked, depth), 0, "the length of the longest chain of pending nodes behind it"},
+    {"seq", T_PYSSIZET, offsetof(Marked, seq), 0, "program order"},
+    {NULL}};
 
 PyTypeObject Marked_Type = {
     PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "lazytensor.hot._hot.Marked", .tp_basicsize = sizeof(Marked), .tp_members = no_members,
+    .tp_name = "lazytensor.hot._hot.Marked", .tp_basicsize = sizeof(Marked), .tp_members = marked_members,
     .tp_doc = "What a node's class is derived from: room for the number that a node has while a graph is captured.",
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
 };

@@ -4,10 +4,14 @@
 #include <pythread.h>
 
 
-static long long ticks;
+static Py_ssize_t ticks;
+
+Py_ssize_t next_tick(void) {
+    return ++ticks;
+}
 
 PyObject *tick(void) {
-    return PyLong_FromLongLong(++ticks);
+    return PyLong_FromSsize_t(next_tick());
 }
 
 PyObject *hot_tick(PyObject *self, PyObject *unused) {
@@ -71,8 +75,7 @@ int may_be_pending(PyObject **capsule) {
 enum { LARGE = 1 << 20, PINS_SMALL = 1 << 12 };
 
 Py_ssize_t depth_of(PyObject *node) {
-    PyObject *depth = SLOT(node, N.depth);
-    return depth == zero ? 0 : depth == NULL ? 0 : ssize_of(depth);
+    return DEPTH(node);
 }
 
 /* Whether a realized operand is so large that memory that it pins is counted (run/pins.py). */
@@ -89,7 +92,7 @@ static int is_large(PyObject *node) {
 static Py_ssize_t pinned_by(PyObject *x, Py_ssize_t own) {
     if (Py_TYPE(x) != node_type)
         return 0;
-    if (slot_or_none(x, N.depth) != zero) {
+    if (DEPTH(x) != 0) {
         Py_ssize_t size = bytes_of(x);
         return size >= PINS_SMALL && size > own ? size : 0;
     }
@@ -146,8 +149,7 @@ int tell_of_write(PyObject *root) {
     PyObject *watcher = my_watcher(), *node = slot_or_none(root, T._value);
     if (watcher == NULL)
         return 0;
-    if (Py_TYPE(node) == node_type && PyLong_AsLongLong(slot_or_none(node, N.seq))
-                                          > PyLong_AsLongLong(slot_or_none(watcher, H.start)))
+    if (Py_TYPE(node) == node_type && SEQ(node) > PyLong_AsLongLong(slot_or_none(watcher, H.start)))
         return 0;  /* it has been told */
     PyObject *told = PyObject_CallMethod(watcher, "writes", "O", root);
     Py_XDECREF(told);
@@ -198,10 +200,9 @@ static PyObject *view_node(PyObject *view) {
     SLOT(made, N.dtype) = Py_NewRef(slot_or_none(view, V.dtype));
     SLOT(made, N.strides) = Py_NewRef(slot_or_none(view, V.strides));
     SLOT(made, N.code) = Py_NewRef(Py_None);
-    SLOT(made, N.lasti) = PyLong_FromLong(-1);
+    LASTI(made) = -1;
     SLOT(made, N.errstate) = Py_NewRef(Py_None);
-    SLOT(made, N.depth) = Py_NewRef(slot_or_none(node, N.depth));
-    SLOT(made, N.seq) = Py_NewRef(zero);
+    DEPTH(made) = DEPTH(node);
     SLOT(made, N.buffer) = Py_NewRef(Py_None);
     SLOT(made, N.claim) = Py_NewRef(Py_None);
     return made;
@@ -415,10 +416,10 @@ PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *attrs, 
     SLOT(node, N.dtype) = Py_NewRef(dtype);
     SLOT(node, N.strides) = Py_NewRef(strides);
     SLOT(node, N.code) = frame == NULL ? Py_NewRef(Py_None) : (PyObject *)PyFrame_GetCode(frame);
-    SLOT(node, N.lasti) = PyLong_FromLong(frame == NULL ? -1 : PyFrame_GetLasti(frame));
+    LASTI(node) = frame == NULL ? -1 : PyFrame_GetLasti(frame);
     SLOT(node, N.errstate) = Py_NewRef(capsule);
-    SLOT(node, N.depth) = PyLong_FromSsize_t(depth + 1);
-    SLOT(node, N.seq) = tick();
+    DEPTH(node) = depth + 1;
+    SEQ(node) = next_tick();
     SLOT(node, N.buffer) = Py_NewRef(Py_None);
     SLOT(node, N.claim) = Py_NewRef(Py_None);
     if (PyErr_Occurred())
@@ -683,10 +684,10 @@ PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *s
     SLOT(node, N.dtype) = Py_NewRef(dtype);
     SLOT(node, N.strides) = Py_NewRef(strides);
     SLOT(node, N.code) = placed ? (PyObject *)PyFrame_GetCode((PyFrameObject *)frame) : Py_NewRef(Py_None);
-    SLOT(node, N.lasti) = PyLong_FromLong(placed ? PyFrame_GetLasti((PyFrameObject *)frame) : -1);
+    LASTI(node) = placed ? PyFrame_GetLasti((PyFrameObject *)frame) : -1;
     SLOT(node, N.errstate) = Py_NewRef(errstate);
-    SLOT(node, N.depth) = Py_NewRef(depth);
-    SLOT(node, N.seq) = tick();
+    DEPTH(node) = ssize_of(depth);
+    SEQ(node) = next_tick();
     SLOT(node, N.buffer) = Py_NewRef(Py_None);
     SLOT(node, N.claim) = Py_NewRef(Py_None);
     if (PyErr_Occurred())
@@ -825,9 +826,13 @@ PyObject *lock_of(PyObject *root) {
 }
 
 int locked(PyObject *lock, const char *what) {
+    static PyObject *acquire, *release;   /* a name that is made at each call takes longer than the lock */
     PyObject *type, *error, *traceback;
     PyErr_Fetch(&type, &error, &traceback);  /* it may be released because of one */
-    PyObject *result = PyObject_CallMethod(lock, what, NULL);
+    if (release == NULL && ((acquire = PyUnicode_InternFromString("acquire")) == NULL
+                            || (release = PyUnicode_InternFromString("release")) == NULL))
+        return -1;
+    PyObject *result = PyObject_CallMethodNoArgs(lock, *what == 'a' ? acquire : release);
     Py_XDECREF(result);
     if (type != NULL)
         PyErr_Restore(type, error, traceback);

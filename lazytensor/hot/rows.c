@@ -220,7 +220,7 @@ static int run_row(Rows *r, PyObject *row, PyObject *node) {
         put(node, N.buffer, value);
         put(node, N.attrs, Py_None);
         put(node, N.claim, Py_None);
-        put(node, N.depth, zero);
+        DEPTH(node) = 0;
     }
     put(node, N.a, Py_None);
     put(node, N.b, Py_None);
@@ -500,7 +500,7 @@ static int run_directly(PyObject *node, Floating *state) {
         put(node, N.attrs, Py_None);
         put(node, N.claim, Py_None);
         put(node, N.rest, empty_tuple);
-        put(node, N.depth, zero);
+        DEPTH(node) = 0;
         return 0;
     }
     if (PyErr_Occurred())

@@ -55,7 +55,7 @@ static PyObject *book_write(PyObject *self, PyObject *args) {
     }
     for (Py_ssize_t i = 0; i < found.count; i++) {
         if (depth != Py_None && is_pending(found.items[i].node))
-            Py_SETREF(NODE(found.items[i].node, NODE_DEPTH), Py_NewRef(depth));
+            put_number(found.items[i].node, NODE_DEPTH, PyLong_AsSsize_t(depth));
         Py_DECREF(found.items[i].node);
     }
     PyMem_Free(found.items);

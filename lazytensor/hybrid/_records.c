@@ -150,11 +150,12 @@ PyObject *name_at(Book *book, Py_ssize_t number) {
 
 /* The number of a node's record, or -1 and its name, a new reference; -2 for an error. */
 Py_ssize_t find_value(Book *book, PyObject *trace, PyObject *node, PyObject **name) {
-    Py_ssize_t number = number_at(book, PyLong_AsLongLong(NODE(node, NODE_SEQ)));
+    Py_ssize_t number = number_at(book, node_number(node, NODE_SEQ));
     *name = NULL;
     if (number >= 0)
         return number;
-    PyObject *known = PyDict_GetItemWithError(book->slots, NODE(node, NODE_SEQ));
+    PyObject *seq = node_int(node, NODE_SEQ), *known = seq == NULL ? NULL : PyDict_GetItemWithError(book->slots, seq);
+    Py_XDECREF(seq);
     *name = known != NULL ? Py_NewRef(known) : PyErr_Occurred() ? NULL
         : PyObject_CallMethod(trace, "slot_of", "O", node);
     return *name == NULL ? -2 : -1;
@@ -230,17 +231,20 @@ int write_one(Book *book, PyObject *trace, PyObject *node) {
         if (!bad)
             PyTuple_SET_ITEM(operands, i, one);
     }
+    PyObject *lasti = bad ? NULL : node_int(node, NODE_LASTI);
+    bad = bad || lasti == NULL;
     if (!bad) {
         PyObject *values[RECORD_NAMES] = {text_operation, name, operands, NODE(node, NODE_OP), attrs,
                                           NODE(node, NODE_SHAPE), NODE(node, NODE_DTYPE), NODE(node, NODE_STRIDES),
-                                          NODE(node, NODE_ERRSTATE), NODE(node, NODE_CODE), NODE(node, NODE_LASTI),
+                                          NODE(node, NODE_ERRSTATE), NODE(node, NODE_CODE), lasti,
                                           Py_None, Py_None, Py_None, Py_None, Py_None, Py_None};
         for (int i = 0; i < RECORD_NAMES; i++)
             SLOT(record, record_at[i]) = Py_NewRef(values[i] == NULL ? Py_None : values[i]);
         bad = PyList_Append(book->parts, record) < 0
             || (NODE(node, NODE_OP) == element_operation && PySet_Add(book->real, name) < 0)
-            || number_next(book, PyLong_AsLongLong(NODE(node, NODE_SEQ)), changes, name) < 0;
+            || number_next(book, node_number(node, NODE_SEQ), changes, name) < 0;
     }
+    Py_XDECREF(lasti);
     Py_XDECREF(inputs);
     Py_XDECREF(operands);
     Py_XDECREF(record);
@@ -358,10 +362,13 @@ int walk_from(Found *found, Book *book, long long start, PyObject *stack) {
         }
         PyObject *held = node;
         while (node != NULL) {
-            long long seq = PyLong_AsLongLong(NODE(node, NODE_SEQ));
+            long long seq = node_number(node, NODE_SEQ);
             int new = seq > start && number_at(book, seq) < 0;
-            if (new)
-                new = PyDict_Contains(book->slots, NODE(node, NODE_SEQ)) ? 0 : find(found, node, seq);
+            if (new) {
+                PyObject *key = node_int(node, NODE_SEQ);
+                new = key == NULL ? -1 : PyDict_Contains(book->slots, key) ? 0 : find(found, node, seq);
+                Py_XDECREF(key);
+            }
             if (new <= 0) {
                 Py_DECREF(held);
                 if (new < 0 || PyErr_Occurred())

@@ -5,7 +5,7 @@
  */
 #include "_book.h"
 
-static const int ALIKE[][2] = {{LASTI, NODE_LASTI}, {SHAPE, NODE_SHAPE}, {STRIDES, NODE_STRIDES}, {ATTRS, NODE_ATTRS}};
+static const int ALIKE[][2] = {{SHAPE, NODE_SHAPE}, {STRIDES, NODE_STRIDES}, {ATTRS, NODE_ATTRS}};
 static const int ONE[][2] = {{OP, NODE_OP}, {CODE, NODE_CODE}, {ERRSTATE, NODE_ERRSTATE}, {DTYPE, NODE_DTYPE}};
 
 /* Whether two records, or a record and a node, do the same, but for what they read: 1, 0, or -1 for an error. */
@@ -13,7 +13,12 @@ static int does_the_same(PyObject *record, PyObject *other, int node, PyObject *
     for (int i = 0; i < 4; i++)
         if (RECORD(record, ONE[i][0]) != (node ? NODE(other, ONE[i][1]) : RECORD(other, ONE[i][0])))
             return 0;
-    for (int i = 0; i < 4; i++) {
+    PyObject *lasti = node ? node_int(other, NODE_LASTI) : Py_NewRef(RECORD(other, LASTI));
+    int here = lasti == NULL ? -1 : are_same(RECORD(record, LASTI), lasti, same);
+    Py_XDECREF(lasti);
+    if (here != 1)
+        return here;
+    for (int i = 0; i < 3; i++) {
         int found = are_same(RECORD(record, ALIKE[i][0]), node ? NODE(other, ALIKE[i][1]) : RECORD(other, ALIKE[i][0]),
                              same);
         if (found != 1)
@@ -95,7 +100,7 @@ int loop_goes_on(Book *book, PyObject *trace, PyObject *node) {
         Py_XDECREF(name);
     }
     Py_DECREF(inputs);
-    if (found == 1 && number_next(book, PyLong_AsLongLong(NODE(node, NODE_SEQ)), changes, NULL) < 0)
+    if (found == 1 && number_next(book, node_number(node, NODE_SEQ), changes, NULL) < 0)
         return -1;
     return found;
 }
@@ -153,7 +158,8 @@ static void share_object(PyObject **own, PyObject *other) {
 /* Has a record hold another one's objects for its own where they are equal: a loop's turns then have them once, and the
  * collector of garbage has less to look through. */
 static void share_objects(PyObject *record, PyObject *with) {
-    for (int i = 0; i < 4; i++)
+    share_object(&RECORD(record, LASTI), RECORD(with, LASTI));
+    for (int i = 0; i < 3; i++)
         share_object(&RECORD(record, ALIKE[i][0]), RECORD(with, ALIKE[i][0]));
     PyObject *own = RECORD(record, OPERANDS), *other = RECORD(with, OPERANDS);
     if (PyTuple_GET_SIZE(own) != PyTuple_GET_SIZE(other))

@@ -34,7 +34,7 @@ typedef struct {
 PyTypeObject *node_type;
 Py_ssize_t node_at[NODE_NAMES];
 static PyTypeObject *tensor_type;
-static PyObject *leaf_operation, *tick, *empty_tuple, *zero, *minus_one;
+static PyObject *leaf_operation, *tick, *empty_tuple;
 static Py_ssize_t value_at, state_at, shape_at, dtype_at, strides_at, buffer_at;
 enum { VIEW_ROOT, VIEW_STEPS, VIEW_SHAPE, VIEW_DTYPE, VIEW_STRIDES, VIEW_WRITEABLE, VIEW_OF, VIEW_LAID, VIEW_GIVEN,
        VIEW_NAMES, MOST_STEP = 8 };
@@ -56,6 +56,38 @@ Py_ssize_t offset_of(PyTypeObject *type, const char *name) {
     return ((PyMemberDescrObject *)found)->d_member->offset;
 }
 
+static int numbers;   /* whether the ints of a node are numbers */
+
+/* The place of an int of a node. */
+static Py_ssize_t number_at_of(PyTypeObject *node, const char *name) {
+    PyObject *found = PyObject_GetAttrString((PyObject *)node, name);
+    Py_ssize_t offset = -1;
+    if (found != NULL && Py_IS_TYPE(found, &PyMemberDescr_Type)) {
+        numbers = ((PyMemberDescrObject *)found)->d_member->type == T_PYSSIZET;
+        offset = ((PyMemberDescrObject *)found)->d_member->offset;
+    } else if (found != NULL)
+        PyErr_Format(PyExc_TypeError, "%s has no slot %s", node->tp_name, name);
+    Py_XDECREF(found);
+    return offset;
+}
+
+long long node_number(PyObject *node, int i) {
+    return numbers ? *(Py_ssize_t *)((char *)node + node_at[i]) : PyLong_AsLongLong(NODE(node, i));
+}
+
+/* The same as an int, a new reference. */
+PyObject *node_int(PyObject *node, int i) {
+    return numbers ? PyLong_FromSsize_t(*(Py_ssize_t *)((char *)node + node_at[i])) : Py_NewRef(NODE(node, i));
+}
+
+/* Gives a node an int; it may be without one. */
+void put_number(PyObject *node, int i, Py_ssize_t number) {
+    if (numbers)
+        *(Py_ssize_t *)((char *)node + node_at[i]) = number;
+    else
+        Py_XSETREF(NODE(node, i), PyLong_FromSsize_t(number));
+}
+
 static PyObject *setup(PyObject *self, PyObject *args) {
     PyTypeObject *tensor, *node;
     PyObject *leaf, *counter;
@@ -64,7 +96,7 @@ static PyObject *setup(PyObject *self, PyObject *args) {
     if ((value_at = offset_of(tensor, "_value")) < 0 || (state_at = offset_of(tensor, "_state")) < 0)
         return NULL;
     for (int i = 0; i < NODE_NAMES; i++)
-        if ((node_at[i] = offset_of(node, node_names[i])) < 0)
+        if ((node_at[i] = (IS_NUMBER(i) ? number_at_of : offset_of)(node, node_names[i])) < 0)
             return NULL;
     shape_at = node_at[5];
     dtype_at = node_at[6];
@@ -508,10 +540,14 @@ static PyObject *leaf_node(PyObject *buffer, PyObject *shape, PyObject *dtype, P
         return NULL;
     }
     PyObject *values[NODE_NAMES] = {leaf_operation, Py_None, Py_None, empty_tuple, Py_None, shape, dtype, strides,
-                                    Py_None, minus_one, Py_None, zero, NULL, buffer, Py_None};
+                                    Py_None, NULL, Py_None, NULL, NULL, buffer, Py_None};
     for (int i = 0; i < NODE_NAMES; i++)
-        SLOT(node, node_at[i]) = Py_XNewRef(values[i]);
-    SLOT(node, node_at[NODE_SEQ]) = seq;
+        if (!IS_NUMBER(i))
+            SLOT(node, node_at[i]) = Py_NewRef(values[i]);
+    put_number(node, NODE_LASTI, -1);
+    put_number(node, NODE_DEPTH, 0);
+    put_number(node, NODE_SEQ, PyLong_AsSsize_t(seq));
+    Py_DECREF(seq);
     return node;
 }
 
@@ -690,8 +726,6 @@ PyMODINIT_FUNC PyInit__replay(void) {
     filters_name = PyUnicode_InternFromString("filters");
     show_name = PyUnicode_InternFromString("_showwarnmsg_impl");
     empty_tuple = PyTuple_New(0);
-    zero = PyLong_FromLong(0);
-    minus_one = PyLong_FromLong(-1);
     if (PyModule_AddObjectRef(m, "Guard", (PyObject *)&Guard_Type) < 0
         || PyModule_AddObjectRef(m, "Book", (PyObject *)&Book_Type) < 0
         || PyModule_AddObjectRef(m, "Caller", (PyObject *)&Caller_Type) < 0

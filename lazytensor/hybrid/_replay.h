@@ -14,11 +14,16 @@
 enum { NODE_OP, NODE_A, NODE_B, NODE_REST, NODE_ATTRS, NODE_SHAPE, NODE_DTYPE, NODE_STRIDES, NODE_CODE, NODE_LASTI,
        NODE_ERRSTATE, NODE_DEPTH, NODE_SEQ, NODE_BUFFER, NODE_CLAIM };
 #define NODE(node, i) SLOT(node, node_at[i])
+/* Of the slots above, those that are ints: numbers where `hot` has been built, else objects. */
+#define IS_NUMBER(i) ((i) == NODE_LASTI || (i) == NODE_DEPTH || (i) == NODE_SEQ)
 
 extern PyTypeObject *node_type;
 extern Py_ssize_t node_at[NODE_NAMES];
 
 Py_ssize_t offset_of(PyTypeObject *type, const char *name);
+long long node_number(PyObject *node, int i);
+PyObject *node_int(PyObject *node, int i);
+void put_number(PyObject *node, int i, Py_ssize_t number);
 
 /* ---- _replay.c ---- */
 

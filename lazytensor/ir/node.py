@@ -20,6 +20,10 @@ tick = itertools.count(1).__next__ if native is None else native.tick
 new = object.__new__
 
 
+NUMBERS = ("lasti", "depth", "seq")
+"""The attributes of nodes that are ints: the extension has them as numbers."""
+
+
 class Node(object if native is None else native.Marked):  # type: ignore[misc]
     """A value: an operation on operands, or a buffer that holds the result.
 
@@ -42,8 +46,8 @@ class Node(object if native is None else native.Marked):  # type: ignore[misc]
     claim : the run that is computing it, or the exception that makes it impossible to compute
     """
 
-    __slots__ = ("op", "a", "b", "rest", "attrs", "shape", "dtype", "strides", "code", "lasti", "errstate",
-                 "depth", "seq", "buffer", "claim", "__weakref__")
+    __slots__ = ("op", "a", "b", "rest", "attrs", "shape", "dtype", "strides", "code", "errstate", "buffer", "claim",
+                 "__weakref__", *(NUMBERS if native is None else ()))
     op: Operation
     a: Any
     b: Any
