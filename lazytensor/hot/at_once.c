@@ -21,7 +21,7 @@ enum { TRIAL = 64 };   /* of so many operations of a line on middling arrays one
 /* An instruction of a program. The code object is compared and never looked into: it may have been freed. */
 typedef struct {
     PyCodeObject *code;
-    int lasti, score;
+    int lasti, score, large;   /* large: what was counted last was NumPy's call on a larger array than middling ones */
     unsigned turns;
 } Site;
 
@@ -54,13 +54,14 @@ Py_ssize_t small_bytes(void) {
     return most < 0 ? PY_SSIZE_T_MAX : most;
 }
 
-static void count_at(Site *table, PyObject *code, PyObject *lasti, int up) {
+static void count_at(Site *table, PyObject *code, PyObject *lasti, int up, int large) {
     if (!PyCode_Check(code) || !PyLong_CheckExact(lasti))
         return;
     int at = (int)PyLong_AsLong(lasti);
     Site *site = site_of(table, (PyCodeObject *)code, at);
     if (site->code != (PyCodeObject *)code || site->lasti != at)
-        *site = (Site){(PyCodeObject *)code, at, 0, 0};
+        *site = (Site){(PyCodeObject *)code, at, 0, 0, 0};
+    site->large = up && large;
     if (up)
         site->score += site->score < eager_after;
     else
@@ -74,8 +75,17 @@ static int is_joined(PyObject *node, PyObject *a) {
     return slot_or_none(slot_or_none(node, N.op), O.kind) == text_elementwise;
 }
 
+static Py_ssize_t weight_of(PyObject *node);
+static int takes_in(PyObject *node);
+
+/* Whether NumPy's call is all there is for an operation. */
+static int is_by_numpy(PyObject *node) {
+    return slot_or_none(slot_or_none(node, N.op), O.kind) == text_call && !takes_in(node);
+}
+
 static void count(Site *table, PyObject *node, int up) {
-    count_at(table, slot_or_none(node, N.code), slot_or_none(node, N.lasti), up);
+    count_at(table, slot_or_none(node, N.code), slot_or_none(node, N.lasti), up,
+             is_by_numpy(node) && weight_of(node) > MIDDLING);
 }
 
 /* Whether a node is one call of a function of NumPy's (lazy.Rule), which no kernel takes in. */
@@ -185,15 +195,14 @@ static void count_middling(PyObject *nodes) {
 
 /* An operation is run by itself: counts it for its line, if it is middling, up where it is no kernel. */
 void count_alone(PyObject *node, int up) {
-    int by_numpy = slot_or_none(slot_or_none(node, N.op), O.kind) == text_call && !takes_in(node);
-    if (eager_after > 0 && !is_function(node) && (by_numpy || weight_of(node) <= MIDDLING))
+    if (eager_after > 0 && !is_function(node) && (is_by_numpy(node) || weight_of(node) <= MIDDLING))
         count(calls, node, up);
 }
 
 /* ran_when_written(code, lasti): a line's call has run when it was written, as its result or its errors need values. */
 PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     if (count == 2 && eager_after > 0)
-        count_at(calls, args[0], args[1], 1);
+        count_at(calls, args[0], args[1], 1, 0);
     Py_RETURN_NONE;
 }
 
@@ -221,7 +230,7 @@ void count_run(PyObject *nodes) {
 }
 
 /* Whether the operation that is being written is to run at once; not so now and then, if it is on trial. */
-static int is_steady(Site *table, int on_trial) {
+static int is_steady(Site *table, int on_trial, int *large) {
     if (eager_after < 0 || watched() || held_up == Py_True || slot_or_none(current, C.debug) == Py_True)
         return 0;
     if (eager_after == 0)
@@ -235,16 +244,20 @@ static int is_steady(Site *table, int on_trial) {
     Py_DECREF(code);
     if (site->score < eager_after || site->code != code || site->lasti != lasti || !is_users_line())
         return 0;
-    return !on_trial || ++site->turns % TRIAL;
+    if (large != NULL)
+        *large = site->large;
+    return !(on_trial || site->large) || ++site->turns % TRIAL;
 }
 
 int runs_at_once(void) {
-    return is_steady(sites, 0);
+    return is_steady(sites, 0, NULL);
 }
 
-/* Whether the call of a function of NumPy's that is being written is to run at once, its arrays small or not. */
-int calls_at_once(void) {
-    return is_steady(calls, 0);
+/* Whether the call of a function of NumPy's that is being written is to run at once, its arrays small or not; `large`:
+ * whether it has so been found on arrays that are larger than middling ones, though kernels take the function in elsewhere. */
+int calls_at_once(int *large) {
+    *large = 0;
+    return is_steady(calls, 0, large);
 }
 
 /* The bytes up to which operands may be for an operation that runs at once. */
@@ -255,7 +268,7 @@ static Py_ssize_t most_bytes(void) {
 
 /* Whether the operation that is being written, on so many bytes, is to run at once. */
 int runs_now(Py_ssize_t bytes) {
-    return bytes <= small_bytes() ? runs_at_once() : is_steady(calls, 1);
+    return bytes <= small_bytes() ? runs_at_once() : is_steady(calls, 1, NULL);
 }
 
 /* The bytes of what stands for an operand. */
