@@ -349,3 +349,37 @@ def test_a_mask_that_is_the_array_itself_or_still_waits(np):
         given[given == 0] = 9
         results.append([real.asarray(x).tobytes() for x in (bools, halves, given, doubled, before)])
     assert results[0] == results[1]
+
+
+def test_an_array_copied_from_numpys_is_its_own(np):
+    for length in (100, 40_000, 200_000):
+        given = real.arange(2.0 * length).reshape(2, length)
+        for array in (np.array(given), np.array(given[1]), np.array(given[:1]), np.array(given[:, :0])):
+            if np is not real:
+                assert array._state is None
+        view = array = np.array(given[1])
+        view[0] = -1
+        assert given[1, 0] == length and array[0] == -1 and array.flags.owndata and array.base is None
+
+
+def test_arrays_of_arrays_and_where_they_are(np):
+    results = []
+    for module in (real, np):
+        x, y = module.array(real.arange(40_000.0)), module.array(real.arange(300_000.0))
+        taken = []
+        for _ in range(2):
+            a, b = module.meshgrid(x[:90], x[:400])
+            c, d = module.meshgrid(x[:90], x[:400], copy=False)
+            taken += [module.array([x, x]), module.array((x, x[::-1])), a, b, c, d, module.ravel(x.reshape(-1, 4).T)]
+            taken += [*module.histogram(x, 7), *module.histogram(x, [1.0, 5, 9]), module.linalg.norm(y)]
+            taken += [module.bitwise_xor.reduce(y.astype(int)), module.add.reduceat(y, [0, 9, 7]), module.roll(y, 3)]
+            edges = module.array([0.0, 5, 9])
+            assert module.histogram(x, edges)[1] is edges
+            taken += [module.may_share_memory(x, x[3:]), module.may_share_memory(x, y), module.may_share_memory(x, 1),
+                      module.shares_memory(x[::2], x[1::2]), module.may_share_memory(x[::2], x[1::2])]
+            x[0] += 1
+            taken.append(module.may_share_memory(x, x))
+        results.append(taken)
+    for found, expected in zip(results[1], results[0], strict=True):
+        assert type(found) is bool if type(expected) is bool else found.dtype == expected.dtype
+        assert real.array_equal(real.asarray(found), expected)

@@ -13,10 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ..hot import native
+from ..ir.layout import canonical
+from ..ir.node import leaf
 from ..run import pool
 from ..run.watching import PASS, active, eager
 from . import lazy
-from .build import NOT_AN_ARRAY, NUMBERS, at_line, is_pending, made_real, record
+from .build import NOT_AN_ARRAY, NUMBERS, at_line, is_pending, made_real, record, users_frame
 from .fallback import AT_ONCE, Loans, fallback
 from .handle import Tensor, apply_steps, export, geometry, no_dtype, peek, tensor, wrap
 from .methods import COPY
@@ -167,12 +170,15 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K",
         if dtype is None and type(object) is np.ndarray and copy is True and order == "K" and not active and (
                 pool.LINED <= object.nbytes and object.dtype.kind in "biufc" and object.flags.c_contiguous
                 and ndmin <= object.ndim):
-            return wrap(_lined_copy(object))
+            return _lined_copy(object)
         if dtype is None and not active and type(object) is list and _is_of_numbers(object):
             return wrap(np.array(object, None, copy=copy, order=order, subok=subok, ndmin=ndmin))
         found = _pending(object, dtype, copy=copy, order=order, ndmin=ndmin)
         if found is not lazy.NOW:
             return found
+        if native is not None and type(object) in (list, tuple) and any(type(x) is Tensor for x in object[:1]) and (
+                frame := users_frame()) is not None:
+            native.ran_when_written(frame.f_code, frame.f_lasti)
     more = {} if ndmax is None else {"ndmax": ndmax}
     return _on_real(np.array, object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, like=like, **more)
 
@@ -181,7 +187,8 @@ def _lined_copy(array: Any) -> Any:
     """A copy that begins at a cache line, where vectors do not lie across two, or at a large page."""
     copy = pool.empty(array.shape, array.dtype)
     np.copyto(copy, array)
-    return copy
+    strides = canonical(copy.strides, copy.shape, copy.itemsize)
+    return tensor(leaf(copy, strides))  # nobody else has it, though its memory is a block of the pool
 
 
 @functools.wraps(np.asarray)

@@ -65,7 +65,7 @@ def of_ufunc(name: str, slow: Callable[..., Any], places: int) -> Any:
     once; `at` writes to its first argument whenever nobody else has that memory."""
     if native is None:
         return slow
-    flags = _OF_UFUNC | (_WRITES if name == "at" else _SMALL_ONLY | _REALIZED_ONLY | _IF_STEADY)
+    flags = _OF_UFUNC | (_WRITES if name == "at" else _SMALL_ONLY | _REALIZED_ONLY | _IF_STEADY * (name != "reduceat"))
     return native.Direct(places, {}, slow, name, flags)
 
 

@@ -47,6 +47,9 @@ GIVES = frozenset("""
 """.split())
 """Functions that write to an argument, keep it in an object, hand it to the user's function, or ask where it is."""
 
+ASKS = frozenset(("shares_memory", "may_share_memory"))
+"""Those of them that ask where arrays are: for arrays that are there the answer needs nothing given out."""
+
 GIVING_MODULES = ("numpy.ma", "numpy.rec", "numpy.ctypeslib", "numpy.lib", "numpy.char", "numpy.matlib")
 
 VIEWS = frozenset("""
@@ -103,7 +106,7 @@ class Loans:
 
     def warns(self, fn: Any) -> bool:
         """Whether a function has to be called from the user's line, for its warnings to name that."""
-        return bool(self.lent or getattr(fn, "__name__", "") in _WARNS) and _in_c(fn)
+        return bool(self.lent or getattr(fn, "__name__", "") in WARNING) and _in_c(fn)
 
     def plain(self, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """What NumPy gets for arguments that are realized arrays of their own, numbers and the like; None if one is
@@ -283,7 +286,7 @@ def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
     return loans.returned(fn(*map(made_real, real), **options))
 
 
-_WARNS = frozenset(("fromfile", "fromstring", "multivariate_normal", "random_integers"))
+WARNING = frozenset(("fromfile", "fromstring", "multivariate_normal", "random_integers"))
 """Functions written in C or Cython that warn of other arguments than arrays too."""
 
 
@@ -369,13 +372,13 @@ def _making(fn: Any, otherwise: Callable[..., Any]) -> Callable[..., Any]:
     """A function that makes an array: of plain numbers, lengths and dtypes NumPy makes it, and nothing is lent."""
     @unseen
     def function(*args: Any, **kwargs: Any) -> Any:
-        if not active and _are_plain(args) and (not kwargs or _are_plain(kwargs.values())):
+        if not active and are_plain(args) and (not kwargs or are_plain(kwargs.values())):
             return wrap(fn(*args, **kwargs))
         return otherwise(*args, **kwargs)
     return function
 
 
-def _are_plain(values: Any) -> bool:
+def are_plain(values: Any) -> bool:
     return all([kind in _PLAIN or kind is tuple and set(map(type, x)) <= _LENGTHS
                 for x in values for kind in (type(x),)])
 
@@ -411,6 +414,8 @@ def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
     functools.update_wrapper(function, fn)
     if first is not None and name in VIEWS:
         AT_ONCE[function] = {"views": True}
+    elif name in ASKS:
+        AT_ONCE[function] = {"realized": True}
     elif not gives and name not in VIEWS:
         AT_ONCE[function] = {"small": key in TABLE, "realized": first is not None, "numbers": name in MAKES}
     text = getattr(fn, "__text_signature__", None)

@@ -217,7 +217,7 @@ LAZY: dict[str, Callable[..., Any]] = {
 AT_ONCE.update((LAZY[name], {"small": True}) for name in ("dot", "pad", "roll", "sort", *JOIN))
 AT_ONCE.update((LAZY[name], {"small": True, "realized": True, "steady": True}) for name in (
     "sum", "prod", "max", "min", "mean", "argmax", "argmin", "cumsum", "cumprod", "round", "amax", "amin", "around",
-    "clip", "any", "all", "var", "std", "where"))
+    "clip", "any", "all", "var", "std", "where", "ravel"))
 if native is not None:
     AT_ONCE[where]["quick"] = native.Chooser(_WHERE, _where_results, where)
     AT_ONCE[LAZY["clip"]]["quick"] = methods.clipper(LAZY["clip"])

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..hot import native
 from ..ir.dtypes import NUMERIC
 from . import lazy
-from .fallback import fallback, unseen
+from .build import users_frame
+from .fallback import AT_ONCE, fallback, unseen
 from .handle import Tensor, wrap
 from .inplace import looked_at
 
@@ -116,9 +118,14 @@ def _function(own: Callable[..., Any]) -> Callable[..., Any]:
             found = own(*args, **kwargs)
         except TypeError:  # NumPy says it itself
             found = lazy.NOW
-        return otherwise(*args, **kwargs) if found is lazy.NOW else found
+        if found is not lazy.NOW:
+            return found
+        if native is not None and (frame := users_frame()) is not None:
+            native.ran_when_written(frame.f_code, frame.f_lasti)
+        return otherwise(*args, **kwargs)
     return function
 
 
 HISTOGRAMS: dict[str, Callable[..., Any]] = {f.__name__: _function(f) for f in (histogram, histogram2d, histogramdd)}
 """What this file has in place of NumPy's functions, by name."""
+AT_ONCE.update((own, {"small": True}) for own in HISTOGRAMS.values())

@@ -49,7 +49,12 @@ _ndarray = np.ndarray
 _getframe = sys._getframe
 
 
-_RESHAPE = register("reshape", "call", lambda array, shape, order: array.reshape(shape, order=order).copy("K"))
+def _reshaped_copy(array: Any, shape: Any, order: str) -> Any:
+    """A copy, made once: `reshape` makes one of what it cannot view."""
+    return array.flatten(order) if len(shape) == 1 else array.reshape(shape, order=order).copy("K")
+
+
+_RESHAPE = register("reshape", "call", _reshaped_copy)
 _ROUND = register("round", "call", _ndarray.round, label="multiply")
 _FLATTEN = lazy.Rule(_ndarray.flatten, "flatten", "a", "moves", names=("a", "order"))
 _BYTESWAP = lazy.Rule(_ndarray.byteswap, "byteswap", "a", "moves", names=("a", "inplace"))

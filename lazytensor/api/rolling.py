@@ -121,9 +121,9 @@ def _rolled(a: Any, steps: tuple[int, ...]) -> Any:
     whole = source.whole() if source is not None and source.whole is not None else None
     if source is None or whole is None:
         site = (frame.f_code, frame.f_lasti) if frame is not None else None
-        if source is not None:
+        if source is not None and source.site != site:  # one place alone may roll one array again and again
             _sites.update((site, source.site))
-        if site not in _sites:
+        if site not in _sites or source is not None and source.site == site:
             if source is None:
                 _remember(a, site)
             return None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .creation import asanyarray
-from .fallback import fallback
+from .fallback import AT_ONCE, fallback
 from .handle import WARNS, Tensor, apply_steps, geometry, writing_of
 from .relative import relative_view
 from .scalar import Scalar
@@ -87,6 +87,7 @@ SEVERAL: dict[str, Callable[..., Any]] = {
     "atleast_2d": _atleast("atleast_2d", ((1, 1), (None, _ALL))),
     "atleast_3d": _atleast("atleast_3d", ((1, 1, 1), (None, _ALL, None), (_ALL, _ALL, None))),
 }
+AT_ONCE[meshgrid] = {"small": True, "alone": True}
 if _unstack is not None:
     SEVERAL["unstack"] = functools.wraps(np.unstack)(unstack)
 """What this file has in place of NumPy's functions, by name."""

@@ -21,7 +21,7 @@ enum { TRIAL = 64 };   /* of so many operations of a line on middling arrays one
 /* An instruction of a program. The code object is compared and never looked into: it may have been freed. */
 typedef struct {
     PyCodeObject *code;
-    int lasti, score;
+    int lasti, score, large;   /* large: what was counted last was NumPy's call on a larger array than middling ones */
     unsigned turns;
 } Site;
 
@@ -54,12 +54,13 @@ Py_ssize_t small_bytes(void) {
     return most < 0 ? PY_SSIZE_T_MAX : most;
 }
 
-static void count_at(Site *table, PyObject *code, int at, int up) {
+static void count_at(Site *table, PyObject *code, int at, int up, int large) {
     if (!PyCode_Check(code))
         return;
     Site *site = site_of(table, (PyCodeObject *)code, at);
     if (site->code != (PyCodeObject *)code || site->lasti != at)
-        *site = (Site){(PyCodeObject *)code, at, 0, 0};
+        *site = (Site){(PyCodeObject *)code, at, 0, 0, 0};
+    site->large = up && large;
     if (up)
         site->score += site->score < eager_after;
     else
@@ -102,8 +103,15 @@ static int is_joined(PyObject *node, PyObject *a) {
     return traits_of(node) & OF_ELEMENTS;
 }
 
+static Py_ssize_t weight_of(PyObject *node);
+
+/* Whether NumPy's call is all there is for an operation. */
+static int is_by_numpy(PyObject *node) {
+    return (traits_of(node) & (OF_CALLS | TAKES_IN)) == OF_CALLS;
+}
+
 static void count(Site *table, PyObject *node, int up) {
-    count_at(table, slot_or_none(node, N.code), (int)LASTI(node), up);
+    count_at(table, slot_or_none(node, N.code), (int)LASTI(node), up, is_by_numpy(node) && weight_of(node) > MIDDLING);
 }
 
 /* Whether a node is one call of a function of NumPy's (lazy.Rule), which no kernel takes in. */
@@ -196,15 +204,14 @@ static int is_worth_a_kernel(PyObject *nodes) {
 
 /* An operation is run by itself: counts it for its line, if it is middling, up where it is no kernel. */
 void count_alone(PyObject *node, int up) {
-    int by_numpy = (traits_of(node) & (OF_CALLS | TAKES_IN)) == OF_CALLS;
-    if (eager_after > 0 && !is_function(node) && (by_numpy || weight_of(node) <= MIDDLING))
+    if (eager_after > 0 && !is_function(node) && (is_by_numpy(node) || weight_of(node) <= MIDDLING))
         count(calls, node, up);
 }
 
 /* ran_when_written(code, lasti): a line's call has run when it was written, as its result or its errors need values. */
 PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     if (count == 2 && eager_after > 0 && PyLong_CheckExact(args[1]))
-        count_at(calls, args[0], (int)PyLong_AsLong(args[1]), 1);
+        count_at(calls, args[0], (int)PyLong_AsLong(args[1]), 1, 0);
     Py_RETURN_NONE;
 }
 
@@ -250,7 +257,7 @@ void count_run(PyObject *nodes, Counting *known) {
 }
 
 /* Whether the operation that is being written is to run at once; not so now and then, if it is on trial. */
-static int is_steady(Site *table, int on_trial) {
+static int is_steady(Site *table, int on_trial, int *large) {
     if (eager_after < 0 || watched() || held_up == Py_True || slot_or_none(current, C.debug) == Py_True)
         return 0;
     if (eager_after == 0)
@@ -264,11 +271,13 @@ static int is_steady(Site *table, int on_trial) {
     Py_DECREF(code);
     if (site->score < eager_after || site->code != code || site->lasti != lasti || !is_users_line())
         return 0;
-    return !on_trial || ++site->turns % TRIAL;
+    if (large != NULL)
+        *large = site->large;
+    return !(on_trial || site->large) || ++site->turns % TRIAL;
 }
 
 int runs_at_once(void) {
-    return is_steady(sites, 0);
+    return is_steady(sites, 0, NULL);
 }
 
 /* Whether an operation that is being written may run at once at all, its operands not looked at: the line has come up to
@@ -287,9 +296,11 @@ static int may_run_at_once(void) {
         || (middling->score >= eager_after && middling->code == code && middling->lasti == lasti);
 }
 
-/* Whether the call of a function of NumPy's that is being written is to run at once, its arrays small or not. */
-int calls_at_once(void) {
-    return is_steady(calls, 0);
+/* Whether the call of a function of NumPy's that is being written is to run at once, its arrays small or not; `large`:
+ * whether it has so been found on arrays that are larger than middling ones, though kernels take the function in elsewhere. */
+int calls_at_once(int *large) {
+    *large = 0;
+    return is_steady(calls, 0, large);
 }
 
 /* The bytes up to which operands may be for an operation that runs at once. */
@@ -300,7 +311,7 @@ static Py_ssize_t most_bytes(void) {
 
 /* Whether the operation that is being written, on so many bytes, is to run at once. */
 int runs_now(Py_ssize_t bytes) {
-    return bytes <= small_bytes() ? runs_at_once() : is_steady(calls, 1);
+    return bytes <= small_bytes() ? runs_at_once() : is_steady(calls, 1, NULL);
 }
 
 /* The bytes of what stands for an operand. */

@@ -287,9 +287,10 @@ int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_
     Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
     Py_ssize_t most = small_bytes();
     PyObject *arrays[MOST];
-    Lent l = {.small = MIDDLING, .deepest = NEAR, .large = !(method->swapped & IF_STEADY) && Py_TYPE(method) == &Direct_Type};
-    if (most == 0 || most >= MIDDLING || all > MOST || held_up == Py_True || !all_taken(names) || !calls_at_once())
+    Lent l = {.small = MIDDLING, .deepest = NEAR};
+    if (most == 0 || most >= MIDDLING || all > MOST || held_up == Py_True || !all_taken(names) || !calls_at_once(&l.large))
         return 0;
+    l.large = (l.large || !(method->swapped & IF_STEADY)) && Py_TYPE(method) == &Direct_Type;
     int done = all_lent(&l, args, all, arrays) && l.count;
     if (done) {
         *result = PyObject_Vectorcall(fn, arrays, count, names);

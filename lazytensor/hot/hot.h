@@ -373,7 +373,7 @@ typedef struct {
 void count_run(PyObject *nodes, Counting *known);
 void count_alone(PyObject *node, int up);
 int runs_at_once(void);
-int calls_at_once(void);
+int calls_at_once(int *large);
 PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *array_at_hand(PyObject *tensor, Py_ssize_t most);
 PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most);
