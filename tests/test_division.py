@@ -74,3 +74,19 @@ def test_operands_in_range_raise_nothing_but_inexact():
         assert span < bias - 1, char
         assert least - 2 * significand > 1 - bias, char
         assert -span - 2 * significand - 3 > 1 - bias, char
+
+
+@pytest.mark.parametrize("dtype", BITS)
+@pytest.mark.parametrize("number", (3.7, -0.0, 1e-30, 0.1, float("inf"), float("nan")))
+def test_a_compiled_division_by_a_number_that_stands_alone(dtype, number):
+    """It is a kernel from fewer elements on than other single operations."""
+    np = module_under_test()
+    rng = real.random.default_rng(3)
+    with np.config(plan_after=1, compile_after=0):
+        divided = np.jit(lambda x: x / number)
+        for draw in DRAWS.values():
+            x = draw(rng, 40_003, dtype)
+            with real.errstate(all="ignore"), np.errstate(all="ignore"):
+                for _ in range(4):
+                    assert same_bits(real.asarray(divided(np.array(x))), x / number)
+    assert not kernels.failures

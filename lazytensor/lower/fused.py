@@ -388,7 +388,8 @@ class Kernels:
             members = set(group.members)
             wanted = {n for n in members if self.dag.value(n).kept or not members.issuperset(self.dag.users(n))}
             if wanted and self.pays(group):
-                found[group.members[0]] = _Maker(self, group).make(wanted)._replace(least=self.least(group))
+                made = _Maker(self, group).make(wanted)
+                found[group.members[0]] = made._replace(least=self.least(group, made.kernel))
         return found
 
     def pays(self, group: Group) -> bool:
@@ -409,9 +410,12 @@ class Kernels:
             return first.chars[0] not in COMPLEX or first.loop[0].__name__ not in AT_MEMORYS_SPEED
         return first.name in FORMS or first.name in HALVES or first.name in ("where", "cast", "scan")
 
-    def least(self, group: Group) -> int:
+    def least(self, group: Group, kernel: Kernel) -> int:
         """The elements from which on it is: where it is one operation that NumPy does as fast as memory allows, so many
-        as threads share."""
+        as threads share. NumPy divides by a number as by an array, which takes longer than memory."""
+        if native.fast_fma() and [step.name for step in kernel.steps] == ["divide"] and (
+                kernel.inputs[kernel.steps[0].operands[1]].kind == NUMBER):
+            return 0
         way = self.way(group.members[0])
         if way.chars[0] == HALF or way.result == HALF:  # type: ignore[union-attr]
             return 0

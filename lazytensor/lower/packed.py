@@ -24,6 +24,8 @@ from .passes import passes_of
 
 LONGEST = 128
 """The longest row for which NumPy's sum does not split."""
+FEW = 8
+"""From which length on NumPy's sum has eight accumulators."""
 BUFFER = 1 << 14
 """Bytes for each transposed array."""
 TILE = 256
@@ -32,6 +34,8 @@ ROWS_WORD, LENGTH_WORD, TILE_WORD = MOST_AXES - 2, MOST_AXES - 1, MOST_AXES
 """Where the block has the number of outer rows, if chunks are lanes, the length of a row, and the lanes in a tile:
 there are no more outer axes than lie before them."""
 _MOST_ARRAYS = 8
+_SPLATTED = 2
+"""Of how many arrays eight elements are made vectors before anything is computed: more would not stay in registers."""
 _UNROLLED_STEPS = 8
 """Sums of longer expressions are kept before they are added up, so that their text stands there once."""
 
@@ -54,23 +58,27 @@ def lanes_of(kernel: Kernel) -> int:
     return Emitter(kernel, CONTIGUOUS * 64, False).lanes
 
 
-def emit_packed(kernel: Kernel, layouts: str) -> Text:
-    """The module of a kernel, as `emit.emit` gives it: of each outer row the lanes from `start` to `stop`.
+def emit_packed(kernel: Kernel, layouts: str, few: bool = False) -> Text:
+    """The module of a kernel, as `emit.emit` gives it: of each outer row the lanes from `start` to `stop`. Rows have
+    `few` elements, less than `FEW`, or none has.
 
     The block has outer axes without that of the lanes, whose stride is the last word of each array's.
     """
-    return _Packed(kernel, layouts).module()
+    return _Packed(kernel, layouts, few).module()
 
 
 class _Packed(Emitter):
-    def __init__(self, kernel: Kernel, layouts: str) -> None:
+    def __init__(self, kernel: Kernel, layouts: str, few: bool) -> None:
         super().__init__(kernel, layouts, True)
+        self.few = few
         self.places: dict[int, str] = {}
         self.kept: dict[int, str] = {}
         self.walks: dict[int, str] = {}
         self.steps_on: dict[int, str] = {}
         self.odd: dict[tuple[int, int], str] = {}
         self.ahead_by = 0
+        self.splatted: list[int] = []
+        self.splats_ahead: dict[tuple[int, int], str] = {}
         self.ambiguous = ""
 
     def module(self, attributes: str = QUICK) -> Text:
@@ -305,6 +313,7 @@ class _Packed(Emitter):
         self.length, self.tile = self.load_word(LENGTH_WORD), self.load_word(TILE_WORD)
         read = {m for n in (*steps, *reduces) for m in self.step(n).operands
                 if m in self.array_of and m not in self.rowwise}
+        self.splatted = [n for n in sorted(read) if self.layouts[self.array_of[n]] == REPEATED][:_SPLATTED]
         self.set_out(sorted(read), sorted({k for _, k in targets}.difference(scattered)))
 
         def at(k: str) -> dict[int, str]:
@@ -320,9 +329,14 @@ class _Packed(Emitter):
                 elif array not in scattered:
                     self.put(value, values[value], self.walk(array))
             return values
-        if not any(map(self.adds, reduces)):
-            return self.folded("0", self.length, reduces, {n: self.neutral(n) for n in reduces}, at)
-        return self.summed(reduces, at)
+        if self.few or not any(map(self.adds, reduces)):
+            found = self.folded("0", self.length, reduces, {n: self.neutral(n) for n in reduces}, at)
+        else:
+            found = self.summed(reduces, at)
+        for n in filter(self.adds, reduces):
+            (kind,), zero = self.held(n), constant(element(self.step(n).char), "0.0", self.lanes)
+            found[n] = self.code.let(f"fadd {kind} {found[n]}, {zero}")
+        return found
 
     def set_out(self, values: list[int], outputs: list[int]) -> None:
         """Pointers to the first element of the rows in the arrays of these values and in these outputs, and by how many
@@ -339,8 +353,8 @@ class _Packed(Emitter):
     def go_on(self, eight: bool = False) -> None:
         """To the next element of the rows, or the eighth from here."""
         for array, step in self.steps_on.items():
-            by = self.code.let(f"shl i64 {step}, 3") if eight else step
-            self.walks[array] = self.code.let(f"getelementptr i8, ptr {self.walks[array]}, i64 {by}")
+            kind = "i64" if eight else "i8"
+            self.walks[array] = self.code.let(f"getelementptr {kind}, ptr {self.walks[array]}, i64 {step}")
 
     def prepare_eight(self) -> None:
         """Odd multiples of the steps: each of eight elements is at a pointer and one of them times 1, 2 or 4, which is
@@ -354,16 +368,13 @@ class _Packed(Emitter):
         """Where the present element is, at most seven from where the pointer is."""
         if not self.ahead_by:
             return self.walks[array]
-        code, shift = self.code, (self.ahead_by & -self.ahead_by).bit_length() - 1
-        by = self.odd[array, self.ahead_by >> shift]
-        by = code.let(f"shl i64 {by}, {shift}") if shift else by
-        return code.let(f"getelementptr i8, ptr {self.walks[array]}, i64 {by}")
+        unit = self.ahead_by & -self.ahead_by
+        return self.code.let(f"getelementptr i{8 * unit}, ptr {self.walks[array]}, i64 "
+                             f"{self.odd[array, self.ahead_by // unit]}")
 
     def summed(self, reduces: list[int], at: Callable[[str], dict[int, str]]) -> dict[int, str]:
-        """NumPy's pairwise sum of up to 128: eight accumulators, then what is left one by one.
-
-        The accumulators start as the first eight terms: to add these to zeros takes as long as to compute them.
-        """
+        """NumPy's pairwise sum of 8 to 128: eight accumulators, which begin as the first eight terms, then what is left
+        one by one."""
         code, whole = self.code, self.code.let(f"and i64 {self.length}, -8")
         self.prepare_eight()
         kinds = [kind for n in reduces for kind in (self.held(n) * 8 if self.adds(n) else self.held(n))]
@@ -371,6 +382,8 @@ class _Packed(Emitter):
 
         def eight(k: str, held: list[str], first: bool = False) -> list[str]:
             held = list(held)
+            for self.ahead_by in range(8):  # what LLVM translates slowly comes before all that it does not
+                self.splats_ahead.update({(n, self.ahead_by): self.operand(n, "", {}) for n in self.splatted})
             for j in range(8):
                 here = str(j) if first else code.let(f"add i64 {k}, {j}") if j else k
                 self.ahead_by = j
@@ -386,48 +399,22 @@ class _Packed(Emitter):
                         held[slots] = self.taken_in(n, held[slots], here, values)
                     place += many
             self.ahead_by = 0
+            self.splats_ahead = {}
             self.go_on(True)
             return held
 
-        def many() -> list[str]:
-            held = self.carried("8", whole, 8, kinds, eight("0", starts, True), eight)
-            found = []
-            for n in reduces:
-                if self.adds(n):
-                    (kind,), eights, held = self.held(n), held[:8], held[8:]
-                    while len(eights) > 1:
-                        eights = [code.let(f"fadd {kind} {a}, {b}")
-                                  for a, b in zip(eights[::2], eights[1::2], strict=True)]
-                    found += eights
-                else:
-                    found, held = found + held[:len(self.held(n))], held[len(self.held(n)):]
-            return found
-        found = self.unless_few(whole, [kind for n in reduces for kind in self.held(n)],
-                                [x for n in reduces for x in self.neutral(n)], many)
+        code.part()
+        held = self.carried("8", whole, 8, kinds, eight("0", starts, True), eight)
         begun: dict[int, list[str]] = {}
         for n in reduces:
-            begun[n], found = found[:len(self.held(n))], found[len(self.held(n)):]
-        results = self.folded(whole, self.length, reduces, begun, at)
-        for n in reduces:
             if self.adds(n):
-                (kind,), zero = self.held(n), constant(element(self.step(n).char), "0.0", self.lanes)
-                results[n] = code.let(f"fadd {kind} {results[n]}, {zero}")
-        return results
-
-    def unless_few(self, whole: str, kinds: list[str], neutral: list[str], body: Callable[[], list[str]]) -> list[str]:
-        """``body() if whole else neutral``: what is carried along, and where the pointers are then."""
-        code, walking, kinds = self.code, list(self.walks), [*kinds, *["ptr"] * len(self.walks)]
-        before, begun = code.here, [*neutral, *self.walks.values()]
-        inside, after = code.fresh("many"), code.fresh("begun")
-        code.add(f"br i1 {code.let(f'icmp eq i64 {whole}, 0')}, label %{after}, label %{inside}")
-        code.label(inside)
-        found, end = [*body(), *self.walks.values()], code.here
-        code.add(f"br label %{after}")
-        code.label(after)
-        held = [code.let(f"phi {kind} [{few}, %{before}], [{many}, %{end}]")
-                for kind, few, many in zip(kinds, begun, found, strict=True)]
-        self.walks = dict(zip(walking, held[len(neutral):], strict=True))
-        return held[:len(neutral)]
+                (kind,), eights, held = self.held(n), held[:8], held[8:]
+                while len(eights) > 1:
+                    eights = [code.let(f"fadd {kind} {a}, {b}") for a, b in zip(eights[::2], eights[1::2], strict=True)]
+                begun[n] = eights
+            else:
+                begun[n], held = held[:len(self.held(n))], held[len(self.held(n)):]
+        return self.folded(whole, self.length, reduces, begun, at)
 
     def folded(self, start: str, stop: str, reduces: list[int], begun: dict[int, list[str]],
                at: Callable[[str], dict[int, str]]) -> dict[int, str]:
@@ -517,6 +504,8 @@ class _Packed(Emitter):
             return self.row_values[value]
         if value not in self.array_of:
             return self.loaded(value, self.in_buffer(value, k), False)
+        if (value, self.ahead_by) in self.splats_ahead:
+            return self.splats_ahead[value, self.ahead_by]
         array = self.array_of[value]
         return self.loaded(value, self.walk(array), self.layouts[array] == REPEATED)
 

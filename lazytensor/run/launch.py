@@ -514,11 +514,13 @@ def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]
     layouts = "".join(_class(s, a.itemsize, outer[axis]) for s, a in zip(lane, arrays, strict=True))
     rest = [(*s[:axis], *s[axis + 1:]) for s in strides]
     launch = _described(kernel, [*outer[:axis], *outer[axis + 1:], length], rest, arrays)
-    key = kernel, layouts, "packed"
+    few = length < packed.FEW
+    way = "packed few" if few else "packed"
+    key = kernel, layouts, way
     found = _code.get(key)
     if found is None:
-        found = _code[key] = compiled(kernel, "packed", layouts,
-                                      lambda: (packed.emit_packed(kernel, layouts), ("kernel",)))["kernel"]
+        found = _code[key] = compiled(kernel, way, layouts, lambda: (
+            packed.emit_packed(kernel, layouts, few), ("kernel",)))["kernel"]
     block, layout = launch.block, Layout(len(arrays))
     words, widest = block[HEADER:], max(a.itemsize for a in arrays)
     words[packed.LENGTH_WORD] = length
