@@ -308,3 +308,57 @@ def test_an_array_as_a_record_with_objects(value):
 
     for by in ("fill", 1, slice(1, 2)):
         check_same(program, value, by)
+
+
+class TakesOver:
+    """Says what it is handed."""
+
+    def __array_function__(self, func, types, args, kwargs):
+        return "function", func.__name__, len(args), sorted(kwargs), [kind.__name__ for kind in types]
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        return "ufunc", ufunc.__name__, method, len(inputs), sorted(kwargs)
+
+
+TAKEN_OVER = """
+clip(x, o, None); clip(x, 0, o); clip(x, 0, 1, out=o); clip(x, min=o, max=3); clip(o, x, 1); x.clip(o)
+broadcast_arrays(x, o); broadcast_arrays(o, x, subok=True); meshgrid(x, o); meshgrid(o, x, copy=False); roll(o, 1)
+roll(o, 1, 0); roll(x, o); sum(x, out=o); sum(x, where=o); sum(x, initial=o); max(x, 0, o)
+prod(x, where=o); any(x, out=o); all(x, where=o); mean(x, out=o); var(x, where=o); std(x, mean=o); cumsum(x, out=o)
+cumprod(x, 0, None, o); argmax(x, out=o); around(x, out=o); round(x, 1, o); dot(x, x, out=o); dot(x, o)
+sort(o); take(x, [0], out=o); array(3, like=o); array(3, 'f4', ndmin=2, like=o); asarray([1], like=o); zeros(3, like=o)
+arange(3, like=o)
+require(x, like=o); ascontiguousarray(x, like=o); full(3, 1.0, like=o); where(x, o, 1); concatenate([x, o]); pad(x, o)
+array(3, like=x).tolist(); sum(x, out=np.zeros(()).view(Own)).tolist(); clip(x, np.zeros(3).view(Own), 2).tolist()
+"""
+
+
+class Own(real.ndarray):
+    pass
+
+
+@pytest.mark.parametrize("row", [row for line in TAKEN_OVER.strip().splitlines() for row in line.split("; ")])
+def test_a_class_that_takes_functions_over_is_handed_what_was_given(row):
+    def program(np, source):
+        return [eval(source, {"np": np, "o": TakesOver(), "x": x, "Own": Own})
+                for x in (np.arange(3.0), np.arange(3.0) + 1)]
+
+    check_same(program, row if row.startswith("x.") else f"np.{row}", messages=True)
+
+
+class Declines:
+    __array_ufunc__ = None
+
+
+class Prior:
+    __array_priority__ = 1000
+
+
+@pytest.mark.parametrize("kind", [Declines, Prior])
+def test_dot_is_no_operator_that_a_class_may_decline(kind):
+    def program(np, other, source):
+        x = np.arange(3.0)
+        return eval(source, {"np": np, "x": x, "o": other})
+
+    for source in ("np.dot(x, o)", "np.dot(o, x)", "x.dot(o)", "x @ o", "x * o"):
+        check_same(program, kind(), source)

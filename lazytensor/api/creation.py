@@ -88,9 +88,13 @@ def _on_real(fn: Callable[..., Any], given: Any, dtype: Any, *order: Any, like: 
     if active and like is None and (found := eager(fn, (given, dtype, *order), options)) is not PASS:
         return found
     loans = Loans(peek)
-    if like is not None:
-        options["like"] = loans.lend(like)
     lent = loans.lend(given)
+    if type(like) is Tensor:
+        options["like"] = loans.lend(like)
+    elif like is not None:  # its class sees what was given
+        options = {k: x for k, x in options.items() if x is not _DEFAULTS.get(k)}
+        places = (lent, dtype, *order) if dtype is not None or any(x is not None for x in order) else (lent,)
+        return loans.returned(at_line(fn, places, {**options, "like": like}))
     try:
         # No name refers to the array, so it is the Tensor's alone. Only a cast to a given dtype may warn.
         results = [fn(lent, None, *order, **options) if dtype is None else at_line(fn, (lent, dtype, *order), options)]
@@ -104,6 +108,10 @@ def _on_real(fn: Callable[..., Any], given: Any, dtype: Any, *order: Any, like: 
     if made is None:
         made = made_real(given)
     return loans.returned(fn(loans.lend(made), dtype, *order, **options))
+
+
+_DEFAULTS: dict[str, Any] = {"copy": True, "order": "K", "subok": False, "ndmin": 0}
+"""Of `array`."""
 
 
 def _of_objects(fn: Callable[..., Any], given: Any, found: Any, order: Any, options: dict[str, Any]) -> Any:

@@ -41,6 +41,19 @@ def check_arguments(real: Callable[..., Any], args: tuple[Any, ...], kwargs: dic
             raise error from None
 
 
+_TAKE_NONE_OVER = frozenset((Tensor, np.ndarray, int, float, complex, bool, str, type(None), tuple, list, type,
+                             np.dtype, type(np._NoValue)))
+"""Types of arguments that are no class of others, the common ones."""
+_NOT_ASKED = frozenset(("axis", "dtype", "keepdims", "ddof", "order", "decimals", "copy"))
+"""Names of arguments whose class NumPy does not ask; none of the first two arguments' is but the first's."""
+
+
+def _may_be_taken_over(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an argument is of another class that has `__array_function__`: NumPy knows which arguments it asks."""
+    return any([hasattr(type(x), "__array_function__") for x in (*args, *kwargs.values())
+                if type(x) not in _TAKE_NONE_OVER])
+
+
 def _by_method(name: str, method: str | None = None, rename: dict[str, str] | None = None) -> Callable[..., Any]:
     """A function of NumPy's as the Tensor method that does the same with the same arguments after the first."""
     real = getattr(np, name)
@@ -50,7 +63,9 @@ def _by_method(name: str, method: str | None = None, rename: dict[str, str] | No
 
     @functools.wraps(real)
     def function(*args: Any, **kwargs: Any) -> Any:
-        if args and type(args[0]) is Tensor:
+        if args and type(args[0]) is Tensor and (
+                (len(args) < 3 or _TAKE_NONE_OVER.issuperset(map(type, args))) and _NOT_ASKED.issuperset(kwargs)
+                or not _may_be_taken_over(args, kwargs)):
             options = {renamed.get(k, k): v for k, v in kwargs.items() if v is not np._NoValue} if kwargs else kwargs
             try:
                 return own(*args, **options)
@@ -120,7 +135,9 @@ def _on_tensors(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(real)
     def function(*args: Any, **kwargs: Any) -> Any:
-        if args and type(args[0]) is Tensor:
+        if args and type(args[0]) is Tensor and (
+                (len(args) < 3 or _TAKE_NONE_OVER.issuperset(map(type, args))) and _NOT_ASKED.issuperset(kwargs)
+                or not _may_be_taken_over(args, kwargs)):
             try:
                 return own(*args, **kwargs)
             except TypeError:

@@ -82,7 +82,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
             return found
         if out is not None:
             lent = unwrapped(out)
-            result = np.dot(looked_at(a), looked_at(b), lent)
+            result = np.dot(looked_at(a), looked_at(b), out=lent)
             return out if result is lent else result  # a number, where the result has no axes
         return on_real(np.dot, a, b)
     shape = left.shape[:-1] + (right.shape[-1:] if len(right.shape) > 1 else ())

@@ -85,6 +85,8 @@ _roll_of_real = fallback(np.roll, "roll")
 @unseen
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """See `numpy.roll`."""
+    if type(a) is not Tensor and axis is None:  # a class that takes the function over sees what was given
+        return _roll_of_real(a, shift)
     if type(a) is Tensor and not active and (steps := _steps(a, shift, axis)) is not None:
         found = _rolled(a, steps)
         if found is not None:

@@ -30,9 +30,9 @@ def _broadcast(t: Any, shape: tuple[int, ...]) -> Any:
 
 
 @functools.wraps(np.broadcast_arrays)
-def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
+def broadcast_arrays(*args: Any, **kwargs: Any) -> Any:
     """See `numpy.broadcast_arrays`; nothing runs."""
-    if any(type(x) is Tensor for x in args):
+    if any(type(x) is Tensor for x in args) and kwargs.keys() <= {"subok"}:
         own: list[Any] = [x if type(x) is Tensor else asanyarray(x) for x in args]
         try:
             shape: Any = np.broadcast_shapes(*[x.shape for x in own])
@@ -40,14 +40,16 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
             shape = None  # NumPy's message names the arguments
         if shape is not None and all(type(x) is Tensor and not x._value.dtype.hasobject for x in own):
             return tuple([_broadcast(x, shape) for x in own])
-    return _broadcast_arrays(*args, subok=subok)
+    return _broadcast_arrays(*args, **kwargs)
 
 
 @functools.wraps(np.meshgrid)
-def meshgrid(*xi: Any, copy: Any = True, sparse: Any = False, indexing: Any = "xy") -> Any:
+def meshgrid(*xi: Any, **kwargs: Any) -> Any:
     """See `numpy.meshgrid`; without `copy`, views of what is given."""
-    if copy or indexing not in ("xy", "ij") or any(type(x) is not Tensor or x._value.dtype.hasobject for x in xi):
-        return _meshgrid(*xi, copy=copy, sparse=sparse, indexing=indexing)
+    copy, sparse, indexing = (kwargs.get(*one) for one in (("copy", True), ("sparse", False), ("indexing", "xy")))
+    if copy or indexing not in ("xy", "ij") or not kwargs.keys() <= {"copy", "sparse", "indexing"} or any(
+            type(x) is not Tensor or x._value.dtype.hasobject for x in xi):
+        return _meshgrid(*xi, **kwargs)
     ones = (1,) * len(xi)
     output = [x.reshape(ones[:i] + (-1,) + ones[i + 1:]) for i, x in enumerate(xi)]
     if indexing == "xy" and len(xi) > 1:
