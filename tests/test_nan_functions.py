@@ -79,6 +79,28 @@ def test_infinities_and_what_they_warn_of(name):
     assert seen[0] == seen[1] == seen[2]
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("mode", ["raise", "warn", "error"])
+def test_error_states(name, mode):
+    """What raises, does so under the same states, with NumPy's words; warnings may be errors, too."""
+    plan_soon(module_under_test())
+    x = with_nans((200, 150), "d")
+    x[3] = real.nan
+    unbounded = x.copy()
+    unbounded[5, :2] = real.inf, -real.inf
+
+    def outcome(np, array, axis):
+        try:
+            with real.errstate(all="warn" if mode == "error" else mode), warnings.catch_warnings():
+                warnings.simplefilter("error" if mode == "error" else "ignore")
+                return real.asarray(getattr(np, name)(np.array(array) * 2, axis=axis)).tobytes()
+        except (ArithmeticError, RuntimeWarning) as error:
+            return type(error), str(error)
+
+    for array, axis in itertools.product((x, unbounded, x * 1e200), (None, 0, 1)):
+        assert outcome(real, array, axis) == outcome(module_under_test(), array, axis)
+
+
 def test_the_line_that_is_warned_of():
     """Pending: the warning comes with the run, for the line that wrote the call; of `nanstd` it is one of NumPy's."""
     np = module_under_test()

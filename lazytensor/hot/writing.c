@@ -1,5 +1,5 @@
-/* Kernels that write into parts of arrays, once they are bound (run/kernels.py: `_run_into` and `_run_storing`). What is
- * not as it was when they were bound is left to those. */
+/* Kernels that write into parts of arrays, or over one that they read, once they are bound (run/kernels.py: `_run_into`,
+ * `_run_storing` and `_run_over`). What is not as it was when they were bound is left to those. */
 #include "hot.h"
 
 enum { INEXACT = 32, DENORMAL = 2, AMBIGUOUS = 64, MOST_VIEWS = 32 };
@@ -85,10 +85,12 @@ static void take(PyObject *graph, PyObject *values, PyObject *targets, int back)
 
 /* ---- what it runs on -------------------------------------------------------------------------------------------------- */
 
-/* The part of an array that a node writes, a new reference. */
-static PyObject *part_of(PyObject *node, PyObject *array, int indexed) {
+/* The part of an array that a node writes, a new reference: the whole if `indexed` is None. */
+static PyObject *part_of(PyObject *node, PyObject *array, PyObject *indexed) {
+    if (indexed == Py_None)
+        return Py_NewRef(array);
     PyObject *attrs = slot_or_none(node, N.attrs), *view = apply_steps(PyTuple_GET_ITEM(attrs, 0), array);
-    if (view == NULL || !indexed)
+    if (view == NULL || indexed != Py_True)
         return view;
     PyObject *part = PyObject_GetItem(view, PyTuple_GET_ITEM(PyTuple_GET_ITEM(attrs, 1), 0));
     Py_DECREF(view);
@@ -146,11 +148,11 @@ static PyObject *renewed_or_spare(Spare *spare, PyObject *old, PyObject *boxes) 
 }
 
 /* The same as a place, if it is laid out as known. */
-static int part_placed(PyObject *node, PyObject *array, int indexed, PyObject *known, Place *place) {
+static int part_placed(PyObject *node, PyObject *array, PyObject *indexed, PyObject *known, Place *place) {
     PyObject *attrs = slot_or_none(node, N.attrs);
     Box box;
-    if (!box_of(&box, array) || !box_through(&box, PyTuple_GET_ITEM(attrs, 0))
-        || (indexed && !box_step(&box, PyTuple_GET_ITEM(PyTuple_GET_ITEM(attrs, 1), 0)))
+    if (!box_of(&box, array) || (indexed != Py_None && !box_through(&box, PyTuple_GET_ITEM(attrs, 0)))
+        || (indexed == Py_True && !box_step(&box, PyTuple_GET_ITEM(PyTuple_GET_ITEM(attrs, 1), 0)))
         || !box_is_laid_as(&box, known)
         || !PyArray_EquivTypes(PyArray_DESCR((PyArrayObject *)array), PyArray_DESCR((PyArrayObject *)known)))
         return 0;
@@ -166,7 +168,7 @@ static int make_parts(Arguments *a, Source *source, PyObject *ready, PyObject **
         if (*made != (PyObject *)&a->places[a->made + i])
             continue;
         PyObject *node = PyList_GET_ITEM(source->nodes, INDEX(of, NUMBER));
-        PyObject *part = part_of(node, wholes[i], PyTuple_GET_ITEM(of, INDEXED) == Py_True);
+        PyObject *part = part_of(node, wholes[i], PyTuple_GET_ITEM(of, INDEXED));
         if (part == NULL)
             return -1;
         *made = a->owned[a->owns++] = part;
@@ -193,7 +195,8 @@ static int put_parts(Arguments *a, Source *source, PyObject *ready, PyObject *va
         if (whole == NULL)
             return PyErr_Occurred() ? -1 : 0;
         wholes[i] = a->owned[a->owns++] = whole;
-        int indexed = PyTuple_GET_ITEM(of, INDEXED) == Py_True, placed = 0;
+        PyObject *indexed = PyTuple_GET_ITEM(of, INDEXED);
+        int placed = 0;
         if (slot >= 0)
             placed = part_placed(node, whole, indexed, PyTuple_GET_ITEM(known, i), &a->places[a->count]);
         if (placed)

@@ -144,6 +144,8 @@ def repaired(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[An
              marks: Any) -> None:
     """After a run by the extension that raised flags in the pieces that are marked (None: in the only one)."""
     slots = [store.operands[0] for _, store in record.outputs if store is not None]
+    if record.over is not None:
+        slots.append(record.reads[record.over[0]][0])
     memory = {slot: values[slot] for slot in slots}
     for slot in slots:
         values[slot] = None

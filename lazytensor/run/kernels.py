@@ -52,8 +52,12 @@ def run_kernel(record: KernelRecord, graph: Graph, values: list[Any]) -> bool:
     if record.stores:
         return _run_storing(record, graph, values)
     bound = graph.bound.get(record)
+    key: Any = record
+    if type(bound) is parts.Ready:  # it wrote over an operand before
+        key = (record, "beside")
+        bound = graph.bound.get(key)
     if bound is None or (bound.threads != current.threads and bound is not _REFUSED):
-        bound = _bind(record, graph, values, record)
+        bound = _bind(record, graph, values, key)
     if bound is None or bound is _REFUSED:
         return False
     nodes = graph.nodes
@@ -78,6 +82,10 @@ def _run_over(record: KernelRecord, graph: Graph, values: list[Any]) -> bool | N
         return None
     arrays = [values[s] for s in record.slots] if record.plain else _inputs(record, graph, values)
     outputs = _beside(record, graph, values[slot])
+    if native is not None:
+        again = parts.ready_over(pieces, record, graph, outputs)
+        if again is not None:
+            graph.bound[record] = again
     return _noted(in_place.run(pieces, record, graph, values, arrays, outputs, (slot,)), record, values, outputs)
 
 

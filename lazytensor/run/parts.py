@@ -1,4 +1,5 @@
-"""Parts of arrays that kernels write: where they are, what is left around them, how the extension finds them again."""
+"""Parts of arrays that kernels write: where they are, what is left around them, how the extension finds them again; and
+whole arrays that kernels write over."""
 
 from __future__ import annotations
 
@@ -100,7 +101,8 @@ def surroundings(shape: tuple[int, ...], indices: tuple[Any, ...]) -> list[tuple
 
 
 class Ready:
-    """How a kernel that writes into parts of arrays ran, for the extension to run it again where all is as it was.
+    """How a kernel that writes into parts of arrays, or over one that it reads, ran, for the extension to run it again
+    where all is as it was.
 
     Attributes
     ----------
@@ -114,7 +116,8 @@ class Ready:
     errstate, mask : the error state of its operations, if they have one, and the flags that they warn of, as an int
     targets : tuple of tuple
         For each output the operation, the slot of the array of which it is a part (-1: of none), whether the operation
-        has an index, and if the array's memory is new, the boxes to be copied and where in it the part begins.
+        has an index (None: it is the whole array), and if the array's memory is new, the boxes to be copied and where
+        in it the part begins.
     templates : tuple of numpy.ndarray
         Arrays of the outputs' shapes and strides.
     relations : tuple of int
@@ -144,8 +147,7 @@ learn(Ready=Ready)
 def ready(bound: Any, pieces: Pieces | None, record: KernelRecord, graph: Graph, inputs: list[Any],
           outputs: list[Any], wholes: list[Any]) -> Ready | None:
     """What the extension needs to run the kernel again; None if it does not run such."""
-    if type(bound) is not launch.Launch or record.fused.paths or record.fused.row_writes or (
-            len(outputs) > MOST_OUTPUTS or any(r.twins for r in record.records)):
+    if not _can_run_again(bound, record, outputs):
         return None
     found = Ready(bound, pieces, [graph.nodes[n].errstate for n in record.members])
     targets: list[tuple[Any, ...]] = []
@@ -168,6 +170,27 @@ def ready(bound: Any, pieces: Pieces | None, record: KernelRecord, graph: Graph,
     found.targets, found.relations = tuple(targets), tuple(relations)
     found.templates = tuple([shadow(x.shape, x.strides, x.dtype) for x in outputs])
     return found
+
+
+def ready_over(pieces: Pieces, record: KernelRecord, graph: Graph, outputs: list[Any]) -> Ready | None:
+    """The same for a kernel that writes a result over one of its operands."""
+    assert record.over is not None
+    if not _can_run_again(pieces.launch, record, outputs):
+        return None
+    found = Ready(pieces.launch, pieces, [graph.nodes[n].errstate for n in record.members])
+    source, result = record.over
+    slot = record.reads[source][0]
+    found.targets = tuple([(number, slot, None, None, 0) if i == result else (number, -1, False, None, 0)
+                           for i, (number, _) in enumerate(record.outputs)])
+    found.templates = tuple([shadow(x.shape, x.strides, x.dtype) for x in outputs])
+    found.relations = record.arrays.index(source), result, 0
+    return found
+
+
+def _can_run_again(bound: Any, record: KernelRecord, outputs: list[Any]) -> bool:
+    """Whether the extension runs such kernels."""
+    return type(bound) is launch.Launch and not record.fused.paths and not record.fused.row_writes and (
+        len(outputs) <= MOST_OUTPUTS and not any(r.twins for r in record.records))
 
 
 def _address(array: Any) -> int:
