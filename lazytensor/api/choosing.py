@@ -5,12 +5,16 @@ they leave it pending. What goes back is then computed for every element, in one
 element is moved. Only operations that are functions of each element alone are computed so, and only what raises no
 floating-point flag, for which elements that the mask leaves out may be to blame, is taken: otherwise the elements are
 picked, and NumPy's warnings are those of the picked ones.
+
+While a call is traced elements are picked, and written down as picked only where they are used otherwise: what goes
+back is written down as computed for every element, so that how many are chosen does not matter.
 """
 
 from __future__ import annotations
 
 import sys
 import weakref
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,7 +24,7 @@ from ..config import current
 from ..ir.node import Node, leaf, make
 from ..ir.operation import register
 from ..run import floating, masking
-from ..run.watching import active
+from ..run.watching import active, mine
 from .build import record
 from .handle import is_shared, lock_of, seen, tensor
 
@@ -101,6 +105,15 @@ def picked_now(self: Any, mask: Any) -> Any:
     return tensor(picked)
 
 
+def picked_watched(watcher: Any, self: Any, mask: Any) -> Any:
+    """What a mask picks from a root, under the eyes of a watcher; None if that is as other calls of NumPy's."""
+    node, chosen = self._value, mask._value
+    own = (self._state is None or not is_shared(self)) and (mask._state is None or not is_shared(mask))
+    if own and node.__class__ is Node and _is_plain(node, chosen) and prod(node.shape) >= LEAST:
+        return watcher.picked(self, mask)
+    return None
+
+
 def _is_plain(node: Any, mask: Any) -> bool:
     """Whether a kernel could choose from an array by a mask."""
     return (current.engine == "llvm" and mask.__class__ is Node and node.shape == mask.shape and node.strides is None
@@ -111,6 +124,8 @@ def put_whole(root: Any, mask: Any, value: Any) -> bool:
     """Puts pending elements, computed from what the same mask picks, where it is true. False if it is to be done in
     another way."""
     old, chosen, node = root._value, mask._value, value._value
+    if active and (watcher := mine()) is not None:
+        return _put_watched(watcher, root, mask, value)
     if (active or old.__class__ is not Node or node.__class__ is not Node
             or node.dtype != old.dtype or not _is_plain(old, chosen)):
         return False
@@ -142,17 +157,38 @@ def put_whole(root: Any, mask: Any, value: Any) -> bool:
     return True
 
 
+def _put_watched(watcher: Any, root: Any, mask: Any, value: Any) -> bool:
+    """The same where a watcher is to see it as computed for all elements, if that raises no flag."""
+    old, chosen, node = root._value, mask._value, value._value
+    if (watcher.hides or old.__class__ is not Node or node.__class__ is not Node or not node.depth
+            or node.dtype != old.dtype or not _is_plain(old, chosen) or len(node.shape) != 1
+            or node.shape[0] * _SHARE < prod(old.shape)):
+        return False
+    results: list[Any] = []
+    for capsule in (floating.noticing(node.errstate), node.errstate):
+        whole = _Whole(chosen, node.errstate, capsule, watcher.pick_of)
+        result = whole.of(node)
+        if result is None:
+            return False
+        results.append(make(_WHERE, (chosen, result, old), None, old.shape, old.dtype, None, capsule,
+                            1 + max(result.depth, old.depth), _getframe(3)))
+    return bool(watcher.put(root, *results, whole.used))
+
+
 class _Whole:
     """What is computed of picked elements, for all elements: nodes that take the places of those of the picked ones.
 
-    Of what these are to warn of nobody is warned: `floating.noticed` tells.
+    They run under the `capsule`; by default nobody is warned of what they raise, and `floating.noticed` tells. What
+    `pick_of` knows of a node was picked at once.
     """
 
-    __slots__ = ("mask", "errstate", "capsule", "made")
+    __slots__ = ("mask", "errstate", "capsule", "pick_of", "made", "used")
 
-    def __init__(self, mask: Any, errstate: Any) -> None:
-        self.mask, self.errstate, self.capsule = mask, errstate, floating.noticing(errstate)
+    def __init__(self, mask: Any, errstate: Any, capsule: Any = None, pick_of: Any = None) -> None:
+        self.mask, self.errstate, self.pick_of = mask, errstate, pick_of
+        self.capsule = floating.noticing(errstate) if capsule is None else capsule
         self.made: dict[Any, Any] = {}
+        self.used: list[int] = []
 
     def of(self, n: Any) -> Any:
         """The node in the place of one; None if something else than kernels write out is done with the elements."""
@@ -162,6 +198,9 @@ class _Whole:
                 return None
             _line_of(n.code, n.lasti).used += 1
             return inputs[0]
+        if self.pick_of is not None and (pick := self.pick_of(n)) is not None:
+            self.used.append(n.seq)
+            return pick.array if pick.mask is self.mask else None
         found = self.made.get(n)
         if found is not None:
             return found

@@ -35,7 +35,7 @@ from .build import (
     record,
     stand_in,
 )
-from .choosing import picked_now, put_whole
+from .choosing import picked_now, picked_watched, put_whole
 from .handle import (
     WRITEABLE,
     Tensor,
@@ -143,6 +143,9 @@ def getitem(self: Any, index: Any) -> Any:
         if v.__class__ is Node and (
                 kind is slice or kind is tuple and _is_basic(index) and gives_array(index, v.shape)):
             return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], writing_of(self))
+        if kind is Tensor and index._value.dtype is _BOOL and not watcher.hides and (
+                picked := picked_watched(watcher, self, index)) is not None:
+            return picked
         return _watched_getitem(self, index)
     if v.__class__ is Node:
         buffer = v.buffer

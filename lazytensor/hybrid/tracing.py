@@ -15,25 +15,26 @@ runs its Python at every call, which is always right.
 from __future__ import annotations
 
 import contextlib
+import weakref
 from _thread import get_ident
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from operator import attrgetter
+from operator import attrgetter, getitem
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..api.build import at_line, users_frame
-from ..api.handle import Tensor, export, read, seen, steps_of, tensor
+from ..api.handle import Tensor, export, lock_of, read, seen, steps_of, tensor
 from ..api.indexing import ELEMENT
 from ..api.scalar import Scalar, scalar
 from ..api.scalar import seen as seen_scalar
 from ..compile import realize
 from ..ir.dtypes import NUMERIC
 from ..ir.layout import canonical
-from ..ir.node import Node, leaf, new, tick
+from ..ir.node import Node, leaf, new, settle, tick
 from ..ir.operation import Operation
-from ..run import floating
+from ..run import floating, masking
 from ..run.watching import PASS, Watcher, active
 from .fast import native
 from .guards import same
@@ -142,6 +143,16 @@ class Read(NamedTuple):
     shape: tuple[int, ...]
 
 
+class Pick(NamedTuple):
+    """What a mask picked: weakly the node, the nodes of the array and of the mask, and the record of that call, which
+    is written down when it is needed; None if it is a constant."""
+
+    node: Any
+    array: Node
+    mask: Node
+    record: Record | None
+
+
 class Refusal(NamedTuple):
     """Why a function runs its Python at every call, and where; with `advice`, it is worth a warning."""
 
@@ -186,6 +197,8 @@ class Trace(Watcher):
         self.nodes = 0
         self.waits = True
         self._chains: list[Node] = []
+        self.picks: dict[int, Pick] = {}
+        self.put_back: set[int] = set()
         self.refusal: Refusal | None = None
         self.quiet = 0
         self.may_skip, self.lost, self.unrolled = True, False, ""
@@ -221,6 +234,7 @@ class Trace(Watcher):
         if not self.waits or len(self._chains) >= MOST_WAITING or (
                 node.nbytes > LARGEST_WAITING):
             return False
+        self._write_picks_of([node])
         self.book.write(self, self.start, [node], 1)  # what reads any of them is not deep
         if sum(x.buffer.nbytes for x in self.constants.values() if x.buffer is not None) > MOST_PINNED:
             return False
@@ -250,6 +264,7 @@ class Trace(Watcher):
 
     def record(self, targets: list[Any]) -> None:
         """Writes down the pending nodes of this trace that the targets need and that are not written down yet."""
+        self._write_picks_of(targets)
         self.book.write(self, self.start, targets)
 
     def write(self, records: list[Record], targets: list[Any], depth: int | None) -> int:
@@ -352,6 +367,8 @@ class Trace(Watcher):
         """The name of a node's value."""
         name = self.slots.get(node.seq) or self.book.name(node.seq)
         if name is None:
+            if node.seq in self.picks:
+                self.refuse("it uses what a mask picked in a way that cannot be followed")
             name = f"c{len(self.constants)}"
             if node.buffer is None or node.seq <= self.start or node.op is not _LEAF:
                 self.refuse("it uses an array that it reaches in a way that cannot be followed")
@@ -380,11 +397,14 @@ class Trace(Watcher):
         """The program looks at lengths."""
         if not self.quiet:
             v = t._value
+            if self.picks:
+                self._write_picks_of([v if v.__class__ is Node else v.root._value])
             node, steps = (v, None) if v.__class__ is Node else (v.root._value, steps_of(t))
             self._measured.setdefault((node.seq, id(steps), axis), (node.seq, steps, axis, v.shape))
 
     def count_nodes(self) -> None:
         """Notes how many nodes there were made, now that the Python has ended."""
+        self._forget_picks(True)
         self.nodes += tick() - self.start - 1
 
     def all_written(self, records: Iterable[Record]) -> bool:
@@ -522,6 +542,98 @@ class Trace(Watcher):
         elif generator is None:
             return PASS
         return own
+
+    # ---- what masks pick ----
+
+    def picked(self, t: Any, mask: Any) -> Any:
+        """What a mask picks from an array: a call of NumPy's, which is written down where the elements are used for
+        something else than to be put back (`put`), or when they are gone."""
+        if self.refusal is not None or self.quiet:
+            return None
+        self._forget_picks(False)
+        operands = self.reference(t), self.reference(mask)
+        node, chosen = read(t), read(mask)
+        array, places = seen(t), seen(mask)
+        found = masking.picked(array, places)
+        if found is None:
+            found = array[places]
+        frame = users_frame()
+        record = Record("call", "", fn=getitem, args=operands, kwargs={}, code=frame and frame.f_code,
+                        lasti=frame.f_lasti if frame else -1, errstate=floating.in_force(),
+                        results=[Result("", found.dtype, found.shape)])
+        picked = tensor(_leaf_of(found))
+        changes = any(self._is_dynamic(x.name) for x in operands)
+        self.picks[picked._value.seq] = Pick(weakref.ref(picked._value), node, chosen, record if changes else None)
+        return picked
+
+    def pick_of(self, node: Node) -> Pick | None:
+        """What is known of what a mask picked."""
+        return self.picks.get(node.seq)
+
+    def put(self, root: Any, noticing: Any, written: Any, picks: Iterable[int]) -> bool:
+        """Gives a root the value of a node that is `written` down, which is computed by one that notices flags. False,
+        with nothing done, if there are some."""
+        if self.refusal is not None or self.quiet:
+            return False
+        old = root._value
+        self.record([old])
+        before = tick()
+        floating.noticed.raised = False
+        with self.paused():
+            realize([noticing])
+        self.nodes -= tick() - before + 1
+        if floating.noticed.raised:
+            return False
+        self.record([written])
+        if self.refusal is not None:
+            return False
+        settle(written, noticing.buffer)
+        self.writes(root)
+        with lock_of(root):
+            if root._state is not None or root._value is not old:
+                return False
+            root._value = written
+        self.put_back.update(picks)
+        return True
+
+    def _write_picks_of(self, targets: Iterable[Any]) -> None:
+        """Writes down what was picked and is needed for what is about to be."""
+        if not self.picks:
+            return
+        stack, met = list(targets), set()
+        while stack:
+            node = stack.pop()
+            if type(node) is not Node or node.seq <= self.start or node.seq in met:
+                continue
+            met.add(node.seq)
+            if node.buffer is None:
+                stack += node.inputs
+            elif node.seq in self.picks:
+                self._write_pick(node.seq)
+
+    def _write_pick(self, seq: int) -> None:
+        """The record of what a mask picked, and how many elements there were, which what follows depends on."""
+        record = self.picks.pop(seq).record
+        if record is None:
+            return
+        record.name = f"r{len(self.book)}"
+        result = record.results[0]._replace(name=f"{record.name}_0")
+        record.results[:] = [result]
+        self.book.append(record)
+        self.slots[seq] = result.name
+        self.dynamic.add(result.name)
+        self.book.append(Record("answer", f"r{len(self.book)}", (Operand(result.name),), how="shape",
+                                outcome=result.shape, code=record.code, lasti=record.lasti))
+
+    def _forget_picks(self, ended: bool) -> None:
+        """What is gone was used otherwise, unless it was put back; all that is left when the Python has ended."""
+        for seq, pick in list(self.picks.items()):
+            gone = pick.node() is None
+            if seq in self.put_back:
+                if gone:
+                    del self.picks[seq]
+            elif gone or ended:
+                self._write_pick(seq)
 
     def _follows(self, generator: Any) -> bool:
         """Whether a stream is where the last draw of the trace, or the call's beginning, left it."""

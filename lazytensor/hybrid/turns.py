@@ -89,6 +89,7 @@ class Turn(Trace):
         self.book: Any = Sheet()
         self.waits, self.quiet, self.refusal, self.errstate, self.lost = True, 0, None, None, False
         self.roots, self.names, self.constants, self.generators, self.left = {}, {}, {}, {}, {}
+        self.picks = {}
         self.capsule = floating.in_force()
         self.notes: list[Any] = []
         self.written: dict[int, tuple[Tensor, Node]] = {}

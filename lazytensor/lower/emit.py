@@ -309,10 +309,19 @@ class Emitter:
             return code.let(f"fadd {kind} {total}, 0.0")
         size = np.dtype(char).itemsize
         place = code.alloca(kind, 16)
-        first = code.let(f"load {kind}, ptr {source}, align {size}")
-        code.add(f"store {kind} {first}, ptr {place}")
-        following = code.let(f"getelementptr {kind}, ptr {source}, i64 1")
-        self.called(step, [(place, 0), (following, size), (place, 0)], code.let("sub i64 %stop, 1"))
+
+        def by_numpy() -> None:
+            first = code.let(f"load {kind}, ptr {source}, align {size}")
+            code.add(f"store {kind} {first}, ptr {place}")
+            following = code.let(f"getelementptr {kind}, ptr {source}, i64 1")
+            self.called(step, [(place, 0), (following, size), (place, 0)], code.let("sub i64 %stop, 1"))
+        if ufunc in (np.maximum, np.minimum) and char in FLOATS:
+            which = "greatest" if ufunc is np.maximum else "least"
+            known = self.routine(f"{kind} @{which}_{char}", f"ptr {source}, i64 %stop")
+            code.add(f"store {kind} {known}, ptr {place}")
+            code.when(code.let(f"fcmp ueq {kind} {known}, 0.0"), by_numpy)
+        else:
+            by_numpy()
         x = code.let(f"load {kind}, ptr {place}")
         return self.routine("float @first_zero", f"float {x}, ptr {source}") if halves else x
 

@@ -1,11 +1,11 @@
 """Functions that many kernels call, compiled once: turning rows into columns, strided copies, the way from row to row;
-and those of `pairwise`."""
+and those of `pairwise` and `extremes`."""
 
 from __future__ import annotations
 
 import threading
 
-from . import native, pairwise
+from . import extremes, native, pairwise
 from .nest import OVER_PARTS, OVER_ROWS, OVER_SLABS, ROWS
 
 
@@ -94,9 +94,9 @@ _addresses: dict[str, int] = {}
 
 
 def address(name: str) -> int:
-    """The address of a function of `pairwise`, ``sum_f`` and the like, of ``transpose8`` to ``transpose64``, ``copy8``
-    to ``copy128``, ``first_row``, ``next_row``, ``over_rows``, ``over_slabs``, ``over_parts`` or ``first_zero``;
-    compiled when first asked for."""
+    """The address of a function of `pairwise`, ``sum_f`` and the like, or of `extremes`, of ``transpose8`` to
+    ``transpose64``, ``copy8`` to ``copy128``, ``first_row``, ``next_row``, ``over_rows``, ``over_slabs``,
+    ``over_parts`` or ``first_zero``; compiled when first asked for."""
     found = _addresses.get(name)
     if found is None:
         text, names = _module(name)
@@ -114,6 +114,8 @@ def _module(name: str) -> tuple[str, tuple[str, ...]]:
         return ROWS + OVER_SLABS, (name,)
     if name == "over_parts":
         return OVER_PARTS, (name,)
+    if name.startswith(("greatest", "least")):
+        return extremes.module(name), (name,)
     if name == "first_zero":
         return _FIRST_ZERO, (name,)
     if name.startswith(("copy", "transpose")):

@@ -46,6 +46,18 @@ class Watcher:
     waits: bool
     hides = False
 
+    def picked(self, t: Any, mask: Any) -> Any:
+        """What a mask picks from an array, or None if the watcher has no way of its own for that."""
+        return None
+
+    def pick_of(self, node: Any) -> Any:
+        """What is known of a node that `picked` gave; None of others."""
+        return None
+
+    def put(self, root: Any, noticing: Any, written: Any, picks: Any) -> bool:
+        """Whether a root has got a value computed from picked elements, as one of all elements."""
+        return False
+
 
 class Opaque:
     """A number whose value a watcher hides from the program; `used()` gives it to an operation on arrays, which notes
