@@ -43,6 +43,8 @@ def _structure(one: Compiled) -> list[str]:
                 f"{_count(len(branch.paths), 'value')} seen")
             lines.append(f"  segment ends: Python decides on a value ({outcomes}) in {branch.answer.place}")
     lines += [f"  writes to {_owner(one, root)}" for root in sorted(_written(tree))]
+    bound = {setting.words for branch in tree.lines() if branch.end is not None for setting, _ in branch.end.sets}
+    lines += [f"  binds {words} anew" for words in sorted(bound)]
     captured = [root for root in one.captured.roots if root in one.leaves]
     if captured:
         lines.append(f"  arrays that it reaches besides its arguments: {len(captured)}")
