@@ -895,3 +895,16 @@ def test_tables(which, dtype):
     A = real.random.default_rng(1).random((20, 20)) * 9 - 3
     with real.errstate(all="ignore"):
         check(f, lambda np: (np.array(A.astype(dtype), order="F" if dtype == "f4" else "C"),), 3)
+
+
+def test_a_body_that_binds_its_index_anew_leaves_python_s_number():
+    cell = [0]
+
+    def element(i, x):
+        cell[0] = i
+        return x + cell[0]
+
+    f = np.jit(lambda x: np.fori_loop(0, 40, element, x) * 2)
+    for _ in range(3):
+        assert f(np.arange(4.0)).tolist() == [1560, 1562, 1564, 1566] and type(cell[0]) is int and cell == [39]
+        cell[0] = 0

@@ -502,6 +502,108 @@ def attribute_set_inside(np):
     return [float(f(np.ones(3) * i)) for i in range(6)], state.value
 
 
+def attributes_bound_anew(np):
+    """A simulation that binds its attributes anew at each step: arrays, the array before, a sum, a flag, a branch."""
+    class Simulation:
+        def __init__(self):
+            self.u, self.v, self.started = np.linspace(0, 1, 6), np.zeros(6), False
+            self.before, self.energy, self.flux = self.u, (self.u * 0).sum(), None
+
+        @jitted(np)
+        def step(self, dt):
+            self.before = self.u
+            self.v = self.v - dt * self.u
+            self.u = self.u + dt * self.v
+            self.energy = self.energy * 0.5 + (self.u * self.u).sum()
+            self.flux = self.u[1:] - self.u[:-1]
+            if (self.u * self.v).sum() < -0.5:
+                self.v = self.v * 0.9
+            self.started = True
+            return self.energy
+
+    one, other, found = Simulation(), Simulation(), []
+    for i in range(40):
+        state = one if i % 3 else other
+        energy = state.step(0.3)
+        found += [float(energy), state.u.copy(), state.v.copy(), state.before, float(state.energy), state.flux]
+        found.append((state.started, energy is state.energy, state.before is state.u))
+        if i % 7 == 0:
+            state.u = state.u[::-1].copy()
+    return found
+
+
+def entries_bound_anew(np):
+    """Entries of dicts and lists, arguments or not, that are bound anew; then other dicts, and one dict twice."""
+    params, layers = {"w": np.ones(3), "b": np.zeros(2)}, [np.ones(4), np.arange(4.0)]
+
+    @jitted(np)
+    def update(p, g, rate):
+        for key in p:
+            p[key] = p[key] - rate * g[key]
+        layers[0], layers[1] = layers[1] * 0.5, layers[0] + p["w"][0]
+        return p, params["w"] * 2
+
+    found = []
+    for i in range(24):
+        given = params if i % 8 < 6 else {"w": np.ones(3) * i, "b": np.ones(2)}
+        p, doubled = update(given, {"w": np.arange(3.0) * i, "b": np.ones(2)} if i != 13 else given, 0.1)
+        found += [p is given, {k: x.copy() for k, x in p.items()}, doubled, [x.copy() for x in layers]]
+    return found
+
+
+def variables_bound_anew(np):
+    """Variables of an enclosing function, slots and fields of a dataclass that are bound anew."""
+    class Slots:
+        __slots__ = ("value", "old")
+
+    @dataclasses.dataclass
+    class State:
+        x: object
+        n: object = None
+
+    slots, total = Slots(), np.zeros(3)
+    slots.value, slots.old = np.ones(3), None
+
+    @jitted(np)
+    def f(x, state):
+        nonlocal total
+        total = total + x
+        slots.old, slots.value = slots.value, slots.value * 0.5 + total
+        state.x, state.n = state.x + slots.value, state.x
+        return total
+
+    found, state = [], State(np.zeros(3))
+    for i in range(24):
+        if i % 10 == 9:
+            state = State(np.ones(3) * i)
+        found += [f(np.ones(3) * i, state) is total, total, slots.value, slots.old, state.x, state.n]
+    return found
+
+
+def bound_before_an_exception(np):
+    """An exception that depends on values, after something was bound anew and before more is."""
+    state = Holder(np.zeros(2))
+
+    @jitted(np)
+    def f(x):
+        state.value = state.value + x
+        if state.value.sum() > 9:
+            raise ValueError("too much")
+        state.value = state.value * 0.9
+        return state.value
+
+    found = []
+    for i in range(12):
+        try:
+            found.append(f(np.ones(2) * (i % 5)))
+        except ValueError as error:
+            found.append(str(error))
+        found.append(state.value)
+        if i == 6:
+            state.value = np.zeros(2)
+    return found
+
+
 def random_draws(np):
     """Draws go on where the last call left the stream, from a generator and from the global one."""
     rng = np.random.default_rng(5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from ..api.scalar import Scalar
 from . import fast
 from .guards import ATOMS, Check, Later, Namespace, same
 from .scope import LARGEST, MISSING
+from .settings import Setting, setting_in
 
 
 class Arguments:
@@ -31,8 +33,10 @@ class Arguments:
         The expressions that reach them.
     objects : list of (object, words)
         What is neither array, number nor container: known by identity, its attributes walked.
-    holders : set of int
-        The ids of containers, which may be others at the next call.
+    containers : dict of int to (container, parts)
+        By their ids: they may be others at the next call.
+    locals : dict of str to (type, words)
+        What generated code calls them.
     viewed : dict of str to (str, steps, bool)
         Of each view the name of the array behind it, how it leads there, and whether it may be lifted (`lifting`).
     whole : set of str
@@ -53,6 +57,7 @@ class Arguments:
         self.paths: dict[str, str] = {}
         self.objects: list[tuple[Any, str]] = []
         self.containers: dict[int, tuple[Any, Any]] = {}
+        self.locals: dict[str, tuple[Any, str]] = {}
         self.views: list[tuple[Any, Any]] = []
         self.viewed: dict[str, tuple[str, Any, bool]] = {}
         self.whole: set[str] = set()
@@ -134,6 +139,7 @@ class Arguments:
         self._check(f"type({path}) is {space.add(kind)}", f"{words} was a {kind.__name__}")
         local = f"p{self._count}"
         self.handles[id(value)] = local
+        self.locals[local] = kind, words
         self._say(f"{local} = {path}")
         parts = _parts(value)
         if kind is dict:
@@ -171,13 +177,19 @@ class Arguments:
                 paths.append((f"{local}.{name}", f"{words}.{name}", x))
         return paths
 
-    def changed(self) -> str:
-        """Which container among the arguments holds other things now."""
+    def others(self) -> Iterator[Setting | str]:
+        """What containers among the arguments hold now and did not: an effect, or words if it cannot be made again."""
         for value, parts in self.containers.values():
             old, new = list(parts.items()), list(_parts(value).items())
-            if len(old) != len(new) or not all(_identical(a, b) for a, b in zip(old, new, strict=True)):
-                return f"a {type(value).__name__} among the arguments"
-        return ""
+            words = f"a {type(value).__name__} among the arguments"
+            if len(old) != len(new):
+                yield words
+                continue
+            for a, b in zip(old, new, strict=True):
+                if not _identical(a, b):
+                    local = self.handles[id(value)]
+                    said = self.locals[local][1]
+                    yield same(a[0], b[0]) and setting_in(value, local, a[0], said, a[1], b[1]) or words
 
     def let_go(self, kept: set[int]) -> None:
         """Forgets the arguments themselves once what they look like is compiled, but for those of these ids."""

@@ -19,7 +19,8 @@ from .fewer import FEW, Fewer
 from .first import compute_first
 from .lifting import candidates, lifted, words_of
 from .repeating import LEAST
-from .scope import Scope
+from .scope import Item, Scope
+from .settings import Setting, setting_of
 from .tracing import Irrevocable, Refusal, Trace
 
 
@@ -45,10 +46,13 @@ class Attempt:
             settled(root)
         for s in (*given.scalars.values(), *scope.scalars.values()):
             s.realize()
+        taken = {s._node.seq for s in given.scalars.values()}
+        constants = [s for identity, s in scope.scalars.items()
+                     if not captured.add_scalar(s, scope.places.get(identity), taken)]
         own = streams.global_stream()
         generators = [*scope.generators.values(), *([] if own is None else [own])]
-        self.trace = trace = Trace(roots, given.scalars, generators, self.least)
-        for s in scope.scalars.values():
+        self.trace = trace = Trace(roots, {**given.scalars, **captured.scalars}, generators, self.least)
+        for s in constants:
             trace.know_constant(s._node)
         trace.may_skip, trace.in_full = not jitted._every_turn, jitted._in_full
         self.before = jitted._compiled
@@ -83,6 +87,9 @@ class Attempt:
             scope.frame(frame)
         except Exception as error:  # objects that do not want to be looked at
             trace.refuse(f"what {frame.f_code.co_qualname} reaches cannot be followed ({error!r})")
+        if captured.clash(scope.items, self._taken):
+            trace.refuse("places that had different arrays have one between them")
+        captured.prefer(scope)
         for identity in set(scope.tensors) - known:
             handle = scope.tensors[identity]
             if trace.is_new(handle):
@@ -121,8 +128,8 @@ class Attempt:
         """What the call leaves; None if that cannot be compiled, as the trace says."""
         trace, given, scope = self.trace, self.given, self.scope
         trace.count_nodes()
-        outcome = outcome_of(trace, result, given, scope, self.captured) if trace.refusal is None else None
-        changed = given.changed() or scope.changed()
+        sets, changed = self._bound()
+        outcome = outcome_of(trace, result, given, scope, self.captured, sets) if trace.refusal is None else None
         if not changed and (floating.in_force() is not self.capsule or self.filters != warnings.filters):
             changed = "the floating-point error state or the warning filters"
         if changed or scope.refusal:
@@ -130,6 +137,26 @@ class Attempt:
         if streams.of_python() != self.python or not trace.accounted():
             trace.refuse("random numbers were drawn or seeded in a way that cannot be followed")
         return None if trace.refusal is not None else outcome
+
+    def _bound(self) -> tuple[list[Setting], str]:
+        """What the call has bound anew, and what else it has changed, in words."""
+        sets: dict[Any, Setting] = {}
+        scope, containers = self.scope, self.given.containers
+        for found in self.given.others():
+            if isinstance(found, str):
+                return [], found
+            sets[found.where] = found
+        first: dict[Any, Item] = {}
+        for item, now in scope.others():
+            if id(item.holder) not in containers:
+                setting = setting_of(item, now)
+                if setting is None:
+                    return [], item.words
+                sets.setdefault(setting.where, setting)
+                first.setdefault(item.where, item)
+        if first:  # what a function that was entered later found there is none of what was there before
+            scope.items = [item for item in scope.items if first.get(item.where, item) is item]
+        return list(sets.values()), scope.added()
 
     def _lifted(self, outcome: Outcome) -> Outcome | None:
         """What the call leaves where views are arrays of their own. If this call uses them otherwise, what was compiled

@@ -9,7 +9,7 @@ from ..api.handle import View
 from . import fast
 from .arguments import geometry_of, root_checks, view_checks
 from .guards import Check, Later, Namespace
-from .scope import Item
+from .scope import Item, Scope
 
 
 class Captured:
@@ -24,6 +24,8 @@ class Captured:
         self.names: dict[int, str] = {}
         self.places: dict[str, Item | None] = {}
         self.at: dict[Any, str] = {}
+        self.scalars: dict[str, Any] = {}
+        self.lie: dict[str, Item] = {}
         self.views: list[tuple[Any, str | None]] = []
 
     def add(self, handle: Any, taken: dict[int, str], place: Item | None) -> None:
@@ -34,12 +36,14 @@ class Captured:
             self.views.append((handle, taken.get(id(root))))
         if id(root) in taken:
             return
-        name = self.names.get(id(root))
-        known = None if view or place is None else self.at.get(place.where)
-        if name is None and known is not None and self.places[known] is not None:
-            self.names.pop(id(self.roots[known]), None)  # another array of the same kind, as the guard has found
+        known = "" if view or place is None else self.at.get(place.where, "")
+        if self.places.get(known) is not None:  # another array of the same kind, as the guard has found
+            if self.names.get(id(self.roots[known])) == known:
+                del self.names[id(self.roots[known])]
             self.names[id(root)], self.roots[known], self.places[known] = known, root, place
-        elif name is None:
+            return
+        name = self.names.get(id(root))
+        if name is None:
             name = self.names[id(root)] = f"w{len(self.names)}"
             self.roots[name] = root
             self.places[name] = None if view else place
@@ -48,10 +52,46 @@ class Captured:
         elif view:
             self.places[name] = None
 
+    def prefer(self, scope: Scope) -> None:
+        """Has arrays and scalars that are reached in several ways reached as they were when they got their names."""
+        if self.at:
+            for item in reversed(scope.items):
+                if item.where in self.at and id(item.value) in scope.places:
+                    scope.places[id(item.value)] = item
+
+    def defining(self) -> set[Any]:
+        """The places from which generated code takes arrays and scalars."""
+        return {place.where for place in (*self.places.values(), *self.lie.values()) if place is not None}
+
+    def clash(self, items: list[Item], taken: dict[int, str]) -> bool:
+        """Whether places that had different arrays when they were met first have one between them now, or one of the
+        arguments: then a trace cannot say which of them it means."""
+        met: dict[int, str] = {}
+        for item in items:
+            name = self.at.get(item.where)
+            if name is not None and (name in self.lie or self.places.get(name) is not None):
+                identity = id(item.value)
+                if identity in taken or met.setdefault(identity, name) != name:
+                    return True
+        return False
+
+    def add_scalar(self, scalar: Any, place: Item | None, taken: set[int]) -> bool:
+        """Takes in a lazy scalar, which may be another at the next call, too; False if it is not of a place that
+        generated code can go to, or (by `taken`, the numbers of nodes) has another name."""
+        if place is None or scalar._node.seq in taken:
+            return False
+        taken.add(scalar._node.seq)
+        name = self.at.setdefault(place.where, f"u{len(self.scalars)}")
+        if name[0] != "u":
+            return False
+        self.scalars[name], self.lie[name] = scalar, place
+        return True
+
     @property
     def handles(self) -> dict[int, str]:
-        """By the id of an array that may be another at the next call, its expression."""
-        return {id(self.roots[name]): f"t{name}" for name, place in self.places.items() if place is not None}
+        """By the id of an array or scalar that may be another at the next call, its expression."""
+        return {id(self.roots[name]): f"t{name}" for name, place in self.places.items() if place is not None} | {
+            id(scalar): f"t{name}" for name, scalar in self.scalars.items()}
 
     def owner(self, name: str, space: Namespace) -> str:
         """The expression of a root."""
@@ -65,6 +105,13 @@ class Captured:
     def checks(self, used: set[str], space: Namespace, owners: dict[str, str]) -> list[Check | Later]:
         """The lines that bind the values of those that are used."""
         found: list[Check | Later] = []
+        for name, scalar in self.scalars.items():
+            own = f"t{name}"
+            found += [Check(f"{own} = {self.lie[name].text(space)}"),
+                      Check(f"issubclass(type({own}), Scalar) and {own}._node.dtype == {space.add(scalar._node.dtype)}",
+                            f"{self.lie[name].words} was a lazy {scalar._node.dtype}")]
+            if name in used:
+                found.append(Check(f"{name} = value_of({own})"))
         for name, root in self.roots.items():
             place = self.places[name]
             lines = partial(self._lines, name, geometry_of(root), name in used)

@@ -14,6 +14,7 @@ from ..api.scalar import value_of as scalar_value
 from ..ir.errstate import silently
 from ..ir.layout import c_strides
 from .guards import same
+from .settings import bound
 from .streams import put_back, same_state, states_of
 
 
@@ -21,16 +22,19 @@ def compared(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
              generators: list[Any]) -> tuple[Any, str]:
     """The result of the Python, and how it differs from what was predicted ("" if it does not).
 
-    `predicted` is what `Compiled.predict` gives: the result, the writes, and all arrays with their present nodes,
-    and where the random streams were.
+    `predicted` is what `Compiled.predict` gives: the result, the writes, all arrays with their present nodes, where
+    the random streams were, and what is bound anew.
     """
-    foretold, writes, known, before = predicted
+    foretold, writes, known, before, sets = predicted
     streams = states_of(generators)
     if generators:
         put_back(generators, before)
     written = {id(root) for root, *_ in writes}
     result = fn(*args, **kwargs)
     difference = _difference(foretold, result, "its result", {id(root) for root, _ in known})
+    for how, holder, key, value in sets:
+        difference = difference or _difference(value, bound(how, holder, key), "what it binds anew",
+                                               {id(root) for root, _ in known})
     for root, _, buffer, _ in writes:
         if not difference and not same_bits(buffer, peek(root)):
             difference = "an array that it writes to has another value"

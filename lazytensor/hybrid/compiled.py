@@ -31,6 +31,7 @@ from .nodes import NodeWriter, is_large
 from .rolling import Irregular
 from .running import abandoning
 from .scope import Scope
+from .settings import apart
 from .shortening import KEPT, Whole, shortened
 from .source import Writer
 from .streams import put_back, states_of
@@ -186,7 +187,7 @@ class Compiled:
 
     def _note_lengths(self, trace: Trace, records: Sequence[Record]) -> None:
         """Notes what is needed to derive the program for arrays of other sizes (`families`)."""
-        if not trace.all_written(records):
+        if not trace.all_written(records) or self.captured.scalars:
             self.reads = None
         elif self.tree is None:
             self.laid, self.reads = {name: Geometry(*of) for name, of in self._given().items()}, trace.lengths()
@@ -370,7 +371,7 @@ class Compiled:
         space.update(given.space)
         space._by_id = dict(given.space._by_id)
         checks = [*given.checks, *self.captured.checks(used, space, given.owners),
-                  *self.scope.checks(space, self.captured.handles, given.handles)]
+                  *self.scope.checks(space, self.captured.handles, given.handles, self.captured.defining())]
         self._roots = {**given.owners, **{name: self.captured.owner(name, space) for name in self.captured.roots
                                           if name in used}}
         bound = {check.fast[1][0] for check in checks if type(check.fast) is tuple and len(check.fast) == 2}
@@ -392,6 +393,7 @@ class Compiled:
         elif len(owners) > 1 and written:
             checks.append(Check(f"len({{{', '.join(f'id({x})' for x in owners)}}}) == {len(owners)}",
                                 "two arrays that were different are one", distinct(owners)))
+        checks += apart(self.scope, {local: kind for local, (kind, _) in given.locals.items()}, space)
         self._checks = checks
 
     def _names(self) -> dict[str, Any]:
@@ -418,11 +420,13 @@ class Compiled:
     def _writing(self) -> Callable[..., Writer]:
         """What makes a `Writer` for a tree, of: the tree, whether it commits, whether it fuses, its last reads."""
         nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in self._roots.items()}
-        leaves = {name: name for name in (*self._roots, *self.given.scalars)}
+        scalars = {**self.given.scalars, **self.captured.scalars}
+        leaves = {name: name for name in (*self._roots, *scalars)}
         if self.as_nodes:
             leaves = {name: node for name, (_, node) in nodes.items()} | {
                 name: f"m{name[1:]}" for name in self.given.lift} | {
-                name: f"{path}._node" for name, path in self.given.paths.items()}
+                name: f"{path}._node" for name, path in self.given.paths.items()} | {
+                name: f"t{name}._node" for name in self.captured.scalars}
         geometry = self._given()
         kind, space, capsule = NodeWriter if self.as_nodes else Writer, self.space, self.capsule
 

@@ -26,6 +26,7 @@ from .nodes import LARGE
 from .opaque import Asked, Index, Session, plain
 from .rolled import ENDLESS, Rolled, applied
 from .scope import Scope
+from .settings import put_back
 from .skipping import understood
 from .steps import Irregular
 from .tracing import Record, Trace
@@ -221,7 +222,11 @@ def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope
         loop.looked_at()
         own, numbers = loop.body()
     except Asked:
+        put_back(scope)
         trace.unrolled = session.asked
+        return None
+    if changed := put_back(scope):
+        trace.unrolled = f"it changes {changed}"
         return None
     if mean_size(own, numbers) >= LARGE:
         trace.unrolled = "its arrays are large, and kernels are quicker"

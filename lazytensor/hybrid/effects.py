@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from .arguments import Arguments
 from .fast import native
 from .guards import ATOMS
 from .scope import Scope, is_users
+from .settings import Setting, fits
 from .tracing import Operand, Trace
 
 
@@ -47,17 +48,34 @@ class Spec(NamedTuple):
 
 
 class Outcome:
-    """The end of a path: the result's Spec, and for each array with another value its name and the value's."""
+    """The end of a path: the result's Spec, for each array with another value its name and the value's, and what is
+    bound anew (`settings`), each with a Spec."""
 
-    __slots__ = ("result", "writes")
+    __slots__ = ("result", "writes", "sets")
 
-    def __init__(self, result: Spec, writes: dict[str, str]) -> None:
-        self.result, self.writes = result, writes
+    def __init__(self, result: Spec, writes: dict[str, str], sets: Iterable[tuple[Setting, Spec]] = ()) -> None:
+        self.result, self.writes, self.sets = result, writes, list(sets)
 
     def names(self) -> Iterator[str]:
         """What it takes of the trace's values."""
         yield from self.writes.values()
-        yield from _names(self.result)
+        for spec in self.specs():
+            yield from _names(spec)
+
+    def specs(self) -> Iterator[Spec]:
+        """Those of all that it makes."""
+        yield self.result
+        for _, spec in self.sets:
+            yield spec
+
+    def mapped(self, of: Callable[[Spec], Spec], writes: dict[str, str] | None = None) -> Outcome:
+        """The same with other Specs."""
+        return Outcome(of(self.result), self.writes if writes is None else writes,
+                       [(setting, of(spec)) for setting, spec in self.sets])
+
+    def binds_as(self, other: Outcome) -> bool:
+        """Whether another one binds the same places."""
+        return [setting.where for setting, _ in self.sets] == [setting.where for setting, _ in other.sets]
 
 
 def _names(spec: Spec) -> Iterator[str]:
@@ -70,7 +88,8 @@ def _names(spec: Spec) -> Iterator[str]:
             yield from _names(part)
 
 
-def outcome_of(trace: Trace, result: Any, given: Arguments, scope: Scope, captured: Any) -> Outcome | None:
+def outcome_of(trace: Trace, result: Any, given: Arguments, scope: Scope, captured: Any,
+               settings: list[Setting]) -> Outcome | None:
     """What a traced call left; None, with the trace's refusal, if that cannot be done again."""
     writes: dict[str, str] = {}
     for name, root in trace.roots.items():
@@ -90,8 +109,13 @@ def outcome_of(trace: Trace, result: Any, given: Arguments, scope: Scope, captur
     for t, (v, *was) in given.views:
         if t._value is not v or was != [v.steps, v.shape, v.dtype, v.strides, v.writeable]:
             trace.refuse("it changes a view in place")
-    spec = _Describe(trace, {**captured.handles, **given.handles}, scope).spec(result)
-    return None if trace.refusal is not None else Outcome(spec, writes)
+    describe = _Describe(trace, {**captured.handles, **given.handles}, scope)
+    spec = describe.spec(result)
+    sets = [(setting, describe.spec(setting.value)) for setting in settings]
+    for setting, of in sets:
+        if not fits(of.kind, of.what):
+            trace.refuse(f"it changes {setting.words}")
+    return None if trace.refusal is not None else Outcome(spec, writes, [(s._replace(value=None), x) for s, x in sets])
 
 
 class _Describe:

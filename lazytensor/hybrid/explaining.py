@@ -43,11 +43,12 @@ def _structure(one: Compiled) -> list[str]:
                 f"{_count(len(branch.paths), 'value')} seen")
             lines.append(f"  segment ends: Python decides on a value ({outcomes}) in {branch.answer.place}")
     lines += [f"  writes to {_owner(one, root)}" for root in sorted(_written(tree))]
+    bound = {setting.words for branch in tree.lines() if branch.end is not None for setting, _ in branch.end.sets}
+    lines += [f"  binds {words} anew" for words in sorted(bound)]
     captured = [root for root in one.captured.roots if root in one.leaves]
     if captured:
         lines.append(f"  arrays that it reaches besides its arguments: {len(captured)}")
-    shown = [check.message for check in one.checks if check.message]
-    lines.append(f"  guard: {_count(len(shown), 'check')}: {'; '.join(dict.fromkeys(shown))}")
+    lines += _guard(one)
     if one.kernels:
         lines.append(f"  {_count(one.kernels, 'kernel call')}, in one pass over memory each")
     if one.steps:
@@ -62,6 +63,34 @@ def _structure(one: Compiled) -> list[str]:
         lines.append(f"  left to Python {_count(one.abandoned, 'time')}")
     if one.refusal is not None:
         lines.append(f"  what else it may see runs its Python: {one.refusal}")
+    return lines
+
+
+_OF_ARRAYS = (" was an array", " was an array of its own, not a view", " was a view", " was aligned in memory",
+              " was a view of an array that had its shape still")
+_HELD = {"two arguments that were different arrays are one": "no two arguments are one array",
+         "two arrays that were different are one": "no two arrays are one",
+         "two containers that were different are one": "no two containers are one"}
+"""What a check says where it does not hold, and where it does."""
+
+
+def _guard(one: Compiled) -> list[str]:
+    """What is asked at each call: the arrays, a line each, and what else must be as it was."""
+    shown = [check.message for check in one.checks if check.message]
+    lines, known = [f"  guard: {_count(len(shown), 'check')} at each call"], {"the number of arguments", "the keywords"}
+    arrays = {**{name: one.given.words.get(name, name) for name in one.given.roots},
+              **{name: one.captured.words(name) for name in one.captured.roots}}
+    for name, (shape, dtype, strides) in one._given().items():
+        words, told = arrays[name], f"{dtype}{list(shape)}{'' if strides is None else ', in this layout'}"
+        own = f"the memory of {words} is shared"
+        if own in shown:
+            known |= {own, words, f"the shape of {words} was {shape!r}", f"the dtype of {words} was {dtype}",
+                      f"the layout of {words}", *[words + what for what in _OF_ARRAYS]}
+            a_view = f"{words} was another view" in shown or f"{words} was a view" in shown
+            lines.append(f"    {words} is {told}{', a view' if a_view else ''}")
+    others = [_HELD.get(message, message) for message in dict.fromkeys(shown) if message not in known]
+    if others:
+        lines.append(f"    as when it was traced: {'; '.join(others)}")
     return lines
 
 

@@ -29,7 +29,7 @@ def compute_first(compiled: Compiled, trace: Trace, outcome: Outcome) -> bool:
     leaves = {name: node.buffer for name, node in trace.entry.items()}
     if trace.lift is not None:
         leaves |= trace.lift.values(leaves)
-    leaves |= {name: s._node.buffer for name, s in compiled.given.scalars.items()}
+    leaves |= {name: s._node.buffer for name, s in {**compiled.given.scalars, **compiled.captured.scalars}.items()}
     run, nodes = claims.Run(), list(left.values())
     try:
         found = compiled.values(outcome, leaves, list(left)) if claims.take(run, nodes) else None

@@ -238,6 +238,9 @@ class Jitted(Caller):
         given.other = self._with_leaves(given, known, args, kwargs)
         captured = known.captured if known is not None else Captured()
         taken = {id(root): name for name, root in given.roots.items()}
+        if known is not None and captured.clash(scope.items, taken):
+            return self._besides(args, kwargs, scope, taken)
+        captured.prefer(scope)
         for handle in list(scope.tensors.values()):
             captured.add(handle, taken, scope.places.get(id(handle)))
         unfit = next(((name, root) for name, root in {**given.roots, **captured.roots}.items()
@@ -256,6 +259,14 @@ class Jitted(Caller):
                 few = few.more()
             _counts["traces"] += 1
             return Attempt(self, args, kwargs, known, given, scope, captured).result()
+
+    def _besides(self, args: tuple[Any, ...], kwargs: dict[str, Any], scope: Scope, taken: dict[int, str]) -> Any:
+        """A call that is a case of its own, although the guard of what is compiled for another one holds."""
+        others = tuple(c for c in self._compiled if not c.captured.clash(scope.items, taken))
+        one, answer = asked(others, args, kwargs)
+        if answer.__class__ is not Sentinel:
+            return answer
+        return self._traced(args, kwargs, None) if one is None else self._answered(answer, one, args, kwargs)
 
     def _with_leaves(self, given: Arguments, known: Compiled | None, args: Any, kwargs: Any) -> Arguments | None:
         """The same arguments with views as arrays of their own (`lifting`), if they may be."""
@@ -326,7 +337,7 @@ class Jitted(Caller):
         """Why a call is traced although others were; many of them are worth a warning."""
         if not self._compiled:
             return
-        why = self._compiled[0].why_not(args, kwargs) or "the error state"
+        why = self._compiled[0].why_not(args, kwargs) or "what it reaches, or the error state"
         self._why.append(f"traced again: {why}")
         number = len(programs(self._compiled)) + 1
         if number >= EAGER and not self._warned:

@@ -45,13 +45,17 @@ class Leaving:
         shown = ", ".join(f"({owner}, {node}, {own}, {strides!r})" for _, (owner, node), own, strides in writes)
         shown = f"({shown}{',' * bool(writes)})"
         known = "".join(f"({owner}, {node}), " for owner, node in self.roots.values())
-        told = f"return {result}, {shown}, ({known}), {'states' if self.draws else None}"
+        sets = "".join(f"{setting.text(self.space, self._made(spec, memory, given, depth))}, "
+                       for setting, spec in end.sets)
+        told = f"return {result}, {shown}, ({known}), {'states' if self.draws else None}, ({sets})"
         if not self.commits:
             self._say(depth, told)
             return
-        self.told = 1 + bool(writes) + self.prints, told
+        self.told = 1 + bool(writes) + bool(sets) + self.prints, told
         if writes:
             self._say(depth, f"if not commit({shown}): return {self.again}")
+        if sets:
+            self._say(depth, f"rebind(({sets}))")
         if self.prints:
             self._say(depth, "tell(prints)")
         self._say(depth, f"return {result}")

@@ -111,7 +111,7 @@ class Lift:
         for root in end.writes:
             if root in self._behind:
                 raise Fixed(root)
-        return Outcome(self._spec(end.result), end.writes)
+        return end.mapped(self._spec)
 
     def _spec(self, spec: Spec) -> Spec:
         if spec.kind == "same" and spec.name in self._owners:

@@ -125,9 +125,10 @@ def _operands(a: Record, b: Record) -> tuple[Operand, ...]:
 
 
 def _end(a: Outcome, b: Outcome) -> Outcome:
-    if b is None or a.writes != b.writes:
+    if b is None or a.writes != b.writes or not a.binds_as(b):
         raise Unsized("other effects")
-    return Outcome(_spec(a.result, b.result), a.writes)
+    others = b.specs()
+    return a.mapped(lambda spec: _spec(spec, next(others)))
 
 
 def _spec(a: Spec, b: Spec) -> Spec:

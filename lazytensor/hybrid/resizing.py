@@ -328,7 +328,7 @@ def _end(end: Outcome, values: Values) -> Outcome:
     for root, name in end.writes.items():
         if values[name].now != values[root].now:
             raise Unsized("an array that gets another shape")
-    return Outcome(_spec(end.result, values)[0], end.writes)
+    return end.mapped(lambda spec: _spec(spec, values)[0])
 
 
 def _spec(spec: Spec, values: Values) -> tuple[Spec, Geometry | None]:

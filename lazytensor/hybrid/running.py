@@ -30,6 +30,7 @@ from ..run.interpreter import apply_view
 from .effects import commit, made_scalar, settled
 from .entering import show
 from .fast import native
+from .settings import HOW, rebind
 
 _ndarray = np.ndarray
 _filters: Any = warnings
@@ -175,6 +176,6 @@ def scope() -> dict[str, Any]:
             "noted": floating.noted, "in_force": floating.in_force, "enter": floating.enter, "leave": floating.leave,
             "watch": floating.watch,
             "unchanged": floating.unchanged, "warnings": _filters, "launched": launch.run,
-            "chosen": chosen, "apply_view": apply_view}
+            "chosen": chosen, "apply_view": apply_view, "rebind": rebind, **HOW}
 
 

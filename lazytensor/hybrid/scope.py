@@ -216,7 +216,7 @@ class Scope:
     def _item(self, form: str, holder: Any, key: Any, value: Any, words: str) -> None:
         item = Item(form, holder, key, value, words)
         self.items.append(item)
-        if type(value) is Tensor and id(value) not in self.places:
+        if _varies(item) and id(value) not in self.places:
             self.places[id(value)] = item
         self._stack.append((value, words))
 
@@ -395,19 +395,25 @@ class Scope:
     def merge(self, other: Scope) -> None:
         """Takes in what another call reached."""
         known = {item.where for item in self.items}
-        now = {item.where: item for item in other.items if type(item.value) is Tensor}
-        self.items = [now.get(item.where, item) if type(item.value) is Tensor else item for item in self.items]
+        now = {item.where: item for item in other.items if _varies(item)}
+        self.items = [now.get(item.where, item) if _varies(item) else item for item in self.items]
         self.items += [item for item in other.items if item.where not in known]
-        self.places = {id(item.value): item for item in reversed(self.items) if type(item.value) is Tensor}
         self.missing |= other.missing
         self.objects |= other.objects
 
     def changed(self) -> str:
         """What of it is not as it was, in words; "" if all is."""
+        return next((item.words for item, _ in self.others()), "") or self.added()
+
+    def others(self) -> Iterator[tuple[Item, Any]]:
+        """What is another thing than it was, and what."""
         for item in self.items:
             now = item.now()
             if now is not item.value and not same(now, item.value):
-                return item.words
+                yield item, now
+
+    def added(self) -> str:
+        """What was not there and is now, in words; "" if nothing is."""
         for held, name, words in self.absent:
             if name in held:
                 return words
@@ -417,21 +423,27 @@ class Scope:
         """Forgets what is in containers that are new at every call, of these ids."""
         self.items = [item for item in self.items if id(item.holder) not in holders]
 
-    def checks(self, space: Namespace, handles: dict[int, str], given: dict[int, str]) -> Iterator[Check | Later]:
+    def checks(self, space: Namespace, handles: dict[int, str], given: dict[int, str],
+               defining: set[Any]) -> Iterator[Check | Later]:
         """The lines that ask whether all is as it was; `handles` has the expressions of arrays that may be others of
-        the same kind, by id; `given` those of arguments."""
+        the same kind, by id, which are taken from `defining` places; `given` those of arguments."""
         for names, name in self.missing.values():
             yield from _later(fast.row(fast.ABSENT, 0, names, name), partial(_absent, names, name), space)
         for item in self.items:
             value = item.value
             if id(value) in given and (type(value) is Tensor or given[id(value)].startswith("p")):  # or a container
                 yield Check(f"{item.text(space)} is {given[id(value)]}", f"{item.words} was an argument, too")
-            elif type(value) is Tensor and id(value) in handles:
-                if self.places.get(id(value)) is not item:
+            elif _varies(item) and id(value) in handles:
+                if item.where not in defining:
                     yield Check(f"{item.text(space)} is {handles[id(value)]}",
                                 f"{item.words} was the same array as another")
             else:
                 yield from _later(item.row(), item.lines, space)
+
+
+def _varies(item: Item) -> bool:
+    """Whether what is there may be another of its kind at the next call."""
+    return type(item.value) is Tensor or issubclass(type(item.value), Scalar)
 
 
 def _later(row: Any, lines: Callable[[Namespace], list[Check]], space: Namespace) -> Iterable[Check | Later]:

@@ -261,7 +261,8 @@ def _renamed_value(value: Any, rename: Callable[[str], str]) -> Any:
 
 
 def _renamed_end(end: Outcome, rename: Callable[[str], str]) -> Outcome:
-    return Outcome(_renamed_spec(end.result, rename), {root: rename(name) for root, name in end.writes.items()})
+    return end.mapped(lambda spec: _renamed_spec(spec, rename),
+                      {root: rename(name) for root, name in end.writes.items()})
 
 
 def _renamed_spec(spec: Spec, rename: Callable[[str], str]) -> Spec:

@@ -218,8 +218,8 @@ def _one_program(compiled: Jitted) -> bool:
 
 
 def _all_known(compiled: Jitted, known: set[int]) -> bool:
-    """Whether all arrays that a function writes to are among these."""
+    """Whether all arrays that a function writes to are among these, and that is all that it does."""
     own = compiled._compiled[0]
     roots = {**own.captured.roots, **own.given.roots}
-    return own.tree is not None and all(id(roots[name]) in known for branch in own.tree.lines() if branch.end
-                                        for name in branch.end.writes)
+    return own.tree is not None and all(not end.sets and all(id(roots[name]) in known for name in end.writes)
+                                        for end in [branch.end for branch in own.tree.lines()] if end)

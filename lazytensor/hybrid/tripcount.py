@@ -203,7 +203,8 @@ def _alike_operands(x: Operand, y: Operand) -> bool:
 
 def _alike_ends(a: Outcome, b: Outcome, names: Naming, names2: Naming) -> bool:
     return ({root: names(name) for root, name in a.writes.items()} == {
-        root: names2(name) for root, name in b.writes.items()} and _alike_specs(a.result, b.result, names, names2))
+        root: names2(name) for root, name in b.writes.items()} and a.binds_as(b) and all(
+            _alike_specs(x, y, names, names2) for x, y in zip(a.specs(), b.specs(), strict=True)))
 
 
 def _alike_specs(a: Spec, b: Spec, names: Naming, names2: Naming) -> bool:
