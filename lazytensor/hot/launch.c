@@ -432,6 +432,11 @@ static PyObject *run_planned(Capture *c, PyObject *sized) {
 enum { ASKED = 128, LOOKED_AT = 6 };
 static struct { PyObject *seen[LOOKED_AT], *shape, *given, *laid; int answer; } asked[ASKED];
 
+/* Whether what an operation takes besides operands is plain, so that to keep it keeps no array alive. */
+static int takes_plain(PyObject *node, PyObject *attrs) {
+    return attrs == Py_None || attrs == empty_tuple || PySet_Contains(reducers, slot_or_none(SLOT(node, N.op), O.name)) == 1;
+}
+
 static int ask_shared(PyObject *node) {
     PyObject *a = slot_or_none(node, N.a), *attrs = slot_or_none(node, N.attrs);
     int of_node = Py_TYPE(a) == node_type;
@@ -452,7 +457,7 @@ static int ask_shared(PyObject *node) {
     for (int i = 0; i < LOOKED_AT; i++)
         kept[3 + i] = Py_NewRef(seen[i]);
     PyObject *answer = PyObject_CallOneArg(shared, node);
-    if (answer != NULL && plans_there == Py_True) {
+    if (answer != NULL && plans_there == Py_True && takes_plain(node, attrs)) {
         PyObject *before[LOOKED_AT + 3] = {asked[at].shape, asked[at].given, asked[at].laid};
         memcpy(before + 3, asked[at].seen, sizeof seen);
         asked[at].shape = kept[0];
