@@ -455,6 +455,12 @@ static int are_alike(PyObject *const *one, PyObject *const *other) {
     return 1;
 }
 
+/* Whether what an operation takes besides operands is plain, so that to keep it keeps no array alive. */
+static int takes_plain(PyObject *node) {
+    PyObject *attrs = slot_or_none(node, N.attrs);
+    return attrs == Py_None || attrs == empty_tuple || PySet_Contains(reducers, slot_or_none(SLOT(node, N.op), O.name)) == 1;
+}
+
 /* The answer of `compile.shared`, which is not asked the same twice; -1 for an error. None is no for now. */
 static int may_pay(PyObject *node, PyObject *operand) {
     PyObject *key[LOOKED_AT];
@@ -473,7 +479,7 @@ static int may_pay(PyObject *node, PyObject *operand) {
     if (answer == NULL)
         return -1;
     int yes = answer == Py_True;
-    if (Py_TYPE(operand) == node_type && answer != Py_None) {
+    if (Py_TYPE(operand) == node_type && answer != Py_None && takes_plain(node)) {
         PyObject *old[LOOKED_AT];
         memcpy(old, asked[at].key, sizeof old);
         memcpy(asked[at].key, key, sizeof key);
