@@ -429,7 +429,7 @@ static PyObject *run_planned(Capture *c, PyObject *sized) {
 
 /* What `compile.shared` has said of single operations, by all that it looks at; of an operand that is no node it looks at
  * more. */
-enum { ASKED = 64, LOOKED_AT = 9 };
+enum { ASKED = 64, LOOKED_AT = 9, OVER_NONE = 2 };   /* compile.OVER_NONE */
 static struct { PyObject *key[LOOKED_AT]; int answer; } asked[ASKED];
 
 static void looked_at(PyObject *node, PyObject *operand, PyObject **key) {
@@ -472,8 +472,8 @@ static int may_pay(PyObject *node, PyObject *operand) {
     PyObject *answer = PyObject_CallOneArg(shared, node);
     if (answer == NULL)
         return -1;
-    int yes = answer == Py_True;
-    if (Py_TYPE(operand) == node_type && answer != Py_None) {
+    int yes = answer == Py_None ? 0 : (int)PyLong_AsLong(answer);
+    if (yes >= 0 && Py_TYPE(operand) == node_type && answer != Py_None) {
         PyObject *old[LOOKED_AT];
         memcpy(old, asked[at].key, sizeof old);
         memcpy(asked[at].key, key, sizeof key);
@@ -571,10 +571,12 @@ static PyObject *run_together(PyObject *nodes) {
     Py_ssize_t n = PyList_GET_SIZE(nodes);
     PyObject *result = NULL;
     if (n < 2) {
-        int share = may_share(PyList_GET_ITEM(nodes, 0));
+        PyObject *node = PyList_GET_ITEM(nodes, 0);
+        int share = may_share(node), over = share == OVER_NONE && may_go_over_operand(node);
         if (share < 0)
             return NULL;
-        count_alone(PyList_GET_ITEM(nodes, 0), !share);
+        share = share && !over;
+        count_alone(node, !share, over);
         if (!share)  /* not captured: that would hold the arrays that it may write over */
             return run_one(nodes);
     }
