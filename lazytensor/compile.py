@@ -52,6 +52,8 @@ SUMS = frozenset(("mean", "var", "std"))
 """The same for what makes one number in several of NumPy's calls from Python, which go through memory several times for
 deviations."""
 
+OVER_NONE = 2
+
 QUICK_ROWS = {"sum": 256, "max": 256, "min": 256, "argmax": 64, "argmin": 64}
 """Elements of rows from which on NumPy's own loop takes them as fast as a kernel, where one thread does it."""
 
@@ -204,25 +206,27 @@ def _time(node: Node) -> float:
     return (HALF_NS if node.dtype.char == "e" else BYTE_NS) * _bytes(node)
 
 
-def shared(node: Node) -> bool | None:
+def shared(node: Node) -> int | None:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it. None: not yet,
-    since little was read by now."""
+    since little was read by now. OVER_NONE: not over an operand that nobody else holds, where NumPy's loop of it is as
+    fast as memory."""
     nbytes = _bytes(node)
     halves = _has(node, "e")
     several, least = (REDUCERS, REDUCED) if node.shape else (SUMS, SUMMED)
     if current.engine != "llvm" or nbytes < ALONE and not (
             nbytes >= least and node.op.name in several or nbytes >= REDUCED and halves):
-        return False
+        return 0
     if nbytes < ALONE and not _plans_pay(nbytes):
         return None
     if node.op.name in SCANS and dict(node.attrs or ()).get("axis", -1) in (None, -1, len(node.shape) - 1):
-        return False
+        return 0
     if nbytes < ALONE and not halves and _rows_are_quick(node):
-        return False
+        return 0
     module = plans()
     if nbytes < ALONE and not halves and not module.reduces(node.op.name, node.a.dtype, node.dtype):
-        return False
-    return bool(module.shares(module.alone(node.op, _has(node, "c"), halves), node.shape))
+        return 0
+    least = module.alone(node.op, _has(node, "c"), halves)
+    return int(module.shares(least, node.shape)) and (OVER_NONE if least and node.op.kind == "elementwise" else 1)
 
 
 def _rows_are_quick(node: Node) -> bool:

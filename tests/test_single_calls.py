@@ -1,6 +1,7 @@
 """Single calls on arrays of 30,000 elements and more: what runs when it is written, and what that leaves alone."""
 
 import gc
+import os
 import threading
 import time
 import warnings
@@ -383,3 +384,30 @@ def test_arrays_of_arrays_and_where_they_are(np):
     for found, expected in zip(results[1], results[0], strict=True):
         assert type(found) is bool if type(expected) is bool else found.dtype == expected.dtype
         assert real.array_equal(real.asarray(found), expected)
+
+
+def test_writes_to_large_arrays_alone_run_at_once_from_lines_that_did():
+    np = module_under_test()
+    results = []
+    for module in (real, np):
+        with np.config(eager_after=3):
+            x = module.array(real.arange(150_000.0))
+            w, kept, steps = module.array(x), [], []
+            for i in range(12):
+                w += x
+                if module is np:
+                    np.realize(w)
+                w *= 0.5
+                if i % 5 == 4:
+                    kept.append(w + 1)  # waits for the value that the next line writes over
+                    kept.append(w[3:])
+                module.maximum(w, i, out=w)
+                if module is np:
+                    steps.append(w._value.buffer is not None)
+                    np.realize(w)
+                module.copyto(w, x)
+                w[w > 9e4] = i
+            results.append([real.asarray(a).tobytes() for a in (w, *kept)])
+    assert results[0] == results[1]
+    if native(np) and os.environ.get("LAZYTENSOR_ENGINE") != "numpy":
+        assert steps[6:9] == [True] * 3

@@ -107,11 +107,13 @@ static Py_ssize_t weight_of(PyObject *node);
 
 /* Whether NumPy's call is all there is for an operation. */
 static int is_by_numpy(PyObject *node) {
-    return (traits_of(node) & (OF_CALLS | TAKES_IN)) == OF_CALLS;
+    int traits = traits_of(node);
+    return traits & (OF_CALLS | OF_WRITES) && !(traits & TAKES_IN);
 }
 
-static void count(Site *table, PyObject *node, int up) {
-    count_at(table, slot_or_none(node, N.code), (int)LASTI(node), up, is_by_numpy(node) && weight_of(node) > MIDDLING);
+static void count(Site *table, PyObject *node, int up, int over) {
+    count_at(table, slot_or_none(node, N.code), (int)LASTI(node), up,
+             (over || is_by_numpy(node)) && weight_of(node) > MIDDLING);
 }
 
 /* Whether a node is one call of a function of NumPy's (lazy.Rule), which no kernel takes in. */
@@ -138,7 +140,7 @@ static Py_ssize_t count_functions(PyObject *nodes) {
     }
     for (Py_ssize_t i = 0; functions && i < n; i++)
         if (is_function(PyList_GET_ITEM(nodes, i)))
-            count(calls, PyList_GET_ITEM(nodes, i), !others);
+            count(calls, PyList_GET_ITEM(nodes, i), !others, 0);
     return functions;
 }
 
@@ -202,10 +204,11 @@ static int is_worth_a_kernel(PyObject *nodes) {
     return saved > SAVED_BYTES * (n + 4);
 }
 
-/* An operation is run by itself: counts it for its line, if it is middling, up where it is no kernel. */
-void count_alone(PyObject *node, int up) {
-    if (eager_after > 0 && !is_function(node) && (is_by_numpy(node) || weight_of(node) <= MIDDLING))
-        count(calls, node, up);
+/* An operation is run by itself: counts it for its line, if it is middling or NumPy's own, for instance as it goes `over` an
+ * operand; up where it is no kernel. */
+void count_alone(PyObject *node, int up, int over) {
+    if (eager_after > 0 && !is_function(node) && (over || is_by_numpy(node) || weight_of(node) <= MIDDLING))
+        count(calls, node, up, over);
 }
 
 /* ran_when_written(code, lasti): a line's call has run when it was written, as its result or its errors need values. */
@@ -217,14 +220,14 @@ PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t
 
 static void count_all(Site *table, PyObject *nodes, int up) {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(nodes); i++)
-        count(table, PyList_GET_ITEM(nodes, i), up);
+        count(table, PyList_GET_ITEM(nodes, i), up, 0);
 }
 
 /* Counts operations for kernels in a run in which not all arrays are small; gives how many are calls of functions. */
 static Py_ssize_t count_middling(PyObject *nodes, int up) {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(nodes); i++)
         if (!is_function(PyList_GET_ITEM(nodes, i)))
-            count(calls, PyList_GET_ITEM(nodes, i), up);
+            count(calls, PyList_GET_ITEM(nodes, i), up, 0);
     return count_functions(nodes);
 }
 
@@ -593,8 +596,7 @@ typedef PyObject *(*Write)(const void *what, PyObject *memory, PyObject **given,
 enum { MOST_OPERANDS = 8 };
 
 /* Whether all operands of a write are there, those that are small and pending computed by now. */
-static int all_ready(PyObject *const *operands, Py_ssize_t count) {
-    Py_ssize_t most = most_bytes();
+static int all_ready(PyObject *const *operands, Py_ssize_t count, Py_ssize_t most) {
     for (Py_ssize_t i = 0; i < count; i++) {
         PyObject *x = ready(operands[i], most);
         if (x == NULL)
@@ -632,19 +634,26 @@ static PyObject *write_operator(const void *what, PyObject *memory, PyObject **g
     return (*(binaryfunc const *)what)(memory, given[0]);
 }
 
-/* Whether what the line that is being written does to a Tensor's own memory runs at once. */
-int writes_steadily(PyObject *self) {
-    PyObject *memory = may_run_at_once() ? memory_at_hand(self, most_bytes()) : NULL;
+/* Whether what the line that is being written does to a Tensor's own memory runs at once; `most`: with what large operands,
+ * in bytes. */
+int writes_steadily(PyObject *self, Py_ssize_t *most) {
+    int large = 0;
+    *most = most_bytes();
+    PyObject *memory = may_run_at_once() ? memory_at_hand(self, PY_SSIZE_T_MAX) : NULL;
     Py_ssize_t bytes = memory == NULL ? 0 : bytes_at_hand(memory);
     Py_XDECREF(memory);
-    return memory != NULL && runs_now(bytes);
+    if (memory == NULL || bytes <= *most)
+        return memory != NULL && runs_now(bytes);
+    *most = PY_SSIZE_T_MAX;
+    return eager_after > 0 && is_steady(calls, 1, &large) && large;
 }
 
 /* Has it written to a Tensor's own memory from a line that runs at once, and gives that Tensor. 1: done, `result` NULL for an
  * error; 0: it is to be written. */
 static int into_at_once(PyObject *self, PyObject *const *operands, Py_ssize_t count, Write write, const void *what,
                         PyObject **result) {
-    if (!writes_steadily(self) || !all_ready(operands, count))
+    Py_ssize_t most;
+    if (!writes_steadily(self, &most) || !all_ready(operands, count, most))
         return failed(result);
     int done = write_now_to(self, operands, count, write, what, 0, result);
     if (*result != NULL)
@@ -831,7 +840,7 @@ int store_at_once(PyObject *self, PyObject *index, PyObject *value) {
         return 0;
     Py_ssize_t bytes = bytes_at_hand(memory);
     if (basic)
-        done = eager_after >= 0 && all_ready(&value, 1) && runs_now(bytes <= most ? bytes : most + 1)
+        done = eager_after >= 0 && all_ready(&value, 1, most_bytes()) && runs_now(bytes <= most ? bytes : most + 1)
             && is_middling_part(memory, index);
     else if (most > 0 && (places = index_at_hand(index, bytes <= most ? most : 0)) != NULL)
         done = is_users_line();

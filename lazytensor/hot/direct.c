@@ -342,9 +342,10 @@ static PyObject *direct_read(Method *method, PyObject *fn, PyObject *const *args
 static PyObject *direct_write(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
     Lent l = {.small = PY_SSIZE_T_MAX, .deepest = PY_SSIZE_T_MAX};
+    Py_ssize_t most;
     PyObject *arrays[MOST + 1], *result = NULL, *lock = NULL;
     if (small_bytes() == 0 || count < 1 || Py_TYPE(args[0]) != tensor_type
-        || (method->swapped & IF_STEADY && !writes_steadily(args[0])))
+        || (method->swapped & IF_STEADY && !writes_steadily(args[0], &most)))
         return NULL;
     if (all_lent(&l, args + 1, all - 1, arrays + 1)
         && (arrays[0] = memory_locked(args[0], PY_SSIZE_T_MAX, 1, &lock)) != NULL) {

@@ -371,7 +371,7 @@ typedef struct {
 } Counting;
 
 void count_run(PyObject *nodes, Counting *known);
-void count_alone(PyObject *node, int up);
+void count_alone(PyObject *node, int up, int over);
 int runs_at_once(void);
 int calls_at_once(int *large);
 PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count);
@@ -385,7 +385,7 @@ int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **
 int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject **result);
 int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **result);
 int call_into_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, PyObject *target, PyObject **result);
-int writes_steadily(PyObject *self);
+int writes_steadily(PyObject *self, Py_ssize_t *most);
 PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, int chosen, PyObject **lock);
 int unlocked(PyObject *lock);
 int is_elementwise(PyObject *real, Py_ssize_t count);

@@ -429,7 +429,7 @@ static PyObject *run_planned(Capture *c, PyObject *sized) {
 
 /* What `compile.shared` has said of single operations, by all that it looks at; of an operand that is no node it looks at
  * more. */
-enum { ASKED = 64, LOOKED_AT = 9 };
+enum { ASKED = 64, LOOKED_AT = 9, OVER_NONE = 2 };   /* compile.OVER_NONE */
 static struct { PyObject *key[LOOKED_AT]; int answer; } asked[ASKED];
 
 static void looked_at(PyObject *node, PyObject *operand, PyObject **key) {
@@ -478,8 +478,8 @@ static int may_pay(PyObject *node, PyObject *operand) {
     PyObject *answer = PyObject_CallOneArg(shared, node);
     if (answer == NULL)
         return -1;
-    int yes = answer == Py_True;
-    if (Py_TYPE(operand) == node_type && answer != Py_None && takes_plain(node)) {
+    int yes = answer == Py_None ? 0 : (int)PyLong_AsLong(answer);
+    if (yes >= 0 && Py_TYPE(operand) == node_type && answer != Py_None && takes_plain(node)) {
         PyObject *old[LOOKED_AT];
         memcpy(old, asked[at].key, sizeof old);
         memcpy(asked[at].key, key, sizeof key);
@@ -579,12 +579,14 @@ static PyObject *run_together(PyObject *nodes, int counted) {
     PyObject *result = NULL;
     Counting *counting;
     if (n < 2) {
+        PyObject *node = PyList_GET_ITEM(nodes, 0);
         if (counted)
             count_run(nodes, NULL);
-        int share = may_share(PyList_GET_ITEM(nodes, 0));
+        int share = may_share(node), over = share == OVER_NONE && may_go_over_operand(node);
         if (share < 0)
             return NULL;
-        count_alone(PyList_GET_ITEM(nodes, 0), !share);
+        share = share && !over;
+        count_alone(node, !share, over);
         if (!share)  /* not captured: that would hold the arrays that it may write over */
             return run_one(nodes);
     }
