@@ -75,8 +75,8 @@ MOST_PARTS, _CONTAINER = 64, 2
 
 
 def container_row(load: tuple[Any, ...], value: Any, part: int, name: str) -> Any:
-    """The row of a list, a tuple or a dict whose parts are looked at, the part of that number, and the names that it gives;
-    None where C does not look into it."""
+    """The row of a list, a tuple or a dict whose parts are looked at, of that number, and the names that it gives; None
+    where C does not look into it."""
     kind = type(value)
     keys = tuple(value) if kind is dict else ()
     if native is None or part >= MOST_PARTS or kind not in (list, tuple, dict) or any(type(k) is not str for k in keys):
