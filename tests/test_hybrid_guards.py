@@ -1,6 +1,8 @@
 """What a jitted function asks of the objects that it reads, where programs change them between calls."""
 
+import random
 import types
+import warnings
 
 import numpy as real
 import pytest
@@ -127,3 +129,63 @@ def test_globals_with_large_numbers_are_seen():
     loads = {f"g{i}" for i in range(0, 700, 2)} | {"q"}
     assert scope_module._globals_of(scope["f"].__code__) == loads
     assert scope_module._globals_of(scope["f"].__code__, True) == loads | {"last"}
+
+
+def arguments_of(np, seed):
+    """A dict, a list with a dict and a tuple in it, and a number, of one structure mostly."""
+    r = random.Random(seed)
+
+    def array(n):
+        return np.arange(float(n)) + r.randint(0, 5)
+
+    kind, n = r.random(), 4 if r.random() < 0.8 else 5
+    d = {"a": array(n), "b": array(2)}
+    if kind < 0.1:
+        d = {"b": array(2), "a": array(n)}
+    if kind > 0.95:
+        d["z"] = 1
+    q = [array(n), {"c": array(n) if r.random() < 0.8 else 2.5}, (array(n),)]
+    if 0.3 < kind < 0.4:
+        q = tuple(q)
+    if 0.4 < kind < 0.5:
+        q[2] = [array(n)]
+    if 0.5 < kind < 0.55:
+        q.append(3)
+    if 0.6 < kind < 0.65:
+        q[0] = d["a"]
+    if 0.7 < kind < 0.75:
+        q[1]["c"] = array(2 * n)[::2]
+    if 0.8 < kind < 0.83:
+        q[1] = dict(d, c=1.0)
+    return d, q, r.choice([2, 2, 2, 3])
+
+
+def test_containers_within_containers():
+    def f(p, q, n):
+        q[0][1:] *= 0.5
+        return p["a"] * n + q[0] - q[1]["c"] * q[2][0]
+
+    jitted = np.jit(f)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for seed in range(400):
+            own, given = arguments_of(np, seed), arguments_of(real, seed)
+            assert difference(f(*given), jitted(*own)) is None and difference(given[1][0], own[1][0]) is None
+
+
+def test_a_dict_in_a_dict_is_another_by_its_keys_and_their_order():
+    class Text(str):
+        pass
+
+    f = np.jit(lambda p: list(p["in"])[0] * 2)
+    for keys in (("a", "b"), ("b", "a"), ("a",), ("a", "b"), (Text("a"), "b"), (1, 2), (True, 2)):
+        for _ in range(3):
+            assert f({"in": dict.fromkeys(keys, 1.0)}) == keys[0] * 2
+
+
+def test_many_containers():
+    """More than the table of steps looks into."""
+    f = np.jit(lambda ps: sum(p["x"] for p in ps))
+    for i in range(6):
+        assert f([{"x": np.ones(2) * i} for _ in range(90)]).tolist() == [90 * i] * 2
+    assert f.cache_info()["compiled"] == 1

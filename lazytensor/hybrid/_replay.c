@@ -2,14 +2,16 @@
  *
  * Its Python twin is the text that `source.guard_lines` writes, which is the reference, decides wherever this code says
  * no, and does all the work where the extension is not there. A guard is a table of steps, each of which loads an
- * object (an argument, an entry of a dict, an element of a list, the content of a cell, an attribute of a function) and
+ * object (an argument, an entry of a dict, an element of a list, the content of a cell, an attribute of a function, a part
+ * of a container among the arguments that an earlier step has met) and
  * compares it: with the very object that it was, or with an array's geometry; or asks that a dict still has no such entry. `made` makes a Tensor of an array.
  */
 #include "_replay.h"
 #include <structmember.h>
 
 enum Load { ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE,
-            ABSENT, KEYWORD, LOADS };
+            ABSENT, KEYWORD, PART_ENTRY, PART_ELEMENT, LOADS };
+enum { MOST_PARTS = 64, CONTAINER = 2 };
 
 typedef struct {
     int load;
@@ -18,7 +20,8 @@ typedef struct {
     PyObject *expected;          /* what it must be; None for an array */
     PyObject *shape, *dtype, *strides;  /* of a view of one (`expected`: whether it may be written to) its own */
     int gives;                   /* of an array, whether its value is wanted, besides the handle; of another object,
-                                  * whether one that is the same to any program will do */
+                                  * whether one that is the same to any program will do; or CONTAINER: `expected` is
+                                  * (type, keys of a dict, its number among the parts) */
     Py_ssize_t length;           /* instead: how long the loaded list or dict must be; or -1 */
 } Step;
 
@@ -124,7 +127,7 @@ static PyObject *setup_views(PyObject *self, PyObject *args) {
 
 /* ---- steps ---- */
 
-static PyObject *loaded(Step *step, PyObject *args, PyObject *kwargs) {
+static PyObject *loaded(Step *step, PyObject *args, PyObject *kwargs, PyObject **parts) {
     PyObject *holder = step->holder;
     switch (step->load) {
     case ARGUMENT:
@@ -142,6 +145,13 @@ static PyObject *loaded(Step *step, PyObject *args, PyObject *kwargs) {
         PyObject *found = own == NULL ? NULL : PyDict_GetItemWithError(own, step->key);
         Py_XDECREF(own);  /* the object has it, and it has what was found */
         return found;
+    }
+    case PART_ENTRY:
+        return PyDict_GetItemWithError(parts[step->index], step->key);
+    case PART_ELEMENT: {
+        Py_ssize_t at = PyLong_AsSsize_t(step->key);
+        return PyList_CheckExact(parts[step->index]) ? PyList_GET_ITEM(parts[step->index], at)
+                                                     : PyTuple_GET_ITEM(parts[step->index], at);
     }
     case CELL:
         return PyCell_GET(holder);
@@ -240,6 +250,16 @@ static int has_keywords(PyObject *names, PyObject *kwargs) {
     return 1;
 }
 
+/* Whether an object is a container as a step has it. */
+static int is_container(Step *step, PyObject *object) {
+    PyObject *keys = PyTuple_GET_ITEM(step->expected, 1);
+    if ((PyObject *)Py_TYPE(object) != PyTuple_GET_ITEM(step->expected, 0))
+        return 0;
+    if (PyDict_CheckExact(object))
+        return has_keywords(keys, object);
+    return (PyList_CheckExact(object) ? PyList_GET_SIZE(object) : PyTuple_GET_SIZE(object)) == step->length;
+}
+
 static int guard_fails(PyObject **given, Py_ssize_t count) {
     while (count)
         Py_DECREF(given[--count]);
@@ -252,6 +272,7 @@ int guard_fill(PyObject *self, PyObject *args, PyObject *kwargs, PyObject **give
     if (PyTuple_GET_SIZE(args) != guard->arguments || !has_keywords(guard->names, kwargs))
         return 0;
     Py_ssize_t count = 0;
+    PyObject *parts[MOST_PARTS];  /* containers that were met, which the arguments hold */
     for (Py_ssize_t i = 0; i < guard->count; i++) {
         Step *step = &guard->steps[i];
         if (step->load == ABSENT) {
@@ -259,9 +280,17 @@ int guard_fill(PyObject *self, PyObject *args, PyObject *kwargs, PyObject **give
                 return guard_fails(given, count);
             continue;
         }
-        PyObject *object = loaded(step, args, kwargs);
+        PyObject *object = loaded(step, args, kwargs, parts);
         if (object == NULL)
             return guard_fails(given, count);
+        if (step->gives == CONTAINER) {
+            if (!is_container(step, object))
+                return guard_fails(given, count);
+            parts[PyLong_AsSsize_t(PyTuple_GET_ITEM(step->expected, 2))] = object;
+            for (int k = 0; k < 3; k++)
+                given[count++] = Py_NewRef(object);
+            continue;
+        }
         if (step->length >= 0) {
             if ((PyList_Check(object) ? PyList_GET_SIZE(object) : -1) != step->length)
                 return guard_fails(given, count);
@@ -365,7 +394,7 @@ static int holder_fits(int load, PyObject *holder) {
 }
 
 /* A step from (load, index, holder, key, expected, geometry, gives, length); geometry is (shape, dtype, strides) or None. */
-static int step_from(Step *step, PyObject *row, Py_ssize_t arguments) {
+static int step_from(Step *step, PyObject *row, Py_ssize_t arguments, unsigned long long *parts) {
     PyObject *holder, *key, *expected, *geometry;
     if (!PyArg_ParseTuple(row, "inOOOOin", &step->load, &step->index, &holder, &key, &expected, &geometry, &step->gives,
                           &step->length))
@@ -374,6 +403,20 @@ static int step_from(Step *step, PyObject *row, Py_ssize_t arguments) {
         (step->load == ARGUMENT && step->index >= arguments) ||
         (geometry != Py_None && (!PyTuple_Check(geometry) || PyTuple_GET_SIZE(geometry) != 3))) {
         PyErr_SetString(PyExc_ValueError, "not a step of a guard");
+        return -1;
+    }
+    int part = step->load == PART_ENTRY || step->load == PART_ELEMENT, good = 1;
+    if (part)  /* of a container that an earlier step has met */
+        good = step->index < MOST_PARTS && (*parts >> step->index & 1) && (step->load == PART_ENTRY || PyLong_Check(key));
+    if (good && step->gives == CONTAINER) {
+        PyObject *type, *keys;
+        Py_ssize_t number;
+        good = PyTuple_Check(expected) && PyArg_ParseTuple(expected, "O!O!n", &PyType_Type, &type, &PyTuple_Type, &keys,
+                                                           &number) && number >= 0 && number < MOST_PARTS;
+        *parts |= good ? 1ULL << number : 0;
+    }
+    if (!good) {
+        PyErr_SetString(PyExc_ValueError, "not a container of a guard");
         return -1;
     }
     step->holder = Py_NewRef(holder);
@@ -391,6 +434,7 @@ static PyObject *guard_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_ssize_t arguments;
     PyObject *rows, *names = empty_tuple;
     int distinct = 0;
+    unsigned long long parts = 0;
     if (!PyArg_ParseTuple(args, "nO!|pO!", &arguments, &PyList_Type, &rows, &distinct, &PyTuple_Type, &names))
         return NULL;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++)
@@ -415,12 +459,12 @@ static PyObject *guard_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return PyErr_NoMemory();
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows); i++) {
-        if (step_from(&guard->steps[i], PyList_GET_ITEM(rows, i), arguments) < 0) {
+        if (step_from(&guard->steps[i], PyList_GET_ITEM(rows, i), arguments, &parts) < 0) {
             Py_DECREF(guard);
             return NULL;
         }
         guard->count++;
-        guard->outputs += 3 * (guard->steps[i].shape != NULL && guard->steps[i].gives);
+        guard->outputs += 3 * (guard->steps[i].gives && (guard->steps[i].shape != NULL || guard->steps[i].gives == CONTAINER));
     }
     return (PyObject *)guard;
 }

@@ -66,7 +66,7 @@ class Arguments:
         self.tensors: list[str] = []
         self.static = static
         self.refusal = ""
-        self._count = 0
+        self._count = self._inside = 0
         self._names: dict[int, str] = {}
         self.count, self.keywords = len(args), tuple(kwargs)
         self._loads: dict[str, tuple[Any, ...]] = {}
@@ -135,7 +135,7 @@ class Arguments:
         return None if load is None else fast.row(*load, expected=value, same=True)
 
     def _container(self, value: Any, path: str, words: str) -> None:
-        kind, space = type(value), self.space
+        kind, space, start = type(value), self.space, len(self.checks)
         self._check(f"type({path}) is {space.add(kind)}", f"{words} was a {kind.__name__}")
         local = f"p{self._count}"
         self.handles[id(value)] = local
@@ -154,6 +154,15 @@ class Arguments:
         else:
             self.objects.append((kind, words))
             paths = self._attributes(value, local, words, parts)
+        load = self._loads.get(path)
+        row = None if load is None else fast.container_row(load, value, self._inside, local)
+        if row is not None:
+            own = [check for check in self.checks[start:] if isinstance(check, Check)]
+            self.checks[start:] = [own[0]._replace(fast=row), *[check._replace(fast=fast.PART) for check in own[1:]]]
+            how = fast.PART_ENTRY if kind is dict else fast.PART_ELEMENT
+            for key, (where, _, _) in zip(value if kind is dict else range(len(value)), paths, strict=True):
+                self._loads[where] = how, self._inside, None, key
+            self._inside += 1
         self.containers[id(value)] = value, parts
         for where, said, x in paths:
             self._visit(x, where, said, False)

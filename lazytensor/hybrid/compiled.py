@@ -375,6 +375,7 @@ class Compiled:
         self._roots = {**given.owners, **{name: self.captured.owner(name, space) for name in self.captured.roots
                                           if name in used}}
         bound = {check.fast[1][0] for check in checks if type(check.fast) is tuple and len(check.fast) == 2}
+        bound -= given.locals.keys()
 
         def distinct(handles: list[str]) -> Any:
             return fast.DISTINCT if bound == set(handles) and len(bound) <= fast.MOST_DISTINCT else None

@@ -30,7 +30,7 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
         native = None
 
 (ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE, ABSENT,
- KEYWORD) = range(12)
+ KEYWORD, PART_ENTRY, PART_ELEMENT) = range(14)
 PART: Any = "part"
 DISTINCT: Any = "distinct"
 MOST_DISTINCT = 64
@@ -69,6 +69,20 @@ def array_row(load: tuple[Any, ...], array: Any, names: tuple[str, str, str], wr
     one with whether it may be written to."""
     node = array._value
     return row(*load, expected=writeable, geometry=(node.shape, node.dtype, node.strides)), names
+
+
+MOST_PARTS, _CONTAINER = 64, 2
+
+
+def container_row(load: tuple[Any, ...], value: Any, part: int, name: str) -> Any:
+    """The row of a list, a tuple or a dict whose parts are looked at, of that number, and the names that it gives; None
+    where C does not look into it."""
+    kind = type(value)
+    keys = tuple(value) if kind is dict else ()
+    if native is None or part >= MOST_PARTS or kind not in (list, tuple, dict) or any(type(k) is not str for k in keys):
+        return None
+    found = row(*load, expected=(kind, keys, part), length=len(value))
+    return (*found[:6], _CONTAINER, found[7]), (name,) * 3
 
 
 def guard(checks: list[Any], arguments: int, keywords: tuple[str, ...] = ()) -> tuple[Any, list[str], list[Any]]:
