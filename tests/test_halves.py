@@ -54,7 +54,8 @@ def test_a_chain_is_one_kernel():
     np = module_under_test()
     plan_soon(np)
     x = np.array(real.ones((500, 500), "e"))
-    assert "1 kernel among them" in ((x * x + x - 2) * x).explain()
+    with np.config(engine="llvm"):
+        assert "1 kernel among them" in ((x * x + x - 2) * x).explain()
 
 
 @pytest.mark.parametrize("value", [real.nextafter(real.float32(2**-14), real.float32(0)), 1e-8, 7e4])

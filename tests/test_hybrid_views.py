@@ -7,7 +7,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import compiled, jit, nodes
+from lazytensor.hybrid import compiled, fusing, jit, nodes
 from tests import program_parts
 from tests.helpers import same_bits
 
@@ -62,6 +62,7 @@ def test_parts_of_an_array_have_one_program(part, large, monkeypatch):
     one(f)
 
 
+@pytest.mark.skipif(not fusing.possible(), reason="no kernels here")
 def test_parts_of_an_array_have_one_program_with_kernels(monkeypatch):
     monkeypatch.setattr(compiled, "FIRST_CHECKS", (2, 3, 4))
     monkeypatch.setattr(jit, "HOT", 2)
