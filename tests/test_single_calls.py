@@ -129,7 +129,7 @@ def ran_at_once(np, f, *given, runs=12):
         return all(there(x) for x in parts_of(f(*given)) if hasattr(type(x), "realize"))
 
 
-@pytest.mark.skipif(not native(module_under_test()) or not fusing.possible(), reason="the extension does it, and kernels")
+@pytest.mark.skipif(not native(module_under_test()) or not fusing.possible(), reason="needs both")
 def test_what_is_alone_runs_at_once_and_what_fuses_waits(np):
     given = arrays(np)
     x, y = given["x"], given["y"]
