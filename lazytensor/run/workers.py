@@ -316,8 +316,8 @@ end:
   ret { i64, i32 } %both
 }
 
-; Keeps a worker from a core, if it may be on others.
-define internal void @keep(i64 %k, i32 %core) nounwind {
+; Keeps a worker from a core, if it may be on others; false if it has not begun yet.
+define internal i1 @keep(i64 %k, i32 %core) nounwind {
   %now = alloca [16 x i64], align 16
   %report = getelementptr %report_line, ptr @reports, i64 %k, i32 3
   %thread = load atomic i64, ptr %report acquire, align 8
@@ -356,7 +356,7 @@ compare:
   call i64 (i64, ...) @syscall(i64 204, i64 %thread, i64 128, ptr %kept)
   br label %end
 end:
-  ret void
+  ret i1 %runs
 }
 
 ; Keeps all from the caller's core, if it is another than the last time; seldom. Called by who holds `busy`.
@@ -379,14 +379,19 @@ look:
   %go = and i1 %other, %few
   br i1 %go, label %begin, label %end
 begin:
-  store i32 %core, ptr @home
   br label %each
 each:
   %k = phi i64 [ 1, %begin ], [ %k1, %each ]
-  call void @keep(i64 %k, i32 %core)
+  %kept = phi i1 [ true, %begin ], [ %kept1, %each ]
+  %runs = call i1 @keep(i64 %k, i32 %core)
+  %kept1 = and i1 %kept, %runs
   %k1 = add i64 %k, 1
   %more = icmp ult i64 %k1, THREADS
-  br i1 %more, label %each, label %end
+  br i1 %more, label %each, label %note
+note:
+  %now_home = select i1 %kept1, i32 %core, i32 -1
+  store i32 %now_home, ptr @home
+  br label %end
 end:
   ret void
 }
