@@ -400,6 +400,8 @@ def test_writes_to_large_arrays_alone_run_at_once_from_lines_that_did():
                 if module is np:
                     np.realize(w)
                 w *= 0.5
+                if module is np:
+                    np.realize(w)
                 if i % 5 == 4:
                     kept.append(w + 1)  # waits for the value that the next line writes over
                     kept.append(w[3:])
