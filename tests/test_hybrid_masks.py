@@ -269,7 +269,8 @@ def test_picked_elements_written_down_in_another_order():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for share, sign in [(0, 1), (0.9, -1), (1, 1), *[(0.5, s) for s in (-1, 1, 1, 1)], (1, -1), (1, 1)]:
-                a, b, c = r.normal(size=2304), real.zeros(2304, "f4"), (abs(r.normal(size=2304)) * 5).astype("i4") * sign
+                a, b = r.normal(size=2304), real.zeros(2304, "f4")
+                c = (abs(r.normal(size=2304)) * 5).astype("i4") * sign
                 given = [np.array(x) for x in (a, b, c, r.random(2304) < share)]
                 f(*given)
                 yield given
