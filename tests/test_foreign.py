@@ -362,3 +362,15 @@ def test_dot_is_no_operator_that_a_class_may_decline(kind):
 
     for source in ("np.dot(x, o)", "np.dot(o, x)", "x.dot(o)", "x @ o", "x * o"):
         check_same(program, kind(), source)
+
+
+def test_the_method_dot_is_taken_over_by_no_class():
+    class Takes(real.ndarray):
+        def __array_function__(self, *args):
+            return "taken"
+
+    def program(np):
+        x, other = np.arange(6.0), real.arange(6.0).view(Takes)
+        return float(x.dot(other)), np.dot(x, other)
+
+    assert program(module_under_test()) == program(real) == (55.0, "taken")

@@ -183,9 +183,58 @@ def test_a_dict_in_a_dict_is_another_by_its_keys_and_their_order():
             assert f({"in": dict.fromkeys(keys, 1.0)}) == keys[0] * 2
 
 
-def test_many_containers():
-    """More than the table of steps looks into."""
-    f = np.jit(lambda ps: sum(p["x"] for p in ps))
-    for i in range(6):
-        assert f([{"x": np.ones(2) * i} for _ in range(90)]).tolist() == [90 * i] * 2
-    assert f.cache_info()["compiled"] == 1
+def test_keys_that_are_equal_are_others_by_their_types():
+    class Text(str):
+        pass
+
+    f = np.jit(lambda p, x: ([type(key).__name__ for key in p], x * 2))
+    x = np.ones(3)
+    for keys in ("a", real.str_("a"), Text("a"), "a") * 2:
+        assert f({keys: 1.0}, x)[0] == [type(keys).__name__]
+    assert "something else" not in str(f.cache_info())
+
+
+def test_a_dict_that_is_an_object_s_own():
+    class Plain:
+        pass
+
+    def program(np, wrap):
+        s = Plain()
+        s.u, s.v = np.arange(4.0), np.ones(4)
+
+        def step(p, x):
+            p["u"] = p["u"] + x
+            s.u = s.u * 2
+            return p["u"]
+
+        step = wrap(step)
+        for turn in range(12):
+            p = vars(s) if turn % 3 == 2 else {"u": np.ones(4) * turn, "v": s.v}
+            yield step(p, np.arange(4.0)), s.u, p["u"]
+        yield step
+
+    *expected, _ = program(real, lambda f: f)
+    *found, step = program(np, np.jit)
+    assert difference(expected, found) is None and step.cache_info()["python"] is None
+
+
+@pytest.mark.parametrize(("inside", "outside"), [("error", "ignore"), ("ignore", "always")])
+@pytest.mark.parametrize("size", [4, 1 << 17])
+def test_warning_filters_that_the_function_sets(inside, outside, size, capsys):
+    """What is computed as nodes would warn by the filters that are in force when they run."""
+    def f(a, b):
+        with warnings.catch_warnings():
+            warnings.simplefilter(inside)
+            try:
+                return a * b
+            except RuntimeWarning as error:
+                return str(error)
+
+    jitted = np.jit(f)
+    for turn in range(10):
+        a = real.arange(float(size))
+        a[1] = real.inf if turn > 3 and turn % 2 else 1
+        with warnings.catch_warnings():
+            warnings.simplefilter(outside)
+            assert difference(f(a, real.zeros(1)), jitted(np.array(a), np.zeros(1))) is None
+    assert jitted.cache_info()["python"] is None and not capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 import lazytensor as np
 from lazytensor.lower import fused
 
-from .helpers import same_bits
+from .helpers import difference, same_bits
 
 pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
 N = 3000
@@ -254,3 +254,28 @@ def test_in_a_generated_loop():
     for call in range(4):
         z, c, _ = inputs(call, "d", 0.5)
         assert same_bits(plain(z.copy(), c), real.asarray(f(np.array(z), np.array(c))))
+
+
+def test_picked_elements_written_down_in_another_order():
+    """A mask that picks nothing has its mean taken at once, so what it picks is written down before other picks."""
+    def program(np, wrap):
+        def f(a, b, c, m):
+            b[m] = a[m] - a[m].mean()
+            if c[m].sum() > 0:
+                c[m] = c[m] * 3
+
+        f = wrap(f)
+        r = real.random.default_rng(5)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for share, sign in [(0, 1), (0.9, -1), (1, 1), *[(0.5, s) for s in (-1, 1, 1, 1)], (1, -1), (1, 1)]:
+                a, b = r.normal(size=2304), real.zeros(2304, "f4")
+                c = (abs(r.normal(size=2304)) * 5).astype("i4") * sign
+                given = [np.array(x) for x in (a, b, c, r.random(2304) < share)]
+                f(*given)
+                yield given
+        yield f
+
+    *expected, _ = program(real, lambda f: f)
+    *found, f = program(np, np.jit)
+    assert difference(expected, found) is None and "something else" not in str(f.cache_info()["python"])

@@ -93,7 +93,9 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
 
 
 def _dot_method(self: Any, b: Any, out: Any = None) -> Any:
-    """As `numpy.ndarray.dot`."""
+    """As `numpy.ndarray.dot`, which no other class takes over, as it may `numpy.dot`."""
+    if out is None and type(b) is not Tensor and type(b) is not _ndarray and hasattr(type(b), "__array_function__"):
+        return on_real(_ndarray.dot, self, b)
     return dot(self, b, out)
 
 

@@ -318,9 +318,12 @@ def _measure_unnamed() -> None:
     _unnamed.seen = None
 
 
+_DOT = (np.dot, np.ndarray.dot)
+
+
 def on_real(fn: Callable[..., Any], *operands: Any) -> Any:
     """The operator of real arrays: NumPy knows what to do, or whom to ask."""
-    if type(fn) is not np.ufunc and fn is not np.dot and any(_declines(x) for x in operands):
+    if type(fn) is not np.ufunc and fn not in _DOT and any(_declines(x) for x in operands):
         return NotImplemented
     if active and (found := eager(fn, operands, {})) is not PASS:
         return found

@@ -37,6 +37,8 @@ class Arguments:
         By their ids: they may be others at the next call.
     locals : dict of str to (type, words)
         What generated code calls them.
+    keys : dict of str to set
+        Those of dicts, by the same names.
     viewed : dict of str to (str, steps, bool)
         Of each view the name of the array behind it, how it leads there, and whether it may be lifted (`lifting`).
     whole : set of str
@@ -58,6 +60,7 @@ class Arguments:
         self.objects: list[tuple[Any, str]] = []
         self.containers: dict[int, tuple[Any, Any]] = {}
         self.locals: dict[str, tuple[Any, str]] = {}
+        self.keys: dict[str, set[Any]] = {}
         self.views: list[tuple[Any, Any]] = []
         self.viewed: dict[str, tuple[str, Any, bool]] = {}
         self.whole: set[str] = set()
@@ -145,7 +148,8 @@ class Arguments:
         if kind is dict:
             if not all(type(k) in (str, int, bool, float, tuple, type(None)) for k in value):
                 self.refusal = f"the keys of {words} are no plain values"
-            self._keys(f"list({local})", list(value), f"the keys of {words}")
+            self.keys[local] = set(value)
+            self._check(f"same(list({local}), {space.add(list(value))})", f"the keys of {words}")
             paths = [(f"{local}[{space.add(k) if type(k) not in (str, int) else repr(k)}]", f"{words}[{k!r}]", x)
                      for k, x in value.items()]
         elif kind is list or kind is tuple:

@@ -51,6 +51,7 @@ class Attempt:
                      if not captured.add_scalar(s, scope.places.get(identity), taken)]
         own = streams.global_stream()
         generators = [*scope.generators.values(), *([] if own is None else [own])]
+        floating.may_wait()  # notes the filters
         self.trace = trace = Trace(roots, {**given.scalars, **captured.scalars}, generators, self.least)
         for s in constants:
             trace.know_constant(s._node)

@@ -123,6 +123,7 @@ class Compiled:
         self.alone: Any = None
         self._body: Body | None = None
         self._large: bool | None = None
+        self._filters_change = False
         self._roots: dict[str, str] = {}
         self._scope: dict[str, Any] = {}
         self.lock = threading.RLock()
@@ -134,6 +135,7 @@ class Compiled:
             if self.forgotten:
                 return None  # another thread has traced the only way through
             refusal = None
+            self._filters_change |= floating.filters_since(trace.start)
             if self.tree is None:
                 compact, loops = trace.finish()
                 whole = Whole(compact)
@@ -199,6 +201,7 @@ class Compiled:
         """The same for arguments of other sizes, of which `tree` has the operations."""
         other = Compiled(self.name, given, self.scope, self.captured, self.capsule)
         other.tree, other.laid, other.reads, other.family = tree, laid, self.reads, family
+        other._filters_change = self._filters_change
         other.calls = other._base = 0
         with uncollected():
             other._compile()
@@ -248,8 +251,8 @@ class Compiled:
     def _is_large(self) -> bool:
         """`is_large` of its tree."""
         assert self.tree is not None
-        if self._large is None:
-            self._large = is_large(self.tree, self._given())
+        if self._large is None:  # nodes warn by the filters that are in force when they run
+            self._large = not self._filters_change and is_large(self.tree, self._given())
         return self._large
 
     def quicken(self, on: bool = True) -> None:
@@ -394,7 +397,7 @@ class Compiled:
         elif len(owners) > 1 and written:
             checks.append(Check(f"len({{{', '.join(f'id({x})' for x in owners)}}}) == {len(owners)}",
                                 "two arrays that were different are one", distinct(owners)))
-        checks += apart(self.scope, {local: kind for local, (kind, _) in given.locals.items()}, space)
+        checks += apart(self.scope, {local: kind for local, (kind, _) in given.locals.items()}, given.keys, space)
         self._checks = checks
 
     def _names(self) -> dict[str, Any]:

@@ -147,13 +147,22 @@ def _stores(code: types.CodeType) -> bool:
     return not _STORES.isdisjoint(code.co_code[::2])
 
 
-def apart(scope: Scope, given: dict[str, Any], space: Namespace) -> Iterator[Check]:
+def apart(scope: Scope, given: dict[str, Any], keys: dict[str, set[Any]], space: Namespace) -> Iterator[Check]:
     """The lines that ask whether containers that are arguments (by their names, of types) are others than those beside
     them, as they were when the call was traced, if the code may store something in one: the other would have it, too,
-    if only until something else is stored."""
+    if only until something else is stored. A dict, of such keys, may also be an object's own, if it has what is reached
+    of that."""
     if _STORING.isdisjoint(scope.names) and not any(map(_stores, scope.codes)):
         return
     holders = {id(item.holder): item.holder for item in scope.items}.values()
+    attributes: dict[int, tuple[Any, set[Any]]] = {}
+    for item in scope.items if keys else ():
+        if item.form == "vars(H)[K]" and not isinstance(item.holder, type):
+            attributes.setdefault(id(item.holder), (item.holder, set()))[1].add(item.key)
+    for holder, reached in attributes.values():
+        for name, own in keys.items():
+            if reached <= own:
+                yield Check(f"{name} is not {space.add(holder)}.__dict__", "a dict was no object's own")
     for kind in dict.fromkeys(given.values()):
         if kind in (dict, list) or dataclasses.is_dataclass(kind):
             names = [name for name, of in given.items() if of is kind]

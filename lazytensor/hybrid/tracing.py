@@ -37,7 +37,7 @@ from ..ir.operation import Operation
 from ..run import floating, masking
 from ..run.watching import PASS, Watcher, active
 from .fast import native
-from .guards import same
+from .guards import ATOMS, same
 from .repeating import LEAST, Book
 from .streams import mark_of, same_state
 
@@ -106,7 +106,7 @@ class Record:
         """Whether another trace has the same in this place, whatever the answers."""
         return (self.kind == other.kind and self.name == other.name and self.operands == other.operands
                 and self.op is other.op and self.shape == other.shape and self.dtype == other.dtype
-                and self.fn is other.fn and self.how == other.how)
+                and self.fn is other.fn and self.how == other.how and _may_be_alike(self.args, other.args))
 
     def copy(self, name: str, operands: tuple[Operand, ...]) -> Record:
         """The same of other operands."""
@@ -119,6 +119,18 @@ class Record:
     def place(self) -> str:
         """The user's line."""
         return floating.place(self)
+
+
+def _may_be_alike(a: Any, b: Any) -> bool:
+    """Whether arguments of a call may be the same: what masks pick is not written down in the same order each time."""
+    kind = type(a)
+    if a is b or kind is not type(b):
+        return a is b
+    if kind is Operand:
+        return bool(a == b)
+    if kind is tuple or kind is list:
+        return len(a) == len(b) and all(map(_may_be_alike, a, b))
+    return kind not in ATOMS or same(a, b)
 
 
 if native is not None:

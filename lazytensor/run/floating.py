@@ -108,6 +108,12 @@ _plain_show = getattr(warnings, "_showwarnmsg_impl", None)
 _plain_showwarning = warnings.showwarning
 
 
+def filters_since(seq: int) -> bool:
+    """Whether something has been written under other warning filters than those that were noted (`may_wait`) before."""
+    entries = _past.entries
+    return bool(entries and entries[-1][0] > seq)
+
+
 def _would_raise() -> bool:
     """Whether the filters turn a RuntimeWarning into an error somewhere."""
     for action, _message, category, _module, _line in warnings.filters:
