@@ -194,3 +194,21 @@ def test_axes_are_what_they_were_when_a_view_was_taken():
     x += 1
     y += 1
     assert np.asarray(mine).tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize("name", ["sum", "max", "mean", "std", "all", "argmax", "cumsum"])
+@pytest.mark.parametrize("make", [_Movable, np.array])
+def test_axes_in_tuples_may_be_any_index(make, name):
+    axis = make(0)
+    for shape in ((4, 6), (200, 300)):
+        y = np.arange(float(np.prod(shape))).reshape(shape)
+        for at in (0, 1, 0, 5):
+            _moved(axis, at)
+            try:
+                want = getattr(y, name)(axis=(axis,))
+            except (TypeError, ValueError) as error:
+                with pytest.raises(type(error), match=re.escape(str(error))):
+                    getattr(lt.array(y), name)(axis=(axis,))
+                continue
+            got = np.asarray(getattr(lt.array(y), name)(axis=(axis,)))
+            assert got.shape == want.shape and (got == want).all()
