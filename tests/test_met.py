@@ -212,3 +212,11 @@ def test_axes_in_tuples_may_be_any_index(make, name):
                 continue
             got = np.asarray(getattr(lt.array(y), name)(axis=(axis,)))
             assert got.shape == want.shape and (got == want).all()
+
+
+@pytest.mark.parametrize("line", ["-x", "x - x.sum()", "x / 3", "x + x", "abs(x)", "2 - x", "x ** 2"])
+def test_dtypes_are_numpys_own_objects_after_another_byte_order(line):
+    for char in (">f8", "f8", ">f4", "f4"):
+        for _ in range(3):
+            y = eval(line, {"x": lt.ones((200, 200), char).copy()})
+            assert char[0] == ">" or y.dtype is np.dtype(char)
