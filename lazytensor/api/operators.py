@@ -405,7 +405,8 @@ def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
     op, dtype = found
     result = scalar(record(op, inputs, None, (), dtype, None, users_frame()))
     for swapped in (False, True) if native is not None else ():
-        _learn_scalar(_fast_scalars[fn, swapped], inputs[::-1] if swapped else inputs, (op, _single(dtype), type(result)))
+        _learn_scalar(_fast_scalars[fn, swapped], inputs[::-1] if swapped else inputs,
+                      (op, _single(dtype), type(result)))
     return result
 
 
