@@ -129,3 +129,94 @@ def test_memory_that_is_pinned_is_counted_as_nodes_come_and_go():
                 sums.append((i, kept))
             del kept
         assert all(float(s) == i * (1 << 18) for i, s in sums)
+
+
+class _Movable:
+    """An index that may be another number later."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def __index__(self):
+        return self.at
+
+
+def _moved(bound, at):
+    if isinstance(bound, _Movable):
+        bound.at = at
+    else:
+        bound[...] = at
+
+
+@pytest.mark.parametrize("make", [_Movable, np.array, lt.array])
+def test_bounds_are_what_they_were_when_a_part_was_taken(make):
+    """Also of parts that are read and written after the bound has become another number."""
+    for pending in (False, True):
+        x, y, bound = lt.arange(24.0).reshape(4, 6), np.arange(24.0).reshape(4, 6), make(1)
+        if pending:
+            x = x + 0
+        parts = [(a[bound:], a[bound:][:, :bound], a[None, :, ::bound], a[bound:, [0, 2]]) for a in (x, y)]
+        x[bound:, 1] = x[:3, 0] + 1
+        y[bound:, 1] = y[:3, 0] + 1
+        x[bound:] += 1
+        y[bound:] += 1
+        x[:bound] = lt.ones(6) * 3
+        y[:bound] = np.ones(6) * 3
+        _moved(bound, 2)
+        x[3] *= 2
+        y[3] *= 2
+        assert np.asarray(x).tolist() == y.tolist()
+        for mine, theirs in zip(*parts, strict=True):
+            assert mine.shape == theirs.shape and np.asarray(mine).tolist() == theirs.tolist()
+    with pytest.raises(TypeError, match="slice indices must be integers"):
+        lt.arange(3.0)[1.5:]
+
+
+@pytest.mark.parametrize("make", [_Movable, np.array, lt.array])
+def test_views_are_what_they_were_when_they_were_taken(make):
+    for pending in (False, True):
+        x, y, bound = lt.arange(24.0).reshape(4, 6), np.arange(24.0).reshape(4, 6), make(1)
+        if pending:
+            x = x + 0
+        views = [(a.diagonal(bound), a.swapaxes(bound, 0), a[:1].squeeze(0).reshape(bound, 6), a[None].squeeze(make(0)))
+                 for a in (x, y)]
+        _moved(bound, 0)
+        x += 1
+        y += 1
+        for mine, theirs in zip(*views, strict=True):
+            assert mine.shape == theirs.shape and np.asarray(mine).tolist() == theirs.tolist()
+
+
+def test_axes_are_what_they_were_when_a_view_was_taken():
+    x, y, axes = lt.arange(24.0).reshape(4, 6), np.arange(24.0).reshape(4, 6), np.array([1, 0])
+    mine, theirs = x.transpose(axes), y.transpose(axes)
+    axes[:] = 0, 1
+    x += 1
+    y += 1
+    assert np.asarray(mine).tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize("name", ["sum", "max", "mean", "std", "all", "argmax", "cumsum"])
+@pytest.mark.parametrize("make", [_Movable, np.array])
+def test_axes_in_tuples_may_be_any_index(make, name):
+    axis = make(0)
+    for shape in ((4, 6), (200, 300)):
+        y = np.arange(float(np.prod(shape))).reshape(shape)
+        for at in (0, 1, 0, 5):
+            _moved(axis, at)
+            try:
+                want = getattr(y, name)(axis=(axis,))
+            except (TypeError, ValueError) as error:
+                with pytest.raises(type(error), match=re.escape(str(error))):
+                    getattr(lt.array(y), name)(axis=(axis,))
+                continue
+            got = np.asarray(getattr(lt.array(y), name)(axis=(axis,)))
+            assert got.shape == want.shape and (got == want).all()
+
+
+@pytest.mark.parametrize("line", ["-x", "x - x.sum()", "x / 3", "x + x", "abs(x)", "2 - x", "x ** 2"])
+def test_dtypes_are_numpys_own_objects_after_another_byte_order(line):
+    for char in (">f8", "f8", ">f4", "f4"):
+        for _ in range(3):
+            y = eval(line, {"x": lt.ones((200, 200), char).copy()})
+            assert char[0] == ">" or y.dtype is np.dtype(char)

@@ -1,6 +1,7 @@
 """Functions that skip NaNs, and counts of masks, are the operations that NumPy makes of them, and parts of kernels."""
 
 import itertools
+import re
 import warnings
 
 import numpy as real
@@ -157,3 +158,16 @@ def test_they_are_one_kernel(axis):
     count = np.count_nonzero(mask > 0.5, axis=axis)
     text = count.explain()
     assert " 1 step to run" in text and "1 kernel among them" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_axis_may_be_numpys_integer(name):
+    np, a = module_under_test(), with_nans((300, 1000), "d")
+    for axis in (real.int64(0), real.array(1), (real.int64(1), 0)):
+        try:
+            want = getattr(real, name)(a, axis=axis)
+        except TypeError as error:
+            with pytest.raises(TypeError, match=re.escape(str(error))):
+                getattr(np, name)(np.array(a), axis=axis)
+            continue
+        assert same_bits(real.asarray(getattr(np, name)(np.array(a), axis=axis)), want)

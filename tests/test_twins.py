@@ -46,6 +46,13 @@ def test_bits_and_flags(name, char):
 
 
 @pytest.mark.parametrize(("name", "char"), NAMES)
+def test_the_programs_error_state_hears_nothing_of_the_comparison(name, char):
+    ufunc, twin, _, made = known(name, char)
+    with np.errstate(all="raise"):
+        assert twins.differences(ufunc, twin, made, twins.FEW) == []
+
+
+@pytest.mark.parametrize(("name", "char"), NAMES)
 def test_other_strides_are_left_to_numpy(name, char):
     ufunc, twin, _, made = known(name, char)
     rng = np.random.default_rng(1)

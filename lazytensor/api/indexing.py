@@ -72,6 +72,10 @@ _generic = np.generic
 _BOOL = np.dtype(bool)
 _PLAIN = frozenset((bool, int, float))
 _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+_SLICED = frozenset((slice, tuple))
+_BOUNDS = frozenset((int, bool, type(None)))
+_IMMUTABLE = (np.integer, Scalar)
+"""Other classes of bounds whose objects stay what they are."""
 
 _GATHER = register("getitem", "call", lambda array, *indices, template: array[_rebuilt(template, indices)],
                    label="getitem")
@@ -105,13 +109,32 @@ class _Here:
 _HERE = _Here()
 
 
+def _is_fixed(part: Any) -> bool:
+    """Whether a slice's bounds stay what they are. Arrays and objects with `__index__` may be other numbers later."""
+    return _is_bound(part.start) and _is_bound(part.stop) and _is_bound(part.step)
+
+
+def _is_bound(x: Any) -> bool:
+    kind = type(x)
+    return kind in _BOUNDS or issubclass(kind, _IMMUTABLE)
+
+
+def _fixed(part: Any) -> Any:
+    """A slice whose bounds are the ints that they are now; itself if they stay what they are."""
+    if _is_fixed(part):
+        return part
+    step, start, stop = [operator.index(x) if not _is_bound(x) and hasattr(type(x), "__index__") else x
+                         for x in (part.step, part.start, part.stop)]  # in the order in which Python asks them
+    return slice(start, stop, step)
+
+
 def _is_basic(index: Any) -> bool:
     if type(index) is tuple:
         for part in index:
-            if type(part) not in _BASIC:
+            if type(part) not in _BASIC or type(part) is slice and not _is_fixed(part):
                 return False
         return True
-    return type(index) in _BASIC
+    return type(index) in _BASIC and (type(index) is not slice or _is_fixed(index))
 
 
 def plain(index: Any) -> Any:
@@ -123,6 +146,8 @@ def plain(index: Any) -> Any:
         parts = tuple([plain(part) for part in index])
         return index if all(map(operator.is_, parts, index)) else parts
     kind = type(index)
+    if kind is slice:
+        return _fixed(index)
     if kind in _BASIC or kind is Tensor or kind is _ndarray or kind is bool or kind is str:
         return index
     if issubclass(kind, Scalar):
@@ -141,7 +166,7 @@ def getitem(self: Any, index: Any) -> Any:
             index = watcher.indexed(self, index)
             kind = type(index)
         if v.__class__ is Node and (
-                kind is slice or kind is tuple and _is_basic(index) and gives_array(index, v.shape)):
+                kind in _SLICED and _is_basic(index) and gives_array(index, v.shape)):
             return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], writing_of(self))
         if kind is Tensor and index._value.dtype is _BOOL and not watcher.hides and (
                 picked := picked_watched(watcher, self, index)) is not None:
@@ -150,13 +175,13 @@ def getitem(self: Any, index: Any) -> Any:
     if v.__class__ is Node:
         buffer = v.buffer
         if buffer is not None:
-            if kind is int or (kind is tuple and _is_basic(index)) or kind is slice:
+            if kind is int or kind in _SLICED and _is_basic(index):
                 found = buffer[index]
                 if type(found) is _ndarray:
                     state = self._state
                     return view_tensor(self, ((_getitem, (index,)),), found, state is None or state.writeable)
                 return found if type(found) is not np.void else export(self)[index]
-        elif kind is slice or (kind is tuple and _is_basic(index) and gives_array(index, v.shape)):
+        elif kind in _SLICED and _is_basic(index) and gives_array(index, v.shape):
             return view_tensor(self, ((_getitem, (index,)),), geometry(self)[index], writing_of(self))
         buffer = None  # else it would count as a holder of the memory
         if kind is Tensor and index._value.dtype is _BOOL and (picked := picked_now(self, index)) is not None:
@@ -372,7 +397,7 @@ def _store_quickly(self: Any, index: Any, value: Any) -> bool:
     v, w = self._value, value._value
     kind = type(index)
     if (w.__class__ is not Node or value._state is not None or w.dtype is not v.dtype or v.dtype.hasobject
-            or not (kind is slice or kind is tuple and _is_basic(index) and gives_array(index, v.shape))):
+            or not (kind in _SLICED and _is_basic(index) and gives_array(index, v.shape))):
         return False
     buffer = v.buffer
     target = (shadow(v.shape, v.strides, v.dtype) if buffer is None else buffer)[index]

@@ -72,16 +72,32 @@ def _view_method(name: str) -> Callable[..., Any]:
         if kwargs:
             return wrap(fn(export(self), *args, **kwargs))
         args = tuple([looked_at(a) for a in args])
-        return apply_steps(self, ((fn, args),), fn(geometry(self), *args))
+        return _seen_by(self, fn, args)
 
     method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", fn.__doc__
     return viewer(method, fn, fn)
 
 
+def _seen_by(self: Any, fn: Callable[..., Any], args: tuple[Any, ...], writeable: bool | None = None) -> Any:
+    """The view that a method gives. Arguments that may be other numbers when it is asked for again are asked once."""
+    base = geometry(self)
+    seen = fn(base, *args)
+    step = (fn, args) if all(map(_stays, args)) else (
+        relative_view, (layout.offset_of(seen) - layout.offset_of(base), seen.shape, seen.strides, seen.dtype))
+    return apply_steps(self, (step,), seen, writeable)
+
+
+def _stays(x: Any) -> bool:
+    return type(x) in _STAYING or isinstance(x, np.generic | np.dtype) or type(x) is tuple and all(map(_stays, x))
+
+
+_STAYING = frozenset((int, bool, str, type(None)))
+
+
 def diagonal(self: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """As `numpy.ndarray.diagonal`: a read-only view."""
     args = (offset, axis1, axis2)
-    return apply_steps(self, ((_ndarray.diagonal, args),), _ndarray.diagonal(geometry(self), *args), writeable=False)
+    return _seen_by(self, _ndarray.diagonal, args, writeable=False)
 
 
 def squeeze(self: Any, axis: Any = None) -> Any:
@@ -89,7 +105,7 @@ def squeeze(self: Any, axis: Any = None) -> Any:
     squeezed = _ndarray.squeeze(geometry(self), axis)
     if squeezed.ndim == len(self._value.shape):
         return self
-    return apply_steps(self, ((_ndarray.squeeze, (axis,)),), squeezed)
+    return _seen_by(self, _ndarray.squeeze, (axis,))
 
 
 def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
@@ -189,7 +205,7 @@ def view(self: Any, *args: Any, **kwargs: Any) -> Any:
 def getfield(self: Any, dtype: Any, offset: int = 0) -> Any:
     """As `numpy.ndarray.getfield`."""
     args = (np.dtype(no_dtype(dtype)), offset)
-    return apply_steps(self, ((_ndarray.getfield, args),), _ndarray.getfield(geometry(self), *args))
+    return _seen_by(self, _ndarray.getfield, args)
 
 
 # ---- copies and casts ------------------------------------------------------------------------------------------------

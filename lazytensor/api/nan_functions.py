@@ -44,7 +44,7 @@ def _is_large(a: Any, chars: str = "fd") -> bool:
 def _options(a: Any, axis: Any, keepdims: Any) -> dict[str, Any] | None:
     """The arguments of the reductions; None if NumPy is to judge them."""
     axes = axis if type(axis) is tuple else () if axis is None else (axis,)
-    if axis == () or keepdims is not _NO and type(keepdims) is not bool or not all(
+    if type(axis) is tuple and not axis or keepdims is not _NO and type(keepdims) is not bool or not all(
             type(i) is int and -a.ndim <= i < a.ndim for i in axes):
         return None
     distinct = len({i % a.ndim for i in axes}) == len(axes)

@@ -75,6 +75,11 @@ _IN_FLOATS = dict.fromkeys("fc", (-(1 << 15) + 1, (1 << 15) - 1))
 """Ints that every floating dtype holds, as an array of which they are taken."""
 
 
+def _single(dtype: Any) -> Any:
+    """The object that NumPy has of a dtype: for operands of another byte order it makes another one, equal to that."""
+    return np.dtype(dtype.char) if dtype.isnative and dtype.char in NUMERIC else dtype
+
+
 def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
     """Remembers a result dtype for the hot path, if the operation may wait whatever the values."""
     table, own, other = (record_.fast, a, b) if type(a) is Node else (record_.reflected, b, a)
@@ -91,6 +96,7 @@ def _learn(record_: UfuncRecord, a: Any, b: Any, result: Any) -> None:
     else:
         kind = other.dtype.num if other.dtype.char in NUMERIC else None
     if kind is not None and (type(other) in NUMBERS or not _are_twins(own.dtype, other.dtype)):
+        result = _single(result)
         table.setdefault(own.dtype.num, {})[kind] = result
         if type(a) is type(b) is Node and not a.shape:  # a lazy scalar on the left
             record_.reflected.setdefault(b.dtype.num, {})[a.dtype.num] = result
@@ -224,7 +230,7 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
         if a is None:  # outside the handler: NumPy's errors have no context
             return on_real(fn, self)
         if type(a) is Node and not record_.foreign and a.dtype.char in NUMERIC and record_.resolve((a.dtype,)).lazy:
-            fast[a.dtype.num] = n.dtype
+            fast[a.dtype.num] = _single(n.dtype)
         return handle(_as_overwritten(n, into, _getframe(up)))
 
     method.__name__ = method.__qualname__ = f"__{name}__"
@@ -402,7 +408,8 @@ def scalar_operation(fn: Callable[..., Any], *values: Any) -> Any:
     op, dtype = found
     result = scalar(record(op, inputs, None, (), dtype, None, users_frame()))
     for swapped in (False, True) if native is not None else ():
-        _learn_scalar(_fast_scalars[fn, swapped], inputs[::-1] if swapped else inputs, (op, dtype, type(result)))
+        _learn_scalar(_fast_scalars[fn, swapped], inputs[::-1] if swapped else inputs,
+                      (op, _single(dtype), type(result)))
     return result
 
 

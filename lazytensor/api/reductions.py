@@ -134,8 +134,10 @@ def key_of(v: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 _HASHABLE: tuple[Any, ...] = (int, float, complex, bool, type(None), type, np.dtype, str, tuple, np.generic)
 
 
-_NO_AXES = (bool, float, complex, np.generic)
-"""What may equal an int, and be looked up in its place, but is no axis."""
+def _is_axis(x: Any) -> bool:
+    """Whether it is a whole number or None: what else NumPy takes may be another number later, or equal one and be
+    none."""
+    return isinstance(x, int | np.integer) and type(x) is not bool or x is None
 
 
 def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ...] | None:
@@ -153,8 +155,7 @@ def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ..
                 return None
         if name == "axis" and isinstance(value, np.integer):
             value = int(value)
-        if name == "axis" and any(isinstance(part, _NO_AXES) and not isinstance(part, np.integer)
-                                  for part in (value if type(value) is tuple else (value,))):
+        if name == "axis" and not all(map(_is_axis, value if type(value) is tuple else (value,))):
             return None
         if issubclass(type(value), Scalar) or (name == "keepdims" and not isinstance(value, int)):
             return None
