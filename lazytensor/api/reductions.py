@@ -135,9 +135,9 @@ _HASHABLE: tuple[Any, ...] = (int, float, complex, bool, type(None), type, np.dt
 
 
 def _is_axis(x: Any) -> bool:
-    """Whether it is a whole number or None: what else NumPy takes may be another number later, or equal one and be
-    none."""
-    return isinstance(x, int | np.integer) and type(x) is not bool or x is None
+    """Whether it is a whole number or None, or text, which NumPy refuses: what else it takes may be another number
+    later, or equal one and be none."""
+    return isinstance(x, int | np.integer | str) and type(x) is not bool or x is None
 
 
 def _arguments(given: dict[str, Any], defaults: dict[str, Any]) -> tuple[Any, ...] | None:
