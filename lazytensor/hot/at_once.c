@@ -103,7 +103,13 @@ static int is_joined(PyObject *node, PyObject *a) {
     return traits_of(node) & OF_ELEMENTS;
 }
 
-static Py_ssize_t weight_of(PyObject *node);
+/* The bytes that an operation writes, or reads, if it is a call or a write. */
+static Py_ssize_t weight_of(PyObject *node) {
+    int writes = traits_of(node) & OF_WRITES;
+    PyObject *read = slot_or_none(node, writes ? N.b : N.a);
+    Py_ssize_t own = writes ? 0 : bytes_of(node), given = Py_TYPE(read) == node_type ? bytes_of(read) : 0;
+    return own > given ? own : given;
+}
 
 /* Whether NumPy's call is all there is for an operation. */
 static int is_by_numpy(PyObject *node) {
@@ -142,14 +148,6 @@ static Py_ssize_t count_functions(PyObject *nodes) {
         if (is_function(PyList_GET_ITEM(nodes, i)))
             count(calls, PyList_GET_ITEM(nodes, i), !others, 0);
     return functions;
-}
-
-/* The bytes that an operation writes, or reads, if it is a call or a write. */
-static Py_ssize_t weight_of(PyObject *node) {
-    int writes = traits_of(node) & OF_WRITES;
-    PyObject *read = slot_or_none(node, writes ? N.b : N.a);
-    Py_ssize_t own = writes ? 0 : bytes_of(node), given = Py_TYPE(read) == node_type ? bytes_of(read) : 0;
-    return own > given ? own : given;
 }
 
 static int is_pending(PyObject *x) {
@@ -421,7 +419,7 @@ PyObject *scalar_of(PyObject *value) {
         Py_XDECREF(dtype);
         return NULL;
     }
-    PyObject *node = made_node(leaf_operation, empty_tuple, Py_None, empty_tuple, (PyObject *)dtype, Py_None, Py_None, zero,
+    PyObject *node = made_node(leaf_operation, empty_tuple, Py_None, empty_tuple, (PyObject *)dtype, Py_None, Py_None, 0,
                                Py_None), *made = NULL;
     if (node != NULL) {
         put(node, N.buffer, value);
@@ -566,12 +564,12 @@ PyObject *memory_locked(PyObject *tensor, Py_ssize_t most, int chosen, PyObject 
         return memory;
     Py_DECREF(memory);
     *lock = Py_NewRef(lock_of(root_of(tensor)));
-    if (locked(*lock, "acquire") < 0) {
+    if (take_lock(*lock) < 0) {
         Py_CLEAR(*lock);
         return NULL;
     }
     if ((memory = memory_at_hand(tensor, most)) == NULL) {
-        locked(*lock, "release");
+        give_lock(*lock);
         Py_CLEAR(*lock);
     }
     return memory;
@@ -583,7 +581,7 @@ int unlocked(PyObject *lock) {
     if (lock == NULL)
         return 0;
     PyErr_Fetch(&kind, &value, &trace);
-    int failed = locked(lock, "release") < 0;
+    int failed = give_lock(lock) < 0;
     Py_DECREF(lock);
     if (kind != NULL)
         PyErr_Restore(kind, value, trace);
@@ -645,7 +643,7 @@ int writes_steadily(PyObject *self, Py_ssize_t *most) {
     if (memory == NULL || bytes <= *most)
         return memory != NULL && runs_now(bytes);
     *most = PY_SSIZE_T_MAX;
-    return eager_after > 0 && is_steady(calls, 1, &large) && large;
+    return is_steady(calls, 1, &large) && large;
 }
 
 /* Has it written to a Tensor's own memory from a line that runs at once, and gives that Tensor. 1: done, `result` NULL for an
@@ -840,7 +838,7 @@ int store_at_once(PyObject *self, PyObject *index, PyObject *value) {
         return 0;
     Py_ssize_t bytes = bytes_at_hand(memory);
     if (basic)
-        done = eager_after >= 0 && all_ready(&value, 1, most_bytes()) && runs_now(bytes <= most ? bytes : most + 1)
+        done = all_ready(&value, 1, most_bytes()) && runs_now(bytes <= most ? bytes : most + 1)
             && is_middling_part(memory, index);
     else if (most > 0 && (places = index_at_hand(index, bytes <= most ? most : 0)) != NULL)
         done = is_users_line();

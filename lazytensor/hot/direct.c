@@ -118,7 +118,7 @@ static int is_refused(PyObject *name) {
 /* A Tensor of an array, with that shape and strides, which nobody else holds. */
 PyObject *tensor_over(PyObject *array, PyObject *shape, PyObject *strides) {
     PyObject *dtype = (PyObject *)PyArray_DESCR((PyArrayObject *)array), *made = NULL;
-    PyObject *node = made_node(leaf_operation, empty_tuple, Py_None, shape, dtype, strides, Py_None, zero, Py_None);
+    PyObject *node = made_node(leaf_operation, empty_tuple, Py_None, shape, dtype, strides, Py_None, 0, Py_None);
     if (node != NULL) {
         put(node, N.buffer, array);
         made = new_tensor(node);

@@ -110,6 +110,19 @@ extern ReadySlots Y;
 
 /* The classes, and objects of lazytensor's modules, handed over by `learn`. */
 extern PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
+
+/* What nodes and views both have, borrowed. */
+static inline PyObject *dtype_in(PyObject *value) {
+    return slot_or_none(value, Py_TYPE(value) == node_type ? N.dtype : V.dtype);
+}
+
+static inline PyObject *shape_in(PyObject *value) {
+    return slot_or_none(value, Py_TYPE(value) == node_type ? N.shape : V.shape);
+}
+
+static inline PyObject *strides_in(PyObject *value) {
+    return slot_or_none(value, Py_TYPE(value) == node_type ? N.strides : V.strides);
+}
 extern PyTypeObject *watcher_type, *ready_type;
 extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_ids, *pool_blocks, *pool_busy;
 extern PyObject *part_operations;
@@ -152,6 +165,9 @@ typedef struct Marked {
 extern PyTypeObject Marked_Type;
 void nodes_learnt(void);
 
+void tensors_learnt(void);
+void views_learnt(void);
+
 /* ---- pins.c ---- */
 
 Py_ssize_t pins_since(void);
@@ -159,8 +175,6 @@ void pins_note(PyObject *node, Py_ssize_t bytes);
 void pins_forget(Marked *node);
 PyObject *hot_note(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_noted(PyObject *self, PyObject *unused);
-void tensors_learnt(void);
-void views_learnt(void);
 
 /* A growing list of borrowed or owned pointers. */
 typedef struct {
@@ -341,9 +355,10 @@ Py_ssize_t depth_of(PyObject *node);
 int may_be_pending(PyObject **capsule);
 int bound_node(PyObject *node);
 PyObject *lock_of(PyObject *root);
-int locked(PyObject *lock, const char *what);
+int take_lock(PyObject *lock);
+int give_lock(PyObject *lock);
 PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
-                    PyObject *errstate, PyObject *depth, PyObject *frame);
+                    PyObject *errstate, Py_ssize_t depth, PyObject *frame);
 int is_basic(PyObject *index);
 int is_element(PyObject *index, PyObject *shape);
 int gives_array(PyObject *index, Py_ssize_t axes);

@@ -103,10 +103,10 @@ static void put_part(Signature *s, Py_ssize_t i, PyObject *part) {
 static Met *place_of(PyObject *value, PyObject *index, Signature *s) {
     int tuple = PyTuple_CheckExact(index), node = Py_TYPE(value) == node_type;
     Py_ssize_t parts = tuple ? PyTuple_GET_SIZE(index) : 1;
-    PyObject *shape = slot_or_none(value, node ? N.shape : V.shape);
+    PyObject *shape = shape_in(value);
     if (parts < 1 || parts > MOST_PARTS || !gives_array(index, PyTuple_GET_SIZE(shape)) || watched())
         return NULL;
-    size_t print = (size_t)slot_or_none(value, node ? N.dtype : V.dtype) >> 4;
+    size_t print = (size_t)dtype_in(value) >> 4;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(shape); i++) {
         Py_ssize_t length = ssize_of(PyTuple_GET_ITEM(shape, i));
         if (node && length < 2)
@@ -124,10 +124,9 @@ static Met *place_of(PyObject *value, PyObject *index, Signature *s) {
 }
 
 static int is_met(const Met *m, PyObject *value, const Signature *s) {
-    int node = Py_TYPE(value) == node_type;
-    return m->part_shape != NULL && m->dtype == slot_or_none(value, node ? N.dtype : V.dtype)
-        && memcmp(&m->given, s, sizeof *s) == 0 && same_shape(m->shape, slot_or_none(value, node ? N.shape : V.shape))
-        && same_strides(m->strides, slot_or_none(value, node ? N.strides : V.strides));
+    return m->part_shape != NULL && m->dtype == dtype_in(value)
+        && memcmp(&m->given, s, sizeof *s) == 0 && same_shape(m->shape, shape_in(value))
+        && same_strides(m->strides, strides_in(value));
 }
 
 static void met_end(Met *m) {
@@ -145,12 +144,11 @@ static void meet(Met *m, PyObject *value, const Signature *s, PyObject *part) {
         m->missed = s->print;
         return;
     }
-    int node = Py_TYPE(value) == node_type;
     PyObject *view = slot_or_none(part, T._value);
     Met before = *m;
-    *m = (Met){*s, Py_NewRef(slot_or_none(value, node ? N.dtype : V.dtype)),
-               Py_NewRef(slot_or_none(value, node ? N.shape : V.shape)),
-               Py_NewRef(slot_or_none(value, node ? N.strides : V.strides)), Py_NewRef(slot_or_none(view, V.shape)),
+    *m = (Met){*s, Py_NewRef(dtype_in(value)),
+               Py_NewRef(shape_in(value)),
+               Py_NewRef(strides_in(value)), Py_NewRef(slot_or_none(view, V.shape)),
                Py_NewRef(slot_or_none(view, V.dtype)), Py_NewRef(slot_or_none(view, V.strides)), s->print};
     for (int i = 0; i < 3 * MOST_PARTS; i++)
         Py_XINCREF(m->given.words[i]);

@@ -442,17 +442,11 @@ static void looked_at(PyObject *node, PyObject *operand, PyObject **key) {
     memcpy(key, found, sizeof found);
 }
 
-/* Whether two keys are of the same: tuples of lengths may be others that are equal. -1 for an error. */
+/* Whether two keys are of the same: shapes and strides may be other tuples that are equal. */
 static int are_alike(PyObject *const *one, PyObject *const *other) {
-    enum { LENGTHS = 6 };
-    if (memcmp(one, other, LENGTHS * sizeof *one))
-        return 0;
-    for (int i = LENGTHS; i < LOOKED_AT; i++) {
-        int same = one[i] == other[i] ? 1 : PyObject_RichCompareBool(one[i], other[i], Py_EQ);
-        if (same < 1)
-            return same;
-    }
-    return 1;
+    enum { SHAPE = 6, OF_OPERAND, STRIDES };
+    return memcmp(one, other, SHAPE * sizeof *one) == 0 && same_shape(one[SHAPE], other[SHAPE])
+        && same_shape(one[OF_OPERAND], other[OF_OPERAND]) && same_strides(one[STRIDES], other[STRIDES]);
 }
 
 /* Whether what an operation takes besides operands is plain, so that to keep it keeps no array alive. */
@@ -471,9 +465,8 @@ static int may_pay(PyObject *node, PyObject *operand) {
         if (lengths == -1)
             return -1;
         at = (((size_t)key[0] >> 4 ^ (size_t)lengths) * 0x9E3779B97F4A7C15ull) >> 58;
-        int known = asked[at].key[0] == NULL ? 0 : are_alike(asked[at].key, key);
-        if (known)
-            return known < 0 ? -1 : asked[at].answer;
+        if (asked[at].key[0] != NULL && are_alike(asked[at].key, key))
+            return asked[at].answer;
     }
     PyObject *answer = PyObject_CallOneArg(shared, node);
     if (answer == NULL)

@@ -487,8 +487,8 @@ static int same_layout(PyObject *a, PyObject *b) {
 static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *like, PyObject *shape, PyObject *dtype,
                          Py_ssize_t depth, int large, int up) {
     PyObject *strides = like == NULL ? Py_NewRef(Py_None) : strides_like(like, dtype);
-    PyObject *node = strides == NULL ? NULL : written_node(method->op, a, b, Py_None, shape, dtype, strides, depth, large,
-                                                                   up);
+    PyObject *node = strides == NULL ? NULL : written_node(method->op, a, b, Py_None, shape, dtype, strides, depth,
+                                                            large, up);
     PyObject *result = node == NULL ? NULL : new_tensor(node);
     Py_XDECREF(strides);
     Py_XDECREF(node);
@@ -654,7 +654,7 @@ static PyObject *quick_power(Method *method, PyObject *self, PyObject *exponent)
     PyObject *value = slot_or_none(self, T._value);
     if (Py_TYPE(self) != tensor_type || (Py_TYPE(value) != node_type && Py_TYPE(value) != view_type))
         return NULL;
-    PyObject *dtype = slot_or_none(value, Py_TYPE(value) == node_type ? N.dtype : V.dtype);
+    PyObject *dtype = dtype_in(value);
     int number = ((PyArray_Descr *)dtype)->type_num, special = special_power(exponent);
     if (!PyTypeNum_ISFLOAT(number) && !PyTypeNum_ISCOMPLEX(number))
         return NULL;
@@ -666,7 +666,7 @@ static PyObject *quick_power(Method *method, PyObject *self, PyObject *exponent)
 /* ---- any node --------------------------------------------------------------------------------------------------------- */
 
 PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
-                    PyObject *errstate, PyObject *depth, PyObject *frame) {
+                    PyObject *errstate, Py_ssize_t depth, PyObject *frame) {
     Py_ssize_t count = PyTuple_GET_SIZE(inputs);
     PyObject *rest = count > 2 ? PyTuple_GetSlice(inputs, 2, count) : Py_NewRef(empty_tuple);
     PyObject *node = rest == NULL ? NULL : new_node();
@@ -686,7 +686,7 @@ PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *s
     SLOT(node, N.code) = placed ? (PyObject *)PyFrame_GetCode((PyFrameObject *)frame) : Py_NewRef(Py_None);
     LASTI(node) = placed ? PyFrame_GetLasti((PyFrameObject *)frame) : -1;
     SLOT(node, N.errstate) = Py_NewRef(errstate);
-    DEPTH(node) = ssize_of(depth);
+    DEPTH(node) = depth;
     SEQ(node) = next_tick();
     SLOT(node, N.buffer) = Py_NewRef(Py_None);
     SLOT(node, N.claim) = Py_NewRef(Py_None);
@@ -700,7 +700,7 @@ PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count) {
         PyErr_SetString(PyExc_TypeError, "make(op, inputs: tuple, attrs, shape, dtype, strides, errstate, depth, frame=None)");
         return NULL;
     }
-    return made_node(args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+    return made_node(args[0], args[1], args[2], args[3], args[4], args[5], args[6], ssize_of(args[7]),
                      count > 8 ? args[8] : Py_None);
 }
 
@@ -712,7 +712,7 @@ int may_pin(PyObject *x) {
 /* A pending node of that operation, run already if it may not wait (`lazy`) or if too much would (build.record). */
 static PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype,
                           PyObject *strides, PyObject *frame, int lazy) {
-    PyObject *capsule = NULL, *depth = NULL, *node = NULL;
+    PyObject *capsule = NULL, *node = NULL;
     Py_ssize_t deepest = 0;
     int may = may_be_pending(&capsule), pins = 0;
     if (may < 0)
@@ -726,17 +726,13 @@ static PyObject *recorded(PyObject *op, PyObject *inputs, PyObject *attrs, PyObj
         }
     }
     deepest = may && lazy ? deepest + 1 : AT_ONCE;
-    depth = PyLong_FromSsize_t(deepest);
-    if (depth == NULL)
-        goto end;
-    node = made_node(op, inputs, attrs, shape, dtype, strides, capsule, depth, frame);
+    node = made_node(op, inputs, attrs, shape, dtype, strides, capsule, deepest, frame);
     if (node != NULL && (pins || deepest > ssize_of(slot_or_none(current, C.depth)))) {
         if (bound_node(node) < 0)
             Py_CLEAR(node);
     }
 end:
     Py_XDECREF(capsule);
-    Py_XDECREF(depth);
     return node;
 }
 
@@ -825,18 +821,27 @@ PyObject *lock_of(PyObject *root) {
     return PyList_GET_ITEM(locks, (Py_ssize_t)(((size_t)root >> 5) & 63));
 }
 
-int locked(PyObject *lock, const char *what) {
-    static PyObject *acquire, *release;   /* a name that is made at each call takes longer than the lock */
+/* Calls a method of a lock. Its name is made once: that takes longer than the lock. */
+static int call_lock(PyObject *lock, PyObject **name, const char *text) {
     PyObject *type, *error, *traceback;
     PyErr_Fetch(&type, &error, &traceback);  /* it may be released because of one */
-    if (release == NULL && ((acquire = PyUnicode_InternFromString("acquire")) == NULL
-                            || (release = PyUnicode_InternFromString("release")) == NULL))
+    if (*name == NULL && (*name = PyUnicode_InternFromString(text)) == NULL)
         return -1;
-    PyObject *result = PyObject_CallMethodNoArgs(lock, *what == 'a' ? acquire : release);
+    PyObject *result = PyObject_CallMethodNoArgs(lock, *name);
     Py_XDECREF(result);
     if (type != NULL)
         PyErr_Restore(type, error, traceback);
     return result == NULL ? -1 : 0;
+}
+
+int take_lock(PyObject *lock) {
+    static PyObject *name;
+    return call_lock(lock, &name, "acquire");
+}
+
+int give_lock(PyObject *lock) {
+    static PyObject *name;
+    return call_lock(lock, &name, "release");
 }
 
 /* The second operand of an in-place operator as what stands for it in `fast`: its node or number in `b` (borrowed), a
@@ -855,17 +860,15 @@ static PyObject *in_place_operand(PyObject *a, PyObject *right, PyObject **b) {
 
 /* Gives a root the node of an operation on its present value, under its lock. 1: done; 0: Python has to do it. */
 static int give(Method *method, PyObject *root, PyObject *b, int twice, PyObject *capsule, PyObject **made) {
-    PyObject *old = slot_or_none(root, T._value), *frame = (PyObject *)PyEval_GetFrame(), *depth;
+    PyObject *old = slot_or_none(root, T._value), *frame = (PyObject *)PyEval_GetFrame();
     if (Py_TYPE(old) != node_type || slot_or_none(root, T._state) != Py_None)
         return 0;
     Py_ssize_t deepest = depth_of(old), other = Py_TYPE(b) == node_type ? depth_of(b) : 0;
     PyObject *inputs = PyTuple_Pack(2, old, twice ? old : b);
-    depth = PyLong_FromSsize_t(1 + (other > deepest ? other : deepest));
-    *made = inputs == NULL || depth == NULL ? NULL
+    *made = inputs == NULL ? NULL
         : made_node(method->op, inputs, Py_None, slot_or_none(old, N.shape), slot_or_none(old, N.dtype), Py_None,
-                    capsule, depth, frame == NULL ? Py_None : frame);
+                    capsule, 1 + (other > deepest ? other : deepest), frame == NULL ? Py_None : frame);
     Py_XDECREF(inputs);
-    Py_XDECREF(depth);
     if (*made == NULL)
         return -1;
     put(root, T._value, *made);
@@ -877,7 +880,7 @@ static int give(Method *method, PyObject *root, PyObject *b, int twice, PyObject
 static int give_part(PyObject *op, PyObject *self, PyObject *other, PyObject *capsule, PyObject **made) {
     PyObject *view = slot_or_none(self, T._value), *root = slot_or_none(view, V.root), *old = slot_or_none(root, T._value);
     PyObject *a = node_of(self), *b = Py_TYPE(other) == tensor_type ? node_of(other) : Py_NewRef(other);
-    PyObject *frame = (PyObject *)PyEval_GetFrame(), *inputs = NULL, *attrs = NULL, *depth = NULL;
+    PyObject *frame = (PyObject *)PyEval_GetFrame(), *inputs = NULL, *attrs = NULL;
     int done = 0;
     if (a != NULL && b != NULL && Py_TYPE(old) == node_type) {
         Py_ssize_t deepest = depth_of(old), more = Py_TYPE(b) == node_type ? depth_of(b) : 0;
@@ -885,10 +888,9 @@ static int give_part(PyObject *op, PyObject *self, PyObject *other, PyObject *ca
         if (deepest < AT_ONCE - 1) {
             inputs = PyTuple_Pack(3, old, a, b);
             attrs = Py_BuildValue("(O(iO))", slot_or_none(view, V.steps), 0, empty_tuple);
-            depth = PyLong_FromSsize_t(1 + deepest);
-            *made = inputs == NULL || attrs == NULL || depth == NULL ? NULL
+            *made = inputs == NULL || attrs == NULL ? NULL
                 : made_node(op, inputs, attrs, slot_or_none(old, N.shape), slot_or_none(old, N.dtype),
-                            slot_or_none(old, N.strides), capsule, depth, frame == NULL ? Py_None : frame);
+                            slot_or_none(old, N.strides), capsule, 1 + deepest, frame == NULL ? Py_None : frame);
             done = *made == NULL ? -1 : 1;
         }
     }
@@ -898,7 +900,6 @@ static int give_part(PyObject *op, PyObject *self, PyObject *other, PyObject *ca
     Py_XDECREF(b);
     Py_XDECREF(inputs);
     Py_XDECREF(attrs);
-    Py_XDECREF(depth);
     return done;
 }
 
@@ -914,12 +915,10 @@ static PyObject *quick_part(Method *method, PyObject *self, PyObject *other) {
         return NULL;
     if (Py_TYPE(other) == tensor_type) {
         PyObject *value = slot_or_none(other, T._value);
-        int is_node = Py_TYPE(value) == node_type;
-        if ((!is_node && Py_TYPE(value) != view_type)
-            || !same_shape(slot_or_none(view, V.shape), slot_or_none(value, is_node ? N.shape : V.shape)))
+        if ((Py_TYPE(value) != node_type && Py_TYPE(value) != view_type)
+            || !same_shape(slot_or_none(view, V.shape), shape_in(value)))
             return NULL;
-        PyObject *of = slot_or_none(value, is_node ? N.dtype : V.dtype);
-        found = by_number(row, of);
+        found = by_number(row, dtype_in(value));
     } else
         found = (kind = kind_of_number(other, dtype)) == NULL ? NULL : by_kind(row, kind);
     if (found != dtype || found == NULL)
@@ -929,9 +928,9 @@ static PyObject *quick_part(Method *method, PyObject *self, PyObject *other) {
     if (done == 1 && tell_of_write(root) < 0)
         done = -1;
     PyObject *lock = Py_NewRef(lock_of(root));
-    if (done == 1 && (done = locked(lock, "acquire") < 0 ? -1 : 1) == 1) {
+    if (done == 1 && (done = take_lock(lock) < 0 ? -1 : 1) == 1) {
         done = give_part(op, self, other, capsule, &node);
-        if (locked(lock, "release") < 0)
+        if (give_lock(lock) < 0)
             done = -1;
     }
     Py_DECREF(lock);
@@ -965,9 +964,9 @@ static PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other)
     PyObject *lock = lock_of(self);
     Py_INCREF(b);
     Py_INCREF(lock);
-    if (done == 1 && (done = locked(lock, "acquire") < 0 ? -1 : 1) == 1) {
+    if (done == 1 && (done = take_lock(lock) < 0 ? -1 : 1) == 1) {
         done = give(method, self, b, twice, capsule, &node);
-        if (locked(lock, "release") < 0)
+        if (give_lock(lock) < 0)
             done = -1;
     }
     Py_DECREF(lock);

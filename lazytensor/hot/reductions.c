@@ -18,12 +18,11 @@ enum { MOST = 6 };
 /* (dtype, its number, shape, strides, names, *values, *their types), as `reductions.key_of` makes it; NULL without an
  * error where there is none. */
 static PyObject *key_of(PyObject *value, PyObject *const *args, Py_ssize_t given, PyObject *names) {
-    int node = Py_TYPE(value) == node_type;
     Py_ssize_t count = given + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
     for (Py_ssize_t i = 0; i < count; i++)
         if (!is_plain(args[i]))
             return NULL;
-    PyObject *dtype = slot_or_none(value, node ? N.dtype : V.dtype);
+    PyObject *dtype = dtype_in(value);
     PyObject *key = PyTuple_New(5 + 2 * count), *number = PyLong_FromLong(((PyArray_Descr *)dtype)->type_num);
     if (key == NULL || number == NULL) {
         Py_XDECREF(key);
@@ -32,8 +31,8 @@ static PyObject *key_of(PyObject *value, PyObject *const *args, Py_ssize_t given
     }
     PyTuple_SET_ITEM(key, 0, Py_NewRef(dtype));
     PyTuple_SET_ITEM(key, 1, number);
-    PyTuple_SET_ITEM(key, 2, Py_NewRef(slot_or_none(value, node ? N.shape : V.shape)));
-    PyTuple_SET_ITEM(key, 3, Py_NewRef(slot_or_none(value, node ? N.strides : V.strides)));
+    PyTuple_SET_ITEM(key, 2, Py_NewRef(shape_in(value)));
+    PyTuple_SET_ITEM(key, 3, Py_NewRef(strides_in(value)));
     PyTuple_SET_ITEM(key, 4, Py_NewRef(names == NULL ? empty_tuple : names));
     for (Py_ssize_t i = 0; i < count; i++) {
         PyTuple_SET_ITEM(key, 5 + i, Py_NewRef(args[i]));
@@ -59,21 +58,19 @@ static Met *place_of(PyObject *method, PyObject *dtype, PyObject *const *args, P
 }
 
 static int is_met(const Met *m, PyObject *method, PyObject *value, PyObject *const *args, Py_ssize_t count, PyObject *names) {
-    int node = Py_TYPE(value) == node_type;
     if (m->method != method || m->names != names || m->count != count
-        || m->dtype != slot_or_none(value, node ? N.dtype : V.dtype) || memcmp(m->args, args, count * sizeof *args))
+        || m->dtype != dtype_in(value) || memcmp(m->args, args, count * sizeof *args))
         return 0;
-    return same_shape(m->shape, slot_or_none(value, node ? N.shape : V.shape))
-        && same_strides(m->strides, slot_or_none(value, node ? N.strides : V.strides));
+    return same_shape(m->shape, shape_in(value))
+        && same_strides(m->strides, strides_in(value));
 }
 
 static void meet(Met *m, PyObject *method, PyObject *value, PyObject *const *args, Py_ssize_t count, PyObject *names,
                  PyObject *found) {
     Met before = *m;
-    int node = Py_TYPE(value) == node_type;
-    *m = (Met){Py_NewRef(method), Py_NewRef(slot_or_none(value, node ? N.dtype : V.dtype)), Py_XNewRef(names), {NULL},
-               Py_NewRef(slot_or_none(value, node ? N.shape : V.shape)),
-               Py_NewRef(slot_or_none(value, node ? N.strides : V.strides)), Py_NewRef(found), count};
+    *m = (Met){Py_NewRef(method), Py_NewRef(dtype_in(value)), Py_XNewRef(names), {NULL},
+               Py_NewRef(shape_in(value)),
+               Py_NewRef(strides_in(value)), Py_NewRef(found), count};
     for (Py_ssize_t i = 0; i < count; i++)
         m->args[i] = Py_NewRef(args[i]);
     PyObject *owned[6] = {before.method, before.dtype, before.names, before.shape, before.strides, before.found};
@@ -89,7 +86,7 @@ static PyObject *known_result(Method *method, PyObject *value, PyObject *const *
     Py_ssize_t count = given + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
     if ((!node && Py_TYPE(value) != view_type) || count > MOST)
         return NULL;
-    Met *m = place_of((PyObject *)method, slot_or_none(value, node ? N.dtype : V.dtype), args, count);
+    Met *m = place_of((PyObject *)method, dtype_in(value), args, count);
     if (is_met(m, (PyObject *)method, value, args, count, names))
         return Py_NewRef(m->found);
     PyObject *key = key_of(value, args, given, names);

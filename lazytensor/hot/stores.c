@@ -34,7 +34,7 @@ static PyObject *number_node(PyObject *value, PyObject *dtype) {
         Py_XDECREF(cell);
         return NULL;
     }
-    PyObject *node = made_node(leaf_operation, empty_tuple, Py_None, empty_tuple, dtype, Py_None, Py_None, zero, Py_None);
+    PyObject *node = made_node(leaf_operation, empty_tuple, Py_None, empty_tuple, dtype, Py_None, Py_None, 0, Py_None);
     if (node == NULL)
         Py_DECREF(cell);
     else
@@ -129,10 +129,10 @@ static int write_now(PyObject *root, PyObject *index, PyObject *value) {
 /* The same, under the root's lock. -1 for an error. */
 static int write_locked(PyObject *root, PyObject *index, PyObject *value) {
     PyObject *lock = Py_NewRef(lock_of(root));
-    int done = locked(lock, "acquire");
+    int done = take_lock(lock);
     if (done == 0) {
         done = write_now(root, index, value);
-        if (locked(lock, "release") < 0)
+        if (give_lock(lock) < 0)
             done = -1;
     }
     Py_DECREF(lock);
@@ -149,14 +149,13 @@ static int store(PyObject *root, PyObject *index, PyObject *value, PyObject *cap
     Py_ssize_t deepest = depth_of(old), other = depth_of(value);
     PyObject *inputs = PyTuple_Pack(2, old, value), *extra = PyTuple_Pack(1, index);
     PyObject *attrs = extra == NULL ? NULL : PyTuple_Pack(2, empty_tuple, extra);
-    PyObject *depth = PyLong_FromSsize_t(1 + (other > deepest ? other : deepest));
-    *made = inputs == NULL || attrs == NULL || depth == NULL ? NULL
+    *made = inputs == NULL || attrs == NULL ? NULL
         : made_node(store_operation, inputs, attrs, slot_or_none(old, N.shape), slot_or_none(old, N.dtype),
-                    slot_or_none(old, N.strides), capsule, depth, frame == NULL ? Py_None : frame);
+                    slot_or_none(old, N.strides), capsule, 1 + (other > deepest ? other : deepest),
+                    frame == NULL ? Py_None : frame);
     Py_XDECREF(inputs);
     Py_XDECREF(extra);
     Py_XDECREF(attrs);
-    Py_XDECREF(depth);
     if (*made == NULL)
         return -1;
     put(root, T._value, *made);
@@ -170,9 +169,9 @@ static int store_later(PyObject *root, PyObject *index, PyObject *value) {
     if (done == 1 && tell_of_write(root) < 0)
         done = -1;
     PyObject *lock = Py_NewRef(lock_of(root));
-    if (done == 1 && (done = locked(lock, "acquire") < 0 ? -1 : 1) == 1) {
+    if (done == 1 && (done = take_lock(lock) < 0 ? -1 : 1) == 1) {
         done = store(root, index, value, capsule, &node);
-        if (locked(lock, "release") < 0)
+        if (give_lock(lock) < 0)
             done = -1;
     }
     Py_DECREF(lock);

@@ -52,13 +52,13 @@ PyObject *root_of(PyObject *tensor) {
 /* An array of a Tensor's geometry, borrowed, whose elements may not be looked at; NULL where Python has to make one. */
 PyObject *geometry_of(PyObject *value) {
     int node = Py_TYPE(value) == node_type;
-    PyObject *dtype = slot_or_none(value, node ? N.dtype : V.dtype), *buffer = node ? slot_or_none(value, N.buffer) : Py_None;
+    PyObject *dtype = dtype_in(value), *buffer = node ? slot_or_none(value, N.buffer) : Py_None;
     if (PyDataType_REFCHK((PyArray_Descr *)dtype))
         return NULL;
     if (PyArray_CheckExact(buffer))
         return buffer;
-    PyObject *key = PyTuple_Pack(3, slot_or_none(value, node ? N.shape : V.shape),
-                                 slot_or_none(value, node ? N.strides : V.strides), dtype);
+    PyObject *key = PyTuple_Pack(3, shape_in(value),
+                                 strides_in(value), dtype);
     PyObject *found = key == NULL ? NULL : PyDict_GetItemWithError(shadows, key);
     Py_XDECREF(key);
     return found != NULL && (PyObject *)PyArray_DESCR((PyArrayObject *)found) == dtype ? found : NULL;
