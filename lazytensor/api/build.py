@@ -68,6 +68,12 @@ def users_frame() -> Any:
     return frame
 
 
+def count_as_run() -> None:
+    """Counts for the user's line that a call of a function of NumPy's has run when it was written."""
+    if native is not None and (frame := users_frame()) is not None:
+        native.ran_when_written(frame.f_code, frame.f_lasti)
+
+
 NOT_AN_ARRAY = "object __array__ method not producing an array"
 """NumPy's error for an object whose `__array__` gives a Tensor, which such a class in a user's program does."""
 

@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ..hot import native
 from ..ir.layout import canonical
 from ..ir.node import leaf
 from ..run import pool
 from ..run.watching import PASS, active, eager
 from . import lazy
-from .build import NOT_AN_ARRAY, NUMBERS, at_line, is_pending, made_real, record, users_frame
+from .build import NOT_AN_ARRAY, NUMBERS, at_line, count_as_run, is_pending, made_real, record
 from .fallback import AT_ONCE, Loans, fallback
 from .handle import Tensor, apply_steps, export, geometry, no_dtype, peek, tensor, wrap
 from .methods import COPY
@@ -184,9 +183,8 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K",
         found = _pending(object, dtype, copy=copy, order=order, ndmin=ndmin)
         if found is not lazy.NOW:
             return found
-        if native is not None and type(object) in (list, tuple) and any(type(x) is Tensor for x in object[:1]) and (
-                frame := users_frame()) is not None:
-            native.ran_when_written(frame.f_code, frame.f_lasti)
+        if type(object) in (list, tuple) and any(type(x) is Tensor for x in object[:1]):
+            count_as_run()
     more = {} if ndmax is None else {"ndmax": ndmax}
     return _on_real(np.array, object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, like=like, **more)
 

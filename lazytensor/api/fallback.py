@@ -30,7 +30,7 @@ from ..ir.layout import offset_of
 from ..ir.node import Node
 from ..run.watching import PASS, active, eager
 from . import lazy
-from .build import NOT_AN_ARRAY, at_line, made_real, users_frame
+from .build import NOT_AN_ARRAY, at_line, count_as_run, made_real
 from .handle import WRITEABLE, Tensor, apply_steps, export, geometry, is_writeable, peek, wrap, writeable_of
 from .relative import relative_view
 from .rows import TABLE, key_of
@@ -362,8 +362,7 @@ def _waiting(key: str, fn: Any, otherwise: Callable[..., Any]) -> Callable[..., 
         result = lazy.NOW if rule is None else rule.pending(args, kwargs, _getframe(1))
         if result is not lazy.NOW:
             return result
-        if native is not None and (frame := users_frame()) is not None:
-            native.ran_when_written(frame.f_code, frame.f_lasti)
+        count_as_run()
         return otherwise(*args, **kwargs)
     return function
 
@@ -379,6 +378,7 @@ def _making(fn: Any, otherwise: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def are_plain(values: Any) -> bool:
+    """Whether they are all plain numbers, dtypes, text and the like, or lengths in a tuple: nothing to be lent."""
     return all([kind in _PLAIN or kind is tuple and set(map(type, x)) <= _LENGTHS
                 for x in values for kind in (type(x),)])
 

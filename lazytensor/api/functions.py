@@ -50,6 +50,8 @@ _NOT_ASKED = frozenset(("axis", "dtype", "keepdims", "ddof", "order", "decimals"
 
 def _may_be_taken_over(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether an argument is of another class that has `__array_function__`: NumPy knows which arguments it asks."""
+    if (len(args) < 3 or _TAKE_NONE_OVER.issuperset(map(type, args))) and _NOT_ASKED.issuperset(kwargs):
+        return False
     return any([hasattr(type(x), "__array_function__") for x in (*args, *kwargs.values())
                 if type(x) not in _TAKE_NONE_OVER])
 
@@ -63,9 +65,7 @@ def _by_method(name: str, method: str | None = None, rename: dict[str, str] | No
 
     @functools.wraps(real)
     def function(*args: Any, **kwargs: Any) -> Any:
-        if args and type(args[0]) is Tensor and (
-                (len(args) < 3 or _TAKE_NONE_OVER.issuperset(map(type, args))) and _NOT_ASKED.issuperset(kwargs)
-                or not _may_be_taken_over(args, kwargs)):
+        if args and type(args[0]) is Tensor and not _may_be_taken_over(args, kwargs):
             options = {renamed.get(k, k): v for k, v in kwargs.items() if v is not np._NoValue} if kwargs else kwargs
             try:
                 return own(*args, **options)
@@ -135,9 +135,7 @@ def _on_tensors(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(real)
     def function(*args: Any, **kwargs: Any) -> Any:
-        if args and type(args[0]) is Tensor and (
-                (len(args) < 3 or _TAKE_NONE_OVER.issuperset(map(type, args))) and _NOT_ASKED.issuperset(kwargs)
-                or not _may_be_taken_over(args, kwargs)):
+        if args and type(args[0]) is Tensor and not _may_be_taken_over(args, kwargs):
             try:
                 return own(*args, **kwargs)
             except TypeError:

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..hot import native
 from ..ir.dtypes import NUMERIC
 from . import lazy
-from .build import users_frame
+from .build import count_as_run
 from .fallback import AT_ONCE, fallback, unseen
 from .handle import Tensor, wrap
 from .inplace import looked_at
@@ -120,8 +119,7 @@ def _function(own: Callable[..., Any]) -> Callable[..., Any]:
             found = lazy.NOW
         if found is not lazy.NOW:
             return found
-        if native is not None and (frame := users_frame()) is not None:
-            native.ran_when_written(frame.f_code, frame.f_lasti)
+        count_as_run()
         return otherwise(*args, **kwargs)
     return function
 

@@ -17,7 +17,7 @@ from .build import NotArray, handle, operand, record, stand_in
 from .direct import direct
 from .handle import Tensor, is_writeable, unwrapped
 from .inplace import change, looked_at
-from .operators import in_place_on_real, on_real
+from .operators import called_on_real, in_place_on_real, on_real
 
 _ndarray = np.ndarray
 _MATMUL = register("matmul", "call", np.matmul, label="matmul")
@@ -84,7 +84,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
             lent = unwrapped(out)
             result = np.dot(looked_at(a), looked_at(b), out=lent)
             return out if result is lent else result  # a number, where the result has no axes
-        return on_real(np.dot, a, b)
+        return called_on_real(np.dot, a, b)
     shape = left.shape[:-1] + (right.shape[-1:] if len(right.shape) > 1 else ())
     if left.shape[-1] != right.shape[max(0, len(right.shape) - 2)]:
         np.dot(stand_in(left), stand_in(right))
@@ -95,7 +95,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
 def _dot_method(self: Any, b: Any, out: Any = None) -> Any:
     """As `numpy.ndarray.dot`, which no other class takes over, as it may `numpy.dot`."""
     if out is None and type(b) is not Tensor and type(b) is not _ndarray and hasattr(type(b), "__array_function__"):
-        return on_real(_ndarray.dot, self, b)
+        return called_on_real(_ndarray.dot, self, b)
     return dot(self, b, out)
 
 

@@ -102,10 +102,8 @@ def diagonal(self: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 def squeeze(self: Any, axis: Any = None) -> Any:
     """As `numpy.ndarray.squeeze`."""
-    squeezed = _ndarray.squeeze(geometry(self), axis)
-    if squeezed.ndim == len(self._value.shape):
-        return self
-    return _seen_by(self, _ndarray.squeeze, (axis,))
+    squeezed = _seen_by(self, _ndarray.squeeze, (axis,))
+    return self if len(squeezed._value.shape) == len(self._value.shape) else squeezed
 
 
 def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:

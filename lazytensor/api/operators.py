@@ -324,13 +324,15 @@ def _measure_unnamed() -> None:
     _unnamed.seen = None
 
 
-_DOT = (np.dot, np.ndarray.dot)
-
-
 def on_real(fn: Callable[..., Any], *operands: Any) -> Any:
     """The operator of real arrays: NumPy knows what to do, or whom to ask."""
-    if type(fn) is not np.ufunc and fn not in _DOT and any(_declines(x) for x in operands):
+    if type(fn) is not np.ufunc and any(_declines(x) for x in operands):
         return NotImplemented
+    return called_on_real(fn, *operands)
+
+
+def called_on_real(fn: Callable[..., Any], *operands: Any) -> Any:
+    """The same of a function that no operand's class declines, as it may an operator."""
     if active and (found := eager(fn, operands, {})) is not PASS:
         return found
     lend = looked_at if all(_is_known(type(x)) for x in operands) else unwrapped
