@@ -148,9 +148,8 @@ class _Packed(Emitter):
         array = self.array_of[value]
         across = self.across(array)
         source = self.strided(base, self.place, across)
-        self.routine(f"void @transpose{8 * np.dtype(self.chars[value]).itemsize}",
-                     f"ptr {source}, i64 {across}, i64 {self.inner_of(array)}, ptr {buffer}, "
-                     f"i64 {self.load_word(TILE_WORD)}, i64 {self.count}, i64 {self.load_word(LENGTH_WORD)}")
+        self.transpose(np.dtype(self.chars[value]).itemsize, source, across, self.inner_of(array), buffer,
+                       self.load_word(TILE_WORD), self.count, self.load_word(LENGTH_WORD))
 
     # ---- an outer row ------------------------------------------------------------------------------------------------
 
@@ -248,16 +247,26 @@ class _Packed(Emitter):
         return self.nth(self.chars[value], self.row_buffer(value), self.code.let(f"mul i64 {k}, {self.lanes}"))
 
     def scatter(self, value: int, array: int, buffer: str) -> None:
-        char, target = self.chars[value], self.at_lanes(array)
-        across, inner, length = self.across(array), self.inner_of(array), self.load_word(LENGTH_WORD)
+        """Writes what lies in a row buffer to where it belongs: transposed where an output's rows have no gaps."""
+        code, char, target = self.code, self.chars[value], self.at_lanes(array)
+        size, across, inner = np.dtype(char).itemsize, self.across(array), self.inner_of(array)
+        left = code.let(f"or i64 {code.let(f'sub i64 {inner}, {size}')}, {code.let(f'srem i64 {across}, {size}')}")
+        dense = code.let(f"icmp eq i64 {left}, 0")
 
         def lane(j: str) -> None:
-            out = self.strided(target, j, across)
             source = self.nth(char, buffer, j)
-            self.code.loop("0", length, 1, lambda k: self.move(
-                char, self.nth(char, source, self.code.let(f"mul i64 {k}, {self.lanes}")),
-                self.strided(out, k, inner)))
-        self.each_lane(lane)
+            self.routine(f"void @copy{8 * size}", f"ptr {self.strided(target, j, across)}, i64 {inner}, ptr {source}, "
+                         f"i64 {self.lanes * size}, i64 {self.load_word(LENGTH_WORD)}")
+        code.when(dense, lambda: self.transpose(
+            size, buffer, str(self.lanes * size), str(size), target, code.let(f"sdiv i64 {across}, {size}"),
+            self.load_word(LENGTH_WORD), str(self.lanes)))
+        code.when(code.let(f"xor i1 {dense}, true"), lambda: self.each_lane(lane))
+
+    def transpose(self, size: int, source: str, across: str, inner: str, target: str, tile: str, rows: str,
+                  columns: str) -> None:
+        """Rows of elements become columns."""
+        self.routine(f"void @transpose{8 * size}", f"ptr {source}, i64 {across}, i64 {inner}, ptr {target}, "
+                     f"i64 {tile}, i64 {rows}, i64 {columns}")
 
     def write_row_value(self, value: int, array: int) -> None:
         char, target = self.chars[value], self.at_lanes(array)
