@@ -34,7 +34,7 @@ class Bounds(NamedTuple):
 
 
 class Divisor(NamedTuple):
-    """A number to divide by, as vectors: itself, its negative, its reciprocal (1 where it is out of range) and what
+    """A number to divide by, or one for each lane, as vectors: itself, its negative, its reciprocal (1 where it is out of range) and what
     that is less than 1/b, or ""; and the bounds of what is divided, out of reach where the number is out of range."""
 
     value: str
@@ -67,19 +67,44 @@ def _nan(char: str) -> int:
 
 def divisor(code: Code, char: str, lanes: int, value: str) -> Divisor:
     """What is computed of a number before the loop."""
-    kind = element(char)
-    good = _in_range(code, char, 1, value, Bounds(*map(str, _limits(char))))
-    safe = code.let(f"select i1 {good}, {kind} {value}, {kind} 1.0")
-    inverse = code.let(f"fdiv {kind} 1.0, {safe}")
-    whole = f"i{_SHAPE[char][0]}"
-    within = [code.let(f"select i1 {good}, {whole} {a}, {whole} {b}")  # only that NaN, if the number is out of range
-              for a, b in zip(_limits(char), (_nan(char), -1), strict=True)]
+    kind, whole = element(char), f"i{_SHAPE[char][0]}"
+    good, safe, inverse = _inverted(code, char, 1, value)
+    within = [code.let(f"select i1 {good}, {whole} {a}, {whole} {b}") for a, b in _bounds_of(char)]
     code.part()
     by, less, y = (splat(code, x, kind, lanes) for x in (value, safe, inverse))
-    v = vector(kind, lanes)
+    return _corrected(code, char, lanes, by, less, y, Bounds(*[splat(code, x, whole, lanes) for x in within]))
+
+
+def divisors(code: Code, char: str, lanes: int, values: str) -> Divisor:
+    """The same of a vector of numbers, by each of which the same lane of many vectors is divided."""
+    kind, truth = f"i{_SHAPE[char][0]}", vector("i1", lanes)
+    good, safe, inverse = _inverted(code, char, lanes, values)
+    within = []
+    for a, b in _bounds_of(char):
+        this, that = (f"{vector(kind, lanes)} {constant(kind, str(x), lanes)}" for x in (a, b))
+        within.append(code.let(f"select {truth} {good}, {this}, {that}"))
+    return _corrected(code, char, lanes, values, safe, inverse, Bounds(*within))
+
+
+def _inverted(code: Code, char: str, lanes: int, values: str) -> tuple[str, str, str]:
+    """Which divisors are in range, what stands for the others there too, and the reciprocals of that."""
+    v, one = vector(element(char), lanes), constant(element(char), "1.0", lanes)
+    low, others = (constant(f"i{_SHAPE[char][0]}", str(x), lanes) for x in _limits(char))
+    good = _in_range(code, char, lanes, values, Bounds(low, others))
+    safe = code.let(f"select {vector('i1', lanes)} {good}, {v} {values}, {v} {one}")
+    return good, safe, code.let(f"fdiv {v} {one}, {safe}")
+
+
+def _bounds_of(char: str) -> tuple[tuple[int, int], ...]:
+    """What bounds a dividend where its divisor is in range, and where not: only that NaN is within then."""
+    return tuple(zip(_limits(char), (_nan(char), -1), strict=True))
+
+
+def _corrected(code: Code, char: str, lanes: int, by: str, less: str, y: str, within: Bounds) -> Divisor:
+    v = vector(element(char), lanes)
     minus = code.let(f"fneg {v} {less}")
-    rest = code.let(f"fmul {v} {_fma(code, char, lanes, minus, y, constant(kind, '1.0', lanes))}, {y}")
-    return Divisor(by, minus, y, rest, Bounds(*[splat(code, x, whole, lanes) for x in within]))
+    rest = code.let(f"fmul {v} {_fma(code, char, lanes, minus, y, constant(element(char), '1.0', lanes))}, {y}")
+    return Divisor(by, minus, y, rest, within)
 
 
 def quotient(code: Code, char: str, lanes: int, dividend: str, by: Divisor) -> str:

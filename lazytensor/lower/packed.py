@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from . import native
+from .division import Divisor, divisors, quotient
 from .emit import CONTIGUOUS, REPEATED, STRIDED, Emitter, Flags, Text
 from .inline import COMPLEX, FLOATS, FORMS, QUICK, constant, element, splat, stored, vector
 from .kernel import NEUTRAL, NUMBER, ROW, Kernel, Step
@@ -325,11 +327,16 @@ class _Packed(Emitter):
         self.splatted = [n for n in sorted(read) if self.layouts[self.array_of[n]] == REPEATED][:_SPLATTED]
         self.set_out(sorted(read), sorted({k for _, k in targets}.difference(scattered)))
 
+        unrolled = not self.few and any(map(self.adds, reduces))
+        by = {} if unrolled else self.divided_by(steps)
+
         def at(k: str) -> dict[int, str]:
             values: dict[int, str] = {}
             for n in steps:
                 step = self.step(n)
-                values[n] = self.compute(step, [self.operand(m, k, values) for m in step.operands], self.lanes)
+                operands = [self.operand(m, k, values) for m in step.operands]
+                values[n] = (quotient(self.code, step.char, self.lanes, operands[0], by[n]) if n in by else
+                             self.compute(step, operands, self.lanes))
             for n in saves:
                 self.put(n, values[n], self.in_buffer(n, k))
             for value, array in targets:
@@ -338,13 +345,25 @@ class _Packed(Emitter):
                 elif array not in scattered:
                     self.put(value, values[value], self.walk(array))
             return values
-        if self.few or not any(map(self.adds, reduces)):
+        if not unrolled:
             found = self.folded("0", self.length, reduces, {n: self.neutral(n) for n in reduces}, at)
         else:
             found = self.summed(reduces, at)
         for n in filter(self.adds, reduces):
             (kind,), zero = self.held(n), constant(element(self.step(n).char), "0.0", self.lanes)
             found[n] = self.code.let(f"fadd {kind} {found[n]}, {zero}")
+        return found
+
+    def divided_by(self, steps: list[int]) -> dict[int, Divisor]:
+        """What the divisions among the steps divide by, where each row has one divisor."""
+        if self.few or not native.fast_fma():  # a few elements are divided as fast
+            return {}
+        found = {}
+        for n in steps:
+            step = self.step(n)
+            if step.name == "divide" and step.char in FLOATS and step.operands[0] not in self.rowwise and (
+                    step.operands[1] in self.rowwise or step.operands[1] in self.number_values):
+                found[n] = divisors(self.code, step.char, self.lanes, self.uniform(step.operands[1]))
         return found
 
     def set_out(self, values: list[int], outputs: list[int]) -> None:
