@@ -43,16 +43,24 @@ _UNROLLED_STEPS = 8
 
 
 def possible(kernel: Kernel) -> bool:
-    """Whether the kernel can be done this way: all inlined, sums of floats, extremes, nothing complex; and no `where`
-    in one loop with what it chooses from, for LLVM would not compute what is not chosen, and raise no flags."""
+    """Whether the kernel can be done this way: sums of floats, extremes, nothing complex; and no `where` in one loop
+    with what it chooses from, for LLVM would not compute what is not chosen, and raise no flags."""
     inputs = len(kernel.inputs)
     if sum(source.kind != NUMBER for source in kernel.inputs) > _MOST_ARRAYS or any(
             kernel.char(n) in COMPLEX for n in range(inputs + len(kernel.steps))):
         return False
     for step in kernel.steps:
-        if step.name == "call" or (step.name == "where" and any(n >= inputs for n in step.operands[1:])):
+        if step.name == "where" and any(n >= inputs for n in step.operands[1:]):
             return False
     return True
+
+
+def transposes_back(kernel: Kernel, layouts: str) -> bool:
+    """Whether results for all elements are to be brought back to their rows, which takes longer than long rows do one
+    by one."""
+    rowwise, first = kernel.rowwise(), len(layouts) - len(kernel.outputs)
+    return any(value not in rowwise and layouts[array] != CONTIGUOUS
+               for array, value in enumerate(kernel.outputs, first))
 
 
 def lanes_of(kernel: Kernel) -> int:
@@ -88,7 +96,7 @@ class _Packed(Emitter):
         self.number_values = {n: splat(code, x, element(self.chars[n]), self.lanes)
                               for n, x in self.load_numbers().items()}
         self.tile = self.load_word(TILE_WORD)
-        self.flags = Flags(code, False)
+        self.flags = Flags(code, self.calls)
         self.flags.clear()
         self.ambiguous = code.alloca("i32", 8)
         code.add(f"store i32 0, ptr {self.ambiguous}")
@@ -242,7 +250,8 @@ class _Packed(Emitter):
     def row_buffer(self, value: int) -> str:
         """Memory for a value of all elements of these rows; the same each time."""
         if value not in self.kept:
-            self.kept[value] = self.code.alloca(f"[{LONGEST * self.lanes} x {stored(self.chars[value])}]")
+            room = LONGEST * self.lanes * np.dtype(self.chars[value]).itemsize + 64 * (1 + len(self.kept) % 8)
+            self.kept[value] = self.code.alloca(f"[{room} x i8]")  # not at the same places of the cache
         return self.kept[value]
 
     def in_buffer(self, value: int, k: str) -> str:
@@ -287,15 +296,52 @@ class _Packed(Emitter):
         reduces = [n for n in rows if self.step(n).name == "reduce"]
         adds = [n for n in reduces if self.adds(n)]
         saves = [n for n in saves if self.is_needed_later(n, steps, reduces)]
+        called = [n for n in steps if self.step(n).name == "call"]
+        if called:
+            steps, saves = self.call_all(steps, saves, reduces, scattered)
         if adds and len(steps) > _UNROLLED_STEPS:
             saves = sorted({*saves, *(k for n in reduces for k in self.step(n).operands if k in steps)})
-            self.along(steps, saves, [], scattered)
-            steps, saves = [], []
-        if reduces or steps:
-            self.row_values.update(self.along(steps, saves, reduces, scattered))
+            self.along(steps, saves, [], scattered, called)
+            steps, saves, called = [], [], []
+        if reduces or steps or called:
+            self.row_values.update(self.along(steps, saves, reduces, scattered, called))
         for n in rows:
             if n not in reduces:
-                self.row_values[n] = self.of_rows(self.step(n))
+                self.row_values[n] = self.of_rows(n)
+
+    def call_all(self, steps: list[int], saves: list[int], reduces: list[int],
+                 scattered: dict[int, str]) -> tuple[list[int], list[int]]:
+        """Calls loops for all elements of these rows, each after what it takes is there; gives the steps that are left
+        and what is to be kept of them."""
+        calls_before: dict[int, int] = {}
+        for n in steps:
+            calls_before[n] = max((calls_before[m] + (self.step(m).name == "call") for m in self.step(n).operands
+                                   if m in calls_before), default=0)
+        last = 1 + max(calls_before[n] for n in steps if self.step(n).name == "call")
+        for phase in range(last):
+            here = [n for n in steps if calls_before[n] == phase and self.step(n).name != "call"]
+            calls = [n for n in steps if calls_before[n] == phase and self.step(n).name == "call"]
+            others = [m for n in (*steps, *reduces) if n not in here for m in self.step(n).operands]
+            taken = [m for n in calls for m in self.step(n).operands if m not in steps and m not in self.number_values
+                     and (m not in self.kept or m in self.rowwise)]
+            self.along(here, sorted({*taken, *(n for n in here if n in saves or n in others)}), [], scattered)
+            for n in calls:
+                self.call_lanes(n)
+        left = [n for n in steps if calls_before[n] == last]
+        return left, [n for n in saves if n in left]
+
+    def call_lanes(self, value: int) -> None:
+        """A loop on all elements of these rows, which lie in row buffers."""
+        count = self.code.let(f"mul i64 {self.load_word(LENGTH_WORD)}, {self.lanes}")
+        places = [self.vector_of(m, self.number_values[m], 0) if m in self.number_values else
+                  (self.row_buffer(m), np.dtype(self.chars[m]).itemsize) for m in self.step(value).operands]
+        self.called(self.step(value), [*places, (self.row_buffer(value), np.dtype(self.chars[value]).itemsize)], count)
+
+    def vector_of(self, value: int, x: str, stride: int) -> tuple[str, int]:
+        """Memory with a vector of a value, for a loop that goes on by so many bytes."""
+        place = self.code.alloca(f"[{self.lanes} x {stored(self.chars[value])}]")
+        self.put(value, x, place)
+        return place, stride
 
     def is_needed_later(self, value: int, steps: list[int], reduces: list[int]) -> bool:
         """Whether what a pass might keep is read after it."""
@@ -306,7 +352,8 @@ class _Packed(Emitter):
         step = self.step(value)
         return step.loop[0] is np.add and step.char in FLOATS
 
-    def of_rows(self, step: Step) -> str:
+    def of_rows(self, value: int) -> str:
+        step = self.step(value)
         if step.name == "per":
             code = self.code
             count = code.let(f"sitofp i64 {code.let(f'sub i64 {self.load_word(LENGTH_WORD)}, {step.loop}')} to double")
@@ -314,16 +361,24 @@ class _Packed(Emitter):
             wide = cast(code, step.char, "d", self.lanes, self.row_values[step.operands[0]])
             return cast(code, "d", step.char, self.lanes,
                         code.let(f"fdiv {v} {wide}, {splat(code, count, 'double', self.lanes)}"))
+        if step.name == "call":
+            places = [self.vector_of(n, self.uniform(n), np.dtype(self.chars[n]).itemsize) for n in step.operands]
+            result, size = self.code.alloca(f"[{self.lanes} x {stored(step.char)}]"), np.dtype(step.char).itemsize
+            self.called(step, [*places, (result, size)], str(self.lanes))
+            return self.loaded(value, result, False)
         return self.compute(step, [self.uniform(n) for n in step.operands], self.lanes)
 
-    def along(self, steps: list[int], saves: list[int], reduces: list[int],
-              scattered: dict[int, str]) -> dict[int, str]:
-        """Goes along the rows: computes `steps`, keeps and writes what is to be, and reduces."""
+    def along(self, steps: list[int], saves: list[int], reduces: list[int], scattered: dict[int, str],
+              called: Sequence[int] = ()) -> dict[int, str]:
+        """Goes along the rows: computes `steps`, keeps and writes what is to be, also of what loops were `called` for,
+        and reduces."""
         targets = [(value, array) for array, value in enumerate(self.kernel.outputs, self.first_output)
-                   if value in steps and value not in self.rowwise]
+                   if value not in self.rowwise and (value in steps or value in called and array not in scattered)]
+        if not (steps or saves or reduces or targets):
+            return {}
         self.length, self.tile = self.load_word(LENGTH_WORD), self.load_word(TILE_WORD)
-        read = {m for n in (*steps, *reduces) for m in self.step(n).operands
-                if m in self.array_of and m not in self.rowwise}
+        read = {m for n in (*steps, *reduces) for m in self.step(n).operands}.union(saves)
+        read = {m for m in read if m in self.array_of and m not in self.rowwise}
         self.splatted = [n for n in sorted(read) if self.layouts[self.array_of[n]] == REPEATED][:_SPLATTED]
         self.set_out(sorted(read), sorted({k for _, k in targets}.difference(scattered)))
 
@@ -338,12 +393,12 @@ class _Packed(Emitter):
                 values[n] = (quotient(self.code, step.char, self.lanes, operands[0], by[n]) if n in by else
                              self.compute(step, operands, self.lanes))
             for n in saves:
-                self.put(n, values[n], self.in_buffer(n, k))
+                self.put(n, self.operand(n, k, values), self.in_buffer(n, k))
             for value, array in targets:
                 if array in scattered and value not in saves:
                     self.put(value, values[value], self.in_buffer(value, k))
                 elif array not in scattered:
-                    self.put(value, values[value], self.walk(array))
+                    self.put(value, self.operand(value, k, values), self.walk(array))
             return values
         if not unrolled:
             found = self.folded("0", self.length, reduces, {n: self.neutral(n) for n in reduces}, at)

@@ -11,14 +11,18 @@ from .nest import OVER_PARTS, OVER_ROWS, OVER_SLABS, ROWS
 
 def _transpose() -> str:
     """``transpose(source, bytes from lane to lane, bytes along, buffer, lanes in a row of it, lanes, length)``: by
-    squares of 8 where elements lie together along the rows, what is left one by one."""
+    squares of 8 where elements lie together along the rows, the last of which overlap those before them; one by one
+    where no square fits."""
     lines = ["define void @transposeBITS(ptr %s, i64 %across, i64 %inner, ptr %b, i64 %tile, i64 %lanes, "
-             "i64 %n) {", "entry:", "  %dense = icmp eq i64 %inner, SIZE", "  %l8 = and i64 %lanes, -8",
-             "  %n8 = and i64 %n, -8", "  %lanes8 = select i1 %dense, i64 %l8, i64 0",
-             "  br label %rows", "rows:", "  %j = phi i64 [0, %entry], [%j8, %rowsdone]",
-             "  %more = icmp slt i64 %j, %lanes8", "  br i1 %more, label %cells, label %rest",
-             "cells:", "  %k = phi i64 [0, %rows], [%k8, %square]", "  %inside = icmp slt i64 %k, %n8",
-             "  br i1 %inside, label %square, label %rowsdone", "square:"]
+             "i64 %n) {", "entry:", "  %dense = icmp eq i64 %inner, SIZE", "  %least = call i64 @llvm.smin.i64(i64 "
+             "%lanes, i64 %n)", "  %room = icmp sge i64 %least, 8", "  %squares = and i1 %dense, %room",
+             "  %lastj = sub i64 %lanes, 8", "  %lastk = sub i64 %n, 8",
+             "  br i1 %squares, label %rows, label %rest",
+             "rows:", "  %j0 = phi i64 [0, %entry], [%j8, %rowsdone]",
+             "  %more = icmp slt i64 %j0, %lanes", "  br i1 %more, label %cells, label %done",
+             "cells:", "  %k0 = phi i64 [0, %rows], [%k8, %square]", "  %inside = icmp slt i64 %k0, %n",
+             "  br i1 %inside, label %square, label %rowsdone", "square:",
+             "  %j = call i64 @llvm.smin.i64(i64 %j0, i64 %lastj)", "  %k = call i64 @llvm.smin.i64(i64 %k0, i64 %lastk)"]
     for r in range(8):
         lines += [f"  %r{r} = add i64 %j, {r}", f"  %o{r} = mul i64 %r{r}, %across",
                   f"  %p{r} = getelementptr i8, ptr %s, i64 %o{r}", f"  %q{r} = getelementptr iBITS, ptr %p{r}, i64 %k",
@@ -37,17 +41,17 @@ def _transpose() -> str:
         lines += [f"  %d{r} = add i64 %k, {r}", f"  %e{r} = mul i64 %d{r}, %tile", f"  %f{r} = add i64 %e{r}, %j",
                   f"  %g{r} = getelementptr iBITS, ptr %b, i64 %f{r}",
                   f"  store <8 x iBITS> %x3_{r}, ptr %g{r}, align SIZE"]
-    lines += ["  %k8 = add i64 %k, 8", "  br label %cells", "rowsdone:", "  %j8 = add i64 %j, 8", "  br label %rows",
-              "rest:", "  %u = phi i64 [0, %rows], [%u1, %restdone]", "  %umore = icmp slt i64 %u, %lanes",
-              "  br i1 %umore, label %restrow, label %done", "restrow:", "  %done8 = icmp slt i64 %u, %lanes8",
-              "  %from = select i1 %done8, i64 %n8, i64 0", "  %uo = mul i64 %u, %across",
+    lines += ["  %k8 = add i64 %k0, 8", "  br label %cells", "rowsdone:", "  %j8 = add i64 %j0, 8", "  br label %rows",
+              "rest:", "  %u = phi i64 [0, %entry], [%u1, %restdone]", "  %umore = icmp slt i64 %u, %lanes",
+              "  br i1 %umore, label %restrow, label %done", "restrow:", "  %uo = mul i64 %u, %across",
               "  %up = getelementptr i8, ptr %s, i64 %uo", "  br label %one", "one:",
-              "  %v = phi i64 [%from, %restrow], [%v1, %cell]", "  %vmore = icmp slt i64 %v, %n",
+              "  %v = phi i64 [0, %restrow], [%v1, %cell]", "  %vmore = icmp slt i64 %v, %n",
               "  br i1 %vmore, label %cell, label %restdone", "cell:", "  %vo = mul i64 %v, %inner",
               "  %vp = getelementptr i8, ptr %up, i64 %vo", "  %y = load iBITS, ptr %vp, align SIZE",
               "  %vt = mul i64 %v, %tile", "  %vi = add i64 %vt, %u", "  %vq = getelementptr iBITS, ptr %b, i64 %vi",
               "  store iBITS %y, ptr %vq, align SIZE", "  %v1 = add i64 %v, 1", "  br label %one",
-              "restdone:", "  %u1 = add i64 %u, 1", "  br label %rest", "done:", "  ret void", "}", ""]
+              "restdone:", "  %u1 = add i64 %u, 1", "  br label %rest", "done:", "  ret void", "}",
+              "declare i64 @llvm.smin.i64(i64, i64)", ""]
     return "\n".join(lines)
 
 

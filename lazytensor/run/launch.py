@@ -512,6 +512,8 @@ def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]
     axis = len(outer) - 1 if outer[-1] >= lanes else max(range(len(outer)), key=outer.__getitem__)
     lane = [s[axis] for s in strides]
     layouts = "".join(_class(s, a.itemsize, outer[axis]) for s, a in zip(lane, arrays, strict=True))
+    if length >= LONG_ENOUGH and len(arrays) <= FEW_ARRAYS and packed.transposes_back(kernel, layouts):
+        return None
     rest = [(*s[:axis], *s[axis + 1:]) for s in strides]
     launch = _described(kernel, [*outer[:axis], *outer[axis + 1:], length], rest, arrays)
     few = length < packed.FEW
