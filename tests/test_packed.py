@@ -1,11 +1,14 @@
 """Short rows are reduced side by side, each with the bits that NumPy gives it."""
 
+import ctypes
+import warnings
+
 import numpy as real
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lazytensor.lower import fused
+from lazytensor.lower import fused, routines
 from lazytensor.run import kernels, launch
 
 from .helpers import module_under_test, plan_soon, same_bits
@@ -75,7 +78,35 @@ def several_axes(np, x, y):
     return (z * 2 + 1).sum((-2, -1)), z - z.max((-2, -1), keepdims=True)
 
 
-PROGRAMS = [distances, absolute_distances, normalised, statistics, long_expression, masked, integers, several_axes]
+def softmax(np, x, y):
+    e = np.exp(x / 100 - x.max(-1, keepdims=True) / 100)
+    return e / e.sum(-1, keepdims=True), y * 2
+
+
+def log_of_sums(np, x, y):
+    most = x.max(-1, keepdims=True)
+    return most[..., 0] + np.log(np.exp((x - most) / 50).sum(-1)), np.log(np.abs(y)).mean(-1)
+
+
+def loops_one_after_the_other(np, x, y):
+    a = np.log1p(np.exp(x / 200)) + y
+    b = np.arctan2(np.sin(a), np.tanh(y) + a)
+    return a.sum(-1), b, np.hypot(b, a).max(-1, keepdims=True) + b
+
+
+def loops_of_rows_and_numbers(np, x, y):
+    size = np.abs(x) + 1
+    largest = size.max(-1, keepdims=True)
+    return np.power(size / largest, y.mean(-1, keepdims=True) / 30), np.power(size, 1.7).sum(-1), np.arctan2(y, largest)
+
+
+def loops_with_results_along_lanes(np, x, y):
+    e = np.exp(x.T.copy().T / 100)
+    return e, (e * y).sum(-1), np.cbrt(e) - e.mean(-1, keepdims=True)
+
+
+PROGRAMS = [distances, absolute_distances, normalised, statistics, long_expression, masked, integers, several_axes,
+            softmax, log_of_sums, loops_one_after_the_other, loops_of_rows_and_numbers, loops_with_results_along_lanes]
 
 
 def outputs(result):
@@ -111,10 +142,10 @@ def test_any_number_of_threads(threads, bound):
     with np.config(threads=threads):
         for shape in [(300, 16), (40_001, 5), (3, 9000, 4)]:
             x, y = (rng.normal(size=shape).astype("d") for _ in range(2))
-            for program in (statistics, normalised):
+            for program in (statistics, normalised, softmax):
                 agree(np, program, x, y)
         agree(np, distances, x[0, :400], y[1, :300])
-    assert len(bound) >= 7
+    assert len(bound) >= 10
 
 
 @pytest.mark.parametrize("dtype", "fd")
@@ -125,8 +156,65 @@ def test_special_values(dtype):
     for shape in ((70, 2), (70, 5), (64, 33), (33, 70)):
         for share in (2, 4, len(pool)):
             x, y = (rng.choice(pool[:share], size=shape).astype(dtype) for _ in range(2))
-            for program in (statistics, normalised, masked):
+            for program in (statistics, normalised, masked, softmax, log_of_sums, loops_of_rows_and_numbers):
                 agree(np, program, x, y)
+
+
+@pytest.mark.parametrize("length", [2, 3, 7, 8, 10, 31, 63])
+def test_loops_between_reductions_are_called_for_many_rows_at_a_time(length, bound):
+    np = module_under_test()
+    rng = real.random.default_rng(2)
+    agree(np, softmax, *(rng.normal(size=(200, length)).astype("f") * 100 for _ in range(2)))
+    assert bound
+
+
+def test_flags_of_loops_are_those_of_their_elements():
+    np = module_under_test()
+
+    def program(np, x):
+        e = np.exp(x)
+        return e.sum(-1), e
+    for value, raised in ((1.0, []), (800.0, ["overflow encountered in exp"])):
+        x = real.full((40, 5), 1.0)
+        x[39, 4] = value
+        for _ in range(3):
+            with warnings.catch_warnings(record=True) as seen:
+                warnings.simplefilter("always")
+                np.realize(*program(np, np.array(x)))
+            assert [str(w.message) for w in seen] == raised
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
+def test_rows_become_columns(size):
+    """Squares, parts of squares, and gaps; nothing else is written."""
+    routine = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p, *[ctypes.c_long] * 2, ctypes.c_void_p, *[ctypes.c_long] * 3])(
+        routines.address(f"transpose{8 * size}"))
+    rng = real.random.default_rng(1)
+    for rows, columns in ((1, 1), (3, 5), (7, 16), (8, 8), (9, 8), (16, 3), (16, 10), (20, 33), (5, 7)):
+        for gap in (1, 2):
+            source = rng.integers(0, 100, (rows, columns * gap)).astype(f"i{size}")
+            target = real.full((columns, rows + 3), -1, f"i{size}")
+            routine(source.ctypes.data, source.strides[0], size * gap, target.ctypes.data, rows + 3, rows, columns)
+            assert (target[:, :rows] == source[:, ::gap].T).all() and (target[:, rows:] == -1).all()
+
+
+def test_rows_of_results_with_gaps(bound):
+    np = module_under_test()
+    x = real.random.default_rng(0).normal(size=(60, 9))
+
+    def program(np, x):
+        kinds = [("pad", "S3"), ("x", "f8", (9,))], [("x", "f8", (18,))]
+        found = []
+        for kind in kinds:
+            held = np.zeros(60, kind)
+            part = held["x"] if kind is kinds[0] else held["x"][:, ::2]
+            part[:] = x - x.max(-1, keepdims=True)
+            found.append(part + 0)
+        return tuple(found)
+    with real.errstate(all="ignore"):
+        for _ in range(3):
+            for e, g in zip(program(real, x), program(np, np.array(x)), strict=True):
+                assert same_bits(e, real.asarray(g))
 
 
 def test_a_sum_of_negative_zeros():

@@ -34,8 +34,9 @@ class Bounds(NamedTuple):
 
 
 class Divisor(NamedTuple):
-    """A number to divide by, or one for each lane, as vectors: itself, its negative, its reciprocal (1 where it is out of range) and what
-    that is less than 1/b, or ""; and the bounds of what is divided, out of reach where the number is out of range."""
+    """A number to divide by, or one for each lane, as vectors: itself, its negative, its reciprocal (1 where it is out
+    of range) and what that is less than 1/b, or ""; and the bounds of what is divided, out of reach where the number is
+    out of range."""
 
     value: str
     minus: str

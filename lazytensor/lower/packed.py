@@ -18,7 +18,7 @@ from . import native
 from .division import Divisor, divisors, quotient
 from .emit import CONTIGUOUS, REPEATED, STRIDED, Emitter, Flags, Text
 from .inline import COMPLEX, FLOATS, FORMS, QUICK, constant, element, splat, stored, vector
-from .kernel import NEUTRAL, NUMBER, ROW, Kernel, Step
+from .kernel import NEUTRAL, NUMBER, ROW, Kernel
 from .long_rows import AMBIGUOUS
 from .nest import MOST_AXES
 from .pairs import cast, emitted
