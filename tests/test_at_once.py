@@ -93,6 +93,18 @@ def test_a_sum_at_the_end_of_a_chain_waits_with_it(n):
     assert ran_at_once(np, lambda x: (x * x).sum(), np.arange(float(n)))
 
 
+@pytest.mark.parametrize("shape", [(2, 16), (20, 6), (1, 100)])
+def test_chains_with_reductions_of_rows_wait(shape):
+    np = module_under_test()
+
+    def normalised(x):
+        return (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5) * 3 + 1
+
+    x = np.arange(float(shape[0] * shape[1])).reshape(shape)
+    assert not ran_at_once(np, normalised, x)
+    assert ran_at_once(np, lambda x: x.max(axis=1), x)
+
+
 def test_long_runs_of_what_no_kernel_has_run_at_once():
     """However long a loop's operations have been pending: products split them."""
     np = module_under_test()

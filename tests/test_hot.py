@@ -45,6 +45,8 @@ OPERANDS = {
     "bool": lambda np: True, "complex": lambda np: 2j, "huge": lambda np: 2**70, "zero": lambda np: np.zeros(0),
     "scalar": lambda np: np.arange(3.0).sum(), "list": lambda np: [1.0] * 6,
     "column": lambda np: np.asfortranarray(np.ones((3, 4)))[1:, 1:], "once": lambda np: np.ones((6, 1))[:, 0],
+    "single": lambda np: np.ones((1, 1)), "one": lambda np: np.ones(1), "upright": lambda np: np.ones((6, 1)),
+    "deep": lambda np: np.ones((1, 6, 1)), "none": lambda np: np.ones((0, 1)),
 }
 
 

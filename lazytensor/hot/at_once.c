@@ -96,11 +96,11 @@ static int traits_of(PyObject *node) {
     return traits;
 }
 
-/* Whether a node is computed in one kernel with others: element by element, or a reduction of it all. */
+/* Whether a node is computed in one kernel with others: element by element, or a reduction of it all or of its rows. */
 static int is_joined(PyObject *node, PyObject *a) {
     if (PyTuple_GET_SIZE(slot_or_none(node, N.shape)) == 0)
         return Py_TYPE(a) == node_type && bytes_of(a) > TINY;
-    return traits_of(node) & OF_ELEMENTS;
+    return traits_of(node) & (OF_ELEMENTS | REDUCES);
 }
 
 /* The bytes that an operation writes, or reads, if it is a call or a write. */

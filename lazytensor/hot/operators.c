@@ -254,7 +254,7 @@ static int stretches_in_c_order(PyObject *node) {
     return 1;
 }
 
-/* Whether a shape is stretched to a larger one, all of whose axes are longer than 1. */
+/* Whether a shape is stretched to a larger one that has elements. */
 static int stretches(PyObject *small, PyObject *large) {
     Py_ssize_t n = PyTuple_GET_SIZE(large), missing = n - PyTuple_GET_SIZE(small);
     if (missing < 0)
@@ -262,7 +262,7 @@ static int stretches(PyObject *small, PyObject *large) {
     for (Py_ssize_t i = 0; i < n; i++) {
         Py_ssize_t length = ssize_of(PyTuple_GET_ITEM(large, i));
         Py_ssize_t own = i < missing ? 1 : ssize_of(PyTuple_GET_ITEM(small, i - missing));
-        if (length < 2 || (own != length && own != 1))
+        if (length < 1 || (own != length && own != 1))
             return 0;
     }
     return 1;
@@ -286,17 +286,17 @@ int same_strides(PyObject *a, PyObject *b) {
     return a == b || (a != Py_None && b != Py_None && same_shape(a, b));
 }
 
-/* The shape to which two that differ are both stretched, with axes longer than 1 alone; NULL without an error if there is
- * none, or one that a large array has. */
+/* The shape to which two that differ are both stretched; NULL without an error if there is none, or one that an empty or a
+ * large array has. */
 static PyObject *both_stretched(PyObject *x, PyObject *y) {
     Py_ssize_t m = PyTuple_GET_SIZE(x), n = PyTuple_GET_SIZE(y), most = m > n ? m : n, size = 1;
     PyObject *lengths[NPY_MAXDIMS];
     for (Py_ssize_t i = 1; i <= most; i++) {
         PyObject *p = i <= m ? PyTuple_GET_ITEM(x, m - i) : NULL, *q = i <= n ? PyTuple_GET_ITEM(y, n - i) : NULL;
         Py_ssize_t own = p == NULL ? 1 : ssize_of(p), other = q == NULL ? 1 : ssize_of(q);
-        if ((own != other && own != 1 && other != 1) || (own < 2 && other < 2))
+        if ((own != other && own != 1 && other != 1) || own < 1 || other < 1)
             return NULL;
-        lengths[most - i] = own == 1 ? q : p;
+        lengths[most - i] = p == NULL || (own == 1 && q != NULL) ? q : p;
         size *= own == 1 ? other : own;
         if (size > 1 << 30)
             return NULL;
