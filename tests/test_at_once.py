@@ -102,6 +102,7 @@ def test_chains_with_reductions_of_rows_wait(shape):
 
     x = np.arange(float(shape[0] * shape[1])).reshape(shape)
     assert not ran_at_once(np, normalised, x)
+    assert ran_at_once(np, lambda x: x.max(axis=1), x)
 
 
 def test_long_runs_of_what_no_kernel_has_run_at_once():

@@ -100,7 +100,7 @@ static int traits_of(PyObject *node) {
 static int is_joined(PyObject *node, PyObject *a) {
     if (PyTuple_GET_SIZE(slot_or_none(node, N.shape)) == 0)
         return Py_TYPE(a) == node_type && bytes_of(a) > TINY;
-    return traits_of(node) & (OF_ELEMENTS | REDUCES);
+    return (traits_of(node) & (OF_ELEMENTS | REDUCES)) != 0;
 }
 
 /* The bytes that an operation writes, or reads, if it is a call or a write. */
