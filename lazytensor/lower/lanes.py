@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .inline import Code, double, element
+from . import native
+from .inline import Code, double, element, first_lanes, masked
 
 _BYTES = 64
 
@@ -253,8 +254,8 @@ def _rest(v: Lanes, function: Function, bases: list[str], steps: list[str], star
     """The last elements, fewer than a vector: padded in memory of our own."""
     code, n = v.code, function.operands
     padded = [code.alloca(v.kind) for _ in bases]
-    for place in padded:
-        code.add(f"store {v.kind} {v.constant(function.filler)}, ptr {place}")
+    filler, masks = v.constant(function.filler), "avx512f" in native.features()
+    some = first_lanes(code, left, v.lanes) if masks else ""
 
     def take(i: str) -> None:
         j = code.let(f"add i64 {start}, {i}")
@@ -266,12 +267,21 @@ def _rest(v: Lanes, function: Function, bases: list[str], steps: list[str], star
         x = code.let(f"load {v.element}, ptr {element_at(v, padded[n], str(v.size_of), i)}")
         j = code.let(f"add i64 {start}, {i}")
         code.add(f"store {v.element} {x}, ptr {element_at(v, bases[n], steps[n], j)}, align {v.size_of}")
-    code.loop("0", left, 1, take)
+    for k, place in enumerate(padded[:n]):
+        there = element_at(v, bases[k], steps[k], start)
+        x = masked(code, "load", v.kind, there, some, v.size_of, filler) if masks else filler
+        code.add(f"store {v.kind} {x}, ptr {place}")
+    if not masks:
+        code.loop("0", left, 1, take)
     arguments = [f"ptr {x}" for x in padded] + [f"i64 {v.size_of}"] * n
     stopped = code.let(f"call i64 @blocks({', '.join(arguments)}, i64 0, i64 {v.lanes})")
     outside = code.let(f"icmp eq i64 {stopped}, 0")
     code.when(outside, lambda: rescued(v, padded, [str(v.size_of)] * (n + 1), "0", left))
-    code.loop("0", left, 1, give)
+    if masks:
+        x = code.let(f"load {v.kind}, ptr {padded[n]}")
+        masked(code, "store", v.kind, element_at(v, bases[n], steps[n], start), some, v.size_of, x)
+    else:
+        code.loop("0", left, 1, give)
 
 
 def _blocks(function: Function) -> tuple[str, dict[str, None]]:
