@@ -54,6 +54,16 @@ def test_softmax_is_one_kernel():
     assert plan_of(s) == (1, 1, 1)
 
 
+def test_softmax_over_columns_computes_no_exponential_twice():
+    np, x = operands((300, 300))
+    s = (lambda e: e / e.sum(0))(np.exp(x - x.max(0)))
+    assert plan_of(s) == (2, 1, 2)
+    t = (lambda e: (e - e.min(0)) / (e.max(0) + 1))(x * 2 + 1)  # what is cheap is computed again
+    assert plan_of(t)[:2] == (1, 1)
+    deviations = np.sqrt(x).std(0)
+    assert plan_of(deviations)[0] == 2
+
+
 def test_standardising_is_one_kernel():
     np, x = operands((300, 300))
     rows = (x - x.mean(-1, keepdims=True)) / x.std(-1, keepdims=True)

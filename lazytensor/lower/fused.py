@@ -20,6 +20,7 @@ from .halves import HALF, HALVES
 from .inline import COMPLEX, FLOATS, FORMS, NAMED
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
 from .pairs import AT_MEMORYS_SPEED, PAIRS, PARTS, PRODUCTS, form_of, may_cast, product, real_of
+from .passes import is_dear
 from .stages import reducible
 
 _PYTHON = {"bool": bool, "int": int, "float": float, "complex": complex}
@@ -204,7 +205,8 @@ class Kernels:
         return Role("", kind, way.axes,
                     way.name in ("where", "masked", "scan") or (way.name == "call" and len(way.chars) > 1) or (
                         way.chars[0] in COMPLEX and (way.name == "call" or way.name in PRODUCTS)),
-                    not way.part and self._quiet(number, way), self._written(number, way))
+                    not way.part and self._quiet(number, way), self._written(number, way),
+                    is_dear(way.name, way.result))
 
     def _written(self, number: int, way: _Way) -> Any:
         """The class of shape and the layout of the part that an operation writes: those of what it puts there. Of what

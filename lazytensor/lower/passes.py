@@ -62,7 +62,11 @@ def _behind(kernel: Kernel, values: set[int], rowwise: frozenset[int]) -> set[in
 
 def dear(kernel: Kernel, value: int) -> bool:
     """Whether a step is better kept than computed again."""
-    name, char = kernel.steps[value - len(kernel.inputs)][:2]
+    return is_dear(*kernel.steps[value - len(kernel.inputs)][:2])
+
+
+def is_dear(name: str, char: str) -> bool:
+    """The same of a step's name and its result's dtype."""
     if char == HALF and name in HALVES:
         return HALVES[name].cost > 2
     return name == "call" or (name in FORMS and FORMS[name].cost > 1)

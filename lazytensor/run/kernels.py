@@ -25,7 +25,9 @@ from .taking import copied, take
 
 _CALL_NS = 400.0
 _ELEMENT_NS = 0.4
-"""What NumPy takes for one operation: for the call, and for an element."""
+_ROW_NS = 10.0
+"""What NumPy takes for one operation: for the call, for an element, and for a row where rows are reduced or are operated
+on with what they have one of."""
 _SERIOUS = ~(2 | 32)
 """The flags besides 'denormal' and 'inexact'; with REFUSED, all."""
 _ndarray = np.ndarray
@@ -271,8 +273,10 @@ learn(refused_launch=_REFUSED)
 def _pays(record: KernelRecord, graph: Graph) -> bool:
     """Whether the operations have worked long enough by now."""
     space = _space(record, graph)
-    account = record.account
-    account.credit += len(record.fused.kernel.steps) * _CALL_NS + record.weight * _ELEMENT_NS * prod(space)
+    account, steps = record.account, len(record.fused.kernel.steps)
+    account.credit += steps * _CALL_NS + record.weight * _ELEMENT_NS * prod(space)
+    if record.fused.axes:
+        account.credit += steps * _ROW_NS * prod(space[:-1])
     return account.credit >= current.compile_after * 1e3
 
 

@@ -22,6 +22,8 @@ STORES = ("store", "part")
 """The steps of operations that write into a part of an array."""
 OTHER_SHAPE = "it works on another shape"
 VIEWED = "it reads a view of the array: elements at other places than those it makes meanwhile"
+TWO_PASSES = ("var", "std")
+"""Reductions of what is more than the mean of the elements."""
 MOST_REPEATED = 32
 """Steps that a kernel may compute again and again, for each view of a result: less than a pass over memory costs."""
 
@@ -67,6 +69,8 @@ class Role(NamedTuple):
         Whether it costs little and raises no floating-point flags, so that it may be computed for some elements alone.
     space : tuple or None
         For 'store': the class of shape and the layout of what it writes; for 'reduce' of what it reduces.
+    dear : bool
+        Whether it takes longer to compute than to write and to read again.
     """
 
     refusal: str
@@ -75,6 +79,7 @@ class Role(NamedTuple):
     whole: bool = False
     quiet: bool = False
     space: Any = None
+    dear: bool = False
 
 
 class Roles(Protocol):
@@ -222,6 +227,8 @@ class _Groups:
             return "it reads the array that is written into"
         if len(set(written)) < len(written):
             return "it writes into an array that is written into already"
+        if self.computes_again(one, other):
+            return "columns are gone over anew after a reduction, and something dear would be computed again"
         stack = [n for m in both for n in self.before[m] if n not in inside]
         seen: set[int] = set()
         while stack:
@@ -232,6 +239,30 @@ class _Groups:
                 seen.add(home)
                 stack += [n for m in self.members[home] for n in self.before[m]]
         return ""
+
+    def computes_again(self, one: int, other: int) -> bool:
+        """Whether two groups that reduce columns would as one compute something dear in several passes over them. (Of a
+        row it is kept for the next pass.)"""
+        spaces = [space for space in (self.space[one], self.space[other]) if space is not None and space.axes]
+        if not spaces or not spaces[0].shape or spaces[0].axes[-1] == len(spaces[0].shape) - 1:
+            return False
+        both = sorted(self.members[one] + self.members[other])
+        inside, read = set(both), {n for m in both for n, _ in self.dag.operands(m)}
+        level: dict[int, int] = {}
+        needs: dict[int, frozenset[int]] = {}
+        passes: set[tuple[int, int]] = set()
+        for m in both:
+            operands = [n for n, _ in self.dag.operands(m) if n in inside]
+            of_rows = m in self.row_values
+            level[m] = max((level[n] + (n in self.row_values and not of_rows) for n in operands), default=0)
+            below = frozenset().union(*[needs[n] for n in operands if n not in self.row_values])
+            needs[m] = below | {m} if not of_rows and self.roles.role(m).dear else below
+            if of_rows or m not in read:
+                passes |= {(n, level[m]) for n in needs[m]}
+            if of_rows and self.dag.value(m).op.name in TWO_PASSES:
+                level[m] += 1
+                passes |= {(n, level[m]) for n in needs[m]}
+        return len(passes) > len({n for n, _ in passes})
 
     def merge(self, one: int, other: int) -> None:
         mine, theirs = self.space[one], self.space[other]
