@@ -207,7 +207,7 @@ def taken_in(array: Any) -> Node:
     """A real array as an operand: its elements as they are now. A copy must have the array's own strides, which NumPy's
     loops look at."""
     if active and (watcher := mine()) is not None:
-        watcher.foreign()
+        watcher.foreign(None)
     if array.nbytes <= SNAPSHOT and not array.dtype.hasobject and array.flags.c_contiguous:
         array = array.copy()
         return leaf(array, _strides(array))

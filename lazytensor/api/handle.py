@@ -308,10 +308,12 @@ def read(t: Tensor) -> Node:
     root = t if v.__class__ is Node else v.root
     node: Node = root._value
     if root._state is not None and is_shared(root):
-        if active and (watcher := mine()) is not None:
-            watcher.foreign()
-        array = node.buffer if v is node else apply_view(steps_of(t), node.buffer)
-        return leaf(array, v.strides, AT_ONCE)
+        lent = watcher.foreign(root) if active and (watcher := mine()) is not None else None
+        if lent is None:
+            array = node.buffer if v is node else apply_view(steps_of(t), node.buffer)
+            return leaf(array, v.strides, AT_ONCE)
+        v = lent if v is node else v
+        node = lent
     if v is node:
         return node
     n = new(Node)

@@ -11,7 +11,7 @@
 
 enum Load { ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE,
             ABSENT, KEYWORD, PART_ENTRY, PART_ELEMENT, LOADS };
-enum { MOST_PARTS = 64, CONTAINER = 2 };
+enum { MOST_PARTS = 64, CONTAINER = 2, LENT = 3 };
 
 typedef struct {
     int load;
@@ -20,8 +20,9 @@ typedef struct {
     PyObject *expected;          /* what it must be; None for an array */
     PyObject *shape, *dtype, *strides;  /* of a view of one (`expected`: whether it may be written to) its own */
     int gives;                   /* of an array, whether its value is wanted, besides the handle; of another object,
-                                  * whether one that is the same to any program will do; or CONTAINER: `expected` is
-                                  * (type, keys of a dict, its number among the parts) */
+                                  * whether one that is the same to any program will do; LENT: an array whose memory
+                                  * is only read, so somebody outside may have it; or CONTAINER: `expected` is (type,
+                                  * keys of a dict, its number among the parts) */
     Py_ssize_t length;           /* instead: how long the loaded list or dict must be; or -1 */
 } Step;
 
@@ -174,15 +175,20 @@ static int equal(PyObject *a, PyObject *b) {
     return a == b || (a != NULL && a != Py_None && b != Py_None && PyObject_RichCompareBool(a, b, Py_EQ) == 1);
 }
 
+/* Whether the memory of a root is as a step wants it (lending.readable): its own, or else aligned and only read. */
+static int may_have(Step *step, PyObject *root, PyObject *buffer) {
+    return SLOT(root, state_at) == Py_None || (step->gives == LENT && is_aligned_array(buffer));
+}
+
 /* Whether an object is an array of its own with the geometry of a step; its node. */
 static PyObject *bound(Step *step, PyObject *object) {
     if (Py_TYPE(object) != tensor_type)
         return NULL;
     PyObject *node = SLOT(object, value_at);
-    if (node == NULL || Py_TYPE(node) != node_type || SLOT(object, state_at) != Py_None)
+    if (node == NULL || Py_TYPE(node) != node_type)
         return NULL;
     PyObject *buffer = SLOT(node, buffer_at);
-    if (buffer == NULL || buffer == Py_None || SLOT(node, dtype_at) != step->dtype ||
+    if (buffer == NULL || buffer == Py_None || !may_have(step, object, buffer) || SLOT(node, dtype_at) != step->dtype ||
         !equal(SLOT(node, shape_at), step->shape) || !equal(SLOT(node, strides_at), step->strides))
         return NULL;
     return node;
@@ -215,13 +221,14 @@ static PyObject *bound_view(Step *step, PyObject *object, PyObject **seen) {
         !equal(SLOT(view, view_at[VIEW_STRIDES]), step->strides) || !equal(SLOT(view, view_at[VIEW_WRITEABLE]), step->expected))
         return NULL;
     PyObject *root = SLOT(view, view_at[VIEW_ROOT]);
-    PyObject *node = Py_TYPE(root) == tensor_type && SLOT(root, state_at) == Py_None ? SLOT(root, value_at) : NULL;
+    PyObject *node = Py_TYPE(root) == tensor_type ? SLOT(root, value_at) : NULL;
     if (node == NULL || Py_TYPE(node) != node_type || SLOT(node, dtype_at) != SLOT(view, view_at[VIEW_GIVEN]) ||
         !equal(SLOT(node, shape_at), SLOT(view, view_at[VIEW_OF])) ||
         !equal(SLOT(node, strides_at), SLOT(view, view_at[VIEW_LAID])))
         return NULL;
     PyObject *buffer = SLOT(node, buffer_at), *steps = SLOT(view, view_at[VIEW_STEPS]);
-    if (buffer == NULL || buffer == Py_None || (*seen = seen_through(steps, buffer)) == NULL) {
+    if (buffer == NULL || buffer == Py_None || !may_have(step, root, buffer) ||
+        (*seen = seen_through(steps, buffer)) == NULL) {
         PyErr_Clear();
         return NULL;
     }

@@ -14,6 +14,7 @@ from ..api.handle import Tensor, View
 from ..api.scalar import Scalar
 from . import fast
 from .guards import ATOMS, Check, Later, Namespace, same
+from .lending import lies_apart
 from .scope import LARGEST, MISSING
 from .settings import Setting, setting_in
 
@@ -316,16 +317,12 @@ def view_checks(v: str, view: Any, space: Namespace, words: str) -> list[Check]:
 
 def may_be_lifted(view: Any) -> bool:
     """Whether a view may be a leaf: it has axes, no two elements in one place, and its array is shaped as it was."""
-    node, least = view.root._value, 0
+    node = view.root._value
     if view.given.names is not None or view.dtype.alignment > view.given.alignment:
         return False  # it may lie anywhere
     if (view.of, view.laid, view.given) != (node.shape, node.strides, node.dtype) or not view.shape:
         return False
-    for stride, n in sorted(zip(map(abs, view.strides or ()), view.shape, strict=False)):
-        if n > 1 and stride < max(least, view.dtype.itemsize):
-            return False
-        least = stride * n
-    return True
+    return lies_apart(view.shape, view.strides, view.dtype.itemsize)
 
 
 def geometry_of(array: Any) -> tuple[Any, Any, Any]:
@@ -350,7 +347,7 @@ def lifted_lines(i: int, path: str, geometry: tuple[Any, Any, Any], writeable: A
     return [Check(f"{t} = {path}"), Check(f"type({t}) is Tensor", f"{words} was an array"), Check(f"{v} = {t}._value"),
             Check(f"{v}.__class__ is View and {v}.writeable == {writeable!r}", f"{words} was a view"), *checks,
             Check(f"{o} = {v}.root"),
-            Check(f"{o}._state is None or not is_shared({o})", f"the memory of {words} is shared"),
+            Check(f"{o}._state is None or readable({o})", f"the memory of {words} can be read where it lies"),
             Check(f"{n} = settled({o})"),
             Check(f"{v}.of == {n}.shape and {v}.laid == {n}.strides and {v}.given == {n}.dtype",
                   f"{words} was a view of an array that had its shape still"),
@@ -371,7 +368,7 @@ def _geometry_checks(n: str, geometry: tuple[Any, Any, Any], space: Namespace, w
 def root_checks(n: str, root: str, geometry: tuple[Any, Any, Any], name: str, space: Namespace,
                 words: str) -> list[Check]:
     """Whether a root has the shape, dtype and layout that were traced; and its value under `name`."""
-    return [Check(f"{root}._state is None or not is_shared({root})", f"the memory of {words} is shared"),
+    return [Check(f"{root}._state is None or readable({root})", f"the memory of {words} can be read where it lies"),
             *_geometry_checks(n, geometry, space, words),
             Check(f"{name} = {n}.buffer"),
             Check(f"if {name} is None: {n} = settled({root}); {name} = {n}.buffer")]

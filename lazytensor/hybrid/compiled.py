@@ -116,6 +116,7 @@ class Compiled:
         self.replay: Any = None
         self.predict: Any = None
         self._checks: list[Check | Later] = []
+        self._own: set[str] = set()
         self.space = given.space
         self.leaves: set[str] = set()
         self._files: list[str] = []
@@ -389,6 +390,7 @@ class Compiled:
                                 f"{len(handles)}", "two arguments that were different arrays are one",
                                 distinct(handles)))
         assert self.tree is not None
+        self._checks = checks
         owners = list(self._roots.values())
         written = {root for branch in self.tree.lines() if branch.end is not None for root in branch.end.writes}
         if written and given.lift:  # views that are only read may be of one array
@@ -397,8 +399,32 @@ class Compiled:
         elif len(owners) > 1 and written:
             checks.append(Check(f"len({{{', '.join(f'id({x})' for x in owners)}}}) == {len(owners)}",
                                 "two arrays that were different are one", distinct(owners)))
+        checks += self._of_memory(written)
         checks += apart(self.scope, {local: kind for local, (kind, _) in given.locals.items()}, given.keys, space)
         self._checks = checks
+
+    def _of_memory(self, written: set[str]) -> Iterator[Check]:
+        """Whether memory that the call writes to is an array's own, and what it gives parts of may be written to: the
+        extension asks both at once."""
+        assert self.tree is not None
+        ends = [branch.end for branch in self.tree.lines() if branch.end is not None]
+        names = {owner: name for name, owner in self._roots.items()}
+        parts = {names[owner] for end in ends for owner in end.seen_through() if owner in names} - self.given.lift
+        self._own = written | parts
+        for name in sorted(self._own):
+            owner = self._roots[name]
+            words = self.given.words.get(name) or self.captured.words(name)
+            if name in written:
+                yield Check(f"is_own({owner})", f"the memory of {words} is shared", self._asked_of(name))
+            else:
+                yield Check(f"{owner}._state is None or writing_of({owner}) is True", f"{words} is read-only",
+                            self._asked_of(name))
+
+    def _asked_of(self, name: str) -> Any:
+        """PART if a row of the extension binds the value of that name, else None."""
+        bound = any(type(check.fast) is tuple and len(check.fast) == 2 and check.fast[1][2] == name
+                    for check in self._checks)
+        return fast.PART if bound else None
 
     def _names(self) -> dict[str, Any]:
         """What texts refer to."""
@@ -449,7 +475,7 @@ class Compiled:
         self._body, scope["new_space"] = body, new_space
         given: list[str] | None = None
         if fast.native is not None:
-            scope["G"], given, rest = fast.guard(checks, self.given.count, self.given.keywords)
+            scope["G"], given, rest = fast.guard(checks, self.given.count, self.given.keywords, self._own)
             scope["slow"] = self._when_needed(lambda: text_of(body, written(checks, space), True), scope, space)
         else:
             rest = written(checks, space)

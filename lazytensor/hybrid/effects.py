@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..api.handle import Tensor, View, lock_of
+from ..api.handle import Tensor, View, lock_of, writing_of
 from ..api.scalar import Scalar, classes, scalar
 from ..ir.node import Node, leaf
 from .arguments import Arguments
@@ -68,6 +68,11 @@ class Outcome:
         for _, spec in self.sets:
             yield spec
 
+    def seen_through(self) -> Iterator[str]:
+        """The expressions of arrays of which it makes views."""
+        for spec in self.specs():
+            yield from _behind(spec)
+
     def mapped(self, of: Callable[[Spec], Spec], writes: dict[str, str] | None = None) -> Outcome:
         """The same with other Specs."""
         return Outcome(of(self.result), self.writes if writes is None else writes,
@@ -88,6 +93,15 @@ def _names(spec: Spec) -> Iterator[str]:
             yield from _names(part)
 
 
+def _behind(spec: Spec) -> Iterator[str]:
+    if spec.kind == "view":
+        root = spec.what[0]
+        yield from (root.name,) if root.kind == "same" else _behind(root)
+    elif spec.kind in ("sequence", "dict", "dataclass"):
+        for part in spec.what[-1]:
+            yield from _behind(part)
+
+
 def outcome_of(trace: Trace, result: Any, given: Arguments, scope: Scope, captured: Any,
                settings: list[Setting]) -> Outcome | None:
     """What a traced call left; None, with the trace's refusal, if that cannot be done again."""
@@ -104,7 +118,8 @@ def outcome_of(trace: Trace, result: Any, given: Arguments, scope: Scope, captur
         writes[name] = trace.slot_of(node)
         trace.left[writes[name]] = node
     for name, root in trace.roots.items():
-        if root._state is not None:
+        state, writing = trace.states[name]
+        if root._state is not None and root._state is not state or writing_of(root) != writing:
             trace.refuse(f"it changes the flags or gives out the memory of an array ({name})")
     for t, (v, *was) in given.views:
         if t._value is not v or was != [v.steps, v.shape, v.dtype, v.strides, v.writeable]:
@@ -170,6 +185,8 @@ class _Describe:
     def _tensor(self, t: Any) -> Spec:
         v = t._value
         if v.__class__ is View:
+            if id(v.root) in self.trace.names and writing_of(v.root) is not True:
+                self.trace.refuse("its result is a part of a read-only array")
             return Spec("view", "", (self.spec(v.root), v.steps, v.writeable, v.locked), id(t))
         if t._state is not None or v.seq <= self.trace.start:
             self.trace.refuse("its result is an array that shares memory, is read-only, or was there before")

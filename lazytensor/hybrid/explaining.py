@@ -82,7 +82,7 @@ def _guard(one: Compiled) -> list[str]:
               **{name: one.captured.words(name) for name in one.captured.roots}}
     for name, (shape, dtype, strides) in one._given().items():
         words, told = arrays[name], f"{dtype}{list(shape)}{'' if strides is None else ', in this layout'}"
-        own = f"the memory of {words} is shared"
+        own = f"the memory of {words} can be read where it lies"
         if own in shown:
             known |= {own, words, f"the shape of {words} was {shape!r}", f"the dtype of {words} was {dtype}",
                       f"the layout of {words}", *[words + what for what in _OF_ARRAYS]}

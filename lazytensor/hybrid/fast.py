@@ -9,6 +9,7 @@ import operator
 import os
 import types
 import warnings
+from collections.abc import Container
 from typing import Any
 
 from ..api.handle import Tensor, View
@@ -71,7 +72,7 @@ def array_row(load: tuple[Any, ...], array: Any, names: tuple[str, str, str], wr
     return row(*load, expected=writeable, geometry=(node.shape, node.dtype, node.strides)), names
 
 
-MOST_PARTS, _CONTAINER = 64, 2
+MOST_PARTS, _CONTAINER, _LENT = 64, 2, 3
 
 
 def container_row(load: tuple[Any, ...], value: Any, part: int, name: str) -> Any:
@@ -85,8 +86,10 @@ def container_row(load: tuple[Any, ...], value: Any, part: int, name: str) -> An
     return (*found[:6], _CONTAINER, found[7]), (name,) * 3
 
 
-def guard(checks: list[Any], arguments: int, keywords: tuple[str, ...] = ()) -> tuple[Any, list[str], list[Any]]:
-    """A guard of the rows, the names that it gives, and the lines that are left to Python."""
+def guard(checks: list[Any], arguments: int, keywords: tuple[str, ...] = (), own: Container[str] = ()) -> tuple[
+        Any, list[str], list[Any]]:
+    """A guard of the rows, the names that it gives, and the lines that are left to Python. Arrays whose values have
+    other names than `own` may be read where they lie if they share memory with somebody."""
     rows: list[Any] = []
     names: list[str] = []
     distinct = False
@@ -97,5 +100,7 @@ def guard(checks: list[Any], arguments: int, keywords: tuple[str, ...] = ()) -> 
             if len(of) == 2:
                 of, given = of
                 names += given
+                if of[6] != _CONTAINER and given[2] not in own:
+                    of = (*of[:6], _LENT, of[7])
             rows.append(of)
     return native.Guard(arguments, rows, distinct, keywords), names, [check for check in checks if check.fast is None]

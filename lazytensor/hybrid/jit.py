@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..api.build import users_frame
-from ..api.handle import View, is_shared, root_of
+from ..api.handle import root_of
 from ..errors import HybridWarning
 from ..run import floating
 from ..run.watching import active, mine
@@ -34,6 +34,7 @@ from .families import first_check, programs, with_few_sizes
 from .fewer import fewer
 from .guards import Namespace
 from .kinds import EAGER, MOST_TRACES, Kinds
+from .lending import may_be_leaf
 from .lifting import candidates
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
 from .scope import Scope
@@ -244,12 +245,14 @@ class Jitted(Caller):
         for handle in list(scope.tensors.values()):
             captured.add(handle, taken, scope.places.get(id(handle)))
         unfit = next(((name, root) for name, root in {**given.roots, **captured.roots}.items()
-                      if not _is_plain(root)), None)
+                      if not may_be_leaf(root)), None)
         if scope.refusal or unfit is not None:
             why = "" if unfit is None else _unfit(given.words.get(unfit[0]) or captured.words(unfit[0]), unfit[1])
             self._refused(Refusal(scope.refusal or why, ""), known)
             return self.__wrapped__(*args, **kwargs)
-        few = fewer(self.__wrapped__, args) if known is None and not kwargs and not self._whole_loops else None
+        shared = any(root._state is not None for root in (*given.roots.values(), *captured.roots.values()))
+        few = fewer(self.__wrapped__, args) if known is None and not kwargs and not self._whole_loops and (
+            not shared) else None
         with uncollected():  # until the trace is gone, so that there is less to look through
             while few is not None:
                 result = AttemptOfFewer(self, args, given, scope, captured, few).result()
@@ -286,7 +289,7 @@ class Jitted(Caller):
             return MISS
         for family in families.values():
             given = Arguments(Namespace(), args, kwargs, self._names or [], self._static, family.model.given.lift)
-            if not all(_is_plain(root_of(leaf)) for leaf in given.roots.values()):
+            if not all(may_be_leaf(root_of(leaf)) for leaf in given.roots.values()):
                 return MISS
             if known is None and len(self._compiled) >= EAGER and family.laid_for(given) is not None and (
                     not self._kinds.worth_tracing(self._compiled, args, kwargs)):
@@ -377,17 +380,12 @@ def _warn(message: str) -> None:
     warnings.warn_explicit(message, HybridWarning, *where)
 
 
-def _is_plain(root: Any) -> bool:
-    """Whether an array's memory is its own and holds numbers."""
-    return not root._value.dtype.hasobject and not (root._state is not None and is_shared(root)) and (
-        root._state is None) and root._value.__class__ is not View
-
-
 def _unfit(words: str, root: Any) -> str:
     """Why an array that is not plain cannot be an argument of a compiled program."""
     if root._value.dtype.hasobject:
         return f"{words} is of objects"
-    return f"{words} shares its memory with something outside: lazytensor.array copies it to memory of its own"
+    return (f"{words} shares memory in which its elements are not aligned, or lie in one place: lazytensor.array "
+            "copies it to memory of its own")
 
 
 def _parameters(fn: Any) -> list[str] | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..api.handle import Tensor, View, is_shared, tensor, view_tensor, wrap
+from ..api.handle import Tensor, View, tensor, view_tensor, wrap, writing_of
 from ..api.scalar import Scalar, scalar, value_of
 from ..compile import realize
 from ..config import current
@@ -30,6 +30,7 @@ from ..run.interpreter import apply_view
 from .effects import commit, made_scalar, settled
 from .entering import show
 from .fast import native
+from .lending import is_own, readable
 from .settings import HOW, rebind
 
 _ndarray = np.ndarray
@@ -167,9 +168,10 @@ def scope() -> dict[str, Any]:
     """What every compiled function refers to."""
     return {"MISS": MISS, "UNSEEN": UNSEEN, "ABANDON": ABANDON, "AGAIN": AGAIN, "CHECK": CHECK, "Abandon": Abandon,
             "Tensor": Tensor, "View": View, "Node": Node, "Scalar": Scalar, "value_of": value_of, "ndarray": _ndarray,
-            "is_shared": is_shared, "settled": settled, "copyto": np.copyto, "empty": pool.empty, "item": item,
-            "copied": copied, "writable": writable, "view_of": view_of, "rebuilt": rebuilt, "new": new,
-            "LEAF": Operation.LEAF, "tick": tick, "VIEW": Operation.VIEW, "make": make, "realize": realize,
+            "is_own": is_own, "readable": readable, "writing_of": writing_of, "settled": settled, "copyto": np.copyto,
+            "empty": pool.empty, "item": item, "copied": copied, "writable": writable, "view_of": view_of,
+            "rebuilt": rebuilt, "new": new, "LEAF": Operation.LEAF, "tick": tick, "VIEW": Operation.VIEW, "make": make,
+            "realize": realize,
             "valued": valued, "leaf_of": leaf_of, "tensor": tensor, "scalar": scalar, "deep": deep,
             "made": getattr(native, "made", None), "steady": getattr(native, "steady", None),
             "made_scalar": getattr(native, "made_scalar", made_scalar), "commit": commit, "tell": tell, "Run": Run,

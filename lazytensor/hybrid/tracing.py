@@ -25,19 +25,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..api.build import at_line, users_frame
-from ..api.handle import Tensor, export, lock_of, read, seen, steps_of, tensor
+from ..api.handle import Tensor, export, lock_of, read, seen, steps_of, tensor, writing_of
 from ..api.indexing import ELEMENT
 from ..api.scalar import Scalar, scalar
 from ..api.scalar import seen as seen_scalar
 from ..compile import realize
 from ..ir.dtypes import NUMERIC
 from ..ir.layout import canonical
-from ..ir.node import Node, leaf, new, settle, tick
+from ..ir.node import AT_ONCE, Node, leaf, new, settle, tick
 from ..ir.operation import Operation
 from ..run import floating, masking
 from ..run.watching import PASS, Watcher, active
 from .fast import native
 from .guards import ATOMS, same
+from .lending import readable
 from .repeating import LEAST, Book
 from .streams import mark_of, same_state
 
@@ -191,6 +192,7 @@ class Trace(Watcher):
         self.roots = roots
         self.names = {id(root): name for name, root in roots.items()}
         self.entry = {name: root._value for name, root in roots.items()}
+        self.states = {name: (root._state, writing_of(root)) for name, root in roots.items()}
         self.slots: dict[int, str] = {node.seq: name for name, node in self.entry.items()}
         self.slots |= {s._node.seq: name for name, s in scalars.items()}
         self.dynamic = set(self.slots.values())
@@ -360,6 +362,7 @@ class Trace(Watcher):
         if node.seq > self.start or node.buffer is None or node.seq in self.slots:
             return self.refuse("it changed an array before it could be followed")
         self.roots[name], self.names[id(root)], self.entry[name] = root, name, node
+        self.states[name] = root._state, writing_of(root)
         self.slots[node.seq] = name
         self.dynamic.add(name)
 
@@ -495,9 +498,18 @@ class Trace(Watcher):
             if self.undoable:
                 raise Irrevocable
 
-    def foreign(self) -> None:
-        """Memory of somebody else's is read."""
-        self.refuse("it uses memory that something outside holds too, such as a real NumPy array")
+    def foreign(self, root: Any) -> Node | None:
+        """Memory of somebody else's is read: of a leaf, that may be. What reads it runs at once, as ever."""
+        name = self.names.get(id(root))
+        if name is None or root._value is not self.entry[name] or not readable(root):
+            self.refuse("it uses memory that something outside holds too, such as a real NumPy array")
+        if self.refusal is not None:
+            return None
+        own = self.entry[name]  # type: ignore[index]
+        node = leaf(own.buffer, own.strides, AT_ONCE)
+        self.slots[node.seq] = name  # type: ignore[assignment]
+        self.nodes -= 1
+        return node
 
     def writes(self, root: Any) -> None:
         """A root gets another value."""

@@ -196,7 +196,7 @@ class Turn(Trace):
         """Memory is given out."""
         self.give_up("memory of an array is given out")
 
-    def foreign(self) -> None:
+    def foreign(self, root: Any) -> None:
         """Memory of somebody else's is read."""
         self.give_up("memory from outside is read")
 

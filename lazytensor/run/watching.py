@@ -11,7 +11,8 @@ looked(t)          a Tensor's values are read; gives the array
 scalar(s)          a lazy scalar's value is read; gives it
 postpones(node)    this one has a long chain behind it: whether it may wait on nevertheless
 gave(t)            a Tensor's memory is given out or replaced
-foreign()          memory of somebody else's is read
+foreign(root)      memory of somebody else's is read, of a root if it is a Tensor's; gives a node to read it through,
+                   for what runs at once, or None
 writes(root)       a root is about to get another value
 measured(t, axis)  the program looks at a Tensor's length along an axis, or (None) at all of them or its strides;
                    an axis that it has not says only that there is such a view
