@@ -121,8 +121,23 @@ def test_explain_shows_segments_writes_and_guards():
 
     calls_of(f, (np.ones(3),), (np.zeros(3),))
     text = f.explain()
-    assert "segment ends" in text and "True, False" in text and "writes to closure variable 'w'" in text
-    assert "2 paths" in text and "guard:" in text
+    assert "Python decides on a value in" in text and ": True, False" in text
+    assert "writes to closure variable 'w'" in text
+    assert "2 paths" in text and "taken for granted, and asked at each call: " in text
+
+
+def test_explain_says_what_to_do():
+    appended = []
+    f, g, h = np.jit(lambda x: x.numpy()), np.jit(lambda x: appended.append(1) or x), np.jit(lambda x, n: x[:n] * n)
+    for n in range(6):
+        f(np.ones(3)), g(np.ones(3)), h(np.ones(9), n)
+    assert "what to do: keep .numpy()" in f.explain() and f.explain().startswith(f"{f._name}: nothing is compiled\n")
+    assert "what to do: return what is to be appended" in g.explain()
+    text = h.explain()
+    assert "n was 0, 1, 2, 3, 4 (5 times)\n  what to do: each n has a program of its own" in text
+    assert "3 more compiled structures of arguments" in text and text.count("the code of") == 1
+    assert "has not been called" in np.jit(lambda x: x).explain()
+    assert "global 'range'" not in text
 
 
 @pytest.mark.parametrize(("values", "advised"), [(range(12), True), (["a" * i for i in range(12)], False)])

@@ -523,6 +523,6 @@ def test_explain_says_what_is_asked():
 
     f(np.ones((4, 6))[:, ::3], np.ones(3), 2)
     text = f.explain()
-    assert "x is float64[4, 2], in this layout, a view\n    y is float64[3]\n" in text
+    assert "  x is float64[4, 2], in this layout, a view\n  y is float64[3]\n" in text
     assert "closure variable 'weights'['w'] is float64[2, 3]\n" in text
     assert "n was 2" in text and "no two arguments are one array" in text and "the layout of" not in text

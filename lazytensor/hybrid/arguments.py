@@ -116,7 +116,8 @@ class Arguments:
             self._value(copy.deepcopy(value), path, words)  # as it is now: it may be changed
         else:
             if isinstance(value, np.ndarray):
-                self.refusal = f"{words} is a real NumPy array: lazytensor.array makes one of lazytensor's"
+                self.refusal = (f"{words} is a real NumPy array: lazytensor.asarray makes one of lazytensor's in its "
+                                "memory")
             load = self._loads.get(path)
             self.checks.append(Check(f"{path} is {self.space.add(value)}", f"{words} is another object",
                                      None if load is None else fast.row(*load, expected=value)))

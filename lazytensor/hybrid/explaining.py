@@ -1,69 +1,168 @@
-"""`f.explain()`: what a jitted function does, in words."""
+"""`f.explain()`: what a jitted function does, in words, what matters most first."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable
 
+from ..config import current
+from .advice import advice_for
 from .branches import Branch
 from .compiled import Compiled
 from .families import programs
 from .tracing import Refusal
 
+MOST_SHOWN = 3
+"""Programs that are told of in full."""
+_GRANTED = "taken for granted, and asked at each call"
+
 
 def explained(name: str, compiled: tuple[Compiled, ...], off: Refusal | None, why: Iterable[str]) -> str:
     """The text of `explain`."""
-    own = programs(compiled)
-    lines = [f"{name}: {_count(len(own), 'compiled structure')} of arguments"]
+    own, told = [one for one in programs(compiled) if one.tree is not None], list(why)
+    own.sort(key=lambda one: -_calls(one, compiled))
+    lines = [_heading(name, own, off, told)]
     if off is not None:
-        lines.append(f"other calls run its Python: {off}")
-    for one in own:
-        lines += _structure(one)
-        if one.family is not None:
-            sizes = [other for other in compiled if other.family is one.family]
-            lines.append(f"  one program for other lengths of {one.family.words()}; compiled for "
-                         f"{_count(len(sizes), 'size')}, called {_count(sum(x.calls for x in sizes), 'time')}")
-    seen: dict[str, int] = {}
-    for reason in why:
-        seen[reason] = seen.get(reason, 0) + 1
-    lines += [f"{reason}{f' ({times} times)' if times > 1 else ''}" for reason, times in seen.items()]
+        lines += [f"{'other' if own else 'all'} calls run its Python: {off}", *_to_do(str(off))]
+    lines += _reasons([reason for reason in told if off is None or reason != str(off)], own)
+    known: set[str] = set()
+    for number, one in enumerate(own, 1):
+        lines.append("")
+        if number > MOST_SHOWN:
+            rest = own[number - 1:]
+            lines.append(f"{_count(len(rest), 'more compiled structure')} of arguments, called "
+                         f"{_count(sum(_calls(x, compiled) for x in rest), 'time')}")
+            break
+        which = f" {number}" if len(own) > 1 else ""
+        lines.append(f"program{which}, called {_count(_calls(one, compiled), 'time')}")
+        guard = _guard(one)
+        lines += _work(one)
+        lines += [f"  {line}" for line in _arrays(one, compiled)]
+        others = [words for words in guard if words not in known]
+        if others:
+            words = "also taken for granted" if len(others) < len(guard) else _GRANTED
+            lines.append(f"  {words}: {'; '.join(others)}")
+        known.update(guard)
     return "\n".join(lines) + "\n"
 
 
-def _structure(one: Compiled) -> list[str]:
-    tree = one.tree
-    if tree is None:
-        return []
-    counts = one.counts
-    lines = [f"  called {_count(one.calls, 'time')}, {_count(tree.ends, 'path')} through it, "
-             f"{_count(counts['operation'], 'operation')}, {_count(counts['call'], 'call')} of NumPy, "
-             f"{_count(counts['draw'], 'draw')}"]
+def _heading(name: str, own: list[Compiled], off: Refusal | None, told: list[str]) -> str:
+    if own:
+        paths = sum(one.tree.ends for one in own if one.tree is not None)
+        ways = f", {_count(paths, 'path')} through it" if paths > len(own) else ""
+        return f"{name}: {_count(len(own), 'compiled structure')} of arguments{ways}"
+    return f"{name}: nothing is compiled" + ("" if off is not None or told else ", for it has not been called")
+
+
+def _calls(one: Compiled, compiled: tuple[Compiled, ...]) -> int:
+    if one.family is None:
+        return one.calls
+    return sum(other.calls for other in compiled if other.family is one.family)
+
+
+# ---- why its Python runs ---------------------------------------------------------------------------------------------
+
+_VARIED = re.compile(r"traced again: (.+) was (.+)")
+
+
+def _reasons(told: list[str], own: list[Compiled]) -> list[str]:
+    """Why it was traced more than once, and why calls were left to the Python."""
+    lines = []
+    varied: dict[str, list[str]] = {}
+    for reason in told:
+        found = _VARIED.fullmatch(reason)
+        if found is not None:
+            varied.setdefault(found[1], []).append(found[2])
+    for what, values in varied.items():
+        different = list(dict.fromkeys(values))
+        shown = ", ".join(different[:5]) + (", ..." if len(different) > 5 else "")
+        times = f" ({len(values)} times)" if len(values) > 1 else ""
+        lines.append(f"traced again: {what} was {shown}{times}")
+        if len(different) > 2 and all(re.fullmatch(r"-?[\d.]+(e[-+]?\d+)?", value) for value in different):
+            lines.append(f"  what to do: each {what} has a program of its own; given as an array, "
+                         f"lazytensor.asarray({what}), one serves for all, if Python does not need its value")
+    for reason, number in Counter(reason for reason in told if not _VARIED.fullmatch(reason)).items():
+        again = f" ({number} times)" if number > 1 else ""
+        words = reason if reason.startswith(("traced again", "its Python runs")) else f"what runs its Python: {reason}"
+        lines += [words + again, *_to_do(reason)]
+    refused = sum(one.abandoned for one in own if one.refusal is not None)
+    left = sum(one.abandoned for one in own) - refused
+    if refused:
+        lines.append(f"left to Python {_count(refused, 'time')}, for values other than those that it is compiled for")
+    if left:
+        lines += [f"left to Python {_count(left, 'time')}: an operation raised an exception, or a floating-point "
+                  "warning was due, which comes from the line of the Python",
+                  "  what to do: avoid the zeros, NaNs or overflows that it warns of, or have np.errstate ignore them"]
+    return lines
+
+
+def _to_do(reason: str) -> list[str]:
+    advice = advice_for(reason)
+    return [f"  what to do: {advice}"] if advice else []
+
+
+# ---- what a program does ---------------------------------------------------------------------------------------------
+
+def _work(one: Compiled) -> list[str]:
+    """What it runs, where its Python decides, and what it leaves."""
+    tree, counts = one.tree, one.counts
+    assert tree is not None
+    done = [_count(counts["operation"], "operation")]
+    if one.kernels:
+        done.append(f"{_count(one.kernels, 'kernel')}, one pass over memory{' each' if one.kernels > 1 else ''}")
+    if one.steps:
+        done.append(f"{_count(one.steps, 'operation')} as steps on a tape, run by native code")
+    if counts["call"]:
+        done.append(f"{_count(counts['call'], 'call')} of NumPy")
+    if counts["draw"]:
+        done.append(f"{_count(counts['draw'], 'draw')} of random numbers")
+    lines = [f"  {done[0]}{': ' if done[1:] else ''}{'; '.join(done[1:])}"]
+    if one.as_nodes:
+        lines.append("  its arrays are large: the lazy engine fuses and runs the operations, without the Python")
+    elif not one.quick and not one.kernels and not one.steps and current.engine != "numpy" and counts["operation"]:
+        lines.append("  by NumPy's own functions so far; what is called more often gets kernels")
     for branch in tree.lines():
-        if branch.answer is not None:
-            outcomes = ", ".join(str(k) for k in branch.paths) if branch.answer.how == "bool" else (
-                f"{_count(len(branch.paths), 'value')} seen")
-            lines.append(f"  segment ends: Python decides on a value ({outcomes}) in {branch.answer.place}")
+        asked = branch.answer
+        if asked is not None and (asked.how == "bool" or len(branch.paths) > 1):
+            if asked.how == "bool":
+                lines.append(f"  Python decides on a value in {asked.place}: {', '.join(map(str, branch.paths))}")
+            else:
+                lines.append(f"  Python uses a value, or a length, in {asked.place}: {len(branch.paths)} of them seen")
     lines += [f"  writes to {_owner(one, root)}" for root in sorted(_written(tree))]
     bound = {setting.words for branch in tree.lines() if branch.end is not None for setting, _ in branch.end.sets}
     lines += [f"  binds {words} anew" for words in sorted(bound)]
-    captured = [root for root in one.captured.roots if root in one.leaves]
-    if captured:
-        lines.append(f"  arrays that it reaches besides its arguments: {len(captured)}")
-    lines += _guard(one)
-    if one.kernels:
-        lines.append(f"  {_count(one.kernels, 'kernel call')}, in one pass over memory each")
-    if one.steps:
-        lines.append(f"  {_count(one.steps, 'operation')} as steps on a tape, run by native code")
-    if one.rolled:
-        lines.append(f"  loops: {_count(one.rolled, 'line')} of the program saved")
     lines += [f"  {rolled.words}" for branch in tree.lines() for record in branch.records
               if (rolled := getattr(record.fn, "rolled", None)) is not None]
-    if one.memory:
-        lines.append(f"  memory kept for what is not given away: {one.memory} bytes")
-    if one.abandoned:
-        lines.append(f"  left to Python {_count(one.abandoned, 'time')}")
+    if one.rolled:
+        lines.append("  a loop is compiled from a few of its turns")
     if one.refusal is not None:
-        lines.append(f"  what else it may see runs its Python: {one.refusal}")
+        lines.append("  if a value is another than it ever has been, its Python runs, as said above")
     return lines
+
+
+def _arrays(one: Compiled, compiled: tuple[Compiled, ...]) -> list[str]:
+    """The arrays that it is given or reaches, a line each."""
+    shown = {check.message for check in one.checks if check.message}
+    free = {} if one.family is None else one.family.free
+    lines = []
+    for name, (shape, dtype, strides) in one._given().items():
+        words = one.given.words.get(name) or one.captured.words(name)
+        if f"{name_of_memory(words)}" not in shown:
+            continue
+        lengths = ", ".join("any" if axis in free.get(name, ()) else str(n) for axis, n in enumerate(shape))
+        told = f"{dtype}[{lengths}]{'' if strides is None else ', in this layout'}"
+        a_view = f"{words} was another view" in shown or f"{words} was a view" in shown
+        lines.append(f"{words} is {told}{', a view' if a_view else ''}")
+    if one.family is not None:
+        sizes = sum(other.family is one.family for other in compiled)
+        lines.append(f"one program for other lengths of {one.family.words()}; compiled for {_count(sizes, 'size')}")
+    return lines
+
+
+def name_of_memory(words: str) -> str:
+    """What the guard says of an array's memory."""
+    return f"the memory of {words} can be read where it lies"
 
 
 _OF_ARRAYS = (" was an array", " was an array of its own, not a view", " was a view", " was aligned in memory",
@@ -72,26 +171,36 @@ _HELD = {"two arguments that were different arrays are one": "no two arguments a
          "two arrays that were different are one": "no two arrays are one",
          "two containers that were different are one": "no two containers are one"}
 """What a check says where it does not hold, and where it does."""
+_OF_CODE = re.compile(r"the (code|defaults|keyword defaults) of (.+)")
+_HIDDEN = re.compile(r"there was no global '(.+)'")
 
 
 def _guard(one: Compiled) -> list[str]:
-    """What is asked at each call: the arrays, a line each, and what else must be as it was."""
-    shown = [check.message for check in one.checks if check.message]
-    lines, known = [f"  guard: {_count(len(shown), 'check')} at each call"], {"the number of arguments", "the keywords"}
-    arrays = {**{name: one.given.words.get(name, name) for name in one.given.roots},
-              **{name: one.captured.words(name) for name in one.captured.roots}}
-    for name, (shape, dtype, strides) in one._given().items():
-        words, told = arrays[name], f"{dtype}{list(shape)}{'' if strides is None else ', in this layout'}"
-        own = f"the memory of {words} can be read where it lies"
-        if own in shown:
-            known |= {own, words, f"the shape of {words} was {shape!r}", f"the dtype of {words} was {dtype}",
-                      f"the layout of {words}", *[words + what for what in _OF_ARRAYS]}
-            a_view = f"{words} was another view" in shown or f"{words} was a view" in shown
-            lines.append(f"    {words} is {told}{', a view' if a_view else ''}")
-    others = [_HELD.get(message, message) for message in dict.fromkeys(shown) if message not in known]
-    if others:
-        lines.append(f"    as when it was traced: {'; '.join(others)}")
-    return lines
+    """What else must be as it was, in words, with what belongs together told once."""
+    known = {"the number of arguments", "the keywords"}
+    for name, (shape, dtype, _) in one._given().items():
+        words = one.given.words.get(name) or one.captured.words(name)
+        known |= {name_of_memory(words), words, f"the shape of {words} was {shape!r}", f"the layout of {words}",
+                  f"the dtype of {words} was {dtype}", *[words + what for what in _OF_ARRAYS]}
+    found: list[str] = []
+    functions: dict[str, None] = {}
+    for check in one.checks:
+        message = check.message
+        if not message or message in known or _HIDDEN.fullmatch(message):
+            continue
+        code = _OF_CODE.fullmatch(message)
+        if code is not None:
+            functions[code[2]] = None
+        elif message.startswith("the memory of ") and message.endswith(" is shared"):
+            found.append(f"{message[14:-10]} has memory of its own")
+        elif message.endswith(" is read-only"):
+            found.append(f"{message[:-13]} may be written to")
+        else:
+            found.append(_HELD.get(message, message))
+    methods = {name for name in functions if re.fullmatch(r".+\.__\w+__", name)}
+    plain = [name for name in functions if name not in methods]
+    found = [words for words in dict.fromkeys(found) if words not in methods]
+    return found + ([f"the code of {', '.join(plain)}"] if plain else [])
 
 
 def _written(tree: Branch) -> set[str]:
@@ -99,10 +208,8 @@ def _written(tree: Branch) -> set[str]:
 
 
 def _owner(one: Compiled, root: str) -> str:
-    return one.captured.words(root) if root in one.captured.roots else f"argument array {root}"
+    return one.captured.words(root) if root in one.captured.roots else one.given.words.get(root, root)
 
 
 def _count(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
-
-

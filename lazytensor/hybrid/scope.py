@@ -158,7 +158,7 @@ def _misses(code: types.CodeType) -> bool:
 def is_users(module: Any) -> bool:
     """Whether a module's name is that of a program: neither of lazytensor's, NumPy's nor Python's own."""
     first = str(module or "__main__").partition(".")[0]
-    if first.startswith("namedtuple_"):
+    if first.startswith(("namedtuple_", "__editable__")):  # the latter finds modules of packages that are installed so
         return False
     return first not in _NOT_USERS and first not in sys.stdlib_module_names or first == "__main__" or str(
         module).startswith(_LIBRARY)
