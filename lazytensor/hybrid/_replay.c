@@ -10,7 +10,7 @@
 #include <structmember.h>
 
 enum Load { ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE,
-            ABSENT, KEYWORD, PART_ENTRY, PART_ELEMENT, LOADS };
+            ABSENT, KEYWORD, PART_ENTRY, PART_ELEMENT, PART_ATTRIBUTE, LOADS };
 enum { MOST_PARTS = 64, CONTAINER = 2, LENT = 3 };
 
 typedef struct {
@@ -22,7 +22,8 @@ typedef struct {
     int gives;                   /* of an array, whether its value is wanted, besides the handle; of another object,
                                   * whether one that is the same to any program will do; LENT: an array whose memory
                                   * is only read, so somebody outside may have it; or CONTAINER: `expected` is (type,
-                                  * keys of a dict, its number among the parts) */
+                                  * keys of a dict or of its own attributes, its number among the parts, whether it
+                                  * has attributes of its own) */
     Py_ssize_t length;           /* instead: how long the loaded list or dict must be; or -1 */
 } Step;
 
@@ -154,6 +155,14 @@ static PyObject *loaded(Step *step, PyObject *args, PyObject *kwargs, PyObject *
         return PyList_CheckExact(parts[step->index]) ? PyList_GET_ITEM(parts[step->index], at)
                                                      : PyTuple_GET_ITEM(parts[step->index], at);
     }
+    case PART_ATTRIBUTE: {
+        PyObject *found = PyObject_GetAttr(parts[step->index], step->key);
+        if (found == NULL && PyErr_ExceptionMatches(PyExc_Exception))
+            PyErr_Clear();
+        int held = found != NULL && Py_REFCNT(found) > 1;  /* else a property has made it just now */
+        Py_XDECREF(found);
+        return held ? found : NULL;
+    }
     case CELL:
         return PyCell_GET(holder);
     case CODE:
@@ -264,7 +273,16 @@ static int is_container(Step *step, PyObject *object) {
         return 0;
     if (PyDict_CheckExact(object))
         return has_keywords(keys, object);
-    return (PyList_CheckExact(object) ? PyList_GET_SIZE(object) : PyTuple_GET_SIZE(object)) == step->length;
+    if (PyList_CheckExact(object))
+        return PyList_GET_SIZE(object) == step->length;
+    if (PyTuple_Check(object) && PyTuple_GET_SIZE(object) != step->length)
+        return 0;
+    if (PyTuple_GET_ITEM(step->expected, 3) != Py_True)
+        return 1;
+    PyObject *own = PyObject_GenericGetDict(object, NULL);  /* of a dataclass, or a named tuple's subclass */
+    int answer = own != NULL && PyDict_Check(own) && has_keywords(keys, own);
+    Py_XDECREF(own);
+    return answer;
 }
 
 static int guard_fails(PyObject **given, Py_ssize_t count) {
@@ -412,14 +430,14 @@ static int step_from(Step *step, PyObject *row, Py_ssize_t arguments, unsigned l
         PyErr_SetString(PyExc_ValueError, "not a step of a guard");
         return -1;
     }
-    int part = step->load == PART_ENTRY || step->load == PART_ELEMENT, good = 1;
+    int part = step->load == PART_ENTRY || step->load == PART_ELEMENT || step->load == PART_ATTRIBUTE, good = 1;
     if (part)  /* of a container that an earlier step has met */
-        good = step->index < MOST_PARTS && (*parts >> step->index & 1) && (step->load == PART_ENTRY || PyLong_Check(key));
+        good = step->index < MOST_PARTS && (*parts >> step->index & 1) && (step->load == PART_ELEMENT ? PyLong_Check(key) : PyUnicode_Check(key));
     if (good && step->gives == CONTAINER) {
-        PyObject *type, *keys;
+        PyObject *type, *keys, *own;
         Py_ssize_t number;
-        good = PyTuple_Check(expected) && PyArg_ParseTuple(expected, "O!O!n", &PyType_Type, &type, &PyTuple_Type, &keys,
-                                                           &number) && number >= 0 && number < MOST_PARTS;
+        good = PyTuple_Check(expected) && PyArg_ParseTuple(expected, "O!O!nO", &PyType_Type, &type, &PyTuple_Type, &keys,
+                                                           &number, &own) && number >= 0 && number < MOST_PARTS;
         *parts |= good ? 1ULL << number : 0;
     }
     if (!good) {

@@ -161,12 +161,14 @@ class Arguments:
             self.objects.append((kind, words))
             paths = self._attributes(value, local, words, parts)
         load = self._loads.get(path)
-        row = None if load is None else fast.container_row(load, value, self._inside, local)
+        whole = not any(x is MISSING for x in parts.values())
+        row = fast.container_row(load, value, self._inside, local) if load is not None and whole else None
         if row is not None:
             own = [check for check in self.checks[start:] if isinstance(check, Check)]
             self.checks[start:] = [own[0]._replace(fast=row), *[check._replace(fast=fast.PART) for check in own[1:]]]
-            how = fast.PART_ENTRY if kind is dict else fast.PART_ELEMENT
-            for key, (where, _, _) in zip(value if kind is dict else range(len(value)), paths, strict=True):
+            for key, (where, _, _) in zip(parts, paths, strict=True):
+                how = fast.PART_ENTRY if kind is dict else (
+                    fast.PART_ELEMENT if type(key) is int else fast.PART_ATTRIBUTE)
                 self._loads[where] = how, self._inside, None, key
             self._inside += 1
         self.containers[id(value)] = value, parts

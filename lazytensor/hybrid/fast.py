@@ -31,7 +31,7 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
         native = None
 
 (ARGUMENT, ENTRY, ELEMENT, CELL, CONSTANT, CODE, DEFAULTS, KEYWORD_DEFAULTS, CLASS_ENTRY, ATTRIBUTE, ABSENT,
- KEYWORD, PART_ENTRY, PART_ELEMENT) = range(14)
+ KEYWORD, PART_ENTRY, PART_ELEMENT, PART_ATTRIBUTE) = range(15)
 PART: Any = "part"
 DISTINCT: Any = "distinct"
 MOST_DISTINCT = 64
@@ -76,14 +76,27 @@ MOST_PARTS, _CONTAINER, _LENT = 64, 2, 3
 
 
 def container_row(load: tuple[Any, ...], value: Any, part: int, name: str) -> Any:
-    """The row of a list, a tuple or a dict whose parts are looked at, of that number, and the names that it gives; None
-    where C does not look into it."""
+    """The row of a list, tuple, dict, named tuple or dataclass whose parts are looked at, of that number, and the names
+    that it gives; None where C does not look into it."""
     kind = type(value)
-    keys = tuple(value) if kind is dict else ()
-    if native is None or part >= MOST_PARTS or kind not in (list, tuple, dict) or any(type(k) is not str for k in keys):
+    own = kind not in (list, tuple, dict) and hasattr(value, "__dict__")
+    keys = tuple(vars(value) if own else value if kind is dict else ())
+    if native is None or part >= MOST_PARTS or any(type(k) is not str for k in keys) or not _is_plain(kind):
         return None
-    found = row(*load, expected=(kind, keys, part), length=len(value))
+    found = row(*load, expected=(kind, keys, part, own), length=len(value) if isinstance(value, _SIZED) else 0)
     return (*found[:6], _CONTAINER, found[7]), (name,) * 3
+
+
+def _is_plain(kind: type) -> bool:
+    """Whether elements and attributes of its instances are where they seem to be."""
+    if kind in _SIZED:
+        return True
+    if issubclass(kind, (list, dict)) or issubclass(kind, tuple) and kind.__getitem__ is not tuple.__getitem__:
+        return False
+    return all(type(vars(c).get("__dict__")) in (types.GetSetDescriptorType, types.NoneType) for c in kind.__mro__)
+
+
+_SIZED = list, tuple, dict
 
 
 def guard(checks: list[Any], arguments: int, keywords: tuple[str, ...] = (), own: Container[str] = ()) -> tuple[
