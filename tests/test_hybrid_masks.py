@@ -279,3 +279,41 @@ def test_picked_elements_written_down_in_another_order():
     *expected, _ = program(real, lambda f: f)
     *found, f = program(np, np.jit)
     assert difference(expected, found) is None and "something else" not in str(f.cache_info()["python"])
+
+
+@pytest.mark.parametrize("n", [1, 7, 60, 500, 4000])
+def test_few_elements_and_few_arrays_have_one_program(n):
+    """The mask of the first call is true for none, for one or for a few: other numbers of them come later."""
+    def f(x):
+        y = x.copy()
+        m = y < 0
+        y[m] = y[m] * -2 + 1
+        return y
+    for first in (0, 1, 3):
+        jitted = np.jit(f)
+        for turn in range(30):
+            x = real.abs(real.random.default_rng([n, turn]).standard_normal(n))
+            x[:first if turn == 0 else turn % (n + 1)] *= -1
+            assert same_bits(f(x), real.asarray(jitted(np.array(x))))
+        info = jitted.cache_info()
+        assert info["compiled"] == info["paths"] == 1 and not info["reasons"] and info["calls"] >= 29, info
+
+
+def test_few_elements_of_which_others_would_warn():
+    """Computed for all elements it would divide by zero: those that are chosen are picked."""
+    def f(x):
+        y = x.copy()
+        m = y > 0
+        y[m] = 1 / y[m]
+        return y
+    jitted = np.jit(f)
+    for turn in range(12):
+        x = real.zeros(100)
+        x[:turn] = turn + 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            expected = f(x)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("default")
+            found = real.asarray(jitted(np.array(x)))
+        assert same_bits(expected, found) and not seen

@@ -63,6 +63,9 @@ class _Line:
         return self.learned and self.deferred <= 2 * self.used + 8
 
 
+FEW = 4096
+"""Elements up to which all are computed in a compiled function, however few a mask picks: how many these are varies from
+call to call, and each number of them would be a program of its own."""
 _lines: dict[Any, _Line] = {}
 _recent: list[tuple[tuple[Any, _Line], ...]] = [()]
 """What was picked last, weakly, and where: a tuple that is replaced, for other threads may be reading it."""
@@ -109,7 +112,7 @@ def picked_watched(watcher: Any, self: Any, mask: Any) -> Any:
     """What a mask picks from a root, under the eyes of a watcher; None if that is as other calls of NumPy's."""
     node, chosen = self._value, mask._value
     own = (self._state is None or not is_shared(self)) and (mask._state is None or not is_shared(mask))
-    if own and node.__class__ is Node and _is_plain(node, chosen) and prod(node.shape) >= LEAST:
+    if own and node.__class__ is Node and _is_plain(node, chosen) and node.shape:
         return watcher.picked(self, mask)
     return None
 
@@ -162,7 +165,7 @@ def _put_watched(watcher: Any, root: Any, mask: Any, value: Any) -> bool:
     old, chosen, node = root._value, mask._value, value._value
     if (watcher.hides or old.__class__ is not Node or node.__class__ is not Node or not node.depth
             or node.dtype != old.dtype or not _is_plain(old, chosen) or len(node.shape) != 1
-            or node.shape[0] * _SHARE < prod(old.shape)):
+            or node.shape[0] * _SHARE < (n := prod(old.shape)) and n > FEW):
         return False
     results: list[Any] = []
     for capsule in (floating.noticing(node.errstate), node.errstate):
