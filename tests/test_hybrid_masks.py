@@ -6,6 +6,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
+from lazytensor.config import current
 from lazytensor.lower import fused
 
 from .helpers import difference, same_bits
@@ -296,7 +297,8 @@ def test_few_elements_and_few_arrays_have_one_program(n):
             x[:first if turn == 0 else turn % (n + 1)] *= -1
             assert same_bits(f(x), real.asarray(jitted(np.array(x))))
         info = jitted.cache_info()
-        assert info["compiled"] == info["paths"] == 1 and not info["reasons"] and info["calls"] >= 29, info
+        if current.engine == "llvm":
+            assert info["compiled"] == info["paths"] == 1 and not info["reasons"] and info["calls"] >= 29, info
 
 
 def test_few_elements_of_which_others_would_warn():

@@ -64,8 +64,8 @@ class _Line:
 
 
 FEW = 4096
-"""Elements up to which all are computed in a compiled function, however few a mask picks: how many these are varies from
-call to call, and each number of them would be a program of its own."""
+"""Elements up to which all are computed in a compiled function, however few a mask picks: how many these are varies
+from call to call, and each number of them would be a program of its own."""
 _lines: dict[Any, _Line] = {}
 _recent: list[tuple[tuple[Any, _Line], ...]] = [()]
 """What was picked last, weakly, and where: a tuple that is replaced, for other threads may be reading it."""
