@@ -219,6 +219,10 @@ DECIDES = {
     "squeezed": lambda np: lambda x: (np.squeeze(x[:1], 0), x * 2)[1],
     "element": lambda np: lambda x: x[5] + x[-3],
     "answered": lambda np: lambda x: x.tolist(),
+    "size by function": lambda np: lambda x: x * 2 if np.size(x) > 10 else x * 3,
+    "shape by function": lambda np: lambda x: x * 2 if np.shape(x)[0] > 10 else x * 3,
+    "strides of a part": lambda np: lambda x: x * 2 if (x + np.zeros((4, 1)))[:, :2].strides[0] > 80 else x * 3,
+    "flags of a part": lambda np: lambda x: x * 2 if (x + np.zeros((4, 1)))[:, :9].flags.c_contiguous else x * 3,
     "by name": lambda np: lambda x: getattr(x, "si" + "ze") + x,
 }
 

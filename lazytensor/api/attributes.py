@@ -14,7 +14,7 @@ from ..ir.node import Node, leaf
 from ..ir.operation import imaginary_part, real_part
 from ..run.interpreter import apply_view
 from ..run.pool import is_block
-from ..run.watching import active, measured
+from ..run.watching import active, laid_out, measured
 from .build import at_line
 from .handle import (
     WARNS,
@@ -215,8 +215,8 @@ def setflags(self: Any, write: Any = None, align: Any = None, uic: Any = None) -
 
 
 def _get_shape(self: Any) -> Any:
-    if active:
-        measured(self)
+    if active and (shape := measured(self)) is not None:
+        return shape
     return self._value.shape
 
 
@@ -274,13 +274,13 @@ def _get_size(self: Any) -> int:
 
 def _get_strides(self: Any) -> Any:
     if active:
-        measured(self)
+        laid_out(self)
     return c_layout(self._value)
 
 
 def _get_flags(self: Any) -> Flags:
     if active:
-        measured(self)
+        laid_out(self)
     return Flags(self)
 
 

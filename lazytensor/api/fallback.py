@@ -28,7 +28,7 @@ from ..compile import realize
 from ..hot import native
 from ..ir.layout import offset_of
 from ..ir.node import Node
-from ..run.watching import PASS, active, eager
+from ..run.watching import PASS, active, eager, sized
 from . import lazy
 from .build import NOT_AN_ARRAY, at_line, count_as_run, made_real
 from .handle import WRITEABLE, Tensor, apply_steps, export, geometry, is_writeable, peek, wrap, writeable_of
@@ -67,6 +67,9 @@ SHAPES = frozenset("""
     tril_indices_from triu_indices_from
 """.split())
 """Functions that look at no element of their first argument and give no view."""
+
+_MEASURES = SHAPES - {"ndim", "iscomplexobj", "isrealobj", "iterable"}
+"""Those of them that look at its lengths or layout."""
 
 _DEEPEST, _LONGEST = 64, (1 << 31) - 1
 """What NumPy takes: of a list nested deeper (it may hold itself), or longer, it says what is wrong."""
@@ -264,8 +267,13 @@ def _unseen(code: CodeType) -> CodeType:
 def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], take: Callable[[Any], Any],
             first: Callable[[Any], Any] | None = None) -> Any:
     """``fn(*args, **kwargs)`` on real arrays, the first argument's taken by `first`; Tensors for results."""
-    if active and first is None and (found := eager(fn, args, kwargs, take)) is not PASS:
-        return found
+    if active:
+        if first is None:
+            found = eager(fn, args, kwargs, take)
+        else:
+            found = sized(fn, args, kwargs) if fn.__name__ in _MEASURES and args and type(args[0]) is Tensor else PASS
+        if found is not PASS:
+            return found
     loans = Loans(take)
     if take is peek and first is None and not kwargs and (lent := loans.plain(args)) is not None:
         return loans.returned(at_line(fn, lent) if loans.warns(fn) else fn(*lent))

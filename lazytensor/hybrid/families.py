@@ -15,6 +15,7 @@ from typing import Any
 
 from ..config import current
 from ..run.kernels import failures
+from ..run.watching import LAYOUT
 from . import compiled as compiling
 from .arguments import Arguments, Geometry
 from .branches import Branch
@@ -187,8 +188,12 @@ def _derived(tree: Branch, reads: list[Read], was: dict[str, Geometry], now: dic
         name = read or ""
         if not name or name not in values or name[0] == "r" and tree.answer is not None:
             raise Unsized("its Python looks at lengths")
-        got = viewed(way or (), values[name].now).shape
-        if got != shape if axis is None else got[axis:axis + 1] != shape[axis:axis + 1]:
+        got, _, strides = viewed(way or (), values[name].now)
+        if axis == LAYOUT:
+            same_lengths = (got, strides) == shape
+        else:
+            same_lengths = got == shape if axis is None else got[axis:axis + 1] == shape[axis:axis + 1]
+        if not same_lengths:
             raise Unsized("its Python looks at lengths")
     return found
 

@@ -35,7 +35,7 @@ from ..ir.layout import canonical
 from ..ir.node import AT_ONCE, Node, leaf, new, settle, tick
 from ..ir.operation import Operation
 from ..run import floating, masking
-from ..run.watching import PASS, Watcher, active
+from ..run.watching import LAYOUT, PASS, Watcher, active
 from .fast import native
 from .guards import ATOMS, same
 from .lending import readable
@@ -48,6 +48,8 @@ _program_order = attrgetter("seq")
 _GENERATORS = (np.random.Generator, np.random.RandomState)
 MOST_WAITING, LARGEST_WAITING, MOST_PINNED = 512, 1 << 20, 1 << 24
 """Chains of nodes that wait for the end of a call; the bytes of a node that does; and of arrays that the call makes."""
+MOST_LOOKS = 1024
+"""Looks at lengths that are kept in order."""
 MOST_BYTES = 256
 """What the program may see of values at once and still be compiled for them."""
 
@@ -148,12 +150,12 @@ class Result(NamedTuple):
 
 class Read(NamedTuple):
     """A look at lengths: of the value called `name` (None if that is not written down), through a view if there are
-    steps; along an axis, or all; and what they were."""
+    steps; along an axis, or all; and what they were (with the strides, if these were looked at)."""
 
     name: str | None
     steps: Any
     axis: int | None
-    shape: tuple[int, ...]
+    shape: Any
 
 
 class Pick(NamedTuple):
@@ -208,6 +210,7 @@ class Trace(Watcher):
         self.undoable = False
         self._finished: Any = None
         self._measured: dict[Any, Any] = {}
+        self._looks: list[Any] = []
         self.nodes = 0
         self.waits = True
         self._chains: list[Node] = []
@@ -415,7 +418,11 @@ class Trace(Watcher):
             if self.picks:
                 self._write_picks_of([v if v.__class__ is Node else v.root._value])
             node, steps = (v, None) if v.__class__ is Node else (v.root._value, steps_of(t))
-            self._measured.setdefault((node.seq, id(steps), axis), (node.seq, steps, axis, v.shape))
+            shape = (v.shape, v.strides) if axis == LAYOUT else v.shape
+            look = node.seq, steps, axis, shape
+            self._measured.setdefault((node.seq, id(steps), axis), look)
+            if len(self._looks) < MOST_LOOKS:
+                self._looks.append(look)
 
     def count_nodes(self) -> None:
         """Notes how many nodes there were made, now that the Python has ended."""
@@ -430,7 +437,14 @@ class Trace(Watcher):
 
     def lengths(self) -> list[Read]:
         """The lengths that it has looked at."""
-        found = [Read(self.slots.get(seq) or self.book.name(seq), *rest) for seq, *rest in self._measured.values()]
+        return self._read(self._measured.values())
+
+    def looks(self) -> list[Read] | None:
+        """All looks at lengths, in order; None if there were too many."""
+        return self._read(self._looks) if len(self._looks) < MOST_LOOKS else None
+
+    def _read(self, looks: Iterable[Any]) -> list[Read]:
+        found = [Read(self.slots.get(seq) or self.book.name(seq), *rest) for seq, *rest in looks]
         return found if self.lift is None else list(map(self.lift.read, found))
 
     # ---- what is compiled ----

@@ -14,8 +14,9 @@ gave(t)            a Tensor's memory is given out or replaced
 foreign(root)      memory of somebody else's is read, of a root if it is a Tensor's; gives a node to read it through,
                    for what runs at once, or None
 writes(root)       a root is about to get another value
-measured(t, axis)  the program looks at a Tensor's length along an axis, or (None) at all of them or its strides;
-                   an axis that it has not says only that there is such a view
+measured(t, axis)  the program looks at a Tensor's length along an axis, or (None) at all of them, or (LAYOUT) at its
+                   strides, too; an axis that it has not says only that there is such a view. It may give what the
+                   program sees of all lengths
 eager(fn, ...)     NumPy runs ``fn(*args, **kwargs)`` now; gives the result, or `PASS` if that is not its business
 =================  ==============================================================================================
 """
@@ -55,6 +56,14 @@ class Watcher:
         """What is known of a node that `picked` gave; None of others."""
         return None
 
+    def measured(self, t: Any, axis: int | None = None) -> Any:
+        """The program looks at lengths."""
+
+    def sized(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A function that looks at no element of its first argument."""
+        self.measured(args[0], LAYOUT)
+        return PASS
+
     def put(self, root: Any, noticing: Any, written: Any, picks: Any) -> bool:
         """Whether a root has got a value computed from picked elements, as one of all elements."""
         return False
@@ -86,11 +95,26 @@ def mine() -> Any:
     return None
 
 
-def measured(t: Any, axis: int | None = None) -> None:
-    """Tells this thread's watcher that a Tensor's lengths are looked at."""
+LAYOUT = -1
+"""The axis of a look at a Tensor's lengths and strides."""
+
+
+def measured(t: Any, axis: int | None = None) -> Any:
+    """Tells this thread's watcher that a Tensor's lengths are looked at; gives what the program sees of them, or None
+    if that is what they are."""
     watcher = mine()
-    if watcher is not None:
-        watcher.measured(t, axis)
+    return None if watcher is None else watcher.measured(t, axis)
+
+
+def laid_out(t: Any) -> None:
+    """Tells this thread's watcher that a Tensor's strides are looked at."""
+    measured(t, LAYOUT)
+
+
+def sized(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """This thread's watcher's answer to a call that looks at the lengths of its first argument, a Tensor."""
+    watcher = mine()
+    return PASS if watcher is None else watcher.sized(fn, args, kwargs)
 
 
 def eager(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], take: Any = None) -> Any:
