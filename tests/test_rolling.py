@@ -74,15 +74,66 @@ def test_a_periodic_time_loop():
     check_same(program)
 
 
+def plan(np, value):
+    """How many steps a value takes, how many kernels are among them, and how many arrays are made."""
+    text = np.explain(value)
+    numbers = re.search(r"(\d+) steps? to run.*?(\d+) kernels?", text), re.search(r"arrays made: (\d+)", text)
+    return (*map(int, numbers[0].groups()), int(numbers[1][1])), text
+
+
 @pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
-def test_rolls_are_parts_of_one_array_and_one_kernel():
+def test_golden_plans():
     np = module_under_test()
     with np.config(engine="llvm"):
-        u = np.array(real.random.default_rng(1).random((40, 50)))
-        for _ in range(2):
-            text = np.explain(neighbours(np, u) - 4 * u)
-            u = u + 1
-        assert int(re.search(r"(\d+) steps? to run", text)[1]) == 3, text  # u + 1, its margins, the kernel
+        a = np.array(real.random.default_rng(1).random((40, 50)))
+        # The memory, a kernel that computes the array into it, its margins, a kernel that reads it at five places.
+        found, text = plan(np, (lambda e: neighbours(np, e) - 4 * e)(a * 0.5 + 1))
+        assert found == (4, 2, 2), text
+        assert plan(np, np.roll(a * 2, -1, 0) - a)[0] == (4, 2, 2)
+        separate = np.roll(a * 2, -1, 0) + np.roll(a * 3, 1, 1) * np.roll(a + 1, (2, -1), (0, 1))
+        assert plan(np, separate)[0] == (10, 4, 4)
+        u = a + 0
+        for _ in range(3):  # a kernel a turn, from one array with margins into the next
+            u = u + 0.1 * (neighbours(np, u) - 4 * u)
+        found, text = plan(np, u)
+        assert found == (10, 4, 4), text
+        for _ in range(2):  # what is there is copied once, from the second time on
+            found, text = plan(np, neighbours(np, a) - 4 * a)
+        assert found == (4, 2, 2), text
+
+
+def test_what_others_hold_of_a_pending_array_that_is_rolled():
+    def program(np):
+        x = np.array(real.random.default_rng(1).random((40, 50)))
+        a = x * 2
+        b, before, part = a, a + 1, a[1:]
+        y = np.roll(a, 1, 0) + np.roll(a, -1, 1)
+        part[0] = 5
+        z = np.roll(a, 1, 0) + b
+        a += 1
+        x[:] = 0
+        return a, b is a, before, part, y, z, np.roll(b, 2, 1), x
+
+    check_same(program)
+
+
+@pytest.mark.parametrize("state", ["warn", "raise"])
+def test_what_raises_flags_on_its_way_into_its_place(state):
+    def program(np):
+        a = np.array(real.random.default_rng(1).random((40, 50)))
+        a[3, 4] = 0
+        found = []
+        for _ in range(3):
+            with real.errstate(divide=state), real.testing.suppress_warnings() as noted:
+                noted.filter(RuntimeWarning)
+                try:
+                    found.append(np.roll(1 / a, 1, 0) + np.roll(1 / a, 1, 1) * 2)
+                    found[-1].sum().item()
+                except FloatingPointError as error:
+                    found.append(str(error))
+        return found
+
+    check_same(program)
 
 
 def test_no_memory_is_kept():

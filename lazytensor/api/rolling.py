@@ -1,9 +1,10 @@
-"""`roll` of one large array several times, as time steps with periodic borders have it: views of one array.
+"""`roll` of large arrays by a few places, as stencils with periodic borders have it: views of one array.
 
 Made as calls of NumPy's, each would be an array of its own. Here the array is put once into a larger one, with a margin
 in which its values go on from the other end, and what is rolled by a few places along some axes is a part of that,
-which kernels read where it lies. A roll is made so at a place of the program that has been seen to roll an array that
-was rolled before; the first time it is a call.
+which kernels read where it lies. What is pending is computed into its place there. What is there already would have to
+be copied: it is so at a place of the program that has been seen to roll an array that was rolled before; the first time
+it is a call.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..config import current
 from ..ir.dtypes import NUMERIC
 from ..ir.node import Node
 from ..ir.operation import register
@@ -24,7 +26,9 @@ from ..run import pool
 from ..run.watching import active
 from .build import COPY, record, users_frame
 from .fallback import fallback, unseen
-from .handle import Tensor, geometry, read, tensor, view_tensor
+from .handle import Tensor, geometry, lock_of, read, tensor, view_tensor
+from .indexing import STORE
+from .joining import computed_by_kernels
 
 LEAST = 1 << 18
 """Bytes of an array from which on this is done."""
@@ -64,20 +68,18 @@ _known: dict[int, _Source] = {}
 _sites: set[Any] = set()
 
 
-def _go_on(array: Any, margin: int) -> Any:
-    """The array with so many places more on both sides of each axis, in which its values go on from the other end."""
-    whole = pool.empty(tuple([n + 2 * margin for n in array.shape]), array.dtype)
+def _go_on(whole: Any, margin: int) -> None:
+    """Fills the margins of that many places on both sides of each axis: the values within go on from the other end."""
     inside = slice(margin, -margin)
-    whole[(inside,) * array.ndim] = array
-    for axis, n in enumerate(array.shape):  # what has been filled along the axes before goes on along this one
-        before = (slice(None),) * axis
-        after = (inside,) * (array.ndim - axis - 1)
+    for axis, long in enumerate(whole.shape):  # what has been filled along the axes before goes on along this one
+        before, n = (slice(None),) * axis, long - 2 * margin
+        after = (inside,) * (whole.ndim - axis - 1)
         whole[(*before, slice(0, margin), *after)] = whole[(*before, slice(n, n + margin), *after)]
         whole[(*before, slice(n + margin, None), *after)] = whole[(*before, slice(margin, 2 * margin), *after)]
-    return whole
 
 
-_GO_ON = register("roll_margin", "call", lambda array, margin: _go_on(array, margin), label="roll")
+_MEMORY = register("roll_memory", "call", lambda _, shape, dtype: pool.empty(shape, dtype), label="roll", laws=("fresh",))
+_GO_ON = register("roll_margin", "mutate", lambda view, margin: _go_on(view, margin), label="roll")
 _roll_of_real = fallback(np.roll, "roll")
 
 
@@ -125,7 +127,7 @@ def _rolled(a: Any, steps: tuple[int, ...]) -> Any:
         site = (frame.f_code, frame.f_lasti) if frame is not None else None
         if source is not None and source.site != site:  # one place alone may roll one array again and again
             _sites.update((site, source.site))
-        if site not in _sites or source is not None and source.site == site:
+        if site not in _sites and (current.engine != "llvm" or not computed_by_kernels(node)):
             if source is None:
                 _remember(a, site)
             return None
@@ -136,20 +138,35 @@ def _rolled(a: Any, steps: tuple[int, ...]) -> Any:
             return None  # a roll of a roll, too far away
         source, whole = _with_margin(a, max(map(abs, steps)), source.site, frame)
         starts = tuple(map(operator.sub, source.starts, steps))
-    index = tuple([slice(start, start + n) for start, n in zip(starts, node.shape, strict=True)])
-    root = tensor(whole)
-    view = view_tensor(root, ((operator.getitem, (index,)),), geometry(root)[index], True)
-    part = tensor(record(COPY, (read(view),), (), node.shape, node.dtype, None, frame))
+    part = tensor(_part(whole, starts, node.shape, frame))
     _remember(part, None, source.whole, source.margin, starts)
     return part
 
 
+def _part(whole: Node, starts: tuple[int, ...], shape: tuple[int, ...], frame: Any) -> Node:
+    """What has a shape and begins there in an array with margins, as an array of its own."""
+    index = tuple([slice(start, start + n) for start, n in zip(starts, shape, strict=True)])
+    root = tensor(whole)
+    view = view_tensor(root, ((operator.getitem, (index,)),), geometry(root)[index], True)
+    return record(COPY, (read(view),), (), shape, whole.dtype, None, frame)
+
+
 def _with_margin(a: Any, margin: int, site: Any, frame: Any) -> tuple[_Source, Node]:
-    """The array within one with margins, remembered; and that one's node."""
+    """The array within one with margins, remembered; and that one's node. What is pending is computed into its place
+    there, and read there from now on."""
     v = a._value
     shape = tuple([n + 2 * margin for n in v.shape])
-    whole = record(_GO_ON, (read(a),), (("margin", margin),), shape, v.dtype, None, frame)
-    return _remember(a, site, weakref.ref(whole), margin, (margin,) * len(v.shape)), whole
+    memory = record(_MEMORY, (0,), (("shape", shape), ("dtype", v.dtype)), shape, v.dtype, None, frame)
+    value = v if v.buffer is None else record(COPY, (v,), (), v.shape, v.dtype, None, frame)
+    stored = record(STORE, (memory, value), ((), ((slice(margin, -margin),) * len(shape),)), shape, v.dtype, None, frame)
+    whole = record(_GO_ON, (stored,), ((), (margin,)), shape, v.dtype, None, frame)
+    starts = (margin,) * len(v.shape)
+    if v.buffer is None:
+        center = _part(whole, starts, v.shape, frame)
+        with lock_of(a):
+            if a._value is v:
+                a._value = center
+    return _remember(a, site, weakref.ref(whole), margin, starts), whole
 
 
 def _remember(t: Any, site: Any, *of: Any) -> _Source:
