@@ -78,7 +78,8 @@ def _go_on(whole: Any, margin: int) -> None:
         whole[(*before, slice(n + margin, None), *after)] = whole[(*before, slice(margin, 2 * margin), *after)]
 
 
-_MEMORY = register("roll_memory", "call", lambda _, shape, dtype: pool.empty(shape, dtype), label="roll", laws=("fresh",))
+_MEMORY = register("roll_memory", "call", lambda _, shape, dtype: pool.empty(shape, dtype), label="roll",
+                   laws=("fresh",))
 _GO_ON = register("roll_margin", "mutate", lambda view, margin: _go_on(view, margin), label="roll")
 _roll_of_real = fallback(np.roll, "roll")
 
@@ -158,7 +159,8 @@ def _with_margin(a: Any, margin: int, site: Any, frame: Any) -> tuple[_Source, N
     shape = tuple([n + 2 * margin for n in v.shape])
     memory = record(_MEMORY, (0,), (("shape", shape), ("dtype", v.dtype)), shape, v.dtype, None, frame)
     value = v if v.buffer is None else record(COPY, (v,), (), v.shape, v.dtype, None, frame)
-    stored = record(STORE, (memory, value), ((), ((slice(margin, -margin),) * len(shape),)), shape, v.dtype, None, frame)
+    place = (slice(margin, -margin),) * len(shape)
+    stored = record(STORE, (memory, value), ((), (place,)), shape, v.dtype, None, frame)
     whole = record(_GO_ON, (stored,), ((), (margin,)), shape, v.dtype, None, frame)
     starts = (margin,) * len(v.shape)
     if v.buffer is None:

@@ -13,7 +13,8 @@ def computes(value: Value) -> bool:
     Not a mutating one, which stands for an effect, not one on Python objects, whose own code would notice, and not
     memory that is to be written.
     """
-    return value.kind in ("elementwise", "call", "scalar") and not value.dtype.hasobject and "fresh" not in value.op.laws
+    op = value.op
+    return op.kind in ("elementwise", "call", "scalar") and not value.dtype.hasobject and "fresh" not in op.laws
 
 
 def readers_agree(dag: Dag, number: int, other: int) -> bool:
