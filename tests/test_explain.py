@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lazytensor.config import config, current
+from lazytensor.hot import native
 from lazytensor.ir.node import leaf
 from lazytensor.lower import fused
 from lazytensor.see import explain, report
@@ -79,6 +80,8 @@ def test_explain_predicts_what_happens(monkeypatch):
 ])  # fmt: skip
 def test_explain_says_why_a_pass_ends(program, why):
     module = module_under_test()
+    if native is None and "where=m)" in program:
+        pytest.skip("the extension adds up stretches")
     x, m = module.array(np.random.default_rng(0).random((300, 300))), module.ones((300, 300), "?")
     m.realize()
     with module.config(engine="llvm"):
