@@ -43,6 +43,9 @@ def configured(module, way):
         importlib.import_module(f"{module.__name__}.run.moving").SHARED = 1 if threads > 1 else 1 << 18
         choosing = importlib.import_module(f"{module.__name__}.api.choosing")
         choosing.LEAST, choosing.LEARNED = (1, True) if threads > 1 else (1 << 11, False)
+        rolling = importlib.import_module(f"{module.__name__}.api.rolling")
+        rolling.LEAST, rolling.MARGIN = (1, 2) if threads > 1 else (1 << 18, 8)
+        importlib.import_module(f"{module.__name__}.api.masked").LEAST = 1 if threads > 1 else 1 << 17
 
 
 def tried(kind, seed, module, threads, way):

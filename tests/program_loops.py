@@ -31,7 +31,8 @@ SLICES = ["i:", ":i", "i:i + 3", "1:i + 1", "i:n - i", "n - i:", ":-i", "i - 1:i
 VALUES = ["{x} * 0.5", "{x} + i", "{x} * (i + 1)", "i - {x}", "{x} / (2 * i + 1)", "{x} - i * 0.25", "{x} * {y}",
           "{x} + {y}", "abs({x})", "({x} < i) * 1.0", "np.sqrt(abs({x}))", "{x}[{j}] + {y}", "{x}.sum() + {y}",
           "{x}[{j}] * {y}[{k}]", "{x}[:i] @ {y}[:i]", "float(i) + {x}", "({x} + 1 if i == 9 else {x})",
-          "{x}[{s}].sum()", "np.maximum({x}, i)"]  # fmt: skip
+          "{x}[{s}].sum()", "np.maximum({x}, i)", "np.roll({x}, 1, 0) + {y}", "np.roll({x} * 2, i, 0)",
+          "np.roll({x}, 1, 0) + np.roll({x}, -1, -1)"]  # fmt: skip
 STATEMENTS = ["{x}[{j}]", "{x}[{s}] + {y}[{s}]", "t[i:n] += i", "{x} = {x} + {y}[i] * t", "t = t + ({x} < i)",
               "{x}[{j}] = {v}[0]", "{x}[{j}] += {y}[{k}]", "{x}[{s}] += {y}[{s}]", "{x}[{s}] = {y}[{s}] * 2",
               "{x}[{s}] = i", "{x}[{j}] = i", "{x} = {v}", "t = {v}", "{x} = {x} * 0.5 + t",

@@ -173,12 +173,38 @@ def accumulated(scene):
     return f"{scene.target()} = {source.format(name, axis)}"
 
 
-@kind(2)
+@kind(4)
 def where_reduction(scene):
-    name = scene.pick(lambda x: x.dtype.kind in "fiu")
-    function = scene.choice(("sum", "mean", "prod", "any", "max"))
-    initial = ", initial=0" if function == "max" and scene.chance(0.7) else ""
-    return name and f"{scene.target()} = np.{function}({name}, where={name} > {scene.choice((0, 1, -1))}{initial})"
+    name = scene.pick(lambda x: x.dtype.kind in "fiub")
+    if not name:
+        return None
+    x = scene.world.names[name]
+    function = scene.choice(("sum", "sum", "mean", "prod", "any", "all", "max", "min", "std", "var"))
+    arguments = {"axis": axis_for(scene, x.ndim)} if scene.chance(0.6) else {}
+    if scene.chance(0.2):
+        arguments["keepdims"] = "True"
+    if function in ("max", "min") or function in ("sum", "prod") and scene.chance(0.3):
+        arguments["initial"] = scene.choice(("0", "1", "-1", "2.5", "np.inf", "-9", "-0.0"))
+    if function in ("var", "std") and scene.chance(0.3):
+        arguments["ddof"] = "1"
+    text = "".join(f", {key}={value}" for key, value in arguments.items())
+    source = name if scene.chance(0.6) else f"({name} * 2)"
+    mask = f"{name} > {scene.choice((0, 1, -1))}" if scene.chance(0.8) else f"({name} > 0)[..., :1]"
+    return f"{scene.target()} = np.{function}({source}, where={mask}{text})"
+
+
+@kind(4)
+def rolled(scene):
+    """One array, or what is computed of it, by some places along some axes."""
+    name = scene.pick(lambda x: x.dtype.kind in "fiubc" and x.ndim)
+    if not name:
+        return None
+    ndim = scene.world.names[name].ndim
+    source = scene.choice((name, f"({name} + {name})", f"({name} * 2 + 1)"))
+    terms = [f"np.roll(e, {scene.choice((1, -1, 1, -1, 2, 5))}, {scene.random.randint(-ndim, ndim - 1)})"
+             for _ in range(scene.random.randint(1, 4))]
+    terms += [source] if scene.chance(0.3) else ["e"] if scene.chance(0.3) else []
+    return f"e = {source}; {scene.target()} = {' + '.join(terms)}{'; del e' if scene.chance(0.5) else ''}"
 
 
 @kind(2)

@@ -20,7 +20,7 @@ STEPS = (
     "{a}[:len({a}) // 2]", "{a}.clip(0, 1)", "np.squeeze({a})", "{a}.reshape(2, -1)", "np.arange(3.0) * {a}",
     "{a} if {a}.shape == {b}.shape else {b}", "{a} if {a}.sum() > 0 else {b} * 2", "np.concatenate([{a}, {b}])",
     "np.ones_like({a}).sum() + {a}", "np.diff({a})", "np.outer({a}, {b})", "np.array_equal({a}, {b}) + {a}",
-    "{a}.round(1)")
+    "{a}.round(1)", "np.roll({a}, 1, 0) - {b}", "np.roll({a}, 1, -1) + np.roll({a}, -1, 0)", "np.roll({a} * 2, 1, -1)")
 WRITES = ("{a}[1:] = {b}[:-1]", "{a} += {b}", "{a}[::2] *= 2", "{a}[0] = {b}[-1]", "{a}[...] = 3",
           "{a}[:2] += {b}[-2:]", "{a} -= {a}.mean()", "{a}[1:-1] = {a}[2:] + {a}[:-2]")
 

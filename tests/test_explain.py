@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lazytensor.config import config, current
+from lazytensor.hot import native
 from lazytensor.ir.node import leaf
 from lazytensor.lower import fused
 from lazytensor.see import explain, report
@@ -65,7 +66,8 @@ def test_explain_predicts_what_happens(monkeypatch):
 
 @pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
 @pytest.mark.parametrize(("program", "why"), [
-    ("(x * 2).sum(where=m)", "sum with where= is NumPy's own call: it reduces each stretch of the mask on its own"),
+    ("(x * 2).sum(where=m)", "sum with where= is a call of its own: it adds up each stretch of the mask by itself"),
+    ("(x * 2).sum(where=m[:1])", "sum with where= is NumPy's own call: it reduces each stretch of the mask on its own"),
     ("(x * 2).sum(initial=1.0)", "sum with initial= is NumPy's own call"),
     ("np.sum(x.astype('f4') * 2, dtype='f8')", "sum of float32 that gives float64 is NumPy's own call"),
     ("np.cumsum(x * 2)", "cumsum of all elements is NumPy's own call"),
@@ -78,6 +80,8 @@ def test_explain_predicts_what_happens(monkeypatch):
 ])  # fmt: skip
 def test_explain_says_why_a_pass_ends(program, why):
     module = module_under_test()
+    if native is None and "where=m)" in program:
+        pytest.skip("the extension adds up stretches")
     x, m = module.array(np.random.default_rng(0).random((300, 300))), module.ones((300, 300), "?")
     m.realize()
     with module.config(engine="llvm"):

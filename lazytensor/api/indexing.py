@@ -82,14 +82,14 @@ _GATHER = register("getitem", "call", lambda array, *indices, template: array[_r
 _GATHER_WHOLE = register("getitem whole", "call", lambda array, *indices, template: array[
     _rebuilt(template, indices)].base, label="getitem")
 ELEMENT = register("element", "call", lambda array, index: array[index], label="getitem")
-_STORE = register("setitem", "mutate", lambda view, value, index: operator.setitem(view, index, value), label="cast",
+STORE = register("setitem", "mutate", lambda view, value, index: operator.setitem(view, index, value), label="cast",
                   step="store")
 _SCATTER = register("setitem_at", "mutate", lambda view, value, *rest: _scattered(
     view, value, _rebuilt(rest[-1], rest[:-1])), label="cast")
 
 _MASKED = register("setitem_where", "mutate", lambda array, value, mask, template: operator.setitem(
     array, mask, value), label="cast", step="masked")
-learn(store_operation=_STORE, element_operation=ELEMENT)
+learn(store_operation=STORE, element_operation=ELEMENT)
 
 
 def _rebuilt(template: tuple[Any, ...], indices: Any) -> Any:
@@ -404,7 +404,7 @@ def _store_quickly(self: Any, index: Any, value: Any) -> bool:
     if target.shape != w.shape or w.depth >= AT_ONCE:
         return False
     target = buffer = v = None
-    return _pending_store(self, _STORE, (w,), ((), (index,)), w.depth, _getframe(2))
+    return _pending_store(self, STORE, (w,), ((), (index,)), w.depth, _getframe(2))
 
 
 def _pending_store(root: Any, op: Any, operands: tuple[Any, ...], attrs: Any, deepest: int, frame: Any) -> bool:
@@ -555,7 +555,7 @@ def _store(self: Any, index: Any, value: Any) -> bool:
         node = _value_operand(value, self._value.dtype, shape)
     if node.shape != shape and node.shape:
         _check_fits(node, shape)
-    return change(_STORE, self, (node,), (index,), _getframe(3))
+    return change(STORE, self, (node,), (index,), _getframe(3))
 
 
 def _check_fits(node: Any, shape: tuple[int, ...]) -> None:

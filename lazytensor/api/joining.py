@@ -95,8 +95,12 @@ def _is_large(part: Any) -> bool:
     if type(part) is not Tensor:
         return False
     v = part._value
-    return v.__class__ is Node and v.buffer is None and (v.op.kind in _KINDS or v.op.step in _STEPS) and bool(
-        prod(v.shape) * v.dtype.itemsize >= LEAST // 8)
+    return computed_by_kernels(v) and bool(prod(v.shape) * v.dtype.itemsize >= LEAST // 8)
+
+
+def computed_by_kernels(v: Any) -> bool:
+    """Whether it is the node of a pending result of arithmetic, which a kernel can write to its place."""
+    return v.__class__ is Node and v.buffer is None and (v.op.kind in _KINDS or v.op.step in _STEPS)
 
 
 def _joined(rule: Any, places_of: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -18,7 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from . import attributes, buffer, indexing, operators, reductions  # noqa: F401  what Tensors can do is attached by these
+from . import (  # noqa: F401  what Tensors can do is attached by these
+    attributes,
+    buffer,
+    indexing,
+    masked,
+    operators,
+    reductions,
+)
 from . import laziness as laziness
 from .creation import CREATION
 from .direct import direct

@@ -32,6 +32,10 @@ _ndarray = np.ndarray
 _getframe = sys._getframe
 
 
+with_mask: list[Callable[..., Any]] = []
+"""What gives results of reductions with `where=`, if it does (`masked.reduced`)."""
+
+
 class Rule(NamedTuple):
     """What is known of one reduction for a dtype, rank and arguments: result dtype, axes, node attributes."""
 
@@ -179,6 +183,10 @@ def _reduction_method(name: str, reduction: Reduction) -> Callable[..., Any]:
             if native is not None:
                 reduction.learn(self, args, kwargs, arguments)
             return result
+        if "where" in kwargs and (given := _by_name(name, args, kwargs)) is not None:
+            for found in with_mask:
+                if (result := found(self, name, given)) is not None:
+                    return result
         return at_once(real, self, args, kwargs)
 
     method.__name__ = name

@@ -452,6 +452,8 @@ PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyOb
 Py_ssize_t bytes_of(PyObject *node);
 PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_record(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *hot_add_stretches(PyObject *self, PyObject *const *args, Py_ssize_t nargs);
+extern const char add_stretches_doc[];
 Py_ssize_t next_tick(void);
 PyObject *tick(void);
 PyObject *hot_tick(PyObject *self, PyObject *unused);

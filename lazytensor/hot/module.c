@@ -261,6 +261,7 @@ static PyObject *hot_called(PyObject *self, PyObject *const *args, Py_ssize_t gi
 static PyMethodDef methods[] = {
     {"called", (PyCFunction)(void (*)(void))hot_called, METH_FASTCALL, "What errors call a class from now on."},
     {"learn", (PyCFunction)(void (*)(void))hot_learn, METH_VARARGS | METH_KEYWORDS, learn_doc},
+    {"add_stretches", (PyCFunction)(void (*)(void))hot_add_stretches, METH_FASTCALL, add_stretches_doc},
     {"tick", hot_tick, METH_NOARGS, "The next number in program order."},
     {"make", (PyCFunction)(void (*)(void))hot_make, METH_FASTCALL, "ir.node.make"},
     {"record", (PyCFunction)(void (*)(void))hot_record, METH_FASTCALL, "api.build.record"},

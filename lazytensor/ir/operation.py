@@ -46,6 +46,7 @@ class Operation:
     laws : tuple of str
         Algebraic properties that keep bits, by the names that `lazytensor.optimise` uses: 'involution'
         (``f(f(x)) == x``), 'idempotent' (``f(f(x)) == f(x)``).
+        'fresh': each result is memory of its own, which is to be written.
     step : str
         What a kernel does for it where `fn` is no ufunc: 'cast' (to the result's dtype), 'where' (chooses the second
         operand's or the third's element), 'store' (writes the second operand into the part of the first that ``extra``

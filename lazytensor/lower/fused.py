@@ -427,6 +427,11 @@ class Kernels:
 
 def _own_call(operation: Operation, attrs: Any) -> str:
     """Why a call of a function of NumPy's is none of a kernel's operations."""
+    name = operation.called.removesuffix("_where")
+    if name != operation.called and name in REDUCTIONS:
+        what = "it adds up each stretch of the mask by itself" if REDUCTIONS[name] is np.add else (
+            "NumPy says which zero it is, if it is one")
+        return f"{name} with where= is a call of its own: {what}"
     form = dict(attrs or ()).get("form")
     given = [name for name, _ in form[1]] if type(form) is tuple and len(form) == 2 else []
     for name, why in _ARGUMENTS.items():

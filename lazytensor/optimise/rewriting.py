@@ -10,9 +10,11 @@ from ..ir.dag import Dag, Value
 def computes(value: Value) -> bool:
     """Whether a node is an operation on numbers whose value may be had from elsewhere.
 
-    Not a mutating one, which stands for an effect, and not one on Python objects, whose own code would notice.
+    Not a mutating one, which stands for an effect, not one on Python objects, whose own code would notice, and not
+    memory that is to be written.
     """
-    return value.kind in ("elementwise", "call", "scalar") and not value.dtype.hasobject
+    op = value.op
+    return op.kind in ("elementwise", "call", "scalar") and not value.dtype.hasobject and "fresh" not in op.laws
 
 
 def readers_agree(dag: Dag, number: int, other: int) -> bool:
