@@ -603,6 +603,13 @@ def _give(root: Any, node: Node, depth: int, twice: bool) -> bool:
         return True
 
 
+def _is_unmet(other: Any, row: Any) -> bool:
+    """Whether the second operand is of a kind that a row of `fast` does not know yet."""
+    if type(other) is Tensor:
+        return other._value.dtype.num not in row
+    return type(other) in NUMBERS and type(other) not in row
+
+
 def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """The method for ``self <op>= other``: quickly if the whole of a root takes a value of its own dtype."""
     record_ = record_of(ufunc)
@@ -636,10 +643,11 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
             if (type(b) is Node or type(b) in NUMBERS) and (row is None or kind not in row):
                 with suppress(NotArray):  # the dtype that the operator gives without `=`
                     _learn(record_, a, b, resolved(record_, (a, b)).outputs[0])
-        elif type(other) in NUMBERS and type(other) not in fast.get(a.dtype.num, ()):
+        elif _is_unmet(other, fast.get(a.dtype.num, ())):
             with suppress(NotArray):
                 part = read(self)
-                _learn(record_, part, other, resolved(record_, (part, other)).outputs[0])
+                value = read(other) if type(other) is Tensor else other
+                _learn(record_, part, value, resolved(record_, (part, value)).outputs[0])
         try:
             write_ufunc(record_, self, (self, other), _getframe(1))
             return self
