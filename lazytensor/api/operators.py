@@ -422,7 +422,7 @@ operands, by what stands for the other one, as in `UfuncRecord.fast`) operation,
 
 def _learn_scalar(fast: dict[Any, Any], inputs: tuple[Any, ...], result: tuple[Any, ...]) -> None:
     own, *others = inputs
-    if type(own) is not Node or not all(x.dtype.char in NUMERIC for x in inputs if type(x) is Node):
+    if type(own) is not Node or not all(type(x) in NUMBERS or x.dtype.char in NUMERIC for x in inputs):
         return
     if not others:
         fast[own.dtype.num] = result
@@ -431,7 +431,7 @@ def _learn_scalar(fast: dict[Any, Any], inputs: tuple[Any, ...], result: tuple[A
     if type(other) is int and not 0 <= other <= 127:
         name: Any = NEGATIVE if -128 <= other < 0 and own.dtype.kind != "u" else None
     else:
-        name = type(other) if type(other) in NUMBERS else other.dtype.num if type(other) is Node else None
+        name = type(other) if type(other) in NUMBERS else other.dtype.num  # a lazy scalar's or one of NumPy's
     if name is not None:
         fast.setdefault(own.dtype.num, {})[name] = result
 
@@ -498,6 +498,14 @@ def _scalar_binary(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any], sw
 
     method.__name__ = method.__qualname__ = f"__{'r' if swapped else ''}{name}__"
     return _as_scalar_method(method, fn, swapped)
+
+
+def turned_scalar_method(fn: Callable[..., Any]) -> Any:
+    """What ``x <op> s`` does for a lazy scalar `s`: ``method(s, x)``."""
+    def method(self: Any, other: Any) -> Any:
+        return scalar_operation(fn, other, self)
+
+    return _as_scalar_method(method, fn, swapped=True)
 
 
 def _as_scalar_method(method: Callable[..., Any], fn: Callable[..., Any], swapped: bool = False) -> Any:
