@@ -139,7 +139,7 @@ def _is_basic(index: Any) -> bool:
 
 def plain(index: Any) -> Any:
     """The index with lazy scalars and integer-like things as Python ints, Tensors left as they are; itself if there is
-    nothing to change (`_is_itself` compares identities)."""
+    nothing to change."""
     if type(index) is tuple:
         if _is_basic(index):
             return index
@@ -152,7 +152,7 @@ def plain(index: Any) -> Any:
         return index
     if issubclass(kind, Scalar):
         index = value_of(index)
-    if isinstance(index, np.integer):
+    if isinstance(index, np.integer) and not isinstance(index, np.timedelta64):  # which is one by its class
         return int(index)
     return index
 
@@ -297,8 +297,8 @@ def _gathered(self: Any, parts: tuple[Any, ...]) -> Any:
     the view of an array with its axes in another order."""
     v = self._value
     chosen = [operand(part) for part in parts if type(part) not in _BASIC]
-    if any(type(x) is not Node or x.dtype.kind not in "iub" or not x.shape for x in chosen):
-        raise NotArray
+    if not chosen or any(type(x) is not Node or x.dtype.kind not in "iub" or not x.shape for x in chosen):
+        raise NotArray  # none: a slice whose bounds are no integers, which NumPy refuses
     seen = _over_little_memory(v.shape, any(part is None for part in parts))[_real(parts)]
     whole = seen if seen.base is None else seen.base
     if not seen.shape or whole.__array_interface__["data"] != seen.__array_interface__["data"]:
@@ -480,7 +480,12 @@ def _is_itself(self: Any, index: Any, value: Any) -> bool:
     steps = steps_of(value)
     own = steps_of(self)
     return len(steps) == len(own) + 1 and all(x is y for x, y in zip(steps, own, strict=False)) and (
-        steps[-1][0] is _getitem and steps[-1][1][0] is index)
+        steps[-1][0] is _getitem and _is_same_index(steps[-1][1][0], index))
+
+
+def _is_same_index(one: Any, other: Any) -> bool:
+    """Whether two indices are of the same part: a basic one that was not `plain` is made anew each time."""
+    return one is other or _is_basic(one) and _is_basic(other) and bool(one == other)
 
 
 def _element_value(value: Any, dtype: np.dtype[Any]) -> Any:
@@ -573,7 +578,7 @@ def _scatter(self: Any, index: Any, value: Any) -> bool:
     v = self._value
     parts = index if type(index) is tuple else (index,)
     indices = [operand(part) for part in parts if type(part) not in _BASIC]
-    if any(type(x) is not Node or x.dtype.kind not in "iub" for x in indices):
+    if not indices or any(type(x) is not Node or x.dtype.kind not in "iub" for x in indices):
         raise NotArray
     if len(parts) == 1 and indices[0].dtype.kind == "b":
         if indices[0].shape == v.shape and type(value) in NUMBERS and _goes_in_silently(value, v.dtype):

@@ -422,7 +422,7 @@ operands, by what stands for the other one, as in `UfuncRecord.fast`) operation,
 
 def _learn_scalar(fast: dict[Any, Any], inputs: tuple[Any, ...], result: tuple[Any, ...]) -> None:
     own, *others = inputs
-    if type(own) is not Node or not all(x.dtype.char in NUMERIC for x in inputs if type(x) is Node):
+    if type(own) is not Node or not all(type(x) in NUMBERS or x.dtype.char in NUMERIC for x in inputs):
         return
     if not others:
         fast[own.dtype.num] = result
@@ -431,7 +431,7 @@ def _learn_scalar(fast: dict[Any, Any], inputs: tuple[Any, ...], result: tuple[A
     if type(other) is int and not 0 <= other <= 127:
         name: Any = NEGATIVE if -128 <= other < 0 and own.dtype.kind != "u" else None
     else:
-        name = type(other) if type(other) in NUMBERS else other.dtype.num if type(other) is Node else None
+        name = type(other) if type(other) in NUMBERS else other.dtype.num  # a lazy scalar's or one of NumPy's
     if name is not None:
         fast.setdefault(own.dtype.num, {})[name] = result
 
@@ -498,6 +498,14 @@ def _scalar_binary(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any], sw
 
     method.__name__ = method.__qualname__ = f"__{'r' if swapped else ''}{name}__"
     return _as_scalar_method(method, fn, swapped)
+
+
+def turned_scalar_method(fn: Callable[..., Any]) -> Any:
+    """What ``x <op> s`` does for a lazy scalar `s`: ``method(s, x)``."""
+    def method(self: Any, other: Any) -> Any:
+        return scalar_operation(fn, other, self)
+
+    return _as_scalar_method(method, fn, swapped=True)
 
 
 def _as_scalar_method(method: Callable[..., Any], fn: Callable[..., Any], swapped: bool = False) -> Any:
@@ -603,6 +611,13 @@ def _give(root: Any, node: Node, depth: int, twice: bool) -> bool:
         return True
 
 
+def _is_unmet(other: Any, row: Any) -> bool:
+    """Whether the second operand is of a kind that a row of `fast` does not know yet."""
+    if type(other) is Tensor:
+        return other._value.dtype.num not in row
+    return type(other) in NUMBERS and type(other) not in row
+
+
 def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """The method for ``self <op>= other``: quickly if the whole of a root takes a value of its own dtype."""
     record_ = record_of(ufunc)
@@ -636,10 +651,11 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
             if (type(b) is Node or type(b) in NUMBERS) and (row is None or kind not in row):
                 with suppress(NotArray):  # the dtype that the operator gives without `=`
                     _learn(record_, a, b, resolved(record_, (a, b)).outputs[0])
-        elif type(other) in NUMBERS and type(other) not in fast.get(a.dtype.num, ()):
+        elif _is_unmet(other, fast.get(a.dtype.num, ())):
             with suppress(NotArray):
                 part = read(self)
-                _learn(record_, part, other, resolved(record_, (part, other)).outputs[0])
+                value = read(other) if type(other) is Tensor else other
+                _learn(record_, part, value, resolved(record_, (part, value)).outputs[0])
         try:
             write_ufunc(record_, self, (self, other), _getframe(1))
             return self

@@ -17,8 +17,8 @@ from numpy import random as real
 from numpy.random import _pickle
 
 from ..run.watching import active
-from .fallback import WARNING, Loans, applied, are_plain, fallback
-from .handle import Tensor, export, peek, signature_of, unwrapped
+from .fallback import WARNING, applied, are_plain, fallback
+from .handle import Tensor, export, peek, signature_of, unwrapped, wrap
 from .laziness import WRITTEN, How, documented
 
 DRAWS = How(WRITTEN, "random")
@@ -88,8 +88,8 @@ def _drawing(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
             return fn(self, *args, **kwargs)
         _drawing_now.generator = self
         try:
-            if quick and not active and are_plain(args) and (not kwargs or are_plain(kwargs.values())):
-                return Loans(peek).returned(fn(self, *args, **kwargs))
+            if quick and not active and (not args or are_plain(args)) and (not kwargs or are_plain(kwargs.values())):
+                return wrap(fn(self, *args, **kwargs))  # an array or a number, and nothing was lent
             return function(self, *args, **kwargs)
         finally:
             _drawing_now.generator = outer

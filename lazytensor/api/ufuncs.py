@@ -23,6 +23,7 @@ from .operators import (
     is_count,
     scalar_on_the_left,
     scalar_operation,
+    turned_scalar_method,
     unary_method,
 )
 from .puts import write_at
@@ -335,5 +336,12 @@ def _unwrapped_out(value: Any) -> Any:
     return tuple([unwrapped(v) for v in value]) if type(value) is tuple else unwrapped(value)
 
 
-Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
-Scalar.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
+def _override() -> Any:
+    """The same; by the extension where a number of NumPy's is on the left, whose operators ask in this way."""
+    if native is None:
+        return array_ufunc
+    ways = {real: (_turned_of(real), turned_scalar_method(fn)) for real, fn in SCALAR_OPERATORS.items()}
+    return native.Overrider(None, ways, array_ufunc)
+
+
+Tensor.__array_ufunc__ = Scalar.__array_ufunc__ = _override()  # type: ignore[attr-defined]

@@ -747,15 +747,6 @@ int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObje
 
 /* ---- places ----------------------------------------------------------------------------------------------------------- */
 
-static int is_list_of_ints(PyObject *x) {
-    if (!PyList_CheckExact(x) || PyList_GET_SIZE(x) > 64)
-        return 0;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(x); i++)
-        if (!PyLong_CheckExact(PyList_GET_ITEM(x, i)))
-            return 0;
-    return PyList_GET_SIZE(x) > 0;
-}
-
 /* A part of an index, a new reference; NULL without an error where Python has to look. Masks of more bytes than `most` are
  * left to it: it has quicker ways than NumPy (run/masking.py). */
 static PyObject *place_at_hand(PyObject *part, Py_ssize_t most, int *chooses) {
@@ -767,11 +758,12 @@ static PyObject *place_at_hand(PyObject *part, Py_ssize_t most, int *chooses) {
         *chooses = 1;
         return array;
     }
-    if (is_list_of_ints(part)) {
+    PyObject *listed = plain_list(part);
+    if (listed != NULL) {
         *chooses = 1;
-        return Py_NewRef(part);
+        return listed;
     }
-    return is_basic(part) && !PyTuple_CheckExact(part) ? Py_NewRef(part) : NULL;
+    return PyErr_Occurred() ? NULL : plain_part(part);
 }
 
 /* An index that chooses elements one by one, as NumPy may have it, a new reference; NULL without an error where Python has

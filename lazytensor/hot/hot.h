@@ -349,7 +349,7 @@ typedef struct {
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
 extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type, Clipper_Type;
-extern PyTypeObject ClassOf_Type;
+extern PyTypeObject ClassOf_Type, Overrider_Type;
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
 Py_ssize_t depth_of(PyObject *node);
 int may_be_pending(PyObject **capsule);
@@ -411,6 +411,13 @@ PyObject *at_hand(PyObject *x, Py_ssize_t most);
 int is_numpys_number(PyObject *x);
 PyObject *scalar_of(PyObject *value);
 PyObject *index_at_hand(PyObject *index, Py_ssize_t most);
+
+/* ---- places.c ---- */
+
+PyObject *plain_part(PyObject *part);
+PyObject *plain_index(PyObject *index);
+PyObject *plain_list(PyObject *x);
+int is_same_index(PyObject *one, PyObject *other);
 PyObject *hot_eager_after(PyObject *self, PyObject *limit);
 
 /* ---- stores.c, filling.c ---- */

@@ -180,17 +180,35 @@ static PyObject *part_met(PyObject *tensor, PyObject *root, PyObject *index, con
 
 /* ---- parts and elements -------------------------------------------------------------------------------------------------- */
 
-/* A part of a view with axes; NULL without an error where Python has to do it. */
+/* An element of a Tensor's value, which is computed if it waits, as indexing._general_getitem looks at it; NULL without an
+ * error where Python has to do it. */
+static PyObject *element_of(PyObject *self, PyObject *index) {
+    PyObject *root = root_of(self), *node = root == NULL ? NULL : slot_or_none(root, T._value), *array, *found;
+    if (!is_element(index, shape_in(slot_or_none(self, T._value))) || node == NULL || Py_TYPE(node) != node_type)
+        return NULL;
+    Py_INCREF(node);
+    int failed = slot_or_none(node, N.buffer) == Py_None && compute_node(node) < 0;
+    Py_DECREF(node);
+    if (failed || (array = array_at_hand(self, PY_SSIZE_T_MAX)) == NULL)
+        return NULL;
+    found = PyObject_GetItem(array, index);
+    Py_DECREF(array);
+    return found;
+}
+
+/* A part of a view; NULL without an error where Python has to do it. */
 static PyObject *part_of_view(PyObject *self, PyObject *index) {
     PyObject *view = slot_or_none(self, T._value), *root = root_of(self), *result = NULL;
     if (root == NULL || watched() || index == empty_tuple)
         return NULL;
+    if (!gives_array(index, PyTuple_GET_SIZE(slot_or_none(view, V.shape))))
+        return element_of(self, index);
     Signature s;
     Met *m = place_of(view, index, &s);
     if (m != NULL && is_met(m, view, &s))
         return part_met(self, root, index, m);
     PyObject *array = geometry_of(view);
-    if (array == NULL || !gives_array(index, PyTuple_GET_SIZE(slot_or_none(view, V.shape))))
+    if (array == NULL)
         return NULL;
     Py_INCREF(array);
     PyObject *found = PyObject_GetItem(array, index);
@@ -236,8 +254,14 @@ static PyObject *quick_getitem(PyObject *self, PyObject *index) {
     PyObject *node = slot_or_none(self, T._value), *array, *found, *result;
     if (Py_TYPE(self) != tensor_type)
         return NULL;
-    if (!is_basic(index))
-        return chosen(self, index);
+    if (!is_basic(index)) {
+        PyObject *plain = plain_index(index);
+        if (plain == NULL)
+            return PyErr_Occurred() ? NULL : chosen(self, index);
+        result = quick_getitem(self, plain);
+        Py_DECREF(plain);
+        return result;
+    }
     if (Py_TYPE(node) == view_type)
         return part_of_view(self, index);
     if (Py_TYPE(node) != node_type || slot_or_none(self, T._state) != Py_None)
@@ -249,7 +273,7 @@ static PyObject *quick_getitem(PyObject *self, PyObject *index) {
     array = slot_or_none(node, N.buffer);
     if (array == Py_None || watched()) {  /* no element is to be looked at */
         if (!gives_array(index, PyTuple_GET_SIZE(slot_or_none(node, N.shape))))
-            return my_watcher() == NULL ? NULL : pending_element(node, index);
+            return my_watcher() != NULL ? pending_element(node, index) : watched() ? NULL : element_of(self, index);
         if ((array = geometry_of(node)) == NULL)
             return NULL;
     }

@@ -799,8 +799,9 @@ static PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other) {
         depth = d > depth ? d : depth;
         found = by_number(row, slot_or_none(theirs, N.dtype));
     } else if (other != NULL) {
-        PyObject *kind = kind_of_number(other, slot_or_none(mine, N.dtype));
+        PyObject *kind = kind_of_scalar(other, slot_or_none(mine, N.dtype));
         found = kind == NULL ? NULL : by_kind(row, kind);
+        Py_XDECREF(kind);
     }
     if (found == NULL || !PyTuple_CheckExact(found))
         return NULL;
@@ -1092,6 +1093,28 @@ static PyObject *caller_call(PyObject *self, PyObject *const *args, size_t nargs
     return or_slow(result, (Method *)self, args, nargsf, names);
 }
 
+/* What NumPy's operator, or ufunc, on one of its numbers asks of the other operand (ufuncs.array_ufunc); NULL without an error
+ * where Python has to do it. */
+static PyObject *quick_override(Method *method, PyObject *ufunc, PyObject *number, PyObject *other) {
+    PyObject *ways = PyDict_GetItemWithError(method->fast, ufunc), *operands[2] = {number, other}, *result;
+    if (ways == NULL)
+        return NULL;
+    if (PyType_IsSubtype(Py_TYPE(other), scalar_type))
+        return quick_scalar((Method *)PyTuple_GET_ITEM(ways, 1), other, number);
+    if (Py_TYPE(other) != tensor_type)
+        return NULL;
+    return call_at_once(ufunc, operands, 2, &result) ? result
+        : quick_reflected((Method *)PyTuple_GET_ITEM(ways, 0), other, number);
+}
+
+static PyObject *override_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    PyObject *result = NULL;
+    if (names == NULL && PyVectorcall_NARGS(nargsf) == 5 && is_numpys_number(args[3]) && PyUnicode_Check(args[2])
+        && PyUnicode_CompareWithASCIIString(args[2], "__call__") == 0)
+        result = quick_override((Method *)self, args[1], args[3], args[4]);
+    return or_slow(result, (Method *)self, args, nargsf, names);
+}
+
 static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     PyObject *op, *fast, *slow, *fn = Py_None;
     int swapped = 0;
@@ -1110,7 +1133,7 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
             : type == &Reducer_Type ? reducer_call : type == &Getter_Type ? getter_call
             : type == &Setter_Type ? setter_call : type == &Direct_Type ? direct_call : type == &Viewer_Type ? viewer_call
             : type == &Chooser_Type ? chooser_call : type == &Caster_Type ? caster_call
-            : type == &Clipper_Type ? clipper_call : caller_call;
+            : type == &Clipper_Type ? clipper_call : type == &Overrider_Type ? override_call : caller_call;
     }
     return (PyObject *)method;
 }
@@ -1195,3 +1218,6 @@ METHOD_TYPE(Clipper_Type, "Clipper",
             "Clipper(op, fast, slow): `clip`; `fast` has the dtypes and types of bounds for which results have the same.");
 METHOD_TYPE(Caster_Type, "Caster",
             "Caster(op, fast, slow): `astype`; `fast` has the dtype that is meant, by that of an array and what is given.");
+METHOD_TYPE(Overrider_Type, "Overrider",
+            "Overrider(None, ways, slow): `__array_ufunc__`; for a number of NumPy's on the left, `ways` has by its ufunc the "
+            "Reflected method of Tensors and the ScalarMethod of lazy scalars.");

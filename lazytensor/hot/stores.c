@@ -194,7 +194,7 @@ static int is_itself(PyObject *root, PyObject *index, PyObject *value) {
         return 0;
     PyObject *steps = slot_or_none(view, V.steps), *step = PyTuple_GET_SIZE(steps) == 1 ? PyTuple_GET_ITEM(steps, 0) : NULL;
     return step != NULL && PyTuple_GET_ITEM(step, 0) == getitem_function
-        && PyTuple_GET_ITEM(PyTuple_GET_ITEM(step, 1), 0) == index;
+        && is_same_index(PyTuple_GET_ITEM(PyTuple_GET_ITEM(step, 1), 0), index);
 }
 
 /* Writes a number or a small array to the places that an array of indices, or a mask, gives of a small array whose
@@ -217,7 +217,12 @@ static int scatter_now(PyObject *self, PyObject *index, PyObject *value) {
 
 /* 1: done; 0: Python has to do it; -1: an error. */
 static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
-    PyObject *node = slot_or_none(self, T._value);
+    PyObject *node = slot_or_none(self, T._value), *plain = NULL;
+    if (Py_TYPE(self) == tensor_type && !is_basic(index) && ((plain = plain_index(index)) != NULL || PyErr_Occurred())) {
+        int done = plain == NULL ? -1 : quick_setitem(self, plain, value);
+        Py_XDECREF(plain);
+        return done;
+    }
     if (Py_TYPE(self) == tensor_type && (Py_TYPE(value) == tensor_type || !is_basic(index))) {
         if (is_basic(index) && is_itself(self, index, value))
             return 1;

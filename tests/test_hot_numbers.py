@@ -1,0 +1,165 @@
+"""NumPy's numbers and lazy scalars as indices and as operands: in C as in Python, and as in NumPy."""
+
+import warnings
+
+import numpy as real
+import pytest
+
+from lazytensor import hot
+from lazytensor.api import indexing, operators, ufuncs
+from lazytensor.ir.node import Node
+
+from .helpers import check_same, module_under_test
+
+needs_extension = pytest.mark.skipif(hot.native is None, reason="the extension was not built here")
+
+PLACES = {
+    "lazy": lambda np: np.argmax(np.array([1.0, 4.0, 2.0])), "pending": lambda np: (np.arange(3.0) * 2).argmax() - 1,
+    "int64": lambda np: real.int64(1), "uint8": lambda np: real.uint8(2), "negative": lambda np: real.int32(-2),
+    "outside": lambda np: real.int64(7), "lazy outside": lambda np: np.array([3, 9]).max(),
+    "bool": lambda np: real.bool(True), "lazy bool": lambda np: np.array([True, True]).all(),
+    "float": lambda np: real.float64(1), "lazy float": lambda np: np.array([0.5, 0.5]).sum(),
+    "timedelta": lambda np: real.timedelta64(1), "array": lambda np: np.array(1),
+}
+INDICES = {
+    "alone": lambda np, i: i, "row": lambda np, i: (i, slice(None)), "column": lambda np, i: (slice(None), i),
+    "two": lambda np, i: (i, i), "mixed": lambda np, i: (i, 1), "slice": lambda np, i: slice(i, None),
+    "slices": lambda np, i: (slice(None, i), slice(0, i, i)), "new": lambda np, i: (None, i),
+    "dots": lambda np, i: (..., i), "list": lambda np, i: [0, i], "list of two": lambda np, i: ([i, 0], i),
+    "tensor": lambda np, i: (np.array([0, 2]), i),
+}
+OWNERS = {
+    "root": lambda np: np.arange(12.0).reshape(3, 4) + 0, "pending": lambda np: np.ones((3, 4)) * 2,
+    "view": lambda np: np.arange(24.0).reshape(6, 4)[1::2], "turned": lambda np: np.arange(12).reshape(4, 3).T,
+}
+
+
+def taken(np, owner, place, index):
+    a, i = OWNERS[owner](np), PLACES[place](np)
+    return a[INDICES[index](np, i)]
+
+
+def put(np, owner, place, index):
+    a, i = OWNERS[owner](np), PLACES[place](np)
+    a[INDICES[index](np, i)] = -1
+    a[INDICES[index](np, i)] += 5
+    a[INDICES[index](np, i)] = a[0, 1]
+    return a
+
+
+@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("owner", OWNERS)
+def test_places_are_taken_and_put_as_numpy_does(owner, place, index):
+    for do in (taken, put):
+        check_same(lambda np, do=do: do(np, owner, place, index), messages=True)
+
+
+@needs_extension
+@pytest.mark.parametrize("place", ["lazy", "pending", "int64", "uint8", "negative"])
+def test_python_is_not_asked_for_such_a_place(place, monkeypatch):
+    np = module_under_test()
+    a, i = np.arange(12.0).reshape(3, 4) + 0, PLACES[place](np)
+    float(a[0, 0])
+    monkeypatch.setattr(indexing, "_general_getitem", None)
+    monkeypatch.setattr(indexing, "_general_setitem", None)
+    part = a[i]
+    assert part.shape == (4,) and a[i:, 1].ndim == 1 and a[..., i].shape == (3,) and a[[0, i]].shape == (2, 4)
+    assert a[i, 1] == part[1] == a[int(i), 1]
+    a[i, 1] = 7.0
+    a[i] = 2.0
+    a[i] += 1.0
+    a[i, i:] += 1.0
+    assert a[i, 0] == 3.0 and a[i, -1] == 4.0
+
+
+@needs_extension
+def test_a_part_put_back_at_a_lazy_place_is_no_store():
+    np = module_under_test()
+    a, i = np.arange(2000.0).reshape(500, 4) + 0, np.array([300]).max()
+    float(a[0, 0])
+    a[i, 1:] += 1.0
+    assert a._value.op.name != "setitem" and a._value.a.op.name != "setitem"
+    assert a[300].tolist() == [1200.0, 1202.0, 1203.0, 1204.0]
+
+
+@needs_extension
+def test_an_element_of_what_waits_is_looked_at_in_c(monkeypatch):
+    np = module_under_test()
+    a = np.arange(12.0).reshape(3, 4)[1:] * 2
+    monkeypatch.setattr(indexing, "_general_getitem", None)
+    assert type(a._value) is Node and a._value.buffer is None
+    assert a[1, 2] == 20.0 and a[1:][0, 3] == 22.0
+    with pytest.raises(IndexError, match="out of bounds"):
+        monkeypatch.undo()
+        a[1:][0, 9]
+
+
+@needs_extension
+def test_an_operator_into_a_part_is_learnt_from_parts_alone(monkeypatch):
+    np = module_under_test()
+    record = operators.record_of(np.bitwise_xor._real)
+    record.fast.clear()
+    a, b = np.arange(12, dtype="i2").reshape(3, 4) + 0, np.arange(4, dtype="i2")
+    a[1] ^= b
+    monkeypatch.setattr(operators, "write_ufunc", None)
+    a[2] ^= b
+    assert a.tolist() == [[0, 1, 2, 3], [4, 4, 4, 4], [8, 8, 8, 8]]
+
+
+NUMBERS = {
+    "float64": real.float64(2.5), "float32": real.float32(-1.5), "int64": real.int64(3), "int8": real.int8(-2),
+    "uint64": real.uint64(5), "bool": real.bool(True), "complex": real.complex128(1 - 2j), "huge": real.float64(1e308),
+    "zero": real.int64(0), "longdouble": real.longdouble(1.25),
+}
+OPERANDS = {
+    "array": lambda np: np.arange(5.0), "part": lambda np: np.arange(12.0)[1::3], "ints": lambda np: np.arange(4),
+    "bytes": lambda np: np.arange(4, dtype="u1"), "none": lambda np: np.ones((0, 3)), "point": lambda np: np.array(2.0),
+    "sum": lambda np: np.arange(5.0).sum(), "count": lambda np: np.arange(5).max(),
+    "waits": lambda np: np.arange(4.0) * 3,
+    "half": lambda np: np.ones(3, "f2").sum(), "complex": lambda np: np.array([1j, 2.0]).sum(),
+}
+
+
+@pytest.mark.parametrize("operand", OPERANDS)
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_of_numpys_on_the_left(number, operand):
+    x = NUMBERS[number]
+    for name, fn in {fn.__name__: fn for fn in operators.SCALAR_OPERATORS.values()}.items():
+        if name == "pow" and operand == "ints" and x.dtype.kind in "iu":
+            continue  # integers to negative powers, or none: another test's
+
+        def program(np, fn=fn):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                y = OPERANDS[operand](np)
+                return [fn(x, y), fn(x, y), fn(y, x)]
+
+        check_same(program)
+
+
+@needs_extension
+def test_python_is_not_asked_for_a_number_on_the_left(monkeypatch):
+    np = module_under_test()
+    a, s, x = np.arange(6.0), np.arange(6.0).sum(), real.float64(2)
+    x * a, x * s, float(x * s), x < s, s * x
+    monkeypatch.setattr(ufuncs, "_turned_of", None)
+    monkeypatch.setattr(ufuncs, "scalar_operation", None)
+    monkeypatch.setattr(operators, "scalar_operation", None)
+    assert (x * a).tolist() == [0, 2, 4, 6, 8, 10] and x * s == 30 and x < s
+    waits = np.arange(6.0).sum()
+    assert float(x * waits) == 30 and float(waits) == 15
+
+
+def test_where_a_number_on_the_left_warns():
+    def program(np):
+        x, found = real.float64(1e308), []
+        for y in (np.full(3, 10.0), np.full(3, 10.0).sum(), np.array([0.0]).sum()):
+            float(y.sum())
+            with warnings.catch_warnings(record=True) as given:
+                warnings.simplefilter("always")
+                str(x * y), str(x / y)
+            found.append([(str(w.message), w.lineno, w.filename) for w in given])
+        return found
+
+    check_same(program)
