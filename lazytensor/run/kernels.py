@@ -26,8 +26,8 @@ from .taking import copied, take
 _CALL_NS = 400.0
 _ELEMENT_NS = 0.4
 _ROW_NS = 10.0
-"""What NumPy takes for one operation: for the call, for an element, and for a row where rows are reduced or go with what
-they have one of."""
+"""What NumPy takes for one operation: for the call, for an element, and for a row where rows are reduced or go with
+what they have one of."""
 _SERIOUS = ~(2 | 32)
 """The flags besides 'denormal' and 'inexact'; with REFUSED, all."""
 _ndarray = np.ndarray
