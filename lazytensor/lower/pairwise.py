@@ -181,8 +181,8 @@ EXTREMES = {"min": ("olt", 0), "max": ("ogt", 64)}
 
 NEAR = "near_"
 AHEAD = 768
-"""Bytes for each block that memory is asked for ahead of need: measured, 1 to 8 KB in all. Less comes too late; more
-does not stay in the L1 cache until then."""
+"""Bytes ahead of need at which memory is asked for, for each block that may go side by side. Measured, 1 to 8 KB in
+all: less comes too late, more does not stay in the L1 cache until then."""
 
 
 def module(function: str) -> str:
@@ -261,7 +261,8 @@ def _side_by_side(name: str, size: int, asks: bool) -> int:
 def _fetches(name: str, count: int, size: int) -> list[str]:
     """Asks for the memory that comes next, in its own order, which that of the blocks hides from a CPU. What lies
     beyond the end of an array is asked for in vain."""
-    lines = [f"  %turns = mul i64 %i, {count * size}", f"  %ahead = add i64 %turns, {AHEAD * count}",
+    distance = AHEAD * _side_by_side(name, size, True)
+    lines = [f"  %turns = mul i64 %i, {count * size}", f"  %ahead = add i64 %turns, {distance}",
              "  %ask0 = getelementptr i8, ptr %x, i64 %ahead"]
     if name == "products":
         lines.append("  %ask1 = getelementptr i8, ptr %ask0, i64 %d")
