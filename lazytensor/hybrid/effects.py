@@ -16,6 +16,7 @@ import numpy as np
 from ..api.handle import Tensor, View, lock_of
 from ..api.scalar import Scalar, classes, scalar
 from ..ir.node import Node, leaf
+from ..run.watching import Opaque
 from .arguments import Arguments
 from .fast import native
 from .guards import ATOMS
@@ -35,6 +36,7 @@ class Spec(NamedTuple):
     array       its value's name                the strides
     view        ''                              (root's Spec, steps, writeable, locked)
     scalar      its value's name                'lazy' or 'real'
+    number      its value's name                None: a number of Python's (`numbers`)
     sequence    ''                              (type, parts): list, tuple, named tuple
     dict        ''                              (keys, parts)
     dataclass   ''                              (type, field names, parts)
@@ -79,7 +81,7 @@ class Outcome:
 
 
 def _names(spec: Spec) -> Iterator[str]:
-    if spec.kind in ("array", "scalar"):
+    if spec.kind in ("array", "scalar", "number"):
         yield spec.name
     elif spec.kind == "view":
         yield from _names(spec.what[0])
@@ -129,6 +131,8 @@ class _Describe:
         kind, identity = type(value), id(value)
         if kind in ATOMS:
             return Spec("constant", "", value, 0)
+        if issubclass(kind, Opaque) and self.trace.numbers is not None:
+            return Spec("number", value._operand.name, None, 0)
         expression = self.handles.get(identity)
         if expression is not None:
             return Spec("same", expression, None, identity)

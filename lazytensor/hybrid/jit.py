@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 import threading
 import types
 import warnings
@@ -23,7 +24,7 @@ from ..errors import HybridWarning
 from ..run import floating
 from ..run.watching import active, mine
 from .arguments import Arguments
-from .attempt import Attempt, AttemptOfFewer
+from .attempt import Attempt, AttemptOfFewer, AttemptOfNumbers
 from .calling import Caller, asked
 from .captured import Captured
 from .checking import compared
@@ -35,8 +36,10 @@ from .fewer import fewer
 from .guards import Namespace
 from .kinds import EAGER, MOST_TRACES, Kinds
 from .lifting import candidates
+from .numbers import is_number, key_of, uncontained
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
-from .scope import Scope
+from .scope import Item, Scope
+from .settings import place_of
 from .tracing import Refusal
 from .tripcount import covers, trip_count
 
@@ -89,6 +92,8 @@ class Jitted(Caller):
         self._every_turn = self._whole_loops = self._keeps = False
         self._in_full: set[Any] = set()
         self._fixed: set[str] = set()
+        self._varying: set[Any] = set()
+        self._asked: set[Any] = set()
         _jitted.add(self)
 
     def _left(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: Compiled | None, answer: Any) -> Any:
@@ -249,6 +254,8 @@ class Jitted(Caller):
             why = "" if unfit is None else _unfit(given.words.get(unfit[0]) or captured.words(unfit[0]), unfit[1])
             self._refused(Refusal(scope.refusal or why, ""), known)
             return self.__wrapped__(*args, **kwargs)
+        if numbers := self._numbers(scope, captured, known):
+            return self._with_numbers(numbers, args, kwargs, known, given, scope, captured)
         few = fewer(self.__wrapped__, args) if known is None and not kwargs and not self._whole_loops else None
         with uncollected():  # until the trace is gone, so that there is less to look through
             while few is not None:
@@ -259,6 +266,56 @@ class Jitted(Caller):
                 few = few.more()
             _counts["traces"] += 1
             return Attempt(self, args, kwargs, known, given, scope, captured).result()
+
+    # ---- numbers that vary ----
+
+    def _follows(self, items: list[Item], known: Compiled | None) -> bool:
+        """Has the numbers in these places followed from now on; False if none can be."""
+        new = {key_of(item) for item in items} - self._asked - self._varying
+        if not new:
+            return False
+        with self._lock:
+            self._varying |= new
+            self._compiled = tuple(c for c in self._compiled if c is not known)
+        self._why.append(f"numbers of the program from now on: {', '.join(sorted(words for _, words in new))}")
+        return True
+
+    def _numbers(self, scope: Scope, captured: Captured, known: Compiled | None) -> dict[Any, Any]:
+        """The places whose numbers are followed in the call that is about to be traced, with their names."""
+        if known is not None:
+            return captured.numbers
+        if not self._varying or threading.active_count() > 1 or sys.gettrace() is not None or uncontained(scope):
+            return {}
+        found: dict[Any, tuple[str, Item]] = {}
+        for item in scope.items:
+            if key_of(item) in self._varying and is_number(item.value) and place_of(item) is not None:
+                found.setdefault(item.where, (f"e{len(found)}", item))
+        return found
+
+    def _with_numbers(self, numbers: dict[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any],
+                      known: Compiled | None, given: Arguments, scope: Scope, captured: Captured) -> Any:
+        """A call that is traced with numbers followed; if they cannot be, the Python runs, or it is traced without."""
+        now = {item.where: item for item in scope.items}
+        if any(where not in now for where in numbers) or threading.active_count() > 1:
+            return self.__wrapped__(*args, **kwargs)
+        captured.numbers = {where: (name, now[where]) for where, (name, _) in numbers.items()}
+        with uncollected():
+            _counts["traces"] += 1
+            attempt = AttemptOfNumbers(self, args, kwargs, known, given, scope, captured)
+            result = attempt.result()
+        if result is not AGAIN:
+            return result
+        if self._follows(attempt.varying, known):
+            return self._traced(args, kwargs, None)
+        if known is not None:
+            known.refusal = Refusal(attempt.asked, "")
+            return self.__wrapped__(*args, **kwargs)
+        of = attempt.of & self._varying or {key_of(item) for _, item in captured.numbers.values()}
+        with self._lock:
+            self._varying -= of
+            self._asked |= of
+        self._why.append(f"{', '.join(sorted(words for _, words in of))}: {attempt.asked}")
+        return self._traced(args, kwargs, None)
 
     def _besides(self, args: tuple[Any, ...], kwargs: dict[str, Any], scope: Scope, taken: dict[int, str]) -> Any:
         """A call that is a case of its own, although the guard of what is compiled for another one holds."""

@@ -78,13 +78,14 @@ def bound(how: Any, holder: Any, key: Any) -> Any:
         return MISSING
 
 
-def setting_of(item: Item, now: Any) -> Setting | None:
-    """The effect that something which is reached is another thing now; None if that cannot be made again."""
-    place = _place(item) if _may_be_bound(item.value, now) else None
+def setting_of(item: Item, now: Any, followed: bool = False) -> Setting | None:
+    """The effect that something which is reached is another thing now; None if that cannot be made again. A number that
+    is `followed` may be."""
+    place = place_of(item) if followed or _may_be_bound(item.value, now) else None
     return None if place is None else Setting(place[0], item.holder, "", place[1], item.words, now)
 
 
-def _place(item: Item) -> tuple[str, Any] | None:
+def place_of(item: Item) -> tuple[str, Any] | None:
     """How something that is reached is bound, and its key; None if it cannot be."""
     form, holder, key = item.form, item.holder, item.key
     if form == "H[K]" and type(holder) in (dict, list):
@@ -104,7 +105,7 @@ def put_back(scope: Scope) -> str:
     """Has all that is bound anew bound as it was, and says what that is: what a turn that is traced on the side did."""
     words = ""
     for item, _ in list(scope.others()):
-        place, words = _place(item), words or item.words
+        place, words = place_of(item), words or item.words
         if place is not None:
             HOW[place[0]](item.holder, place[1], item.value)
     return words
@@ -133,7 +134,7 @@ def _may_be_bound(was: Any, now: Any) -> bool:
 def fits(kind: str, what: Any) -> bool:
     """Whether a value that is described so (`effects.Spec`) can be there when the next call comes, and the program be
     for that, too: a view or a list is another object each time."""
-    return kind in ("array", "same") or kind == "scalar" and what == "lazy" or kind == "constant" and (
+    return kind in ("array", "same", "number") or kind == "scalar" and what == "lazy" or kind == "constant" and (
         type(what) in ATOMS or not issubclass(type(what), np.generic))
 
 

@@ -422,6 +422,9 @@ class Writer(Places, Leaving):
             memory.text[result.name] = memory.held[result.name] = result.name
             if result.shape is not None:
                 memory.fresh.add(result.name)
+            elif record.how == "number":
+                self._shapes[result.name] = (), result.dtype, None
+                self.numbers.add(result.name)
         return capsule
 
     def _draw(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
