@@ -20,7 +20,7 @@ from .families import family_of
 from .fewer import FEW, Fewer
 from .first import compute_first
 from .lifting import candidates, lifted, words_of
-from .numbers import Numbers, Snapshot, is_number, plain, uncontained
+from .numbers import Numbers, Snapshot, followed_by_math, is_number, plain, uncontained
 from .opaque import Asked
 from .repeating import LEAST
 from .running import AGAIN
@@ -314,7 +314,8 @@ class AttemptOfNumbers(Attempt):
 
     def _run(self) -> Any:
         self.numbers.install()
-        return super()._run()
+        with followed_by_math():
+            return super()._run()
 
     def _takes_back(self, error: BaseException) -> bool:
         if isinstance(error, KeyboardInterrupt):

@@ -113,10 +113,10 @@ class Captured:
                             f"{self.lie[name].words} was a lazy {scalar._node.dtype}")]
             if name in used:
                 found.append(Check(f"{name} = value_of({own})"))
-        for name, place in self.numbers.values():
-            found += [Check(f"{name} = {place.text(space)}"),
-                      Check(f"type({name}) is {type(place.value).__name__}",
-                            f"{place.words} was a {type(place.value).__name__}")]
+        for name, item in self.numbers.values():
+            found += [Check(f"{name} = {item.text(space)}"),
+                      Check(f"type({name}) is {type(item.value).__name__}",
+                            f"{item.words} was a {type(item.value).__name__}")]
         for name, root in self.roots.items():
             place = self.places[name]
             lines = partial(self._lines, name, geometry_of(root), name in used)

@@ -14,7 +14,9 @@ that the call was begun twice.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import functools
+import math
 import operator
 import types
 from _thread import get_ident
@@ -23,8 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from ..api.handle import Tensor
-from ..api.scalar import Scalar
+from ..api.handle import Tensor, tensor
+from ..api.scalar import Scalar, scalar
+from ..ir.node import leaf
 from ..run.watching import Opaque, active
 from .opaque import Asked
 from .running import Abandon
@@ -70,6 +73,17 @@ class Number(Opaque):
     def used(self) -> Any:
         """The number as an operand beside arrays."""
         return self._home.used(self) if _is_followed(self) else self._now
+
+    def stored(self, t: Any) -> Any:
+        if not _is_followed(self):
+            return self._now
+        dtype = t._value.dtype
+        if dtype.kind not in "fc" or not dtype.isnative:
+            return told(self, "in an array of another kind")
+        return tensor(self._home.leaf(self, np.dtype(dtype.type(0).real.dtype.type), True))
+
+    def scalar(self) -> Any:
+        return scalar(self._home.leaf(self, _DOUBLE)) if _is_followed(self) else None
 
     def __bool__(self) -> bool:
         return bool(self._home.decided(self)) if _is_followed(self) else bool(self._now)
@@ -127,7 +141,7 @@ def _told_method(name: str) -> Callable[..., Any]:
     return method
 
 
-for _name in ("index", "int", "float", "complex", "hash", "str", "repr", "format", "round", "trunc", "floor", "ceil",
+for _name in ("index", "int", "float", "complex", "hash", "str", "repr", "format",
               "reduce", "reduce_ex", "sizeof", "dir", "getnewargs", "getformat"):
     setattr(Number, f"__{_name}__", _told_method(f"__{_name}__"))
 
@@ -153,10 +167,11 @@ def _computed(fn: Any, *given: Any) -> Any:
         if kind not in _SIMPLE:
             if issubclass(kind, (np.generic, complex, Opaque)):
                 home.ask(f"a number is used beside a {kind.__name__}", own._of)
-            return fn(*values) if fn in _COMPARISONS else NotImplemented
+            return NotImplemented if fn in _BINARY else fn(*values)
     return home.computed(fn, given, values)
 
 
+_BINARY: set[Any] = set()
 _SIMPLE = frozenset((Number, int, float, bool))
 _COMPARISONS = {operator.lt: "lt", operator.le: "le", operator.gt: "gt", operator.ge: "ge", operator.eq: "eq",
                 operator.ne: "ne"}
@@ -177,6 +192,7 @@ for _name, _fn in {"add": operator.add, "sub": operator.sub, "mul": operator.mul
                    "floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow, "divmod": divmod,
                    "lshift": operator.lshift, "rshift": operator.rshift, "and": operator.and_, "or": operator.or_,
                    "xor": operator.xor}.items():
+    _BINARY.add(_fn)
     _operators(_name, _fn, True)
 for _fn, _name in _COMPARISONS.items():
     _operators(_name, _fn, False)
@@ -186,8 +202,41 @@ def _unary(name: str, fn: Any) -> None:
     setattr(Number, f"__{name}__", lambda self: _computed(fn, self))
 
 
-for _name, _fn in {"neg": operator.neg, "pos": operator.pos, "abs": abs, "invert": operator.invert}.items():
-    _unary(_name, _fn)
+for _name in ("neg", "pos", "abs", "invert"):
+    _unary(_name, getattr(operator, _name))
+
+
+setattr(Number, "__round__", lambda self, *digits: _computed(round, self, *digits))  # noqa: B010
+for _name in ("trunc", "floor", "ceil"):
+    _unary(_name, getattr(math, _name))
+
+
+_OF_MATH = {name: getattr(math, name) for name in (
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "degrees", "erf",
+    "erfc", "exp", "expm1", "fabs", "floor", "fmod", "gamma", "gcd", "hypot", "isfinite", "isinf", "isnan", "lgamma",
+    "log", "log10", "log1p", "log2", "pow", "radians", "sin", "sinh", "sqrt", "tan", "tanh", "trunc")}
+
+
+def _of_math(fn: Any) -> Callable[..., Any]:
+    @functools.wraps(fn)
+    def function(*args: Any) -> Any:
+        return _computed(fn, *args) if any(type(x) is Number for x in args) else fn(*args)
+    return function
+
+
+_FOLLOWING = {name: _of_math(fn) for name, fn in _OF_MATH.items()}
+
+
+@contextlib.contextmanager
+def followed_by_math() -> Iterator[None]:
+    """`math` takes Numbers meanwhile. There are no other threads."""
+    own = vars(math)
+    changed = {name: fn for name, fn in _OF_MATH.items() if own.get(name) is fn}
+    own.update({name: _FOLLOWING[name] for name in changed})
+    try:
+        yield
+    finally:
+        own.update({name: fn for name, fn in changed.items() if own.get(name) is _FOLLOWING[name]})
 
 
 class Numbers:
@@ -206,7 +255,7 @@ class Numbers:
         self.trace, self.places = trace, places
         self.asked, self.of = "", frozenset[Any]()
         self.closed = False
-        self.uses: dict[int, tuple[Any, Operand, type]] = {}
+        self.uses: dict[int, tuple[Any, Operand, Number]] = {}
         trace.numbers = self
         trace.dynamic.update(name for name, _ in places.values())
 
@@ -273,13 +322,29 @@ class Numbers:
             self._goes_on(x).answer(x._operand, "bool", bool(x._now))
         return bool(x._now)
 
+    def _float(self, x: Number) -> float:
+        if type(x._now) is bool or type(x._now) is int and not -LARGEST <= x._now <= LARGEST:
+            self.ask("a number is used that no float is", x._of)
+        return float(x._now)
+
+    def leaf(self, x: Number, dtype: Any, array: bool = False) -> Any:
+        """A node of the number as it is in an array of that dtype."""
+        trace, name = self._goes_on(x), f"{x._operand.name}_{dtype.char}"
+        try:
+            value = weak(dtype)(self._float(x))
+        except Abandon:
+            self.ask("a number is no element of an array", x._of)
+        if name not in trace.dynamic:
+            trace.book.append(_converted(name, x._operand, dtype, len(trace.book)))
+            trace.dynamic.add(name)
+        node = leaf(np.asarray(value) if array else value, None)
+        trace.slots[node.seq] = name
+        return node
+
     def used(self, x: Number) -> Any:
         """A float of its own, so that it is known in the record; the record says whether that is as good."""
-        now, kind = x._now, type(x._now)
         self._goes_on(x)
-        if kind is bool or kind is int and not -LARGEST <= now <= LARGEST:
-            self.ask("a number is used that no float is", x._of)
-        value = float(now)
+        value = self._float(x)
         own = value + 0.0 if value else value * 1.0  # another object of the same bits
         self.uses[id(own)] = own, x._operand, x
         return own
@@ -292,7 +357,7 @@ class Numbers:
         records, loops = self.trace.finish()
         if loops:
             return self._give_up("a loop was generated")
-        dtypes, found, made = dict(leaves), set(), dict[Any, str]()
+        dtypes, found, made = dict(leaves), set(), set[str]()
         first: list[Record] = []
         rest: list[Record] = []
         whole: list[Record] = []
@@ -308,18 +373,23 @@ class Numbers:
                     if kind is None:
                         return self._give_up(f"a number is an operand of {record.op.name}", use[2]._of)
                     found.add(id(x.value))
-                    name = made.get((use[1].name, kind))
-                    if name is None:
-                        name = made[use[1].name, kind] = f"{use[1].name}_{kind.char}"
-                        first.append(Record("call", f"{name}_", fn=weak(kind), args=(use[1],), kwargs={},
-                                            results=[Result(name, kind, None)], how="number"))
+                    name = f"{use[1].name}_{kind.char}"
+                    if name not in made:
+                        first.append(_converted(name, use[1], kind, 0))
+                        made.add(name)
                         dtypes[name] = kind
                     operands[i] = Operand(name)
                 if any(map(_holds_number, (record.attrs, operands))):
                     return self._give_up("a number is used in a way that cannot be followed")
                 rest.append(record.copy(record.name, tuple(operands)))
-            elif record.kind == "call" and not record.operands and record.results and _is_computed(record):
-                first.append(record)
+            elif record.kind == "call" and (record.how == "number" or _is_computed(record)):
+                for result in record.results:
+                    if result.name in made:
+                        break
+                    made.add(result.name)
+                    dtypes[result.name] = result.dtype
+                else:
+                    first.append(record)
             else:
                 if _holds_number((record.args, record.kwargs)) or self._holds_own((record.args, record.kwargs)):
                     return self._give_up("a number is used in a way that cannot be followed")
@@ -342,9 +412,18 @@ class Numbers:
             return any(map(self._holds_own, value.values()))
         return kind is float and id(value) in self.uses
 
-    def _give_up(self, why: str, of: frozenset[Any] = frozenset()) -> None:
+    def _give_up(self, why: str, of: frozenset[Any] = frozenset()) -> Any:
         if not self.asked:
             self.asked, self.of = why, of
+
+
+_DOUBLE = np.dtype(np.float64)
+
+
+def _converted(name: str, operand: Operand, dtype: Any, number: int) -> Record:
+    """The record of a number as NumPy's."""
+    return Record("call", f"r{number}", fn=weak(dtype), args=(operand,), kwargs={},
+                  results=[Result(name, dtype, None)], how="number")
 
 
 def _is_computed(record: Record) -> bool:
@@ -372,18 +451,25 @@ _ARITHMETIC = frozenset((np.add, np.subtract, np.multiply, np.divide, np.maximum
                          np.greater_equal, np.equal, np.not_equal))
 
 
+_NAMES = frozenset(getattr(fn, "__name__", "") for fn in _ARITHMETIC)
+
+
 def _dtype_beside(record: Record, i: int, dtypes: dict[str, Any]) -> Any:
     """The dtype that NumPy gives a Python number as that operand; None if it is not known that there is nothing else to
     it than a value of that dtype."""
     others = [x for k, x in enumerate(record.operands) if k != i]
+    if i and len(others) == 2 and (record.op.name == "where" or record.op.step == "part"):
+        del others[0]  # the condition; the array of which a part is written
     if len(others) != 1 or others[0].name is None:
         return None
     dtype = others[0].laid[1] if others[0].laid is not None else dtypes.get(others[0].name)
     if dtype is None or dtype.kind not in "fc" or dtype.hasobject or not dtype.isnative:
         return None
     if record.op.kind == "mutate":
-        if i != 1 or dtype.kind != "f" or not (record.op.step == "store" or record.op.fn in _ARITHMETIC):
+        if record.op.step != "part" or any(record.attrs[1]) or record.op.name.partition("_into")[0] not in _NAMES:
             return None
+    elif record.op.name == "where":
+        pass
     elif record.op.kind not in ("elementwise", "scalar") or record.op.fn not in _ARITHMETIC or record.attrs:
         return None
     return np.dtype(dtype.type(0).real.dtype.type)
@@ -471,6 +557,8 @@ class Snapshot:
     def take(self, objects: Iterator[Any] | list[Any]) -> None:
         """Notes what these hold now, if it is not noted yet."""
         for value in objects:
+            if type(value) is Tensor or issubclass(type(value), Scalar):
+                continue
             for holder in (value, None if isinstance(value, (type, types.ModuleType, types.FunctionType)) else
                            getattr(value, "__dict__", None)):
                 if isinstance(holder, _CONTAINERS) and id(holder) not in self._kept:
