@@ -465,3 +465,27 @@ def test_dataclass(monkeypatch):
             found.append((one.u, one.t, one.n, two.u, two.t, two.n))
         return State.step, found
     check(program, monkeypatch, compiles=False)
+
+
+def test_reset_to_what_it_is(monkeypatch):
+    """A constant is bound where it was already, in the call that is traced; and one number in two places."""
+    def program(np):
+        class Simulation:
+            def __init__(self):
+                self.u, self.t, self.before, self.n = np.ones(4), 0.0, 0.0, 0
+
+            @jit_of(np)
+            def step(self):
+                self.before, self.t = self.t, self.before
+                self.n += 1
+                if self.n % 3 == 1:
+                    self.t = 0.5
+                self.u = self.u + self.t
+
+        one, found = Simulation(), []
+        for i in range(30):
+            one.step()
+            found.append((one.t, one.before, one.n, one.u))
+            one.t += i % 5 / 2
+        return Simulation.step, found
+    check(program, monkeypatch, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from ..api.handle import lock_of
@@ -20,7 +21,7 @@ from .families import family_of
 from .fewer import FEW, Fewer
 from .first import compute_first
 from .lifting import candidates, lifted, words_of
-from .numbers import Numbers, Snapshot, followed_by_math, is_number, plain, uncontained
+from .numbers import Numbers, Snapshot, followed_by_math, is_number, known_as, plain, uncontained
 from .opaque import Asked
 from .repeating import LEAST
 from .running import AGAIN
@@ -154,9 +155,9 @@ class Attempt:
                 return [], found
             sets[found.where] = found
         first: dict[Any, Item] = {}
-        for item, now in scope.others():
+        for item, now in self._others():
             if id(item.holder) not in containers:
-                setting = setting_of(item, now, self._is_followed(item))
+                setting = setting_of(item, now, self._is_followed(item), known_as(now))
                 if setting is None and self._varies(item, now):
                     continue
                 if setting is None:
@@ -167,13 +168,17 @@ class Attempt:
             scope.items = [item for item in scope.items if first.get(item.where, item) is item]
         return list(sets.values()), scope.added() or next((item.words for item in self.varying), "")
 
+    def _others(self) -> Iterator[tuple[Item, Any]]:
+        """What has been bound anew."""
+        return self.scope.others()
+
     def _is_followed(self, item: Item) -> bool:
         """Whether the number in a place is one of the program."""
         return False
 
     def _varies(self, item: Item, now: Any) -> bool:
         """Notes that a place has another number now; False if that cannot be followed from the next call on."""
-        if not (is_number(item.value) and is_number(now)) or place_of(item) is None:
+        if not (is_number(item.value) and is_number(known_as(now))) or place_of(item) is None:
             return False
         self.varying.append(item)
         return True
@@ -336,6 +341,16 @@ class AttemptOfNumbers(Attempt):
                 with lock_of(root):
                     root._value = trace.entry[name]
         return AGAIN
+
+    def _others(self) -> Iterator[tuple[Item, Any]]:
+        places = self.numbers.places
+        for name, item in places.values():
+            now = item.now()
+            if not issubclass(type(now), Opaque) or now._operand.name != name:
+                yield item, now
+        for item, now in super()._others():
+            if item.where not in places:
+                yield item, now
 
     def _is_followed(self, item: Item) -> bool:
         return item.where in self.numbers.places

@@ -119,7 +119,8 @@ class NodeWriter(Writer):
     # ---- the end ----
 
     def _end(self, end: Outcome, memory: Memory, depth: int) -> None:
-        names = sorted({name for name in end.names() if memory.text[name] == name and "_" not in name})
+        names = sorted({name for name in end.names() if memory.text[name] == name and "_" not in name
+                        and name[0] != "e"})
         if names:
             self._say(depth, f"realize([{', '.join(names)}])")
         super()._end(end, memory, depth)

@@ -111,6 +111,11 @@ def told(x: Any, why: str) -> Any:
     return x._now
 
 
+def known_as(value: Any) -> Any:
+    """A Number's value; anything else as it is."""
+    return value._now if type(value) is Number else value
+
+
 def plain(value: Any) -> Any:
     """The same with values in the places of Numbers; a list and a dict are the same ones."""
     kind = type(value)
@@ -263,13 +268,6 @@ class Numbers:
         """Puts them in their places."""
         for name, item in self.places.values():
             self._bind(item, Number(self, Operand(name), item.value, frozenset((key_of(item),))))
-
-    def settle(self) -> None:
-        """Numbers that are in their places still are values again."""
-        for _, item in self.places.values():
-            now = item.now()
-            if type(now) is Number:
-                self._bind(item, now._now)
 
     def _bind(self, item: Item, value: Any) -> None:
         place = place_of(item)

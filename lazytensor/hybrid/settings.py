@@ -78,10 +78,10 @@ def bound(how: Any, holder: Any, key: Any) -> Any:
         return MISSING
 
 
-def setting_of(item: Item, now: Any, followed: bool = False) -> Setting | None:
+def setting_of(item: Item, now: Any, followed: bool, known: Any) -> Setting | None:
     """The effect that something which is reached is another thing now; None if that cannot be made again. A number that
-    is `followed` may be."""
-    place = place_of(item) if followed or _may_be_bound(item.value, now) else None
+    is `followed` may be; `known` is what is there now as a value."""
+    place = place_of(item) if followed or _may_be_bound(item.value, known) else None
     return None if place is None else Setting(place[0], item.holder, "", place[1], item.words, now)
 
 
