@@ -489,3 +489,83 @@ def test_reset_to_what_it_is(monkeypatch):
             one.t += i % 5 / 2
         return Simulation.step, found
     check(program, monkeypatch, 1)
+
+
+def test_containers_bound_anew(monkeypatch):
+    def program(np):
+        class Model:
+            def __init__(self):
+                self.state, self.params = (np.linspace(0, 1, 5), np.zeros(5)), {"w": np.ones(3), "b": (np.ones(2), 2.0)}
+                self.layers, self.t, self.old = [np.ones(3), np.zeros(3)], 0.0, None
+
+            def slope(self, t, state):
+                return state[1], -state[0] * (1 + t)
+
+            @jit_of(np)
+            def step(self, h=0.25):
+                s, t = self.state, self.t
+                k1 = self.slope(t, s)
+                k2 = self.slope(t + h / 2, tuple(a + h / 2 * b for a, b in zip(s, k1)))
+                self.state = tuple(a + h * b for a, b in zip(s, k2))
+                self.params = {"w": self.params["w"] * 0.5, "b": (self.params["b"][0] + self.t, 2.0)}
+                self.layers = [a * 0.5 + b for a, b in zip(self.layers, self.layers[::-1])]
+                self.t = t + h
+                return self.state
+
+        one, found = Model(), []
+        for i in range(30):
+            state = one.step()
+            found.append((state, state is one.state, one.params, one.layers, one.t))
+            if i == 12:
+                one.state = state[::-1]
+            if i == 15:
+                one.layers[0] = one.layers[1]
+            if i == 20:
+                one.layers = [np.ones(3)] * 3
+        return Model.step, found
+    check(program, monkeypatch, 3)
+
+
+def test_containers_bound_anew_and_shared(monkeypatch):
+    """The list from before is kept elsewhere, written to in place, given as an argument, or holds a counter."""
+    def program(np):
+        class Model:
+            def __init__(self):
+                self.a, self.b, self.pair, self.n = [np.ones(3)], [np.zeros(3)], (np.ones(3), 0), 0
+
+            @jit_of(np)
+            def keeps(self):
+                self.b = self.a
+                self.a = [self.a[0] * 0.5]
+
+            @jit_of(np)
+            def writes(self):
+                if self.n:
+                    self.a[0] = self.a[0] + 1
+                self.a = [self.a[0] * 0.5]
+
+            @jit_of(np)
+            def takes(self, other):
+                other[0] = other[0] * 2
+                self.a = [self.a[0] * 0.5]
+
+            @jit_of(np)
+            def counts(self):
+                self.pair = self.pair[0] * 0.5, self.pair[1] + 1
+
+            @jit_of(np)
+            def same(self):
+                self.b = [x + 1 for x in self.b]
+                self.a[0] = self.a[0] * 0.5
+
+        one, found = Model(), []
+        for name in ("keeps", "writes", "takes", "counts", "same"):
+            for i in range(12):
+                one.n = int(i > 6)
+                getattr(one, name)(*([one.a if i in (5, 6) else one.b] if name == "takes" else []))
+                if name == "same" and i == 8:
+                    one.b = one.a
+                found.append((one.a, one.b, one.pair, one.a is one.b))
+                found[-1] = (list(one.a), list(one.b), one.pair, one.a is one.b)
+        return Model.same, found
+    check(program, monkeypatch, compiles=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator
+from operator import is_
 from typing import Any
 
 from ..api.handle import lock_of
@@ -25,7 +26,7 @@ from .numbers import Numbers, Snapshot, followed_by_math, is_number, known_as, p
 from .opaque import Asked
 from .repeating import LEAST
 from .running import AGAIN
-from .scope import Item, Scope
+from .scope import BOXES, Item, Scope, may_be_opened, other_numbers, parts_of
 from .settings import HOW, Setting, place_of, put_back, setting_of
 from .tracing import Irrevocable, Refusal, Trace
 
@@ -154,11 +155,23 @@ class Attempt:
             if isinstance(found, str):
                 return [], found
             sets[found.where] = found
+        for item in scope.boxes.values():
+            value, parts = scope.held[id(item.value)]
+            now = parts_of(value)
+            if id(value) in self.given.handles or len(now) != len(parts) or not all(map(is_, now, parts)):
+                self.jitted._leaves_closed(item)
+                return [], item.words
         first: dict[Any, Item] = {}
         for item, now in self._others():
+            if item.where in scope.inside:
+                continue
+            if type(now) in BOXES and type(item.value) in BOXES and item.where not in scope.boxes and (
+                    not self._varies(item, now)):
+                return [], item.words
             if id(item.holder) not in containers:
                 setting = setting_of(item, now, self._is_followed(item), known_as(now))
-                if setting is None and self._varies(item, now):
+                if type(now) in BOXES and item.where not in scope.boxes and type(item.value) in BOXES or (
+                        setting is None and self._varies(item, now)):
                     continue
                 if setting is None:
                     return [], item.words
@@ -178,7 +191,10 @@ class Attempt:
 
     def _varies(self, item: Item, now: Any) -> bool:
         """Notes that a place has another number now; False if that cannot be followed from the next call on."""
-        if not (is_number(item.value) and is_number(known_as(now))) or place_of(item) is None:
+        boxes = type(item.value) is type(now) and type(now) in BOXES and item.where not in self.scope.boxes and (
+            may_be_opened(item.value) and may_be_opened(now) and item.key_of not in self.jitted._asked
+            and not other_numbers(item.value, now))
+        if not boxes and not (is_number(item.value) and is_number(known_as(now))) or place_of(item) is None:
             return False
         self.varying.append(item)
         return True

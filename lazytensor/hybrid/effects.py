@@ -115,9 +115,15 @@ def outcome_of(trace: Trace, result: Any, given: Arguments, scope: Scope, captur
     spec = describe.spec(result)
     sets = [(setting, describe.spec(setting.value)) for setting in settings]
     for setting, of in sets:
-        if not fits(of.kind, of.what):
+        if not fits(of.kind, of.what) and not _fits_box(of):
             trace.refuse(f"it changes {setting.words}")
     return None if trace.refusal is not None else Outcome(spec, writes, [(s._replace(value=None), x) for s, x in sets])
+
+
+def _fits_box(spec: Spec) -> bool:
+    """Whether a container that is bound anew holds what the next call can be the same program for."""
+    return (spec.kind == "dict" or spec.kind == "sequence" and spec.what[0] in (tuple, list)) and all(
+        fits(part.kind, part.what) and part.kind != "number" or _fits_box(part) for part in spec.what[-1])
 
 
 class _Describe:
@@ -136,6 +142,8 @@ class _Describe:
         expression = self.handles.get(identity)
         if expression is not None:
             return Spec("same", expression, None, identity)
+        if identity in self.scope.held:
+            self.trace.refuse("it hands on a container that is a new one at every call")
         if identity in self.scope.objects or identity in self.scope.tensors or _is_settled(value):
             return Spec("constant", "", value, identity)
         if kind is Tensor:

@@ -36,9 +36,9 @@ from .fewer import fewer
 from .guards import Namespace
 from .kinds import EAGER, MOST_TRACES, Kinds
 from .lifting import candidates
-from .numbers import is_number, key_of, uncontained
+from .numbers import is_number, uncontained
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
-from .scope import Item, Scope
+from .scope import BOXES, Item, Scope
 from .settings import place_of
 from .tracing import Refusal
 from .tripcount import covers, trip_count
@@ -94,6 +94,7 @@ class Jitted(Caller):
         self._fixed: set[str] = set()
         self._varying: set[Any] = set()
         self._asked: set[Any] = set()
+        self._opened: set[Any] = set()
         _jitted.add(self)
 
     def _left(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: Compiled | None, answer: Any) -> Any:
@@ -239,7 +240,7 @@ class Jitted(Caller):
         if given.refusal:
             self._refused(Refusal(given.refusal, ""), known)
             return self.__wrapped__(*args, **kwargs)
-        scope = Scope().walk((self.__wrapped__, self._name), *given.objects)
+        scope = Scope(self._opened).walk((self.__wrapped__, self._name), *given.objects)
         given.other = self._with_leaves(given, known, args, kwargs)
         captured = known.captured if known is not None else Captured()
         taken = {id(root): name for name, root in given.roots.items()}
@@ -271,14 +272,25 @@ class Jitted(Caller):
 
     def _follows(self, items: list[Item], known: Compiled | None) -> bool:
         """Has the numbers in these places followed from now on; False if none can be."""
-        new = {key_of(item) for item in items} - self._asked - self._varying
-        if not new:
+        boxes = {item.key_of for item in items if type(item.value) in BOXES} - self._asked - self._opened
+        new = {item.key_of for item in items if is_number(item.value)} - self._asked - self._varying
+        if not new and not boxes:
             return False
         with self._lock:
             self._varying |= new
+            self._opened |= boxes
             self._compiled = tuple(c for c in self._compiled if c is not known)
-        self._why.append(f"numbers of the program from now on: {', '.join(sorted(words for _, words in new))}")
+        for words, keys in (("numbers of the program", new), ("new containers at every call", boxes)):
+            if keys:
+                self._why.append(f"{words} from now on: {', '.join(sorted(words for _, words in keys))}")
         return True
+
+    def _leaves_closed(self, item: Item) -> None:
+        """Takes a container for what it is from now on: it is not a new one at every call."""
+        with self._lock:
+            self._opened.discard(item.key_of)
+            self._asked.add(item.key_of)
+            self._compiled = tuple([c for c in self._compiled if item.where not in c.scope.boxes])
 
     def _numbers(self, scope: Scope, captured: Captured, known: Compiled | None) -> dict[Any, Any]:
         """The places whose numbers are followed in the call that is about to be traced, with their names."""
@@ -288,7 +300,7 @@ class Jitted(Caller):
             return {}
         found: dict[Any, tuple[str, Item]] = {}
         for item in scope.items:
-            if key_of(item) in self._varying and is_number(item.value) and place_of(item) is not None:
+            if item.key_of in self._varying and is_number(item.value) and place_of(item) is not None:
                 found.setdefault(item.where, (f"e{len(found)}", item))
         return found
 
@@ -310,7 +322,7 @@ class Jitted(Caller):
         if known is not None:
             known.refusal = Refusal(attempt.asked, "")
             return self.__wrapped__(*args, **kwargs)
-        of = attempt.of & self._varying or {key_of(item) for _, item in captured.numbers.values()}
+        of = attempt.of & self._varying or {item.key_of for _, item in captured.numbers.values()}
         with self._lock:
             self._varying -= of
             self._asked |= of

@@ -48,11 +48,6 @@ def is_number(value: Any) -> bool:
     return type(value) in KINDS
 
 
-def key_of(item: Item) -> tuple[str, str]:
-    """What places of several objects of one class have in common."""
-    return item.form, item.words
-
-
 class Number(Opaque):
     """A number while a call is traced: `_now` is its value in this call, `_operand` what records call it, and `_of` the
     places that it was computed from."""
@@ -117,21 +112,22 @@ def known_as(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """The same with values in the places of Numbers; a list and a dict are the same ones."""
+    """The same with values in the places of Numbers; lists, dicts and what holds none are the same ones."""
     kind = type(value)
     if kind is Number:
         return value._now
     if kind is list:
         value[:] = map(plain, value)
         return value
-    if kind is tuple:
-        return tuple(map(plain, value))
+    if issubclass(kind, tuple):
+        found = [plain(x) for x in value]
+        if all(map(operator.is_, found, value)):
+            return value
+        return kind._make(found) if hasattr(kind, "_make") else tuple(found)
     if kind is dict:
         for key, x in value.items():
             value[key] = plain(x)
         return value
-    if issubclass(kind, tuple) and hasattr(kind, "_make"):
-        return kind._make(map(plain, value))
     if hasattr(kind, "__dataclass_fields__") and not isinstance(value, type):
         for name in kind.__dataclass_fields__:
             if type(getattr(value, name, None)) is Number:
@@ -267,7 +263,7 @@ class Numbers:
     def install(self) -> None:
         """Puts them in their places."""
         for name, item in self.places.values():
-            self._bind(item, Number(self, Operand(name), item.value, frozenset((key_of(item),))))
+            self._bind(item, Number(self, Operand(name), item.value, frozenset((item.key_of,))))
 
     def _bind(self, item: Item, value: Any) -> None:
         place = place_of(item)
