@@ -481,8 +481,8 @@ class Compiled:
         self.replay, self.predict = replay, predict
 
     def _predicting(self, tree: Branch, write: Callable[..., Writer]) -> Writer:
-        """The writer of a prediction."""
-        with uncollected():
+        """The writer of a prediction. Another thread may have a path to add."""
+        with self.lock, uncollected():
             try:
                 return write(tree, False)
             except Irregular:
