@@ -33,7 +33,7 @@ from .opaque import Asked
 from .running import Abandon
 from .scope import Item, Scope, _globals_of, is_users
 from .settings import HOW, place_of
-from .tracing import Operand, Record, Result, Trace
+from .tracing import BESIDE, Operand, Record, Result, Trace
 
 KINDS = (int, float)
 """The types of what is followed."""
@@ -367,7 +367,8 @@ class Numbers:
                     if kind is None:
                         return self._give_up(f"a number is an operand of {record.op.name}", use[2]._of)
                     found.add(id(x.value))
-                    name = f"{use[1].name}_{kind.char}"
+                    beside = record.op.kind == "elementwise" and record.shape
+                    name = f"{use[1].name}_{kind.char}{BESIDE if beside else ''}"
                     if name not in made:
                         first.append(_converted(name, use[1], kind, 0))
                         made.add(name)

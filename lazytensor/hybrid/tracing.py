@@ -51,6 +51,10 @@ MOST_BYTES = 256
 """What the program may see of values at once and still be compiled for them."""
 
 
+BESIDE = "_beside"
+"""What names of Python's numbers end with that are operands beside arrays (`numbers`)."""
+
+
 class Operand(NamedTuple):
     """What a record reads: the value called `name`, through a view if there are steps (`laid` has the view's shape,
     dtype and strides); or the number `value`."""
