@@ -24,7 +24,7 @@ STATEMENTS = [
     "self.u = {A}", "self.v = {A}", "self.u = {A}", "self.p['w'] = {A}", "self.u[{i}] = {n}", "self.u[1:] += {n}",
     "self.v[:] = {A}", "self.u *= {n} % 2", "self.u, self.v = self.v, self.u", "self.a.x += 1", "self.a.x = {N}", "t = {N}",
     "t = self.t + {n}", "u = {A}", "self.done = {n} > 3", "self.last = {N}", "self.m = {a}.sum() * {n}", "t = self.helper({n})",
-    "self.seen = {n}, {a}.sum() * 2", "self.half = self.t / 2"]
+    "self.seen = {n}, {a}.sum() * 2", "self.half = self.t / 2", "self.s = self.s[1], {A}", "self.s = {A}, self.s[0] * 0.5", "self.l = [x + {n} for x in self.l]", "self.l[0] = {A}", "self.q = dict((k, {a} * 0.5) for k in self.q)", "self.u = self.s[0] + self.l[1]"]
 BLOCKS = [
     "if {n} % 3 < 1.5:", "if self.n % 4 == 0:", "if {n} > {n}:", "for _ in range(2):", "if self.done:", "if {a}.sum() > {n}:",
     "for k in ('k',):", "if not {n}:", "while self.t > 30:"]
@@ -93,6 +93,7 @@ def run(seed, np, jit, source):
         one.u, one.v = np.linspace(0, 1, 5).astype(dtype), np.ones(5, dtype)
         one.p, one.a = {"w": np.arange(5.0).astype(dtype), "k": draw.choice([1, 0.25])}, Part()
         one.t, one.n, one.dt, one.done, one.last, one.m, one.seen, one.half = 0.0, 0, 0.25, False, None, None, None, 1.0
+        one.s, one.l, one.q = (one.u * 2, one.v), [one.u + 1, one.v * 3], {"a": one.u - 1, "b": one.v}
         return one
 
     ones, found = [made(), made()], []

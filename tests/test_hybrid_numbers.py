@@ -464,7 +464,28 @@ def test_dataclass(monkeypatch):
             (one, two)[i % 3 == 1].step()
             found.append((one.u, one.t, one.n, two.u, two.t, two.n))
         return State.step, found
-    check(program, monkeypatch, compiles=False)
+    check(program, monkeypatch, 1)
+
+
+def test_containers_that_are_arguments(monkeypatch):
+    def program(np):
+        kept = {"u": np.ones(3), "t": 0.5, "n": 1}
+
+        @jit_of(np)
+        def step(state, counts):
+            state["t"] += 0.5
+            counts[0] += 1
+            if counts[0] % 4 == 0:
+                state["u"] = state["u"] * state["t"]
+            return state["u"] + kept["n"] * kept["t"], counts[0]
+        one, two, counts, found = {"u": np.ones(3), "t": 0.0}, {"u": np.zeros(3), "t": 1}, [0, 3], []
+        for i in range(40):
+            state = kept if i in (20, 21, 30) else (one, two)[i % 5 == 2]
+            found.append((step(state, counts), dict(one), dict(two), list(counts), dict(kept)))
+            if i == 33:
+                counts[0] = 2.5
+        return step, found
+    check(program, monkeypatch)
 
 
 def test_reset_to_what_it_is(monkeypatch):

@@ -26,8 +26,8 @@ from .numbers import Numbers, Snapshot, followed_by_math, is_number, known_as, p
 from .opaque import Asked
 from .repeating import LEAST
 from .running import AGAIN
-from .scope import BOXES, Item, Scope, may_be_opened, other_numbers, parts_of
-from .settings import HOW, Setting, place_of, put_back, setting_of
+from .scope import ARGUMENT, BOXES, Item, Scope, may_be_opened, other_numbers, parts_of
+from .settings import HOW, Setting, place_of, put_back, setting_in, setting_of
 from .tracing import Irrevocable, Refusal, Trace
 
 
@@ -154,7 +154,14 @@ class Attempt:
         for found in self.given.others():
             if isinstance(found, str):
                 return [], found
-            sets[found.where] = found
+            item, now = found
+            if self._stays(item, now):
+                continue
+            made = setting_in(item, self.given.handles[id(item.holder)], now, self._is_followed(item), known_as(now))
+            if made is not None:
+                sets[made.where] = made
+            elif type(now) in BOXES or not self._varies(item, now):
+                return [], f"{item.words}, of an argument"
         for item in scope.boxes.values():
             value, parts = scope.held[id(item.value)]
             now = parts_of(value)
@@ -180,6 +187,10 @@ class Attempt:
         if first:  # what a function that was entered later found there is none of what was there before
             scope.items = [item for item in scope.items if first.get(item.where, item) is item]
         return list(sets.values()), scope.added() or next((item.words for item in self.varying), "")
+
+    def _stays(self, item: Item, now: Any) -> bool:
+        """Whether a number of the program is there that was there before."""
+        return False
 
     def _others(self) -> Iterator[tuple[Item, Any]]:
         """What has been bound anew."""
@@ -318,7 +329,8 @@ class AttemptOfNumbers(Attempt):
         given.other = None
         super().__init__(jitted, args, kwargs, known, given, scope, captured)
         self.trace.undoable, self.trace.may_skip = True, False
-        self.numbers = Numbers(self.trace, captured.numbers)
+        self.numbers = Numbers(self.trace, captured.numbers | {
+            item.where: (name, item) for name, item in given.numbers.items()})
         self.snapshot, self.states = Snapshot(), streams.states_of(list(self.trace.generators.values()))
         self._note()
         self.asked, self.of = "", frozenset[Any]()
@@ -360,13 +372,16 @@ class AttemptOfNumbers(Attempt):
 
     def _others(self) -> Iterator[tuple[Item, Any]]:
         places = self.numbers.places
-        for name, item in places.values():
-            now = item.now()
-            if not issubclass(type(now), Opaque) or now._operand.name != name:
+        for _, item in places.values():
+            if item.form != ARGUMENT and not self._stays(item, now := item.now()):
                 yield item, now
         for item, now in super()._others():
             if item.where not in places:
                 yield item, now
+
+    def _stays(self, item: Item, now: Any) -> bool:
+        place = self.numbers.places.get(item.where)
+        return place is not None and issubclass(type(now), Opaque) and now._operand.name == place[0]
 
     def _is_followed(self, item: Item) -> bool:
         return item.where in self.numbers.places
@@ -384,7 +399,7 @@ class AttemptOfNumbers(Attempt):
             return self._undone()
         trace.replace(records)
         numbers.closed = True
-        for item, now in list(self.scope.others()):
+        for item, now in [*self.scope.others(), *[x for x in self.given.others() if not isinstance(x, str)]]:
             place = place_of(item)
             if issubclass(type(now), Opaque) and place is not None:
                 HOW[place[0]](item.holder, place[1], now._now)

@@ -189,7 +189,8 @@ class Compiled:
 
     def _note_lengths(self, trace: Trace, records: Sequence[Record]) -> None:
         """Notes what is needed to derive the program for arrays of other sizes (`families`)."""
-        if not trace.all_written(records) or self.captured.scalars or self.captured.numbers:
+        if not trace.all_written(records) or self.captured.scalars or self.captured.numbers or (
+                self.given.numbers):
             self.reads = None
         elif self.tree is None:
             self.laid, self.reads = {name: Geometry(*of) for name, of in self._given().items()}, trace.lengths()
@@ -425,7 +426,7 @@ class Compiled:
         """What makes a `Writer` for a tree, of: the tree, whether it commits, whether it fuses, its last reads."""
         nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in self._roots.items()}
         scalars = {**self.given.scalars, **self.captured.scalars}
-        numbers = {name: name for name, _ in self.captured.numbers.values()}
+        numbers = {name: name for name in (*[name for name, _ in self.captured.numbers.values()], *self.given.numbers)}
         leaves = {name: name for name in (*self._roots, *scalars, *numbers)}
         if self.as_nodes:
             leaves = {name: node for name, (_, node) in nodes.items()} | {

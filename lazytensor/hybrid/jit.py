@@ -236,11 +236,14 @@ class Jitted(Caller):
                 return self.__wrapped__(*args, **kwargs)
             self._note_retrace(args, kwargs)
         space = Namespace()
-        given = Arguments(space, args, kwargs, self._names or [], self._static)
+        follow = () if threading.active_count() > 1 and known is None else self._varying
+        given = Arguments(space, args, kwargs, self._names or [], self._static, follow=follow)
         if given.refusal:
             self._refused(Refusal(given.refusal, ""), known)
             return self.__wrapped__(*args, **kwargs)
         scope = Scope(self._opened).walk((self.__wrapped__, self._name), *given.objects)
+        if given.numbers and known is None and (sys.gettrace() is not None or uncontained(scope)):
+            given = Arguments(space, args, kwargs, self._names or [], self._static)
         given.other = self._with_leaves(given, known, args, kwargs)
         captured = known.captured if known is not None else Captured()
         taken = {id(root): name for name, root in given.roots.items()}
@@ -255,7 +258,8 @@ class Jitted(Caller):
             why = "" if unfit is None else _unfit(given.words.get(unfit[0]) or captured.words(unfit[0]), unfit[1])
             self._refused(Refusal(scope.refusal or why, ""), known)
             return self.__wrapped__(*args, **kwargs)
-        if numbers := self._numbers(scope, captured, known):
+        numbers = self._numbers(scope, captured, known, given)
+        if numbers or given.numbers:
             return self._with_numbers(numbers, args, kwargs, known, given, scope, captured)
         few = fewer(self.__wrapped__, args) if known is None and not kwargs and not self._whole_loops else None
         with uncollected():  # until the trace is gone, so that there is less to look through
@@ -292,7 +296,7 @@ class Jitted(Caller):
             self._asked.add(item.key_of)
             self._compiled = tuple([c for c in self._compiled if item.where not in c.scope.boxes])
 
-    def _numbers(self, scope: Scope, captured: Captured, known: Compiled | None) -> dict[Any, Any]:
+    def _numbers(self, scope: Scope, captured: Captured, known: Compiled | None, given: Arguments) -> dict[Any, Any]:
         """The places whose numbers are followed in the call that is about to be traced, with their names."""
         if known is not None:
             return captured.numbers
@@ -300,7 +304,8 @@ class Jitted(Caller):
             return {}
         found: dict[Any, tuple[str, Item]] = {}
         for item in scope.items:
-            if item.key_of in self._varying and is_number(item.value) and place_of(item) is not None:
+            if item.key_of in self._varying and is_number(item.value) and place_of(item) is not None and (
+                    id(item.holder) not in given.containers):
                 found.setdefault(item.where, (f"e{len(found)}", item))
         return found
 
@@ -322,7 +327,7 @@ class Jitted(Caller):
         if known is not None:
             known.refusal = Refusal(attempt.asked, "")
             return self.__wrapped__(*args, **kwargs)
-        of = attempt.of & self._varying or {item.key_of for _, item in captured.numbers.values()}
+        of = attempt.of & self._varying or {item.key_of for _, item in attempt.numbers.places.values()}
         with self._lock:
             self._varying -= of
             self._asked |= of

@@ -99,6 +99,8 @@ class Item(NamedTuple):
 
 
 MISSING = object()
+ARGUMENT = "argument"
+"""The form of what a container among the arguments holds."""
 _NOW: dict[str, Callable[[Any, Any], Any]] = {
     "H[K]": lambda holder, key: holder[key], "vars(H)[K]": lambda holder, key: vars(holder)[key],
     "H.cell_contents": lambda holder, _: holder.cell_contents, "H.__code__": lambda holder, _: holder.__code__,

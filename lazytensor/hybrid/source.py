@@ -428,7 +428,7 @@ class Writer(Places, Leaving):
 
     def _numbered(self, result: Any, memory: Memory, depth: int) -> None:
         """A number of Python's as NumPy's; beside arrays as an array of one element, for kernels read arrays."""
-        name, shape = result.name, ()
+        name, shape = result.name, ()  # type: tuple[str, tuple[int, ...]]
         if self.fuses and name.endswith(BESIDE):
             shape = (1,)
             text = memory.text[name] = memory.held[name] = self.temporary((shape, result.dtype, None), memory)
