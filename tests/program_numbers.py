@@ -16,18 +16,20 @@ NUMBERS = [
     "divmod({n}, 3)[0]", "({n} > 2) + 1", "math.sqrt(abs({n}))", "{n} - 1e-3", "abs({n}) ** 0.5", "{n} * 1e30 % 3"]
 ARRAYS = [
     "{a} * 0.5 + {b}", "{a} * ({n})", "{n} - {a}", "{a} + {n}", "{a} / (2 + abs({n}))", "np.maximum({a}, {n})",
-    "np.where({a} > 0.25, {a}, {n})", "{a} * np.sin({n})", "np.exp(-abs({n})) * {a}", "{a} ** 2 % 3", "({a} + {b}).copy()",
-    "{a} - {a}.mean() * {n}", "{a} * ({a}.sum() * {n} > 1)", "{a} % 4", "np.minimum({n}, {a} * {n})",
-    "{a} + np.float64(0.5)"]
+    "np.where({a} > 0.25, {a}, {n})", "{a} * np.sin({n})", "np.exp(-abs({n})) * {a}", "{a} ** 2 % 3",
+    "({a} + {b}).copy()", "{a} - {a}.mean() * {n}", "{a} * ({a}.sum() * {n} > 1)", "{a} % 4",
+    "np.minimum({n}, {a} * {n})", "{a} + np.float64(0.5)"]
 STATEMENTS = [
-    "self.t += {n}", "self.n += 1", "self.t += self.dt", "self.n += 1", "self.t = {N}", "self.n = {N}", "self.p['k'] = {N}",
-    "self.u = {A}", "self.v = {A}", "self.u = {A}", "self.p['w'] = {A}", "self.u[{i}] = {n}", "self.u[1:] += {n}",
-    "self.v[:] = {A}", "self.u *= {n} % 2", "self.u, self.v = self.v, self.u", "self.a.x += 1", "self.a.x = {N}", "t = {N}",
-    "t = self.t + {n}", "u = {A}", "self.done = {n} > 3", "self.last = {N}", "self.m = {a}.sum() * {n}", "t = self.helper({n})",
-    "self.seen = {n}, {a}.sum() * 2", "self.half = self.t / 2", "self.s = self.s[1], {A}", "self.s = {A}, self.s[0] * 0.5", "self.l = [x + {n} for x in self.l]", "self.l[0] = {A}", "self.q = dict((k, {a} * 0.5) for k in self.q)", "self.u = self.s[0] + self.l[1]"]
+    "self.t += {n}", "self.n += 1", "self.t += self.dt", "self.n += 1", "self.t = {N}", "self.n = {N}",
+    "self.p['k'] = {N}", "self.u = {A}", "self.v = {A}", "self.u = {A}", "self.p['w'] = {A}", "self.u[{i}] = {n}",
+    "self.u[1:] += {n}", "self.v[:] = {A}", "self.u *= {n} % 2", "self.u, self.v = self.v, self.u", "self.a.x += 1",
+    "self.a.x = {N}", "t = {N}", "t = self.t + {n}", "u = {A}", "self.done = {n} > 3", "self.last = {N}",
+    "self.m = {a}.sum() * {n}", "t = self.helper({n})", "self.seen = {n}, {a}.sum() * 2", "self.half = self.t / 2",
+    "self.s = self.s[1], {A}", "self.s = {A}, self.s[0] * 0.5", "self.l = [x + {n} for x in self.l]",
+    "self.l[0] = {A}", "self.q = dict((k, {a} * 0.5) for k in self.q)", "self.u = self.s[0] + self.l[1]"]
 BLOCKS = [
-    "if {n} % 3 < 1.5:", "if self.n % 4 == 0:", "if {n} > {n}:", "for _ in range(2):", "if self.done:", "if {a}.sum() > {n}:",
-    "for k in ('k',):", "if not {n}:", "while self.t > 30:"]
+    "if {n} % 3 < 1.5:", "if self.n % 4 == 0:", "if {n} > {n}:", "for _ in range(2):", "if self.done:",
+    "if {a}.sum() > {n}:", "for k in ('k',):", "if not {n}:", "while self.t > 30:"]
 
 
 def random_program(seed):
@@ -47,7 +49,8 @@ def random_program(seed):
     for _ in range(draw.randrange(2, 9)):
         if draw.random() < 0.3:
             lines.append(filled(draw.choice(BLOCKS)))
-            lines.append("    " + ("self.t *= 0.5" if lines[-1].startswith("while") else filled(draw.choice(STATEMENTS))))
+            whiles = lines[-1].startswith("while")
+            lines.append("    " + ("self.t *= 0.5" if whiles else filled(draw.choice(STATEMENTS))))
             if draw.random() < 0.3:
                 lines.append("    " + filled(draw.choice(STATEMENTS)))
         else:
@@ -102,7 +105,8 @@ def run(seed, np, jit, source):
         for i in range(calls):
             one = ones[draw.random() < 0.25]
             if draw.random() < 0.1:
-                setattr(one, draw.choice(["t", "n", "dt", "half"]), draw.choice([0, 1, 0.5, -0.0, 2 ** 40, 7, -3.5, True]))
+                name = draw.choice(["t", "n", "dt", "half"])
+                setattr(one, name, draw.choice([0, 1, 0.5, -0.0, 2 ** 40, 7, -3.5, True]))
             try:
                 found.append(_plain(step(one)))
             except Exception as error:

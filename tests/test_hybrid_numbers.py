@@ -9,6 +9,7 @@ import pytest
 
 import lazytensor
 from lazytensor.hybrid import compiled, nodes
+from tests import program_numbers
 
 COUNT = 0
 field = None
@@ -590,3 +591,66 @@ def test_containers_bound_anew_and_shared(monkeypatch):
                 found[-1] = (list(one.a), list(one.b), one.pair, one.a is one.b)
         return Model.same, found
     check(program, monkeypatch, compiles=False)
+
+
+@pytest.mark.parametrize("first", range(0, 30, 10))
+def test_random_methods(first, monkeypatch):
+    """Without comparisons, which would hide a difference."""
+    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
+    for seed in range(first, first + 10):
+        found, _ = program_numbers.tried(seed, lazytensor)
+        assert not found, found
+
+
+def test_set_from_outside(monkeypatch):
+    """A rate that a schedule sets, and a number of turns, which is no number of the program."""
+    def program(np):
+        class Model:
+            def __init__(self):
+                self.w, self.rate, self.turns = np.ones(5), 0.5, 1
+
+            @jit_of(np)
+            def step(self):
+                self.w = self.w - self.rate * self.w
+                for _ in range(self.turns):
+                    self.w = self.w * 0.5
+
+        one, found = Model(), []
+        for i in range(40):
+            one.rate = 1 / (i // 3 + 2)
+            if i > 30:
+                one.turns = i % 6
+            one.step()
+            found.append(one.w)
+        return Model.step, found
+    check(program, monkeypatch, 8)
+
+
+def test_interrupted(monkeypatch):
+    """Ctrl-C in a call that is traced with numbers leaves what was there before, or what Python had done."""
+    class Simulation:
+        def __init__(self):
+            self.u, self.n = lazytensor.ones(3), 0
+
+        @lazytensor.jit
+        def step(self):
+            self.n += 1
+            self.u = self.u * 2
+            stop(self)
+            self.u = self.u + 1
+
+    def stop(self):
+        if stopping:
+            raise KeyboardInterrupt
+    stopping = []
+    one = Simulation()
+    one.step()
+    stopping.append(1)
+    with pytest.raises(KeyboardInterrupt):
+        one.step()
+    assert type(one.n) is int
+    stopping.clear()
+    n = one.n
+    for _ in range(5):
+        one.step()
+    assert one.n == n + 5 and type(one.n) is int

@@ -21,14 +21,16 @@ from .entering import Entered, Printing
 from .families import family_of
 from .fewer import FEW, Fewer
 from .first import compute_first
+from .following import Numbers
 from .lifting import candidates, lifted, words_of
-from .numbers import Numbers, Snapshot, followed_by_math, is_number, known_as, plain, uncontained
+from .numbers import followed_by_math, is_number, known_as, plain
 from .opaque import Asked
 from .repeating import LEAST
 from .running import AGAIN
 from .scope import ARGUMENT, BOXES, Item, Scope, may_be_opened, other_numbers, parts_of
 from .settings import HOW, Setting, place_of, put_back, setting_in, setting_of
 from .tracing import Irrevocable, Refusal, Trace
+from .undoing import Snapshot, uncontained
 
 
 class Attempt:
@@ -351,10 +353,20 @@ class AttemptOfNumbers(Attempt):
             return super()._run()
 
     def _takes_back(self, error: BaseException) -> bool:
-        if isinstance(error, KeyboardInterrupt):
-            self._undone()
         self.asked = self.numbers.asked or f"it raises {type(error).__name__}"
-        return isinstance(error, (Exception, Irrevocable, Asked))
+        if isinstance(error, (Exception, Irrevocable, Asked)):
+            return True
+        self.trace.forget_chains()
+        self._settle()  # an interrupt: what was done stays
+        return False
+
+    def _settle(self) -> None:
+        """Has values in the places of Numbers."""
+        self.numbers.closed = True
+        for item, now in [*self.scope.others(), *[x for x in self.given.others() if not isinstance(x, str)]]:
+            place = place_of(item)
+            if place is not None:
+                HOW[place[0]](item.holder, place[1], plain(now))
 
     def _undone(self) -> Any:
         trace = self.trace
@@ -398,11 +410,7 @@ class AttemptOfNumbers(Attempt):
         if records is None:
             return self._undone()
         trace.replace(records)
-        numbers.closed = True
-        for item, now in [*self.scope.others(), *[x for x in self.given.others() if not isinstance(x, str)]]:
-            place = place_of(item)
-            if issubclass(type(now), Opaque) and place is not None:
-                HOW[place[0]](item.holder, place[1], now._now)
+        self._settle()
         result = plain(result)
         self.scope.items = [item for item in self.scope.items if item.where not in numbers.places]
         self._take_in(outcome)

@@ -36,12 +36,13 @@ from .fewer import fewer
 from .guards import Namespace
 from .kinds import EAGER, MOST_TRACES, Kinds
 from .lifting import candidates
-from .numbers import is_number, uncontained
+from .numbers import is_number
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
 from .scope import BOXES, Item, Scope
 from .settings import place_of
 from .tracing import Refusal
 from .tripcount import covers, trip_count
+from .undoing import uncontained
 
 HOT = 16
 """Calls after which a compiled function is compiled with kernels,"""
@@ -50,6 +51,8 @@ LONG = 64
 HOTTER, MOST_OPERATIONS = 1024, 1 << 13
 """Calls after which loops that were generated are traced in full, if these are so many operations at most: their
 kernels take as long to be compiled."""
+SEVERAL = 2
+"""Programs for values of a number in an attribute after which it is a number of the program, if it can be."""
 MOST_REFUSALS = 4
 """After so many traces that could not be compiled, without one that could, no more are tried."""
 MOST_REASONS = 64
@@ -258,6 +261,8 @@ class Jitted(Caller):
             why = "" if unfit is None else _unfit(given.words.get(unfit[0]) or captured.words(unfit[0]), unfit[1])
             self._refused(Refusal(scope.refusal or why, ""), known)
             return self.__wrapped__(*args, **kwargs)
+        if known is None:
+            self._follows(self._set_outside(scope), None)
         numbers = self._numbers(scope, captured, known, given)
         if numbers or given.numbers:
             return self._with_numbers(numbers, args, kwargs, known, given, scope, captured)
@@ -288,6 +293,17 @@ class Jitted(Caller):
             if keys:
                 self._why.append(f"{words} from now on: {', '.join(sorted(words for _, words in keys))}")
         return True
+
+    def _set_outside(self, scope: Scope) -> list[Item]:
+        """The places whose number was another one for each of several programs."""
+        if len(self._compiled) < SEVERAL:
+            return []
+        known: dict[Any, set[str]] = {}
+        for item in [item for one in self._compiled for item in one.scope.items]:
+            if is_number(item.value):
+                known.setdefault(item.where, set()).add(repr(item.value))
+        return [item for item in scope.items if is_number(item.value) and place_of(item) is not None
+                and len(known.get(item.where, set()) - {repr(item.value)}) >= SEVERAL]
 
     def _leaves_closed(self, item: Item) -> None:
         """Takes a container for what it is from now on: it is not a new one at every call."""
