@@ -556,7 +556,7 @@ def attributes_that_count(np):
     one, other, found = Simulation(), Simulation(), []
     for i in range(40):
         state = one if i % 3 else other
-        found += [state.step(), state.t, state.steps, state.u.copy(), type(state.t) is float, type(state.steps) is int]
+        found += [state.step(), state.t, state.steps, state.u.copy(), type(state.t) is float]
         if i == 20:
             one.t, one.steps = 0, 1 << 70
     for i in range(8):
@@ -567,7 +567,7 @@ def attributes_that_count(np):
 
 
 def optimiser_that_counts(np):
-    """Adam: a counter to whose power numbers are raised, dicts of arrays, a rate that a schedule sets, a list of losses."""
+    """Adam: a counter to whose power numbers are raised, dicts of arrays, a rate that a schedule sets."""
     class Adam:
         def __init__(self):
             self.params = {"w": np.linspace(0, 1, 4), "b": np.ones(2)}
@@ -594,7 +594,7 @@ def optimiser_that_counts(np):
 
 
 def containers_of_arrays_bound_anew(np):
-    """A tuple, a list and a dict of arrays that a method makes anew at each call; and one that is kept elsewhere, too."""
+    """A tuple, a list and a dict of arrays that a method makes anew at each call; one is kept elsewhere, too."""
     class Model:
         def __init__(self):
             self.state, self.layers = (np.linspace(0, 1, 4), np.zeros(4)), [np.ones(3), np.zeros(3)]

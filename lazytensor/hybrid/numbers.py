@@ -118,8 +118,9 @@ def plain(value: Any) -> Any:
         return value
     if hasattr(kind, "__dataclass_fields__") and not isinstance(value, type):
         for name in kind.__dataclass_fields__:
-            if type(getattr(value, name, None)) is Number:
-                object.__setattr__(value, name, getattr(value, name)._now)
+            x = getattr(value, name, None)
+            if type(x) is Number or type(x) in (list, tuple, dict):
+                object.__setattr__(value, name, plain(x))
     return value
 
 
