@@ -91,11 +91,14 @@ def run(seed, np, jit, source):
     cls.step = step = jit(cls.step)
     dtype = draw.choice(["float64", "float64", "float32"])
 
+    step_size = draw.choice([0.25, 0.25, numpy.float64(0.25)])
+
     def made():
         one = cls()
         one.u, one.v = np.linspace(0, 1, 5).astype(dtype), np.ones(5, dtype)
         one.p, one.a = {"w": np.arange(5.0).astype(dtype), "k": draw.choice([1, 0.25])}, Part()
-        one.t, one.n, one.dt, one.done, one.last, one.m, one.seen, one.half = 0.0, 0, 0.25, False, None, None, None, 1.0
+        one.t, one.n, one.dt, one.done, one.half = 0.0, 0, step_size, False, 1.0
+        one.last = one.m = one.seen = None
         one.s, one.l, one.q = (one.u * 2, one.v), [one.u + 1, one.v * 3], {"a": one.u - 1, "b": one.v}
         return one
 
@@ -106,7 +109,7 @@ def run(seed, np, jit, source):
             one = ones[draw.random() < 0.25]
             if draw.random() < 0.1:
                 name = draw.choice(["t", "n", "dt", "half"])
-                setattr(one, name, draw.choice([0, 1, 0.5, -0.0, 2 ** 40, 7, -3.5, True]))
+                setattr(one, name, draw.choice([0, 1, 0.5, -0.0, 2 ** 40, 7, -3.5, True, numpy.float64(0.25)]))
             try:
                 found.append(_plain(step(one)))
             except Exception as error:

@@ -654,3 +654,35 @@ def test_interrupted(monkeypatch):
     for _ in range(5):
         one.step()
     assert one.n == n + 5 and type(one.n) is int
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_of_numpys(dtype, monkeypatch):
+    """A step that NumPy computed makes the time one of its scalars, which is no weak number."""
+    def program(np):
+        class Simulation:
+            def __init__(self):
+                x = np.linspace(0, 1, 9).astype(dtype)
+                self.u, self.t, self.dt, self.n = x, 0.0, 0.4 * float(x[1] - x[0]) * numpy.float64(1), 0
+
+            @jit_of(np)
+            def step(self):
+                self.t += self.dt
+                self.n += 1
+                self.w = self.u * self.t + np.cos(self.t)
+                if self.t > 0.6:
+                    self.u = self.u * 0.5
+                self.far = 1 / (self.t - self.dt * 4) > 1e3
+                return self.t > 0.5, self.t * 2, -self.t
+
+        one, found = Simulation(), []
+        one.w, one.far = None, False
+        with np.errstate(all="ignore"):
+            for i in range(30):
+                found.append((one.step(), one.t, one.n, one.w, one.u, one.far))
+                if i == 20:
+                    one.t = numpy.float64(1e308)
+                if i == 24:
+                    one.t = 0.0
+        return Simulation.step, found
+    check(program, monkeypatch, compiles=False)

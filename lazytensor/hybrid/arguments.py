@@ -174,11 +174,11 @@ class Arguments:
         held = [key for key, x in parts.items() if x is not MISSING]
         for key, (where, said, x) in zip(held, paths, strict=True):
             item = Item(ARGUMENT, value, key, x, said)
-            if type(x) in (int, float) and item.key_of in self.follow and kind is not tuple:
+            if type(x) in (int, float, np.float64) and item.key_of in self.follow and kind is not tuple:
                 name = f"e{len(self.numbers)}a"
                 self.numbers[name] = item
                 self._say(f"{name} = {where}")
-                self._check(f"type({name}) is {type(x).__name__}", f"{said} was a {type(x).__name__}")
+                self._check(f"type({name}) is {self.space.add(type(x))}", f"{said} was a {type(x).__name__}")
             else:
                 self._visit(x, where, said, False)
 

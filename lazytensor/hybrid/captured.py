@@ -115,7 +115,7 @@ class Captured:
                 found.append(Check(f"{name} = value_of({own})"))
         for name, item in self.numbers.values():
             found += [Check(f"{name} = {item.text(space)}"),
-                      Check(f"type({name}) is {type(item.value).__name__}",
+                      Check(f"type({name}) is {space.add(type(item.value))}",
                             f"{item.words} was a {type(item.value).__name__}")]
         for name, root in self.roots.items():
             place = self.places[name]

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..ir.node import leaf
+from ..run import floating
 from ..run.watching import active
-from .numbers import Number, computed
+from .numbers import DOUBLE, Number, computed
 from .opaque import Asked
 from .running import Abandon
 from .scope import Item
@@ -23,6 +24,9 @@ LARGEST = 1 << 53
 """Integers up to which a float is as good."""
 MOST_RECORDS = 1 << 13
 """Records of a trace in which numbers are followed: its loops are written out."""
+
+
+_RESULTS = frozenset((int, float, bool, np.float64, np.bool_))
 
 
 class Numbers:
@@ -41,6 +45,7 @@ class Numbers:
         self.trace, self.places = trace, places
         self.asked, self.of = "", frozenset[Any]()
         self.closed = False
+        self.capsule = floating.in_force()
         self.uses: dict[int, tuple[Any, Operand, Number]] = {}
         trace.numbers = self
         trace.dynamic.update(name for name, _ in places.values())
@@ -75,7 +80,13 @@ class Numbers:
         of: frozenset[Any] = frozenset().union(*[x._of for x in given if type(x) is Number])
         own = next(x for x in given if type(x) is Number)
         try:
-            now = fn(*values)
+            if any(type(x) is np.float64 for x in values):
+                if floating.in_force() is not self.capsule:
+                    self.ask("a number of NumPy's is used in another error state", of)
+                with np.errstate(all="raise"):  # what would warn is the Python's
+                    now = fn(*values)
+            else:
+                now = fn(*values)
         except Exception:
             self.asked, self.of = self.asked or "a number's operation raised an exception", of
             raise
@@ -84,7 +95,7 @@ class Numbers:
         args = tuple([x._operand if type(x) is Number else x for x in given])
         if type(now) is tuple and fn is divmod:
             return computed(operator.floordiv, *given), computed(operator.mod, *given)
-        if type(now) not in (int, float, bool):
+        if type(now) not in _RESULTS:
             self.ask(f"a number becomes a {type(now).__name__}", of)
         return Number(self, self._written(self._goes_on(own), fn, args), now, of)
 
@@ -102,7 +113,7 @@ class Numbers:
         return bool(x._now)
 
     def _float(self, x: Number) -> float:
-        if type(x._now) is bool or type(x._now) is int and not -LARGEST <= x._now <= LARGEST:
+        if type(x._now) in (bool, np.bool_) or type(x._now) is int and not -LARGEST <= x._now <= LARGEST:
             self.ask("a number is used that no float is", x._of)
         return float(x._now)
 
@@ -124,6 +135,10 @@ class Numbers:
         """A float of its own, so that it is known in the record; the record says whether that is as good."""
         self._goes_on(x)
         value = self._float(x)
+        if type(x._now) is np.float64:
+            own: Any = np.float64(value)
+            self.uses[id(own)] = own, x._operand, x
+            return own
         own = value + 0.0 if value else value * 1.0  # another object of the same bits
         self.uses[id(own)] = own, x._operand, x
         return own
@@ -148,7 +163,7 @@ class Numbers:
                     use = self.uses.get(id(x.value)) if x.name is None else None
                     if use is None or use[0] is not x.value:
                         continue
-                    kind = _dtype_beside(record, i, dtypes)
+                    kind = _dtype_beside(record, i, dtypes, type(use[0]) is np.float64)
                     if kind is None:
                         return self._give_up(f"a number is an operand of {record.op.name}", use[2]._of)
                     found.add(id(x.value))
@@ -190,7 +205,7 @@ class Numbers:
             return any(map(self._holds_own, value))
         if kind is dict:
             return any(map(self._holds_own, value.values()))
-        return kind is float and id(value) in self.uses
+        return kind in (float, np.float64) and id(value) in self.uses
 
     def _give_up(self, why: str, of: frozenset[Any] = frozenset()) -> Any:
         if not self.asked:
@@ -231,9 +246,9 @@ _ARITHMETIC = frozenset((np.add, np.subtract, np.multiply, np.divide, np.maximum
 _NAMES = frozenset(getattr(fn, "__name__", "") for fn in _ARITHMETIC)
 
 
-def _dtype_beside(record: Record, i: int, dtypes: dict[str, Any]) -> Any:
-    """The dtype that NumPy gives a Python number as that operand; None if it is not known that there is nothing else to
-    it than a value of that dtype."""
+def _dtype_beside(record: Record, i: int, dtypes: dict[str, Any], strong: bool) -> Any:
+    """The dtype that NumPy gives a Python number (or one that is `strong`, as NumPy's are) as that operand;
+    None if it is not known that there is nothing else to it than a value of that dtype."""
     others = [x for k, x in enumerate(record.operands) if k != i]
     if i and len(others) == 2 and (record.op.name == "where" or record.op.step == "part"):
         del others[0]  # the condition; the array of which a part is written
@@ -249,7 +264,9 @@ def _dtype_beside(record: Record, i: int, dtypes: dict[str, Any]) -> Any:
         pass
     elif record.op.kind not in ("elementwise", "scalar") or record.op.fn not in _ARITHMETIC or record.attrs:
         return None
-    return np.dtype(dtype.type(0).real.dtype.type)
+    if strong and record.op.kind == "mutate" and dtype != DOUBLE:
+        return None
+    return DOUBLE if strong else np.dtype(dtype.type(0).real.dtype.type)
 
 
 @functools.cache

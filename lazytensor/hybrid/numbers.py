@@ -29,7 +29,7 @@ from ..run.watching import Opaque
 from .tracing import Operand
 
 DOUBLE = np.dtype(np.float64)
-KINDS = (int, float)
+KINDS = (int, float, np.float64)
 """The types of what is followed."""
 def is_number(value: Any) -> bool:
     """Whether it is a number that may be followed."""
@@ -162,7 +162,7 @@ def computed(fn: Any, *given: Any) -> Any:
 
 
 _BINARY: set[Any] = set()
-_SIMPLE = frozenset((Number, int, float, bool))
+_SIMPLE = frozenset((Number, int, float, bool, np.float64))
 _COMPARISONS = {operator.lt: "lt", operator.le: "le", operator.gt: "gt", operator.ge: "ge", operator.eq: "eq",
                 operator.ne: "ne"}
 
