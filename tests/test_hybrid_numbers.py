@@ -602,6 +602,16 @@ def test_random_methods(first, monkeypatch):
         assert not found, found
 
 
+@pytest.mark.parametrize("first", [0, 40030])
+def test_random_methods_as_nodes(first, monkeypatch):
+    """Of 40035 an attribute that gets NumPy's float64 was once a node."""
+    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
+    monkeypatch.setattr(nodes, "LARGE", 0)
+    for seed in range(first, first + 6):
+        found, _ = program_numbers.tried(seed, lazytensor)
+        assert not found, found
+
+
 def test_set_from_outside(monkeypatch):
     """A rate that a schedule sets, and a number of turns, which is no number of the program."""
     def program(np):
@@ -672,6 +682,7 @@ def test_numbers_of_numpys(dtype, monkeypatch):
                 self.w = self.u * self.t + np.cos(self.t)
                 if self.t > 0.6:
                     self.u = self.u * 0.5
+                self.last = self.t * 2
                 self.far = 1 / (self.t - self.dt * 4) > 1e3
                 return self.t > 0.5, self.t * 2, -self.t
 
@@ -679,7 +690,7 @@ def test_numbers_of_numpys(dtype, monkeypatch):
         one.w, one.far = None, False
         with np.errstate(all="ignore"):
             for i in range(30):
-                found.append((one.step(), one.t, one.n, one.w, one.u, one.far))
+                found.append((one.step(), one.t, one.n, one.w, one.u, one.far, one.last))
                 if i == 20:
                     one.t = numpy.float64(1e308)
                 if i == 24:

@@ -138,6 +138,10 @@ class NodeWriter(Writer):
         own = self._own(spec.name, memory, given, depth)
         return f"tensor(leaf_of({own}))" if own.startswith("valued") else f"tensor({own})"
 
+    def _made(self, spec: Spec, memory: Memory, given: set[str], depth: int) -> str:
+        text = super()._made(spec, memory, given, depth)
+        return f"valued({text})" if spec.kind == "number" else text
+
     def _made_new(self, spec: Spec, memory: Memory, given: set[str], depth: int) -> str:
         if spec.kind == "scalar":
             text = memory.text[spec.name]
