@@ -3,8 +3,8 @@
 `--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s, and as
 many loops over `lazytensor.range`, within each other whose bodies read their indices, `--views` read views of views of
 what they compute, `--sizes` are called with arrays of many sizes, `--parts` with views of arrays, `--shared` with
-arrays in memory that NumPy's arrays share. Two thirds of the functions are left without the steps for which all of a
-function runs its Python, so that more of them are compiled.
+arrays in memory that NumPy's arrays share, `--counting` are methods that count in attributes and entries. Two thirds of
+the functions are left without the steps for which all of a function runs its Python, so that more of them are compiled.
 `--nodes` has all of them run as large arrays' programs do.
 """
 
@@ -19,6 +19,7 @@ from tests import (
     program_computed,
     program_jit,
     program_loops,
+    program_numbers,
     program_parts,
     program_ranges,
     program_shared,
@@ -112,6 +113,14 @@ def shared(seeds, module, show):
     return failures
 
 
+def counting(seeds, module, show):
+    """Tries methods that count; gives the seeds of those that differ."""
+    failures, followed = served(seeds, show, "counting", lambda seed: program_numbers.tried(seed, module),
+                                lambda f: any(one.captured.numbers for one in f._compiled))
+    print(f"{len(seeds)} methods that count, {followed} of them with numbers in their programs")
+    return failures
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz_hybrid", description=__doc__)
     parser.add_argument("--programs", type=int, default=5000)
@@ -121,6 +130,7 @@ def main(arguments=None):
     parser.add_argument("--sizes", type=int, default=1000)
     parser.add_argument("--parts", type=int, default=1000)
     parser.add_argument("--shared", type=int, default=1000)
+    parser.add_argument("--counting", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--nodes", action="store_true")
     parser.add_argument("--show", type=int, default=5, help="how many failures to print")
@@ -153,6 +163,7 @@ def main(arguments=None):
     failures += sized(range(options.seed, options.seed + options.sizes), module, options.show - len(failures))
     failures += parted(range(options.seed, options.seed + options.parts), module, options.show - len(failures))
     failures += shared(range(options.seed, options.seed + options.shared), module, options.show - len(failures))
+    failures += counting(range(options.seed, options.seed + options.counting), module, options.show - len(failures))
     print(f"{len(failures)} differ: {failures[:20]}; {time.monotonic() - start:.0f} s")
     return 1 if failures else 0
 

@@ -532,6 +532,100 @@ def attributes_bound_anew(np):
     return found
 
 
+def attributes_that_count(np):
+    """A simulation with a time and a number of steps that are Python's, decisions by these, and a driver over steps."""
+    class Simulation:
+        def __init__(self):
+            self.u, self.v, self.dt, self.t, self.steps = np.linspace(0, 1, 6), np.zeros(6), 0.125, 0.0, 0
+
+        @jitted(np)
+        def step(self):
+            self.v = self.v - self.dt * self.u + 0.1 * np.sin(self.t)
+            self.u = self.u + self.dt * self.v
+            self.t += self.dt
+            self.steps += 1
+            if self.steps % 5 == 0:
+                self.v = self.v * 0.5
+            return self.steps
+
+        @jitted(np)
+        def run(self, end):
+            while self.t < end:
+                self.step()
+
+    one, other, found = Simulation(), Simulation(), []
+    for i in range(40):
+        state = one if i % 3 else other
+        found += [state.step(), state.t, state.steps, state.u.copy(), type(state.t) is float]
+        if i == 20:
+            one.t, one.steps = 0, 1 << 70
+    for i in range(8):
+        one.t = 0.5 * (i % 2)
+        one.run(1.0)
+        found += [one.t, one.steps, one.u.copy()]
+    return found
+
+
+def optimiser_that_counts(np):
+    """Adam: a counter to whose power numbers are raised, dicts of arrays, a rate that a schedule sets."""
+    class Adam:
+        def __init__(self):
+            self.params = {"w": np.linspace(0, 1, 4), "b": np.ones(2)}
+            self.m = {key: np.zeros(p.shape) for key, p in self.params.items()}
+            self.v = {key: np.zeros(p.shape) for key, p in self.params.items()}
+            self.t, self.rate = 0, 0.1
+
+        @jitted(np)
+        def step(self):
+            self.t += 1
+            for key, p in self.params.items():
+                g = 2 * p - 1
+                self.m[key] = 0.9 * self.m[key] + 0.1 * g
+                self.v[key] = 0.999 * self.v[key] + 0.001 * g * g
+                m, v = self.m[key] / (1 - 0.9 ** self.t), self.v[key] / (1 - 0.999 ** self.t)
+                self.params[key] = p - self.rate * m / (np.sqrt(v) + 1e-8)
+            return (self.params["w"] * self.params["w"]).sum()
+
+    one, losses = Adam(), []
+    for i in range(30):
+        losses.append(float(one.step()))
+        one.rate = 0.1 / (1 + i // 4)
+    return losses, one.params, one.m, one.v, one.t
+
+
+def containers_of_arrays_bound_anew(np):
+    """A tuple, a list and a dict of arrays that a method makes anew at each call; one is kept elsewhere, too."""
+    class Model:
+        def __init__(self):
+            self.state, self.layers = (np.linspace(0, 1, 4), np.zeros(4)), [np.ones(3), np.zeros(3)]
+            self.params, self.before = {"w": np.ones(3), "b": np.zeros(2)}, None
+
+        @jitted(np)
+        def step(self, h):
+            u, v = self.state
+            self.state = u + h * v, v - h * u
+            self.layers = [layer * 0.5 + 1 for layer in self.layers]
+            self.params = {key: p - h * p for key, p in self.params.items()}
+            return self.state
+
+        @jitted(np)
+        def keep(self):
+            self.before = self.layers
+            self.layers = [layer + 1 for layer in self.layers]
+
+    one, found = Model(), []
+    for i in range(24):
+        state = one.step(0.25)
+        found += [state, state is one.state, list(one.layers), dict(one.params)]
+        if i % 6 == 5:
+            one.keep()
+            one.before[0] *= 2
+            found += [list(one.before), one.before is one.layers]
+        if i == 10:
+            one.state, one.layers[1] = one.state[::-1], one.layers[0]
+    return found
+
+
 def entries_bound_anew(np):
     """Entries of dicts and lists, arguments or not, that are bound anew; then other dicts, and one dict twice."""
     params, layers = {"w": np.ones(3), "b": np.zeros(2)}, [np.ones(4), np.arange(4.0)]

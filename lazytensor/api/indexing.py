@@ -336,10 +336,11 @@ def _real(index: Any) -> Any:
 
 def setitem(self: Any, index: Any, value: Any) -> None:
     """``self[index] = value``."""
-    if active and (watcher := mine()) is not None and watcher.hides:
-        index = watcher.indexed(self, index)
+    if active and (watcher := mine()) is not None:
+        if watcher.hides:
+            index = watcher.indexed(self, index)
         if issubclass(type(value), Opaque):
-            value = value.used()
+            value = value.stored(self)
     v = self._value
     kind = type(value)
     if (v.__class__ is Node and (buffer := v.buffer) is not None and (self._state is None or not is_shared(self))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..hot import native
 from ..ir.dtypes import RAISE_ON_VALUES, only_objects, record_of
-from ..run.watching import PASS, active, eager
+from ..run.watching import PASS, Opaque, active, eager
 from . import lazy
 from .build import NUMBERS, NotArray, at_line, elementwise, handle, is_pending, is_scalar_like, operand
 from .direct import of_ufunc
@@ -37,6 +37,12 @@ _DEPRECATED_OUTPUT = {np.maximum, np.minimum}
 """Ufuncs of which NumPy warns that a third argument is an output."""
 _ORDERS = frozenset("CFAKcfak")
 _DEFAULTS = {"dtype": None, "order": None, "subok": True}
+
+
+_OF_FLOATS = frozenset((np.sin, np.cos, np.tan, np.arcsin, np.arccos, np.arctan, np.sinh, np.cosh, np.tanh, np.arcsinh,
+                        np.arccosh, np.arctanh, np.exp, np.exp2, np.expm1, np.log, np.log2, np.log10, np.log1p, np.sqrt,
+                        np.cbrt, np.deg2rad, np.rad2deg, np.radians, np.degrees))
+"""What is float64 of Python's floats and integers."""
 
 
 def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Any:
@@ -81,6 +87,9 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
             write_ufunc(record_of(ufunc), out, args, frame, where, **options)
             return out
         if out is not None or where is not True or not any(_is_ours(x) for x in args):
+            if active and not kwargs and ufunc in _OF_FLOATS and issubclass(type(args[0]), Opaque) and (
+                    given := args[0].scalar()) is not None:
+                return call(ufunc, (given,), kwargs, frame)
             raise NotArray
         if all(is_scalar_like(x) for x in args) and not any(is_pending(x) for x in args):
             raise NotArray

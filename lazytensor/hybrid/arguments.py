@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,8 +15,7 @@ from ..api.scalar import Scalar
 from . import fast
 from .guards import ATOMS, Check, Later, Namespace, same
 from .lending import lies_apart
-from .scope import LARGEST, MISSING
-from .settings import Setting, setting_in
+from .scope import ARGUMENT, LARGEST, MISSING, Item
 
 
 class Arguments:
@@ -44,12 +43,15 @@ class Arguments:
         Of each view the name of the array behind it, how it leads there, and whether it may be lifted (`lifting`).
     whole : set of str
         The names of the arrays that are arguments themselves.
+    numbers : dict of str to Item
+        Numbers in containers that are numbers of the program (`numbers`), by their names there: those of `follow`.
     lift : frozenset of str
         The views that are leaves, as arrays of their own are.
     """
 
     def __init__(self, space: Namespace, args: tuple[Any, ...], kwargs: dict[str, Any], names: list[str],
-                 static: frozenset[str], lift: frozenset[str] = frozenset()) -> None:
+                 static: frozenset[str], lift: frozenset[str] = frozenset(),
+                 follow: Container[tuple[str, str]] = ()) -> None:
         self.space = space
         self.checks: list[Check | Later] = []
         self.roots: dict[str, Any] = {}
@@ -65,7 +67,8 @@ class Arguments:
         self.views: list[tuple[Any, Any]] = []
         self.viewed: dict[str, tuple[str, Any, bool]] = {}
         self.whole: set[str] = set()
-        self.lift = lift
+        self.lift, self.follow = lift, follow
+        self.numbers: dict[str, Item] = {}
         self.other: Arguments | None = None
         self.tensors: list[str] = []
         self.static = static
@@ -172,8 +175,16 @@ class Arguments:
                 self._loads[where] = how, self._inside, None, key
             self._inside += 1
         self.containers[id(value)] = value, parts
-        for where, said, x in paths:
-            self._visit(x, where, said, False)
+        held = [key for key, x in parts.items() if x is not MISSING]
+        for key, (where, said, x) in zip(held, paths, strict=True):
+            item = Item(ARGUMENT, value, key, x, said)
+            if type(x) in (int, float, np.float64) and item.key_of in self.follow and kind is not tuple:
+                name = f"e{len(self.numbers)}a"
+                self.numbers[name] = item
+                self._say(f"{name} = {where}")
+                self._check(f"type({name}) is {self.space.add(type(x))}", f"{said} was a {type(x).__name__}")
+            else:
+                self._visit(x, where, said, False)
 
     def _keys(self, path: str, keys: list[Any], words: str) -> None:
         """Whether there are the same keys in the same order: 1, 1.0 and True are equal."""
@@ -194,8 +205,8 @@ class Arguments:
                 paths.append((f"{local}.{name}", f"{words}.{name}", x))
         return paths
 
-    def others(self) -> Iterator[Setting | str]:
-        """What containers among the arguments hold now and did not: an effect, or words if it cannot be made again."""
+    def others(self) -> Iterator[tuple[Item, Any] | str]:
+        """What containers among the arguments hold now and did not, and what; or words if it cannot be made again."""
         for value, parts in self.containers.values():
             old, new = list(parts.items()), list(_parts(value).items())
             words = f"a {type(value).__name__} among the arguments"
@@ -204,9 +215,9 @@ class Arguments:
                 continue
             for a, b in zip(old, new, strict=True):
                 if not _identical(a, b):
-                    local = self.handles[id(value)]
-                    said = self.locals[local][1]
-                    yield same(a[0], b[0]) and setting_in(value, local, a[0], said, a[1], b[1]) or words
+                    said, key = self.locals[self.handles[id(value)]][1], a[0]
+                    said += f".{key}" if type(value) not in (dict, list) else f"[{key!r}]"
+                    yield (Item(ARGUMENT, value, key, a[1], said), b[1]) if same(key, b[0]) else words
 
     def let_go(self, kept: set[int]) -> None:
         """Forgets the arguments themselves once what they look like is compiled, but for those of these ids."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
+from operator import is_
 from typing import Any
 
+from ..api.handle import lock_of
 from ..api.scalar import Scalar, seen
 from ..run import floating
+from ..run.watching import Opaque
 from . import streams
 from .arguments import Arguments
 from .captured import Captured
@@ -17,11 +21,16 @@ from .entering import Entered, Printing
 from .families import family_of
 from .fewer import FEW, Fewer
 from .first import compute_first
+from .following import Numbers
 from .lifting import candidates, lifted, words_of
+from .numbers import followed_by_math, is_number, known_as, plain
+from .opaque import Asked
 from .repeating import LEAST
-from .scope import Item, Scope
-from .settings import Setting, setting_of
+from .running import AGAIN
+from .scope import ARGUMENT, BOXES, Item, Scope, may_be_opened, other_numbers, parts_of
+from .settings import HOW, Setting, place_of, put_back, setting_in, setting_of
 from .tracing import Irrevocable, Refusal, Trace
+from .undoing import Snapshot, uncontained
 
 
 class Attempt:
@@ -59,6 +68,7 @@ class Attempt:
         self.before = jitted._compiled
         self.capsule, self.python, self.filters = floating.in_force(), streams.of_python(), list(warnings.filters)
         self._taken = {id(root): name for name, root in given.roots.items()}
+        self.varying: list[Item] = []
 
     def result(self) -> Any:
         """Runs the Python, compiles what it did, and gives what the call gives."""
@@ -146,18 +156,61 @@ class Attempt:
         for found in self.given.others():
             if isinstance(found, str):
                 return [], found
-            sets[found.where] = found
+            item, now = found
+            if self._stays(item, now):
+                continue
+            made = setting_in(item, self.given.handles[id(item.holder)], now, self._is_followed(item), known_as(now))
+            if made is not None:
+                sets[made.where] = made
+            elif type(now) in BOXES or not self._varies(item, now):
+                return [], f"{item.words}, of an argument"
+        for item in scope.boxes.values():
+            value, parts = scope.held[id(item.value)]
+            now = parts_of(value)
+            if id(value) in self.given.handles or len(now) != len(parts) or not all(map(is_, now, parts)):
+                self.jitted._leaves_closed(item)
+                return [], item.words
         first: dict[Any, Item] = {}
-        for item, now in scope.others():
+        for item, now in self._others():
+            if item.where in scope.inside:
+                continue
+            if type(now) in BOXES and type(item.value) in BOXES and item.where not in scope.boxes and (
+                    not self._varies(item, now)):
+                return [], item.words
             if id(item.holder) not in containers:
-                setting = setting_of(item, now)
+                setting = setting_of(item, now, self._is_followed(item), known_as(now))
+                if type(now) in BOXES and item.where not in scope.boxes and type(item.value) in BOXES or (
+                        setting is None and self._varies(item, now)):
+                    continue
                 if setting is None:
                     return [], item.words
                 sets.setdefault(setting.where, setting)
                 first.setdefault(item.where, item)
         if first:  # what a function that was entered later found there is none of what was there before
             scope.items = [item for item in scope.items if first.get(item.where, item) is item]
-        return list(sets.values()), scope.added()
+        return list(sets.values()), scope.added() or next((item.words for item in self.varying), "")
+
+    def _stays(self, item: Item, now: Any) -> bool:
+        """Whether a number of the program is there that was there before."""
+        return False
+
+    def _others(self) -> Iterator[tuple[Item, Any]]:
+        """What has been bound anew."""
+        return self.scope.others()
+
+    def _is_followed(self, item: Item) -> bool:
+        """Whether the number in a place is one of the program."""
+        return False
+
+    def _varies(self, item: Item, now: Any) -> bool:
+        """Notes that a place has another number now; False if that cannot be followed from the next call on."""
+        boxes = type(item.value) is type(now) and type(now) in BOXES and item.where not in self.scope.boxes and (
+            may_be_opened(item.value) and may_be_opened(now) and item.key_of not in self.jitted._asked
+            and not other_numbers(item.value, now))
+        if not boxes and not (is_number(item.value) and is_number(known_as(now))) or place_of(item) is None:
+            return False
+        self.varying.append(item)
+        return True
 
     def _lifted(self, outcome: Outcome) -> Outcome | None:
         """What the call leaves where views are arrays of their own. If this call uses them otherwise, what was compiled
@@ -183,7 +236,7 @@ class Attempt:
         if trace.lost:
             jitted._every_turn = True
             jitted._why.append(f"traced again, with every turn of its loops: {trace.refusal}")
-        else:
+        elif not jitted._follows(self.varying, self.known):
             jitted._refused(trace.refusal or Refusal("it cannot be compiled", ""), self.known)
 
     def _take_in(self, outcome: Outcome) -> None:
@@ -264,6 +317,103 @@ class AttemptOfFewer(Attempt):
         self.jitted._without_covered(compiled)
         self._let_go(compiled)
         compiled.alone = None
+        return self._given_out(result)
+
+
+class AttemptOfNumbers(Attempt):
+    """The same with the numbers in some places as numbers of the program (`numbers`): gives AGAIN, with all put back,
+    if they cannot be; `asked` says why, and `of` which ones."""
+
+    least = 1 << 30
+
+    def __init__(self, jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any], known: Compiled | None,
+                 given: Arguments, scope: Scope, captured: Captured) -> None:
+        given.other = None
+        super().__init__(jitted, args, kwargs, known, given, scope, captured)
+        self.trace.undoable, self.trace.may_skip = True, False
+        self.numbers = Numbers(self.trace, captured.numbers | {
+            item.where: (name, item) for name, item in given.numbers.items()})
+        self.snapshot, self.states = Snapshot(), streams.states_of(list(self.trace.generators.values()))
+        self._note()
+        self.asked, self.of = "", frozenset[Any]()
+
+    def _note(self) -> None:
+        self.snapshot.take(list(self.scope.objects.values()))
+        self.snapshot.take([value for value, _ in self.given.containers.values()])
+
+    def _found(self, frame: Any) -> None:
+        super()._found(frame)
+        self._note()
+        if why := uncontained(self.scope):
+            self.numbers.ask(f"it reaches {why}")
+
+    def _run(self) -> Any:
+        self.numbers.install()
+        with followed_by_math():
+            return super()._run()
+
+    def _takes_back(self, error: BaseException) -> bool:
+        self.asked = self.numbers.asked or f"it raises {type(error).__name__}"
+        if isinstance(error, (Exception, Irrevocable, Asked)):
+            return True
+        self.trace.forget_chains()
+        self._settle()  # an interrupt: what was done stays
+        return False
+
+    def _settle(self) -> None:
+        """Has values in the places of Numbers."""
+        self.numbers.closed = True
+        for item, now in [*self.scope.others(), *[x for x in self.given.others() if not isinstance(x, str)]]:
+            place = place_of(item)
+            if place is not None:
+                HOW[place[0]](item.holder, place[1], plain(now))
+
+    def _undone(self) -> Any:
+        trace = self.trace
+        self.numbers.closed, self.of = True, self.numbers.of
+        self.asked = self.numbers.asked or self.asked or str(trace.refusal)
+        trace.forget_chains()
+        put_back(self.scope)
+        self.snapshot.put_back()
+        streams.put_back(list(trace.generators.values()), self.states)
+        for name, root in trace.roots.items():
+            if root._value is not trace.entry[name]:
+                with lock_of(root):
+                    root._value = trace.entry[name]
+        return AGAIN
+
+    def _others(self) -> Iterator[tuple[Item, Any]]:
+        places = self.numbers.places
+        for _, item in places.values():
+            if item.form != ARGUMENT and not self._stays(item, now := item.now()):
+                yield item, now
+        for item, now in super()._others():
+            if item.where not in places:
+                yield item, now
+
+    def _stays(self, item: Item, now: Any) -> bool:
+        place = self.numbers.places.get(item.where)
+        return place is not None and issubclass(type(now), Opaque) and now._operand.name == place[0]
+
+    def _is_followed(self, item: Item) -> bool:
+        return item.where in self.numbers.places
+
+    def _ended(self, result: Any) -> Any:
+        trace, numbers = self.trace, self.numbers
+        outcome = self._outcome(result) if not numbers.asked else None
+        if outcome is None or numbers.asked:
+            return self._undone()
+        dtypes = {name: node.dtype for name, node in trace.entry.items()} | {
+            name: node.dtype for name, node in trace.constants.items()} | {
+            name: s._node.dtype for name, s in {**self.given.scalars, **self.captured.scalars}.items()}
+        records = numbers.resolved(dtypes)
+        if records is None:
+            return self._undone()
+        trace.replace(records)
+        self._settle()
+        result = plain(result)
+        self.scope.items = [item for item in self.scope.items if item.where not in numbers.places]
+        self._take_in(outcome)
         return self._given_out(result)
 
 

@@ -26,6 +26,7 @@ class Captured:
         self.at: dict[Any, str] = {}
         self.scalars: dict[str, Any] = {}
         self.lie: dict[str, Item] = {}
+        self.numbers: dict[Any, tuple[str, Item]] = {}
         self.views: list[tuple[Any, str | None]] = []
 
     def add(self, handle: Any, taken: dict[int, str], place: Item | None) -> None:
@@ -112,6 +113,10 @@ class Captured:
                             f"{self.lie[name].words} was a lazy {scalar._node.dtype}")]
             if name in used:
                 found.append(Check(f"{name} = value_of({own})"))
+        for name, item in self.numbers.values():
+            found += [Check(f"{name} = {item.text(space)}"),
+                      Check(f"type({name}) is {space.add(type(item.value))}",
+                            f"{item.words} was a {type(item.value).__name__}")]
         for name, root in self.roots.items():
             place = self.places[name]
             lines = partial(self._lines, name, geometry_of(root), name in used)

@@ -190,7 +190,8 @@ class Compiled:
 
     def _note_lengths(self, trace: Trace, records: Sequence[Record]) -> None:
         """Notes what is needed to derive the program for arrays of other sizes (`families`)."""
-        if not trace.all_written(records) or self.captured.scalars:
+        if not trace.all_written(records) or self.captured.scalars or self.captured.numbers or (
+                self.given.numbers):
             self.reads = None
         elif self.tree is None:
             self.laid, self.reads = {name: Geometry(*of) for name, of in self._given().items()}, trace.lengths()
@@ -451,12 +452,13 @@ class Compiled:
         """What makes a `Writer` for a tree, of: the tree, whether it commits, whether it fuses, its last reads."""
         nodes = {name: (owner, f"n{name[1:]}" if name[0] == "a" else f"n{name}") for name, owner in self._roots.items()}
         scalars = {**self.given.scalars, **self.captured.scalars}
-        leaves = {name: name for name in (*self._roots, *scalars)}
+        numbers = {name: name for name in (*[name for name, _ in self.captured.numbers.values()], *self.given.numbers)}
+        leaves = {name: name for name in (*self._roots, *scalars, *numbers)}
         if self.as_nodes:
             leaves = {name: node for name, (_, node) in nodes.items()} | {
                 name: f"m{name[1:]}" for name in self.given.lift} | {
                 name: f"{path}._node" for name, path in self.given.paths.items()} | {
-                name: f"t{name}._node" for name in self.captured.scalars}
+                name: f"t{name}._node" for name in self.captured.scalars} | numbers
         geometry = self._given()
         kind, space, capsule = NodeWriter if self.as_nodes else Writer, self.space, self.capsule
 
@@ -506,8 +508,8 @@ class Compiled:
         self.replay, self.predict = replay, predict
 
     def _predicting(self, tree: Branch, write: Callable[..., Writer]) -> Writer:
-        """The writer of a prediction."""
-        with uncollected():
+        """The writer of a prediction. Another thread may have a path to add."""
+        with self.lock, uncollected():
             try:
                 return write(tree, False)
             except Irregular:

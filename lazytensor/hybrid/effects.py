@@ -16,6 +16,7 @@ import numpy as np
 from ..api.handle import Tensor, View, lock_of, writing_of
 from ..api.scalar import Scalar, classes, scalar
 from ..ir.node import Node, leaf
+from ..run.watching import Opaque
 from .arguments import Arguments
 from .fast import native
 from .guards import ATOMS
@@ -35,6 +36,7 @@ class Spec(NamedTuple):
     array       its value's name                the strides
     view        ''                              (root's Spec, steps, writeable, locked)
     scalar      its value's name                'lazy' or 'real'
+    number      its value's name                None: a number of Python's (`numbers`)
     sequence    ''                              (type, parts): list, tuple, named tuple
     dict        ''                              (keys, parts)
     dataclass   ''                              (type, field names, parts)
@@ -84,7 +86,7 @@ class Outcome:
 
 
 def _names(spec: Spec) -> Iterator[str]:
-    if spec.kind in ("array", "scalar"):
+    if spec.kind in ("array", "scalar", "number"):
         yield spec.name
     elif spec.kind == "view":
         yield from _names(spec.what[0])
@@ -128,9 +130,15 @@ def outcome_of(trace: Trace, result: Any, given: Arguments, scope: Scope, captur
     spec = describe.spec(result)
     sets = [(setting, describe.spec(setting.value)) for setting in settings]
     for setting, of in sets:
-        if not fits(of.kind, of.what):
+        if not fits(of.kind, of.what) and not _fits_box(of):
             trace.refuse(f"it changes {setting.words}")
     return None if trace.refusal is not None else Outcome(spec, writes, [(s._replace(value=None), x) for s, x in sets])
+
+
+def _fits_box(spec: Spec) -> bool:
+    """Whether a container that is bound anew holds what the next call can be the same program for."""
+    return (spec.kind == "dict" or spec.kind == "sequence" and spec.what[0] in (tuple, list)) and all(
+        fits(part.kind, part.what) and part.kind != "number" or _fits_box(part) for part in spec.what[-1])
 
 
 class _Describe:
@@ -144,9 +152,13 @@ class _Describe:
         kind, identity = type(value), id(value)
         if kind in ATOMS:
             return Spec("constant", "", value, 0)
+        if issubclass(kind, Opaque) and self.trace.numbers is not None:
+            return Spec("number", value._operand.name, None, 0)
         expression = self.handles.get(identity)
         if expression is not None:
             return Spec("same", expression, None, identity)
+        if identity in self.scope.held:
+            self.trace.refuse("it hands on a container that is a new one at every call")
         if identity in self.scope.objects or identity in self.scope.tensors or _is_settled(value):
             return Spec("constant", "", value, identity)
         if kind is Tensor:

@@ -36,6 +36,8 @@ def _watched_print(*args: Any, **kwargs: Any) -> None:
     watcher = mine()
     if watcher is None:
         return _print(*args, **kwargs)
+    if getattr(watcher, "numbers", None) is not None:
+        watcher.numbers.ask("it prints")
     watcher.quiet += 1
     try:
         _print(*args, **kwargs)

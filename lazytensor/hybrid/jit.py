@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 import threading
 import types
 import warnings
@@ -23,7 +24,7 @@ from ..errors import HybridWarning
 from ..run import floating
 from ..run.watching import active, mine
 from .arguments import Arguments
-from .attempt import Attempt, AttemptOfFewer
+from .attempt import Attempt, AttemptOfFewer, AttemptOfNumbers
 from .calling import Caller, asked
 from .captured import Captured
 from .checking import compared
@@ -36,10 +37,13 @@ from .guards import Namespace
 from .kinds import EAGER, MOST_TRACES, Kinds
 from .lending import may_be_leaf
 from .lifting import candidates
+from .numbers import is_number
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
-from .scope import Scope
+from .scope import BOXES, Item, Scope
+from .settings import place_of
 from .tracing import Refusal
 from .tripcount import covers, trip_count
+from .undoing import uncontained
 
 HOT = 16
 """Calls after which a compiled function is compiled with kernels,"""
@@ -48,6 +52,8 @@ LONG = 64
 HOTTER, MOST_OPERATIONS = 1024, 1 << 13
 """Calls after which loops that were generated are traced in full, if these are so many operations at most: their
 kernels take as long to be compiled."""
+SEVERAL = 2
+"""Programs for values of a number in an attribute after which it is a number of the program, if it can be."""
 MOST_REFUSALS = 4
 """After so many traces that could not be compiled, without one that could, no more are tried."""
 MOST_REASONS = 64
@@ -90,6 +96,9 @@ class Jitted(Caller):
         self._every_turn = self._whole_loops = self._keeps = False
         self._in_full: set[Any] = set()
         self._fixed: set[str] = set()
+        self._varying: set[Any] = set()
+        self._asked: set[Any] = set()
+        self._opened: set[Any] = set()
         _jitted.add(self)
 
     def _left(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: Compiled | None, answer: Any) -> Any:
@@ -231,11 +240,14 @@ class Jitted(Caller):
                 return self.__wrapped__(*args, **kwargs)
             self._note_retrace(args, kwargs)
         space = Namespace()
-        given = Arguments(space, args, kwargs, self._names or [], self._static)
+        follow = () if threading.active_count() > 1 and known is None else self._varying
+        given = Arguments(space, args, kwargs, self._names or [], self._static, follow=follow)
         if given.refusal:
             self._refused(Refusal(given.refusal, ""), known)
             return self.__wrapped__(*args, **kwargs)
-        scope = Scope().walk((self.__wrapped__, self._name), *given.objects)
+        scope = Scope(self._opened).walk((self.__wrapped__, self._name), *given.objects)
+        if given.numbers and known is None and (sys.gettrace() is not None or uncontained(scope)):
+            given = Arguments(space, args, kwargs, self._names or [], self._static)
         given.other = self._with_leaves(given, known, args, kwargs)
         captured = known.captured if known is not None else Captured()
         taken = {id(root): name for name, root in given.roots.items()}
@@ -250,6 +262,11 @@ class Jitted(Caller):
             why = "" if unfit is None else _unfit(given.words.get(unfit[0]) or captured.words(unfit[0]), unfit[1])
             self._refused(Refusal(scope.refusal or why, ""), known)
             return self.__wrapped__(*args, **kwargs)
+        if known is None:
+            self._follows(self._set_outside(scope), None)
+        numbers = self._numbers(scope, captured, known, given)
+        if numbers or given.numbers:
+            return self._with_numbers(numbers, args, kwargs, known, given, scope, captured)
         shared = any(root._state is not None for root in (*given.roots.values(), *captured.roots.values()))
         few = fewer(self.__wrapped__, args) if known is None and not kwargs and not self._whole_loops and (
             not shared) else None
@@ -262,6 +279,79 @@ class Jitted(Caller):
                 few = few.more()
             _counts["traces"] += 1
             return Attempt(self, args, kwargs, known, given, scope, captured).result()
+
+    # ---- numbers that vary ----
+
+    def _follows(self, items: list[Item], known: Compiled | None) -> bool:
+        """Has the numbers in these places followed from now on; False if none can be."""
+        boxes = {item.key_of for item in items if type(item.value) in BOXES} - self._asked - self._opened
+        new = {item.key_of for item in items if is_number(item.value)} - self._asked - self._varying
+        if not new and not boxes:
+            return False
+        with self._lock:
+            self._varying |= new
+            self._opened |= boxes
+            self._compiled = tuple(c for c in self._compiled if c is not known)
+        for words, keys in (("numbers of the program", new), ("new containers at every call", boxes)):
+            if keys:
+                self._why.append(f"{words} from now on: {', '.join(sorted(words for _, words in keys))}")
+        return True
+
+    def _set_outside(self, scope: Scope) -> list[Item]:
+        """The places whose number was another one for each of several programs."""
+        if len(self._compiled) < SEVERAL:
+            return []
+        known: dict[Any, set[str]] = {}
+        for item in [item for one in self._compiled for item in one.scope.items]:
+            if is_number(item.value):
+                known.setdefault(item.where, set()).add(repr(item.value))
+        return [item for item in scope.items if is_number(item.value) and place_of(item) is not None
+                and len(known.get(item.where, set()) - {repr(item.value)}) >= SEVERAL]
+
+    def _leaves_closed(self, item: Item) -> None:
+        """Takes a container for what it is from now on: it is not a new one at every call."""
+        with self._lock:
+            self._opened.discard(item.key_of)
+            self._asked.add(item.key_of)
+            self._compiled = tuple([c for c in self._compiled if item.where not in c.scope.boxes])
+
+    def _numbers(self, scope: Scope, captured: Captured, known: Compiled | None, given: Arguments) -> dict[Any, Any]:
+        """The places whose numbers are followed in the call that is about to be traced, with their names."""
+        if known is not None:
+            return captured.numbers
+        if not self._varying or threading.active_count() > 1 or sys.gettrace() is not None or uncontained(scope):
+            return {}
+        found: dict[Any, tuple[str, Item]] = {}
+        for item in scope.items:
+            if item.key_of in self._varying and is_number(item.value) and place_of(item) is not None and (
+                    id(item.holder) not in given.containers):
+                found.setdefault(item.where, (f"e{len(found)}", item))
+        return found
+
+    def _with_numbers(self, numbers: dict[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any],
+                      known: Compiled | None, given: Arguments, scope: Scope, captured: Captured) -> Any:
+        """A call that is traced with numbers followed; if they cannot be, the Python runs, or it is traced without."""
+        now = {item.where: item for item in scope.items}
+        if any(where not in now for where in numbers) or threading.active_count() > 1:
+            return self.__wrapped__(*args, **kwargs)
+        captured.numbers = {where: (name, now[where]) for where, (name, _) in numbers.items()}
+        with uncollected():
+            _counts["traces"] += 1
+            attempt = AttemptOfNumbers(self, args, kwargs, known, given, scope, captured)
+            result = attempt.result()
+        if result is not AGAIN:
+            return result
+        if self._follows(attempt.varying, known):
+            return self._traced(args, kwargs, None)
+        if known is not None:
+            known.refusal = Refusal(attempt.asked, "")
+            return self.__wrapped__(*args, **kwargs)
+        of = attempt.of & self._varying or {item.key_of for _, item in attempt.numbers.places.values()}
+        with self._lock:
+            self._varying -= of
+            self._asked |= of
+        self._why.append(f"{', '.join(sorted(words for _, words in of))}: {attempt.asked}")
+        return self._traced(args, kwargs, None)
 
     def _besides(self, args: tuple[Any, ...], kwargs: dict[str, Any], scope: Scope, taken: dict[int, str]) -> Any:
         """A call that is a case of its own, although the guard of what is compiled for another one holds."""

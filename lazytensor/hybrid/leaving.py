@@ -73,6 +73,8 @@ class Leaving:
     def _made(self, spec: Spec, memory: Memory, given: set[str], depth: int) -> str:
         if spec.kind == "same":
             return spec.name
+        if spec.kind == "number":
+            return memory.text[spec.name]
         if spec.kind == "constant":
             return literal(spec.what, self.space)
         known = self._memo.get(spec.identity)

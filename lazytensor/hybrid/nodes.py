@@ -119,7 +119,8 @@ class NodeWriter(Writer):
     # ---- the end ----
 
     def _end(self, end: Outcome, memory: Memory, depth: int) -> None:
-        names = sorted({name for name in end.names() if memory.text[name] == name and "_" not in name})
+        names = sorted({name for name in end.names() if memory.text[name] == name and "_" not in name
+                        and name[0] != "e"})
         if names:
             self._say(depth, f"realize([{', '.join(names)}])")
         super()._end(end, memory, depth)
@@ -136,6 +137,10 @@ class NodeWriter(Writer):
     def _new_tensor(self, spec: Spec, memory: Memory, given: set[str], depth: int) -> str:
         own = self._own(spec.name, memory, given, depth)
         return f"tensor(leaf_of({own}))" if own.startswith("valued") else f"tensor({own})"
+
+    def _made(self, spec: Spec, memory: Memory, given: set[str], depth: int) -> str:
+        text = super()._made(spec, memory, given, depth)
+        return f"valued({text})" if spec.kind == "number" else text
 
     def _made_new(self, spec: Spec, memory: Memory, given: set[str], depth: int) -> str:
         if spec.kind == "scalar":

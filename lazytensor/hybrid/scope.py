@@ -14,7 +14,7 @@ import io
 import re
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -46,6 +46,11 @@ class Item(NamedTuple):
     key: Any
     value: Any
     words: str
+
+    @property
+    def key_of(self) -> tuple[str, str]:
+        """What places of several objects of one class have in common."""
+        return self.form, self.words
 
     @property
     def where(self) -> tuple[str, int, str]:
@@ -94,6 +99,8 @@ class Item(NamedTuple):
 
 
 MISSING = object()
+ARGUMENT = "argument"
+"""The form of what a container among the arguments holds."""
 _NOW: dict[str, Callable[[Any, Any], Any]] = {
     "H[K]": lambda holder, key: holder[key], "vars(H)[K]": lambda holder, key: vars(holder)[key],
     "H.cell_contents": lambda holder, _: holder.cell_contents, "H.__code__": lambda holder, _: holder.__code__,
@@ -165,9 +172,17 @@ def is_users(module: Any) -> bool:
 
 
 class Scope:
-    """What functions can reach from their names."""
+    """What functions can reach from their names.
 
-    def __init__(self) -> None:
+    Containers in places whose keys (`key_of`) are `opened` are new ones at every call: of these (`boxes`, by
+    `Item.where`) type and keys count, and what they hold is reached through the place (`inside`).
+    """
+
+    def __init__(self, opened: Container[tuple[str, str]] = ()) -> None:
+        self.opened = opened
+        self.boxes: dict[Any, Item] = {}
+        self.held: dict[int, tuple[Any, list[Any]]] = {}
+        self.inside: set[Any] = set()
         self.items: list[Item] = []
         self.tensors: dict[int, Any] = {}
         self.places: dict[int, Item] = {}
@@ -213,12 +228,33 @@ class Scope:
         self.missing_may_be |= _misses(code)
         self.asked |= self.names if self.missing_may_be else _asked_in(code)
 
-    def _item(self, form: str, holder: Any, key: Any, value: Any, words: str) -> None:
+    def _item(self, form: str, holder: Any, key: Any, value: Any, words: str, opened: bool = False) -> None:
         item = Item(form, holder, key, value, words)
+        if type(value) in BOXES and (opened or item.key_of in self.opened) and id(value) not in self.objects and (
+                may_be_opened(value)):
+            return self._open(item)
         self.items.append(item)
         if _varies(item) and id(value) not in self.places:
             self.places[id(value)] = item
         self._stack.append((value, words))
+
+    def _open(self, item: Item) -> None:
+        """What a container holds that is another one at every call."""
+        value = item.value
+        self.objects[id(value)] = value
+        self.items.append(item)
+        self.boxes[item.where] = item
+        self.held[id(value)] = value, parts_of(value)
+        of = [Item(f"type({item.form})", item.holder, item.key, type(value), f"the type of {item.words}"),
+              Item(f"len({item.form})", item.holder, item.key, len(value), f"the length of {item.words}")]
+        if type(value) is dict:
+            of.append(Item(f"list({item.form})", item.holder, item.key, list(value), f"the keys of {item.words}"))
+        self.items += of
+        self.inside.update(x.where for x in of)
+        for key, x in value.items() if type(value) is dict else enumerate(value):
+            form = f"{item.form}[{key!r}]"
+            self.inside.add(Item(form, item.holder, item.key, x, "").where)
+            self._item(form, item.holder, item.key, x, f"{item.words}[{key!r}]", True)
 
     def _visit(self, value: Any, words: str) -> None:
         kind = type(value)
@@ -399,6 +435,7 @@ class Scope:
         self.items = [now.get(item.where, item) if _varies(item) else item for item in self.items]
         self.items += [item for item in other.items if item.where not in known]
         self.missing |= other.missing
+        self.boxes |= other.boxes
         self.objects |= other.objects
 
     def changed(self) -> str:
@@ -431,7 +468,12 @@ class Scope:
             yield from _later(fast.row(fast.ABSENT, 0, names, name), partial(_absent, names, name), space)
         for item in self.items:
             value = item.value
-            if id(value) in given and (type(value) is Tensor or given[id(value)].startswith("p")):  # or a container
+            if item.where in self.boxes:
+                if type(value) is not tuple:  # one that is written to is none of these
+                    others = {id(x.holder): x.holder for x in self.items if type(x.holder) is type(value)}.values()
+                    own = [space.add(holder) for holder in others] + [x for x in given.values() if x[0] == "p"]
+                    yield from [Check(f"{item.text(space)} is not {x}", f"{item.words} was another") for x in own]
+            elif id(value) in given and (type(value) is Tensor or given[id(value)].startswith("p")):  # or a container
                 yield Check(f"{item.text(space)} is {given[id(value)]}", f"{item.words} was an argument, too")
             elif _varies(item) and id(value) in handles:
                 if item.where not in defining:
@@ -439,6 +481,36 @@ class Scope:
                                 f"{item.words} was the same array as another")
             else:
                 yield from _later(item.row(), item.lines, space)
+
+
+BOXES = (tuple, list, dict)
+"""Containers that may be new ones at every call."""
+_MOST_HELD = 256
+
+
+def parts_of(value: Any) -> list[Any]:
+    """What a container holds, keys too."""
+    return [*value, *value.values()] if type(value) is dict else list(value)
+
+
+def other_numbers(a: Any, b: Any) -> bool:
+    """Whether two containers hold other numbers, or other keys."""
+    if type(a) is not type(b):
+        return bool(type(a) in ATOMS or type(b) in ATOMS)
+    if type(a) in BOXES:
+        x, y = parts_of(a), parts_of(b)
+        return len(x) != len(y) or any(map(other_numbers, x, y))
+    return type(a) in ATOMS and not same(a, b)
+
+
+def may_be_opened(value: Any) -> bool:
+    """Whether generated code can say what is in a container, and it holds arrays, plain values and such containers."""
+    kind = type(value)
+    if kind is dict and not all(type(k) is int or type(k) is str and k.isidentifier() and k not in "HK" for k in value):
+        return False
+    return len(value) <= _MOST_HELD and all(
+        type(x) is Tensor or issubclass(type(x), (Scalar, Opaque)) or type(x) in ATOMS or type(x) in BOXES and
+        may_be_opened(x) for x in (value.values() if kind is dict else value))
 
 
 def _varies(item: Item) -> bool:

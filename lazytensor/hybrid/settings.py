@@ -20,7 +20,7 @@ import numpy as np
 
 from ..run.watching import Opaque
 from .guards import ATOMS, Check, Namespace
-from .scope import MISSING, Item, Scope, is_users
+from .scope import ARGUMENT, MISSING, Item, Scope, is_users
 
 _NUMBERS = (int, float, complex, np.generic)
 
@@ -78,15 +78,21 @@ def bound(how: Any, holder: Any, key: Any) -> Any:
         return MISSING
 
 
-def setting_of(item: Item, now: Any) -> Setting | None:
-    """The effect that something which is reached is another thing now; None if that cannot be made again."""
-    place = _place(item) if _may_be_bound(item.value, now) else None
+def setting_of(item: Item, now: Any, followed: bool, known: Any) -> Setting | None:
+    """The effect that something which is reached is another thing now; None if that cannot be made again. A number that
+    is `followed` may be; `known` is what is there now as a value."""
+    place = place_of(item) if followed or _may_be_bound(item.value, known) else None
     return None if place is None else Setting(place[0], item.holder, "", place[1], item.words, now)
 
 
-def _place(item: Item) -> tuple[str, Any] | None:
+def place_of(item: Item) -> tuple[str, Any] | None:
     """How something that is reached is bound, and its key; None if it cannot be."""
     form, holder, key = item.form, item.holder, item.key
+    if form == ARGUMENT:
+        if type(holder) in (dict, list):
+            return "set_entry", key
+        return None if type(key) is not str else (
+            "set_attribute" if key in getattr(holder, "__dict__", ()) else "set_slot", key)
     if form == "H[K]" and type(holder) in (dict, list):
         return "set_entry", key
     if form == "vars(H)[K]" and isinstance(getattr(holder, "__dict__", None), dict):
@@ -104,22 +110,16 @@ def put_back(scope: Scope) -> str:
     """Has all that is bound anew bound as it was, and says what that is: what a turn that is traced on the side did."""
     words = ""
     for item, _ in list(scope.others()):
-        place, words = _place(item), words or item.words
+        place, words = place_of(item), words or item.words
         if place is not None:
             HOW[place[0]](item.holder, place[1], item.value)
     return words
 
 
-def setting_in(holder: Any, local: str, key: Any, words: str, was: Any, now: Any) -> Setting | None:
-    """The same of a container that is an argument."""
-    kind = type(holder)
-    if kind is dict or kind is list:
-        how, words = "set_entry", f"{words}[{key!r}]"
-    elif type(key) is str:
-        how, words = "set_attribute" if key in getattr(holder, "__dict__", ()) else "set_slot", f"{words}.{key}"
-    else:
-        return None
-    return Setting(how, holder, local, key, words, now) if _may_be_bound(was, now) else None
+def setting_in(item: Item, local: str, now: Any, followed: bool, known: Any) -> Setting | None:
+    """The same of a container that is an argument, by its name."""
+    place = place_of(item) if followed or _may_be_bound(item.value, known) else None
+    return None if place is None else Setting(place[0], item.holder, local, place[1], item.words, now)
 
 
 def _may_be_bound(was: Any, now: Any) -> bool:
@@ -133,7 +133,7 @@ def _may_be_bound(was: Any, now: Any) -> bool:
 def fits(kind: str, what: Any) -> bool:
     """Whether a value that is described so (`effects.Spec`) can be there when the next call comes, and the program be
     for that, too: a view or a list is another object each time."""
-    return kind in ("array", "same") or kind == "scalar" and what == "lazy" or kind == "constant" and (
+    return kind in ("array", "same", "number") or kind == "scalar" and what == "lazy" or kind == "constant" and (
         type(what) in ATOMS or not issubclass(type(what), np.generic))
 
 

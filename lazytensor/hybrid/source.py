@@ -23,7 +23,7 @@ from .places import Memory, Places
 from .rolling import Turns, roll
 from .running import abandoning
 from .text import elementwise_call, frozen, index_text, literal
-from .tracing import Operand, Record
+from .tracing import BESIDE, Operand, Record
 
 _getitem = operator.getitem
 
@@ -422,7 +422,20 @@ class Writer(Places, Leaving):
             memory.text[result.name] = memory.held[result.name] = result.name
             if result.shape is not None:
                 memory.fresh.add(result.name)
+            elif record.how == "number":
+                self._numbered(result, memory, depth)
         return capsule
+
+    def _numbered(self, result: Any, memory: Memory, depth: int) -> None:
+        """A number of Python's as NumPy's; beside arrays as an array of one element, for kernels read arrays."""
+        name, shape = result.name, ()  # type: tuple[str, tuple[int, ...]]
+        if self.fuses and name.endswith(BESIDE):
+            shape = (1,)
+            text = memory.text[name] = memory.held[name] = self.temporary((shape, result.dtype, None), memory)
+            self._say(depth, f"{text}[0] = {name}")
+        else:
+            self.numbers.add(name)
+        self._shapes[name] = shape, result.dtype, None
 
     def _draw(self, record: Record, dies: set[str], memory: Memory, depth: int, capsule: Any) -> Any:
         return self._call(record, dies, memory, depth, capsule)

@@ -35,7 +35,7 @@ from ..ir.layout import canonical
 from ..ir.node import AT_ONCE, Node, leaf, new, settle, tick
 from ..ir.operation import Operation
 from ..run import floating, masking
-from ..run.watching import LAYOUT, PASS, Watcher, active
+from ..run.watching import LAYOUT, PASS, Opaque, Watcher, active
 from .fast import native
 from .guards import ATOMS, same
 from .lending import readable
@@ -52,6 +52,10 @@ MOST_LOOKS = 1024
 """Looks at lengths that are kept in order."""
 MOST_BYTES = 256
 """What the program may see of values at once and still be compiled for them."""
+
+
+BESIDE = "_beside"
+"""What names of Python's numbers end with that are operands beside arrays (`numbers`)."""
 
 
 class Operand(NamedTuple):
@@ -207,6 +211,7 @@ class Trace(Watcher):
         self.book: Any = (Book if native is None else native.Book)(self.slots, self.real, self.dynamic, same, least)
         self.left: dict[str, Node] = {}
         self.lift: Any = None
+        self.numbers: Any = None
         self.undoable = False
         self._finished: Any = None
         self._measured: dict[Any, Any] = {}
@@ -448,6 +453,10 @@ class Trace(Watcher):
         return found if self.lift is None else list(map(self.lift.read, found))
 
     # ---- what is compiled ----
+
+    def replace(self, records: list[Record]) -> None:
+        """Has these records, in which there are no loops, in the place of its own."""
+        self._finished = records, []
 
     def finish(self) -> tuple[list[Any], list[Any]]:
         """The records, with loops as `repeating.compacted` has them, and where these are."""
@@ -735,6 +744,9 @@ class Trace(Watcher):
             return kind([self._template(x, found) for x in value])
         if kind is dict:
             return {k: self._template(v, found) for k, v in value.items()}
+        if issubclass(kind, Opaque):
+            value.used()
+            return self.numbers.ask("a number is an argument of a function of NumPy's") if self.numbers else value
         if issubclass(kind, _ndarray) or callable(value) and not isinstance(value, type):
             raise _Unknown
         return value

@@ -79,6 +79,14 @@ class Opaque:
         """The number, as an operand."""
         raise NotImplementedError
 
+    def stored(self, t: Any) -> Any:
+        """The number, as what is put into a Tensor."""
+        return self.used()
+
+    def scalar(self) -> Any:
+        """The number as NumPy's float64, which it becomes in a function of numbers alone; None if it is not one."""
+        return None
+
 
 active: list[Any] = []
 learn(watchers=active, Watcher=Watcher)
