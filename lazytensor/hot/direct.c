@@ -134,7 +134,7 @@ PyObject *wrapped(PyObject *result) {
     if (PyArray_BASE(array) != NULL || Py_REFCNT(result) != 1 || (PyArray_FLAGS(array) & flags) != flags)
         return NULL;
     PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array));
-    PyObject *strides = shape == NULL ? NULL : strides_of(array, shape);
+    PyObject *strides = shape == NULL ? NULL : strides_of(array);
     PyObject *made = strides == NULL ? NULL : tensor_over(result, shape, strides);
     Py_XDECREF(shape);
     Py_XDECREF(strides);
@@ -154,6 +154,7 @@ static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made, int own
     for (Py_ssize_t i = 0; i < n; i++)
         if (!PyArray_CheckExact(parts[i]) || PyArray_BASE((PyArrayObject *)parts[i]) != base || Py_REFCNT(parts[i]) != 1
             || PyArray_SIZE((PyArrayObject *)parts[i]) == 0 || PyArray_NDIM((PyArrayObject *)parts[i]) == 0
+            || !PyArray_ISWRITEABLE((PyArrayObject *)parts[i])
             || PyArray_DESCR((PyArrayObject *)parts[i]) != PyArray_DESCR(whole))
             return 0;
     PyArrayObject *first = (PyArrayObject *)parts[0];
@@ -161,7 +162,7 @@ static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made, int own
         && PyArray_NBYTES(first) == PyArray_NBYTES(whole);
     PyArrayObject *laid = all ? first : whole;
     PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(laid), PyArray_DIMS(laid));
-    PyObject *strides = shape == NULL ? NULL : strides_of(laid, shape);
+    PyObject *strides = shape == NULL ? NULL : strides_of(laid);
     if (all) {
         made[0] = strides == NULL ? NULL : tensor_over(parts[0], shape, strides);
         Py_XDECREF(shape);
@@ -356,6 +357,16 @@ static PyObject *direct_write(Method *method, PyObject *fn, PyObject *const *arg
     }
     forget(&l);
     return result;
+}
+
+/* ``ufunc(*operands)``, the ufunc NumPy's and of several results: at once as calls of functions are, else NULL without an
+ * error. */
+PyObject *several_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count) {
+    static Method calls = {.swapped = SMALL_ONLY};
+    Py_SET_TYPE(&calls, &Direct_Type);
+    if (count > MOST || held_up == Py_True || watched() || !is_users_line())
+        return NULL;
+    return direct_read(&calls, ufunc, operands, count, NULL);
 }
 
 PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {

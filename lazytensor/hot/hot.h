@@ -131,7 +131,7 @@ extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
-extern PyObject *scalar_classes, *canonical, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
+extern PyObject *scalar_classes, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 /* What a lazy scalar holds, borrowed: its node; NULL for anything else. */
@@ -365,6 +365,7 @@ int give_lock(PyObject *lock);
 PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype, PyObject *strides,
                     PyObject *errstate, Py_ssize_t depth, PyObject *frame);
 int is_basic(PyObject *index);
+PyObject *with_ints(PyObject *index);
 int is_element(PyObject *index, PyObject *shape);
 int gives_array(PyObject *index, Py_ssize_t axes);
 
@@ -377,6 +378,7 @@ PyObject *wrapped_view(PyObject *result, int owns);
 int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names,
                   PyObject **result);
 int is_users_line(void);
+PyObject *several_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count);
 
 /* ---- lines.c, at_once.c, writes_at_once.c ---- */
 
@@ -434,7 +436,7 @@ int fill_at_once(PyObject *self, PyObject *index, PyObject *number);
 
 /* ---- views.c ---- */
 
-PyObject *strides_of(PyArrayObject *array, PyObject *shape);
+PyObject *strides_of(PyArrayObject *array);
 PyObject *root_of(PyObject *tensor);
 PyObject *geometry_of(PyObject *value);
 PyObject *viewed_by(PyObject *tensor, PyObject *root, PyObject *alone, PyObject *shape, PyObject *dtype, PyObject *strides);

@@ -257,7 +257,9 @@ static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
 
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     if (names == NULL && PyVectorcall_NARGS(nargsf) == 3) {
-        int done = quick_setitem(args[0], args[1], args[2]);
+        PyObject *ints = with_ints(args[1]);
+        int done = ints == NULL && PyErr_Occurred() ? -1 : quick_setitem(args[0], ints == NULL ? args[1] : ints, args[2]);
+        Py_XDECREF(ints);
         if (done != 0)
             return done < 0 ? NULL : Py_NewRef(Py_None);
     }
