@@ -353,7 +353,7 @@ typedef struct {
 } Method;
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
-extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type, Clipper_Type;
+extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type, Clipper_Type, Drawer_Type;
 extern PyTypeObject ClassOf_Type;
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
 Py_ssize_t depth_of(PyObject *node);
@@ -483,6 +483,7 @@ PyObject *clipper_call(PyObject *self, PyObject *const *args, size_t nargsf, PyO
 PyObject *caster_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+PyObject *drawer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 Py_ssize_t bytes_of(PyObject *node);
 PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count);
