@@ -231,13 +231,52 @@ static PyObject *chosen(PyObject *self, PyObject *index) {
     return result;
 }
 
+/* A whole number as an index, NumPy's or a lazy one, whose value is computed then, as Python has it: a new reference. NULL
+ * without an error for anything else. */
+static PyObject *as_int(PyObject *x) {
+    if (PyType_IsSubtype(Py_TYPE(x), scalar_type)) {
+        PyObject *node = slot_or_none(x, S._node);
+        if (!PyTypeNum_ISINTEGER(((PyArray_Descr *)slot_or_none(node, N.dtype))->type_num)
+            || (slot_or_none(node, N.buffer) == Py_None && compute_node(node) < 0))
+            return NULL;
+        x = slot_or_none(node, N.buffer);
+        return PyArray_Check(x) || PyArray_IsScalar(x, Integer) ? PyNumber_Index(x) : NULL;
+    }
+    return is_numpys_number(x) && PyArray_IsScalar(x, Integer) ? PyNumber_Index(x) : NULL;
+}
+
+/* An index that is not basic, with Python's whole numbers for others (indexing.plain), a new reference; NULL without an error
+ * where it has something else, too. */
+PyObject *with_ints(PyObject *index) {
+    if (watched())
+        return NULL;
+    if (!PyTuple_CheckExact(index))
+        return as_int(index);
+    Py_ssize_t n = PyTuple_GET_SIZE(index);
+    PyObject *made = PyTuple_New(n);
+    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
+        PyObject *part = PyTuple_GET_ITEM(index, i), *own = is_basic(part) ? Py_NewRef(part) : as_int(part);
+        if (own == NULL)
+            Py_CLEAR(made);
+        else
+            PyTuple_SET_ITEM(made, i, own);
+    }
+    return made;
+}
+
 /* NULL without an error where Python has to do it. */
 static PyObject *quick_getitem(PyObject *self, PyObject *index) {
     PyObject *node = slot_or_none(self, T._value), *array, *found, *result;
     if (Py_TYPE(self) != tensor_type)
         return NULL;
-    if (!is_basic(index))
-        return chosen(self, index);
+    if (!is_basic(index)) {
+        PyObject *ints = with_ints(index);
+        if (ints == NULL)
+            return PyErr_Occurred() ? NULL : chosen(self, index);
+        result = is_basic(ints) ? quick_getitem(self, ints) : chosen(self, ints);
+        Py_DECREF(ints);
+        return result;
+    }
     if (Py_TYPE(node) == view_type)
         return part_of_view(self, index);
     if (Py_TYPE(node) != node_type || slot_or_none(self, T._state) != Py_None)
@@ -271,46 +310,9 @@ static PyObject *quick_getitem(PyObject *self, PyObject *index) {
     return result;
 }
 
-/* A whole number as an index, NumPy's or a lazy one, whose value is computed then, as Python has it: a new reference. NULL
- * without an error for anything else. */
-static PyObject *as_int(PyObject *x) {
-    if (PyType_IsSubtype(Py_TYPE(x), scalar_type)) {
-        PyObject *node = slot_or_none(x, S._node);
-        if (!PyTypeNum_ISINTEGER(((PyArray_Descr *)slot_or_none(node, N.dtype))->type_num)
-            || (slot_or_none(node, N.buffer) == Py_None && compute_node(node) < 0))
-            return NULL;
-        x = slot_or_none(node, N.buffer);
-        return PyArray_Check(x) || PyArray_IsScalar(x, Integer) ? PyNumber_Index(x) : NULL;
-    }
-    return is_numpys_number(x) && PyArray_IsScalar(x, Integer) ? PyNumber_Index(x) : NULL;
-}
-
-/* An index in which whole numbers are Python's (indexing.plain), a new reference; NULL without an error where that is none
- * with which anything is basic that was not. */
-PyObject *with_ints(PyObject *index) {
-    if (is_basic(index) || watched())
-        return NULL;
-    if (!PyTuple_CheckExact(index))
-        return as_int(index);
-    Py_ssize_t n = PyTuple_GET_SIZE(index);
-    PyObject *made = PyTuple_New(n);
-    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
-        PyObject *part = PyTuple_GET_ITEM(index, i), *own = is_basic(part) ? Py_NewRef(part) : as_int(part);
-        if (own == NULL)
-            Py_CLEAR(made);
-        else
-            PyTuple_SET_ITEM(made, i, own);
-    }
-    return made;
-}
-
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     PyObject *result = NULL;
-    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2) {
-        PyObject *ints = with_ints(args[1]);
-        if (ints != NULL || !PyErr_Occurred())
-            result = quick_getitem(args[0], ints == NULL ? args[1] : ints);
-        Py_XDECREF(ints);
-    }
+    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2)
+        result = quick_getitem(args[0], args[1]);
     return or_slow(result, (Method *)self, args, nargsf, names);
 }

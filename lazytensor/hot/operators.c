@@ -95,7 +95,8 @@ PyObject *kind_of_scalar(PyObject *x, PyObject *dtype) {
  * where Python has to do it. */
 static PyObject *written(Method *method, PyObject *a, PyObject *b, PyObject *like, PyObject *shape, PyObject *dtype,
                          Py_ssize_t depth, int large, int up) {
-    PyObject *strides = like == NULL ? Py_NewRef(Py_None) : strides_like(like, dtype);
+    int fresh = like == NULL || slot_or_none(like, N.strides) == Py_None;
+    PyObject *strides = fresh ? Py_NewRef(Py_None) : strides_like(like, dtype);
     PyObject *node = strides == NULL ? NULL : written_node(method->op, a, b, Py_None, shape, dtype, strides, depth,
                                                             large, up);
     PyObject *result = node == NULL ? NULL : new_tensor(node);
@@ -112,6 +113,12 @@ static int order_shows(Method *method, PyObject *b) {
         && PyUnicode_CompareWithASCIIString(slot_or_none(method->op, O.name), "multiply") == 0;
 }
 
+/* Whether two arrays are of one shape in C order, as most are: so is the result. */
+static int both_fresh(PyObject *a, PyObject *b) {
+    return slot_or_none(a, N.strides) == Py_None && slot_or_none(b, N.strides) == Py_None
+        && same_shape(slot_or_none(a, N.shape), slot_or_none(b, N.shape));
+}
+
 /* The result of a binary operation; NULL without an error where Python has to do it. */
 PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, int up) {
     PyObject *a = NULL, *b = NULL, *result = NULL, *row, *dtype = NULL, *shape, *like = NULL;
@@ -126,7 +133,9 @@ PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, int up) 
     if (Py_TYPE(right) == tensor_type) {
         if ((b = node_of(right)) == NULL)
             goto end;
-        if (same_layout(a, b))
+        if (both_fresh(a, b))
+            like = NULL;
+        else if (same_layout(a, b))
             like = a;
         else {
             Py_SETREF(shape, c_ordered_shape(a, b));

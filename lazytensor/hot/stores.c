@@ -257,7 +257,7 @@ static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
 
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     if (names == NULL && PyVectorcall_NARGS(nargsf) == 3) {
-        PyObject *ints = with_ints(args[1]);
+        PyObject *ints = PyLong_CheckExact(args[1]) || is_basic(args[1]) ? NULL : with_ints(args[1]);
         int done = ints == NULL && PyErr_Occurred() ? -1 : quick_setitem(args[0], ints == NULL ? args[1] : ints, args[2]);
         Py_XDECREF(ints);
         if (done != 0)
