@@ -21,8 +21,8 @@ _SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY, _OF_UFUNC, _
 
 def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = False,
            as_they_are: bool = False, realized: bool = False, numbers: bool = False, steady: bool = False,
-           writes: bool = False, views: bool = False, alone: bool = False, places: int | None = None,
-           quick: Any = None) -> Any:
+           writes: bool = False, views: bool = False, alone: bool = False, draws: bool = False,
+           places: int | None = None, quick: Any = None) -> Any:
     """A function as the extension calls it.
 
     Parameters
@@ -48,6 +48,8 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
         Whether it gives views of its first argument and looks at no element.
     alone : bool
         Whether it has to be given no argument by keyword.
+    draws : bool
+        Whether it draws from numpy.random's one stream: nothing else matters then.
     places : int, optional
         How many arguments may be positional; those after them may be written to.
     quick : callable, optional
@@ -55,9 +57,17 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
     """
     if native is None:
         return slow
+    if draws:
+        return drawer(slow, real, 8, of_generator=False)
     flags = (_SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized | _OF_NUMBERS * numbers
              | _IF_STEADY * steady | _WRITES * writes | _VIEWS * views | _ALONE * alone)
     return native.Direct(writing_place(real) if places is None else places, {}, quick or slow, real, flags)
+
+
+def drawer(slow: Callable[..., Any], real: Callable[..., Any], places: int, of_generator: bool = True) -> Any:
+    """A method of a generator, or a function of numpy.random, as the extension calls it: NumPy's `real`, with at most
+    so many arguments by position, as those after them may be written to."""
+    return slow if native is None else native.Drawer(places, {}, slow, real, int(of_generator))
 
 
 def of_ufunc(name: str, slow: Callable[..., Any], places: int) -> Any:

@@ -325,6 +325,9 @@ AT_ONCE: dict[Any, dict[str, Any]] = {}
 """Functions of ours that have NumPy run when they are written, and write to no argument but those after
 `writing_place`; and what `direct` is told of them."""
 
+_STREAMS = frozenset("seed get_state set_state bytes shuffle".split())
+"""Functions of numpy.random's one stream that give no draws as arrays."""
+
 _made: dict[Any, Callable[..., Any]] = {}
 
 
@@ -420,7 +423,9 @@ def _wrapper(fn: Any, name: str) -> Callable[..., Any]:
     elif name in MAKES and fn.__module__ == "numpy":
         function = _making(fn, function)
     functools.update_wrapper(function, fn)
-    if first is not None and name in VIEWS:
+    if getattr(type(getattr(fn, "__self__", None)), "__module__", "") == "numpy.random.mtrand" and name not in _STREAMS:
+        AT_ONCE[function] = {"draws": True}
+    elif first is not None and name in VIEWS:
         AT_ONCE[function] = {"views": True}
     elif name in ASKS:
         AT_ONCE[function] = {"realized": True}

@@ -233,6 +233,7 @@ AT_ONCE.update((LAZY[name], {"small": True}) for name in ("dot", "pad", "roll", 
 AT_ONCE.update((LAZY[name], {"small": True, "realized": True, "steady": True}) for name in (
     "sum", "prod", "max", "min", "mean", "argmax", "argmin", "cumsum", "cumprod", "round", "amax", "amin", "around",
     "clip", "any", "all", "var", "std", "where", "ravel"))
+AT_ONCE.update((LAZY[name], {"views": True}) for name in ("squeeze", "diagonal"))
 if native is not None:
     AT_ONCE[where]["quick"] = native.Chooser(_WHERE, _where_results, where)
     AT_ONCE[LAZY["clip"]]["quick"] = methods.clipper(LAZY["clip"])

@@ -17,6 +17,7 @@ from numpy import random as real
 from numpy.random import _pickle
 
 from ..run.watching import active
+from .direct import drawer
 from .fallback import WARNING, applied, are_plain, fallback
 from .handle import Tensor, export, peek, signature_of, unwrapped, wrap
 from .laziness import WRITTEN, How, documented
@@ -98,6 +99,10 @@ def _drawing(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
     return method
 
 
+_PLACES = {"random": 3, "standard_normal": 3, "standard_exponential": 4, "standard_gamma": 4}
+"""How many arguments of a generator's methods are before `out`, the generator with them."""
+
+
 def _shuffling(fn: Callable[..., Any], place: int) -> Callable[..., Any]:
     """A function that reorders its argument number `place`: a Tensor, or a list, which may hold Tensors."""
     @functools.wraps(fn)
@@ -125,6 +130,8 @@ def _attach() -> None:
                 continue
             method = _shuffling(fn, 1) if name == "shuffle" else _drawing(fn, name)
             method.__module__ = kind.__module__
+            if name != "shuffle":
+                method = drawer(method, fn, _PLACES.get(name, 8))
             setattr(kind, name, method)
         kind.__module__ = "lazytensor.random"
 

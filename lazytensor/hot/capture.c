@@ -5,7 +5,7 @@
 
 typedef struct { Py_ssize_t seq; PyObject *node; } Numbered;
 
-static int by_number(const void *a, const void *b) {
+static int compare_numbers(const void *a, const void *b) {
     Py_ssize_t x = ((const Numbered *)a)->seq, y = ((const Numbered *)b)->seq;
     return x < y ? -1 : x > y;
 }
@@ -55,7 +55,7 @@ static PyObject *in_program_order(Vector *found, int one_chain) {
         order[i].seq = SEQ(found->items[i]);
     }
     if (n && !placed_by_number(order, n))
-        qsort(order, n, sizeof(Numbered), by_number);
+        qsort(order, n, sizeof(Numbered), compare_numbers);
     for (Py_ssize_t i = 0; i < n; i++)
         PyList_SET_ITEM(nodes, i, Py_NewRef(order[i].node));
     if (order != local)

@@ -134,7 +134,7 @@ PyObject *wrapped(PyObject *result) {
     if (PyArray_BASE(array) != NULL || Py_REFCNT(result) != 1 || (PyArray_FLAGS(array) & flags) != flags)
         return NULL;
     PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array));
-    PyObject *strides = shape == NULL ? NULL : strides_of(array, shape);
+    PyObject *strides = shape == NULL ? NULL : strides_of(array);
     PyObject *made = strides == NULL ? NULL : tensor_over(result, shape, strides);
     Py_XDECREF(shape);
     Py_XDECREF(strides);
@@ -154,6 +154,7 @@ static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made, int own
     for (Py_ssize_t i = 0; i < n; i++)
         if (!PyArray_CheckExact(parts[i]) || PyArray_BASE((PyArrayObject *)parts[i]) != base || Py_REFCNT(parts[i]) != 1
             || PyArray_SIZE((PyArrayObject *)parts[i]) == 0 || PyArray_NDIM((PyArrayObject *)parts[i]) == 0
+            || !PyArray_ISWRITEABLE((PyArrayObject *)parts[i])
             || PyArray_DESCR((PyArrayObject *)parts[i]) != PyArray_DESCR(whole))
             return 0;
     PyArrayObject *first = (PyArrayObject *)parts[0];
@@ -161,7 +162,7 @@ static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made, int own
         && PyArray_NBYTES(first) == PyArray_NBYTES(whole);
     PyArrayObject *laid = all ? first : whole;
     PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(laid), PyArray_DIMS(laid));
-    PyObject *strides = shape == NULL ? NULL : strides_of(laid, shape);
+    PyObject *strides = shape == NULL ? NULL : strides_of(laid);
     if (all) {
         made[0] = strides == NULL ? NULL : tensor_over(parts[0], shape, strides);
         Py_XDECREF(shape);
@@ -358,6 +359,16 @@ static PyObject *direct_write(Method *method, PyObject *fn, PyObject *const *arg
     return result;
 }
 
+/* ``ufunc(*operands)``, the ufunc NumPy's and of several results: at once as calls of functions are, else NULL without an
+ * error. */
+PyObject *several_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count) {
+    static Method calls = {.swapped = SMALL_ONLY};
+    Py_SET_TYPE(&calls, &Direct_Type);
+    if (count > MOST || held_up == Py_True || watched() || !is_users_line())
+        return NULL;
+    return direct_read(&calls, ufunc, operands, count, NULL);
+}
+
 PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     Method *method = (Method *)self;
     Py_ssize_t count = PyVectorcall_NARGS(nargsf), all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
@@ -373,4 +384,63 @@ PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyOb
         Py_XDECREF(fn);
     }
     return or_slow(result, method, args, nargsf, names);
+}
+
+/* ---- draws ------------------------------------------------------------------------------------------------------------ */
+
+enum { OF_GENERATOR = 1 };   /* Method.swapped: the first argument is the generator, which NumPy gets as it is */
+
+/* Whether an argument of a draw is a plain one: in a list there may be nothing but numbers, so that no result holds what was
+ * lent, for a draw is not to be made again. */
+static int is_plain_in_draw(PyObject *x) {
+    if (!PyTuple_CheckExact(x) && !PyList_CheckExact(x))
+        return 1;
+    for (Py_ssize_t i = 0; i < Py_SIZE(x); i++)
+        if (!PyLong_CheckExact(PySequence_Fast_GET_ITEM(x, i)) && !PyFloat_CheckExact(PySequence_Fast_GET_ITEM(x, i)))
+            return 0;
+    return 1;
+}
+
+/* NULL without an error where Python has to do it, and nothing has been drawn. */
+static PyObject *drawn(Method *method, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names)), first = method->swapped & OF_GENERATOR;
+    Lent l = {.small = -1, .deepest = PY_SSIZE_T_MAX};
+    PyObject *arrays[MOST], *result = NULL;
+    if (count < first || all > MOST || count > PyLong_AsLong(method->op) || held_up == Py_True || watched()
+        || !is_users_line() || !all_taken(names))
+        return NULL;
+    for (Py_ssize_t i = first; i < all; i++)
+        if (!is_plain_in_draw(args[i]))
+            return NULL;
+    if (first)
+        arrays[0] = args[0];
+    if (all_lent(&l, args + first, all - first, arrays + first)) {
+        result = PyObject_Vectorcall(method->fn, arrays, count, names);
+        PyObject *made = result != NULL && PyArray_CheckExact(result) ? wrapped(result) : NULL;
+        if (made != NULL)
+            Py_SETREF(result, made);
+        else if (PyErr_Occurred())
+            Py_CLEAR(result);
+        else if (!PyArray_IsScalar(result, Generic) && !is_atom(result)) {
+            PyObject *given[3] = {result, empty_tuple, empty_tuple};
+            Py_SETREF(result, PyObject_Vectorcall(returned, given, 3, NULL));
+        }
+    }
+    forget(&l);
+    return result;
+}
+
+/* A method of a generator (api/random.py), or a function of numpy.random. NumPy's own methods ask others of the generator, as
+ * `choice` does for integers: these are NumPy's then. */
+PyObject *drawer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
+    static _Thread_local PyObject *drawing;   /* of which generator a method is running in this thread, borrowed */
+    Method *method = (Method *)self;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    PyObject *outer = drawing, *own = method->swapped & OF_GENERATOR && count > 0 ? args[0] : NULL;
+    if (own != NULL && own == outer)
+        return PyObject_Vectorcall(method->fn, args, nargsf, names);
+    drawing = own;
+    PyObject *result = or_slow(drawn(method, args, count, names), method, args, nargsf, names);
+    drawing = outer;
+    return result;
 }

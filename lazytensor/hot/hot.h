@@ -131,8 +131,13 @@ extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
-extern PyObject *scalar_classes, *canonical, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
+extern PyObject *scalar_classes, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
+
+/* What a lazy scalar holds, borrowed: its node; NULL for anything else. */
+static inline PyObject *scalar_node(PyObject *x) {
+    return PyType_IsSubtype(Py_TYPE(x), scalar_type) ? slot_or_none(x, S._node) : NULL;
+}
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
 static inline int watched(void) { return watchers != NULL && PyList_GET_SIZE(watchers) > 0; }
@@ -348,7 +353,7 @@ typedef struct {
 } Method;
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
-extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type, Clipper_Type;
+extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type, Clipper_Type, Drawer_Type;
 extern PyTypeObject ClassOf_Type, Overrider_Type;
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
 Py_ssize_t depth_of(PyObject *node);
@@ -372,8 +377,9 @@ PyObject *wrapped_view(PyObject *result, int owns);
 int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names,
                   PyObject **result);
 int is_users_line(void);
+PyObject *several_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count);
 
-/* ---- at_once.c ---- */
+/* ---- lines.c, at_once.c, writes_at_once.c ---- */
 
 enum { SUMMED = 1 << 16 };     /* bytes from which a mean or deviation of all elements is a kernel (compile.SUMMED) */
 enum { MIDDLING = 1 << 19 };   /* bytes up to which what is alone runs at once: threads may share the larger */
@@ -388,7 +394,16 @@ typedef struct {
 void count_run(PyObject *nodes, Counting *known);
 void count_alone(PyObject *node, int up, int over);
 int runs_at_once(void);
+int may_run_at_once(void);
 int calls_at_once(int *large);
+int writes_large_now(void);
+Py_ssize_t most_bytes(void);
+Py_ssize_t bytes_at_hand(PyObject *x);
+PyObject *realized_root(PyObject *tensor);
+PyObject *waited_for(PyObject *x, Py_ssize_t most);
+int is_settled(PyObject *x, Py_ssize_t most);
+PyObject *ready(PyObject *x, Py_ssize_t most);
+int has_failed(PyObject **result);
 PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *array_at_hand(PyObject *tensor, Py_ssize_t most);
 PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most);
@@ -427,7 +442,7 @@ int fill_at_once(PyObject *self, PyObject *index, PyObject *number);
 
 /* ---- views.c ---- */
 
-PyObject *strides_of(PyArrayObject *array, PyObject *shape);
+PyObject *strides_of(PyArrayObject *array);
 PyObject *root_of(PyObject *tensor);
 PyObject *geometry_of(PyObject *value);
 PyObject *viewed_by(PyObject *tensor, PyObject *root, PyObject *alone, PyObject *shape, PyObject *dtype, PyObject *strides);
@@ -437,6 +452,27 @@ PyObject *part_by_step(PyObject *array, PyObject *args);
 PyObject *views_given(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *viewer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 
+/* ---- layouts.c, operators.c, inplace.c ---- */
+
+int same_shape(PyObject *a, PyObject *b);
+int same_strides(PyObject *a, PyObject *b);
+int same_layout(PyObject *a, PyObject *b);
+PyObject *c_ordered_shape(PyObject *a, PyObject *b);
+PyObject *strides_like(PyObject *like, PyObject *dtype);
+PyObject *by_number(PyObject *table, PyObject *dtype);
+PyObject *by_kind(PyObject *table, PyObject *kind);
+PyObject *kind_of_number(PyObject *x, PyObject *dtype);
+PyObject *kind_of_scalar(PyObject *x, PyObject *dtype);
+PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, int up);
+PyObject *quick_unary(Method *method, PyObject *operand, int up);
+PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left);
+PyObject *quick_power(Method *method, PyObject *self, PyObject *exponent);
+PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other);
+PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other);
+
+/* ---- build.c, methods.c ---- */
+
+int is_large_memory(PyObject *node);
 PyObject *node_of(PyObject *tensor);
 PyObject *new_tensor(PyObject *value);
 PyObject *new_scalar(PyTypeObject *type, PyObject *node);
@@ -445,8 +481,6 @@ PyObject *outside(PyObject *frame);
 PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *attrs, PyObject *shape, PyObject *dtype,
                        PyObject *strides, Py_ssize_t depth, int large, int up);
 int may_pin(PyObject *x);
-int same_shape(PyObject *a, PyObject *b);
-int same_strides(PyObject *a, PyObject *b);
 PyObject *written_here(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *shape, PyObject *dtype,
                        PyObject *strides, PyTypeObject *type);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
@@ -455,6 +489,7 @@ PyObject *clipper_call(PyObject *self, PyObject *const *args, size_t nargsf, PyO
 PyObject *caster_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+PyObject *drawer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *direct_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 Py_ssize_t bytes_of(PyObject *node);
 PyObject *hot_make(PyObject *self, PyObject *const *args, Py_ssize_t count);

@@ -28,7 +28,7 @@ PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
-PyObject *scalar_classes, *canonical, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
+PyObject *scalar_classes, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
 PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
 int vector_grow(Vector *v) {
@@ -97,7 +97,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"execute", &execute}, {"running_state", &running_state}, {"own_state", &own_state}, {"ufunc_type", &ufunc_type}, {"refused_launch", &refused_launch}, {"locks", &locks},
     {"taken_claim", &taken_claim}, {"with_numbers", &with_numbers}, {"repaired", &repaired}, {"loss", &loss}, {"flags_of", &flags_of},
     {"scalar_classes", &scalar_classes},
-    {"canonical", &canonical}, {"shadows", &shadows}, {"getitem_function", &getitem_function}, {"shared", &shared}, {"reducers", &reducers}, {"sums", &sums},
+    {"shadows", &shadows}, {"getitem_function", &getitem_function}, {"shared", &shared}, {"reducers", &reducers}, {"sums", &sums},
     {"returned", &returned}, {"picked", &picked}, {"relative_view", &relative_view},
 };
 
@@ -296,11 +296,11 @@ static struct PyModuleDef module = {
 PyMODINIT_FUNC PyInit__hot(void) {
     PyTypeObject *types[] = {&Marked_Type, &Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
                              &ScalarMethod_Type, &InPlace_Type, &Reflected_Type, &Power_Type, &Reducer_Type,
-                             &Getter_Type, &Setter_Type, &Direct_Type, &Viewer_Type, &Chooser_Type, &Caster_Type, &Clipper_Type,
-                             &ClassOf_Type, &Overrider_Type};
+                             &Getter_Type, &Setter_Type, &Direct_Type, &Viewer_Type, &Chooser_Type, &Caster_Type,
+                             &Clipper_Type, &Drawer_Type, &ClassOf_Type, &Overrider_Type};
     const char *names[] = {"Marked", "Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace",
                            "Reflected", "Power", "Reducer", "Getter", "Setter", "Direct", "Viewer", "Chooser",
-                           "Caster", "Clipper", "ClassOf", "Overrider"};
+                           "Caster", "Clipper", "Drawer", "ClassOf", "Overrider"};
     import_array();
     Marked_Type.tp_new = PyBaseObject_Type.tp_new;  /* so that `object.__new__` may make nodes */
     PyObject *made = PyModule_Create(&module);

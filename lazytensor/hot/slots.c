@@ -161,6 +161,14 @@ int is_elementwise(PyObject *real, Py_ssize_t count) {
     return ufunc->nin == count && ufunc->nout == 1 && !ufunc->core_enabled && ufunc->ntypes > 1;
 }
 
+/* The same where it gives several arrays. */
+static int gives_several(PyObject *real, Py_ssize_t count) {
+    if ((PyObject *)Py_TYPE(real) != ufunc_type)
+        return 0;
+    PyUFuncObject *ufunc = (PyUFuncObject *)real;
+    return ufunc->nin == count && ufunc->nout > 1 && !ufunc->core_enabled && ufunc->ntypes > 1;
+}
+
 static PyObject *slot_call(PyObject *ufunc, PyObject *args, PyObject *kwargs) {
     PyObject *result = NULL, *target, *quick, *real = real_of(ufunc, &quick), *const *operands = ((PyTupleObject *)args)->ob_item;
     Py_ssize_t count = PyTuple_GET_SIZE(args);
@@ -169,7 +177,7 @@ static PyObject *slot_call(PyObject *ufunc, PyObject *args, PyObject *kwargs) {
     if (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0) {
         if (is_elementwise(real, count) && call_at_once(real, operands, count, &result))
             return result;
-        result = quick_call(quick, operands, count);
+        result = gives_several(real, count) ? several_at_once(real, operands, count) : quick_call(quick, operands, count);
     } else if (PyDict_GET_SIZE(kwargs) == 1 && (target = PyDict_GetItemString(kwargs, "out")) != NULL) {
         if (is_elementwise(real, count) && call_into_at_once(real, operands, count, target, &result))
             return result;

@@ -11,25 +11,16 @@ static PyObject *tuple_of(const npy_intp *numbers, int count) {
     return result;
 }
 
-/* Strides as nodes have them: None where they are those of a fresh array in C order (ir/layout.canonical). */
-PyObject *strides_of(PyArrayObject *array, PyObject *shape) {
-    npy_intp expected = PyArray_ITEMSIZE(array);
-    int odd = 0, fresh = 1;
+/* Strides as nodes have them: None where they are those of a fresh array in C order, which are 0 if it is empty
+ * (ir/layout.canonical). */
+PyObject *strides_of(PyArrayObject *array) {
+    npy_intp expected = PyArray_SIZE(array) ? PyArray_ITEMSIZE(array) : 0;
+    int fresh = 1;
     for (int i = PyArray_NDIM(array) - 1; i >= 0; i--) {
-        odd |= PyArray_DIM(array, i) < 2;
         fresh &= PyArray_STRIDE(array, i) == expected;
         expected *= PyArray_DIM(array, i);
     }
-    if (fresh && !odd)
-        Py_RETURN_NONE;
-    PyObject *strides = tuple_of(PyArray_STRIDES(array), PyArray_NDIM(array));
-    if (strides == NULL || !odd)
-        return strides;
-    PyObject *size = PyLong_FromSsize_t(PyArray_ITEMSIZE(array)), *args[3] = {strides, shape, size};
-    PyObject *result = size == NULL ? NULL : PyObject_Vectorcall(canonical, args, 3, NULL);
-    Py_XDECREF(size);
-    Py_DECREF(strides);
-    return result;
+    return fresh ? Py_NewRef(Py_None) : tuple_of(PyArray_STRIDES(array), PyArray_NDIM(array));
 }
 
 /* The Tensor whose memory a Tensor without further state has: itself, or its view's root; NULL where Python has to look. */
@@ -101,7 +92,7 @@ PyObject *viewed_by(PyObject *tensor, PyObject *root, PyObject *alone, PyObject 
 /* The same, the step being fn(array, *args), with the geometry of an array. */
 PyObject *viewed(PyObject *tensor, PyObject *root, PyObject *fn, PyObject *args, PyArrayObject *array) {
     PyObject *shape = tuple_of(PyArray_DIMS(array), PyArray_NDIM(array)), *result = NULL;
-    PyObject *strides = shape == NULL ? NULL : strides_of(array, shape);
+    PyObject *strides = shape == NULL ? NULL : strides_of(array);
     PyObject *step = strides == NULL ? NULL : PyTuple_Pack(2, fn, args);
     PyObject *alone = step == NULL ? NULL : PyTuple_Pack(1, step);
     if (alone != NULL)
@@ -216,10 +207,11 @@ PyObject *view_given(PyObject *tensor, PyObject *root, PyArrayObject *array, PyO
     PyArrayObject *view = (PyArrayObject *)found;
     if (found == (PyObject *)array)
         return Py_NewRef(tensor);
-    if (!PyArray_CheckExact(found) || PyArray_SIZE(view) == 0 || !PyArray_ISWRITEABLE(view) || PyArray_NDIM(view) == 0)
-        return NULL;
+    if (!PyArray_CheckExact(found) || PyArray_SIZE(view) == 0 || PyArray_NDIM(view) == 0 || PyArray_FLAGS(view) < 0)
+        return NULL;   /* the last: NumPy warns of a write to it */
     PyObject *base = PyArray_BASE(view);
-    if (base == NULL || (base != (PyObject *)array && base != PyArray_BASE(array)))
+    if (base == NULL || (base != (PyObject *)array && base != PyArray_BASE(array))
+        || !(PyArray_ISWRITEABLE(view) || PyArray_CheckExact(base)))
         return NULL;
     PyObject *shape = tuple_of(PyArray_DIMS(view), PyArray_NDIM(view)), *result = NULL;
     PyObject *strides = shape == NULL ? NULL : tuple_of(PyArray_STRIDES(view), PyArray_NDIM(view));
@@ -227,6 +219,8 @@ PyObject *view_given(PyObject *tensor, PyObject *root, PyArrayObject *array, PyO
         : Py_BuildValue("(nOOO)", (Py_ssize_t)(PyArray_BYTES(view) - PyArray_BYTES(array)), shape, strides, PyArray_DESCR(view));
     if (args != NULL)
         result = viewed(tensor, root, relative_view, args, view);
+    if (result != NULL && !PyArray_ISWRITEABLE(view))
+        put(slot_or_none(result, T._value), V.writeable, Py_False);
     Py_XDECREF(shape);
     Py_XDECREF(strides);
     Py_XDECREF(args);

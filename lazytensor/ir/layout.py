@@ -277,7 +277,7 @@ SHADOW_ADDRESS = 2 * _SPAN  # of the first element of every shadow; nothing is m
 _VAST = {"version": 3, "shape": (4 * _SPAN,), "typestr": "|u1", "data": (_SPAN, False)}
 _NOTHING = np.asarray(SimpleNamespace(__array_interface__=_VAST)).data
 _shadows: dict[tuple[Shape, Strides, DType], Array] = {}
-learn(canonical=canonical, shadows=_shadows)
+learn(shadows=_shadows)
 
 
 def shadow(shape: Shape, strides: Strides, dtype: DType) -> Array:

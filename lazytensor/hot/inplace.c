@@ -1,0 +1,166 @@
+/* ``self <op>= other`` in C (api/inplace.py): a root's node, under its lock, becomes that of an operation on its value. */
+#include "hot.h"
+
+/* The lock that is held while a root's node is swapped (api/handle.lock_of), borrowed. */
+PyObject *lock_of(PyObject *root) {
+    return PyList_GET_ITEM(locks, (Py_ssize_t)(((size_t)root >> 5) & 63));
+}
+
+/* Calls a method of a lock. Its name is made once: that takes longer than the lock. */
+static int call_lock(PyObject *lock, PyObject **name, const char *text) {
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);  /* it may be released because of one */
+    if (*name == NULL && (*name = PyUnicode_InternFromString(text)) == NULL)
+        return -1;
+    PyObject *result = PyObject_CallMethodNoArgs(lock, *name);
+    Py_XDECREF(result);
+    if (type != NULL)
+        PyErr_Restore(type, error, traceback);
+    return result == NULL ? -1 : 0;
+}
+
+int take_lock(PyObject *lock) {
+    static PyObject *name;
+    return call_lock(lock, &name, "acquire");
+}
+
+int give_lock(PyObject *lock) {
+    static PyObject *name;
+    return call_lock(lock, &name, "release");
+}
+
+/* The second operand of an in-place operator as what stands for it in `fast`: its node or number in `b` (borrowed), a
+ * new reference to its kind; NULL where Python has to look. */
+static PyObject *in_place_operand(PyObject *a, PyObject *right, PyObject **b) {
+    if (Py_TYPE(right) != tensor_type) {
+        *b = right;
+        return kind_of_scalar(right, slot_or_none(a, N.dtype));
+    }
+    PyObject *node = *b = slot_or_none(right, T._value);
+    if (Py_TYPE(node) != node_type || slot_or_none(right, T._state) != Py_None
+        || slot_or_none(node, N.strides) != Py_None || !same_shape(slot_or_none(a, N.shape), slot_or_none(node, N.shape)))
+        return NULL;
+    return PyLong_FromLong(((PyArray_Descr *)slot_or_none(node, N.dtype))->type_num);
+}
+
+/* Gives a root the node of an operation on its present value, under its lock. 1: done; 0: Python has to do it. */
+static int give(Method *method, PyObject *root, PyObject *b, int twice, PyObject *capsule, PyObject **made) {
+    PyObject *old = slot_or_none(root, T._value), *frame = (PyObject *)PyEval_GetFrame();
+    if (Py_TYPE(old) != node_type || slot_or_none(root, T._state) != Py_None)
+        return 0;
+    Py_ssize_t deepest = depth_of(old), other = Py_TYPE(b) == node_type ? depth_of(b) : 0;
+    PyObject *inputs = PyTuple_Pack(2, old, twice ? old : b);
+    *made = inputs == NULL ? NULL
+        : made_node(method->op, inputs, Py_None, slot_or_none(old, N.shape), slot_or_none(old, N.dtype), Py_None,
+                    capsule, 1 + (other > deepest ? other : deepest), frame == NULL ? Py_None : frame);
+    Py_XDECREF(inputs);
+    if (*made == NULL)
+        return -1;
+    put(root, T._value, *made);
+    return 1;
+}
+
+/* Gives a view's root the node of an operation into that view, under its lock (inplace.write_ufunc). 1: done; 0: Python
+ * has to do it. */
+static int give_part(PyObject *op, PyObject *self, PyObject *other, PyObject *capsule, PyObject **made) {
+    PyObject *view = slot_or_none(self, T._value), *root = slot_or_none(view, V.root), *old = slot_or_none(root, T._value);
+    PyObject *a = node_of(self), *b = Py_TYPE(other) == tensor_type ? node_of(other) : Py_NewRef(other);
+    PyObject *frame = (PyObject *)PyEval_GetFrame(), *inputs = NULL, *attrs = NULL;
+    int done = 0;
+    if (a != NULL && b != NULL && Py_TYPE(old) == node_type) {
+        Py_ssize_t deepest = depth_of(old), more = Py_TYPE(b) == node_type ? depth_of(b) : 0;
+        deepest = more > deepest ? more : deepest;
+        if (deepest < AT_ONCE - 1) {
+            inputs = PyTuple_Pack(3, old, a, b);
+            attrs = Py_BuildValue("(O(iO))", slot_or_none(view, V.steps), 0, empty_tuple);
+            *made = inputs == NULL || attrs == NULL ? NULL
+                : made_node(op, inputs, attrs, slot_or_none(old, N.shape), slot_or_none(old, N.dtype),
+                            slot_or_none(old, N.strides), capsule, 1 + deepest, frame == NULL ? Py_None : frame);
+            done = *made == NULL ? -1 : 1;
+        }
+    }
+    if (done == 1)
+        put(root, T._value, *made);
+    Py_XDECREF(a);
+    Py_XDECREF(b);
+    Py_XDECREF(inputs);
+    Py_XDECREF(attrs);
+    return done;
+}
+
+/* ``self <op>= other`` where a view takes a value of its own dtype and shape, or a number; NULL without an error where
+ * Python has to do it. */
+static PyObject *quick_part(Method *method, PyObject *self, PyObject *other) {
+    PyObject *view = slot_or_none(self, T._value), *root = slot_or_none(view, V.root), *dtype = slot_or_none(view, V.dtype);
+    PyObject *row = by_number(method->fast, dtype), *kind, *found, *node = NULL, *capsule = NULL;
+    PyObject *op = PyDict_GetItemWithError(part_operations, slot_or_none(method->op, O.fn));
+    if (row == NULL || op == NULL || PyTypeNum_ISCOMPLEX(((PyArray_Descr *)dtype)->type_num)
+        || Py_TYPE(root) != tensor_type || slot_or_none(root, T._state) != Py_None
+        || slot_or_none(view, V.writeable) != Py_True)
+        return NULL;
+    if (Py_TYPE(other) == tensor_type) {
+        PyObject *value = slot_or_none(other, T._value);
+        if ((Py_TYPE(value) != node_type && Py_TYPE(value) != view_type)
+            || !same_shape(slot_or_none(view, V.shape), shape_in(value)))
+            return NULL;
+        found = by_number(row, dtype_in(value));
+    } else
+        found = (kind = kind_of_number(other, dtype)) == NULL ? NULL : by_kind(row, kind);
+    if (found != dtype || found == NULL)
+        return NULL;
+    Py_INCREF(root);
+    int done = may_be_pending(&capsule);
+    if (done == 1 && tell_of_write(root) < 0)
+        done = -1;
+    PyObject *lock = Py_NewRef(lock_of(root));
+    if (done == 1 && (done = take_lock(lock) < 0 ? -1 : 1) == 1) {
+        done = give_part(op, self, other, capsule, &node);
+        if (give_lock(lock) < 0)
+            done = -1;
+    }
+    Py_DECREF(lock);
+    Py_DECREF(root);
+    Py_XDECREF(capsule);
+    if (done == 1 && bound_node(node) < 0)
+        done = -1;
+    Py_XDECREF(node);
+    return done == 1 ? Py_NewRef(self) : NULL;
+}
+
+/* ``self <op>= other`` where the whole of a root takes a value of its own dtype; NULL without an error where Python has
+ * to do it. */
+PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other) {
+    PyObject *a = slot_or_none(self, T._value), *b, *node = NULL, *capsule = NULL;
+    if (Py_TYPE(self) == tensor_type && Py_TYPE(a) == view_type)
+        return quick_part(method, self, other);
+    if (Py_TYPE(self) != tensor_type || Py_TYPE(a) != node_type || slot_or_none(self, T._state) != Py_None
+        || slot_or_none(a, N.strides) != Py_None || PyTuple_GET_SIZE(slot_or_none(a, N.shape)) == 0
+        || PyTypeNum_ISCOMPLEX(((PyArray_Descr *)slot_or_none(a, N.dtype))->type_num))
+        return NULL;
+    PyObject *kind = in_place_operand(a, other, &b), *row = by_number(method->fast, slot_or_none(a, N.dtype));
+    PyObject *dtype = kind == NULL || row == NULL ? NULL : by_kind(row, kind);
+    Py_XDECREF(kind);
+    if (dtype == NULL || dtype != slot_or_none(a, N.dtype))
+        return NULL;
+    int large = (depth_of(a) == 0 && is_large_memory(a)) || (Py_TYPE(b) == node_type && depth_of(b) == 0 && is_large_memory(b));
+    int done = may_be_pending(&capsule), twice = b == a;
+    if (done == 1 && tell_of_write(self) < 0)
+        done = -1;
+    PyObject *lock = lock_of(self);
+    Py_INCREF(b);
+    Py_INCREF(lock);
+    if (done == 1 && (done = take_lock(lock) < 0 ? -1 : 1) == 1) {
+        done = give(method, self, b, twice, capsule, &node);
+        if (give_lock(lock) < 0)
+            done = -1;
+    }
+    Py_DECREF(lock);
+    Py_DECREF(b);
+    Py_XDECREF(capsule);
+    if (done == 1 && (large || depth_of(node) > ssize_of(slot_or_none(current, C.depth)))) {
+        if (bound_node(node) < 0)
+            done = -1;
+    }
+    Py_XDECREF(node);
+    return done == 1 ? Py_NewRef(self) : NULL;
+}

@@ -1,0 +1,322 @@
+/* Which lines' operations run when they are written.
+ *
+ * To write an operation down and to run it later costs three times NumPy's own call on ten elements, and some 5 us more
+ * than it on any number, unless several become one kernel. So runs of small arrays are counted for the lines that wrote
+ * their operations: up where the run had fewer operations for a kernel than it pays for, down where it had more. So are
+ * runs of middling ones (up to 512 KB): up where the operation was alone, or what a kernel has not to write and to read
+ * again takes less time than that. What a line that has come up to ``config(eager_after=)`` then does is in at_once.c and
+ * writes_at_once.c.
+ */
+#include "hot.h"
+
+enum { SITES = 1 << 12, PENALTY = 2 };
+enum { WORTH = 3, BETWEEN = 8 };   /* operations from which on a kernel pays, if all are joined; for each that is not */
+enum { TINY = 1 << 10 };           /* bytes up to which a sum costs as much alone as at the end of a kernel */
+enum { FEW_BYTES = 32 };   /* of one number */
+enum { SAVED_BYTES = 15000 };   /* that are written and read again in as much time as it takes to write an operation down */
+enum { TRIAL = 64 };   /* of so many operations of a line on middling arrays one waits: others may join it by now */
+
+/* An instruction of a program. The code object is compared and never looked into: it may have been freed. */
+typedef struct {
+    PyCodeObject *code;
+    int lasti, score, large;   /* large: what was counted last was NumPy's call on a larger array than middling ones */
+    unsigned turns;
+} Site;
+
+static Site sites[SITES];
+static Site calls[SITES];   /* the same where arrays are not small */
+static Py_ssize_t eager_after = -1;   /* -1: never */
+
+static Site *site_of(Site *table, PyCodeObject *code, int lasti) {
+    size_t print = ((size_t)code >> 4 ^ (size_t)lasti * 0x9E3779B1u) * 0x9E3779B97F4A7C15ull;
+    return &table[print >> 40 & (SITES - 1)];
+}
+
+/* eager_after(n): from how many short runs on lines compute at once; None for never. What was counted is forgotten. */
+PyObject *hot_eager_after(PyObject *self, PyObject *limit) {
+    Py_ssize_t given = limit == Py_None ? -1 : ssize_of(limit);
+    if (given == -1 && PyErr_Occurred())
+        return NULL;
+    eager_after = given < INT_MAX / 2 ? given : -1;
+    memset(sites, 0, sizeof sites);
+    memset(calls, 0, sizeof calls);
+    Py_RETURN_NONE;
+}
+
+/* ---- counting --------------------------------------------------------------------------------------------------------- */
+
+Py_ssize_t small_bytes(void) {
+    Py_ssize_t most = ssize_of(slot_or_none(current, C.small));
+    if (most < 0)
+        PyErr_Clear();   /* more bytes than a machine word holds */
+    return most < 0 ? PY_SSIZE_T_MAX : most;
+}
+
+static void count_at(Site *table, PyObject *code, int at, int up, int large) {
+    if (!PyCode_Check(code))
+        return;
+    Site *site = site_of(table, (PyCodeObject *)code, at);
+    if (site->code != (PyCodeObject *)code || site->lasti != at)
+        *site = (Site){(PyCodeObject *)code, at, 0, 0, 0};
+    site->large = up && large;
+    if (up)
+        site->score += site->score < eager_after;
+    else
+        site->score = site->score > PENALTY ? site->score - PENALTY : 0;
+}
+
+/* What counting asks of an operation: its kind, and whether kernels reduce by it. */
+enum { OF_ELEMENTS = 1, OF_SCALARS = 2, OF_CALLS = 4, OF_WRITES = 8, REDUCES = 16, SUMS = 32, TAKES_IN = 64 };
+
+/* Whether a kernel may compute what an operation is given in the same pass. */
+static int takes_in(PyObject *op, PyObject *kind, PyObject *name) {
+    if (kind == text_call)
+        return PySet_Contains(reducers, name) == 1 || PyUnicode_CompareWithASCIIString(name, "any") == 0
+            || PyUnicode_CompareWithASCIIString(name, "all") == 0;
+    return kind != text_mutate || op == store_operation;
+}
+
+/* Remembered for operations that were asked of lately, which are kept as long. */
+static int traits_of(PyObject *node) {
+    enum { OPERATIONS = 256 };
+    static struct { PyObject *op; int traits; } known[OPERATIONS];
+    PyObject *op = slot_or_none(node, N.op);
+    size_t at = ((size_t)op >> 4) * 0x9E3779B97F4A7C15ull >> 56;
+    if (known[at].op == op)
+        return known[at].traits;
+    PyObject *kind = slot_or_none(op, O.kind), *name = slot_or_none(op, O.name);
+    int traits = (kind == text_elementwise ? OF_ELEMENTS : 0) | (kind == text_scalar ? OF_SCALARS : 0)
+        | (kind == text_call ? OF_CALLS : 0) | (kind == text_mutate ? OF_WRITES : 0)
+        | (PySet_Contains(reducers, name) == 1 ? REDUCES : 0) | (PySet_Contains(sums, name) == 1 ? SUMS : 0)
+        | (takes_in(op, kind, name) ? TAKES_IN : 0);
+    Py_XSETREF(known[at].op, Py_NewRef(op));
+    known[at].traits = traits;
+    return traits;
+}
+
+/* Whether a node is computed in one kernel with others: element by element, or a reduction of it all or of its rows. */
+static int is_joined(PyObject *node, PyObject *a) {
+    if (PyTuple_GET_SIZE(slot_or_none(node, N.shape)) == 0)
+        return Py_TYPE(a) == node_type && bytes_of(a) > TINY;
+    return (traits_of(node) & (OF_ELEMENTS | REDUCES)) != 0;
+}
+
+/* The bytes that an operation writes, or reads, if it is a call or a write. */
+static Py_ssize_t weight_of(PyObject *node) {
+    int writes = traits_of(node) & OF_WRITES;
+    PyObject *read = slot_or_none(node, writes ? N.b : N.a);
+    Py_ssize_t own = writes ? 0 : bytes_of(node), given = Py_TYPE(read) == node_type ? bytes_of(read) : 0;
+    return own > given ? own : given;
+}
+
+/* Whether NumPy's call is all there is for an operation. */
+static int is_by_numpy(PyObject *node) {
+    int traits = traits_of(node);
+    return traits & (OF_CALLS | OF_WRITES) && !(traits & TAKES_IN);
+}
+
+static void count(Site *table, PyObject *node, int up, int over) {
+    count_at(table, slot_or_none(node, N.code), (int)LASTI(node), up,
+             (over || is_by_numpy(node)) && weight_of(node) > MIDDLING);
+}
+
+/* Whether a node is one call of a function of NumPy's (lazy.Rule), which no kernel takes in. */
+static int is_function(PyObject *node) {
+    PyObject *attrs = slot_or_none(node, N.attrs);
+    if (!(traits_of(node) & OF_CALLS) || !PyTuple_CheckExact(attrs) || !PyTuple_GET_SIZE(attrs))
+        return 0;
+    PyObject *first = PyTuple_GET_ITEM(attrs, 0);
+    return PyTuple_CheckExact(first) && PyTuple_GET_SIZE(first) == 2 && PyUnicode_CheckExact(PyTuple_GET_ITEM(first, 0))
+        && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(first, 0), "form") == 0;
+}
+
+/* Counts calls of functions in a run: up where all else in it is elementwise or a number, so that no kernel would have been
+ * another had they run when they were written. */
+static Py_ssize_t count_functions(PyObject *nodes) {
+    Py_ssize_t n = PyList_GET_SIZE(nodes), functions = 0, others = 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *node = PyList_GET_ITEM(nodes, i);
+        if (traits_of(node) & (OF_ELEMENTS | OF_SCALARS))
+            continue;
+        int counts = is_function(node);
+        functions += counts;
+        others += !counts;
+    }
+    for (Py_ssize_t i = 0; functions && i < n; i++)
+        if (is_function(PyList_GET_ITEM(nodes, i)))
+            count(calls, PyList_GET_ITEM(nodes, i), !others, 0);
+    return functions;
+}
+
+static int is_pending(PyObject *x) {
+    return Py_TYPE(x) == node_type && depth_of(x) > 0 && slot_or_none(x, N.buffer) == Py_None;
+}
+
+/* Whether NumPy's own reduction is slower than a kernel's: of rows or columns, which it takes one by one, in another dtype
+ * than that of the elements, or in several calls. */
+static int is_slow_reduction(PyObject *node, PyObject *a) {
+    int traits = traits_of(node);
+    if (!(traits & REDUCES))
+        return 0;
+    if (traits & SUMS && Py_TYPE(a) == node_type && bytes_of(a) >= SUMMED)
+        return 1;
+    int number = Py_TYPE(a) == node_type ? ((PyArray_Descr *)slot_or_none(a, N.dtype))->type_num : NPY_VOID;
+    return PyTuple_GET_SIZE(slot_or_none(node, N.shape)) > 0 || !(PyTypeNum_ISFLOAT(number) || PyTypeNum_ISCOMPLEX(number));
+}
+
+/* Whether a run is of a number stored where a mask is true, and of what makes the mask. A kernel would read and write all
+ * elements, of which `fill_at_once` takes those that are chosen. */
+static int is_one_fill(PyObject *nodes) {
+    Py_ssize_t n = PyList_GET_SIZE(nodes), target = 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *node = PyList_GET_ITEM(nodes, i), *op = slot_or_none(node, N.op), *b = slot_or_none(node, N.b);
+        int fills = traits_of(node) & OF_WRITES && Py_TYPE(b) == node_type && bytes_of(b) <= FEW_BYTES
+            && PyUnicode_CompareWithASCIIString(slot_or_none(op, O.name), "setitem_where") == 0;
+        if (fills ? i < n - 1 : i == n - 1)
+            return 0;
+        target += fills ? bytes_of(node) : 0;
+    }
+    for (Py_ssize_t i = 0; i < n - 1; i++)
+        target -= 2 * bytes_of(PyList_GET_ITEM(nodes, i));
+    return target > 0;
+}
+
+/* Whether a run of several operations is worth a kernel: it takes what NumPy has no quick call for, arrays that threads
+ * share, or it saves more memory traffic than it takes to write it down. */
+static int is_worth_a_kernel(PyObject *nodes) {
+    Py_ssize_t n = PyList_GET_SIZE(nodes), saved = 0;
+    PyObject *before = NULL;
+    if (is_one_fill(nodes))
+        return 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a), *b = slot_or_none(node, N.b);
+        if (weight_of(node) > MIDDLING || is_slow_reduction(node, a))
+            return 1;
+        if (traits_of(node) & TAKES_IN)
+            saved += (is_pending(a) ? bytes_of(a) : a == before && Py_TYPE(a) == node_type ? bytes_of(a) / 2 : 0)
+                     + (is_pending(b) ? bytes_of(b) : 0);
+        before = a;
+    }
+    return saved > SAVED_BYTES * (n + 4);
+}
+
+/* An operation is run by itself: counts it for its line, if it is middling or NumPy's own, for instance as it goes `over` an
+ * operand; up where it is no kernel. */
+void count_alone(PyObject *node, int up, int over) {
+    if (eager_after > 0 && !is_function(node) && (over || is_by_numpy(node) || weight_of(node) <= MIDDLING))
+        count(calls, node, up, over);
+}
+
+/* ran_when_written(code, lasti): a line's call has run when it was written, as its result or its errors need values. */
+PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    if (count == 2 && eager_after > 0 && PyLong_CheckExact(args[1]))
+        count_at(calls, args[0], (int)PyLong_AsLong(args[1]), 1, 0);
+    Py_RETURN_NONE;
+}
+
+static void count_all(Site *table, PyObject *nodes, int up) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(nodes); i++)
+        count(table, PyList_GET_ITEM(nodes, i), up, 0);
+}
+
+/* Counts operations for kernels in a run in which not all arrays are small; gives how many are calls of functions. */
+static Py_ssize_t count_middling(PyObject *nodes, int up) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(nodes); i++)
+        if (!is_function(PyList_GET_ITEM(nodes, i)))
+            count(calls, PyList_GET_ITEM(nodes, i), up, 0);
+    return count_functions(nodes);
+}
+
+/* Nodes are about to run together: counts it for their lines, if all are small (what no kernel has splits the others),
+ * and for calls of functions. `known` has what was found of their structure before, or is NULL. */
+void count_run(PyObject *nodes, Counting *known) {
+    Py_ssize_t n = PyList_GET_SIZE(nodes), joined = 0, most;
+    if (eager_after <= 0)
+        return;
+    most = small_bytes();
+    if (known != NULL && known->known && known->most == most) {
+        count_all(known->middling ? calls : sites, nodes, known->up);
+        return;
+    }
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a);
+        if (bytes_of(node) > most || (Py_TYPE(a) == node_type && bytes_of(a) > most)) {
+            int up = n > 1 && !is_worth_a_kernel(nodes);
+            Py_ssize_t functions = n > 1 ? count_middling(nodes, up) : count_functions(nodes);   /* `count_alone` has others */
+            if (known != NULL)
+                *known = (Counting){most, !functions, 1, up};
+            return;
+        }
+        joined += is_joined(node, a);
+    }
+    int is_short = joined < WORTH || joined < BETWEEN * (n - joined);
+    count_all(sites, nodes, is_short);
+    if (known != NULL)
+        *known = (Counting){most, 1, 0, is_short};
+}
+
+/* ---- choosing --------------------------------------------------------------------------------------------------------- */
+
+/* Whether the operation that is being written is to run at once; not so now and then, if it is on trial. */
+static int is_steady(Site *table, int on_trial, int *large) {
+    if (eager_after < 0 || watched() || held_up == Py_True || slot_or_none(current, C.debug) == Py_True)
+        return 0;
+    if (eager_after == 0)
+        return is_users_line();
+    PyFrameObject *frame = PyEval_GetFrame();
+    if (frame == NULL)
+        return 0;
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    int lasti = PyFrame_GetLasti(frame);
+    Site *site = site_of(table, code, lasti);
+    Py_DECREF(code);
+    if (site->score < eager_after || site->code != code || site->lasti != lasti || !is_users_line())
+        return 0;
+    if (large != NULL)
+        *large = site->large;
+    return !(on_trial || site->large) || ++site->turns % TRIAL;
+}
+
+int runs_at_once(void) {
+    return is_steady(sites, 0, NULL);
+}
+
+/* Whether an operation that is being written may run at once at all, its operands not looked at: the line has come up to
+ * that for small arrays or for middling ones. Most lines have not, and are asked nothing else. */
+int may_run_at_once(void) {
+    if (eager_after <= 0)
+        return eager_after == 0;
+    PyFrameObject *frame = PyEval_GetFrame();
+    if (frame == NULL)
+        return 0;
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    int lasti = PyFrame_GetLasti(frame);
+    const Site *small = site_of(sites, code, lasti), *middling = site_of(calls, code, lasti);
+    Py_DECREF(code);
+    return (small->score >= eager_after && small->code == code && small->lasti == lasti)
+        || (middling->score >= eager_after && middling->code == code && middling->lasti == lasti);
+}
+
+/* Whether the call of a function of NumPy's that is being written is to run at once, its arrays small or not; `large`:
+ * whether it has so been found on arrays that are larger than middling ones, though kernels take the function in elsewhere. */
+int calls_at_once(int *large) {
+    *large = 0;
+    return is_steady(calls, 0, large);
+}
+
+/* The bytes up to which operands may be for an operation that runs at once. */
+Py_ssize_t most_bytes(void) {
+    Py_ssize_t most = small_bytes();
+    return most > 0 && most < MIDDLING ? MIDDLING : most;
+}
+
+/* Whether the operation that is being written, on so many bytes, is to run at once. */
+int runs_now(Py_ssize_t bytes) {
+    return bytes <= small_bytes() ? runs_at_once() : is_steady(calls, 1, NULL);
+}
+
+/* The same for one that writes to an array of more bytes than operands may have: the line has so been found on large ones. */
+int writes_large_now(void) {
+    int large = 0;
+    return is_steady(calls, 1, &large) && large;
+}
