@@ -426,6 +426,7 @@ PyObject *at_hand(PyObject *x, Py_ssize_t most);
 int is_numpys_number(PyObject *x);
 PyObject *scalar_of(PyObject *value);
 PyObject *index_at_hand(PyObject *index, Py_ssize_t most);
+int has_no_wait(PyObject *value);
 
 /* ---- places.c ---- */
 

@@ -238,7 +238,7 @@ static PyObject *chosen(PyObject *self, PyObject *index) {
     Py_ssize_t most = small_bytes();
     PyObject *array = watched() || most == 0 || Py_TYPE(self) != tensor_type ? NULL : array_at_hand(self, PY_SSIZE_T_MAX);
     PyObject *places = NULL, *found = NULL, *result = NULL;
-    if (array != NULL)
+    if (array != NULL && has_no_wait(index) == 0)
         places = index_at_hand(index, PyArray_NBYTES((PyArrayObject *)array) <= most ? most : 0);
     if (places != NULL && is_users_line())
         found = PyObject_GetItem(array, places);

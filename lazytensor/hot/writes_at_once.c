@@ -191,8 +191,8 @@ PyObject *index_at_hand(PyObject *index, Py_ssize_t most) {
     return made;
 }
 
-/* Has the value of a write computed. -1 for an error. */
-static int has_no_wait(PyObject *value) {
+/* Has a value computed that a write, or a choice of elements, asks for. -1 for an error. */
+int has_no_wait(PyObject *value) {
     PyObject *node = waited_for(value, PY_SSIZE_T_MAX);
     return node == NULL ? 0 : compute_node(node);
 }
