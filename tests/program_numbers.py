@@ -51,7 +51,7 @@ def random_program(seed):
             lines.append(filled(draw.choice(BLOCKS)))
             whiles = lines[-1].startswith("while")
             lines.append("    " + ("self.t *= 0.5" if whiles else filled(draw.choice(STATEMENTS))))
-            if draw.random() < 0.3:
+            if draw.random() < 0.3 and not whiles:  # it would not end
                 lines.append("    " + filled(draw.choice(STATEMENTS)))
         else:
             lines.append(filled(draw.choice(STATEMENTS)))
