@@ -76,9 +76,3 @@ def test_a_guard_is_asked_where_a_function_takes_the_step():
     names = {}
     exec("def f(a):\n" + program_jit._bodies([step, step], ["a"], None)[1], names)
     assert [program_jit.Watch().stays(names["f"], [real.array([x])]) for x in (3, 4, 5)] == [True, False, False]
-
-
-def test_a_step_left_out_may_leave_other_memory_to_be_seen():
-    """Where `argmax` is not run, a long double is viewed as integers."""
-    found, function, _ = tried(1249, module_under_test(), True)
-    assert not found and "a8.view('i2')" in function.text
