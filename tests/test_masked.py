@@ -75,6 +75,16 @@ def test_reductions(seed):
         check_same(program, messages=True)
 
 
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_bytes_in_another_order(name):
+    def program(np):
+        x = np.array(real.arange(60).reshape(6, 10).astype(">f8"))
+        more = {"initial": -9.5} if name in ("max", "min") else {}
+        return [getattr(x, name)(where=x > 7, **axis, **more) for axis in ({}, {"axis": 0}, {"axis": 1})]
+
+    check_same(program, messages=True)
+
+
 def test_warnings():
     def program(np):
         x = np.array(real.array([[1e308, 1e308, 3], [1, 2, 3]]))

@@ -45,7 +45,8 @@ def reduced(a: Any, name: str, given: dict[str, Any]) -> Any:
     if not all(x.__class__ is Node and t._state is None and x.strides is None for x, t in ((v, a), (m, mask))):
         return None
     ndim = len(v.shape)
-    if m.dtype is not _BOOL or m.shape != v.shape or prod(v.shape) * v.dtype.itemsize < LEAST:
+    if m.dtype is not _BOOL or m.shape != v.shape or not v.dtype.isnative or (
+            prod(v.shape) * v.dtype.itemsize < LEAST):
         return None
     axes = axis if type(axis) is tuple else tuple(range(ndim)) if axis is None else (axis,)
     if not axes or not all(type(i) is int and -ndim <= i < ndim for i in axes):
