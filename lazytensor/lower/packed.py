@@ -22,7 +22,7 @@ from .kernel import NEUTRAL, NUMBER, ROW, Kernel
 from .long_rows import AMBIGUOUS
 from .nest import MOST_AXES
 from .pairs import cast, emitted
-from .passes import passes_of
+from .passes import passes_of, read_after
 
 LONGEST = 128
 """The longest row for which NumPy's sum does not split."""
@@ -186,10 +186,9 @@ class _Packed(Emitter):
                            and n not in self.number_values}
         scattered = self.scattered()
         passes = passes_of(self.kernel, self.rowwise)
-        for number, (steps, saves, rows) in enumerate(passes, 1):
-            read_later = {m for later, _, reduced in passes[number:] for n in (*later, *reduced)
-                          for m in self.step(n).operands}
-            self.one_packed_pass(steps, [n for n in saves if n in read_later], rows, scattered)
+        for number, (steps, saves, rows) in enumerate(passes):
+            later = read_after(self.kernel, passes, number)
+            self.one_packed_pass(steps, [n for n in saves if n in later], rows, scattered)
         for array, value in enumerate(self.kernel.outputs, self.first_output):
             if value in self.rowwise:
                 self.write_row_value(value, array)
