@@ -156,6 +156,18 @@ def test_any_number_of_threads(threads, bound):
     assert len(bound) >= 10
 
 
+@pytest.mark.parametrize("name", ["sum", "max", "prod", "var"])
+def test_results_of_rows_of_one_element_are_reduced_again(name):
+    np = module_under_test()
+
+    def program(np, x, y):
+        largest = x.max(-1, keepdims=True) * 2
+        return getattr(largest, name)(-1, keepdims=True), getattr(np.exp(largest), name)(-1), x + y
+    for dtype in "efd":
+        agree(np, program, *real.random.default_rng(0).random((2, 40, 1)).astype(dtype))
+    assert not kernels.failures
+
+
 @pytest.mark.parametrize("dtype", "fd")
 def test_special_values(dtype):
     np = module_under_test()
