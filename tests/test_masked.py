@@ -101,6 +101,29 @@ def test_warnings():
     assert says == said
 
 
+@pytest.mark.skipif(native is None, reason="no extension here")
+def test_pending_work_warns_at_the_line_that_wrote_it():
+    lines = ("a.mean(1, where=m)", "a.mean(0, where=m)", "a.var(1, where=m)")
+    x = real.arange(60.0).reshape(6, 10)
+
+    def given(np):
+        """What is written and, of NumPy, read as it is written."""
+        names = {"a": np.array(x), "m": np.array(x < 5)}
+        return [eval(compile("\n" * k + line, "program.py", "eval"), names) for k, line in enumerate(lines)]
+
+    def said(read):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            read()
+        return [(str(w.message), w.filename, w.lineno) for w in found if w.filename == "program.py"]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        pending = given(module_under_test())
+    expected = said(lambda: given(real))
+    assert said(lambda: list(map(real.asarray, pending))) == expected and len(expected) == 3
+
+
 def test_an_error_state_that_interrupts():
     def program(np):
         x, m = np.array(real.full(50, 1e308)), np.array(real.ones(50, bool))
