@@ -83,6 +83,17 @@ def test_bytes_in_another_order(name):
     check_same(program, messages=True)
 
 
+@pytest.mark.parametrize("initial", [10**400, -10**400, 1 << 64, 1 << 63], ids=["huge", "less", "2**64", "2**63"])
+def test_whole_numbers_that_no_array_has(initial):
+    def program(np, name, dtype):
+        x = np.array(real.arange(60).reshape(6, 10).astype(dtype))
+        return getattr(x, name)(1, where=x > 7, initial=initial)
+
+    for name in ("sum", "prod", "max", "min"):
+        for dtype in ("f8", "f4", "u8", "i4"):
+            check_same(program, name, dtype, messages=True)
+
+
 def test_warnings():
     def program(np):
         x = np.array(real.array([[1e308, 1e308, 3], [1, 2, 3]]))

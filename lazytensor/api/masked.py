@@ -58,6 +58,8 @@ def reduced(a: Any, name: str, given: dict[str, Any]) -> Any:
     initial = given.get("initial", _NO)
     if initial is not _NO and type(initial) not in (int, float) or initial != initial:
         return None
+    if type(initial) is int and abs(initial) >= 1 << 64:  # no array has it, which NumPy says at once
+        return None
     way = _WAYS.get(name)
     return way and way(a, mask, name, axes, keepdims, initial if initial is not _NO else None, given)
 
