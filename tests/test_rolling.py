@@ -139,8 +139,7 @@ def test_what_raises_flags_on_its_way_into_its_place(state):
         a[3, 4] = 0
         found = []
         for _ in range(3):
-            with real.errstate(divide=state), real.testing.suppress_warnings() as noted:
-                noted.filter(RuntimeWarning)
+            with real.errstate(divide=state):
                 try:
                     found.append(np.roll(1 / a, 1, 0) + np.roll(1 / a, 1, 1) * 2)
                     found[-1].sum().item()
