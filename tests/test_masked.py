@@ -10,6 +10,7 @@ import pytest
 from lazytensor.api import masked
 from lazytensor.hot import native
 from lazytensor.lower import fused
+from lazytensor.run import floating
 
 from .helpers import check_same, module_under_test
 
@@ -133,6 +134,17 @@ def test_pending_work_warns_at_the_line_that_wrote_it():
         pending = given(module_under_test())
     expected = said(lambda: given(real))
     assert said(lambda: list(map(real.asarray, pending))) == expected and len(expected) == 3
+
+
+@pytest.mark.parametrize("initial", [1e300, -1e39])
+def test_an_initial_value_that_does_not_fit_is_told_of_once(initial, capsys):
+    np = module_under_test()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning, warnings._showwarnmsg_impl = floating._plain_showwarning, floating._plain_show
+        x = np.array(real.full((6, 10), -initial / abs(initial) * real.inf, "f4"))
+        real.asarray(x.sum(1, where=np.array(real.ones((6, 10), bool)), initial=initial))
+    assert capsys.readouterr().err.count("overflow encountered in cast") == 1
 
 
 def test_an_error_state_that_interrupts():

@@ -101,6 +101,8 @@ def _sum(a: Any, mask: Any, name: str, axes: Any, keepdims: bool, initial: Any, 
     if _columns(a, axes):
         zero = initial is None or initial == 0 and copysign(1, initial) > 0
         return _apply(_add, _chosen(a, mask, -0.0).sum(axis=axes, keepdims=keepdims), 0.0) if zero else None
+    if initial and not _goes_into(initial, dtype):
+        return None
     return _of_stretches(_SUM, a, mask, axes, keepdims, (("initial", initial),) if initial is not None else ())
 
 
