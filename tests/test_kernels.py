@@ -111,6 +111,10 @@ def sums_of_products(np, x, y):
     return (x * y).sum(-1), (x * x + y).sum(), (x + y).sum(axis=(-2, -1)), (x * y).mean(-1)
 
 
+def deviations_of_products(np, x, y):
+    return (x * y).std(-1), x * x - (x * x).sum(-1, keepdims=True), (x * y - 1).var(-1)
+
+
 def column_standardise(np, x, y):
     return (x - x.mean(0)) / x.std(0, keepdims=True), ((x - y) * 2).sum(0)
 
@@ -125,7 +129,7 @@ def column_log_sum_exp(np, x, y):
 
 
 PROGRAMS = [column_standardise, column_statistics, column_log_sum_exp, chain, transcendental, masks, casts, softmax,
-            standardise, layernorm, statistics, whole, log_sum_exp, sums_of_products]
+            standardise, layernorm, statistics, whole, log_sum_exp, sums_of_products, deviations_of_products]
 SHAPES = [(3, 17), (2, 5), (40, 130), (2, 5, 257), (2, 9000), (5, 1025), (1000, 16)]
 
 

@@ -10,6 +10,7 @@ import pytest
 from lazytensor.api import masked
 from lazytensor.hot import native
 from lazytensor.lower import fused
+from lazytensor.run import floating
 
 from .helpers import check_same, module_under_test
 
@@ -70,9 +71,28 @@ def test_reductions(seed):
         a += 1
         return found
 
-    with real.errstate(all="ignore"), real.testing.suppress_warnings() as noted:
-        noted.filter(RuntimeWarning)
-        check_same(program, messages=True)
+    check_same(program, messages=True)  # where warnings are taken down, nothing would be pending
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_bytes_in_another_order(name):
+    def program(np):
+        x = np.array(real.arange(60).reshape(6, 10).astype(">f8"))
+        more = {"initial": -9.5} if name in ("max", "min") else {}
+        return [getattr(x, name)(where=x > 7, **axis, **more) for axis in ({}, {"axis": 0}, {"axis": 1})]
+
+    check_same(program, messages=True)
+
+
+@pytest.mark.parametrize("initial", [10**400, -10**400, 1 << 64, 1 << 63], ids=["huge", "less", "2**64", "2**63"])
+def test_whole_numbers_that_no_array_has(initial):
+    def program(np, name, dtype):
+        x = np.array(real.arange(60).reshape(6, 10).astype(dtype))
+        return getattr(x, name)(1, where=x > 7, initial=initial)
+
+    for name in ("sum", "prod", "max", "min"):
+        for dtype in ("f8", "f4", "u8", "i4"):
+            check_same(program, name, dtype, messages=True)
 
 
 def test_warnings():
@@ -91,6 +111,40 @@ def test_warnings():
     (expected, said), (found, says) = noted(real), noted(module_under_test())
     assert all(real.array_equal(a, b, equal_nan=True) for a, b in zip(expected, found, strict=True))
     assert says == said
+
+
+@pytest.mark.skipif(native is None, reason="no extension here")
+def test_pending_work_warns_at_the_line_that_wrote_it():
+    lines = ("a.mean(1, where=m)", "a.mean(0, where=m)", "a.var(1, where=m)")
+    x = real.arange(60.0).reshape(6, 10)
+
+    def given(np):
+        """What is written and, of NumPy, read as it is written."""
+        names = {"a": np.array(x), "m": np.array(x < 5)}
+        return [eval(compile("\n" * k + line, "program.py", "eval"), names) for k, line in enumerate(lines)]
+
+    def said(read):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            read()
+        return [(str(w.message), w.filename, w.lineno) for w in found if w.filename == "program.py"]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        pending = given(module_under_test())
+    expected = said(lambda: given(real))
+    assert said(lambda: list(map(real.asarray, pending))) == expected and len(expected) == 3
+
+
+@pytest.mark.parametrize("initial", [1e300, -1e39])
+def test_an_initial_value_that_does_not_fit_is_told_of_once(initial, capsys):
+    np = module_under_test()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning, warnings._showwarnmsg_impl = floating._plain_showwarning, floating._plain_show
+        x = np.array(real.full((6, 10), -initial / abs(initial) * real.inf, "f4"))
+        real.asarray(x.sum(1, where=np.array(real.ones((6, 10), bool)), initial=initial))
+    assert capsys.readouterr().err.count("overflow encountered in cast") == 1
 
 
 def test_an_error_state_that_interrupts():

@@ -105,8 +105,16 @@ def loops_with_results_along_lanes(np, x, y):
     return e, (e * y).sum(-1), np.cbrt(e) - e.mean(-1, keepdims=True)
 
 
+def kept_for_what_is_computed_again(np, x, y):
+    quotient, product = x / y, x * y
+    doubled, more = quotient * 2, product * 2
+    of_products = product.sum(-1)
+    return (doubled - (doubled + 1).sum(-1, keepdims=True), of_products, more - (more + 1).max(-1, keepdims=True))
+
+
 PROGRAMS = [distances, absolute_distances, normalised, statistics, long_expression, masked, integers, several_axes,
-            softmax, log_of_sums, loops_one_after_the_other, loops_of_rows_and_numbers, loops_with_results_along_lanes]
+            softmax, log_of_sums, loops_one_after_the_other, loops_of_rows_and_numbers, loops_with_results_along_lanes,
+            kept_for_what_is_computed_again]
 
 
 def outputs(result):
@@ -146,6 +154,18 @@ def test_any_number_of_threads(threads, bound):
                 agree(np, program, x, y)
         agree(np, distances, x[0, :400], y[1, :300])
     assert len(bound) >= 10
+
+
+@pytest.mark.parametrize("name", ["sum", "max", "prod", "var"])
+def test_results_of_rows_of_one_element_are_reduced_again(name):
+    np = module_under_test()
+
+    def program(np, x, y):
+        largest = x.max(-1, keepdims=True) * 2
+        return getattr(largest, name)(-1, keepdims=True), getattr(np.exp(largest), name)(-1), x + y
+    for dtype in "efd":
+        agree(np, program, *real.random.default_rng(0).random((2, 40, 1)).astype(dtype))
+    assert not kernels.failures
 
 
 @pytest.mark.parametrize("dtype", "fd")

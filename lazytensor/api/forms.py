@@ -6,6 +6,7 @@ operands. `runner` makes the function of a node: it puts the operands' values in
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -118,7 +119,7 @@ _places: dict[tuple[int, int], tuple[Any, Any]] = {}
 def caller(node: Any) -> Any:
     """A function that calls another from a frame that says it is the node's line: NumPy's warnings point there."""
     if node is None or node.code is None:
-        return FunctionType(_CALL, {"__name__": "lazytensor"})
+        return FunctionType(_CALL, {"__name__": "lazytensor", "__builtins__": builtins})
     key = id(node.code), node.lasti
     known = _places.get(key)
     if known is None or known[0] is not node.code:

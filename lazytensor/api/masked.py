@@ -18,12 +18,13 @@ from ..hot import native
 from ..ir import layout
 from ..ir.node import Node
 from ..ir.operation import Operation, register
-from ..run import pool
+from ..run import floating, pool
 from ..run.floating import in_force, unchanged
 from ..run.watching import active
 from . import functions, reductions
 from .build import operand, record, users_frame
 from .composed import LEAST, _apply
+from .forms import caller
 from .handle import Tensor, read, tensor
 from .scalar import scalar
 from .ufuncs import ufunc
@@ -45,7 +46,8 @@ def reduced(a: Any, name: str, given: dict[str, Any]) -> Any:
     if not all(x.__class__ is Node and t._state is None and x.strides is None for x, t in ((v, a), (m, mask))):
         return None
     ndim = len(v.shape)
-    if m.dtype is not _BOOL or m.shape != v.shape or prod(v.shape) * v.dtype.itemsize < LEAST:
+    if m.dtype is not _BOOL or m.shape != v.shape or not v.dtype.isnative or (
+            prod(v.shape) * v.dtype.itemsize < LEAST):
         return None
     axes = axis if type(axis) is tuple else tuple(range(ndim)) if axis is None else (axis,)
     if not axes or not all(type(i) is int and -ndim <= i < ndim for i in axes):
@@ -55,6 +57,8 @@ def reduced(a: Any, name: str, given: dict[str, Any]) -> Any:
         return None
     initial = given.get("initial", _NO)
     if initial is not _NO and type(initial) not in (int, float) or initial != initial:
+        return None
+    if type(initial) is int and abs(initial) >= 1 << 64:  # no array has it, which NumPy says at once
         return None
     way = _WAYS.get(name)
     return way and way(a, mask, name, axes, keepdims, initial if initial is not _NO else None, given)
@@ -97,6 +101,8 @@ def _sum(a: Any, mask: Any, name: str, axes: Any, keepdims: bool, initial: Any, 
     if _columns(a, axes):
         zero = initial is None or initial == 0 and copysign(1, initial) > 0
         return _apply(_add, _chosen(a, mask, -0.0).sum(axis=axes, keepdims=keepdims), 0.0) if zero else None
+    if initial and not _goes_into(initial, dtype):
+        return None
     return _of_stretches(_SUM, a, mask, axes, keepdims, (("initial", initial),) if initial is not None else ())
 
 
@@ -172,6 +178,12 @@ def _sums(array: Any, mask: Any, axis: Any, start: Any = 0) -> Any:
     return (sums, counts) if native.add_stretches(array, mask, sums, counts) else None
 
 
+def _numpys(method: Callable[..., Any], **options: Any) -> Any:
+    """What NumPy's method gives, whose warnings name the line that wrote what is running."""
+    running = floating.noted.run
+    return caller(None if running is None else running.node)(method, (), options)
+
+
 def _as_numpys(found: Any, array: Any, axis: Any, keepdims: bool) -> Any:
     """A result with the axes that were reduced, if they are kept; a scalar if it has none."""
     if keepdims:
@@ -182,7 +194,7 @@ def _as_numpys(found: Any, array: Any, axis: Any, keepdims: bool) -> Any:
 def _sum_where(array: Any, mask: Any, axis: Any, keepdims: bool, initial: Any = 0) -> Any:
     found = _sums(array, mask, axis, initial)
     if found is None:
-        return array.sum(axis=axis, keepdims=keepdims, where=mask, initial=initial)
+        return _numpys(array.sum, axis=axis, keepdims=keepdims, where=mask, initial=initial)
     return _as_numpys(found[0], array, axis, keepdims)
 
 
@@ -195,7 +207,7 @@ def _mean_where(array: Any, mask: Any, axis: Any, keepdims: bool) -> Any:
             return _as_numpys(mean, array, axis, keepdims)
         except FloatingPointError:
             pass
-    return array.mean(axis=axis, keepdims=keepdims, where=mask)
+    return _numpys(array.mean, axis=axis, keepdims=keepdims, where=mask)
 
 
 def _variance(array: Any, mask: Any, axis: Any, ddof: int) -> Any:
@@ -219,14 +231,14 @@ def _variance(array: Any, mask: Any, axis: Any, ddof: int) -> Any:
 def _var_where(array: Any, mask: Any, axis: Any, keepdims: bool, ddof: int) -> Any:
     found = _variance(array, mask, axis, ddof)
     if found is None:
-        return array.var(axis=axis, keepdims=keepdims, where=mask, ddof=ddof)
+        return _numpys(array.var, axis=axis, keepdims=keepdims, where=mask, ddof=ddof)
     return _as_numpys(found, array, axis, keepdims)
 
 
 def _std_where(array: Any, mask: Any, axis: Any, keepdims: bool, ddof: int) -> Any:
     found = _variance(array, mask, axis, ddof)
     if found is None:
-        return array.std(axis=axis, keepdims=keepdims, where=mask, ddof=ddof)
+        return _numpys(array.std, axis=axis, keepdims=keepdims, where=mask, ddof=ddof)
     return _as_numpys(np.sqrt(found, out=found), array, axis, keepdims)
 
 
@@ -235,14 +247,14 @@ def _extreme_where(name: str) -> Callable[..., Any]:
 
     def function(found: Any, array: Any, mask: Any, axis: Any, initial: Any, keepdims: bool) -> Any:
         if not np.all(found):  # which zero it is depends on the order
-            return getattr(array, name)(axis=axis, keepdims=keepdims, where=mask, initial=initial)
+            return _numpys(getattr(array, name), axis=axis, keepdims=keepdims, where=mask, initial=initial)
         return with_initial(found, found.dtype.type(initial))
     return function
 
 
 def _end_of_mean(total: Any, count: Any) -> Any:
     if not count.all():  # NumPy warns of slices of which nothing is chosen
-        np.zeros((1, *count.shape), total.dtype).mean(axis=0, where=(count != 0)[None])
+        _numpys(np.zeros((1, *count.shape), total.dtype).mean, axis=0, where=(count != 0)[None])
     with np.errstate(invalid="ignore"):
         return np.true_divide(total, count, out=np.empty_like(total), casting="unsafe")
 

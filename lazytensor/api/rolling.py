@@ -120,7 +120,7 @@ def _steps(a: Any, shift: Any, axis: Any) -> tuple[int, ...] | None:
         if type(n) is not int or type(i) is not int or not -ndim <= i < ndim or abs(n) > MARGIN:
             return None
         steps[i] += n
-    return tuple(steps)
+    return tuple(steps) if max(map(abs, steps)) <= MARGIN else None
 
 
 def _rolled(a: Any, steps: tuple[int, ...]) -> Any:

@@ -10,7 +10,7 @@ A run hands over two blocks of memory: the arrays' addresses, and numbers (`Layo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from .kernel import NUMBER, Kernel, Step
 from .loops import Loop
 from .nest import ABREAST, MOST_AXES, Layout
 from .pairs import cast, chosen, emitted
-from .passes import Summands, left_of, passes_of, summands_of
+from .passes import Summands, left_of, passes_of, read_after, summands_of
 from .twins import loop_of
 
 CONTIGUOUS, REPEATED, STRIDED = "crs"
@@ -178,9 +178,9 @@ class Emitter:
 
     def with_memory(self) -> list[tuple[list[int], dict[int, str], list[int]]]:
         """The passes, with memory for what is kept of a whole row: its place in the output if it has one there."""
-        passes = []
-        for every, saves, rows in passes_of(self.kernel, self.rowwise):
-            steps = self.without_summands(every, rows)
+        passes, found = [], passes_of(self.kernel, self.rowwise)
+        for number, (every, saves, rows) in enumerate(found):
+            steps = self.without_summands(every, rows, read_after(self.kernel, found, number))
             passes.append((steps, sorted(set(saves).intersection(steps)), rows))
         rooms = self.rooms([n for _, saves, _ in passes for n in saves if self.contiguous_output(n) < 0])
         return [(steps, {n: rooms.get(n, "") for n in saves}, rows) for steps, saves, rows in passes]
@@ -340,11 +340,11 @@ class Emitter:
             further = f"i64 {code.let(f'sub i64 {second}, {first}')}"
         return self.routine(f"{kind} @{self.near}{found.routine}", f"ptr {source}, i64 {count}, {further}")
 
-    def without_summands(self, steps: list[int], rows: list[int]) -> list[int]:
+    def without_summands(self, steps: list[int], rows: list[int], later: Collection[int] = ()) -> list[int]:
         """The steps of a pass that are left when its sums compute their terms."""
         contiguous = {i for i, array in self.array_of.items()
                       if self.layouts[array] == CONTIGUOUS and i not in self.rowwise}
-        found = summands_of(self.kernel, contiguous, self.rowwise, steps, rows)
+        found = summands_of(self.kernel, contiguous, self.rowwise, steps, rows, later)
         self.summands.update(found)
         return left_of(self.kernel, steps, rows, found)
 

@@ -22,7 +22,7 @@ from .kernel import NEUTRAL, NUMBER, ROW, Kernel
 from .long_rows import AMBIGUOUS
 from .nest import MOST_AXES
 from .pairs import cast, emitted
-from .passes import passes_of
+from .passes import passes_of, read_after
 
 LONGEST = 128
 """The longest row for which NumPy's sum does not split."""
@@ -185,8 +185,10 @@ class _Packed(Emitter):
         self.row_values = {n: self.row_input(n) for n in sorted(self.rowwise) if n < self.inputs
                            and n not in self.number_values}
         scattered = self.scattered()
-        for steps, saves, rows in passes_of(self.kernel, self.rowwise):
-            self.one_packed_pass(steps, saves, rows, scattered)
+        passes = passes_of(self.kernel, self.rowwise)
+        for number, (steps, saves, rows) in enumerate(passes):
+            later = read_after(self.kernel, passes, number)
+            self.one_packed_pass(steps, [n for n in saves if n in later], rows, scattered)
         for array, value in enumerate(self.kernel.outputs, self.first_output):
             if value in self.rowwise:
                 self.write_row_value(value, array)
@@ -295,7 +297,6 @@ class _Packed(Emitter):
         """The elements of the rows, then what the rows have one of."""
         reduces = [n for n in rows if self.step(n).name == "reduce"]
         adds = [n for n in reduces if self.adds(n)]
-        saves = [n for n in saves if self.is_needed_later(n, steps, reduces)]
         called = [n for n in steps if self.step(n).name == "call"]
         if called:
             steps, saves = self.call_all(steps, saves, reduces, scattered)
@@ -342,11 +343,6 @@ class _Packed(Emitter):
         place = self.code.alloca(f"[{self.lanes} x {stored(self.chars[value])}]")
         self.put(value, x, place)
         return place, stride
-
-    def is_needed_later(self, value: int, steps: list[int], reduces: list[int]) -> bool:
-        """Whether what a pass might keep is read after it."""
-        readers = [n for n, step in enumerate(self.kernel.steps, self.inputs) if value in step.operands]
-        return any(n not in steps and n not in reduces for n in readers)
 
     def adds(self, value: int) -> bool:
         step = self.step(value)

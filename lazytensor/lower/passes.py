@@ -49,6 +49,12 @@ def passes_of(kernel: Kernel, rowwise: frozenset[int], keeps: bool = True) -> li
     return passes
 
 
+def read_after(kernel: Kernel, passes: list[tuple[list[int], list[int], list[int]]], number: int) -> set[int]:
+    """The values that are read in passes after one of them."""
+    return {m for steps, _, rows in passes[number + 1:] for n in (*steps, *rows)
+            for m in kernel.steps[n - len(kernel.inputs)].operands}
+
+
 def _behind(kernel: Kernel, values: set[int], rowwise: frozenset[int]) -> set[int]:
     """The elements' values that these are computed from."""
     inputs, found, stack = len(kernel.inputs), set(), list(values)
@@ -94,12 +100,13 @@ class Summands(NamedTuple):
 
 
 def summands_of(kernel: Kernel, contiguous: Collection[int], rowwise: Collection[int], steps: list[int],
-                rows: list[int]) -> dict[int, Summands]:
-    """The sums of a pass whose terms need not be kept, where the inputs that they are made of lie without gaps."""
+                rows: list[int], later: Collection[int] = ()) -> dict[int, Summands]:
+    """The sums of a pass whose terms need not be kept, as they are for what is read `later`, where the inputs that they
+    are made of lie without gaps."""
     found = {}
     for value in rows:
         step = kernel.steps[value - len(kernel.inputs)]
-        if step.name == "reduce" and step.loop[0] is np.add and step.char in "fd":
+        if step.name == "reduce" and step.loop[0] is np.add and step.char in "fd" and step.operands[0] not in later:
             terms = _terms(kernel, contiguous, rowwise, steps, step.operands[0])
             if terms is not None:
                 found[value] = terms

@@ -8,6 +8,7 @@ are given after the run, for the user's line.
 from __future__ import annotations
 
 import bisect
+import builtins
 import sys
 import threading
 import warnings
@@ -284,7 +285,8 @@ def _globals_of(filename: str) -> dict[str, Any]:
     main = sys.modules.get("__main__")
     if main is not None and not hasattr(main, "__file__"):  # ``python -c``, a session, a notebook
         return main.__dict__
-    return _elsewhere.setdefault(filename, {"__name__": filename.removesuffix(".py") or "<unknown>"})
+    return _elsewhere.setdefault(filename, {"__name__": filename.removesuffix(".py") or "<unknown>",
+                                            "__builtins__": builtins})  # for what is imported on the way
 
 
 _elsewhere: dict[str, dict[str, Any]] = {}

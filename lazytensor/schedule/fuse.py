@@ -123,6 +123,7 @@ class _Groups:
         self.reasons: dict[int, list[str]] = {number: [] for number in before}
         self.space: dict[int, _Space | None] = dict.fromkeys(before)
         self.row_values: set[int] = set()
+        self.reductions: set[int] = set()
         self.inlined: set[int] = set()
         self.reducing: dict[tuple[int, _Space], int] = {}
 
@@ -168,6 +169,7 @@ class _Groups:
         space = _Space(shape, layout, role.axes)
         self.space[number] = space
         self.row_values.add(number)
+        self.reductions.add(number)
         other = self.home.get(operand)
         if view is None and other is not None and self.space[other] is not None and operand not in self.row_values:
             reason = self.mismatch(operand, number) or self.obstacle(other, number)
@@ -227,6 +229,8 @@ class _Groups:
             return "it reads the array that is written into"
         if len(set(written)) < len(written):
             return "it writes into an array that is written into already"
+        if self.reduces_results(both):
+            return "it reduces what each row has one of"
         if self.computes_again(one, other):
             return "columns are gone over anew after a reduction, and something dear would be computed again"
         stack = [n for m in both for n in self.before[m] if n not in inside]
@@ -239,6 +243,23 @@ class _Groups:
                 seen.add(home)
                 stack += [n for m in self.members[home] for n in self.before[m]]
         return ""
+
+    def reduces_results(self, both: list[int]) -> bool:
+        """Whether what would be one group reduces what it computes of results of rows alone: rows of one element can be
+        reduced again, but no kernel does that."""
+        if len(self.reductions.intersection(both)) < 2:
+            return False
+        of_rows: set[int] = set()
+        for m in sorted(both):
+            operands = [n for n, _ in self.dag.operands(m)]
+            if m in self.reductions:
+                if operands[0] in of_rows:
+                    return True
+                of_rows.add(m)
+            elif any(n in of_rows for n in operands) and all(
+                    n in of_rows or self.dag.value(n).shape in (None, ()) for n in operands):
+                of_rows.add(m)
+        return False
 
     def computes_again(self, one: int, other: int) -> bool:
         """Whether two groups that reduce columns would as one compute something dear in several passes over them. (Of a
