@@ -154,6 +154,11 @@ def plain(index: Any) -> Any:
         index = value_of(index)
     if isinstance(index, np.integer) and not isinstance(index, np.timedelta64):  # which is one by its class
         return int(index)
+    if issubclass(kind, tuple):
+        return plain(tuple(index))
+    if hasattr(kind, "__index__") and not isinstance(index, (np.generic, _ndarray)):
+        with contextlib.suppress(Exception):  # as NumPy does, which then makes an array of it
+            return operator.index(index)
     return index
 
 
