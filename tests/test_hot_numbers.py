@@ -151,7 +151,7 @@ OPERANDS = {
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_number_of_numpys_on_the_left(number, operand):
     x = NUMBERS[number]
-    for name, fn in {fn.__name__: fn for fn in operators.SCALAR_OPERATORS.values()}.items():
+    for name, fn in {fn.__name__: fn for fn in (*operators.SCALAR_OPERATORS.values(), divmod)}.items():
         if name == "pow" and operand == "ints" and x.dtype.kind in "iu":
             continue  # integers to negative powers, or none: another test's
 
@@ -184,7 +184,7 @@ def test_where_a_number_on_the_left_warns():
             float(y.sum())
             with warnings.catch_warnings(record=True) as given:
                 warnings.simplefilter("always")
-                str(x * y), str(x / y)
+                str(x * y), str(x / y), str(divmod(x, y))
             found.append([(str(w.message), w.lineno, w.filename) for w in given])
         return found
 
