@@ -189,3 +189,20 @@ def test_where_a_number_on_the_left_warns():
         return found
 
     check_same(program)
+
+
+@pytest.mark.parametrize("value", [1e308, real.float64(1e308), [1e308]])
+@pytest.mark.parametrize("index", [0, (slice(None), 1), [0, 2], (0, 0)])
+def test_a_number_that_does_not_go_in_is_warned_of_once(index, value):
+    def program(np):
+        a = np.ones((3, 4), "f4")
+        a.flat[0] = 2.0  # it has given out its memory once
+        with warnings.catch_warnings(record=True) as given:
+            warnings.simplefilter("always")
+            a[index] = value
+            a.flat[3] = 1e308
+            a.fill(1e308)
+            str(a)
+        return [(str(w.message), w.lineno, w.filename) for w in given], a
+
+    check_same(program)
