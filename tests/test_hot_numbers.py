@@ -13,6 +13,16 @@ from .helpers import check_same, module_under_test
 
 needs_extension = pytest.mark.skipif(hot.native is None, reason="the extension was not built here")
 
+
+class Place:
+    def __index__(self):
+        return 1
+
+
+class Places(tuple):
+    pass
+
+
 PLACES = {
     "lazy": lambda np: np.argmax(np.array([1.0, 4.0, 2.0])), "pending": lambda np: (np.arange(3.0) * 2).argmax() - 1,
     "int64": lambda np: real.int64(1), "uint8": lambda np: real.uint8(2), "negative": lambda np: real.int32(-2),
@@ -20,6 +30,8 @@ PLACES = {
     "bool": lambda np: real.bool(True), "lazy bool": lambda np: np.array([True, True]).all(),
     "float": lambda np: real.float64(1), "lazy float": lambda np: np.array([0.5, 0.5]).sum(),
     "timedelta": lambda np: real.timedelta64(1), "array": lambda np: np.array(1),
+    "unsigned": lambda np: real.uint64(1), "lazy unsigned": lambda np: np.array([1, 0], dtype=real.uint64).max(),
+    "object": lambda np: Place(),
 }
 INDICES = {
     "alone": lambda np, i: i, "row": lambda np, i: (i, slice(None)), "column": lambda np, i: (slice(None), i),
@@ -28,10 +40,24 @@ INDICES = {
     "dots": lambda np, i: (..., i), "list": lambda np, i: [0, i], "list of two": lambda np, i: ([i, 0], i),
     "tensor": lambda np, i: (np.array([0, 2]), i),
 }
+INDICES["subclass"] = lambda np, i: Places((i, slice(None)))
 OWNERS = {
     "root": lambda np: np.arange(12.0).reshape(3, 4) + 0, "pending": lambda np: np.ones((3, 4)) * 2,
     "view": lambda np: np.arange(24.0).reshape(6, 4)[1::2], "turned": lambda np: np.arange(12).reshape(4, 3).T,
 }
+
+
+@pytest.mark.parametrize("index", [Place(), (slice(None), Place()), Places((0,)), Places((..., None))])
+def test_parts_of_what_is_read_only_are_read_only(index):
+    def program(np):
+        a = np.broadcast_to(np.arange(3.0), (2, 3))
+        part = a[index]
+        try:
+            part += 1
+        except ValueError as error:
+            return a, part.flags.writeable, part.flags.owndata, str(error)
+
+    check_same(program)
 
 
 def taken(np, owner, place, index):
@@ -125,7 +151,7 @@ OPERANDS = {
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_number_of_numpys_on_the_left(number, operand):
     x = NUMBERS[number]
-    for name, fn in {fn.__name__: fn for fn in operators.SCALAR_OPERATORS.values()}.items():
+    for name, fn in {fn.__name__: fn for fn in (*operators.SCALAR_OPERATORS.values(), divmod)}.items():
         if name == "pow" and operand == "ints" and x.dtype.kind in "iu":
             continue  # integers to negative powers, or none: another test's
 
@@ -158,8 +184,25 @@ def test_where_a_number_on_the_left_warns():
             float(y.sum())
             with warnings.catch_warnings(record=True) as given:
                 warnings.simplefilter("always")
-                str(x * y), str(x / y)
+                str(x * y), str(x / y), str(divmod(x, y))
             found.append([(str(w.message), w.lineno, w.filename) for w in given])
         return found
+
+    check_same(program)
+
+
+@pytest.mark.parametrize("value", [1e308, real.float64(1e308), [1e308]])
+@pytest.mark.parametrize("index", [0, (slice(None), 1), [0, 2], (0, 0)])
+def test_a_number_that_does_not_go_in_is_warned_of_once(index, value):
+    def program(np):
+        a = np.ones((3, 4), "f4")
+        a.flat[0] = 2.0  # it has given out its memory once
+        with warnings.catch_warnings(record=True) as given:
+            warnings.simplefilter("always")
+            a[index] = value
+            a.flat[3] = 1e308
+            a.fill(1e308)
+            str(a)
+        return [(str(w.message), w.lineno, w.filename) for w in given], a
 
     check_same(program)

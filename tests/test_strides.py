@@ -122,3 +122,17 @@ def test_new_axes_beside_index_arrays_step_as_numpys(everything_waits, index, sh
     except IndexError:
         pytest.skip("no such index of this shape")
     check_same(program, a)
+
+
+@pytest.mark.parametrize("shape", [(1, -1), (-1,), (-1, 1), -1])
+@pytest.mark.parametrize("make", [
+    lambda np: np.full((1, 4), 2.0, order="F"), lambda np: np.ones(1)[::-1], lambda np: np.zeros(())[None],
+    lambda np: np.arange(24.0).reshape(4, 6)[::4, :1], lambda np: np.arange(3.0).reshape(3, 1).T * 2])
+def test_a_length_left_open_makes_strides_along_axes_of_length_one(make, shape):
+    def strides(np):
+        a = make(np)
+        b = a.reshape(shape)
+        b += 1
+        return b.strides, a.ravel().strides, a.reshape(a.shape).strides, a, b
+
+    check_same(strides)

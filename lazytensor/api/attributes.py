@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import warnings
 from math import prod
@@ -158,7 +159,7 @@ class FlatIterator:
         return wrap(self._real[looked_at(index)])
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._real[looked_at(index)] = looked_at(value)
+        at_line(operator.setitem, (self._real, looked_at(index), looked_at(value)))
 
     def __delitem__(self, index: Any) -> None:
         del self._real[looked_at(index)]

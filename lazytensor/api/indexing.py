@@ -154,6 +154,11 @@ def plain(index: Any) -> Any:
         index = value_of(index)
     if isinstance(index, np.integer) and not isinstance(index, np.timedelta64):  # which is one by its class
         return int(index)
+    if issubclass(kind, tuple):
+        return plain(tuple(index))
+    if hasattr(kind, "__index__") and not isinstance(index, (np.generic, _ndarray)):
+        with contextlib.suppress(Exception):  # as NumPy does, which then makes an array of it
+            return operator.index(index)
     return index
 
 
@@ -553,6 +558,8 @@ def _store(self: Any, index: Any, value: Any) -> bool:
             issubclass(type(value), Scalar) and value._node.dtype == self._value.dtype) and not (
             issubclass(type(value), np.number | np.bool_) and type(value) is self._value.dtype.type):
         return False
+    if type(value) is not Tensor and not unchanged(in_force()):
+        return False  # it may not wait: NumPy warns, once, as it writes
     if issubclass(type(value), Scalar) and value._node.dtype != self._value.dtype:
         value = value_of(value)
     if issubclass(type(value), _generic):
@@ -588,6 +595,8 @@ def _scatter(self: Any, index: Any, value: Any) -> bool:
             return change(op, self, (node, *indices), ((_HERE,),), _getframe(3))
     real = tuple([unwatched(part) for part in parts])
     if any(getattr(part, "dtype", None) == _BOOL for part in real) and not (active and mine() is not None):
+        return False
+    if type(value) is not Tensor and not unchanged(in_force()):
         return False
     try:
         shape = chosen_shape(v.shape, real)

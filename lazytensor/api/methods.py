@@ -122,7 +122,10 @@ def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) 
     view = None if copy else layout.view_or_copy(v.shape, v.strides, v.dtype, shape, order)
     if view is not None:
         if view.shape == v.shape and order == "C":
-            return self[...]
+            if view.strides == geometry(self).strides:
+                return self[...]
+            # along axes of length 1 a length that is left open (-1) makes others
+            return apply_steps(self, ((relative_view, (0, view.shape, view.strides, v.dtype)),), view)
         found = apply_steps(self, ((_reshaped, (view.shape, order)),), view)
         if active:
             measured(found, len(view.shape))  # it may not be one for other lengths, though nobody uses it

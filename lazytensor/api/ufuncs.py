@@ -327,6 +327,9 @@ def array_ufunc(self: Any, real: Any, name: str, *inputs: Any, **kwargs: Any) ->
             is_scalar_like(x) for x in inputs):
         # A NumPy scalar's operator asks, which does scalar arithmetic (or, less likely, a call of NumPy's ufunc).
         return scalar_operation(SCALAR_OPERATORS[real], *inputs)
+    if real is np.divmod and not kwargs and name == "__call__" and issubclass(type(inputs[0]), np.generic) and (
+            issubclass(type(inputs[1]), Scalar)):
+        return inputs[1].__rdivmod__(inputs[0])
     out = kwargs.get("out", ())
     for value in (*inputs, *(out if type(out) is tuple else (out,))):
         kind = type(value)

@@ -90,6 +90,15 @@ int is_same_index(PyObject *one, PyObject *other) {
     return parts == PyTuple_GET_SIZE(other);
 }
 
+/* Whether it is of the integers that NumPy does not put into one array with others: uint64 and a signed one give floats. */
+static int is_of_long_unsigned(PyObject *x) {
+    PyObject *node = scalar_node(x);
+    if (node == NULL)
+        return PyArray_IsScalar(x, ULong) || PyArray_IsScalar(x, ULongLong);
+    int number = Py_TYPE(node) == node_type ? ((PyArray_Descr *)slot_or_none(node, N.dtype))->type_num : NPY_VOID;
+    return number == NPY_ULONG || number == NPY_ULONGLONG;
+}
+
 /* A short list of whole numbers with Python's ints in it, a new reference; NULL without an error where it is none. */
 PyObject *plain_list(PyObject *x) {
     Py_ssize_t count = PyList_CheckExact(x) ? PyList_GET_SIZE(x) : 0, plain = 0;
@@ -102,7 +111,7 @@ PyObject *plain_list(PyObject *x) {
     PyObject *made = PyList_New(count);
     for (Py_ssize_t i = 0; made != NULL && i < count; i++) {
         PyObject *given = Py_NewRef(PyList_GET_ITEM(x, i));   /* to compute one may change the list */
-        PyObject *part = PyLong_CheckExact(given) ? Py_NewRef(given) : whole_number(given);
+        PyObject *part = PyLong_CheckExact(given) ? Py_NewRef(given) : is_of_long_unsigned(given) ? NULL : whole_number(given);
         Py_DECREF(given);
         if (part == NULL || PyList_GET_SIZE(x) != count) {
             Py_XDECREF(part);
