@@ -217,12 +217,7 @@ static int scatter_now(PyObject *self, PyObject *index, PyObject *value) {
 
 /* 1: done; 0: Python has to do it; -1: an error. */
 static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
-    PyObject *node = slot_or_none(self, T._value), *plain = NULL;
-    if (Py_TYPE(self) == tensor_type && !is_basic(index) && ((plain = plain_index(index)) != NULL || PyErr_Occurred())) {
-        int done = plain == NULL ? -1 : quick_setitem(self, plain, value);
-        Py_XDECREF(plain);
-        return done;
-    }
+    PyObject *node = slot_or_none(self, T._value);
     if (Py_TYPE(self) == tensor_type && (Py_TYPE(value) == tensor_type || !is_basic(index))) {
         if (is_basic(index) && is_itself(self, index, value))
             return 1;
@@ -262,7 +257,11 @@ static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
 
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     if (names == NULL && PyVectorcall_NARGS(nargsf) == 3) {
-        int done = quick_setitem(args[0], args[1], args[2]);
+        PyObject *index = args[1], *plain = NULL;
+        if (Py_TYPE(args[0]) == tensor_type && !is_basic(index) && (plain = plain_index(index)) == NULL && PyErr_Occurred())
+            return NULL;
+        int done = quick_setitem(args[0], plain == NULL ? index : plain, args[2]);
+        Py_XDECREF(plain);
         if (done != 0)
             return done < 0 ? NULL : Py_NewRef(Py_None);
     }
