@@ -287,6 +287,10 @@ PyObject *claimed_nodes(PyObject *targets, PyObject *run, int *blocked);
 void release_nodes(PyObject *nodes, PyObject *run);
 PyObject *apply_steps(PyObject *steps, PyObject *array);
 
+/* ---- turns.c ---- */
+
+PyObject *hot_returns(PyObject *self, PyObject *const *args, Py_ssize_t given);
+
 /* ---- memory.c ---- */
 
 enum { LINED_FROM = 1 << 14 };  /* bytes; run/pool.LINED */

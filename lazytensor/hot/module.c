@@ -286,6 +286,7 @@ static PyMethodDef methods[] = {
     {"ran_when_written", (PyCFunction)(void (*)(void))hot_ran_when_written, METH_FASTCALL,
      "ran_when_written(code, lasti): a line's call of a function of NumPy's has run when it was written."},
     {"note", (PyCFunction)(void (*)(void))hot_note, METH_FASTCALL, "run.pins._note"},
+    {"returns", (PyCFunction)(void (*)(void))hot_returns, METH_FASTCALL, "run.turns._returns"},
     {"noted", hot_noted, METH_NOARGS, "run.pins._alive"},
     {"counts", hot_counts, METH_NOARGS, "Counts of what ran here: runs, those without a plan, hits, nodes, kernels."},
     {NULL}};
