@@ -70,7 +70,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define PROGRAM_SLOTS(X) X(guarded) X(alone) X(needless) X(spare_slots) X(rows)
 #define RECORD_SLOTS(X) X(simple) X(wait) X(penalty) X(slots) X(plain) X(arrays) X(numbers) X(reads) X(results) \
     X(members) X(restless) X(live) X(empties) X(last) X(span) X(over) X(paths)
-#define LAUNCH_SLOTS(X) X(address) X(threads) X(outputs) X(last) X(call)
+#define LAUNCH_SLOTS(X) X(address) X(block) X(numbers) X(threads) X(outputs) X(last) X(call)
 #define READY_SLOTS(X) X(launch) X(threads) X(call) X(extra) X(count) X(errstate) X(mask) X(targets) X(templates) \
     X(relations) X(pieces)
 
@@ -124,7 +124,7 @@ static inline PyObject *strides_in(PyObject *value) {
     return slot_or_none(value, Py_TYPE(value) == node_type ? N.strides : V.strides);
 }
 extern PyTypeObject *watcher_type, *ready_type;
-extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_ids, *pool_blocks, *pool_busy;
+extern PyObject *leaf_operation, *store_operation, *element_operation, *copy_operation, *pool_ids, *pool_blocks, *pool_busy;
 extern PyObject *part_operations;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
