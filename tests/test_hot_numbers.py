@@ -165,8 +165,9 @@ def test_where_a_number_on_the_left_warns():
     check_same(program)
 
 
-FACTORS = [1.5, real.float32(2.5), real.float64(3e300), 1e39, 7, -3, 2**30, 2**53 + 1, 2**70, real.int64(5),
-           real.int32(-4), real.uint8(9), float("inf"), float("nan"), -0.0, 1e-46, True, real.bool(False), 2j, real.float16(0.1), 2.5]
+FACTORS = [
+    1.5, real.float32(2.5), real.float64(3e300), 1e39, 7, -3, 2**30, 2**53 + 1, 2**70, real.int64(5), real.int32(-4),
+    real.uint8(9), float("inf"), float("nan"), -0.0, 1e-46, True, real.bool(False), 2j, real.float16(0.1), 2.5]
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4", "f2", "i8", "i4", "u1", "?", "c16"])

@@ -42,11 +42,11 @@ static PyObject *number_node(PyObject *value, PyObject *dtype) {
     return node;
 }
 
-static int has_shape(PyArrayObject *array, PyObject *shape) {
-    if (PyArray_NDIM(array) != PyTuple_GET_SIZE(shape))
+static int has_shape(int nd, const npy_intp *lengths, PyObject *shape) {
+    if (nd != PyTuple_GET_SIZE(shape))
         return 0;
-    for (int i = 0; i < PyArray_NDIM(array); i++)
-        if (PyArray_DIM(array, i) != ssize_of(PyTuple_GET_ITEM(shape, i)))
+    for (int i = 0; i < nd; i++)
+        if (lengths[i] != ssize_of(PyTuple_GET_ITEM(shape, i)))
             return 0;
     return 1;
 }
@@ -66,12 +66,16 @@ static int fits(PyObject *node, PyObject *index, PyObject *shape) {
         return PyErr_Occurred() ? -1 : 0;
     if (!PyArray_CheckExact(array))
         return 0;
+    Box box;
+    if (box_of(&box, array) && box_step(&box, index))   /* as most parts are: no array is made of it */
+        return shape == NULL || has_shape(box.nd, box.shape, shape);
     Py_INCREF(array);
     PyObject *target = PyObject_GetItem(array, index);
     Py_DECREF(array);
     if (target == NULL)
         return -1;
-    int found = PyArray_Check(target) && (shape == NULL || has_shape((PyArrayObject *)target, shape));
+    int found = PyArray_Check(target) && (shape == NULL || has_shape(PyArray_NDIM((PyArrayObject *)target),
+                                                                       PyArray_DIMS((PyArrayObject *)target), shape));
     Py_DECREF(target);
     return found;
 }
