@@ -647,3 +647,24 @@ print(any(name.startswith(("lazytensor.schedule", "lazytensor.optimise", "lazyte
     first, second = (subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
                      for text in (script, of_numpy))
     assert first.stdout == second.stdout != "", first.stderr
+
+
+@pytest.mark.parametrize("engine", ["llvm", "numpy"])
+@pytest.mark.parametrize("name", ["array", "ints", "view", "slice", "plane", "turned", "short"])
+def test_copies_that_wait_are_of_the_value_there_was(name, engine):
+    np = module_under_test()
+
+    def steps(np):
+        x, copies = OPERANDS[name](np), []
+        for k in range(3):
+            before = x.copy()
+            x[...] = before * 2 + k
+            copies += [before, x.copy("F"), x.T.copy(), x[..., ::-1].copy(), x[..., 0].copy()]
+        return copies
+
+    with np.config(engine=engine, eager_after=None):
+        for _ in range(3):
+            for ours, theirs in zip(steps(np), steps(real), strict=True):
+                ours = ours.numpy() if hasattr(ours, "numpy") else ours
+                theirs = real.asarray(theirs)
+                assert same_bits(real.asarray(ours), theirs) and real.asarray(ours).strides == theirs.strides

@@ -206,3 +206,33 @@ def test_a_number_that_does_not_go_in_is_warned_of_once(index, value):
         return [(str(w.message), w.lineno, w.filename) for w in given], a
 
     check_same(program)
+
+
+FACTORS = [
+    1.5, real.float32(2.5), real.float64(3e300), 1e39, 7, -3, 2**30, 2**53 + 1, 2**70, real.int64(5), real.int32(-4),
+    real.uint8(9), float("inf"), float("nan"), -0.0, 1e-46, True, real.bool(False), 2j, real.float16(0.1), 2.5]
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "f2", "i8", "i4", "u1", "?", "c16"])
+def test_kernels_take_numbers_that_change_each_time(dtype):
+    """Those that fit are put into the kernel's block by the extension, others by Python."""
+    def scaled(np):
+        found = []
+        x = np.array(real.linspace(0, 3, 40).astype(dtype))
+        for _ in range(2):
+            for factor in FACTORS:
+                for value in (factor, np.float64(factor.real) if type(factor) is float else factor):
+                    try:
+                        y = x * value
+                        y = y + value
+                        found += [y, np.where(y == y, y, x)]
+                    except OverflowError as error:
+                        found.append(str(error))
+        for k in range(6):
+            y = np.array(real.linspace(1, 2, 40).astype("f8"))
+            scale = (y * k).sum()
+            found += [y * scale - scale, (y * (k / 7) + k) * k]
+        return found
+
+    with module_under_test().config(plan_after=1, compile_after=0, eager_after=None):
+        check_same(scaled, messages=True)

@@ -5,6 +5,7 @@ import pytest
 
 from lazytensor import compile as pipeline
 from lazytensor.api.handle import tensor
+from lazytensor.hot import native
 from lazytensor.ir.node import make
 from lazytensor.ir.operation import register
 from lazytensor.run import turns
@@ -88,3 +89,17 @@ def test_what_fails_in_a_segment_leaves_the_rest_to_be_run_again():
         for _ in range(79):
             right = right * 1.5 - right
         assert float(x[3]) == right
+
+
+@pytest.mark.skipif(native is None, reason="without the extension there is one way")
+def test_the_extension_finds_the_same_returns():
+    codes = [compile(f"{i}", "turns", "eval") for i in range(40)]
+    nodes = [make(register("turns_of_a_loop", "call", real.sin), (), None, (), real.dtype(float), None, None, 1)
+             for _ in range(400)]
+    draw = real.random.default_rng(7)
+    for kinds in (1, 3, 16, 40):
+        for node in nodes:
+            node.code, node.lasti = codes[draw.integers(kinds)], int(draw.integers(-1, 5))
+        written = [Written(x.code, x.lasti) for x in nodes]
+        assert turns._returns(nodes, set(codes[:kinds])) == turns._returns(written, set(codes[:kinds]))
+        assert turns._returns(nodes, set(codes[:2])) == turns._returns(written, set(codes[:2]))

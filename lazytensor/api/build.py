@@ -54,6 +54,7 @@ def _cast(array: Any, out: Any) -> Any:
 
 CAST = register("astype", "elementwise", _cast, label="cast", step="cast")
 COPY = register("copy", "elementwise", _cast, step="cast")
+learn(copy_operation=COPY)
 
 
 class NotArray(Exception):

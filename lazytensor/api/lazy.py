@@ -168,19 +168,24 @@ class Rule:
             if name not in given and kwargs.get(name) is None or (
                     name in given and args[given.index(name)] is None):
                 raise NotArray
-        target = kwargs.get("out", args[given.index("out")] if "out" in given else None)
-        if type(target) is tuple and len(target) == 1:
-            target = target[0]
-        if type(target) is not Tensor:
-            target = None
+        target = None
+        if "out" in kwargs or "out" in given:
+            target = kwargs["out"] if "out" in kwargs else args[given.index("out")]
+            if type(target) is tuple and len(target) == 1:
+                target = target[0]
+            if type(target) is not Tensor:
+                target = None
         positional = [self._argument(name, x, nodes, fills) for name, x in zip(given, args, strict=True)]
-        keywords = [(k, self._argument(k, x, nodes, fills)) for k, x in kwargs.items()]
+        keywords = [(k, self._argument(k, x, nodes, fills)) for k, x in kwargs.items()] if kwargs else ()
         for node in nodes:
             dtype = node.dtype
             if dtype.char not in NUMERIC and (not self.moves or dtype.hasobject or dtype.kind == "T"):
                 raise NotArray
-        if self.check is not None and not self.check({**dict(zip(given, args, strict=True)), **kwargs}):
-            raise NotArray
+        if self.check is not None:
+            by_name = dict(zip(given, args, strict=True))
+            by_name.update(kwargs)
+            if not self.check(by_name):
+                raise NotArray
         if target is not None:  # the last of the values; None where the geometry is asked for
             if target._value.dtype.char not in NUMERIC or writing_of(target) != 1:
                 raise NotArray
@@ -195,8 +200,9 @@ class Rule:
         if name in self.many:
             kind = type(value)
             if kind is list or kind is tuple:
+                deep = name in self.deep
                 return "sequence", kind, tuple([
-                    self._argument(name, x, nodes, fills) if name in self.deep and type(x) in (list, tuple)
+                    self._argument(name, x, nodes, fills) if deep and type(x) in (list, tuple)
                     else self._operand(x, nodes, fills, False) for x in value])
             return self._operand(value, nodes, fills, False)
         if name == "out":
@@ -211,8 +217,10 @@ class Rule:
     def _operand(self, value: Any, nodes: list[Any], fills: list[Any], looked: bool) -> Any:
         kind = type(value)
         if kind is Tensor:
-            node = read(value)
-        elif kind is _ndarray:
+            nodes.append(read(value))
+            fills.append(0 if looked else 1)
+            return "slot", len(nodes) - 1, False
+        if kind is _ndarray:
             node = taken_in(value)
         elif issubclass(kind, Scalar):
             node = value._node

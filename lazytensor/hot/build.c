@@ -71,21 +71,7 @@ int may_be_pending(PyObject **capsule) {
     return may;
 }
 
-enum { LARGE = 1 << 20, PINS_SMALL = 1 << 12 };
-
-Py_ssize_t depth_of(PyObject *node) {
-    return DEPTH(node);
-}
-
-/* Whether a realized operand is so large that memory that it pins is counted (run/pins.py). */
-int is_large_memory(PyObject *node) {
-    PyObject *buffer = slot_or_none(node, N.buffer);
-    if (buffer == Py_None) {
-        PyObject *base = slot_or_none(node, N.a);
-        buffer = Py_TYPE(base) == node_type ? slot_or_none(base, N.buffer) : Py_None;
-    }
-    return PyArray_Check(buffer) && PyArray_NBYTES((PyArrayObject *)buffer) >= LARGE;
-}
+enum { PINS_SMALL = 1 << 12 };
 
 /* Bytes of realized memory that a new node keeps alive through one operand, or that pending ones would (build.bound). */
 static Py_ssize_t pinned_by(PyObject *x, Py_ssize_t own) {
@@ -103,7 +89,7 @@ static Py_ssize_t pinned_by(PyObject *x, Py_ssize_t own) {
     if (!PyArray_CheckExact(buffer))
         return 0;
     Py_ssize_t size = PyArray_NBYTES((PyArrayObject *)buffer);
-    return size >= LARGE || (size >= PINS_SMALL && size > 4 * own) ? size : 0;
+    return size >= PINS_LARGE || (size >= PINS_SMALL && size > 4 * own) ? size : 0;
 }
 
 /* Notes a new node that reads large memory (run/pins.note), and lets Python run what pins too much or is too deep

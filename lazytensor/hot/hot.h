@@ -70,7 +70,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define PROGRAM_SLOTS(X) X(guarded) X(alone) X(needless) X(spare_slots) X(rows)
 #define RECORD_SLOTS(X) X(simple) X(wait) X(penalty) X(slots) X(plain) X(arrays) X(numbers) X(reads) X(results) \
     X(members) X(restless) X(live) X(empties) X(last) X(span) X(over) X(paths)
-#define LAUNCH_SLOTS(X) X(address) X(threads) X(outputs) X(last) X(call)
+#define LAUNCH_SLOTS(X) X(address) X(block) X(numbers) X(threads) X(outputs) X(last) X(call)
 #define READY_SLOTS(X) X(launch) X(threads) X(call) X(extra) X(count) X(errstate) X(mask) X(targets) X(templates) \
     X(relations) X(pieces)
 
@@ -124,7 +124,7 @@ static inline PyObject *strides_in(PyObject *value) {
     return slot_or_none(value, Py_TYPE(value) == node_type ? N.strides : V.strides);
 }
 extern PyTypeObject *watcher_type, *ready_type;
-extern PyObject *leaf_operation, *store_operation, *element_operation, *pool_ids, *pool_blocks, *pool_busy;
+extern PyObject *leaf_operation, *store_operation, *element_operation, *copy_operation, *pool_ids, *pool_blocks, *pool_busy;
 extern PyObject *part_operations;
 extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
@@ -136,7 +136,7 @@ extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise
 
 /* What a lazy scalar holds, borrowed: its node; NULL for anything else. */
 static inline PyObject *scalar_node(PyObject *x) {
-    return PyType_IsSubtype(Py_TYPE(x), scalar_type) ? slot_or_none(x, S._node) : NULL;
+    return !PyFloat_CheckExact(x) && !PyLong_CheckExact(x) && PyType_IsSubtype(Py_TYPE(x), scalar_type) ? slot_or_none(x, S._node) : NULL;
 }
 
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
@@ -166,6 +166,48 @@ typedef struct Marked {
 #define LASTI(node) (((Marked *)(node))->lasti)
 #define DEPTH(node) (((Marked *)(node))->depth)
 #define SEQ(node) (((Marked *)(node))->seq)
+
+/* What every operation asks is here, where each file has it without a call. */
+
+static inline Py_ssize_t depth_of(PyObject *node) {
+    return DEPTH(node);
+}
+
+enum { PINS_LARGE = 1 << 20 };
+
+/* Whether a realized operand is so large that memory that it pins is counted (run/pins.py). */
+static inline int is_large_memory(PyObject *node) {
+    PyObject *buffer = slot_or_none(node, N.buffer);
+    if (buffer == Py_None) {
+        PyObject *base = slot_or_none(node, N.a);
+        buffer = Py_TYPE(base) == node_type ? slot_or_none(base, N.buffer) : Py_None;
+    }
+    return PyArray_Check(buffer) && PyArray_NBYTES((PyArrayObject *)buffer) >= PINS_LARGE;
+}
+
+/* Whether two tuples are of the same lengths, or strides. */
+static inline int same_shape(PyObject *a, PyObject *b) {
+    if (a == b)
+        return 1;
+    Py_ssize_t n = PyTuple_GET_SIZE(a);
+    if (n != PyTuple_GET_SIZE(b))
+        return 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *x = PyTuple_GET_ITEM(a, i), *y = PyTuple_GET_ITEM(b, i);
+        if (x != y && ssize_of(x) != ssize_of(y))
+            return 0;
+    }
+    return 1;
+}
+
+static inline int same_strides(PyObject *a, PyObject *b) {
+    return a == b || (a != Py_None && b != Py_None && same_shape(a, b));
+}
+
+/* Whether it is one of Python's own numbers. */
+static inline int is_pythons_number(PyObject *x) {
+    return PyFloat_CheckExact(x) || PyLong_CheckExact(x) || PyBool_Check(x) || PyComplex_CheckExact(x);
+}
 
 extern PyTypeObject Marked_Type;
 void nodes_learnt(void);
@@ -244,6 +286,10 @@ PyObject *capture_graph(Capture *c);
 PyObject *claimed_nodes(PyObject *targets, PyObject *run, int *blocked);
 void release_nodes(PyObject *nodes, PyObject *run);
 PyObject *apply_steps(PyObject *steps, PyObject *array);
+
+/* ---- turns.c ---- */
+
+PyObject *hot_returns(PyObject *self, PyObject *const *args, Py_ssize_t given);
 
 /* ---- memory.c ---- */
 
@@ -356,7 +402,6 @@ extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InP
 extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type, Clipper_Type, Drawer_Type;
 extern PyTypeObject ClassOf_Type, Overrider_Type;
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
-Py_ssize_t depth_of(PyObject *node);
 int may_be_pending(PyObject **capsule);
 int bound_node(PyObject *node);
 PyObject *lock_of(PyObject *root);
@@ -455,8 +500,6 @@ PyObject *viewer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyOb
 
 /* ---- layouts.c, operators.c, inplace.c ---- */
 
-int same_shape(PyObject *a, PyObject *b);
-int same_strides(PyObject *a, PyObject *b);
 int same_layout(PyObject *a, PyObject *b);
 PyObject *c_ordered_shape(PyObject *a, PyObject *b);
 PyObject *strides_like(PyObject *like, PyObject *dtype);
@@ -473,7 +516,6 @@ PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other);
 
 /* ---- build.c, methods.c ---- */
 
-int is_large_memory(PyObject *node);
 PyObject *node_of(PyObject *tensor);
 PyObject *new_tensor(PyObject *value);
 PyObject *new_scalar(PyTypeObject *type, PyObject *node);

@@ -86,6 +86,7 @@ typedef struct {
     Signature given;
     PyObject *dtype, *shape, *strides;   /* of what is indexed */
     PyObject *part_shape, *part_dtype, *part_strides;
+    PyObject *step;   /* the view's, alone in a tuple, for all such parts: so that nothing is made but the view */
     size_t missed;   /* the print of what was asked for last and not found: at the second time it is kept */
 } Met;
 static Met met[MET];
@@ -130,26 +131,31 @@ static int is_met(const Met *m, PyObject *value, const Signature *s) {
 }
 
 static void met_end(Met *m) {
-    PyObject *owned[6] = {m->dtype, m->shape, m->strides, m->part_shape, m->part_dtype, m->part_strides};
-    for (int i = 0; i < 6; i++)
+    PyObject *owned[7] = {m->dtype, m->shape, m->strides, m->part_shape, m->part_dtype, m->part_strides, m->step};
+    for (int i = 0; i < 7; i++)
         Py_XDECREF(owned[i]);
     for (int i = 0; i < 3 * MOST_PARTS; i++)
         Py_XDECREF(m->given.words[i]);
 }
 
-/* Keeps what an index gives of a value: the geometry of the view `part`. A program that takes each part once
- * does not pay for that. */
+/* Keeps what an index gives of a value: the geometry and the last step of the view `part`. A program that takes each part
+ * once does not pay for that. */
 static void meet(Met *m, PyObject *value, const Signature *s, PyObject *part) {
     if (m->missed != s->print) {
         m->missed = s->print;
         return;
     }
-    PyObject *view = slot_or_none(part, T._value);
+    PyObject *view = slot_or_none(part, T._value), *steps = slot_or_none(view, V.steps);
+    PyObject *step = PyTuple_GET_SIZE(steps) ? PyTuple_Pack(1, PyTuple_GET_ITEM(steps, PyTuple_GET_SIZE(steps) - 1)) : NULL;
+    if (step == NULL) {
+        PyErr_Clear();
+        return;
+    }
     Met before = *m;
     *m = (Met){*s, Py_NewRef(dtype_in(value)),
                Py_NewRef(shape_in(value)),
                Py_NewRef(strides_in(value)), Py_NewRef(slot_or_none(view, V.shape)),
-               Py_NewRef(slot_or_none(view, V.dtype)), Py_NewRef(slot_or_none(view, V.strides)), s->print};
+               Py_NewRef(slot_or_none(view, V.dtype)), Py_NewRef(slot_or_none(view, V.strides)), step, s->print};
     for (int i = 0; i < 3 * MOST_PARTS; i++)
         Py_XINCREF(m->given.words[i]);
     met_end(&before);
@@ -166,15 +172,14 @@ static PyObject *part_of(PyObject *tensor, PyObject *root, PyObject *index, PyOb
     return result;
 }
 
-/* The same, which was met. Its step has this very index: ``a[index] += 1`` puts back what `index` gave. */
-static PyObject *part_met(PyObject *tensor, PyObject *root, PyObject *index, const Met *m) {
-    PyObject *args = PyTuple_Pack(1, index), *step = args == NULL ? NULL : PyTuple_Pack(2, getitem_function, args);
-    PyObject *alone = step == NULL ? NULL : PyTuple_Pack(1, step), *result = NULL;
-    if (alone != NULL)
-        result = viewed_by(tensor, root, alone, m->part_shape, m->part_dtype, m->part_strides);
-    Py_XDECREF(alone);
-    Py_XDECREF(step);
-    Py_XDECREF(args);
+/* The same, which was met. Its step has an equal index: ``a[index] += 1`` puts back what `index` gave. */
+static PyObject *part_met(PyObject *tensor, PyObject *root, const Met *m) {
+    PyObject *held[4] = {m->step, m->part_shape, m->part_dtype, m->part_strides};
+    for (int i = 0; i < 4; i++)
+        Py_INCREF(held[i]);   /* to make something may run a program's code, which takes parts */
+    PyObject *result = viewed_by(tensor, root, held[0], held[1], held[2], held[3]);
+    for (int i = 0; i < 4; i++)
+        Py_DECREF(held[i]);
     return result;
 }
 
@@ -206,7 +211,7 @@ static PyObject *part_of_view(PyObject *self, PyObject *index) {
     Signature s;
     Met *m = place_of(view, index, &s);
     if (m != NULL && is_met(m, view, &s))
-        return part_met(self, root, index, m);
+        return part_met(self, root, m);
     PyObject *array = geometry_of(view);
     if (array == NULL)
         return NULL;
@@ -269,7 +274,7 @@ static PyObject *quick_getitem(PyObject *self, PyObject *index) {
     Signature s;
     Met *m = place_of(node, index, &s);
     if (m != NULL && is_met(m, node, &s))
-        return part_met(self, self, index, m);
+        return part_met(self, self, m);
     array = slot_or_none(node, N.buffer);
     if (array == Py_None || watched()) {  /* no element is to be looked at */
         if (!gives_array(index, PyTuple_GET_SIZE(slot_or_none(node, N.shape))))

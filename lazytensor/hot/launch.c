@@ -1,6 +1,8 @@
 /* compile.realize in C: a structure whose whole plan is one kernel, bound to these sizes, runs here from end to end.
  * Anything else is handed to Python (`run_nodes`) with its nodes claimed and captured. */
 #include "hot.h"
+#include <math.h>
+#include <numpy/arrayscalars.h>
 
 static Py_ssize_t counted_runs, counted_direct, counted_hits, counted_nodes, counted_kernels;
 
@@ -178,25 +180,100 @@ static int put_outputs(Arguments *a, Source *source, PyObject *bound) {
     return 1;
 }
 
-/* The address of a block that holds these numbers, borrowed; NULL if the launch has no such at hand. */
+/* Puts a number into a cell of a block as ``cell[0] = number`` does. 0 where Python has to look if it fits. */
+static int put_number(char *cell, PyArray_Descr *dtype, PyObject *number) {
+    if (dtype->type_num == NPY_DOUBLE || dtype->type_num == NPY_FLOAT) {
+        double x;
+        if (PyFloat_CheckExact(number) || PyArray_IsScalar(number, Double))
+            x = PyFloat_AS_DOUBLE(number);
+        else if (PyArray_IsScalar(number, Float))
+            x = PyArrayScalar_VAL(number, Float);
+        else if (PyLong_CheckExact(number)) {
+            int overflow;
+            long n = PyLong_AsLongAndOverflow(number, &overflow);
+            if (overflow || n > 1L << 24 || n < -(1L << 24))
+                return 0;
+            x = (double)n;
+        } else
+            return 0;
+        if (dtype->type_num == NPY_DOUBLE)
+            memcpy(cell, &x, sizeof x);
+        else {
+            float rounded = (float)x;
+            if (isinf(rounded) && !isinf(x))   /* NumPy warns of that */
+                return 0;
+            memcpy(cell, &rounded, sizeof rounded);
+        }
+        return PyArray_ISNBO(dtype->byteorder);
+    }
+    if (PyLong_CheckExact(number) && PyTypeNum_ISSIGNED(dtype->type_num) && PyTypeNum_ISINTEGER(dtype->type_num)
+        && PyDataType_ELSIZE(dtype) == sizeof(npy_int64)) {
+        int overflow;
+        npy_int64 n = PyLong_AsLongAndOverflow(number, &overflow);
+        memcpy(cell, &n, sizeof n);
+        return !overflow && PyArray_ISNBO(dtype->byteorder);
+    }
+    if (Py_TYPE(number) != dtype->typeobj || !PyTypeNum_ISINTEGER(dtype->type_num) || !PyArray_ISNBO(dtype->byteorder))
+        return 0;
+    PyArray_ScalarAsCtype(number, cell);
+    return 1;
+}
+
+/* Gives a launch a copy of its block with these numbers as the one that it keeps (launch._filled). 0 where Python has to do
+ * it. */
+static int fill_block(PyObject *bound, PyObject *numbers) {
+    PyObject *cells = slot_or_none(bound, L.numbers), *block = slot_or_none(bound, L.block), *address = NULL, *last = NULL;
+    Py_ssize_t count = PyTuple_GET_SIZE(numbers);
+    if (!PyTuple_CheckExact(cells) || !PyArray_CheckExact(block))
+        return 0;
+    PyObject *made = PyArray_NewCopy((PyArrayObject *)block, NPY_CORDER);
+    int fits = made != NULL;
+    for (Py_ssize_t i = 0; fits && i < PyTuple_GET_SIZE(cells); i++) {
+        PyObject *cell = PyTuple_GET_ITEM(cells, i);
+        char *place = PyArray_BYTES((PyArrayObject *)made) + 8 * ssize_of(PyTuple_GET_ITEM(cell, 0));
+        fits = put_number(place, (PyArray_Descr *)PyTuple_GET_ITEM(cell, 1), PyTuple_GET_ITEM(numbers, i % count));
+    }
+    if (fits && (address = PyLong_FromVoidPtr(PyArray_DATA((PyArrayObject *)made))) != NULL
+        && (last = PyTuple_Pack(3, numbers, made, address)) != NULL)
+        put(bound, L.last, last);
+    fits = last != NULL;
+    Py_XDECREF(last);
+    Py_XDECREF(address);
+    Py_XDECREF(made);
+    if (!fits)
+        PyErr_Clear();
+    return fits;
+}
+
+/* The same with the numbers of a record. */
+static int fill_anew(Source *source, PyObject *record, PyObject *bound) {
+    PyObject *list = numbers_of(source, record), *numbers = list == NULL ? NULL : PyList_AsTuple(list);
+    int done = numbers != NULL && fill_block(bound, numbers);
+    Py_XDECREF(list);
+    Py_XDECREF(numbers);
+    PyErr_Clear();
+    return done;
+}
+
+/* The address of a block that holds these numbers, borrowed from the launch's `last`; NULL if Python has to fill it. */
 PyObject *block_with(Source *source, PyObject *record, PyObject *bound) {
     PyObject *numbers = slot_or_none(record, R.numbers), *reads = slot_or_none(record, R.reads);
     Py_ssize_t n = PyTuple_GET_SIZE(numbers);
     if (n == 0)
         return slot_or_none(bound, L.address);
     PyObject *last = slot_or_none(bound, L.last), *known = PyTuple_GET_ITEM(last, 0);
-    if (PyTuple_GET_SIZE(known) != n)
-        return NULL;
-    for (Py_ssize_t i = 0; i < n; i++) {
+    int same = PyTuple_GET_SIZE(known) == n;
+    for (Py_ssize_t i = 0; same && i < n; i++) {
         PyObject *read = PyTuple_GET_ITEM(reads, ssize_of(PyTuple_GET_ITEM(numbers, i)));
         PyObject *number = source->values[ssize_of(PyTuple_GET_ITEM(read, 0))];
         PyObject *before = PyTuple_GET_ITEM(known, i);
-        if (number != before && !(PyFloat_CheckExact(number) && PyFloat_CheckExact(before)
-                                  && memcmp(&((PyFloatObject *)number)->ob_fval, &((PyFloatObject *)before)->ob_fval,
-                                            sizeof(double)) == 0))
-            return NULL;
+        same = number == before || (PyFloat_CheckExact(number) && PyFloat_CheckExact(before)
+                                    && memcmp(&((PyFloatObject *)number)->ob_fval, &((PyFloatObject *)before)->ob_fval,
+                                              sizeof(double)) == 0);
     }
-    return PyTuple_GET_ITEM(last, 2);
+    if (!same && !fill_anew(source, record, bound))
+        return NULL;
+    return PyTuple_GET_ITEM(slot_or_none(bound, L.last), 2);
 }
 
 PyObject *numbers_of(Source *source, PyObject *record) {
@@ -330,8 +407,8 @@ PyObject *ready_launch(PyObject *record, PyObject *bounds, int *never) {
 
 /* 1: done, the arrays made are in `a`; 0: Python is to do it; -1: an error. */
 int launch_kernel(Arguments *a, Source *source, PyObject *record, PyObject *bound) {
-    PyObject *last = Py_NewRef(slot_or_none(bound, L.last));  /* no other thread frees the block so */
     PyObject *block = block_with(source, record, bound);
+    PyObject *last = Py_NewRef(slot_or_none(bound, L.last));  /* no other thread frees the block so */
     a->count = 1;
     a->owns = 0;
     a->placed = block != NULL;

@@ -48,24 +48,6 @@ static int stretches(PyObject *small, PyObject *large) {
     return 1;
 }
 
-int same_shape(PyObject *a, PyObject *b) {
-    if (a == b)
-        return 1;
-    Py_ssize_t n = PyTuple_GET_SIZE(a);
-    if (n != PyTuple_GET_SIZE(b))
-        return 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *x = PyTuple_GET_ITEM(a, i), *y = PyTuple_GET_ITEM(b, i);
-        if (x != y && ssize_of(x) != ssize_of(y))
-            return 0;
-    }
-    return 1;
-}
-
-int same_strides(PyObject *a, PyObject *b) {
-    return a == b || (a != Py_None && b != Py_None && same_shape(a, b));
-}
-
 /* The shape to which two that differ are both stretched; NULL without an error if there is none, or one that an empty or a
  * large array has. */
 static PyObject *both_stretched(PyObject *x, PyObject *y) {

@@ -22,7 +22,7 @@ ReadySlots Y;
 
 PyTypeObject *node_type, *tensor_type, *view_type, *graph_type, *launch_type, *long_type, *scalar_type;
 PyTypeObject *watcher_type, *ready_type;
-PyObject *leaf_operation, *store_operation, *element_operation, *pool_ids, *pool_blocks, *pool_busy, *part_operations;
+PyObject *leaf_operation, *store_operation, *element_operation, *copy_operation, *pool_ids, *pool_blocks, *pool_busy, *part_operations;
 PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict, *may_wait, *bound_check;
 PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
@@ -83,7 +83,7 @@ LEARNER(learn_ready, ReadySlots, READY_SLOTS)
 
 static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"leaf_operation", &leaf_operation}, {"store_operation", &store_operation},
-    {"element_operation", &element_operation}, {"pool_ids", &pool_ids},
+    {"element_operation", &element_operation}, {"copy_operation", &copy_operation}, {"pool_ids", &pool_ids},
     {"pool_blocks", &pool_blocks}, {"pool_busy", &pool_busy},
     {"part_operations", &part_operations},
     {"view_operation", &view_operation}, {"negative_kind", &negative_kind}, {"extobj", &extobj},
@@ -286,6 +286,7 @@ static PyMethodDef methods[] = {
     {"ran_when_written", (PyCFunction)(void (*)(void))hot_ran_when_written, METH_FASTCALL,
      "ran_when_written(code, lasti): a line's call of a function of NumPy's has run when it was written."},
     {"note", (PyCFunction)(void (*)(void))hot_note, METH_FASTCALL, "run.pins._note"},
+    {"returns", (PyCFunction)(void (*)(void))hot_returns, METH_FASTCALL, "run.turns._returns"},
     {"noted", hot_noted, METH_NOARGS, "run.pins._alive"},
     {"counts", hot_counts, METH_NOARGS, "Counts of what ran here: runs, those without a plan, hits, nodes, kernels."},
     {NULL}};

@@ -20,7 +20,7 @@ PyTypeObject Marked_Type = {
 
 /* ---- what was freed -------------------------------------------------------------------------------------------------- */
 
-enum { KEPT = 256 };
+enum { KEPT = 1024 };
 typedef struct { PyObject *items[KEPT]; int count; } Kept;
 static Kept nodes, tensors, views;
 

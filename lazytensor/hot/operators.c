@@ -81,7 +81,7 @@ PyObject *kind_of_number(PyObject *x, PyObject *dtype) {
 
 /* The same for one of NumPy's scalars too, a new reference: the number of its dtype. */
 PyObject *kind_of_scalar(PyObject *x, PyObject *dtype) {
-    if (PyType_HasFeature(Py_TYPE(x), Py_TPFLAGS_HEAPTYPE) || !(PyArray_IsScalar(x, Number) || PyArray_IsScalar(x, Bool)))
+    if (is_pythons_number(x) || PyType_HasFeature(Py_TYPE(x), Py_TPFLAGS_HEAPTYPE) || !(PyArray_IsScalar(x, Number) || PyArray_IsScalar(x, Bool)))
         return Py_XNewRef(kind_of_number(x, dtype));
     PyArray_Descr *own = PyArray_DescrFromScalar(x);
     int number = own == NULL ? NPY_VOID : own->type_num;

@@ -42,11 +42,25 @@ static PyObject *called(PyObject *fn, PyObject **operands, Py_ssize_t count, PyO
     return result;
 }
 
-/* The value of a node that makes an array of its own, from its operands' values (interpreter.compute). */
+/* A copy of an array of the node's own dtype, NULL without an error for anything else: a cast is a Python function. */
+static PyObject *copied(PyObject *node, PyObject *array) {
+    PyObject *dtype = slot_or_none(node, N.dtype);
+    if (!PyArray_CheckExact(array) || (PyObject *)PyArray_DESCR((PyArrayObject *)array) != dtype)
+        return NULL;
+    PyObject *out = new_result(slot_or_none(node, N.shape), dtype, slot_or_none(node, N.strides));
+    if (out != NULL && PyArray_CopyInto((PyArrayObject *)out, (PyArrayObject *)array) < 0)
+        Py_CLEAR(out);
+    return out;
+}
+
+/* The value of a node that makes an array of its own, from its operands' values (interpreter.compute); NULL without an error
+ * where Python is to make it. */
 static PyObject *computed(PyObject *node, PyObject *op, PyObject **operands, Py_ssize_t count) {
     PyObject *kind = slot_or_none(op, O.kind), *fn = slot_or_none(op, O.fn), *attrs = slot_or_none(node, N.attrs);
     if (kind == text_call)
         return called(fn, operands, count, attrs, NULL);
+    if (op == copy_operation)
+        return copied(node, operands[0]);
     if (kind == text_scalar) {
         PyObject *scalars[MOST_OPERANDS] = {NULL}, *result = NULL;
         Py_ssize_t made = 0;
@@ -75,13 +89,14 @@ static PyObject *computed(PyObject *node, PyObject *op, PyObject **operands, Py_
     return out;
 }
 
-/* Whether `computed` can do an operation: calls, scalar arithmetic, and NumPy's ufuncs, in whose call no Ctrl-C comes. */
+/* Whether `computed` can do an operation: calls, scalar arithmetic, copies, and NumPy's ufuncs, in whose call no Ctrl-C
+ * comes. */
 static int is_plain(PyObject *op, PyObject *attrs, Py_ssize_t operands) {
     PyObject *kind = slot_or_none(op, O.kind);
     if (operands > MOST_OPERANDS || (attrs != Py_None && (!PyTuple_CheckExact(attrs)
                                                           || PyTuple_GET_SIZE(attrs) > MOST_OPERANDS)))
         return 0;
-    return kind == text_call || kind == text_scalar
+    return kind == text_call || kind == text_scalar || op == copy_operation
         || (kind == text_elementwise && (PyObject *)Py_TYPE(slot_or_none(op, O.fn)) == ufunc_type);
 }
 

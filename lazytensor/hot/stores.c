@@ -42,11 +42,11 @@ static PyObject *number_node(PyObject *value, PyObject *dtype) {
     return node;
 }
 
-static int has_shape(PyArrayObject *array, PyObject *shape) {
-    if (PyArray_NDIM(array) != PyTuple_GET_SIZE(shape))
+static int has_shape(int nd, const npy_intp *lengths, PyObject *shape) {
+    if (nd != PyTuple_GET_SIZE(shape))
         return 0;
-    for (int i = 0; i < PyArray_NDIM(array); i++)
-        if (PyArray_DIM(array, i) != ssize_of(PyTuple_GET_ITEM(shape, i)))
+    for (int i = 0; i < nd; i++)
+        if (lengths[i] != ssize_of(PyTuple_GET_ITEM(shape, i)))
             return 0;
     return 1;
 }
@@ -66,12 +66,16 @@ static int fits(PyObject *node, PyObject *index, PyObject *shape) {
         return PyErr_Occurred() ? -1 : 0;
     if (!PyArray_CheckExact(array))
         return 0;
+    Box box;
+    if (box_of(&box, array) && box_step(&box, index))   /* as most parts are: no array is made of it */
+        return shape == NULL || has_shape(box.nd, box.shape, shape);
     Py_INCREF(array);
     PyObject *target = PyObject_GetItem(array, index);
     Py_DECREF(array);
     if (target == NULL)
         return -1;
-    int found = PyArray_Check(target) && (shape == NULL || has_shape((PyArrayObject *)target, shape));
+    int found = PyArray_Check(target) && (shape == NULL || has_shape(PyArray_NDIM((PyArrayObject *)target),
+                                                                       PyArray_DIMS((PyArrayObject *)target), shape));
     Py_DECREF(target);
     return found;
 }
@@ -217,12 +221,7 @@ static int scatter_now(PyObject *self, PyObject *index, PyObject *value) {
 
 /* 1: done; 0: Python has to do it; -1: an error. */
 static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
-    PyObject *node = slot_or_none(self, T._value), *plain = NULL;
-    if (Py_TYPE(self) == tensor_type && !is_basic(index) && ((plain = plain_index(index)) != NULL || PyErr_Occurred())) {
-        int done = plain == NULL ? -1 : quick_setitem(self, plain, value);
-        Py_XDECREF(plain);
-        return done;
-    }
+    PyObject *node = slot_or_none(self, T._value);
     if (Py_TYPE(self) == tensor_type && (Py_TYPE(value) == tensor_type || !is_basic(index))) {
         if (is_basic(index) && is_itself(self, index, value))
             return 1;
@@ -262,7 +261,11 @@ static int quick_setitem(PyObject *self, PyObject *index, PyObject *value) {
 
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) {
     if (names == NULL && PyVectorcall_NARGS(nargsf) == 3) {
-        int done = quick_setitem(args[0], args[1], args[2]);
+        PyObject *index = args[1], *plain = NULL;
+        if (Py_TYPE(args[0]) == tensor_type && !is_basic(index) && (plain = plain_index(index)) == NULL && PyErr_Occurred())
+            return NULL;
+        int done = quick_setitem(args[0], plain == NULL ? index : plain, args[2]);
+        Py_XDECREF(plain);
         if (done != 0)
             return done < 0 ? NULL : Py_NewRef(Py_None);
     }

@@ -25,6 +25,8 @@ from .compiler import Compiler, seen, unpacked
 METH_FASTCALL = 0x80
 METH_O = 0x08
 CACHE_LIMIT = 256 << 20
+MOST_ENTRIES = 1 << 15
+"""Files on disk: to look at more would take a process longer than a few compilations."""
 """Bytes of object code kept on disk; beyond it what was not used for longest is removed."""
 
 _DIGEST = 32
@@ -271,6 +273,8 @@ def builtin(name: str, address: int, flags: int = METH_FASTCALL) -> Callable[...
 # ---- object code on disk: <folder>/<key>, holding a magic line, a digest of key and code, and the code
 
 _room = 0
+_LOOKED, _LOOK_AGAIN = "looked", 3600.0
+"""The file that tells when a process last looked at all others, and the seconds for which the next ones believe it."""
 """Bytes that may still be written before the folder is measured again."""
 
 
@@ -340,7 +344,7 @@ def _stored(key: str, image: bytes) -> bool:
         return False
     held = _MAGIC + _sealed(key, image) + image
     if len(held) > _room:
-        _room = _trim(folder, CACHE_LIMIT - len(held))
+        _room = _room_left(folder, len(held))
     if len(held) > CACHE_LIMIT:
         return False
     path = os.path.join(folder, key)
@@ -373,19 +377,35 @@ def _entries(folder: str) -> Iterator[tuple[float, int, str]]:
                     yield about.st_mtime, about.st_size, file.path
 
 
+def _room_left(folder: str, wanted: int) -> int:
+    """How many bytes may be written before it is time to look at the files, which is done now unless this process has
+    not yet and another one has lately."""
+    stamp = os.path.join(folder, _LOOKED)
+    if not _counts["written"] and wanted <= CACHE_LIMIT // 16:
+        with suppress(OSError):
+            if 0 <= time.time() - os.stat(stamp).st_mtime < _LOOK_AGAIN:
+                return CACHE_LIMIT // 16
+    room = _trim(folder, CACHE_LIMIT - wanted)
+    with suppress(OSError):
+        os.close(os.open(stamp, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+        os.utime(stamp)
+    return room
+
+
 def _trim(folder: str, limit: int) -> int:
     """Removes the least recently used until there are `limit` bytes at most, and what a killed process left half
     written; returns how many bytes may be written before it is time to look again."""
     entries = sorted(_entries(folder))
-    total = sum(size for _, size, _ in entries)
+    total, count = sum(size for _, size, _ in entries), len(entries)
     old = time.time() - 3600
     goal = limit if total <= limit else limit * 7 // 8
+    most = MOST_ENTRIES if count <= MOST_ENTRIES else MOST_ENTRIES * 7 // 8
     for used, size, path in entries:
         half_written = path.endswith(".new")
-        if (total > goal and not half_written) or (half_written and used < old):
+        if (not half_written and (total > goal or count > most)) or (half_written and used < old):
             with suppress(OSError):
                 os.unlink(path)
-            total -= size
+            total, count = total - size, count - 1
     return max(0, min(limit - total, CACHE_LIMIT // 16))
 
 

@@ -6,8 +6,9 @@ a turn: no such graph is like another. Turns are: run by a few at a time, they f
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
+
+from ..hot import native
 
 LONG = 128
 """So many nodes are looked at."""
@@ -25,7 +26,7 @@ def segments(nodes: list[Any]) -> list[tuple[int, int]]:
 
     A turn begins where the program goes back in a code object.
     """
-    marks = {code: _returns(nodes, code) for code in {x.code for x in nodes[::len(nodes) // _SAMPLES]} if code}
+    marks = _returns(nodes, {x.code for x in nodes[::len(nodes) // _SAMPLES] if x.code})
     periods = {code: len(nodes) / len(found) for code, found in marks.items() if len(found) > 2}
     if not periods:
         return []
@@ -37,10 +38,20 @@ def segments(nodes: list[Any]) -> list[tuple[int, int]]:
     return [(a, b) for a, b in zip(cuts, [*cuts[1:], len(nodes)], strict=True) if a < b]
 
 
-def _returns(nodes: list[Any], code: Any) -> list[int]:
-    """Where the nodes of a code object go back in it."""
-    own = [(x.lasti, i) for i, x in enumerate(nodes) if x.code is code]
-    return [i for (before, _), (at, i) in pairwise(own) if at < before]
+def _returns(nodes: list[Any], codes: set[Any]) -> dict[Any, list[int]]:
+    """Where the nodes of each of some code objects go back in it: all in one way through the nodes."""
+    marks: dict[Any, list[int]] = {code: [] for code in codes}
+    if native is not None and native.returns(nodes, marks):
+        return marks
+    found = {id(code): own for code, own in marks.items()}
+    last = dict.fromkeys(found, -1)
+    for i, x in enumerate(nodes):
+        code, at = id(x.code), x.lasti
+        if code in found:
+            if at < last[code]:
+                found[code].append(i)
+            last[code] = at
+    return marks
 
 
 def _spaced(marks: list[int]) -> list[int]:
