@@ -51,6 +51,11 @@ def call(address, *args):
     return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * len(args))(address)(*args)
 
 
+def entries(cache):
+    """The objects in a folder."""
+    return sorted(path for path in cache.iterdir() if len(path.name) == 40) if cache.exists() else []
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     folder = tmp_path / "objects"
@@ -215,7 +220,7 @@ def test_second_process_finds_the_object_code(cache):
     lambda held: held[:-1], lambda held: b"", lambda held: held[:100] + b"x" + held[101:], lambda held: held + b"x"])
 def test_damaged_entries_are_dropped_and_rebuilt(cache, damage):
     native.load(TWICE, ["twice"], {})
-    entry = next(cache.iterdir())
+    entry = entries(cache)[0]
     good = entry.read_bytes()
     entry.write_bytes(damage(good))
     assert call(native.load(TWICE, ["twice"], {})["twice"], 21) == 42
@@ -225,9 +230,9 @@ def test_damaged_entries_are_dropped_and_rebuilt(cache, damage):
 @needs_native
 def test_an_entry_under_the_wrong_name_is_damaged(cache):
     native.load(TWICE, ["twice"], {})
-    entry = next(cache.iterdir())
+    entry = entries(cache)[0]
     native.load(FIVE, ["kernel"], {})
-    other = next(path for path in cache.iterdir() if path != entry)
+    other = next(path for path in entries(cache) if path != entry)
     other.write_bytes(entry.read_bytes())
     assert native.load(FIVE, ["kernel"], {}) and native.cache_info()["dropped"] == 1
 
@@ -248,7 +253,7 @@ def test_a_folder_that_anybody_may_write_is_not_trusted(cache):
     cache.mkdir()
     cache.chmod(0o777)
     native.load(TWICE, ["twice"], {})
-    assert not os.listdir(cache)
+    assert not entries(cache)
 
 
 @needs_native
@@ -256,7 +261,7 @@ def test_the_usual_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("LAZYTENSOR_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     native.load(TWICE + f"; {tmp_path}", ["twice"], {})
-    assert len(os.listdir(tmp_path / "lazytensor" / "objects")) == 1
+    assert len(entries(tmp_path / "lazytensor" / "objects")) == 1
 
 
 @needs_native
@@ -264,11 +269,34 @@ def test_the_least_recently_used_goes_first(cache, monkeypatch):
     monkeypatch.setattr(native, "CACHE_LIMIT", 1200)
     kept = None
     for k in range(20):
-        before = set(cache.iterdir()) if cache.exists() else set()
+        before = set(entries(cache))
         native.load(TWICE + f"; {k}", ["twice"], {})
-        kept = kept or (set(cache.iterdir()) - before).pop()
+        kept = kept or (set(entries(cache)) - before).pop()
         os.utime(kept, (time.time() + 1000, time.time() + 1000))  # used again and again
     assert 0 < native.cache_info()["bytes"] <= 1200 and kept.exists()
+
+
+@needs_native
+def test_there_are_not_too_many(cache, monkeypatch):
+    monkeypatch.setattr(native, "MOST_ENTRIES", 8)
+    for k in range(30):
+        native.load(TWICE + f"; {k}", ["twice"], {})
+        monkeypatch.setattr(native, "_room", 0)
+    assert 0 < len(entries(cache)) <= 9
+
+
+@needs_native
+def test_what_another_process_saw_lately_is_believed(cache, monkeypatch):
+    native.load(TWICE, ["twice"], {})
+    looked = []
+    monkeypatch.setattr(native, "_trim", lambda folder, limit: looked.append(folder) or limit)
+    monkeypatch.setitem(native._counts, "written", 0)
+    for age, looks in ((0, 0), (7200, 1)):
+        monkeypatch.setattr(native, "_room", 0)
+        os.utime(cache / "looked", (time.time() - age,) * 2)
+        monkeypatch.setitem(native._counts, "written", 0)
+        native.load(TWICE + f"; {age}", ["twice"], {})
+        assert len(looked) == looks
 
 
 @needs_native
@@ -307,7 +335,7 @@ def test_many_processes_and_threads_at_once(cache):
     # a child that was forked in the middle of a compilation would have to go without; the handlers avoid that
     assert not failed and [p.exitcode for p in processes] == [0] * 4
     assert not [path for path in cache.iterdir() if path.name.endswith(".new")]
-    for path in cache.iterdir():
+    for path in entries(cache):
         magic, held = native._MAGIC, path.read_bytes()
         assert held.startswith(magic) and held[len(magic):][:32] == native._sealed(path.name, held[len(magic) + 32:])
 

@@ -423,7 +423,7 @@ def clear_disk_cache() -> None:
     with _lock:
         folder = _folder()
         if folder is not None:
-            for _, _, path in list(_entries(folder)):
+            for path in [*[path for _, _, path in _entries(folder)], os.path.join(folder, _LOOKED)]:
                 with suppress(OSError):
                     os.unlink(path)
         _room = 0
