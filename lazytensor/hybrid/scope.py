@@ -187,6 +187,8 @@ class Scope:
         self.tensors: dict[int, Any] = {}
         self.places: dict[int, Item] = {}
         self.absent: list[tuple[dict[str, Any], str, str]] = []
+        self.empty: list[tuple[Any, str]] = []
+        self.bare: list[tuple[Any, str]] = []
         self.missing: dict[tuple[int, str], tuple[dict[str, Any], str]] = {}
         self.scalars: dict[int, Any] = {}
         self.generators: dict[int, Any] = {}
@@ -319,8 +321,12 @@ class Scope:
             try:
                 self._item("H.cell_contents", cell, None, cell.cell_contents, f"closure variable {variable!r}")
             except ValueError:
-                pass  # not filled yet
+                self.empty.append((cell, f"closure variable {variable!r}"))
         self._globals(code, f.__globals__)
+        if f.__dict__:
+            self._instances.append((f, words))
+        else:
+            self.bare.append((f, words))
 
     def _globals(self, code: types.CodeType, names: dict[str, Any]) -> None:
         for name in _globals_of(code, True):
@@ -454,7 +460,17 @@ class Scope:
         for held, name, words in self.absent:
             if name in held:
                 return words
-        return ""
+        found = [words for cell, words in self.empty if self.is_filled(cell)]
+        found += [f"the attributes of {words}" for f, words in self.bare if f.__dict__]
+        return found[0] if found else ""
+
+    @staticmethod
+    def is_filled(cell: Any) -> bool:
+        """Whether a variable of an enclosing function has a value."""
+        try:
+            return cell.cell_contents is not MISSING
+        except ValueError:
+            return False
 
     def leave_out(self, holders: set[int]) -> None:
         """Forgets what is in containers that are new at every call, of these ids."""

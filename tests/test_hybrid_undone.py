@@ -1,0 +1,310 @@
+"""A call that is begun twice, because Python asks for a number that was followed, has its effects once."""
+
+import _thread
+import array
+import functools
+import io
+import operator
+import random
+import threading
+
+import numpy
+import pytest
+
+import lazytensor
+from lazytensor.hybrid import compiled
+from tests.test_hybrid_numbers import jit_of, plain_of
+
+MADE = None
+
+
+def model(np, act, given=lambda: None):
+    """Its method does something (`act`, given the model) once its number is followed, and then asks for that."""
+    class Model:
+        made = 0
+
+        def __init__(self):
+            self.u, self.n, self.held = np.ones(4), 0, given()
+
+        @jit_of(np)
+        def step(self):
+            self.n += 1
+            act(self)
+            self.u = self.u * 0.5 + self.n
+            return f"{self.n}"
+    return Model
+
+
+class Log(io.StringIO):
+    pass
+
+
+class Slotted:
+    __slots__ = ("a",)
+
+
+class Counted:
+    made = 0
+
+    def __init__(self):
+        Counted.made += 1
+
+
+class Deleted:
+    def __init__(self, log):
+        self.log = log
+
+    def __del__(self):
+        self.log.append(1)
+
+
+def count_class(model):
+    type(model).made += 1
+
+
+def count_class_by_name(model):
+    model.__class__.made += 1
+
+
+def makes(model):
+    Counted()
+
+
+def fills_slot(model):
+    if hasattr(model.held, "a"):
+        model.u = model.u * 2
+    else:
+        model.held.a = 1
+
+
+def fills_slot_late(model):
+    if model.n > 1:
+        fills_slot(model)
+
+
+def binds_global(model):
+    global MADE
+    if model.n > 1:
+        MADE = 0 if MADE is None else MADE + 1
+
+
+def entry(model):
+    model.held[0] += 1
+
+
+def through_generator(model):
+    model.held(str(sum(x for x in (1, 2))))
+
+
+def calls(model):
+    model.held()
+
+
+def appends(model):
+    model.held(1)
+
+
+def deletes(model):
+    Deleted(model.held)
+
+
+def spawns(model):
+    model.held.spawn(1)
+
+
+def draws_raw(model):
+    model.held.random_raw()
+
+
+CASES = {
+    "an attribute of a class": (count_class, lambda: None, lambda m: type(m).made),
+    "an attribute of a class by name": (count_class_by_name, lambda: None, lambda m: type(m).made),
+    "an attribute of a class that is made": (makes, lambda: None, lambda m: Counted.made),
+    "a slot": (fills_slot, Slotted, lambda m: m.held.a),
+    "a slot, later": (fills_slot_late, Slotted, lambda m: hasattr(m.held, "a")),
+    "a global variable": (binds_global, lambda: None, lambda m: MADE),
+    "array.array": (entry, lambda: array.array("i", [0]), lambda m: m.held[0]),
+    "memoryview": (entry, lambda: memoryview(bytearray(1)), lambda m: m.held[0]),
+    "a class derived from StringIO": (lambda m: m.held.write("x"), Log, lambda m: m.held.getvalue()),
+    "a method of a file": (lambda m: m.held("x"), lambda: io.StringIO().write,
+                           lambda m: m.held.__self__.getvalue()),
+    "a method of a file, beside a generator": (through_generator, lambda: io.StringIO().write,
+                                               lambda m: m.held.__self__.getvalue()),
+    "a method of a list": (appends, lambda: [].append, lambda m: len(m.held.__self__)),
+    "a seed sequence": (spawns, lambda: numpy.random.SeedSequence(1), lambda m: m.held.n_children_spawned),
+    "a bit generator": (draws_raw, lambda: numpy.random.PCG64(1), lambda m: str(m.held.state)),
+    "Python's random": (calls, lambda: random.random, lambda m: random.getstate()[1][-1]),
+    "lru_cache": (calls, lambda: functools.lru_cache(lambda: 0), lambda m: str(m.held.cache_info())),
+    "__del__": (deletes, list, lambda m: len(m.held)),
+    "attrgetter": (lambda m: operator.attrgetter("log")(m.held).append(1), lambda: Holder(), lambda m: len(m.held.log)),
+}
+
+
+class Holder:
+    pass
+
+
+Holder.log = property(lambda self: LOG)
+LOG = []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_effects_once(name):
+    global MADE
+    act, given, seen = CASES[name]
+    found = []
+    for np in (numpy, lazytensor):
+        MADE, Counted.made = None, 0
+        LOG.clear()
+        random.seed(1)
+        one = model(np, act, given)()
+        found.append(plain_of([(one.step(), one.n, one.u, seen(one)) for _ in range(5)]))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("alias", [False, True])
+def test_print_by_another_name(alias, capsys):
+    out = []
+    for np in (numpy, lazytensor):
+        say = print if alias or np is numpy else lazytensor.debug.print
+        one = model(np, lambda m: m.say("x"))()  # noqa: B023
+        one.say = say
+        for _ in range(5):
+            one.step()
+        out.append(capsys.readouterr().out)
+    assert out[0] == out[1]
+
+
+def test_variable_without_a_value():
+    def program(np, filled=False):
+        def act(model):
+            nonlocal made
+            if model.n > 1:
+                made = get() + 1
+
+        def get():
+            try:
+                return made
+            except NameError:
+                return 0
+        if filled:
+            made = 0
+        one, found = model(np, act)(), []
+        for _ in range(5):
+            one.step()
+            found.append((one.u, get()))
+        return found
+    assert plain_of(program(numpy)) == plain_of(program(lazytensor))
+
+
+def test_attributes_of_functions(monkeypatch):
+    """They are as those of other objects; one that is made later, too."""
+    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
+
+    def program(np):
+        def helper(x):
+            helper.calls += 1
+            return x * 0.5
+        helper.calls = 0
+
+        def other(x):
+            other.seen = getattr(other, "seen", 0) + 1
+            return x * 0.5
+
+        @jit_of(np)
+        def both(x):
+            return helper(x), other(x)
+
+        @jit_of(np)
+        def first(x):
+            return helper(x)
+        return [(first(np.ones(3)), helper.calls) for _ in range(6)] + [
+            (both(np.ones(3)), helper.calls, other.seen) for _ in range(6)]
+    assert plain_of(program(numpy)) == plain_of(program(lazytensor))
+
+
+def told(which):
+    """What a function of the program's can tell by other ways than a number's operators."""
+    def by_type(model):
+        return 2 if model.held(model.n) is int else 3
+
+    def by_error(model):
+        try:
+            return int.bit_length(model.n)
+        except TypeError:
+            return 100
+
+    def by_other_error(model):
+        try:
+            return pow(model.n, 2, 7)
+        except model.held:
+            return 100
+
+    def by_any_error(model):
+        try:
+            return int.bit_length(model.n)
+        except:  # noqa: E722
+            return 100
+
+    def by_identity(model):
+        if model.last is model.n:
+            model.m += 1
+            return 2
+        model.last = model.n
+        return 3
+    return {"type": (by_type, type), "error": (by_error, None), "errors": (by_other_error, (KeyError, TypeError)),
+            "any": (by_any_error, None), "identity": (by_identity, None)}[which]
+
+
+@pytest.mark.parametrize("which", ["type", "error", "errors", "any", "identity"])
+def test_numbers_are_not_told_apart(which, monkeypatch):
+    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
+    act, given = told(which)
+
+    def program(np):
+        class Model:
+            def __init__(self):
+                self.u, self.n, self.m, self.last, self.held = np.ones(4), 1000, 0, None, given
+
+            @jit_of(np)
+            def step(self):
+                self.u = self.u * 0.5 + act(self)
+                if which != "identity":
+                    self.n += 1
+                elif self.m % 2:
+                    self.n += 1
+                    self.m += 1
+        one, found = Model(), []
+        for _ in range(20):
+            one.step()
+            found.append((one.u, one.n, one.m))
+        return found
+    assert plain_of(program(numpy)) == plain_of(program(lazytensor))
+
+
+def test_another_thread_however_started():
+    """It sees no number that stands for another."""
+    class Model:
+        def __init__(self):
+            self.u, self.n = lazytensor.ones(4), 0
+
+        @lazytensor.jit
+        def step(self):
+            self.n += 1
+            for _ in range(100):
+                self.u = self.u * 0.5 + self.n
+
+    one, stop, seen, started, ended = Model(), [], set(), threading.Event(), threading.Event()
+
+    def look():
+        started.set()
+        while not stop:
+            seen.add(type(one.n))
+        ended.set()
+    _thread.start_new_thread(look, ())
+    started.wait()
+    for _ in range(8):
+        one.step()
+    stop.append(1)
+    ended.wait()
+    assert seen == {int} and one.n == 8
