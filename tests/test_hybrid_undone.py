@@ -308,3 +308,90 @@ def test_another_thread_however_started():
     stop.append(1)
     ended.wait()
     assert seen == {int} and one.n == 8
+
+
+def test_a_list_is_that_list(monkeypatch):
+    """An equal list in its place is another one, to which the call must write; and so is a copy that the call makes."""
+    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
+
+    def program(np):
+        class Model:
+            def __init__(self):
+                self.u, self.c, self.arrays, self.pair = np.ones(3), [0, 2], [np.ones(3)], (1, [np.ones(3)])
+
+            @jit_of(np)
+            def step(self):
+                self.c[0] += 1
+                self.arrays[0] = self.arrays[0] * 0.5
+                self.pair[1][0] = self.pair[1][0] * 0.5
+
+            @jit_of(np)
+            def copies(self):
+                self.c = list(self.c)
+                self.u = self.u * 0.5
+        one, found = Model(), []
+        for i in range(20):
+            if i % 4 == 3:
+                one.c, one.arrays, one.pair = list(one.c), list(one.arrays), (1, list(one.pair[1]))
+            old = one.c
+            one.step()
+            found.append((list(one.c), list(one.arrays), list(one.pair[1]), old is one.c))
+            one.copies()
+            found.append((list(one.c), old is one.c))
+        return found
+    assert plain_of(program(numpy)) == plain_of(program(lazytensor))
+
+
+def test_a_list_that_gets_shorter():
+    found = []
+    for np in (numpy, lazytensor):
+        one = model(np, lambda m: m.held.pop(), lambda: [1, 2.5, 3] * 5)()
+        found.append(plain_of([(one.step(), one.n, one.u, one.held) for _ in range(5)]))
+    assert found[0] == found[1]
+
+
+def test_attributes_named_by_text():
+    """``object.__setattr__(self, "reads", ...)``"""
+    def program(np):
+        class Model:
+            def __getattribute__(self, name):
+                if name == "n":
+                    object.__setattr__(self, "reads", object.__getattribute__(self, "reads") + 1)
+                return object.__getattribute__(self, name)
+
+            @jit_of(np)
+            def step(self):
+                self.n += 1
+                self.u = self.u * 0.5 + self.n
+        one, found = Model(), []
+        vars(one).update(u=np.ones(3), n=0, reads=0)
+        for _ in range(12):
+            one.step()
+            found.append(dict(vars(one)))
+        return found
+    assert plain_of(program(numpy)) == plain_of(program(lazytensor))
+
+
+def test_names_of_a_method_that_an_operator_calls(monkeypatch):
+    """What it alone names is followed, although it reaches nothing else that is new."""
+    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
+
+    def program(np):
+        class Side:
+            def __matmul__(self, x):
+                self.calls += 1
+                return x * self.factor
+
+        class Model:
+            @jit_of(np)
+            def step(self):
+                self.u = self.side @ self.u
+        one, found = Model(), []
+        one.u, one.side = np.ones(3), Side()
+        vars(one.side).update(calls=0, factor=0.5)
+        for i in range(12):
+            one.side.factor = 0.5 if i < 6 else 0.25
+            one.step()
+            found.append((one.u, one.side.calls))
+        return found
+    assert plain_of(program(numpy)) == plain_of(program(lazytensor))

@@ -27,7 +27,7 @@ from .numbers import followed_by_math, is_number, known_as, plain
 from .opaque import Asked
 from .repeating import LEAST
 from .running import AGAIN
-from .scope import ARGUMENT, BOXES, Item, Scope, may_be_opened, other_numbers, parts_of
+from .scope import ARGUMENT, BOXES, MISSING, Item, Scope, may_be_opened, other_numbers, parts_of
 from .settings import HOW, Setting, place_of, put_back, setting_in, setting_of
 from .tracing import Irrevocable, Refusal, Trace
 from .undoing import Snapshot, uncontained
@@ -365,7 +365,7 @@ class AttemptOfNumbers(Attempt):
         self.numbers.closed = True
         for item, now in [*self.scope.others(), *[x for x in self.given.others() if not isinstance(x, str)]]:
             place = place_of(item)
-            if place is not None:
+            if place is not None and now is not MISSING:
                 HOW[place[0]](item.holder, place[1], plain(now))
 
     def _undone(self) -> Any:
@@ -373,8 +373,8 @@ class AttemptOfNumbers(Attempt):
         self.numbers.closed, self.of = True, self.numbers.of
         self.asked = self.numbers.asked or self.asked or str(trace.refusal)
         trace.forget_chains()
-        put_back(self.scope)
         self.snapshot.put_back()
+        put_back(self.scope)
         streams.put_back(list(trace.generators.values()), self.states)
         for name, root in trace.roots.items():
             if root._value is not trace.entry[name]:

@@ -33,7 +33,8 @@ _UNFOLLOWED = frozenset(("collections", "queue", "_queue"))
 """Modules whose other containers hold what they hold under names that no code mentions."""
 _OPAQUE = (np.ndarray, np.generic, np.ufunc, np.dtype)
 _PACKAGE = __name__.partition(".")[0]
-_EVERY_NAME = frozenset(("__dict__", "vars", "getattr", "setattr", "__getattr__", "dir"))
+_EVERY_NAME = frozenset(("__dict__", "vars", "getattr", "setattr", "delattr", "__getattr__", "__getattribute__",
+                         "__setattr__", "__delattr__", "dir"))
 _LIBRARY = f"{_PACKAGE}.nn"
 _NOT_USERS = frozenset((_PACKAGE, "numpy", "builtins", "networkx", "llvmlite", "scipy"))
 
@@ -82,6 +83,10 @@ class Item(NamedTuple):
             return MISSING
 
 
+    def may_be_equal(self) -> bool:
+        """Whether an equal value is as good: a list that somebody holds is that list."""
+        return self.form[:5] in ("list(", "set(H") or not _holds_list(self.value)
+
     def lines(self, space: Namespace) -> list[Check]:
         """The line that asks whether it is what it was."""
         form, value, words = self.text(space), self.value, self.words
@@ -92,10 +97,15 @@ class Item(NamedTuple):
         if self.form == "len(H)":
             return [Check(f"{form} == {value}", words)]
         name = space.add(value)
-        if type(value) in ATOMS or isinstance(value, (tuple, np.generic, list)) and self.form != "H[K]" or (
-                isinstance(value, np.generic)):
+        if type(value) in ATOMS or isinstance(value, np.generic) or isinstance(value, (tuple, list)) and (
+                self.form != "H[K]" and self.may_be_equal()):
             return [Check(f"{form} is {name} or same({form}, {name})", words)]
         return [Check(f"{form} is {name}", words)]
+
+
+def _holds_list(value: Any) -> bool:
+    """Whether a value is a list or set, or a tuple with one in it."""
+    return type(value) in (list, set) or type(value) is tuple and any(map(_holds_list, value))
 
 
 MISSING = object()
@@ -204,12 +214,12 @@ class Scope:
     def walk(self, *starts: tuple[Any, str]) -> Scope:
         """Follows values, each given with its words; may be called again for more."""
         self._stack += starts
-        while self._stack:
-            value, words = self._stack.pop()
-            self._visit(value, words)
+        while True:
+            while self._stack:
+                self._visit(*self._stack.pop())
+            self._attributes()  # the names may be new, if no value is
             if not self._stack:
-                self._attributes()
-        return self
+                return self
 
     def frame(self, frame: Any) -> None:
         """Follows what a function that has just been entered can name; it is known by its frame alone."""
@@ -381,8 +391,8 @@ class Scope:
                 self._met.add((id(value), "its class"))
                 self.items.append(Item("type(H)", value, None, kind, f"the class of {words}"))
             bases = [base for base in kind.__mro__ if is_users(base.__module__)]
-            if own is not _NOTHING and kind is not value and (id(value), "its keys") not in self._met and any(
-                    "__getattr__" in base.__dict__ for base in bases):  # an attribute would come before that
+            if own is not _NOTHING and kind is not value and (id(value), "its keys") not in self._met and (
+                    every or any("__getattr__" in base.__dict__ for base in bases)):  # one would come before that
                 self._met.add((id(value), "its keys"))
                 self.items.append(Item("list(vars(H))", value, None, list(own), f"the attributes of {words}"))
             if kind is value:
@@ -452,7 +462,7 @@ class Scope:
         """What is another thing than it was, and what."""
         for item in self.items:
             now = item.now()
-            if now is not item.value and not same(now, item.value):
+            if now is not item.value and not (same(now, item.value) and item.may_be_equal()):
                 yield item, now
 
     def added(self) -> str:

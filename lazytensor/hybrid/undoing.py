@@ -37,9 +37,10 @@ _BASES = frozenset((
     object, list, dict, set, frozenset, tuple, int, float, complex, bool, str, bytes, bytearray, slice, range, property,
     staticmethod, classmethod, type(None), type(...), type(NotImplemented), types.FunctionType, types.MethodType,
     types.CodeType, types.CellType, types.ModuleType, types.GenericAlias, types.MethodDescriptorType,
-    types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, types.ClassMethodDescriptorType,
-    types.SimpleNamespace, functools.partial, functools.partialmethod, functools.cached_property, operator.itemgetter,
-    operator.methodcaller, collections.deque, collections.OrderedDict, collections.defaultdict, collections.Counter))
+    types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, types.SimpleNamespace,
+    types.ClassMethodDescriptorType, functools.partial, functools.partialmethod, functools.cached_property,
+    operator.itemgetter, operator.methodcaller, collections.deque, collections.OrderedDict,
+    collections.defaultdict, collections.Counter))
 """Classes not of the program whose instances, and those of classes derived from them, hold nothing unseen."""
 _PLAIN_ROOMS = frozenset(("abc", "typing", "enum", "dataclasses", "lazytensor"))
 _TELL = frozenset(("TypeError", "Exception", "BaseException"))
@@ -101,7 +102,8 @@ def _compared(code: types.CodeType) -> frozenset[str] | None:
         if instruction.opname == "IS_OP" and before is not None:
             if before.opname == "LOAD_GLOBAL":
                 found.add(before.argval)
-            elif before.argval != "__class__" and (before.opname != "LOAD_CONST" or type(before.argval) in (int, float)):
+            elif before.argval != "__class__" and (
+                    before.opname != "LOAD_CONST" or type(before.argval) in (int, float)):
                 return None
         before = instruction
     return frozenset(found)
