@@ -395,3 +395,20 @@ def test_names_of_a_method_that_an_operator_calls(monkeypatch):
             found.append((one.u, one.side.calls))
         return found
     assert plain_of(program(numpy)) == plain_of(program(lazytensor))
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_number_in_an_exception_that_ends_the_program(kind):
+    def program(np):
+        def act(model):
+            if model.n % 3 == 2:
+                raise kind(model.n)
+        one, found = model(np, act)(), []
+        for _ in range(8):
+            try:
+                one.step()
+            except kind as error:
+                found.append(type(error.args[0]) is int and error.args[0])
+            found.append((one.n, one.u))
+        return found
+    assert plain_of(program(numpy)) == plain_of(program(lazytensor))

@@ -24,7 +24,6 @@ from .first import compute_first
 from .following import Numbers
 from .lifting import candidates, lifted, words_of
 from .numbers import followed_by_math, is_number, known_as, plain
-from .opaque import Asked
 from .repeating import LEAST
 from .running import AGAIN
 from .scope import ARGUMENT, BOXES, MISSING, Item, Scope, may_be_opened, other_numbers, parts_of
@@ -354,10 +353,11 @@ class AttemptOfNumbers(Attempt):
 
     def _takes_back(self, error: BaseException) -> bool:
         self.asked = self.numbers.asked or f"it raises {type(error).__name__}"
-        if isinstance(error, (Exception, Irrevocable, Asked)):
+        if not isinstance(error, KeyboardInterrupt):
             return True
         self.trace.forget_chains()
         self._settle()  # an interrupt: what was done stays
+        error.args = plain(error.args)
         return False
 
     def _settle(self) -> None:
