@@ -341,6 +341,8 @@ class AttemptOfNumbers(Attempt):
         self.snapshot.take([value for value, _ in self.given.containers.values()])
 
     def _found(self, frame: Any) -> None:
+        if frame.f_code in self.scope.codes:
+            return
         super()._found(frame)
         self._note()
         if why := uncontained(self.scope):
