@@ -412,3 +412,41 @@ def test_a_number_in_an_exception_that_ends_the_program(kind):
             found.append((one.n, one.u))
         return found
     assert plain_of(program(numpy)) == plain_of(program(lazytensor))
+
+
+def test_private_slots(monkeypatch):
+    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
+
+    def program(np):
+        class Base:
+            __slots__ = ("__n", "u")
+
+            def __init__(self):
+                self.u, self.__n = np.ones(3), 0
+
+            @jit_of(np)
+            def step(self):
+                self.u = self.u * 0.5 + self.__n
+
+            def set(self, n):
+                self.__n = n
+
+        class Model(Base):
+            __slots__ = ("__n",)
+
+            def __init__(self):
+                super().__init__()
+                self.__n = 0
+
+            @jit_of(np)
+            def count(self):
+                self.__n += 1
+                self.u = self.u * 0.5 + self.__n
+                return self.__n
+        one, found = Model(), []
+        for i in range(20):
+            one.set(i // 3)
+            one.step()
+            found.append((one.u, one.count()))
+        return found
+    assert plain_of(program(numpy)) == plain_of(program(lazytensor))

@@ -416,6 +416,7 @@ class Scope:
                         if kind is not value and own is not _NOTHING and name not in own:
                             self.items.append(Item("(K in vars(H))", value, name, False, f"{words}.{name}"))
                 for name in (slots,) if isinstance(slots, str) else slots:
+                    name = _mangled(name, base)
                     if name in names and not isinstance(value, type) and (id(value), name) not in self._met:
                         self._met.add((id(value), name))
                         if hasattr(value, name):
@@ -507,6 +508,12 @@ class Scope:
                                 f"{item.words} was the same array as another")
             else:
                 yield from _later(item.row(), item.lines, space)
+
+
+def _mangled(name: str, base: type) -> str:
+    """What code of a class calls a slot: one with two underscores is private."""
+    private = name.startswith("__") and not name.endswith("__") and base.__name__.lstrip("_")
+    return f"_{base.__name__.lstrip('_')}{name}" if private else name
 
 
 BOXES = (tuple, list, dict)
