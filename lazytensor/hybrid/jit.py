@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import sys
 import threading
 import types
 import warnings
@@ -246,7 +245,7 @@ class Jitted(Caller):
             self._refused(Refusal(given.refusal, ""), known)
             return self.__wrapped__(*args, **kwargs)
         scope = Scope(self._opened).walk((self.__wrapped__, self._name), *given.objects)
-        if given.numbers and known is None and (sys.gettrace() is not None or uncontained(scope)):
+        if given.numbers and known is None and uncontained(scope):
             given = Arguments(space, args, kwargs, self._names or [], self._static)
         given.other = self._with_leaves(given, known, args, kwargs)
         captured = known.captured if known is not None else Captured()
@@ -319,7 +318,7 @@ class Jitted(Caller):
         """The places whose numbers are followed in the call that is about to be traced, with their names."""
         if known is not None:
             return captured.numbers
-        if not self._varying or not is_alone() or sys.gettrace() is not None or uncontained(scope):
+        if not self._varying or not is_alone() or uncontained(scope):
             return {}
         found: dict[Any, tuple[str, Item]] = {}
         for item in scope.items:

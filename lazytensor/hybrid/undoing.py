@@ -30,7 +30,8 @@ _ROOMS = frozenset(("math", "operator", "builtins", "numpy", "lazytensor", "coll
                     "types", "typing", "abc", "enum", "_operator", "_functools", "_collections"))
 _UNKNOWN = frozenset(("__dict__", "vars", "type", "id", "globals", "locals", "eval", "exec", "open", "__import__",
                       "__weakref__", "_getframe", "__subclasses__", "__del__", "__code__", "__defaults__",
-                      "__kwdefaults__", "__closure__", "__globals__", "is_", "is_not", "suppress", "attrgetter"))
+                      "__kwdefaults__", "__closure__", "__globals__", "is_", "is_not", "suppress", "attrgetter",
+                      "seterr", "seterrcall", "setbufsize"))
 _WITH_STATE = frozenset(("print", "type"))
 """Builtin functions that are known by these names alone: under others they are not watched, or tell a number's type."""
 _BASES = frozenset((
@@ -209,5 +210,7 @@ _CONTAINERS: tuple[Any, ...] = (list, dict, set, collections.deque, bytearray)
 
 
 def is_alone() -> bool:
-    """Whether there is no other thread that could see what is put back later, however it was started."""
-    return threading.active_count() == 1 and len(sys._current_frames()) == 1
+    """Whether nobody else could see what is put back later: another thread, however it was started, a debugger or a
+    profiler (which would take the place of the one that tells which functions are entered)."""
+    return (threading.active_count() == 1 and len(sys._current_frames()) == 1 and sys.gettrace() is None
+            and sys.getprofile() is None)
