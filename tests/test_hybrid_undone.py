@@ -2,6 +2,7 @@
 
 import _thread
 import array
+import collections
 import cProfile
 import functools
 import io
@@ -138,6 +139,8 @@ CASES = {
     "lru_cache": (calls, lambda: functools.lru_cache(lambda: 0), lambda m: str(m.held.cache_info())),
     "the error state": (lambda m: m.np.seterr(over="ignore" if m.np.geterr()["over"] == "warn" else "warn"), list,
                         lambda m: m.np.geterr()["over"]),
+    "a generator's children": (lambda m: m.held.spawn(1), numpy.random.default_rng,
+                               lambda m: m.held.bit_generator.seed_seq.n_children_spawned),
     "__del__": (deletes, list, lambda m: len(m.held)),
     "attrgetter": (lambda m: operator.attrgetter("log")(m.held).append(1), lambda: Holder(), lambda m: len(m.held.log)),
 }
@@ -474,3 +477,59 @@ def test_with_a_profiler():
         finally:
             profile.disable()
     assert found[0] == found[1]
+
+
+def test_shape_of_a_view():
+    found = []
+    for np in (numpy, lazytensor):
+        def act(model):
+            for x in (model.held, model.whole):
+                x.shape = x.shape[::-1]
+                x += 1
+        one = model(np, act)()
+        one.held, one.whole = np.arange(6.0).reshape(2, 3), np.zeros((2, 3))
+        base = one.held.base
+        found.append(plain_of([(one.step(), one.n, one.u, one.held * 1, one.whole * 1, base * 1) for _ in range(5)]))
+    assert found[0] == found[1]
+
+
+IN_PLACE = {
+    "all": lambda np, m: m.a.__setitem__(slice(None), m.a * 2 + 1),
+    "element": lambda np, m: m.a.__setitem__(2, m.a[1] + 1),
+    "view": lambda np, m: m.v.__iadd__(1),
+    "sort": lambda np, m: m.a.__imul__(-1).sort(),
+    "fill": lambda np, m: m.a.fill(m.a[0] + 1),
+    "out": lambda np, m: np.add(m.a, 1, out=m.a),
+    "copyto": lambda np, m: np.copyto(m.a, m.a + 1),
+    "at": lambda np, m: np.add.at(m.a, [0, 0], 1),
+    "flat": lambda np, m: m.a.flat.__setitem__(0, m.a.flat[0] + 1),
+    "shuffle": lambda np, m: m.rng.shuffle(m.a),
+    "mask": lambda np, m: m.a.__setitem__(m.a > 2, m.a[m.a > 2] + 1),
+    "bytes": lambda np, m: m.a.view("i8").__iadd__(1),
+    "resize": lambda np, m: m.own.resize(len(m.own) + 1, refcheck=False),
+    "shared": lambda np, m: m.shared.__iadd__(1),
+    "given out": lambda np, m: np.asarray(m.shared).__iadd__(1),
+    "in a tuple": lambda np, m: m.t[0].__iadd__(1),
+    "entry": lambda np, m: m.d.__setitem__("x", m.d["x"] + 1),
+    "new attribute": lambda np, m: setattr(m, "new", getattr(m, "new", 0) + 1),
+    "attribute that goes": lambda np, m: delattr(m, "t") if hasattr(m, "t") else setattr(m, "t", 1),
+    "order": lambda np, m: m.d.__setitem__("x", m.d.pop("x") + 1),
+    "list": lambda np, m: (m.lines.insert(0, len(m.lines)), m.lines.sort()),
+    "deque": lambda np, m: m.last.appendleft(len(m.last)),
+    "draws": lambda np, m: m.rng.random(3),
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_in_place_once(name):
+    found = []
+    for np in (numpy, lazytensor):
+        one, real = model(np, lambda m: IN_PLACE[name](m.np, m))(), numpy.arange(4.0)
+        one.a, one.own, one.rng, one.shared = np.arange(5.0), np.arange(3.0), np.random.default_rng(1), np.asarray(real)
+        one.v, one.t, one.d, one.lines = one.a[1:4], (np.ones(2),), {"x": np.ones(2), "y": 1}, [3, 1, 2]
+        one.last = collections.deque([1])
+        for _ in range(5):
+            found.append(plain_of([
+                one.step(), one.n, one.u, one.a * 1, one.own * 1, one.v * 1, getattr(one, "t", 0), list(one.d), one.d,
+                one.lines, list(one.last), real.copy(), sorted(vars(one)), str(one.rng.bit_generator.state)]))
+    assert found[:5] == found[5:]

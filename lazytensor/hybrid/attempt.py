@@ -339,6 +339,7 @@ class AttemptOfNumbers(Attempt):
     def _note(self) -> None:
         self.snapshot.take(list(self.scope.objects.values()))
         self.snapshot.take([value for value, _ in self.given.containers.values()])
+        self.snapshot.take([t for t, _ in self.given.views])
 
     def _found(self, frame: Any) -> None:
         if frame.f_code in self.scope.codes:

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..api.handle import Tensor
+from ..api.handle import Tensor, View
 from ..api.scalar import Scalar
 from .scope import Scope, _globals_of, is_users
 
@@ -31,7 +31,7 @@ _ROOMS = frozenset(("math", "operator", "builtins", "numpy", "lazytensor", "coll
 _UNKNOWN = frozenset(("__dict__", "vars", "type", "id", "globals", "locals", "eval", "exec", "open", "__import__",
                       "__weakref__", "_getframe", "__subclasses__", "__del__", "__code__", "__defaults__",
                       "__kwdefaults__", "__closure__", "__globals__", "is_", "is_not", "suppress", "attrgetter",
-                      "seterr", "seterrcall", "setbufsize"))
+                      "seterr", "seterrcall", "setbufsize", "spawn", "seed_seq"))
 _WITH_STATE = frozenset(("print", "type"))
 """Builtin functions that are known by these names alone: under others they are not watched, or tell a number's type."""
 _BASES = frozenset((
@@ -162,12 +162,18 @@ class Snapshot:
 
     def __init__(self) -> None:
         self._kept: dict[int, tuple[Any, Any]] = {}
+        self._views: dict[int, tuple[Any, list[Any]]] = {}
 
     def take(self, objects: Iterator[Any] | list[Any]) -> None:
         """Notes what these hold now, if it is not noted yet."""
         for value in objects:
             kind = type(value)
-            if kind is Tensor or issubclass(kind, Scalar) or isinstance(value, types.ModuleType):
+            if kind is Tensor:
+                view = value._value
+                if view.__class__ is View:
+                    self._views.setdefault(id(view), (view, [getattr(view, name) for name in _GEOMETRY]))
+                continue
+            if issubclass(kind, Scalar) or isinstance(value, types.ModuleType):
                 continue
             for base in (value if isinstance(value, type) else kind).__mro__:
                 if id(base) not in self._kept and is_users(base.__module__):
@@ -178,6 +184,9 @@ class Snapshot:
 
     def put_back(self) -> None:
         """Has them hold it again. What the program's own classes do then is not asked."""
+        for view, fields in self._views.values():
+            for name, value in zip(_GEOMETRY, fields, strict=True):
+                setattr(view, name, value)
         for holder, was in self._kept.values():
             now = _elements(holder)
             if len(now) == len(was) and all(map(operator.is_, _flat(now), _flat(was))):
@@ -206,6 +215,8 @@ def _flat(elements: Any) -> list[Any]:
     return [*elements, *elements.values()] if isinstance(elements, dict) else elements
 
 
+_GEOMETRY = ("steps", "shape", "dtype", "strides", "writeable", "of", "laid", "given")
+"""What of a view a program may change in place."""
 _CONTAINERS: tuple[Any, ...] = (list, dict, set, collections.deque, bytearray)
 
 
