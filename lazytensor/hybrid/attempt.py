@@ -24,10 +24,9 @@ from .first import compute_first
 from .following import Numbers
 from .lifting import candidates, lifted, words_of
 from .numbers import followed_by_math, is_number, known_as, plain
-from .opaque import Asked
 from .repeating import LEAST
 from .running import AGAIN
-from .scope import ARGUMENT, BOXES, Item, Scope, may_be_opened, other_numbers, parts_of
+from .scope import ARGUMENT, BOXES, MISSING, Item, Scope, may_be_opened, other_numbers, parts_of
 from .settings import HOW, Setting, place_of, put_back, setting_in, setting_of
 from .tracing import Irrevocable, Refusal, Trace
 from .undoing import Snapshot, uncontained
@@ -340,8 +339,11 @@ class AttemptOfNumbers(Attempt):
     def _note(self) -> None:
         self.snapshot.take(list(self.scope.objects.values()))
         self.snapshot.take([value for value, _ in self.given.containers.values()])
+        self.snapshot.take([t for t, _ in self.given.views])
 
     def _found(self, frame: Any) -> None:
+        if frame.f_code in self.scope.codes:
+            return
         super()._found(frame)
         self._note()
         if why := uncontained(self.scope):
@@ -354,10 +356,11 @@ class AttemptOfNumbers(Attempt):
 
     def _takes_back(self, error: BaseException) -> bool:
         self.asked = self.numbers.asked or f"it raises {type(error).__name__}"
-        if isinstance(error, (Exception, Irrevocable, Asked)):
+        if not isinstance(error, KeyboardInterrupt):
             return True
         self.trace.forget_chains()
         self._settle()  # an interrupt: what was done stays
+        error.args = plain(error.args)
         return False
 
     def _settle(self) -> None:
@@ -365,7 +368,7 @@ class AttemptOfNumbers(Attempt):
         self.numbers.closed = True
         for item, now in [*self.scope.others(), *[x for x in self.given.others() if not isinstance(x, str)]]:
             place = place_of(item)
-            if place is not None:
+            if place is not None and now is not MISSING:
                 HOW[place[0]](item.holder, place[1], plain(now))
 
     def _undone(self) -> Any:
@@ -373,8 +376,8 @@ class AttemptOfNumbers(Attempt):
         self.numbers.closed, self.of = True, self.numbers.of
         self.asked = self.numbers.asked or self.asked or str(trace.refusal)
         trace.forget_chains()
-        put_back(self.scope)
         self.snapshot.put_back()
+        put_back(self.scope)
         streams.put_back(list(trace.generators.values()), self.states)
         for name, root in trace.roots.items():
             if root._value is not trace.entry[name]:

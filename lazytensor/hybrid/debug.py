@@ -16,6 +16,8 @@ def print(*args: Any, **kwargs: Any) -> None:
     x = [0 2 4]
     """
     if active and (watcher := mine()) is not None:
+        if getattr(watcher, "numbers", None) is not None:
+            watcher.numbers.ask("it prints")
         watcher.print(args, kwargs)
         watcher.quiet += 1
         try:

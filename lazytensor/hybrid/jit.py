@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import sys
 import threading
 import types
 import warnings
@@ -43,7 +42,7 @@ from .scope import BOXES, Item, Scope
 from .settings import place_of
 from .tracing import Refusal
 from .tripcount import covers, trip_count
-from .undoing import uncontained
+from .undoing import is_alone, uncontained
 
 HOT = 16
 """Calls after which a compiled function is compiled with kernels,"""
@@ -240,13 +239,13 @@ class Jitted(Caller):
                 return self.__wrapped__(*args, **kwargs)
             self._note_retrace(args, kwargs)
         space = Namespace()
-        follow = () if threading.active_count() > 1 and known is None else self._varying
+        follow = () if known is None and not is_alone() else self._varying
         given = Arguments(space, args, kwargs, self._names or [], self._static, follow=follow)
         if given.refusal:
             self._refused(Refusal(given.refusal, ""), known)
             return self.__wrapped__(*args, **kwargs)
         scope = Scope(self._opened).walk((self.__wrapped__, self._name), *given.objects)
-        if given.numbers and known is None and (sys.gettrace() is not None or uncontained(scope)):
+        if given.numbers and known is None and uncontained(scope):
             given = Arguments(space, args, kwargs, self._names or [], self._static)
         given.other = self._with_leaves(given, known, args, kwargs)
         captured = known.captured if known is not None else Captured()
@@ -319,7 +318,7 @@ class Jitted(Caller):
         """The places whose numbers are followed in the call that is about to be traced, with their names."""
         if known is not None:
             return captured.numbers
-        if not self._varying or threading.active_count() > 1 or sys.gettrace() is not None or uncontained(scope):
+        if not self._varying or not is_alone() or uncontained(scope):
             return {}
         found: dict[Any, tuple[str, Item]] = {}
         for item in scope.items:
@@ -332,7 +331,7 @@ class Jitted(Caller):
                       known: Compiled | None, given: Arguments, scope: Scope, captured: Captured) -> Any:
         """A call that is traced with numbers followed; if they cannot be, the Python runs, or it is traced without."""
         now = {item.where: item for item in scope.items}
-        if any(where not in now for where in numbers) or threading.active_count() > 1:
+        if any(where not in now for where in numbers) or not is_alone():
             return self.__wrapped__(*args, **kwargs)
         captured.numbers = {where: (name, now[where]) for where, (name, _) in numbers.items()}
         with uncollected():

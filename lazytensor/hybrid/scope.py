@@ -33,7 +33,8 @@ _UNFOLLOWED = frozenset(("collections", "queue", "_queue"))
 """Modules whose other containers hold what they hold under names that no code mentions."""
 _OPAQUE = (np.ndarray, np.generic, np.ufunc, np.dtype)
 _PACKAGE = __name__.partition(".")[0]
-_EVERY_NAME = frozenset(("__dict__", "vars", "getattr", "setattr", "__getattr__", "dir"))
+_EVERY_NAME = frozenset(("__dict__", "vars", "getattr", "setattr", "delattr", "__getattr__", "__getattribute__",
+                         "__setattr__", "__delattr__", "dir"))
 _LIBRARY = f"{_PACKAGE}.nn"
 _NOT_USERS = frozenset((_PACKAGE, "numpy", "builtins", "networkx", "llvmlite", "scipy"))
 
@@ -82,6 +83,10 @@ class Item(NamedTuple):
             return MISSING
 
 
+    def may_be_equal(self) -> bool:
+        """Whether an equal value is as good: a list that somebody holds is that list."""
+        return self.form[:5] in ("list(", "set(H") or not _holds_list(self.value)
+
     def lines(self, space: Namespace) -> list[Check]:
         """The line that asks whether it is what it was."""
         form, value, words = self.text(space), self.value, self.words
@@ -92,10 +97,15 @@ class Item(NamedTuple):
         if self.form == "len(H)":
             return [Check(f"{form} == {value}", words)]
         name = space.add(value)
-        if type(value) in ATOMS or isinstance(value, (tuple, np.generic, list)) and self.form != "H[K]" or (
-                isinstance(value, np.generic)):
+        if type(value) in ATOMS or isinstance(value, np.generic) or isinstance(value, (tuple, list)) and (
+                self.form != "H[K]" and self.may_be_equal()):
             return [Check(f"{form} is {name} or same({form}, {name})", words)]
         return [Check(f"{form} is {name}", words)]
+
+
+def _holds_list(value: Any) -> bool:
+    """Whether a value is a list or set, or a tuple with one in it."""
+    return type(value) in (list, set) or type(value) is tuple and any(map(_holds_list, value))
 
 
 MISSING = object()
@@ -187,6 +197,8 @@ class Scope:
         self.tensors: dict[int, Any] = {}
         self.places: dict[int, Item] = {}
         self.absent: list[tuple[dict[str, Any], str, str]] = []
+        self.empty: list[tuple[Any, str]] = []
+        self.bare: list[tuple[Any, str]] = []
         self.missing: dict[tuple[int, str], tuple[dict[str, Any], str]] = {}
         self.scalars: dict[int, Any] = {}
         self.generators: dict[int, Any] = {}
@@ -202,12 +214,12 @@ class Scope:
     def walk(self, *starts: tuple[Any, str]) -> Scope:
         """Follows values, each given with its words; may be called again for more."""
         self._stack += starts
-        while self._stack:
-            value, words = self._stack.pop()
-            self._visit(value, words)
+        while True:
+            while self._stack:
+                self._visit(*self._stack.pop())
+            self._attributes()  # the names may be new, if no value is
             if not self._stack:
-                self._attributes()
-        return self
+                return self
 
     def frame(self, frame: Any) -> None:
         """Follows what a function that has just been entered can name; it is known by its frame alone."""
@@ -319,8 +331,12 @@ class Scope:
             try:
                 self._item("H.cell_contents", cell, None, cell.cell_contents, f"closure variable {variable!r}")
             except ValueError:
-                pass  # not filled yet
+                self.empty.append((cell, f"closure variable {variable!r}"))
         self._globals(code, f.__globals__)
+        if f.__dict__:
+            self._instances.append((f, words))
+        else:
+            self.bare.append((f, words))
 
     def _globals(self, code: types.CodeType, names: dict[str, Any]) -> None:
         for name in _globals_of(code, True):
@@ -375,8 +391,8 @@ class Scope:
                 self._met.add((id(value), "its class"))
                 self.items.append(Item("type(H)", value, None, kind, f"the class of {words}"))
             bases = [base for base in kind.__mro__ if is_users(base.__module__)]
-            if own is not _NOTHING and kind is not value and (id(value), "its keys") not in self._met and any(
-                    "__getattr__" in base.__dict__ for base in bases):  # an attribute would come before that
+            if own is not _NOTHING and kind is not value and (id(value), "its keys") not in self._met and (
+                    every or any("__getattr__" in base.__dict__ for base in bases)):  # one would come before that
                 self._met.add((id(value), "its keys"))
                 self.items.append(Item("list(vars(H))", value, None, list(own), f"the attributes of {words}"))
             if kind is value:
@@ -400,6 +416,7 @@ class Scope:
                         if kind is not value and own is not _NOTHING and name not in own:
                             self.items.append(Item("(K in vars(H))", value, name, False, f"{words}.{name}"))
                 for name in (slots,) if isinstance(slots, str) else slots:
+                    name = _mangled(name, base)
                     if name in names and not isinstance(value, type) and (id(value), name) not in self._met:
                         self._met.add((id(value), name))
                         if hasattr(value, name):
@@ -446,7 +463,7 @@ class Scope:
         """What is another thing than it was, and what."""
         for item in self.items:
             now = item.now()
-            if now is not item.value and not same(now, item.value):
+            if now is not item.value and not (same(now, item.value) and item.may_be_equal()):
                 yield item, now
 
     def added(self) -> str:
@@ -454,7 +471,17 @@ class Scope:
         for held, name, words in self.absent:
             if name in held:
                 return words
-        return ""
+        found = [words for cell, words in self.empty if self.is_filled(cell)]
+        found += [f"the attributes of {words}" for f, words in self.bare if f.__dict__]
+        return found[0] if found else ""
+
+    @staticmethod
+    def is_filled(cell: Any) -> bool:
+        """Whether a variable of an enclosing function has a value."""
+        try:
+            return cell.cell_contents is not MISSING
+        except ValueError:
+            return False
 
     def leave_out(self, holders: set[int]) -> None:
         """Forgets what is in containers that are new at every call, of these ids."""
@@ -481,6 +508,12 @@ class Scope:
                                 f"{item.words} was the same array as another")
             else:
                 yield from _later(item.row(), item.lines, space)
+
+
+def _mangled(name: str, base: type) -> str:
+    """What code of a class calls a slot: one with two underscores is private."""
+    private = name.startswith("__") and not name.endswith("__") and base.__name__.lstrip("_")
+    return f"_{base.__name__.lstrip('_')}{name}" if private else name
 
 
 BOXES = (tuple, list, dict)

@@ -113,6 +113,15 @@ def put_back(scope: Scope) -> str:
         place, words = place_of(item), words or item.words
         if place is not None:
             HOW[place[0]](item.holder, place[1], item.value)
+        elif item.form == "hasattr(H, K)" and not item.value and not isinstance(item.holder, type):
+            object.__delattr__(item.holder, item.key)  # a slot that was empty
+    for held, name, said in scope.absent:
+        if type(held) is dict and held.pop(name, MISSING) is not MISSING:
+            words = words or said
+    for cell, said in scope.empty:
+        if scope.is_filled(cell):
+            words = words or said
+            del cell.cell_contents
     return words
 
 
