@@ -174,7 +174,7 @@ def last_reads(tree: Branch) -> tuple[dict[int, list[set[str]]], set[str]]:
     reads, or makes and gives."""
     found: dict[int, list[set[str]]] = {}
     needed: dict[int, set[str]] = {}
-    live: set[str] = set()
+    used: set[str] = set()
     none: set[str] = set()
     for branch in tree.lines():
         live = set()
@@ -184,13 +184,16 @@ def last_reads(tree: Branch) -> tuple[dict[int, list[set[str]]], set[str]]:
             live |= set(names_read(branch.answer))
         if branch.end is not None:
             live |= set(branch.end.names())
+        used |= live
         dies: list[set[str]] = []
         for record in reversed(branch.records):
             last = none if record.name in live else {record.name}
+            live.discard(record.name)  # before it there is no such value: of a loop turn by turn few are alive at a time
             for x in record.operands:
                 name = x[0]
                 if name is not None and name not in live:
                     live.add(name)
+                    used.add(name)
                     if last is none:
                         last = {name}
                     else:
@@ -199,10 +202,11 @@ def last_reads(tree: Branch) -> tuple[dict[int, list[set[str]]], set[str]]:
                 reads = set(names_read(record))
                 last = last | (reads - live)
                 live |= reads
+                used |= reads
             dies.append(last)
         found[id(branch)] = dies[::-1]
         needed[id(branch)] = live
-    return found, live
+    return found, used
 
 
 def counted(tree: Branch) -> dict[str, int]:
