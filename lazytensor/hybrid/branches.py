@@ -188,7 +188,7 @@ def last_reads(tree: Branch) -> tuple[dict[int, list[set[str]]], set[str]]:
         dies: list[set[str]] = []
         for record in reversed(branch.records):
             last = none if record.name in live else {record.name}
-            live.discard(record.name)  # before it there is no such value: of a loop turn by turn few are alive at a time
+            live.discard(record.name)  # before it there is no such value
             for x in record.operands:
                 name = x[0]
                 if name is not None and name not in live:
