@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 from functools import lru_cache
 from operator import getitem
@@ -69,6 +70,8 @@ class Fused(NamedTuple):
         Whether its operations may run again for some elements alone: each takes elements of arrays one by one.
     row_reads, row_writes : frozenset of int
         The inputs and outputs that have one element a row.
+    dense : frozenset of int
+        The inputs that are views whose elements loops are called for: they must lie together along the last axis.
     least : int
         The elements from which on it is better than NumPy's own call, for several threads; 0 if it always is.
     """
@@ -87,6 +90,7 @@ class Fused(NamedTuple):
     piecewise: bool
     row_reads: frozenset[int]
     row_writes: frozenset[int]
+    dense: frozenset[int] = frozenset()
     least: int = 0
 
 
@@ -271,7 +275,21 @@ class Kernels:
             return _own_call(value.op, self.graph.nodes[number].attrs)
         if not value.shape and not any(dag.value(n).shape == () and dag.value(n).kind == "call" for n, _ in operands):
             return "arithmetic between numbers runs outside of kernels"
-        return _map(dag, number, kinds, result) or f"{value.op.called} has no kernel form for these operands"
+        return _map(dag, number, kinds, self.seen(number), result) or self.without_form(number)
+
+    def seen(self, number: int) -> list[Any]:
+        """The views through which an operation reads its operands, None where there is none."""
+        views = self.graph.views[number]
+        return [None if operand.view is None else views[k] for k, operand in enumerate(self.dag.operands(number))]
+
+    def without_form(self, number: int) -> str:
+        """Why an operation on elements is not part of a kernel."""
+        value = self.dag.value(number)
+        gaps = [view for view in self.seen(number) if view is not None and not lies_together(view.shape, view.strides,
+                                                                                          view.dtype.itemsize)]
+        if gaps and isinstance(value.op.fn, np.ufunc):
+            return f"{value.op.called} reads elements with gaps or backwards, where NumPy's loop may round otherwise"
+        return f"{value.op.called} has no kernel form for these operands"
 
     def _store(self, number: int) -> _Way | str:
         dag = self.dag
@@ -297,7 +315,7 @@ class Kernels:
         whole = max(shapes, key=len)
         if not whole or any(a not in (1, b) for s in shapes for a, b in zip(s[::-1], whole[::-1])):
             return "no operand has the shape of what it writes"
-        way = _of_ufunc(dag, op.ufunc, operands, kinds, result)
+        way = _of_ufunc(dag, op.ufunc, operands, kinds, self.seen(number)[1:], result)
         aware = way is not None and result in COMPLEX and way.name not in PAIRS
         return f"{op.label} has no kernel form" if way is None or aware else way._replace(
             chars=(result, *way.chars), part=1 + shapes.index(whole))
@@ -478,8 +496,17 @@ def _counted(name: str, char: str, result: str) -> str:
     return "l" if name in _STATISTICS and char and char in "?bBhH" and result == "d" else ""
 
 
-def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
-    """An operation on elements."""
+def lies_together(shape: Any, strides: Any, itemsize: int) -> bool:
+    """Whether the elements of an array lie together along its last axis, and each axis within the one before it: then
+    NumPy's loops go along it as along an array without gaps."""
+    if strides is None:
+        return True
+    steps = [step for n, step in zip(shape, strides, strict=True) if n != 1]
+    return not steps or (steps[-1] == itemsize and all(a > b for a, b in itertools.pairwise(steps)))
+
+
+def _map(dag: Dag, number: int, kinds: list[Any], seen: list[Any], result: str) -> _Way | None:
+    """An operation on elements, `seen` through views, or not where one is None."""
     value, operands = dag.value(number), dag.operands(number)
     op = value.op
     if op.step == "cast":
@@ -493,10 +520,10 @@ def _map(dag: Dag, number: int, kinds: list[Any], result: str) -> _Way | None:
         return _Way("where", ("?", result, result), result, None) if ok else None
     if op.kind not in ("elementwise", "scalar") or value.attrs or not isinstance(op.fn, np.ufunc):
         return None
-    return _of_ufunc(dag, op.fn, operands, kinds, result)
+    return _of_ufunc(dag, op.fn, operands, kinds, seen, result)
 
 
-def _of_ufunc(dag: Dag, ufunc: Any, operands: Any, kinds: list[Any], result: str) -> _Way | None:
+def _of_ufunc(dag: Dag, ufunc: Any, operands: Any, kinds: list[Any], seen: list[Any], result: str) -> _Way | None:
     """A ufunc on elements."""
     try:
         loop = record_of(ufunc).resolve(tuple(kinds)).loop
@@ -509,20 +536,26 @@ def _of_ufunc(dag: Dag, ufunc: Any, operands: Any, kinds: list[Any], result: str
     bounded = ufunc is NAMED["clip"] and result in "fd" and any(dag.value(n).shape for n, _ in operands[1:])
     if form_of(ufunc, chars) is not None and not bounded:
         return _Way(ufunc.__name__, chars[:-1], result, None)
-    return _called(dag, ufunc, loop, operands, kinds, chars)
+    return _called(dag, ufunc, loop, operands, kinds, seen, chars)
 
 
-def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], chars: tuple[str, ...]) -> _Way | None:
-    """NumPy's own loop on tiles: where it gives the same bits, which takes operands laid out like the result."""
+def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], seen: list[Any],
+            chars: tuple[str, ...]) -> _Way | None:
+    """NumPy's own loop on tiles: where it gives the same bits, which takes operands laid out like the result, or views
+    in C order whose elements lie together along the last axis."""
     if not set(chars) <= _CHARS or ufunc.__name__ in _CUT:
         return None
-    numbers = [k for k, (n, _) in enumerate(operands) if dag.value(n).shape in (None, ())]
-    arrays = [(n, view) for k, (n, view) in enumerate(operands) if k not in numbers]
-    if not arrays or any(view is not None for _, view in arrays) or any(
+    numbers = [k for k, (n, view) in enumerate(operands) if view is None and dag.value(n).shape in (None, ())]
+    if len(numbers) == len(operands) or any(
             not isinstance(k, type) and k.char != c for k, c in zip(kinds, chars[:-1], strict=True)):
         return None
-    first = dag.value(arrays[0][0])
-    if any((dag.value(n).shape, dag.value(n).layout) != (first.shape, first.layout) for n, _ in arrays):
+    laid = []
+    for k, (n, view) in enumerate(operands):
+        if view is not None and not lies_together(seen[k].shape, seen[k].strides, seen[k].dtype.itemsize):
+            return None
+        if k not in numbers:
+            laid.append((dag.value(n).shape, dag.value(n).layout) if view is None else (view.shape, None))
+    if any(one != laid[0] for one in laid):
         return None
     if numbers:
         ok = len(numbers) == 1 and len(operands) == 2 and fidelity.certified_scalar(ufunc, loop, numbers[0], False)
@@ -598,7 +631,9 @@ class _Maker:
                      frozenset(i for i, n in enumerate(writes) if ways[n].part and ways[n].name == "call"),
                      self.over(writes), self.piecewise(),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
-                     frozenset(i for i, number in enumerate(writes) if number in self.rows))
+                     frozenset(i for i, number in enumerate(writes) if number in self.rows),
+                     frozenset(i for i, (_, member, k) in enumerate(self.reads) if ways[member].name == "call"
+                               and self.inputs[i].kind != NUMBER and self.dag.operands(member)[k].view is not None))
 
     def read_all(self, number: int, path: Any) -> None:
         """Makes inputs of what an operation reads; of what those read that are computed anew for it."""
