@@ -253,7 +253,7 @@ def test_not_while_there_are_other_threads():
     a, b = np.ones(3), np.ones(3)
     assert fewer(jacobi, (a, b, 500)) is not None
     go = threading.Event()
-    other = threading.Thread(target=go.wait)
+    other = threading.Thread(target=lambda: go.wait())
     other.start()
     try:
         assert fewer(jacobi, (a, b, 500)) is None

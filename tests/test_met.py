@@ -53,11 +53,11 @@ def test_parts_that_were_met_are_written_to():
 
 
 def test_a_part_that_was_met_is_put_back_as_itself():
-    """``x[1:-1] += 1`` is no store besides: the view has the very index."""
+    """``x[1:-1] += 1`` is no store besides: the view has an index like it."""
     x = lt.arange(100.0)
     for _ in range(4):
         index = slice(1, -1)
-        assert x[index]._value.steps[-1][1][0] is index
+        assert x[index]._value.steps[-1][1][0] == index
         x[index] += 1
     assert (x.numpy() == np.arange(100.0) + 4 * (np.arange(100) % 99 != 0)).all()
 

@@ -11,7 +11,6 @@ is traced in full: nothing else can tell that the function has run.
 from __future__ import annotations
 
 import sys
-import threading
 import types
 from collections import Counter
 from math import lcm
@@ -19,6 +18,7 @@ from typing import Any
 
 from ..api.handle import Tensor, View, lock_of
 from . import fast
+from .alone import alone
 from .repeating import Found
 from .running import AGAIN
 from .sized import Sized, sized, sized_by_constant
@@ -136,7 +136,7 @@ def fewer(fn: Any, args: tuple[Any, ...]) -> Fewer | None:
         return None
     numbers = [i for i, x in enumerate(args) if _is_many(x)]
     constants = [x for x in fn.__code__.co_consts if _is_many(x)]
-    if not (numbers or constants) or threading.active_count() > 1 or sys.gettrace() is not None or not all(
+    if not (numbers or constants) or not alone() or sys.gettrace() is not None or not all(
             _waits(x) for x in args if type(x) is Tensor):
         return None
     for index in numbers:

@@ -22,6 +22,7 @@ from ..api.handle import root_of
 from ..errors import HybridWarning
 from ..run import floating
 from ..run.watching import active, mine
+from .alone import alone
 from .arguments import Arguments
 from .attempt import Attempt, AttemptOfFewer, AttemptOfNumbers
 from .calling import Caller, asked
@@ -179,10 +180,10 @@ class Jitted(Caller):
         if predicted.__class__ is Sentinel:
             more = predicted is UNSEEN and compiled.refusal is None
             return self._traced(args, kwargs, compiled) if more else self.__wrapped__(*args, **kwargs)
-        calls, alone = compiled.calls, threading.active_count() == 1
+        calls, unshared = compiled.calls, alone()
         with Printing(mute=True):
             result, difference = compared(self.__wrapped__, args, kwargs, predicted, compiled.generators)
-        doubtful = compiled.calls != calls or self._tracing or not alone
+        doubtful = compiled.calls != calls or self._tracing or not unshared
         compiled.doubts = compiled.doubts + 1 if difference and doubtful else 0
         if 0 < compiled.doubts < MOST_DOUBTS:  # another thread may have written to the same arrays
             compiled.due = compiled.calls + 1

@@ -8,7 +8,6 @@ import dis
 import functools
 import operator
 import sys
-import threading
 import types
 from collections.abc import Iterator
 from typing import Any, cast
@@ -17,6 +16,7 @@ import numpy as np
 
 from ..api.handle import Tensor, View
 from ..api.scalar import Scalar
+from .alone import alone
 from .scope import Scope, _globals_of, is_users
 
 # ---- which functions -------------------------------------------------------------------------------------------------
@@ -223,5 +223,4 @@ _CONTAINERS: tuple[Any, ...] = (list, dict, set, collections.deque, bytearray)
 def is_alone() -> bool:
     """Whether nobody else could see what is put back later: another thread, however it was started, a debugger or a
     profiler (which would take the place of the one that tells which functions are entered)."""
-    return (threading.active_count() == 1 and len(sys._current_frames()) == 1 and sys.gettrace() is None
-            and sys.getprofile() is None)
+    return alone() and sys.gettrace() is None and sys.getprofile() is None
