@@ -210,6 +210,20 @@ def test_pending_roots_and_loops():
     one(jitted)
 
 
+def test_views_with_the_same_steps_at_the_first_call_only():
+    """Their steps are one object when the slice was met before, so that no read tells whose it is."""
+    a = np.arange(40.0)
+    for _ in range(4):
+        np.realize(a[1:9:2] + 0)
+
+    def f(x, y):
+        return x * 2 - y
+    jitted = np.jit(f)
+    for at in (1, 1, 0, 5, 2, 1, 3, 0) * 3:
+        x, y = a[1:9:2], a[at:at + 8:2]
+        assert same_bits(real.asarray(jitted(x, y)), real.asarray(x) * 2 - real.asarray(y))
+
+
 @pytest.mark.parametrize("first", range(0, 120, 20))
 @pytest.mark.parametrize("kernels", [False, True])
 def test_random_functions_of_views(first, kernels, monkeypatch):

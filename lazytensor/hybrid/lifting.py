@@ -9,6 +9,7 @@ the program is for those steps, and for arrays that are one where they were.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,8 +35,8 @@ def candidates(given: Arguments, fixed: Iterable[str]) -> frozenset[str]:
 
 
 def _one_in_another(views: list[Any]) -> bool:
-    """Whether one view is a view of another: what is read of it might be either's."""
-    return any(a is not b and _rest(a, b) is not None for a in views for b in views) or not all(views)
+    """Whether one view is a view of another, or has the same steps: what is read of it might be either's."""
+    return any(_rest(a, b) is not None for a, b in itertools.permutations(views, 2)) or not all(views)
 
 
 def _rest(whole: Any, steps: Any) -> Any:
