@@ -273,9 +273,9 @@ def builtin(name: str, address: int, flags: int = METH_FASTCALL) -> Callable[...
 # ---- object code on disk: <folder>/<key>, holding a magic line, a digest of key and code, and the code
 
 _room = 0
+"""Bytes that may still be written before the folder is measured again."""
 _LOOKED, _LOOK_AGAIN = "looked", 3600.0
 """The file that tells when a process last looked at all others, and the seconds for which the next ones believe it."""
-"""Bytes that may still be written before the folder is measured again."""
 
 
 def _folder() -> str | None:
