@@ -116,3 +116,23 @@ def test_small_parts_are_joined_in_one_call(monkeypatch):
     np = module_under_test()
     x = np.ones(20)
     assert "concatenate" in np.explain(np.concatenate([x * 2, x + 1]))
+
+
+def _stacked(np):
+    return np.stack([np.arange(3.0) + i for i in range(3000)])
+
+
+def _put(np):
+    x, places = np.zeros(3000), np.arange(3000).reshape(3000, 1) + 0
+    x[[row[0] for row in places]] = 2
+    x.put([row[0] for row in places], [row[0] * 0.5 for row in places])
+    return x
+
+
+@pytest.mark.usefixtures("everything_waits")
+@pytest.mark.parametrize("program", [_stacked, _put])
+def test_thousands_of_operands(program, monkeypatch):
+    """Planned, operands after the first 1,024 were left out: stack raised IndexError."""
+    monkeypatch.undo()
+    for _ in range(3):
+        check_same(program)
