@@ -25,9 +25,9 @@ from .compiler import Compiler, seen, unpacked
 METH_FASTCALL = 0x80
 METH_O = 0x08
 CACHE_LIMIT = 256 << 20
+"""Bytes of object code kept on disk; beyond it what was not used for longest is removed."""
 MOST_ENTRIES = 1 << 15
 """Files on disk: to look at more would take a process longer than a few compilations."""
-"""Bytes of object code kept on disk; beyond it what was not used for longest is removed."""
 
 _DIGEST = 32
 _MAGIC = b"lazytensor code 2\n"
