@@ -280,10 +280,28 @@ _LOOKED, _LOOK_AGAIN = "looked", 3600.0
 
 def _folder() -> str | None:
     """The cache's folder, made if need be; None if there is to be no cache or it would not be ours alone to write."""
+    return _ours(_named_folder())
+
+
+def why_no_cache() -> str:
+    """Why no object code is kept on disk, in words; "" if it is."""
+    given = _named_folder()
+    if _ours(given) is not None:
+        return ""
+    return f"{given} cannot be made, is another user's, or may be written to by everybody" if given else (
+        "no folder for it is given (LAZYTENSOR_CACHE)")
+
+
+def _named_folder() -> str:
     given = os.environ.get("LAZYTENSOR_CACHE")
     if given is None:
         home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         given = os.path.join(home, "lazytensor", "objects") if os.path.isabs(home) else ""
+    return given
+
+
+def _ours(given: str) -> str | None:
+    """The folder, made if need be; None if it is none that nobody else may write to."""
     if not given:
         return None
     try:
