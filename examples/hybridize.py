@@ -20,8 +20,8 @@ def heading(text):
 def body(f):
     """The operations of a compiled program, without its guard."""
     lines = f.source.splitlines()
-    first = next(i for i, line in enumerate(lines) if "enter(RUN)" in line)
-    around = ("try:", "except", "leave(", "ABANDON", "finally:", "enter(", "spaces.")
+    first = next(i for i, line in enumerate(lines) if "return CHECK" in line)
+    around = ("try:", "except", "leave(", "ABANDON", "finally:", "enter(", "spaces.", " = W")
     return "\n".join(line for line in lines[first + 1 :] if not any(word in line for word in around))
 
 
@@ -60,6 +60,10 @@ def programs():
     compiled(ones, ones * 2, ones * 3, ones * 4)
     print(body(compiled))
     print(compiled.explain())
+    heading("the same, called often: its operations are one kernel")
+    for _ in range(3000):
+        compiled(ones, ones * 2, ones * 3, ones * 4)
+    print(body(compiled))
 
 
 # ---- a network, before and after -------------------------------------------------------------------------------------
@@ -119,10 +123,14 @@ class Branching(nn.Module):
 
 
 def python_inside():
-    heading("print runs while a call is traced; debug.print at every call")
+    heading("print, before hybridize(): at every call")
     layer, x = Talkative(), np.ones((2, 3), "float32")
+    for i in range(2):
+        print(f"call {i + 1}")
+        layer(x * i)
+    heading("print, after it: while a call is traced; debug.print at every call")
     layer.hybridize()
-    for i in range(6):
+    for i in range(4):
         print(f"call {i + 1}")
         layer(x * i)
     heading("x.numpy() inside: this layer runs its Python at every call, and says so")

@@ -49,9 +49,9 @@ def realize(*values: Any) -> None:
     _realize_values(values)
 
 
-def _explain(self: Any) -> str:
+def _explain(self: Any, *, kernels: bool = False) -> str:
     """What computing this array would run: see `lazytensor.explain`."""
-    return str(__getattr__("explain")(self))
+    return str(__getattr__("explain")(self, kernels=kernels))
 
 
 Tensor.explain = Scalar.explain = _explain  # type: ignore[attr-defined]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib
 import os
 import pathlib
 import platform
 import statistics
+import subprocess
 from typing import Any
 
 PEERS = ("numexpr", "Numba", "JAX", "torch.compile")
@@ -77,8 +79,10 @@ def spread(case: Case, name: str) -> str:
 
 
 def machine() -> dict[str, str]:
-    """What this is measured on."""
+    """What this is measured on, when, and of which state of the tree."""
     about = {"processor": platform.processor() or platform.machine(), "cores": str(os.cpu_count())}
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        about["memory"] = f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / (1 << 30):.0f} GiB"
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
         about["processor"] = next(x.split(":")[1].strip() for x in lines if x.startswith("model name"))
@@ -88,7 +92,20 @@ def machine() -> dict[str, str]:
                 about[f"L{level}"] = (index / "size").read_text().strip()
     except (OSError, StopIteration):
         pass
-    return about
+    about["system"] = " ".join(filter(None, (platform.system(), platform.release(), *platform.libc_ver())))
+    return about | {"date": datetime.date.today().isoformat(), "commit": commit()}
+
+
+def commit() -> str:
+    """The commit that is checked out, and whether files differ from it; "unknown" outside of a repository."""
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=pathlib.Path(__file__).parent, capture_output=True, text=True,
+                              check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=10", "HEAD") + (" with changes" if git("status", "-s", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def versions(found: dict[str, Any]) -> dict[str, str]:
@@ -143,10 +160,12 @@ def slower(cases: list[Case]) -> list[str]:
 
 
 def reused(cases: list[Case]) -> list[str]:
-    """Against loops that write into memory that is there already."""
-    mark = "Numba, reused memory"
-    return [f"{case['workload']}, {case['size']}, {case['dtype']}: {median(case, 'lazytensor') / t:.2f} times a Numba "
-            "loop into reused memory" for case in cases if (t := median(case, mark)) is not None]  # type: ignore
+    """Against loops that write into memory that is there already, where these take long enough to say something: those
+    of microseconds wait for their threads, for milliseconds."""
+    found = [(case, case["times"]["lazytensor"]["median"] / t) for case in cases
+             if (t := median(case, "Numba, reused memory"))]
+    return [f"{case['workload']}, {case['size']}, {case['dtype']}: {times:.2f} times the time of a Numba loop into "
+            "reused memory" for case, times in found if times >= 0.1]
 
 
 def threads(rows: list[dict[str, Any]]) -> list[str]:

@@ -303,3 +303,14 @@ def test_info_states_versions_and_settings(capsys):
     rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert rows["numpy"] == numpy.__version__
     assert {"python", "lazytensor", "networkx", "llvmlite", "engine"} <= set(rows)
+
+
+def test_info_says_why_no_kernels_are_kept(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "everybodys"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for given, said in ((folder, f"not on disk: {folder} cannot be made, is another user's, or may be written to by"),
+                        ("", "not on disk: no folder for it is given"), (tmp_path / "own", " bytes on disk")):
+        monkeypatch.setenv("LAZYTENSOR_CACHE", str(given))
+        assert main(["info"]) == 0
+        assert said in capsys.readouterr().out

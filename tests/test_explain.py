@@ -72,7 +72,7 @@ def test_explain_predicts_what_happens(monkeypatch):
     ("np.sum(x.astype('f4') * 2, dtype='f8')", "sum of float32 that gives float64 is NumPy's own call"),
     ("np.cumsum(x * 2)", "cumsum of all elements is NumPy's own call"),
     ("(x * 2) @ x", "matmul is NumPy's own call, which takes whole arrays"),
-    ("(x @ x) + 1", "it reads what NumPy's own call makes"),
+    ("(x @ x) + 1", "it reads what no kernel makes"),
     ("(lambda z: z + z.T)(x * 2)", "it reads a view of the array"),
     ("(x * 2) + (x[:1] * 3)", "it works on another shape"),
     ("(x * 2).sum(0) + (x * 3).sum(1)", "it reduces other axes, so its rows are others"),
@@ -95,13 +95,55 @@ def test_what_is_written_into_an_array_that_is_there_is_no_new_memory():
     x, y = (module.array(np.ones((300, 300))) for _ in range(2))
     with module.config(engine="llvm"):
         joined, padded = module.concatenate([x * 2, x + 1]), module.pad(x * 2, 1)
-        for result in (joined, padded):
-            assert "predicted peak 0 B " in result.explain()
+        for result, size in ((joined, "1.44 MB"), (padded, "730 kB")):
+            assert f"arrays made: 1 ({size} in all), predicted peak {size} " in result.explain()
+            assert f"in its memory, {size}, made when it was written" in result.explain()
         y.realize()
         y[1:-1] = x[:-2] + x[2:]
         assert "predicted peak 0 B " in y.explain()
         x[1:-1] = 0.5 * (x[:-2] + x[2:])  # reads its old value beside
         assert "predicted peak 720 kB " in x.explain()
+
+
+@pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
+@pytest.mark.parametrize(("program", "why"), [
+    ("x.astype('i4')", "#1, in no kernel: a cast of float64 to int32 is NumPy's own call: it warns of values"),
+    ("np.exp(x.astype('i4'))", "#2, in no kernel: exp of int32 is NumPy's own call"),
+    ("np.exp(x.astype('g'))", f"#1, in no kernel: no kernel takes {np.dtype('g')}"),
+    ("x.astype('M8[s]') + np.timedelta64(1, 's')", "#1, in no kernel: no kernel takes datetime64[s]"),
+    ("x @ x", "#1, in no kernel: matmul is NumPy's own call, which takes whole arrays"),
+    ("np.sort(x)", "sort is NumPy's own call"),
+    ("(x * 2)[m]", "getitem(#1, "),
+    ("(x * 2)[m]", "#1 | #2: x[mask] of a pending x moves the elements that a mask takes"),
+    ("np.roll(x + 1, (1, 2), axis=(0, 1))", "#1, in no kernel: it is memory for a rolled array"),
+    ("np.roll(x + 1, (1, 2), axis=(0, 1))", "roll.margins(#3)"),
+])  # fmt: skip
+def test_explain_says_why_an_operation_is_in_no_kernel(program, why):
+    module = module_under_test()
+    x = module.array(np.random.default_rng(0).random((300, 300))).realize()
+    m = (x > 0.5).realize()
+    with module.config(engine="llvm"):
+        text = module.explain(eval(program, {"np": module, "x": x, "m": m}))
+    assert why in text, text
+    assert "pick" not in text and "roll_m" not in text
+
+
+def test_explain_says_that_there_are_no_kernels(monkeypatch):
+    monkeypatch.setattr(current, "engine", "llvm")
+    monkeypatch.setattr(fused, "available", lambda: False)
+    text = explain(written(ADD, leaf(np.ones((300, 300)), None), 2.0))
+    assert "boundaries: no kernels here, each operation is NumPy's own call: " in text and "kernel of" not in text
+
+
+@pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
+def test_explain_prints_the_kernels_themselves(monkeypatch):
+    monkeypatch.setattr(current, "engine", "llvm")
+    module = module_under_test()
+    x = module.array(np.ones((300, 300))).realize()
+    text = ((x * 2.5 + x.T).sum(axis=1)).explain(kernels=True)
+    assert "kernel of #1 to #3, which reads input0 as %0, 2.5 as %1, a view of input0 as %2:\n  %0 = array d\n" in text
+    assert "  %3 = multiply d %0 %1\n  %4 = add d %3 %2\n  %5 = reduce add d %4\n  write %5\n" in text
+    assert "kernel of" not in module.explain(x * 2 + 1)
 
 
 def test_explain_of_more_than_is_planned():

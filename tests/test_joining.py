@@ -100,7 +100,7 @@ def test_parts_are_computed_into_their_places():
                                 (np.vstack([x * 2 - y, [y[0].tolist()] * 2, y + x * y]), 2), (np.pad(x * y + x, 2), 1)):
             text = np.explain(result)
             assert int(re.search(r"(\d+) kernels? among", text)[1]) == kernels, text
-            assert "arrays made: 0" in text, text
+            assert "arrays made: 1" in text and "made when it was written" in text, text
 
 
 def test_what_is_stored_is_told_at_the_users_line():
@@ -116,3 +116,23 @@ def test_small_parts_are_joined_in_one_call(monkeypatch):
     np = module_under_test()
     x = np.ones(20)
     assert "concatenate" in np.explain(np.concatenate([x * 2, x + 1]))
+
+
+def _stacked(np):
+    return np.stack([np.arange(3.0) + i for i in range(3000)])
+
+
+def _put(np):
+    x, places = np.zeros(3000), np.arange(3000).reshape(3000, 1) + 0
+    x[[row[0] for row in places]] = 2
+    x.put([row[0] for row in places], [row[0] * 0.5 for row in places])
+    return x
+
+
+@pytest.mark.usefixtures("everything_waits")
+@pytest.mark.parametrize("program", [_stacked, _put])
+def test_thousands_of_operands(program, monkeypatch):
+    """Planned, operands after the first 1,024 were left out: stack raised IndexError."""
+    monkeypatch.undo()
+    for _ in range(3):
+        check_same(program)

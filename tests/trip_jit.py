@@ -869,12 +869,12 @@ def reader_before_a_write(np):
 
 
 def loop_with_decay(np):
-    """`dt *= 0.5` in a loop, on a Python float."""
+    """`dt *= 0.5` in a long loop, on a Python float."""
 
     @jitted(np)
     def f(x):
         dt = 1.0
-        for _ in range(6):
+        for _ in range(6000):
             x = x + dt * x
             dt *= 0.5
         return x
@@ -883,24 +883,24 @@ def loop_with_decay(np):
 
 
 def loop_with_a_special_step(np):
-    """`if i == 5` in a loop."""
+    """`if i == 5000` in a loop of 6,000 turns."""
 
     @jitted(np)
     def f(x):
-        for i in range(8):
-            x = x * 2 if i == 5 else x + i
+        for i in range(6000):
+            x = x * 2 if i == 5000 else x + i
         return x
 
     return [f(np.arange(3.0) + i) for i in range(4)]
 
 
 def loop_with_append(np):
-    """A loop that appends to a local list."""
+    """A long loop that appends to a local list."""
 
     @jitted(np)
     def f(x):
         rows = []
-        for i in range(5):
+        for i in range(6000):
             x = np.sin(x + i)
             rows.append(x)
         return np.stack(rows), rows[-1], rows

@@ -40,7 +40,8 @@ LEARNED = False
 _PATIENCE = 64
 _LINES = 1024
 
-PICK = register("pick", "call", lambda array, mask: _picked(array, mask), label="getitem")
+PICK = register("pick", "call", lambda array, mask: _picked(array, mask), label="getitem",
+                called="getitem")
 _WHERE = register("where", "call", np.where, step="where")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.dtypes import NUMERIC
-from ..ir.node import Node, leaf
+from ..ir.node import Node, memory_leaf
 from ..run import pool
 from ..run.watching import active
 from . import lazy
@@ -122,7 +122,7 @@ def _joined(rule: Any, places_of: Callable[..., Any], args: tuple[Any, ...], kwa
     for place, part in zip(places, parts, strict=True):
         if type(part) is not Tensor:
             memory[place] = part
-    result = tensor(leaf(memory, None))
+    result = tensor(memory_leaf(memory))
     del memory
     for place, part in zip(places, parts, strict=True):
         if type(part) is Tensor:
@@ -166,7 +166,7 @@ def _padded(array: Any, widths: Any) -> Any:
     for axis, inside in enumerate(place):
         for border in (slice(0, inside.start), slice(inside.stop, None)):
             memory[(*place[:axis], border)] = 0
-    result = tensor(leaf(memory, None))
+    result = tensor(memory_leaf(memory))
     del memory
     _put(result, place, array)
     return result

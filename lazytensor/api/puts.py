@@ -31,7 +31,7 @@ _PUT = Operation("put", "mutate", lambda view, indices, values, mode: np.put(vie
 _PUTMASK = Operation("putmask", "mutate", np.putmask, label="cast")
 _PLACE = Operation("place", "mutate", np.place, label="cast")
 _ALONG = Operation("put_along_axis", "mutate", np.put_along_axis, label="cast")
-_NAN_TO_NUM = Operation("nan_to_num_in_place", "mutate", np.nan_to_num, label=None)
+_NAN_TO_NUM = Operation("nan_to_num_in_place", "mutate", np.nan_to_num, label=None, called="nan_to_num")
 _WHERE = register("where", "call", np.where, step="where")
 _DIAGONAL = Operation("fill_diagonal", "mutate", np.fill_diagonal, label="cast")
 
@@ -206,7 +206,8 @@ def write_at(ufunc: Any, a: Any, indices: Any, *values: Any) -> bool:
         return False
     op = _at.get(ufunc)
     if op is None:
-        op = _at[ufunc] = Operation(f"{ufunc.__name__}_at", "mutate", functools.partial(_write_at, ufunc), label=None)
+        op = _at[ufunc] = Operation(f"{ufunc.__name__}_at", "mutate", functools.partial(_write_at, ufunc), label=None,
+                                   called=f"{ufunc.__name__}.at")
     template = tuple([part if type(part) is slice else None for part in parts])
     return change(op, a, (*places, *given), (len(places), template), users_frame())
 

@@ -82,8 +82,9 @@ def _go_on(whole: Any, margin: int) -> None:
 
 
 _MEMORY = register("roll_memory", "call", lambda _, shape, dtype: pool.empty(shape, dtype), label="roll",
-                   laws=("fresh",))
-_GO_ON = register("roll_margin", "mutate", lambda view, margin: _go_on(view, margin), label="roll")
+                   laws=("fresh",), called="roll.memory")
+_GO_ON = register("roll_margin", "mutate", lambda view, margin: _go_on(view, margin), label="roll",
+                  called="roll.margins")
 _roll_of_real = fallback(np.roll, "roll")
 
 

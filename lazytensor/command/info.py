@@ -39,9 +39,12 @@ def lines() -> Iterator[str]:
         rows["vector loops"] = (ours or "none") + (f" (NumPy's own here: {others})" if others else "")
     rows["hot path"] = "in C" if hot.native is not None else f"in Python: {hot.why_not}"
     kept = native.cache_info()
-    rows["cache"] = f"plans, in memory; object code of kernels, {kept['bytes']} bytes on disk"
+    why_not = native.why_no_cache()
+    rows["cache"] = "plans, in memory; object code of kernels, " + (
+        f"not on disk: {why_not}" if why_not else f"{kept['bytes']} bytes on disk")
     rows |= {name: str(value) for name, value in settings().items()}
-    rows["threads"] = f"{rows['threads']} (kernels use {workers.count()}; BLAS has its own)"
+    used_by_kernels = workers.count() if workers.has_workers() else 1
+    rows["threads"] = f"{rows['threads']} (kernels use {used_by_kernels}; BLAS has its own)"
     width = max(map(len, rows)) + 2
     return (f"{name:{width}}{value}" for name, value in rows.items())
 

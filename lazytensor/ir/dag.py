@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -228,7 +229,8 @@ def build(graph: Graph) -> Dag:
             value = Value(LEAF, leaf.dtype if isinstance(leaf, np.generic) else type(leaf).__name__, None)
         dag.graph.add_node(dag.count + j, value=value)
     for i in range(dag.count):
-        for k, (operand, view) in enumerate(zip(reads[i], graph.views[i])):
+        # of a node that reads nothing through views the row may be shorter than its operands are many
+        for k, (operand, view) in enumerate(zip(reads[i], chain(graph.views[i], repeat(None)))):
             through = None if view is None else View(views.number(view), view.dtype, shapes.all(view.shape))
             dag.graph.add_edge(operand, i, key=k, view=through)
     return dag

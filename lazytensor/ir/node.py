@@ -117,6 +117,17 @@ def leaf(buffer: Any, strides: tuple[int, ...] | None, depth: int = 0) -> Node:
     return n
 
 
+def memory_leaf(buffer: Any) -> Node:
+    """The leaf of memory in C order that was made for results which are to be written there."""
+    n = leaf(buffer, None)
+    n.attrs = MADE
+    return n
+
+
+MADE = ("made",)
+"""What marks such a leaf: `lazytensor.explain` counts its memory as new."""
+
+
 def settle(node: Node, buffer: Any) -> None:
     """Gives a pending node its value; it forgets its operands, which may then be freed."""
     node.buffer = buffer

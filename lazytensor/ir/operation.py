@@ -55,23 +55,23 @@ class Operation:
         kernel.
     ufunc : numpy.ufunc or None
         For a 'part' what it computes.
+    called : str
+        What users call it, by default NumPy's name, without the number that tells records of one name apart
+        ("add.reduce.3").
     """
 
-    __slots__ = ("name", "kind", "fn", "label", "laws", "step", "ufunc")
+    __slots__ = ("name", "kind", "fn", "label", "laws", "step", "ufunc", "called")
     LEAF: ClassVar[Operation]
     VIEW: ClassVar[Operation]
 
     def __init__(self, name: str, kind: str, fn: Callable[..., Any] | None, *,
-                 label: str | None = "", laws: tuple[str, ...] = (), step: str = "", ufunc: Any = None) -> None:
+                 label: str | None = "", laws: tuple[str, ...] = (), step: str = "", ufunc: Any = None,
+                 called: str = "") -> None:
         if kind not in KINDS:
             raise ValueError(f"operation {name!r}: kind {kind!r} is none of {', '.join(KINDS)}")
         self.name, self.kind, self.fn, self.laws, self.step, self.ufunc = name, kind, fn, laws, step, ufunc
         self.label = name if label == "" else label
-
-    @property
-    def called(self) -> str:
-        """NumPy's name, without the number that tells records of one name apart ("add.reduce.3")."""
-        return re.sub(r"[._]\d+$", "", self.name)
+        self.called = called or re.sub(r"[._]\d+$", "", name)
 
     def __repr__(self) -> str:
         return f"<operation {self.name} ({self.kind})>"

@@ -275,21 +275,21 @@ class Kernels:
             return _own_call(value.op, self.graph.nodes[number].attrs)
         if not value.shape and not any(dag.value(n).shape == () and dag.value(n).kind == "call" for n, _ in operands):
             return "arithmetic between numbers runs outside of kernels"
-        return _map(dag, number, kinds, self.seen(number), result) or self.without_form(number)
+        return _map(dag, number, kinds, self.seen(number), result) or self.without_form(number, kinds)
 
     def seen(self, number: int) -> list[Any]:
         """The views through which an operation reads its operands, None where there is none."""
         views = self.graph.views[number]
         return [None if operand.view is None else views[k] for k, operand in enumerate(self.dag.operands(number))]
 
-    def without_form(self, number: int) -> str:
+    def without_form(self, number: int, kinds: list[Any]) -> str:
         """Why an operation on elements is not part of a kernel."""
         value = self.dag.value(number)
-        gaps = [view for view in self.seen(number) if view is not None and not lies_together(view.shape, view.strides,
-                                                                                          view.dtype.itemsize)]
-        if gaps and isinstance(value.op.fn, np.ufunc):
+        if isinstance(value.op.fn, np.ufunc) and not all(
+                view is None or lies_together(view.shape, view.strides, view.dtype.itemsize)
+                for view in self.seen(number)):
             return f"{value.op.called} reads elements with gaps or backwards, where NumPy's loop may round otherwise"
-        return f"{value.op.called} has no kernel form for these operands"
+        return _no_form(value.op, kinds, value.dtype)
 
     def _store(self, number: int) -> _Way | str:
         dag = self.dag
@@ -443,6 +443,25 @@ class Kernels:
         return SHARED if len(group.members) == 1 and cheap else 0
 
 
+_OWN = {"getitem": "x[mask] of a pending x moves the elements that a mask takes: a pass of its own, and no kernel's",
+        "roll.memory": "it is memory for a rolled array and for margins, into which the array is computed",
+        "roll.margins": "it copies what a rolled array has at the other end into the margins, once the array is there"}
+"""Operations of lazytensor's own, and why no kernel has them."""
+
+
+def _no_form(operation: Operation, kinds: list[Any], result: Any) -> str:
+    """Why an operation on elements has no form in a kernel."""
+    if operation.called in _OWN:
+        return _OWN[operation.called]
+    if operation.kind == "mutate":
+        return f"{operation.called} is NumPy's own call, which takes whole arrays"
+    given = [k.__name__ if isinstance(k, type) else str(k) for k in kinds]
+    if operation.step == "cast":
+        return f"a cast of {given[0]} to {result} is NumPy's own call" + (
+            ": it warns of values that the integers do not have" if "float" in given[0] and result.kind in "iu" else "")
+    return f"{operation.called} of {' and '.join(given)} is NumPy's own call"
+
+
 def _own_call(operation: Operation, attrs: Any) -> str:
     """Why a call of a function of NumPy's is none of a kernel's operations."""
     name = operation.called.removesuffix("_where")
@@ -450,6 +469,8 @@ def _own_call(operation: Operation, attrs: Any) -> str:
         what = "it adds up each stretch of the mask by itself" if REDUCTIONS[name] is np.add else (
             "NumPy says which zero it is, if it is one")
         return f"{name} with where= is a call of its own: {what}"
+    if name in _OWN:
+        return _OWN[name]
     form = dict(attrs or ()).get("form")
     given = [name for name, _ in form[1]] if type(form) is tuple and len(form) == 2 else []
     for name, why in _ARGUMENTS.items():

@@ -25,9 +25,9 @@ from .compiler import Compiler, seen, unpacked
 METH_FASTCALL = 0x80
 METH_O = 0x08
 CACHE_LIMIT = 256 << 20
+"""Bytes of object code kept on disk; beyond it what was not used for longest is removed."""
 MOST_ENTRIES = 1 << 15
 """Files on disk: to look at more would take a process longer than a few compilations."""
-"""Bytes of object code kept on disk; beyond it what was not used for longest is removed."""
 
 _DIGEST = 32
 _MAGIC = b"lazytensor code 2\n"
@@ -273,17 +273,35 @@ def builtin(name: str, address: int, flags: int = METH_FASTCALL) -> Callable[...
 # ---- object code on disk: <folder>/<key>, holding a magic line, a digest of key and code, and the code
 
 _room = 0
+"""Bytes that may still be written before the folder is measured again."""
 _LOOKED, _LOOK_AGAIN = "looked", 3600.0
 """The file that tells when a process last looked at all others, and the seconds for which the next ones believe it."""
-"""Bytes that may still be written before the folder is measured again."""
 
 
 def _folder() -> str | None:
     """The cache's folder, made if need be; None if there is to be no cache or it would not be ours alone to write."""
+    return _ours(_named_folder())
+
+
+def why_no_cache() -> str:
+    """Why no object code is kept on disk, in words; "" if it is."""
+    given = _named_folder()
+    if _ours(given) is not None:
+        return ""
+    return f"{given} cannot be made, is another user's, or may be written to by everybody" if given else (
+        "no folder for it is given (LAZYTENSOR_CACHE)")
+
+
+def _named_folder() -> str:
     given = os.environ.get("LAZYTENSOR_CACHE")
     if given is None:
         home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         given = os.path.join(home, "lazytensor", "objects") if os.path.isabs(home) else ""
+    return given
+
+
+def _ours(given: str) -> str | None:
+    """The folder, made if need be; None if it is none that nobody else may write to."""
     if not given:
         return None
     try:

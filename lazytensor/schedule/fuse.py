@@ -40,12 +40,15 @@ class Group(NamedTuple):
         The members of which each row of the space has one element.
     inlined : tuple of int
         The members that are computed anew wherever another reads them, through views.
+    refusal : str
+        Why its one operation can be part of no kernel, or "".
     """
 
     members: tuple[int, ...]
     reasons: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
     inlined: tuple[int, ...] = ()
+    refusal: str = ""
 
 
 Before = dict[int, list[int]]
@@ -124,6 +127,7 @@ class _Groups:
         self.space: dict[int, _Space | None] = dict.fromkeys(before)
         self.row_values: set[int] = set()
         self.reductions: set[int] = set()
+        self.refusals: dict[int, str] = {}
         self.inlined: set[int] = set()
         self.reducing: dict[tuple[int, _Space], int] = {}
 
@@ -132,6 +136,7 @@ class _Groups:
         role = self.roles.role(number)
         value, operands = self.dag.value(number), self.dag.operands(number)
         if role.refusal:
+            self.refusals[number] = role.refusal
             for operand, _ in operands:
                 if self.space.get(self.home.get(operand, -1)) is not None:
                     self.reasons[self.home[operand]].append(f"%{number}: {role.refusal}")
@@ -151,7 +156,7 @@ class _Groups:
             other = self.home.get(operand)
             if other is None or other == self.home[number]:
                 continue
-            reason = ("it reads what NumPy's own call makes" if self.space[other] is None else "") or (
+            reason = ("it reads what no kernel makes" if self.space[other] is None else "") or (
                 VIEWED if view is not None and not self.roles.part(number, k) else "") or (
                 "it writes into the array, which has to be there" if stored and not k else "") or (
                 self.mismatch(operand, number)) or self.obstacle(other, self.home[number])
@@ -296,7 +301,7 @@ class _Groups:
 
     def finish(self) -> list[Group]:
         return [Group(tuple(members), tuple(self.reasons[home]), tuple(n for n in members if n in self.row_values),
-                      tuple(n for n in members if n in self.inlined))
+                      tuple(n for n in members if n in self.inlined), self.refusals.get(home, ""))
                 for home, members in sorted(self.members.items())]
 
 

@@ -8,7 +8,8 @@ from .. import compile as pipeline
 from ..config import current, forget_lines
 from ..ir.capture import Busy, Graph, capture, pending
 from ..ir.dag import SAME
-from ..ir.node import Node
+from ..ir.node import MADE, Node
+from ..lower import fused, native
 from ..lower.program import make_program
 from ..lower.table import KernelRecord, Program
 from ..run import floating, pool
@@ -23,9 +24,11 @@ from .verify import node_of
 WHY = "one step an operation: this engine makes NumPy's own calls and fuses none"
 BOUNDARY = "why a step is not in the pass over memory that makes what it reads"
 INSIDE = "no array"
+MEMORY = "its memory"
+"""What a result is called that is put together in memory made for it when it was written (`concatenate`, `pad`)."""
 
 
-def explain(*tensors: Any) -> str:
+def explain(*tensors: Any, kernels: bool = False) -> str:
     """The steps that computing these results would take, with the memory that they need. Runs nothing.
 
     Each line gives the operation, dtype and shape, where the result is put, and the place in the user's program.
@@ -34,6 +37,8 @@ def explain(*tensors: Any) -> str:
     ----------
     *tensors : Tensor or lazy scalar
         Also nodes (`lazytensor.ir.node.Node`).
+    kernels : bool
+        Whether the text of each kernel follows: what it reads, its steps on each element, and what it writes.
 
     Examples
     --------
@@ -54,7 +59,8 @@ def explain(*tensors: Any) -> str:
     graph = capture(waiting)
     program = make_program(graph)
     program = program if not program.guarded or holds(program, graph) else program.otherwise
-    return "\n".join([_heading(program, graph), *_step_lines(program, graph), *_notes(program, graph)]) + "\n"
+    lines = [_heading(program, graph), *_step_lines(program, graph), *_notes(program, graph)]
+    return "\n".join([*lines, *(_kernel_lines(program, graph) if kernels else [])]) + "\n"
 
 
 _Kernels: TypeAlias = dict[int, KernelRecord]
@@ -66,16 +72,23 @@ def _kernels(program: Program, graph: Graph) -> _Kernels:
 
 
 def _heading(program: Program, graph: Graph) -> str:
-    plan, found = program.plan, _kernels(program, graph)
+    plan, found, made = program.plan, _kernels(program, graph), _made(program.plan, graph)
     steps = len(plan.steps) - sum(kernel.span - 1 for kernel in found.values())
     kernels = f", {_count(len(found), 'kernel')} among them" if found else ""
     return (f"{_count(len(graph.nodes), 'operation')} pending, {_count(steps, 'step')} to run "
-            f"on {_count(len(plan.leaves), 'input')}{kernels}")
+            f"on {_count(len(plan.leaves) - len(made), 'input')}{kernels}")
 
 
-def _names(plan: Plan) -> dict[int, str]:
-    names = {number: f"input{number - plan.captured}" for number in plan.leaves}
+def _names(plan: Plan, graph: Graph) -> dict[int, str]:
+    made, inputs = _made(plan, graph), sorted(plan.leaves)
+    names = {number: MEMORY if number in made else f"input{number - plan.captured}" for number in inputs}
     return names | {step.node: f"#{i}" for i, step in enumerate(plan.steps, 1)}
+
+
+def _made(plan: Plan, graph: Graph) -> dict[int, int]:
+    """The leaves that are memory made for results, and their bytes."""
+    leaves = {number: graph.leaves[number - plan.captured] for number in plan.leaves}
+    return {number: nbytes_of(leaf) for number, leaf in leaves.items() if type(leaf) is Node and leaf.attrs == MADE}
 
 
 def _within(kernels: _Kernels) -> dict[int, bool]:
@@ -98,7 +111,7 @@ def _step_lines(program: Program, graph: Graph) -> list[str]:
     """A table with a row for each operation, and a line before those that one kernel does."""
     plan, kernels = program.plan, _kernels(program, graph)
     within, renewed, overs = _within(kernels), _renewing(kernels, graph), _overs(kernels)
-    names = _names(plan)
+    names = _names(plan, graph)
     rows = []
     for step in plan.steps:
         node = graph.nodes[step.node]
@@ -136,6 +149,8 @@ def _memory(step: Step, node: Node, names: dict[int, str], within: dict[int, boo
     if not node.shape:
         return "a scalar"
     over = step.over >= 0 and (step.node not in within or step.op.step in STORES)
+    if over and names[step.over] == MEMORY:
+        return f"in {MEMORY}, {_bytes(nbytes_of(node))}, made when it was written"
     if over and (step.op.kind != "elementwise" or node.nbytes >= IN_PLACE_BYTES):
         return f"in the memory of {names[step.over]}"
     return f"a new array, {_bytes(nbytes_of(node))}" + (
@@ -150,10 +165,12 @@ def _notes(program: Program, graph: Graph) -> list[str]:
            and _memory(step, node, _Anything(), within, renewed, overs).startswith("a new")]
     kept = sum(step.value.kept for step in plan.steps)
     gone = len(graph.nodes) - len(plan.steps)
-    lines = [f"arrays made: {len(new)} ({_bytes(sum(map(nbytes_of, new)))} in all), "
-             f"predicted peak {_bytes(predicted_peak(plan, graph, renewed))} besides the inputs; "
+    made = _made(plan, graph)
+    there = sum(made.values())
+    lines = [f"arrays made: {len(new) + len(made)} ({_bytes(sum(map(nbytes_of, new)) + there)} in all), "
+             f"predicted peak {_bytes(predicted_peak(plan, graph, renewed) + there)} besides the inputs; "
              f"{_count(kept, 'result')} kept, since something holds them",
-             *_boundaries(program)]
+             *_boundaries(program, graph)]
     if gone:
         lines.append(f"not run: {_count(gone, 'operation')} whose value another one has or that nobody needs")
     if [step.node for step in plan.steps] != sorted(step.node for step in plan.steps):
@@ -161,19 +178,39 @@ def _notes(program: Program, graph: Graph) -> list[str]:
     return lines
 
 
-def _boundaries(program: Program) -> list[str]:
-    """Why the kernels end where they do."""
-    if current.engine == "numpy" or not any(group.reasons for group in program.plan.groups) and not program.kernels:
-        return [f"boundaries: {WHY}"] if current.engine == "numpy" else []
-    names = _names(program.plan)
-    lines = []
+def _boundaries(program: Program, graph: Graph) -> list[str]:
+    """Why the kernels end where they do, and why some operations are in none."""
+    if current.engine == "numpy":
+        return [f"boundaries: {WHY}"]
+    if not fused.available():
+        return [f"boundaries: no kernels here, each operation is NumPy's own call: "
+                f"{native.why_not() or 'not on this machine'}"]
+    names = _names(program.plan, graph)
+    lines, told = [], set()
     for group in program.plan.groups:
         for reason in group.reasons:
-            number, _, why = reason.partition(": ")
-            name = names.get(int(number[1:]))
-            if name is not None:
-                lines.append(f"  {names.get(group.members[-1], '?')} | {name}: {why}")
+            text, _, why = reason.partition(": ")
+            number = int(text[1:])
+            if number in names:
+                told.add((number, why))
+                lines.append(f"  {names.get(group.members[-1], '?')} | {names[number]}: {why}")
+    lines += [f"  {names[number]}, in no kernel: {group.refusal}" for group in program.plan.groups
+              if group.refusal and (number := group.members[0]) in names and (number, group.refusal) not in told]
     return [f"boundaries: {BOUNDARY}", *dict.fromkeys(lines)] if lines else []
+
+
+def _kernel_lines(program: Program, graph: Graph) -> list[str]:
+    """The kernels' own text, each value of which has a number: first what it reads, then its steps."""
+    plan = program.plan
+    names, lines = _names(plan, graph), []
+    for i, kernel in _kernels(program, graph).items():
+        first, last = plan.steps[i].node, plan.steps[kernel.last].node
+        reads = [_operand(number, graph.views[reader][position] is not None, names, plan, graph)
+                 for number, reader, position in kernel.fused.reads]
+        lines.append(f"kernel of {names[first]} to {names[last]}, which reads "
+                     + ", ".join(f"{name} as %{k}" for k, name in enumerate(reads)) + ":")
+        lines += [f"  {line}" for line in str(kernel.fused.kernel).splitlines()]
+    return lines
 
 
 class _Anything(dict[int, str]):
