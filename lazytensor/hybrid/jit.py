@@ -27,7 +27,7 @@ from .attempt import Attempt, AttemptOfFewer, AttemptOfNumbers
 from .calling import Caller, asked
 from .captured import Captured
 from .checking import compared
-from .compiled import Compiled, uncollected
+from .compiled import Compiled, replays, uncollected
 from .entering import Printing
 from .explaining import explained
 from .families import first_check, programs, with_few_sizes
@@ -60,7 +60,7 @@ MOST_REASONS = 64
 MOST_DOUBTS = 8
 """Comparisons, one after another, that differ while other threads are alive: then it was not their writes."""
 _jitted: weakref.WeakSet[Any] = weakref.WeakSet()
-_counts = {"traces": 0, "replays": 0, "checks": 0, "refused": 0}
+_counts = {"traces": 0, "checks": 0, "refused": 0}
 
 
 class Jitted(Caller):
@@ -136,17 +136,21 @@ class Jitted(Caller):
     def _answered(self, answer: Any, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         for _ in range(64):
             if answer is AGAIN:
+                compiled.left += 1
                 answer = compiled.replay(args, kwargs)
             elif answer is CHECK:
+                compiled.left += 1
                 return self._checked(compiled, args, kwargs)
             else:
                 break
         if answer.__class__ is not Sentinel:
             return answer
         if answer is UNSEEN and compiled.refusal is None:
+            compiled.left += 1
             return self._traced(args, kwargs, compiled)
         if self._must_not_wait():
             return self.__wrapped__(*args, **kwargs)
+        compiled.left += answer is not MISS
         compiled.abandoned += 1
         if compiled.abandoned > 16 and 2 * compiled.abandoned > compiled.calls:
             self._give_up(compiled)
@@ -533,8 +537,9 @@ def jit(fn: Any = None, *, static_argnames: Any = ()) -> Any:
 
 
 def cache_info() -> dict[str, int]:
-    """Counts over all jitted functions: traces, calls that were compared, traces refused; functions, programs kept."""
-    return {**_counts, "functions": len(_jitted), "compiled": sum(len(f._compiled) for f in list(_jitted))}
+    """Counts over all jitted functions: traces, calls that were compared, traces refused; calls that programs served
+    without the Python; functions, programs kept."""
+    return {**_counts, "replays": replays(), "functions": len(_jitted), "compiled": sum(len(f._compiled) for f in list(_jitted))}
 
 
 jit.cache_info = cache_info  # type: ignore[attr-defined]
