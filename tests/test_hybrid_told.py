@@ -23,3 +23,90 @@ def test_replays_are_the_calls_that_programs_served():
     for _ in range(60):
         g(np.ones(3))
     assert 40 < np.jit.cache_info()["replays"] - before < 60
+
+
+def test_what_is_asked_of_an_object_is_that_it_is_the_same():
+    class Scaled:
+        def __init__(self, by):
+            self.by = np.full(3, by)
+
+        @np.jit
+        def __call__(self, x):
+            return x * self.by
+
+    one, other = Scaled(2.0), Scaled(3.0)
+    for scaled in (one, one, other):
+        scaled(np.ones(3))
+    text = Scaled.__call__.explain()
+    assert "self is the same object" in text and text.count("self is another object") == 1
+    assert "traced again: self is another object" in text
+
+
+def test_decisions_are_told_by_line_and_the_text_is_short():
+    @np.jit
+    def positive(x):
+        n = 0.0
+        for i in range(200):
+            if x[i] > 0:
+                n += 1.0
+        return n
+
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        positive(rng.random(200) - 0.01)
+    text = positive.explain()
+    assert "test_hybrid_told.py, line" in text and "200 times a call: True, False" in text
+    assert len(text.splitlines()) < 20
+    many = [np.ones(2) for _ in range(300)]
+
+    @np.jit
+    def added(*xs):
+        return sum(xs[1:], xs[0])
+
+    for n in range(100, 106):
+        added(*many[:n])
+    lines = added.explain().splitlines()
+    assert 20 < len(lines) < 70 and max(map(len, lines)) < 1000 and any("lines more" in line for line in lines)
+
+
+def test_explain_says_segments_arrays_bytes_and_loops():
+    @np.jit
+    def f(x):
+        y = x * 2 + 1
+        order = np.argsort(y)
+        return (y[order] - 3) * 2
+
+    f(np.ones(1000))
+    text = f.explain()
+    assert "segments of operations" in text and " kB in all" in text and "x is float64[1000]" in text
+
+    @np.jit
+    def steps(x, n):
+        for _ in range(n):
+            x = x * 0.5 + 1
+        return x
+
+    for n in (50, 70, 90):
+        steps(np.ones(10), n)
+    text = steps.explain()
+    assert "a loop at " in text and "any number of turns" in text and "instead of 50" in text
+
+    @np.jit
+    def fixed(x):
+        for _ in range(100):
+            x = x * 0.5 + x.sum()
+        return x
+
+    fixed(np.ones(10))
+    text = fixed.explain()
+    assert " turns that are alike, rolled up from " in text
+
+    @np.jit
+    def prefix(x):
+        def body(i, x):
+            x[i] = x[i - 1] + x[i]
+            return x
+        return np.fori_loop(1, 50, body, x)
+
+    prefix(np.ones(50))
+    assert "line" in prefix.explain() and "turns) generated from" in prefix.explain()

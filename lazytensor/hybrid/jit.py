@@ -539,7 +539,8 @@ def jit(fn: Any = None, *, static_argnames: Any = ()) -> Any:
 def cache_info() -> dict[str, int]:
     """Counts over all jitted functions: traces, calls that were compared, traces refused; calls that programs served
     without the Python; functions, programs kept."""
-    return {**_counts, "replays": replays(), "functions": len(_jitted), "compiled": sum(len(f._compiled) for f in list(_jitted))}
+    return {**_counts, "replays": replays(), "functions": len(_jitted),
+            "compiled": sum(len(f._compiled) for f in list(_jitted))}
 
 
 jit.cache_info = cache_info  # type: ignore[attr-defined]
