@@ -1,8 +1,10 @@
 """What a jitted function tells: `explain()`, `cache_info()` and its warnings."""
 
 import gc
+import warnings
 
 import lazytensor as np
+from lazytensor.errors import HybridWarning
 
 
 def test_replays_are_the_calls_that_programs_served():
@@ -110,3 +112,70 @@ def test_explain_says_segments_arrays_bytes_and_loops():
 
     prefix(np.ones(50))
     assert "line" in prefix.explain() and "turns) generated from" in prefix.explain()
+
+
+def warned(call, *calls):
+    """The `HybridWarning`s of calls. They run their Python while warnings are recorded, so these are errors."""
+    told = []
+    warnings.simplefilter("error", HybridWarning)
+    try:
+        for arguments in calls:
+            try:
+                call(*arguments)
+            except HybridWarning as warning:
+                told.append(str(warning))
+    finally:
+        warnings.filters.pop(0)
+    return told
+
+
+def test_calls_without_a_program_are_told():
+    f = np.jit(lambda x, a: x * a + 1)
+    (told,) = warned(f, *[(np.ones(3), i * 1.5) for i in range(300)])
+    assert "a was " in told and "asarray(a)" in told and "runs its Python" in told
+    info = f.cache_info()
+    assert info["compiled"] == 8 and info["left"] == 291 and info["python"] is None
+    lines = f.explain().splitlines()
+    assert lines[1] == "left to Python 291 times, without a program for the call: a was another from call to call"
+    assert "asarray(a)" in lines[2]
+    g = np.jit(lambda x: x * 2 + len(x))
+    (told,) = warned(g, *[(np.ones(5 + i),) for i in range(57)])
+    assert "the shape of x" in told and "a few lengths" in told
+    lines = g.explain().splitlines()
+    assert g.cache_info()["left"] == 48 and "48 times" in lines[1] and "the shape of x was another" in lines[1]
+
+
+def test_sizes_of_one_program_that_run_their_python_are_told():
+    f = np.jit(lambda x: x * 2 + 1)
+    told = warned(f, *[(np.ones(5 + i),) for i in range(57)])
+    left = f.cache_info()["left"]
+    assert left > 32 and len(told) == 1 and f"left to Python {left} times" in f.explain().splitlines()[1]
+    for n in range(5, 62):
+        assert (f(np.ones(n)) == 3).all()
+
+
+def test_what_is_written_to_memory_that_was_handed_out_is_not_traced_again():
+    total = np.zeros(3)
+
+    @np.jit
+    def add(x):
+        nonlocal total
+        total += x
+
+    def step(i):
+        add(np.ones(3) * i)
+        seen.append((i, total.numpy()))
+
+    seen = []
+    before = np.jit.cache_info()["traces"]
+    (told,) = warned(step, *[(i,) for i in range(50)])
+    assert np.jit.cache_info()["traces"] - before <= 2
+    assert "the memory of closure variable 'total' is shared" in told and ".copy().numpy()" in told
+    assert len(seen) == 49 and total.tolist() == [sum(i for i, _ in seen)] * 3  # one call raised the warning
+    assert ".copy().numpy()" in add.explain() and add.cache_info()["left"] >= 40
+    total = np.zeros(3)
+    left = add.cache_info()["left"]
+    for _ in range(10):
+        add(np.ones(3))
+        total.copy().numpy()
+    assert total.tolist() == [10.0] * 3 and add.cache_info()["left"] == left

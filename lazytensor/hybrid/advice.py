@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_LENGTHS = ("a few lengths (pad, or take batches of one size); or jit the parts that look at no lengths (x.shape, len, "
+            "iteration), which have one program for all")
 _ADVICE = (
     ("is a real NumPy array", "lazytensor.asarray(x) shares its memory and is compiled"),
     ("is given out", "keep .numpy(), numpy.asarray(t), out= and the like outside of the function"),
@@ -21,6 +25,13 @@ _ADVICE = (
     ("cannot be made again", "return arrays, numbers, or lists, tuples, dicts and dataclasses of these"),
     ("gave something else than", "give what changes (the time, a file, a length) as an argument"),
     ("that something outside holds too", "lazytensor.asarray of it, as an argument or a variable outside"),
+    ("the shape of ", _LENGTHS),
+    ("the length of ", _LENGTHS),
+    ("static argument ", "leave out of static_argnames what is only computed with, and give numbers as arrays "
+                         "(lazytensor.asarray); what decides may have a few values"),
+    (" is shared", "hand out a copy of what it writes to, as x.copy().numpy(): Python writes to memory that somebody "
+                   "else has, too"),
+    (" is another object", "one object for all calls, or a jitted function of its arrays"),
 )  # fmt: skip
 """For what a reason says, the first that fits."""
 
@@ -32,3 +43,14 @@ def advice_for(reason: str) -> str:
     'lazytensor.asarray(x) shares its memory and is compiled'
     """
     return next((advice for said, advice in _ADVICE if said in reason), "")
+
+
+def advice_on(varying: str, value: str = "") -> str:
+    """What to do where something is another from call to call, and had that value once.
+
+    >>> advice_on("n", "3")
+    'a number is better given as an array, lazytensor.asarray(n), if Python does not need its value'
+    """
+    if not varying.startswith(("the ", "static ")) and re.match(r"-?\d", value):
+        return f"a number is better given as an array, lazytensor.asarray({varying}), if Python does not need its value"
+    return advice_for(varying)

@@ -553,6 +553,11 @@ class Compiled:
         return written(self._checks or self.given.checks, self.space)
 
     @property
+    def writes(self) -> bool:
+        """Whether it asks for memory that is an array's own."""
+        return bool(self._own)
+
+    @property
     def source(self) -> str:
         """The program as text."""
         return "" if self._body is None else text_of(self._body, self.checks, True)

@@ -13,6 +13,7 @@ from .arguments import OTHER
 from .branches import Branch
 from .compiled import Compiled
 from .families import programs
+from .kinds import Kinds
 from .tracing import Refusal
 
 MOST_SHOWN = 3
@@ -26,13 +27,17 @@ LONGEST = 600
 _GRANTED = "taken for granted, and asked at each call"
 
 
-def explained(name: str, compiled: tuple[Compiled, ...], off: Refusal | None, why: Iterable[str]) -> str:
+def explained(name: str, compiled: tuple[Compiled, ...], off: Refusal | None, why: Iterable[str],
+              kinds: Kinds) -> str:
     """The text of `explain`."""
     own, told = [one for one in programs(compiled) if one.tree is not None], list(why)
     own.sort(key=lambda one: -_calls(one, compiled))
     lines = [_heading(name, own, off, told)]
     if off is not None:
         lines += [f"{'other' if own else 'all'} calls run its Python: {off}", *_to_do(str(off))]
+    if kinds.left:
+        lines.append(f"left to Python {_count(kinds.left, 'time')}, without a program for the call: {kinds.words}")
+        lines += [f"  what to do: {kinds.advice}"] * bool(kinds.advice)
     reasons = _reasons([reason for reason in told if off is None or reason != str(off)], own)
     lines = _first([*lines, *reasons], MOST_REASONS)
     known: set[str] = set()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 import threading
 import types
 import warnings
@@ -22,6 +21,7 @@ from ..api.handle import root_of
 from ..errors import HybridWarning
 from ..run import floating
 from ..run.watching import active, mine
+from .advice import advice_on
 from .arguments import Arguments
 from .attempt import Attempt, AttemptOfFewer, AttemptOfNumbers
 from .calling import Caller, asked
@@ -231,6 +231,8 @@ class Jitted(Caller):
         """Runs the Python, watched, and compiles what it did."""
         if self._must_not_wait():
             return self.__wrapped__(*args, **kwargs)
+        if known is None and (why := self._kinds.never_holds(self._compiled, args, kwargs)):
+            return self._without_program(args, kwargs, why)
         answer = self._derived(args, kwargs, known)
         if answer.__class__ is not Sentinel:
             return answer
@@ -240,7 +242,7 @@ class Jitted(Caller):
                 if worth:
                     self._compiled = self._kinds.with_room(self._compiled)
             if not worth or len(self._compiled) >= MOST_TRACES:
-                return self.__wrapped__(*args, **kwargs)
+                return self._without_program(args, kwargs)
             self._note_retrace(args, kwargs)
         space = Namespace()
         follow = () if known is None and not is_alone() else self._varying
@@ -282,6 +284,18 @@ class Jitted(Caller):
                 few = few.more()
             _counts["traces"] += 1
             return Attempt(self, args, kwargs, known, given, scope, captured).result()
+
+    def _without_program(self, args: tuple[Any, ...], kwargs: dict[str, Any], why: str = "") -> Any:
+        """A call of a kind that gets no program, at least not yet: its Python runs. Many of them are worth a warning,
+        if there was none."""
+        kinds = self._kinds
+        with self._lock:
+            many = kinds.note_left(self._compiled, args, kwargs, why) and not self._warned
+            self._warned |= many
+        if many:
+            advice = f" What to do: {kinds.advice}." if kinds.advice else ""
+            _warn(f"lazytensor.jit: {self._name} left {kinds.left} calls to its Python: {kinds.words}.{advice}")
+        return self.__wrapped__(*args, **kwargs)
 
     # ---- numbers that vary ----
 
@@ -386,7 +400,7 @@ class Jitted(Caller):
                 return MISS
             if known is None and len(self._compiled) >= EAGER and family.laid_for(given) is not None and (
                     not self._kinds.worth_tracing(self._compiled, args, kwargs)):
-                return self.__wrapped__(*args, **kwargs)  # a size that may not come again
+                return self._without_program(args, kwargs)  # a size that may not come again
             compiled = family.bind(given)
             if compiled is None:
                 continue
@@ -438,9 +452,11 @@ class Jitted(Caller):
         number = len(programs(self._compiled)) + 1
         if number >= EAGER and not self._warned:
             self._warned = True
-            advice = (" A number that differs from call to call is better given as an array: lazytensor.asarray(x)."
-                      if re.search(r" was -?\d", why) else "")
-            _warn(f"lazytensor.jit: {self._name} is traced for the {number}th time; what varies: {why}.{advice}")
+            what, _, value = why.partition(" was ")
+            advice = advice_on(what, value)
+            advice = f" What to do: {advice}." if advice else ""
+            _warn(f"lazytensor.jit: {self._name} is traced for the {number}th time; what varies: {why}. From now on "
+                  f"what is new runs its Python, until it comes up as often as there are programs.{advice}")
 
     # ---- what it did ----
 
@@ -452,15 +468,16 @@ class Jitted(Caller):
 
     def explain(self) -> str:
         """What is compiled, what is taken for granted, what is done in place, and what runs its Python, and why."""
-        return explained(self._name, self._compiled, self._off, self._why)
+        return explained(self._name, self._compiled, self._off, self._why, self._kinds)
 
     def cache_info(self) -> dict[str, Any]:
-        """Counts: compiled structures, the sizes that they serve, paths through them, calls of them; and why there was
-        a new trace each time."""
+        """Counts: compiled structures, the sizes that they serve, paths through them, calls of them, and those left to
+        the Python; and why there was a new trace each time."""
         own = programs(self._compiled)
         return {"compiled": len(own), "sizes": len(self._compiled),
                 "paths": sum(c.tree.ends for c in own if c.tree is not None),
                 "calls": sum(c.calls for c in self._compiled), "reasons": list(self._why),
+                "left": self._kinds.left + sum(c.abandoned for c in self._compiled),
                 "python": None if self._off is None else str(self._off)}
 
 
