@@ -1,6 +1,8 @@
 """What a jitted function tells: `explain()`, `cache_info()` and its warnings."""
 
+import asyncio
 import gc
+import threading
 import warnings
 
 import lazytensor as np
@@ -179,3 +181,64 @@ def test_what_is_written_to_memory_that_was_handed_out_is_not_traced_again():
         add(np.ones(3))
         total.copy().numpy()
     assert total.tolist() == [10.0] * 3 and add.cache_info()["left"] == left
+
+
+def test_advice_on_loops_generators_and_what_goes_on_after_the_call():
+    @np.jit
+    def grown(x):
+        while x.sum() < 1000:
+            x = x * 1.05
+        return x
+
+    told = warned(grown, *[(np.full(3, 1.05**i),) for i in range(100)])
+    assert any("lazytensor.while_loop" in text and "lazytensor.where" not in text for text in told), told
+    assert "what to do: lazytensor.while_loop" in grown.explain()
+
+    noisy = np.jit(lambda x, rng: x + rng.random(3))
+    (told,) = warned(noisy, *[(np.ones(3), np.random.default_rng(i)) for i in range(40)])
+    assert "make one generator outside" in told and "make one generator outside" in noisy.explain()
+    assert noisy.explain().count("rng, a random generator, is the same object") <= 3
+
+    @np.jit
+    def made(x):
+        return x + np.random.default_rng(3).random(3)
+
+    @np.jit
+    def parts(x):
+        yield x + 1
+
+    @np.jit
+    async def later(x):
+        return x + 1
+
+    for _ in range(6):
+        made(np.ones(3))
+        assert (next(parts(np.ones(3))) == 2).all()
+        assert (asyncio.run(later(np.ones(3))) == 2).all()
+    assert "make the generator outside" in made.explain()
+    assert "jit the functions that it calls" in parts.explain() and "jit the functions that it calls" in later.explain()
+
+
+def test_explain_says_that_other_threads_were_alive():
+    class Counted:
+        def __init__(self):
+            self.total, self.count = np.zeros(3), 0
+
+        @np.jit
+        def add(self, x):
+            self.total += x
+            self.count += 1
+            return self.total / self.count
+
+    counted, done = Counted(), threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        for _ in range(10):
+            counted.add(np.ones(3))
+    finally:
+        done.set()
+        other.join()
+    text = Counted.add.explain()
+    assert "it changes self.count, which is compiled only where there is no other thread" in text
+    assert "before other threads are started" in text and counted.count == 10

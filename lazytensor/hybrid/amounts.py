@@ -106,7 +106,7 @@ def decided(tree: Branch) -> Iterator[str]:
         most[id(branch)] = counts
     for key, times in sorted(most[id(tree)].items()):
         place, is_bool = key
-        often = f", {times} times a call" if times > 1 else ""
+        often = f", {'up to ' if tree.ends > 1 else ''}{times} times a call" if times > 1 else ""
         if is_bool:
             yield f"Python decides on a value in {place}{often}: {', '.join(sorted(outcomes[key], reverse=True))}"
         elif several[key] > 1:

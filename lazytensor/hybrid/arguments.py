@@ -124,8 +124,10 @@ class Arguments:
             if isinstance(value, np.ndarray):
                 self.refusal = (f"{words} is a real NumPy array: lazytensor.asarray makes one of lazytensor's in its "
                                 "memory")
+            a_stream = isinstance(value, (np.random.Generator, np.random.RandomState))
+            said = f"{words}, a random generator," if a_stream else words
             load = self._loads.get(path)
-            self.checks.append(Check(f"{path} is {self.space.add(value)}", f"{words}{OTHER}",
+            self.checks.append(Check(f"{path} is {self.space.add(value)}", f"{said}{OTHER}",
                                      None if load is None else fast.row(*load, expected=value)))
             self.handles[id(value)] = path
             self.objects.append((value, words))

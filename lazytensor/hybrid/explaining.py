@@ -24,6 +24,7 @@ MOST_REASONS = 20
 """and of the reasons for which there are several, or the Python runs."""
 LONGEST = 600
 """Characters of a line, about."""
+_TO_DO = "  what to do: "
 _GRANTED = "taken for granted, and asked at each call"
 
 
@@ -37,9 +38,10 @@ def explained(name: str, compiled: tuple[Compiled, ...], off: Refusal | None, wh
         lines += [f"{'other' if own else 'all'} calls run its Python: {off}", *_to_do(str(off))]
     if kinds.left:
         lines.append(f"left to Python {_count(kinds.left, 'time')}, without a program for the call: {kinds.words}")
-        lines += [f"  what to do: {kinds.advice}"] * bool(kinds.advice)
+        lines += [_TO_DO + kinds.advice] * bool(kinds.advice)
     reasons = _reasons([reason for reason in told if off is None or reason != str(off)], own)
-    lines = _first([*lines, *reasons], MOST_REASONS)
+    said = {line for line in lines if line.startswith(_TO_DO)}
+    lines = _first([*lines, *[line for line in reasons if line not in said]], MOST_REASONS)
     known: set[str] = set()
     room = (MOST_LINES - len(lines)) // max(min(len(own), MOST_SHOWN), 1) - 2
     for number, one in enumerate(own, 1):
@@ -134,7 +136,7 @@ def _reasons(told: list[str], own: list[Compiled]) -> list[str]:
 
 def _to_do(reason: str) -> list[str]:
     advice = advice_for(reason)
-    return [f"  what to do: {advice}"] if advice else []
+    return [_TO_DO + advice] if advice else []
 
 
 # ---- what a program does ---------------------------------------------------------------------------------------------
