@@ -63,6 +63,8 @@ class Kinds:
         """Why a trace of a call would be of no use, in words; "" if it may be of some. Where all holds but that an
         array which is written to has memory of its own, another trace would have the same guard: one is made, which may
         write to others."""
+        if len(compiled) >= EAGER and not self.lent:
+            return ""  # it would have been met before
         for one in compiled:
             why = one.why_not(args, kwargs) if one.writes else ""
             if why.startswith("the memory of ") and why.endswith(" is shared"):
