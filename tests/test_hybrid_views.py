@@ -210,6 +210,15 @@ def test_pending_roots_and_loops():
     one(jitted)
 
 
+def test_two_arguments_that_are_one_view_at_the_first_call():
+    array = np.arange(40.0)
+    for _ in range(4):  # the steps of views that are made again and again are one object
+        f = np.jit(lambda x, y: y * 2 + x)
+        for i, j in ((10, 10), (11, 0), (10, 7), (3, 3), (4, 9)):
+            found = f(array[i:i + 18:2], array[j:j + 18:2])
+            assert found.tolist() == [2.0 * (j + k) + i + k for k in range(0, 18, 2)] and f._off is None
+
+
 @pytest.mark.parametrize("first", range(0, 120, 20))
 @pytest.mark.parametrize("kernels", [False, True])
 def test_random_functions_of_views(first, kernels, monkeypatch):

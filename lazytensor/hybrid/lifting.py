@@ -34,8 +34,9 @@ def candidates(given: Arguments, fixed: Iterable[str]) -> frozenset[str]:
 
 
 def _one_in_another(views: list[Any]) -> bool:
-    """Whether one view is a view of another: what is read of it might be either's."""
-    return any(a is not b and _rest(a, b) is not None for a in views for b in views) or not all(views)
+    """Whether one view is a view of another, or the same: what is read of it might be either's."""
+    return any(i != j and _rest(a, b) is not None for i, a in enumerate(views) for j, b in enumerate(views)) or (
+        not all(views))
 
 
 def _rest(whole: Any, steps: Any) -> Any:
