@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import linecache
+import re
+
+_LENGTHS = ("a few lengths (pad, or take batches of one size); or jit the parts that look at no lengths (x.shape, len, "
+            "iteration), which have one program for all")
+_GOES_ON = "jit the functions that it calls, not itself: it goes on after the call has ended"
+THREADS = "which is compiled only where there is no other thread, debugger or profiler"
+"""Said of a change that a program could make, at a call where somebody could see what is put back."""
+WHILE = "lazytensor.while_loop, of which the number of turns is no branch, instead of `while`"
 _ADVICE = (
+    (THREADS, "call it a few times before other threads are started; or return the new value, and set it outside"),
     ("is a real NumPy array", "lazytensor.asarray(x) shares its memory and is compiled"),
     ("is given out", "keep .numpy(), numpy.asarray(t), out= and the like outside of the function"),
     ("looks at the values of an array", "use lazytensor's functions on the array, or do what needs values outside"),
@@ -18,9 +28,20 @@ _ADVICE = (
     ("raised an exception that it caught", "ask for what raises it with `if`, before"),
     ("shares memory in which its elements", "lazytensor.array copies it to memory of its own"),
     ("of objects", "arrays of numbers"),
+    ("holds a generator, ", _GOES_ON),
+    ("holds a coroutine, ", _GOES_ON),
+    ("holds a async_generator, ", _GOES_ON),
     ("cannot be made again", "return arrays, numbers, or lists, tuples, dicts and dataclasses of these"),
     ("gave something else than", "give what changes (the time, a file, a length) as an argument"),
     ("that something outside holds too", "lazytensor.asarray of it, as an argument or a variable outside"),
+    ("the shape of ", _LENGTHS),
+    ("the length of ", _LENGTHS),
+    ("static argument ", "leave out of static_argnames what is only computed with, and give numbers as arrays "
+                         "(lazytensor.asarray); what decides may have a few values"),
+    (" is shared", "hand out a copy of what it writes to, as x.copy().numpy(): Python writes to memory that somebody "
+                   "else has, too"),
+    (", a random generator, is another", "make one generator outside, and give it to all calls"),
+    (" is another object", "one object for all calls, or a jitted function of its arrays"),
 )  # fmt: skip
 """For what a reason says, the first that fits."""
 
@@ -31,4 +52,24 @@ def advice_for(reason: str) -> str:
     >>> advice_for("x is a real NumPy array")
     'lazytensor.asarray(x) shares its memory and is compiled'
     """
+    if "decides on values" in reason or "ways through it" in reason:
+        place = re.search(r"\((.+?), line (\d+)", reason)
+        if place is not None and is_while(place[1], int(place[2])):
+            return WHILE
     return next((advice for said, advice in _ADVICE if said in reason), "")
+
+
+def is_while(file: str, line: int) -> bool:
+    """Whether a loop's `while` is in that line, if its text is known."""
+    return linecache.getline(file, line).lstrip().startswith("while ")
+
+
+def advice_on(varying: str, value: str = "") -> str:
+    """What to do where something is another from call to call, and had that value once.
+
+    >>> advice_on("n", "3")
+    'a number is better given as an array, lazytensor.asarray(n), if Python does not need its value'
+    """
+    if not varying.startswith(("the ", "static ")) and re.match(r"-?\d", value):
+        return f"a number is better given as an array, lazytensor.asarray({varying}), if Python does not need its value"
+    return advice_for(varying)

@@ -17,6 +17,9 @@ from .guards import ATOMS, Check, Later, Namespace, same
 from .lending import lies_apart
 from .scope import ARGUMENT, LARGEST, MISSING, Item
 
+OTHER = " is another object"
+"""What is said of an argument that is known by identity, where it is not that one."""
+
 
 class Arguments:
     """The structure of one call's arguments: what is a leaf, and the checks that another call's must pass.
@@ -121,8 +124,10 @@ class Arguments:
             if isinstance(value, np.ndarray):
                 self.refusal = (f"{words} is a real NumPy array: lazytensor.asarray makes one of lazytensor's in its "
                                 "memory")
+            a_stream = isinstance(value, (np.random.Generator, np.random.RandomState))
+            said = f"{words}, a random generator," if a_stream else words
             load = self._loads.get(path)
-            self.checks.append(Check(f"{path} is {self.space.add(value)}", f"{words} is another object",
+            self.checks.append(Check(f"{path} is {self.space.add(value)}", f"{said}{OTHER}",
                                      None if load is None else fast.row(*load, expected=value)))
             self.handles[id(value)] = path
             self.objects.append((value, words))

@@ -13,6 +13,7 @@ from ..api.scalar import Scalar, seen
 from ..run import floating
 from ..run.watching import Opaque
 from . import streams
+from .advice import THREADS
 from .arguments import Arguments
 from .captured import Captured
 from .compiled import Compiled
@@ -29,7 +30,7 @@ from .running import AGAIN
 from .scope import ARGUMENT, BOXES, MISSING, Item, Scope, may_be_opened, other_numbers, parts_of
 from .settings import HOW, Setting, place_of, put_back, setting_in, setting_of
 from .tracing import Irrevocable, Refusal, Trace
-from .undoing import Snapshot, uncontained
+from .undoing import Snapshot, is_alone, uncontained
 
 
 class Attempt:
@@ -143,7 +144,8 @@ class Attempt:
         if not changed and (floating.in_force() is not self.capsule or self.filters != warnings.filters):
             changed = "the floating-point error state or the warning filters"
         if changed or scope.refusal:
-            trace.refuse(f"it changes {changed}" if changed else scope.refusal)
+            seen = any(item.key_of in self.jitted._varying for item in self.varying) and not is_alone()
+            trace.refuse(f"it changes {changed}{f', {THREADS}' if seen else ''}" if changed else scope.refusal)
         if streams.of_python() != self.python or not trace.accounted():
             trace.refuse("random numbers were drawn or seeded in a way that cannot be followed")
         return None if trace.refusal is not None else outcome

@@ -8,6 +8,7 @@ import linecache
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import count
@@ -72,6 +73,15 @@ class Unfit(Exception):
     """A few turns of a loop were traced, and they are not enough for the program that was to be written."""
 
 
+_living: weakref.WeakSet[Any] = weakref.WeakSet()
+_gone = [0]
+
+
+def replays() -> int:
+    """The calls that programs have served, those of programs that are gone included."""
+    return _gone[0] + sum(one.served for one in list(_living))
+
+
 NOT_OF_FEW = Refusal("its turns are not compiled from a few of them", "")
 
 
@@ -84,6 +94,8 @@ class Compiled:
         ``replay(args, kwargs)`` does a call; `predict` computes what it would do and does nothing.
     calls, due : int
         How often it was called, and the next call that also runs the Python.
+    left : int
+        Of its calls those that it did not serve: the one that was traced, comparisons, and those left to the Python.
     refusal : Refusal or None
         Why it has no replay: calls run the Python.
     unfit : bool
@@ -105,7 +117,7 @@ class Compiled:
         self.laid: dict[str, Geometry] | None = None
         self.reads: list[Read] | None = None
         self.generators: list[Any] = []
-        self.calls = self.due = 1
+        self.calls = self.due = self.left = 1
         self._ways = 0
         self.quick = self.as_nodes = False
         self.kernels = self.steps = 0
@@ -128,6 +140,15 @@ class Compiled:
         self._roots: dict[str, str] = {}
         self._scope: dict[str, Any] = {}
         self.lock = threading.RLock()
+        _living.add(self)
+
+    def __del__(self) -> None:
+        _gone[0] += self.served
+
+    @property
+    def served(self) -> int:
+        """The calls that it did, without the Python."""
+        return max(int(self.calls - self.left), 0)
 
     def add(self, trace: Trace, outcome: Outcome, few: Fewer | None = None) -> Refusal | None:
         """Takes in a trace; the reason if it does not fit those that were here before, or, of fewer turns than there
@@ -204,7 +225,7 @@ class Compiled:
         other = Compiled(self.name, given, self.scope, self.captured, self.capsule)
         other.tree, other.laid, other.reads, other.family = tree, laid, self.reads, family
         other._filters_change = self._filters_change
-        other.calls = other._base = 0
+        other.calls = other._base = other.left = 0
         with uncollected():
             other._compile()
         other.alone = None
@@ -530,6 +551,11 @@ class Compiled:
     def checks(self) -> list[Check]:
         """All lines of the guard."""
         return written(self._checks or self.given.checks, self.space)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it asks for memory that is an array's own."""
+        return bool(self._own)
 
     @property
     def source(self) -> str:

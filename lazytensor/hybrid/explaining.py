@@ -8,25 +8,42 @@ from collections.abc import Iterable
 
 from ..config import current
 from .advice import advice_for
+from .amounts import amounts, decided, loops_of, size_of
+from .arguments import OTHER
 from .branches import Branch
 from .compiled import Compiled
 from .families import programs
+from .kinds import Kinds
 from .tracing import Refusal
 
 MOST_SHOWN = 3
 """Programs that are told of in full."""
+MOST_LINES = 60
+"""Lines that it tells, about: of the programs"""
+MOST_REASONS = 20
+"""and of the reasons for which there are several, or the Python runs."""
+LONGEST = 600
+"""Characters of a line, about."""
+_TO_DO = "  what to do: "
 _GRANTED = "taken for granted, and asked at each call"
 
 
-def explained(name: str, compiled: tuple[Compiled, ...], off: Refusal | None, why: Iterable[str]) -> str:
+def explained(name: str, compiled: tuple[Compiled, ...], off: Refusal | None, why: Iterable[str],
+              kinds: Kinds) -> str:
     """The text of `explain`."""
     own, told = [one for one in programs(compiled) if one.tree is not None], list(why)
     own.sort(key=lambda one: -_calls(one, compiled))
     lines = [_heading(name, own, off, told)]
     if off is not None:
         lines += [f"{'other' if own else 'all'} calls run its Python: {off}", *_to_do(str(off))]
-    lines += _reasons([reason for reason in told if off is None or reason != str(off)], own)
+    if kinds.left:
+        lines.append(f"left to Python {_count(kinds.left, 'time')}, without a program for the call: {kinds.words}")
+        lines += [_TO_DO + kinds.advice] * bool(kinds.advice)
+    reasons = _reasons([reason for reason in told if off is None or reason != str(off)], own)
+    said = {line for line in lines if line.startswith(_TO_DO)}
+    lines = _first([*lines, *[line for line in reasons if line not in said]], MOST_REASONS)
     known: set[str] = set()
+    room = (MOST_LINES - len(lines)) // max(min(len(own), MOST_SHOWN), 1) - 2
     for number, one in enumerate(own, 1):
         lines.append("")
         if number > MOST_SHOWN:
@@ -37,14 +54,34 @@ def explained(name: str, compiled: tuple[Compiled, ...], off: Refusal | None, wh
         which = f" {number}" if len(own) > 1 else ""
         lines.append(f"program{which}, called {_count(_calls(one, compiled), 'time')}")
         guard = _guard(one)
-        lines += _work(one)
-        lines += [f"  {line}" for line in _arrays(one, compiled)]
+        work, arrays = _work(one), [f"  {line}" for line in _arrays(one, compiled)]
         others = [words for words in guard if words not in known]
         if others:
             words = "also taken for granted" if len(others) < len(guard) else _GRANTED
-            lines.append(f"  {words}: {'; '.join(others)}")
+            arrays.append(_listed(f"  {words}: ", others))
+        lines += _first(work, max(room - min(len(arrays), room // 2), 1))
+        lines += _first(arrays[:-1], max(room // 2 - 1, 1)) + arrays[-1:]
         known.update(guard)
     return "\n".join(lines) + "\n"
+
+
+def _first(lines: list[str], most: int) -> list[str]:
+    """The first lines of these, and how many more there are."""
+    lines = [line for text in lines for line in text.splitlines()]
+    if len(lines) <= most:
+        return lines
+    return [*lines[:most - 1], f"  ... and {len(lines) - most + 1} lines more"]
+
+
+def _listed(words: str, items: list[str]) -> str:
+    """Items in a line, as many as have room in it."""
+    shown, room = items[:1], LONGEST
+    for item in items[1:]:
+        room -= len(item) + 2
+        if room < 0:
+            return f"{words}{'; '.join(shown)}; and {len(items) - len(shown)} more"
+        shown.append(item)
+    return words + "; ".join(shown)
 
 
 def _heading(name: str, own: list[Compiled], off: Refusal | None, told: list[str]) -> str:
@@ -99,7 +136,7 @@ def _reasons(told: list[str], own: list[Compiled]) -> list[str]:
 
 def _to_do(reason: str) -> list[str]:
     advice = advice_for(reason)
-    return [f"  what to do: {advice}"] if advice else []
+    return [_TO_DO + advice] if advice else []
 
 
 # ---- what a program does ---------------------------------------------------------------------------------------------
@@ -122,23 +159,33 @@ def _work(one: Compiled) -> list[str]:
         lines.append("  its arrays are large: the lazy engine fuses and runs the operations, without the Python")
     elif not one.quick and not one.kernels and not one.steps and current.engine != "numpy" and counts["operation"]:
         lines.append("  by NumPy's own functions so far; what is called more often gets kernels")
-    for branch in tree.lines():
-        asked = branch.answer
-        if asked is not None and (asked.how == "bool" or len(branch.paths) > 1):
-            if asked.how == "bool":
-                lines.append(f"  Python decides on a value in {asked.place}: {', '.join(map(str, branch.paths))}")
-            else:
-                lines.append(f"  Python uses a value, or a length, in {asked.place}: {len(branch.paths)} of them seen")
+    lines += [f"  {line}" for line in _made(one, tree)]
+    lines += [f"  {line}" for line in decided(tree)]
     lines += [f"  writes to {_owner(one, root)}" for root in sorted(_written(tree))]
     bound = {setting.words for branch in tree.lines() if branch.end is not None for setting, _ in branch.end.sets}
     lines += [f"  binds {words} anew" for words in sorted(bound)]
-    lines += [f"  {rolled.words}" for branch in tree.lines() for record in branch.records
-              if (rolled := getattr(record.fn, "rolled", None)) is not None]
-    if one.rolled:
+    loops = list(loops_of(tree))
+    lines += [f"  {words}" for words in loops]
+    if one.few is not None:
+        lines.append(f"  its loop was traced with {one.few.less} turns instead of {one.few.number}")
+    elif one.rolled and not loops:
         lines.append("  a loop is compiled from a few of its turns")
     if one.refusal is not None:
         lines.append("  if a value is another than it ever has been, its Python runs, as said above")
     return lines
+
+
+def _made(one: Compiled, tree: Branch) -> list[str]:
+    """Its segments, and the arrays that they give."""
+    if one.forgotten:
+        return []
+    segments, arrays, nbytes = amounts(tree)
+    most = "at most " if tree.ends > 1 else ""
+    kept = f"; {size_of(one.memory)} of memory is kept for the next call" if one.memory else ""
+    fused = ", of which kernels write what is needed later" if one.kernels and arrays else ""
+    made = f"{_count(arrays, 'array')} of {size_of(nbytes)} in all" if arrays else "no arrays"
+    traced = ", for the turns that were traced" if one.trip is not None else ""
+    return [f"{most}{_count(segments, 'segment')} of operations; {made}{traced}{fused}{kept}"]
 
 
 def _arrays(one: Compiled, compiled: tuple[Compiled, ...]) -> list[str]:
@@ -193,6 +240,8 @@ def _guard(one: Compiled) -> list[str]:
             functions[code[2]] = None
         elif message.startswith("the memory of ") and message.endswith(" is shared"):
             found.append(f"{message[14:-10]} has memory of its own")
+        elif message.endswith(OTHER):
+            found.append(f"{message.removesuffix(OTHER)} is the same object")
         elif message.endswith(" is read-only"):
             found.append(f"{message[:-13]} may be written to")
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,13 +106,17 @@ class Namespace(dict[str, Any]):
         self._by_id: dict[int, str] = {}
 
 
+_code = lru_cache(maxsize=1024)(compile)
+"""Of lines of guards: the same are asked again and again."""
+
+
 def why_not(checks: list[Check], scope: dict[str, Any]) -> str:
     """The words of the first check that does not hold; "" if all do. `scope` is what generated code has."""
     for check in checks:
         try:
             if not check.message:
-                exec(check.text, scope)
-            elif not eval(check.text, scope):
+                exec(_code(check.text, "<guard>", "exec"), scope)
+            elif not eval(_code(check.text, "<guard>", "eval"), scope):
                 return check.message
         except Exception as error:  # a property, or what it looks up is gone
             return check.message or f"what it reads is not there any more ({type(error).__name__}: {error})"

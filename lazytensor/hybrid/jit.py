@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 import threading
 import types
 import warnings
@@ -22,13 +21,14 @@ from ..api.handle import root_of
 from ..errors import HybridWarning
 from ..run import floating
 from ..run.watching import active, mine
+from .advice import advice_on
 from .alone import alone
 from .arguments import Arguments
 from .attempt import Attempt, AttemptOfFewer, AttemptOfNumbers
 from .calling import Caller, asked
 from .captured import Captured
 from .checking import compared
-from .compiled import Compiled, uncollected
+from .compiled import Compiled, replays, uncollected
 from .entering import Printing
 from .explaining import explained
 from .families import first_check, programs, with_few_sizes
@@ -61,7 +61,7 @@ MOST_REASONS = 64
 MOST_DOUBTS = 8
 """Comparisons, one after another, that differ while other threads are alive: then it was not their writes."""
 _jitted: weakref.WeakSet[Any] = weakref.WeakSet()
-_counts = {"traces": 0, "replays": 0, "checks": 0, "refused": 0}
+_counts = {"traces": 0, "checks": 0, "refused": 0}
 
 
 class Jitted(Caller):
@@ -137,17 +137,21 @@ class Jitted(Caller):
     def _answered(self, answer: Any, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         for _ in range(64):
             if answer is AGAIN:
+                compiled.left += 1
                 answer = compiled.replay(args, kwargs)
             elif answer is CHECK:
+                compiled.left += 1
                 return self._checked(compiled, args, kwargs)
             else:
                 break
         if answer.__class__ is not Sentinel:
             return answer
         if answer is UNSEEN and compiled.refusal is None:
+            compiled.left += 1
             return self._traced(args, kwargs, compiled)
         if self._must_not_wait():
             return self.__wrapped__(*args, **kwargs)
+        compiled.left += answer is not MISS
         compiled.abandoned += 1
         if compiled.abandoned > 16 and 2 * compiled.abandoned > compiled.calls:
             self._give_up(compiled)
@@ -228,6 +232,8 @@ class Jitted(Caller):
         """Runs the Python, watched, and compiles what it did."""
         if self._must_not_wait():
             return self.__wrapped__(*args, **kwargs)
+        if known is None and (why := self._kinds.never_holds(self._compiled, args, kwargs)):
+            return self._without_program(args, kwargs, why)
         answer = self._derived(args, kwargs, known)
         if answer.__class__ is not Sentinel:
             return answer
@@ -237,7 +243,7 @@ class Jitted(Caller):
                 if worth:
                     self._compiled = self._kinds.with_room(self._compiled)
             if not worth or len(self._compiled) >= MOST_TRACES:
-                return self.__wrapped__(*args, **kwargs)
+                return self._without_program(args, kwargs)
             self._note_retrace(args, kwargs)
         space = Namespace()
         follow = () if known is None and not is_alone() else self._varying
@@ -279,6 +285,18 @@ class Jitted(Caller):
                 few = few.more()
             _counts["traces"] += 1
             return Attempt(self, args, kwargs, known, given, scope, captured).result()
+
+    def _without_program(self, args: tuple[Any, ...], kwargs: dict[str, Any], why: str = "") -> Any:
+        """A call of a kind that gets no program, at least not yet: its Python runs. Many of them are worth a warning,
+        if there was none."""
+        kinds = self._kinds
+        with self._lock:
+            many = kinds.note_left(self._compiled, args, kwargs, why) and not self._warned
+            self._warned |= many
+        if many:
+            advice = f" What to do: {kinds.advice}." if kinds.advice else ""
+            _warn(f"lazytensor.jit: {self._name} left {kinds.left} calls to its Python: {kinds.words}.{advice}")
+        return self.__wrapped__(*args, **kwargs)
 
     # ---- numbers that vary ----
 
@@ -383,7 +401,7 @@ class Jitted(Caller):
                 return MISS
             if known is None and len(self._compiled) >= EAGER and family.laid_for(given) is not None and (
                     not self._kinds.worth_tracing(self._compiled, args, kwargs)):
-                return self.__wrapped__(*args, **kwargs)  # a size that may not come again
+                return self._without_program(args, kwargs)  # a size that may not come again
             compiled = family.bind(given)
             if compiled is None:
                 continue
@@ -435,9 +453,11 @@ class Jitted(Caller):
         number = len(programs(self._compiled)) + 1
         if number >= EAGER and not self._warned:
             self._warned = True
-            advice = (" A number that differs from call to call is better given as an array: lazytensor.asarray(x)."
-                      if re.search(r" was -?\d", why) else "")
-            _warn(f"lazytensor.jit: {self._name} is traced for the {number}th time; what varies: {why}.{advice}")
+            what, _, value = why.partition(" was ")
+            advice = advice_on(what, value)
+            advice = f" What to do: {advice}." if advice else ""
+            _warn(f"lazytensor.jit: {self._name} is traced for the {number}th time; what varies: {why}. From now on "
+                  f"what is new runs its Python, until it comes up as often as there are programs.{advice}")
 
     # ---- what it did ----
 
@@ -449,15 +469,16 @@ class Jitted(Caller):
 
     def explain(self) -> str:
         """What is compiled, what is taken for granted, what is done in place, and what runs its Python, and why."""
-        return explained(self._name, self._compiled, self._off, self._why)
+        return explained(self._name, self._compiled, self._off, self._why, self._kinds)
 
     def cache_info(self) -> dict[str, Any]:
-        """Counts: compiled structures, the sizes that they serve, paths through them, calls of them; and why there was
-        a new trace each time."""
+        """Counts: compiled structures, the sizes that they serve, paths through them, calls of them, and those left to
+        the Python; and why there was a new trace each time."""
         own = programs(self._compiled)
         return {"compiled": len(own), "sizes": len(self._compiled),
                 "paths": sum(c.tree.ends for c in own if c.tree is not None),
                 "calls": sum(c.calls for c in self._compiled), "reasons": list(self._why),
+                "left": self._kinds.left + sum(c.abandoned for c in self._compiled),
                 "python": None if self._off is None else str(self._off)}
 
 
@@ -534,8 +555,10 @@ def jit(fn: Any = None, *, static_argnames: Any = ()) -> Any:
 
 
 def cache_info() -> dict[str, int]:
-    """Counts over all jitted functions: traces, calls that were compared, traces refused; functions, programs kept."""
-    return {**_counts, "functions": len(_jitted), "compiled": sum(len(f._compiled) for f in list(_jitted))}
+    """Counts over all jitted functions: traces, calls that were compared, traces refused; calls that programs served
+    without the Python; functions, programs kept."""
+    return {**_counts, "replays": replays(), "functions": len(_jitted),
+            "compiled": sum(len(f._compiled) for f in list(_jitted))}
 
 
 jit.cache_info = cache_info  # type: ignore[attr-defined]

@@ -7,25 +7,42 @@ lazy operations has plans that serve every size. When there is no room, what has
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from .advice import advice_on
 from .compiled import Compiled
 
 EAGER = 8
 """Structures of arguments that are traced when they are met; and a warning says then which argument varies."""
 MOST_TRACES = 32
 """Structures of arguments that one function is compiled for at a time."""
+MANY_LEFT = 32
+"""Calls left to the Python for want of a program, of which there is a warning."""
 _MOST_MET = 1024
 _DEPTH = 8
 
 
 class Kinds:
-    """The kinds of arguments that calls had which nothing was compiled for."""
+    """The kinds of arguments that calls had which nothing was compiled for.
 
-    __slots__ = ("_met", "_calls")
+    Attributes
+    ----------
+    left : int
+        The calls of which the Python ran because of that.
+    lent : set of str
+        What is said of memory that somebody else has, of arrays that the function writes to.
+    """
+
+    __slots__ = ("_met", "_calls", "_varied", "_values", "left", "lent")
 
     def __init__(self) -> None:
+        self.left = 0
+        self.lent: set[str] = set()
+        self._varied: Counter[str] = Counter()
+        self._values: dict[str, str] = {}
         self._met: dict[Any, int] = {}
         self._calls: WeakKeyDictionary[Compiled, int] = WeakKeyDictionary()
 
@@ -41,6 +58,47 @@ class Kinds:
             return False
         del self._met[kind]
         return True
+
+    def never_holds(self, compiled: tuple[Compiled, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """Why a trace of a call would be of no use, in words; "" if it may be of some. Where all holds but that an
+        array which is written to has memory of its own, another trace would have the same guard: one is made, which may
+        write to others."""
+        if len(compiled) >= EAGER and not self.lent:
+            return ""  # it would have been met before
+        for one in compiled:
+            why = one.why_not(args, kwargs) if one.writes else ""
+            if why.startswith("the memory of ") and why.endswith(" is shared"):
+                if why in self.lent:
+                    return why
+                self.lent.add(why)
+                return ""
+        return ""
+
+    def note_left(self, compiled: tuple[Compiled, ...], args: tuple[Any, ...], kwargs: dict[str, Any],
+                  why: str = "") -> bool:
+        """Notes a call that has no program, and what of it is new; whether it is time to warn."""
+        self.left += 1
+        if why or self.left & (self.left - 1) == 0:  # of some of them what they differ in
+            why = why or (compiled[0].why_not(args, kwargs) if compiled else "")
+            what = re.sub(" was .*", "", why, flags=re.DOTALL)
+            self._varied[what or "what it reaches, or the error state"] += 1
+            self._values[what] = why[len(what) + 5:]
+        return self.left == MANY_LEFT
+
+    @property
+    def words(self) -> str:
+        """Why calls were left to the Python."""
+        what = self._varying
+        return what if what.endswith((" is shared", " is another object")) else f"{what} was another from call to call"
+
+    @property
+    def advice(self) -> str:
+        """What to do about that."""
+        return advice_on(self._varying, self._values.get(self._varying, ""))
+
+    @property
+    def _varying(self) -> str:
+        return self._varied.most_common(1)[0][0] if self._varied else ""
 
     def with_room(self, compiled: tuple[Compiled, ...]) -> tuple[Compiled, ...]:
         """These, without the oldest that was not called since one was last left out, if they are too many."""
