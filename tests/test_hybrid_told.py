@@ -231,7 +231,7 @@ def test_explain_says_that_other_threads_were_alive():
             return self.total / self.count
 
     counted, done = Counted(), threading.Event()
-    other = threading.Thread(target=done.wait)
+    other = threading.Thread(target=lambda: done.wait())
     other.start()
     try:
         for _ in range(10):
