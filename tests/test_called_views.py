@@ -71,6 +71,7 @@ def test_a_plan_met_with_other_views_is_run_otherwise():
 
 @pytest.mark.parametrize("shape, strides, together", [
     ((3, 4), None, True), ((3, 4), (40, 8), True), ((3, 4), (8, 24), False), ((3, 4), (32, -8), False),
-    ((3, 1), (8, 64), True), ((1, 1), (0, 0), True), ((3, 4), (0, 8), False), ((4,), (16,), False)])
+    ((3, 1), (8, 64), True),
+    ((1, 1), (0, 0), False), ((1,), None, False), ((1,), (-16,), False), ((3, 4), (0, 8), False), ((4,), (16,), False)])
 def test_lies_together(shape, strides, together):
     assert lies_together(shape, strides, 8) is together

@@ -519,11 +519,11 @@ def _counted(name: str, char: str, result: str) -> str:
 
 def lies_together(shape: Any, strides: Any, itemsize: int) -> bool:
     """Whether the elements of an array lie together along its last axis, and each axis within the one before it: then
-    NumPy's loops go along it as along an array without gaps."""
+    NumPy's loops go along it as along an array without gaps. (A single element they may take another way.)"""
     if strides is None:
-        return True
+        return any(n != 1 for n in shape)
     steps = [step for n, step in zip(shape, strides, strict=True) if n != 1]
-    return not steps or (steps[-1] == itemsize and all(a > b for a, b in itertools.pairwise(steps)))
+    return bool(steps) and steps[-1] == itemsize and all(a > b for a, b in itertools.pairwise(steps))
 
 
 def _map(dag: Dag, number: int, kinds: list[Any], seen: list[Any], result: str) -> _Way | None:
