@@ -219,6 +219,7 @@ def test_a_body_that_ignores_its_index_runs_its_python_a_few_times_only():
             sys.setprofile(None)
         assert len(seen) < 160, body.__name__
         assert f.cache_info()["compiled"] == 1 and not f.cache_info()["reasons"]
+        assert len(f._compiled[0].tree.records) < 400 and "for _ in range(" in f.source
 
 
 class Counter:

@@ -221,6 +221,12 @@ def last_reads(tree: Branch) -> tuple[dict[int, list[set[str]]], set[str]]:
     return found, used
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names as their values were made: what is done for each in turn is then alike for each turn of a loop. The order
+    of a set is another in every process."""
+    return sorted(names, key=lambda name: (len(name), name))
+
+
 def counted(tree: Branch) -> dict[str, int]:
     """How many operations, calls of NumPy and draws there are."""
     kinds = [record.kind for branch in tree.lines() for record in branch.records]

@@ -15,6 +15,7 @@ import numpy as np
 from ..api.indexing import ELEMENT
 from ..run import pool
 from .bounds import Even
+from .branches import in_order
 from .guards import Namespace
 from .running import copied, writable
 from .steps import HOLE, Irregular
@@ -173,7 +174,7 @@ class _Loop:
         for position, (shape, numbers) in enumerate(steps):
             dies = {name for name in reads[position] if last[name] == position}
             self._step(shape, numbers, dies, escaping)
-            for name in dies:
+            for name in in_order(dies):
                 self._free(name)
         self._close()
         self.level -= 1

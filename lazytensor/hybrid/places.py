@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from ..run import pool
+from .branches import in_order
 from .guards import Namespace
 from .tracing import Operand, Record
 
@@ -164,7 +165,7 @@ class Places:
 
     def _bury(self, dies: set[str], memory: Memory) -> None:
         """Memory of temporaries that nobody reads any more is free."""
-        for gone in dies:
+        for gone in in_order(dies):
             text = memory.text.pop(gone, "")
             first = text[:1]
             if first == "b" and gone in self._shapes:
