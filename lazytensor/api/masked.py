@@ -220,7 +220,7 @@ def _variance(array: Any, mask: Any, axis: Any, ddof: int) -> Any:
         with np.errstate(all="raise"):
             mean = np.true_divide(sums, counts, out=sums, casting="unsafe")
             x = pool.empty(array.shape, array.dtype)
-            np.subtract(array, mean.reshape([1 if i in axis else n for i, n in enumerate(array.shape)]), out=x)
+            np.subtract(array, _as_numpys(mean, array, axis, True), out=x)
             np.square(x, out=x)
             found = _sums(x, mask, axis)
             return found and np.true_divide(found[0], counts - ddof, out=found[0], casting="unsafe")
