@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 
 import hypothesis
 import pytest
@@ -29,6 +30,16 @@ def configured(**settings):
     """A context with these settings, or, of a module that has none, without."""
     module = helpers.module_under_test()
     return module.config(**settings) if hasattr(module, "config") else contextlib.nullcontext()
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Jitted functions are not compared with their Python, which would hide a difference; nothing is warned of."""
+    from lazytensor.hybrid import compiled
+    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @pytest.fixture

@@ -2,24 +2,16 @@
 
 import collections
 import dataclasses
-import warnings
 from typing import Any
 
 import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import compiled, fast
+from lazytensor.hybrid import fast
 from tests.helpers import same_bits
 
-
-@pytest.fixture(autouse=True)
-def unchecked(monkeypatch):
-    """The comparisons with the Python would hide a difference."""
-    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 @dataclasses.dataclass

@@ -12,14 +12,7 @@ from lazytensor.hybrid import compiled, fusing, jit, nodes
 from tests import program_shared
 from tests.helpers import same_bits
 
-
-@pytest.fixture(autouse=True)
-def unchecked(monkeypatch):
-    """The comparisons with the Python would hide a difference."""
-    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 def numbers(*shape):

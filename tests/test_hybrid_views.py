@@ -1,7 +1,6 @@
 """Views as arguments of jitted functions: one program for any part of any array where they are only read; where their
 memory is written to, or is reached in another way, what NumPy gives."""
 
-import warnings
 
 import numpy as real
 import pytest
@@ -11,14 +10,7 @@ from lazytensor.hybrid import compiled, fusing, jit, nodes
 from tests import program_parts
 from tests.helpers import same_bits
 
-
-@pytest.fixture(autouse=True)
-def unchecked(monkeypatch):
-    """The comparisons with the Python would hide a difference."""
-    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 def numbers(*shape):

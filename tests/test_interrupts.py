@@ -177,7 +177,7 @@ def test_in_place_statement_is_done_or_not_done():
             assert y.tolist() == values.tolist()[1:]
         if not interrupt.raised:
             break
-    assert at > 0 and x.tolist() == [26, 24, 26, 28]  # in C there are few places
+    assert at > 5 and x.tolist() == [26, 24, 26, 28]
     assert lost < 25, "what was not yet being written over is kept"  # a number, for statements in C have few places
 
 
