@@ -171,3 +171,12 @@ def test_an_axis_may_be_numpys_integer(name):
                 getattr(np, name)(np.array(a), axis=axis)
             continue
         assert same_bits(real.asarray(getattr(np, name)(np.array(a), axis=axis)), want)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_swapped_bytes(name):
+    """NumPy keeps the byte order of its copy, and sums it a buffer at a time."""
+    plan_soon(module_under_test())
+    for char, shape in itertools.product((">f4", ">f8"), ((70001,), (700, 100), (40000, 2))):
+        for axis in (None, 0, -1):
+            compared(lambda np, x, a=axis: getattr(np, name)(x, axis=a), with_nans(shape, char))

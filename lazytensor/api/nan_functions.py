@@ -34,11 +34,13 @@ _isnan, _invert, _subtract, _multiply, _divide = (
 
 
 def _is_large(a: Any, chars: str = "fd") -> bool:
-    """Whether it is a large Tensor of floats, or of these dtypes, in C order."""
+    """Whether it is a large Tensor of floats, or of these dtypes, in C order and in the machine's byte order.
+
+    NumPy's copy of a swapped array is swapped too: it is summed a buffer at a time."""
     if type(a) is not Tensor:
         return False
     v: Any = a._value
-    return bool(v.dtype.char in chars and v.strides is None and v.shape and prod(v.shape) * v.dtype.itemsize >= LEAST)
+    return bool(v.dtype.char in chars and v.dtype.isnative and v.strides is None and v.shape and prod(v.shape) * v.dtype.itemsize >= LEAST)
 
 
 def _options(a: Any, axis: Any, keepdims: Any) -> dict[str, Any] | None:
