@@ -120,6 +120,7 @@ class Reference(World):
     def __init__(self, given=()):
         super().__init__(real, given)
         self.watched, self.casts = [], InvalidCasts()
+        self.foreign = {}  # by id: what goes or went by a name of real arrays, in any world
 
     def admits(self, step):
         """Whether the step's guard holds; a guard that raises leaves it to the step to raise the same."""
@@ -133,6 +134,7 @@ class Reference(World):
     def execute(self, step):
         with real.errstate(invalid="log", call=self.casts):
             outcome = super().execute(step)
+        self.foreign.update((id(x), x) for name, x in self.names.items() if name[0] == "r" and name[1:].isdigit())
         if step.watch and outcome is None:
             try:
                 self.watched.append(eval(compiled(step.watch, "eval"), self.names))

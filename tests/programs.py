@@ -132,27 +132,20 @@ def _append(scene, steps, step):
 
 def _is_documented(source, world):
     """Whether a step is of those that the table above leaves out as documented differences."""
-    source = _by_its_real_name(source, world)
+    name = re.match(r"a\d+\b", source)
+    target = world.names.get(name.group()) if name else None
+    if id(target) in world.foreign:
+        source = "r0" + source[name.end():]
     part, again = FOREIGN_PART.match(source), WRITEABLE_AGAIN.match(source)
     if FOREIGN_ELEMENT.match(source) or COMPLEX_COMPARED.search(source):
         return True
     if flat := FOREIGN_FLAT.match(source):  # numbers go through `float` there, and times are none
-        target = world.names.get(flat.group(1))
+        target = world.names.get(flat.group(1), target)
         values = [world.names.get(name) for name in re.findall(r"[as]\d+", flat.group(2))]
         return target.dtype.kind in "mM" or any(isinstance(x, real.longdouble) for x in values)
     if part:
         return isinstance(world.names.get(part.group(1)), real.generic)
     return bool(again) and world.names[again.group(1)].flags.writeable
-
-
-def _by_its_real_name(source, world):
-    """The source with the name of a real array in place of another name of it, if that is what is written to."""
-    name = re.match(r"a\d+\b", source)
-    array = world.names.get(name.group()) if name else None
-    for other, value in world.live().items():
-        if array is not None and value is array and other[0] == "r":
-            return other + source[name.end():]
-    return source
 
 
 def _append_probes(scene, steps):

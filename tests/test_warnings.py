@@ -220,13 +220,13 @@ SCRIPTS = {
 
 
 
-def run(script, *options):
+def run(script, *options, **environment):
     """Runs a script in a fresh process; what it wrote, its path left out."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "script.py")
         path.write_text(script)
         out = subprocess.run([sys.executable, *options, str(path)], capture_output=True, text=True, timeout=60,
-                             env={"PYTHONPATH": ROOT})
+                             env={"PYTHONPATH": ROOT, **environment})
         assert out.returncode == 0, out.stderr
         return out.stdout, out.stderr.replace(str(path), "script.py")
 
@@ -315,3 +315,38 @@ with np.errstate(divide="call"):
     said = [run(program.format(module), "-W", "always")[1].splitlines() for module in ("numpy", "lazytensor")]
     lines = [[line for line in text if "RuntimeWarning" in line] for text in said]
     assert [line.partition(":")[2] for line in lines[0]] == [line.partition(":")[2] for line in lines[1]]
+
+
+FILTERS = """
+import sys, warnings
+x = np.arange(300_000.0).reshape(3, -1)
+x[0] = np.nan
+x[1] = 0
+m = x > 0
+made = {
+    "divided": lambda: 1 / (x * 0), "absent": lambda: np.var(x, where=m, axis=-1),
+    "means": lambda: np.mean(x, where=m, axis=1), "columns": lambda: np.mean(x, axis=0, where=x > np.inf),
+    "middles": lambda: np.nanmedian(x, axis=1), "nanmeans": lambda: np.nanmean(x, axis=1),
+    "spread": lambda: np.nanvar(x - np.inf, axis=1, ddof=1), "large": lambda: np.var(x * 1e300, axis=1),
+    "sums": lambda: np.linalg.norm(x * 1e200, axis=1), "std": lambda: np.std(x, where=x > 1e4, axis=1, ddof=2),
+}
+for name, make in made.items():
+    for first in ("ignore", "default", "module"):
+        for then in ("error", "ignore", "default"):
+            print(name, first, then, file=sys.stderr)
+            with warnings.catch_warnings():
+                warnings.simplefilter(first)
+                y = make()
+            with warnings.catch_warnings():
+                warnings.simplefilter(then)
+                print(y.sum().tolist(), y[-1:].tolist()[0])
+"""
+
+
+@pytest.mark.parametrize("extension", ["1", "0"])
+def test_filters_that_held_when_an_operation_was_written_say_what_is_done_of_its_warnings(extension):
+    said = [run(f"import {module} as np\n{FILTERS}", LAZYTENSOR_HOT=extension) for module in ("numpy", "lazytensor")]
+    told = [[(block.split("\n")[0], sorted(set(re.findall(r"Warning: (.*)", block))))
+             for block in re.split(r"^(?=\w+ \w+ \w+$)", err, flags=re.M)] for _, err in said]
+    assert told[0] == told[1]
+    assert said[0][0] == said[1][0]

@@ -32,6 +32,7 @@ static void floating_dealloc(Floating *state) {
     Py_XDECREF(state->errors);
     Py_XDECREF(state->node);
     Py_XDECREF(state->interrupt);
+    Py_XDECREF(state->filters);
     Py_XDECREF(state->capsule);
     Py_XDECREF(state->token);
     Py_XDECREF(state->outer);
@@ -42,6 +43,7 @@ static int floating_traverse(Floating *state, visitproc visit, void *arg) {
     Py_VISIT(state->errors);
     Py_VISIT(state->node);
     Py_VISIT(state->interrupt);
+    Py_VISIT(state->filters);
     Py_VISIT(state->outer);
     return 0;
 }
@@ -49,6 +51,7 @@ static int floating_traverse(Floating *state, visitproc visit, void *arg) {
 static int floating_clear(Floating *state) {
     Py_CLEAR(state->node);
     Py_CLEAR(state->interrupt);
+    Py_CLEAR(state->filters);
     Py_CLEAR(state->outer);
     return 0;
 }
@@ -137,6 +140,13 @@ PyObject *floating_end(Floating *state) {
     PyObject *outer = state->outer;
     state->outer = NULL;
     Py_XSETREF(noted_run, outer);
+    if (state->filters != NULL) {
+        PyObject *left = PyObject_CallOneArg(leave_filters, state->filters);
+        if (left == NULL)
+            PyErr_Clear();
+        Py_XDECREF(left);
+        Py_CLEAR(state->filters);
+    }
     errors = state->errors != NULL ? Py_NewRef(state->errors) : kind == NULL ? PyList_New(0) : NULL;
     if (kind != NULL) {
         Py_XDECREF(errors);
@@ -181,6 +191,7 @@ static PyObject *floating_errors(PyObject *self, void *unused) {
 static PyMemberDef floating_members[] = {
     {"node", T_OBJECT, offsetof(Floating, node), 0, "the node that runs"},
     {"interrupt", T_OBJECT, offsetof(Floating, interrupt), 0, "raised when the step in hand is done"},
+    {"filters", T_OBJECT, offsetof(Floating, filters), 0, "the warning filters to which own_state has added some"},
     {"capsule", T_OBJECT, offsetof(Floating, capsule), 0, "the error state that the node was written under"},
     {NULL}};
 static PyGetSetDef floating_attributes[] = {

@@ -130,7 +130,7 @@ extern PyObject *view_operation, *negative_kind, *extobj, *watch, *warnings_dict
 extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
-extern PyObject *running_state, *own_state, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
+extern PyObject *running_state, *own_state, *leave_filters, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
 extern PyObject *scalar_classes, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
@@ -373,7 +373,7 @@ void settle_launched(Arguments *a, PyObject *nodes, PyObject *record);
 /* The floating-point state of one run (run/interpreter.Floating). */
 typedef struct {
     PyObject_HEAD
-    PyObject *errors, *node, *interrupt;
+    PyObject *errors, *node, *interrupt, *filters;
     PyObject *capsule, *token, *outer;
     char own;
 } Floating;

@@ -226,10 +226,16 @@ learn(flags_of=mask)
 
 
 def own_state(node: Any) -> Any:
-    """The capsule under which a node runs that gives its warnings itself: a silent one if nobody was to see them."""
+    """The capsule under which a node runs that gives its warnings itself: a silent one if nobody was to see them.
+
+    If the filters are others now than when the node was written, those that held then are followed until the run ends.
+    """
     then = _past.at(node.seq)
     if then is None or then == warnings.filters:
         return node.errstate
+    run = noted.run
+    if run is not None and run.filters is None:
+        run.filters = _follow()
     for action, text, category, name, number in then:
         if text is None and name is None and not number and issubclass(RuntimeWarning, category):
             return SILENT if action == "ignore" else node.errstate
@@ -241,7 +247,6 @@ def warns_itself(capsule: Any) -> bool:
     return capsule is not None and not _state_of(capsule).lazy
 
 
-learn(running_state=running, own_state=own_state)
 
 
 def modes_of(capsule: Any) -> dict[str, Any]:
@@ -295,7 +300,8 @@ _elsewhere: dict[str, dict[str, Any]] = {}
 def _action(filters: list[Any], message: str, module: str, line: int) -> str:
     """What filters do with a RuntimeWarning."""
     for action, text, category, name, number in filters:
-        if ((text is None or _matches(text, message)) and issubclass(RuntimeWarning, category)
+        if (type(text) is not _Then and (text is None or _matches(text, message))
+                and issubclass(RuntimeWarning, category)
                 and (name is None or _matches(name, module)) and number in (0, line)):
             return str(action)
     return str(getattr(warnings, "defaultaction", "default"))
@@ -305,10 +311,70 @@ def _matches(pattern: Any, text: str) -> bool:
     return pattern == text if isinstance(pattern, str) else bool(pattern.match(text))
 
 
+class _Told(threading.local):
+    """What is to be done with the warning that this thread gives now, if it is `warn` that does; the text of the one
+    that filters are asked of."""
+
+    action: str | None = None
+    text = ""
+
+
+_told = _Told()
+
+
+class _Then:
+    """The text in a filter that does what the filters did when the node that this thread runs was written."""
+
+    __slots__ = ("action",)
+
+    def __init__(self, action: str) -> None:
+        self.action = action
+
+    def match(self, text: str) -> bool:
+        """Whether the filter is about this thread at all; the module that is asked for next has the rest."""
+        run = noted.run
+        _told.text = text
+        return _told.action is not None or run is not None and run.node is not None and run.node.op.label is None
+
+
+class _ThenOfModule(_Then):
+    """The module in such a filter."""
+
+    __slots__ = ()
+
+    def match(self, module: str) -> bool:
+        if _told.action is not None:
+            return _told.action == self.action
+        run = noted.run
+        then = _past.at(run.node.seq) if run is not None and run.node is not None else None
+        return then is not None and _action(then, _told.text, module, 0) == self.action
+
+
+_FOLLOWING: list[Any] = [(action, _Then(action), RuntimeWarning, _ThenOfModule(action), 0)
+                         for action in ("ignore", "default", "always", "module", "once")]
+
+
+def _follow() -> list[Any]:
+    """Puts filters before those in force that do, in the threads that ask for it, what others did before; gives the
+    list that they are in, for `leave_filters`. In other threads they do nothing."""
+    filters: list[Any] = warnings.filters  # type: ignore[assignment]
+    filters[0:0] = _FOLLOWING
+    return filters
+
+
+def leave_filters(filters: list[Any]) -> None:
+    """Takes away what `_follow` put into a list, once."""
+    for one in _FOLLOWING:
+        try:
+            filters.remove(one)
+        except ValueError:  # the program has emptied the list
+            return
+
+
 def warn(errors: list[tuple[Any, str]]) -> None:
     """Gives NumPy's RuntimeWarning for each noted error, once for a node and kind, at the line that wrote the node.
 
-    None is given where the filters ignored it when the node was written.
+    The filters that were in force when the node was written say what is done with it.
     """
     for node, error in dict.fromkeys(errors):
         code = node.code
@@ -316,8 +382,19 @@ def warn(errors: list[tuple[Any, str]]) -> None:
         scope = _globals_of(filename)
         message, module = f"{error} encountered in {node.op.label}", scope.get("__name__") or "<unknown>"
         line = max(1, line_of(code, node.lasti))
-        then = _past.at(node.seq)
-        if then is not None and _action(then, message, module, line) == "ignore":
-            continue
-        warnings.warn_explicit(message, RuntimeWarning, filename, line, scope.get("__name__"),
-                               scope.setdefault("__warningregistry__", {}))
+        then, filters = _past.at(node.seq), None
+        if then is not None and then != warnings.filters:
+            action = _action(then, message, module, line)
+            if action == "ignore":
+                continue
+            _told.action, filters = action, _follow()
+        try:
+            warnings.warn_explicit(message, RuntimeWarning, filename, line, scope.get("__name__"),
+                                   scope.setdefault("__warningregistry__", {}))
+        finally:
+            if filters is not None:
+                _told.action = None
+                leave_filters(filters)
+
+
+learn(running_state=running, own_state=own_state, leave_filters=leave_filters)

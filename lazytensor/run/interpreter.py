@@ -200,16 +200,17 @@ class Floating:
     """The floating-point state of one run: enters each node's error state, collects what was raised.
 
     A context manager; at the end of a run `errors` holds what to warn of. `interrupt` is to be raised when the step
-    in hand is done.
+    in hand is done. `filters` is the list of warning filters to which `floating.own_state` has added some.
     """
 
-    __slots__ = ("errors", "node", "capsule", "own", "before", "outer", "interrupt")
+    __slots__ = ("errors", "node", "capsule", "own", "before", "outer", "interrupt", "filters")
 
     def __enter__(self) -> Floating:
         self.outer = floating.noted.run
         self.interrupt: BaseException | None = None
         self.errors: list[tuple[Any, str]] = []
         self.node: Any = None
+        self.filters: Any = None
         floating.noted.run = self
         self.capsule: Any = None
         self.own = False
@@ -228,6 +229,8 @@ class Floating:
     def __exit__(self, *exc: object) -> None:
         floating.noted.run = self.outer
         floating.enter(self.before)
+        if self.filters is not None:
+            floating.leave_filters(self.filters)
 
 
 if native is not None:
