@@ -4,6 +4,9 @@ Whoever calls it claims chunks like any worker, so it never waits for a worker t
 nothing spins for a while and then sleeps on a futex. Workers are plain threads that Python does not know. One caller at
 a time has them: whoever finds them busy, a nested call too, runs its chunks alone.
 
+A worker spins for an eighth of the time that its last job took: a job on much memory leaves nothing of its caller's
+program in the caches, so it takes 100 to 250 us until the next one comes, and to wake a sleeping core another 70.
+
 Each thread has a range of chunks of its own, the same at every run of a kernel, and takes from its front: what it wrote
 at one run it finds at the next in its own core's cache. When its range is empty it takes from the ends of others. A
 worker that keeps finding nothing left sleeps at once: it may be on a core that somebody else needs.
@@ -38,7 +41,9 @@ from ..errors import SettingError
 from ..lower import native
 
 SPIN = 100_000
-"""Ticks of the time stamp counter that a thread spins before it sleeps: 25 to 50 us."""
+"""Ticks of the time stamp counter that a thread spins at least before it sleeps: 25 to 50 us."""
+MOST_SPIN = 1_000_000
+"""And at most, after a long job: 250 to 500 us."""
 REST = 20_000_000
 """Ticks of it between two looks at where the workers are: 5 to 10 ms."""
 
@@ -98,6 +103,7 @@ declare void @llvm.x86.sse2.pause()
 declare void @llvm.x86.sse.ldmxcsr(ptr)
 declare void @llvm.x86.sse.stmxcsr(ptr)
 declare i64 @llvm.readcyclecounter()
+declare i64 @llvm.umin.i64(i64, i64)
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 
@@ -200,6 +206,7 @@ define internal ptr @worker(ptr %number) nounwind {
 again:
   %seen = phi i32 [ 0, %0 ], [ %turn, %ready ]
   %late = phi i32 [ 0, %0 ], [ %late1, %ready ]
+  %patience = phi i64 [ SPIN, %0 ], [ %patience1, %ready ]
   ; Who keeps coming too late may be in the way of a caller: no spinning then, but for a try at times.
   %seldom = icmp ult i32 %late, 4
   %eighth = and i32 %late, 7
@@ -224,7 +231,7 @@ yield:
   call i32 @sched_yield()  ; the caller may be waiting for this very core
   %at = call i64 @llvm.readcyclecounter()
   %spun = sub i64 %at, %from
-  %enough = icmp ugt i64 %spun, SPIN
+  %enough = icmp ugt i64 %spun, %patience
   br i1 %enough, label %sleep, label %spin
 sleep:
   %a = atomicrmw add ptr @asleep, i32 1 seq_cst
@@ -232,6 +239,7 @@ sleep:
   %b = atomicrmw sub ptr @asleep, i32 1 seq_cst
   br label %awake
 begin:
+  %began = call i64 @llvm.readcyclecounter()
   %arg = load ptr, ptr %arg_at  ; perhaps another job's by now: it is but asked for
   %further = getelementptr i8, ptr %arg, i64 64
   call void @llvm.prefetch.p0(ptr %range, i32 1, i32 3, i32 1)
@@ -252,6 +260,11 @@ others:
 ready:
   %later = add i32 %late, 1
   %late1 = select i1 %got, i32 0, i32 %later
+  %ended = call i64 @llvm.readcyclecounter()
+  %worked = sub i64 %ended, %began
+  %part = lshr i64 %worked, 3
+  %longer = add i64 %part, SPIN
+  %patience1 = call i64 @llvm.umin.i64(i64 %longer, i64 MOST_SPIN)
   br label %again
 }
 
@@ -566,7 +579,8 @@ def entry(threads: int) -> int:
             else:
                 text = _POOL
                 for word, value in (("WORKERS", workers), ("THREADS", workers + 1), ("LINES", 64 * (workers + 1)),
-                                    ("SETS", 128 * (workers + 1)), ("SPIN", SPIN), ("REST", REST)):
+                                    ("SETS", 128 * (workers + 1)), ("MOST_SPIN", MOST_SPIN),
+                                    ("SPIN", SPIN), ("REST", REST)):
                     text = text.replace(word, str(value))
                 found = native.load(text, ["parallel", "reset"])
                 _resets.append(found["reset"])
