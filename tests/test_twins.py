@@ -258,7 +258,7 @@ def test_the_verdict_is_kept_on_disk(counted, monkeypatch):
     twins.loop_of(np.hypot, "ddd")
     assert counted == [twins.MANY, twins.FEW, twins.FEW]
     monkeypatch.setattr(twins, "_loops", {})
-    monkeypatch.setattr(twins, "_identity", lambda calls: "another library")
+    monkeypatch.setattr(twins, "identity", lambda calls: "another library")
     twins.loop_of(np.hypot, "ddd")
     assert counted[3:] == [twins.MANY, twins.FEW]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import platform
 from functools import lru_cache
 from operator import getitem
@@ -16,7 +15,7 @@ from ..ir.dtypes import record_of
 from ..ir.operation import REDUCERS, Operation, imaginary_part, real_part
 from ..schedule.fuse import Group, Role
 from ..schedule.plan import Plan
-from . import fidelity, loops, native
+from . import fidelity, gaps, loops, native
 from .halves import HALF, HALVES
 from .inline import COMPLEX, FLOATS, FORMS, NAMED
 from .kernel import ARRAY, NUMBER, ROW, Input, Kernel, Step
@@ -70,8 +69,8 @@ class Fused(NamedTuple):
         Whether its operations may run again for some elements alone: each takes elements of arrays one by one.
     row_reads, row_writes : frozenset of int
         The inputs and outputs that have one element a row.
-    dense : frozenset of int
-        The inputs that are views whose elements loops are called for: they must lie together along the last axis.
+    apart : tuple of (int, int)
+        The inputs that are views whose elements loops are called for, and how far apart these may lie (`gaps.reach`).
     least : int
         The elements from which on it is better than NumPy's own call, for several threads; 0 if it always is.
     """
@@ -90,7 +89,7 @@ class Fused(NamedTuple):
     piecewise: bool
     row_reads: frozenset[int]
     row_writes: frozenset[int]
-    dense: frozenset[int] = frozenset()
+    apart: tuple[tuple[int, int], ...] = ()
     least: int = 0
 
 
@@ -184,7 +183,8 @@ class NoKernels:
 class _Way(NamedTuple):
     """How an operation is done: its step, the dtypes that its operands are cast to, that of the result; and for calls
     and reductions the loop. For one that writes into a part of an array the position of an operand of the part's shape,
-    the first operand being the array."""
+    the first operand being the array. And how far apart the elements of views may lie (`gaps.reach`), if that matters
+    (`_limited`)."""
 
     name: str
     chars: tuple[str, ...]
@@ -192,6 +192,12 @@ class _Way(NamedTuple):
     loop: Any
     axes: tuple[int, ...] = ()
     part: int = 0
+    reach: int = gaps.TOGETHER
+
+
+def _limited(way: _Way) -> bool:
+    """Whether it matters how the elements lie that it takes: NumPy's loops do not compute each alike."""
+    return way.name == "call" or way.name in PRODUCTS
 
 
 class Kernels:
@@ -285,9 +291,7 @@ class Kernels:
     def without_form(self, number: int, kinds: list[Any]) -> str:
         """Why an operation on elements is not part of a kernel."""
         value = self.dag.value(number)
-        if isinstance(value.op.fn, np.ufunc) and not all(
-                view is None or lies_together(view.shape, view.strides, view.dtype.itemsize)
-                for view in self.seen(number)):
+        if isinstance(value.op.fn, np.ufunc) and _spread(self.seen(number)):
             return f"{value.op.called} reads elements with gaps or backwards, where NumPy's loop may round otherwise"
         return _no_form(value.op, kinds, value.dtype)
 
@@ -315,10 +319,11 @@ class Kernels:
         whole = max(shapes, key=len)
         if not whole or any(a not in (1, b) for s in shapes for a, b in zip(s[::-1], whole[::-1])):
             return "no operand has the shape of what it writes"
-        way = _of_ufunc(dag, op.ufunc, operands, kinds, self.seen(number)[1:], result)
-        aware = way is not None and result in COMPLEX and way.name not in PAIRS
+        seen = self.seen(number)[1:]
+        way = _of_ufunc(dag, op.ufunc, operands, kinds, seen, result)
+        aware = way is not None and (result in COMPLEX and way.name not in PAIRS or _limited(way) and _spread(seen) > 0)
         return f"{op.label} has no kernel form" if way is None or aware else way._replace(
-            chars=(result, *way.chars), part=1 + shapes.index(whole))
+            chars=(result, *way.chars), part=1 + shapes.index(whole), reach=gaps.TOGETHER)
 
     def _masked(self, number: int, result: str) -> _Way | str:
         """One value where a mask is true: a new array, in which every element is chosen from it and the old one."""
@@ -517,15 +522,6 @@ def _counted(name: str, char: str, result: str) -> str:
     return "l" if name in _STATISTICS and char and char in "?bBhH" and result == "d" else ""
 
 
-def lies_together(shape: Any, strides: Any, itemsize: int) -> bool:
-    """Whether the elements of an array lie together along its last axis, and each axis within the one before it: then
-    NumPy's loops go along it as along an array without gaps. (A single element they may take another way.)"""
-    if strides is None:
-        return any(n != 1 for n in shape)
-    steps = [step for n, step in zip(shape, strides, strict=True) if n != 1]
-    return bool(steps) and steps[-1] == itemsize and all(a > b for a, b in itertools.pairwise(steps))
-
-
 def _map(dag: Dag, number: int, kinds: list[Any], seen: list[Any], result: str) -> _Way | None:
     """An operation on elements, `seen` through views, or not where one is None."""
     value, operands = dag.value(number), dag.operands(number)
@@ -563,7 +559,7 @@ def _of_ufunc(dag: Dag, ufunc: Any, operands: Any, kinds: list[Any], seen: list[
 def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], seen: list[Any],
             chars: tuple[str, ...]) -> _Way | None:
     """NumPy's own loop on tiles: where it gives the same bits, which takes operands laid out like the result, or views
-    in C order whose elements lie together along the last axis."""
+    whose elements lie as the loop may take them."""
     if not set(chars) <= _CHARS or ufunc.__name__ in _CUT:
         return None
     numbers = [k for k, (n, view) in enumerate(operands) if view is None and dag.value(n).shape in (None, ())]
@@ -572,8 +568,6 @@ def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], se
         return None
     laid = []
     for k, (n, view) in enumerate(operands):
-        if view is not None and not lies_together(seen[k].shape, seen[k].strides, seen[k].dtype.itemsize):
-            return None
         if k not in numbers:
             laid.append((dag.value(n).shape, dag.value(n).layout) if view is None else (view.shape, None))
     if any(one != laid[0] for one in laid):
@@ -582,11 +576,24 @@ def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], se
         ok = len(numbers) == 1 and len(operands) == 2 and fidelity.certified_scalar(ufunc, loop, numbers[0], False)
     else:
         ok = fidelity.certified(ufunc, loop, False)
-    if ok and chars[0] in COMPLEX and ufunc.__name__ in ("multiply", "square"):
+    if not ok:
+        return None
+    reach, apart = gaps.TOGETHER, _spread(seen)
+    if apart and apart != gaps.NOWHERE:
+        reach = gaps.reach(ufunc, tuple(loop), numbers[0] if numbers else None)
+    if apart > reach:
+        return None
+    if chars[0] in COMPLEX and ufunc.__name__ in ("multiply", "square"):
         name = product(ufunc.__name__, chars[0])
         if name is not None:
-            return _Way(name, chars[:-1], chars[-1], None)
-    return _Way("call", chars[:-1], chars[-1], (ufunc, tuple(loop))) if ok else None
+            return _Way(name, chars[:-1], chars[-1], None, reach=reach)
+    return _Way("call", chars[:-1], chars[-1], (ufunc, tuple(loop)), reach=reach)
+
+
+def _spread(views: list[Any]) -> int:
+    """How the elements that are seen through views lie, those that lie furthest apart."""
+    return max((gaps.spread(v.shape, v.strides, v.dtype.itemsize) for v in views if v is not None),
+               default=gaps.TOGETHER)
 
 
 def _shape_of(dag: Dag, operand: Operand) -> tuple[int, ...]:
@@ -653,8 +660,9 @@ class _Maker:
                      self.over(writes), self.piecewise(),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
                      frozenset(i for i, number in enumerate(writes) if number in self.rows),
-                     frozenset(i for i, (_, member, k) in enumerate(self.reads) if ways[member].name == "call"
-                               and self.inputs[i].kind != NUMBER and self.dag.operands(member)[k].view is not None))
+                     tuple((i, ways[member].reach) for i, (_, member, k) in enumerate(self.reads)
+                           if _limited(ways[member]) and self.inputs[i].kind != NUMBER
+                           and self.dag.operands(member)[k].view is not None))
 
     def read_all(self, number: int, path: Any) -> None:
         """Makes inputs of what an operation reads; of what those read that are computed anew for it."""

@@ -95,7 +95,7 @@ def _certified(ufunc: Any, twin: Twin, loop: Loop) -> Loop | None:
     try:
         text = text_of(twin)
         made = compiled(text, loop)
-        what = repr((text, _identity(twin.calls))).encode()
+        what = repr((text, identity(twin.calls))).encode()
         said = native.recall(what)
         if said is None:
             said = b"no" if differences(ufunc, twin, made, MANY) else b"yes"
@@ -129,7 +129,7 @@ class _Place(ctypes.Structure):
                 ("address", ctypes.c_void_p)]
 
 
-def _identity(function: str) -> Any:
+def identity(function: str) -> Any:
     """What a certificate holds for: NumPy's own library, the loops that it chose for this CPU, and the library that has
     the C function that they call, with the function's place in it (there are several, for several CPUs)."""
     umath = sys.modules["numpy._core._multiarray_umath"]

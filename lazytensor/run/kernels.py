@@ -16,7 +16,8 @@ from ..config import current
 from ..hot import learn, native
 from ..ir.capture import Graph
 from ..ir.layout import reduced_order
-from ..lower.fused import lies_together, sliced
+from ..lower.fused import sliced
+from ..lower.gaps import spread
 from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord, Record
 from . import floating, in_place, launch, parts, pool
@@ -332,8 +333,8 @@ def bind_arrays(record: KernelRecord, graph: Graph, space: tuple[int, ...], inpu
         return None
     if any(stride < 0 for i in fused.forwards for stride in targets[i].strides):
         return None
-    dense = [arrays[record.arrays.index(i)] for i in fused.dense]
-    if not all(lies_together(a.shape, a.strides, a.itemsize) for a in dense):
+    apart = [(arrays[record.arrays.index(i)], reach) for i, reach in fused.apart]
+    if any(spread(a.shape, a.strides, a.itemsize) > reach for a, reach in apart):
         return None
     order = _order(record, graph) if fused.axes else ()
     if order is None:
