@@ -133,6 +133,65 @@ def test_an_operator_into_a_part_is_learnt_from_parts_alone(monkeypatch):
     assert a.tolist() == [[0, 1, 2, 3], [4, 4, 4, 4], [8, 8, 8, 8]]
 
 
+IN_PLACE = {
+    "part": lambda np, a, b: b[1:4, 2:6], "row": lambda np, a, b: b[0, 2:6], "column": lambda np, a, b: b[1:4, :1],
+    "row of its own": lambda np, a, b: b[0, 2:6] + 0,
+    "sum": lambda np, a, b: a.sum(), "largest": lambda np, a, b: b.max(),
+    "waits": lambda np, a, b: (b * 2)[1:4, 2:6], "other": lambda np, a, b: b[1:4, 2:6].astype("f4"),
+    "a number of its own": lambda np, a, b: b[2, 3],
+}
+
+
+@needs_extension
+@pytest.mark.parametrize("operand", IN_PLACE)
+def test_an_operator_in_place_takes_parts_rows_and_lazy_scalars_in_c(operand, monkeypatch):
+    make = IN_PLACE[operand]
+
+    def program(np):
+        a, b = np.arange(12.0).reshape(3, 4) + 0, np.arange(56.0).reshape(7, 8) / 8
+        for _ in range(3):
+            a += make(np, a, b)
+            a[1:] -= make(np, a, b)[..., -2:, :] if make(np, a, b).ndim == 2 else make(np, a, b)
+        return a, b
+    check_same(program)
+    monkeypatch.setattr(operators, "write_ufunc", None)
+    check_same(program)
+
+
+def test_an_operator_in_place_on_what_reads_its_own_array():
+    def program(np):
+        a = np.arange(20.0).reshape(4, 5) + 0
+        a += a[::-1]
+        a *= a[:1]
+        a -= a[1:2, ::-1]
+        a += a[:, :1]
+        a[1:] += a[:-1]
+        a[1:] *= a[0]
+        a /= a.max()
+        a[:, 1:] -= a[:, 1:].mean()
+        b = np.arange(4) + 0
+        b += np.arange(8)[::2]
+        b[1:] -= np.arange(4).max()
+        try:
+            b += a[0, :4]
+        except TypeError:
+            b *= 3
+        return a, b
+    check_same(program)
+    check_same(program)
+
+
+def test_an_operator_in_place_on_what_does_not_fit():
+    def program(np, write):
+        a, b = np.arange(12.0).reshape(3, 4) + 0, np.arange(56.0).reshape(7, 8)
+        write(a, b)
+        return a
+    for write in (lambda a, b: a.__iadd__(b[:3, :3]), lambda a, b: a.__iadd__(b[:, :4]),
+                  lambda a, b: a.__imul__(b[:1, None, :4]),
+                  lambda a, b: a[1:].__isub__(b[:3, :4]), lambda a, b: a[0].__isub__(b[:2, :4])):
+        check_same(program, write)
+
+
 NUMBERS = {
     "float64": real.float64(2.5), "float32": real.float32(-1.5), "int64": real.int64(3), "int8": real.int8(-2),
     "uint64": real.uint64(5), "bool": real.bool(True), "complex": real.complex128(1 - 2j), "huge": real.float64(1e308),

@@ -102,6 +102,35 @@ def test_golden_plans():
         assert found == (4, 2, 2), text
 
 
+@pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
+def test_one_line_that_rolls_an_array_in_many_ways_is_one_kernel():
+    np = module_under_test()
+    with np.config(engine="llvm"):
+        a = np.array(real.random.default_rng(1).random((40, 50)))
+
+        def line(a):
+            return sum(np.roll(a, shift, axis) for shift in (1, -1) for axis in (0, 1)) - 4 * a
+        line(a).realize()
+        found, text = plan(np, line(a))
+        assert found == (4, 2, 2), text
+
+
+def test_rolls_that_run_before_the_next_one_are_calls():
+    np = module_under_test()
+    a = np.array(real.random.default_rng(1).random((40, 50)))
+
+    def once():
+        return np.roll(a, 1, 0)
+
+    def again():
+        return np.roll(a, -1, 0)
+    for _ in range(3):
+        once().realize()
+        again().realize()
+    assert "roll.memory" not in np.explain(once() * 2)
+    assert "roll.memory" not in np.explain(again() * 2)
+
+
 def test_what_others_hold_of_a_pending_array_that_is_rolled():
     def program(np):
         x = np.array(real.random.default_rng(1).random((40, 50)))

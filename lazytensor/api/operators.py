@@ -648,6 +648,8 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
                     if node.depth > current.depth or large:
                         bound(node)
                     return self
+            if type(other) is Tensor and kind is None and _is_unmet(other, row or ()):
+                b = read(other)  # a part of an array
             if (type(b) is Node or type(b) in NUMBERS) and (row is None or kind not in row):
                 with suppress(NotArray):  # the dtype that the operator gives without `=`
                     _learn(record_, a, b, resolved(record_, (a, b)).outputs[0])

@@ -3,8 +3,8 @@
 Made as calls of NumPy's, each would be an array of its own. Here the array is put once into a larger one, with a margin
 in which its values go on from the other end, and what is rolled by a few places along some axes is a part of that,
 which kernels read where it lies. What is pending is computed into its place there. What is there already would have to
-be copied: it is so in functions that are traced, and at a place of the program that has been seen to roll an array that
-was rolled before; the first time it is a call.
+be copied: it is so in functions that are traced, and at a place of the program that has been seen to roll an array of
+which another roll was still pending; the first time it is a call.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ class _Source(NamedTuple):
         Where in that it begins.
     watcher : int
         Whose trace it was rolled in, if it was: a trace keeps no values of nodes for what comes after it.
+    call : weakref or None
+        The node of the last roll of it that was left to NumPy.
     """
 
     of: Any
@@ -65,6 +67,7 @@ class _Source(NamedTuple):
     margin: int = 0
     starts: tuple[int, ...] = ()
     watcher: int = 0
+    call: Any = None
 
 
 _known: dict[int, _Source] = {}
@@ -98,6 +101,11 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
         found = _rolled(a, steps)
         if found is not None:
             return found
+        found = _roll_of_real(a, shift, axis)
+        source = _known.get(id(a))
+        if source is not None and source.of() is a and type(found) is Tensor and found._value.__class__ is Node:
+            _known[id(a)] = source._replace(call=weakref.ref(found._value))
+        return found
     return _roll_of_real(a, shift, axis)
 
 
@@ -133,11 +141,10 @@ def _rolled(a: Any, steps: tuple[int, ...]) -> Any:
     whole = source.whole() if source is not None and source.whole is not None else None
     if source is None or whole is None:
         site = (frame.f_code, frame.f_lasti) if frame is not None else None
-        if source is not None and source.site != site:  # one place alone may roll one array again and again
+        if source is not None and source.call is not None and (call := source.call()) and call.buffer is None:
             _sites.update((site, source.site))
         if site not in _sites and not _watching() and (current.engine != "llvm" or not computed_by_kernels(node)):
-            if source is None:
-                _remember(a, site)
+            _remember(a, site)
             return None
         source, whole = _with_margin(a, max(1, *map(abs, steps)), site, frame)
     starts = tuple(map(operator.sub, source.starts, steps))

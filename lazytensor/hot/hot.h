@@ -501,6 +501,7 @@ PyObject *viewer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyOb
 /* ---- layouts.c, operators.c, inplace.c ---- */
 
 int same_layout(PyObject *a, PyObject *b);
+int stretches(PyObject *small, PyObject *large);
 PyObject *c_ordered_shape(PyObject *a, PyObject *b);
 PyObject *strides_like(PyObject *like, PyObject *dtype);
 PyObject *by_number(PyObject *table, PyObject *dtype);

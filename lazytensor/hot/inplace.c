@@ -29,18 +29,30 @@ int give_lock(PyObject *lock) {
     return call_lock(lock, &name, "release");
 }
 
-/* The second operand of an in-place operator as what stands for it in `fast`: its node or number in `b` (borrowed), a
- * new reference to its kind; NULL where Python has to look. */
-static PyObject *in_place_operand(PyObject *a, PyObject *right, PyObject **b) {
+/* The second operand of an in-place operator: its node or itself, if it is a number, in `b`, a new reference. What the table
+ * `row` (UfuncRecord.fast) gives for it, borrowed; NULL without an error where Python has to look: also at what is laid out
+ * in another order, and at a part of the value that is written over. */
+static PyObject *in_place_operand(PyObject *a, PyObject *right, PyObject *row, PyObject **b) {
+    *b = NULL;
     if (Py_TYPE(right) != tensor_type) {
-        *b = right;
-        return kind_of_scalar(right, slot_or_none(a, N.dtype));
+        if ((*b = Py_XNewRef(scalar_node(right))) != NULL)
+            return by_number(row, slot_or_none(*b, N.dtype));
+        PyObject *kind = kind_of_scalar(right, slot_or_none(a, N.dtype));
+        PyObject *found = kind == NULL ? NULL : by_kind(row, kind);
+        Py_XDECREF(kind);
+        *b = Py_NewRef(right);
+        return found;
     }
-    PyObject *node = *b = slot_or_none(right, T._value);
-    if (Py_TYPE(node) != node_type || slot_or_none(right, T._state) != Py_None
-        || slot_or_none(node, N.strides) != Py_None || !same_shape(slot_or_none(a, N.shape), slot_or_none(node, N.shape)))
+    if ((*b = node_of(right)) == NULL || (SLOT(*b, N.op) == view_operation && SLOT(*b, N.a) == a))
         return NULL;
-    return PyLong_FromLong(((PyArray_Descr *)slot_or_none(node, N.dtype))->type_num);
+    if (slot_or_none(*b, N.strides) != Py_None || !same_shape(slot_or_none(a, N.shape), slot_or_none(*b, N.shape))) {
+        PyObject *shape = c_ordered_shape(a, *b);
+        int same = shape != NULL && same_shape(shape, slot_or_none(a, N.shape));
+        Py_XDECREF(shape);
+        if (!same)
+            return NULL;
+    }
+    return by_number(row, slot_or_none(*b, N.dtype));
 }
 
 /* Gives a root the node of an operation on its present value, under its lock. 1: done; 0: Python has to do it. */
@@ -64,7 +76,8 @@ static int give(Method *method, PyObject *root, PyObject *b, int twice, PyObject
  * has to do it. */
 static int give_part(PyObject *op, PyObject *self, PyObject *other, PyObject *capsule, PyObject **made) {
     PyObject *view = slot_or_none(self, T._value), *root = slot_or_none(view, V.root), *old = slot_or_none(root, T._value);
-    PyObject *a = node_of(self), *b = Py_TYPE(other) == tensor_type ? node_of(other) : Py_NewRef(other);
+    PyObject *scalar = scalar_node(other), *a = node_of(self);
+    PyObject *b = Py_TYPE(other) == tensor_type ? node_of(other) : Py_NewRef(scalar == NULL ? other : scalar);
     PyObject *frame = (PyObject *)PyEval_GetFrame(), *inputs = NULL, *attrs = NULL;
     int done = 0;
     if (a != NULL && b != NULL && Py_TYPE(old) == node_type) {
@@ -88,7 +101,7 @@ static int give_part(PyObject *op, PyObject *self, PyObject *other, PyObject *ca
     return done;
 }
 
-/* ``self <op>= other`` where a view takes a value of its own dtype and shape, or a number; NULL without an error where
+/* ``self <op>= other`` where a view takes a value of its own dtype, of its shape or stretched to it, or a number; NULL without an error where
  * Python has to do it. */
 static PyObject *quick_part(Method *method, PyObject *self, PyObject *other) {
     PyObject *view = slot_or_none(self, T._value), *root = slot_or_none(view, V.root), *dtype = slot_or_none(view, V.dtype);
@@ -101,11 +114,18 @@ static PyObject *quick_part(Method *method, PyObject *self, PyObject *other) {
     if (Py_TYPE(other) == tensor_type) {
         PyObject *value = slot_or_none(other, T._value);
         if ((Py_TYPE(value) != node_type && Py_TYPE(value) != view_type)
-            || !same_shape(slot_or_none(view, V.shape), shape_in(value)))
+            || (!same_shape(slot_or_none(view, V.shape), shape_in(value))
+                && !stretches(shape_in(value), slot_or_none(view, V.shape))))
             return NULL;
         found = by_number(row, dtype_in(value));
-    } else
-        found = (kind = kind_of_number(other, dtype)) == NULL ? NULL : by_kind(row, kind);
+    } else if ((node = scalar_node(other)) != NULL) {
+        found = by_number(row, slot_or_none(node, N.dtype));
+        node = NULL;
+    } else {
+        kind = kind_of_scalar(other, dtype);
+        found = kind == NULL ? NULL : by_kind(row, kind);
+        Py_XDECREF(kind);
+    }
     if (found != dtype || found == NULL)
         return NULL;
     Py_INCREF(root);
@@ -137,18 +157,21 @@ PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other) {
         || slot_or_none(a, N.strides) != Py_None || PyTuple_GET_SIZE(slot_or_none(a, N.shape)) == 0
         || PyTypeNum_ISCOMPLEX(((PyArray_Descr *)slot_or_none(a, N.dtype))->type_num))
         return NULL;
-    PyObject *kind = in_place_operand(a, other, &b), *row = by_number(method->fast, slot_or_none(a, N.dtype));
-    PyObject *dtype = kind == NULL || row == NULL ? NULL : by_kind(row, kind);
-    Py_XDECREF(kind);
-    if (dtype == NULL || dtype != slot_or_none(a, N.dtype))
+    PyObject *row = by_number(method->fast, slot_or_none(a, N.dtype));
+    if (row == NULL)
         return NULL;
-    int large = (depth_of(a) == 0 && is_large_memory(a)) || (Py_TYPE(b) == node_type && depth_of(b) == 0 && is_large_memory(b));
-    int done = may_be_pending(&capsule), twice = b == a;
+    PyObject *dtype = in_place_operand(a, other, row, &b);
+    if (dtype == NULL || dtype != slot_or_none(a, N.dtype)) {
+        Py_XDECREF(b);
+        return NULL;
+    }
+    int is_node = Py_TYPE(b) == node_type, twice = b == a;
+    int large = (depth_of(a) == 0 && is_large_memory(a))
+        || (is_node && depth_of(b) == 0 && is_large_memory(b));
+    int done = may_be_pending(&capsule);
     if (done == 1 && tell_of_write(self) < 0)
         done = -1;
-    PyObject *lock = lock_of(self);
-    Py_INCREF(b);
-    Py_INCREF(lock);
+    PyObject *lock = Py_NewRef(lock_of(self));
     if (done == 1 && (done = take_lock(lock) < 0 ? -1 : 1) == 1) {
         done = give(method, self, b, twice, capsule, &node);
         if (give_lock(lock) < 0)

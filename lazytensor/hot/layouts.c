@@ -35,7 +35,7 @@ static int stretches_in_c_order(PyObject *node) {
 }
 
 /* Whether a shape is stretched to a larger one, that has elements. */
-static int stretches(PyObject *small, PyObject *large) {
+int stretches(PyObject *small, PyObject *large) {
     Py_ssize_t n = PyTuple_GET_SIZE(large), missing = n - PyTuple_GET_SIZE(small);
     if (missing < 0)
         return 0;
