@@ -14,6 +14,8 @@
 #define AVX512 __attribute__((target("avx512f")))
 #define INLINE static inline __attribute__((always_inline)) AVX512
 
+enum { ANYWHERE = 1 << 14 };     /* elements of a matrix that need not begin at a cache line: it lies in the L1 cache */
+
 typedef int (*Inner)(void *, char **, const npy_intp *, const npy_intp *, void *);
 
 /* As `lower/gemv.py` has it: NumPy's loop, what tells how many threads BLAS has, how many these were when the two were
@@ -96,7 +98,7 @@ static int is_as_compared(const Gemv *own, const npy_intp *sizes, const npy_intp
 
 static int gemv_loop(void *context, char **data, const npy_intp *sizes, const npy_intp *strides, void *auxdata) {
     const Gemv *own = context;
-    if ((uintptr_t)data[1] & 63 || !is_as_compared(own, sizes, strides))
+    if (((uintptr_t)data[1] & 63 && sizes[2] * sizes[3] > ANYWHERE) || !is_as_compared(own, sizes, strides))
         return own->loop(own->context, data, sizes, strides, own->auxdata);
     gemv((const float *)data[0], (const float *)data[1], sizes[2], sizes[3], (float *)data[2]);
     return 0;

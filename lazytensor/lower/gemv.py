@@ -8,6 +8,7 @@ compared on values of all kinds, bits and flags, and NumPy's loop stays where th
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import sys
 import threading
@@ -23,7 +24,9 @@ from .loops import Loop
 _Array = np.ndarray[Any, Any]
 _FLOAT = np.dtype(np.float32)
 LINE = 64
-"""Bytes of a cache line: where one row of a matrix begins, and so all of them, if it does."""
+"""Bytes of a cache line, at which a matrix begins, and so all its rows, unless it is a small one."""
+ANYWHERE = 1 << 14
+"""As `hot/gemv.c` has it: elements of a matrix that may begin elsewhere."""
 MOST, LONGEST = 1 << 18, 1 << 9
 """Elements of a matrix, and of its rows, at most: larger ones wait for memory, however they are read."""
 KEPT = 256
@@ -103,7 +106,9 @@ def differences(loop: Loop, twin: Loop, inner: int, n: int, strides: tuple[int, 
     raised = fidelity.raised()
     found = []
     try:
-        for what, x, matrix in _operands(Draws(seed), inner, n):
+        draws = Draws(seed)
+        begins = (0, 5) if inner * n <= ANYWHERE else (0,)
+        for what, x, matrix in itertools.chain(*(_operands(draws, inner, n, begin) for begin in begins)):
             results = []
             for each in (loop, twin):
                 out = np.full(n, 7, _FLOAT)
@@ -126,11 +131,12 @@ _KINDS = {"plain": (_SIGN_AND_FRACTION, 126, 0), "wide": (_SIGN_AND_FRACTION, 11
 _SPECIAL = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 1e-45, 3e38], _FLOAT)
 
 
-def _operands(draws: Draws, inner: int, n: int) -> Iterator[tuple[str, _Array, _Array]]:
-    """Rows and matrices of all kinds, always in the same memory; "wide" ones also with elements that are special."""
+def _operands(draws: Draws, inner: int, n: int, begin: int) -> Iterator[tuple[str, _Array, _Array]]:
+    """Rows and matrices of all kinds, always in the same memory; "wide" ones also with elements that are special. A
+    matrix begins so many elements beyond the beginning of a cache line."""
     sizes = inner, inner * n
     random = [draws.bits(-(-size // 2)).view(np.uint32)[:size] for size in sizes]
-    x, matrix = _placed(inner, 3), _placed(inner * n, 0)
+    x, matrix = _placed(inner, 3), _placed(inner * n, begin)
     for what, (kept, least, spread) in _KINDS.items():
         for bits, out in zip(random, (x, matrix), strict=True):
             exponents = (bits >> 9 & spread) + least << 23
