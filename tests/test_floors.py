@@ -19,6 +19,7 @@ LATE = {
     ("compile", "run.plans"),  # plans and kernels, 30 ms: at the first plan
     ("run.masking", "run.moving"),  # LLVM with it: when a large array is first picked from
     ("hybrid.inner", "lower.loops"), ("hybrid.inner", "lower.fidelity"),  # when a loop of calls is first run
+    ("lower.gemv", "lower.fidelity"),  # when a shape is first compared
     ("config", "difflib"), ("api.namespace", "difflib"),  # for messages about unknown names
     ("ir.dag", "networkx"),  # costs 240 ms: when a graph is first built
     ("lower.compiler", "llvmlite"), ("lower.compiler", "llvmlite.binding"),  # 50 ms: when a kernel is compiled

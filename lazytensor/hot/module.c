@@ -289,6 +289,7 @@ static PyMethodDef methods[] = {
     {"note", (PyCFunction)(void (*)(void))hot_note, METH_FASTCALL, "run.pins._note"},
     {"returns", (PyCFunction)(void (*)(void))hot_returns, METH_FASTCALL, "run.turns._returns"},
     {"noted", hot_noted, METH_NOARGS, "run.pins._alive"},
+    {"gemv", hot_gemv, METH_NOARGS, "The address of a loop for products of a row and a matrix (gemv.c); 0 if this CPU has none."},
     {"counts", hot_counts, METH_NOARGS, "Counts of what ran here: runs, those without a plan, hits, nodes, kernels."},
     {NULL}};
 

@@ -16,6 +16,9 @@
 #include <numpy/arrayobject.h>
 #include <string.h>
 #include <structmember.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
 enum Operation { LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, INDEX, MOVE, OPERATIONS };
 enum Kind { ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, ABSOLUTE, SQUARE_ROOT, KINDS };
@@ -422,10 +425,23 @@ static PyTypeObject Tape_Type = {
 
 /* ---- a product of matrices, without the way to it ---- */
 
+enum { FREE_FROM = 1 << 17 };    /* multiplications from which on the GIL is released: some 5 us */
+
+/* Flags of the loops for float32 and float64, which none but MXCSR has on x86-64; fenv's functions look at the x87's, too. */
+#if defined(__x86_64__)
+#define SSE_FLAGS 63
+static void clear_flags(void) { _mm_setcsr(_mm_getcsr() & ~SSE_FLAGS); }
+static int flags_raised(void) { return (int)_mm_getcsr() & (1 | 4 | 8 | 16); }
+#else
+static void clear_flags(void) { feclearexcept(FE_ALL_EXCEPT); }
+static int flags_raised(void) { return bits_of(fetestexcept(FE_ALL_EXCEPT)); }
+#endif
+
 typedef struct {
     PyObject_HEAD
     NumPy numpy;
     npy_intp sizes[4], strides[9], bytes[3];
+    double work;
     int mask;
     PyObject *keep;
     vectorcallfunc call;
@@ -445,14 +461,14 @@ static PyObject *product_call(PyObject *self, PyObject *const *args, size_t narg
             Py_RETURN_TRUE;
         data[i] = PyArray_BYTES(array);
     }
-    int raised;
-    Py_BEGIN_ALLOW_THREADS
-    feclearexcept(FE_ALL_EXCEPT);
+    PyThreadState *state = product->work >= FREE_FROM ? PyEval_SaveThread() : NULL;
+    clear_flags();
     product->numpy.loop(product->numpy.context, data, product->sizes, product->strides, product->numpy.auxdata);
-    raised = bits_of(fetestexcept(FE_ALL_EXCEPT)) & product->mask;
+    int raised = flags_raised() & product->mask;
     if (raised)
-        feclearexcept(FE_ALL_EXCEPT);
-    Py_END_ALLOW_THREADS
+        clear_flags();
+    if (state != NULL)
+        PyEval_RestoreThread(state);
     return PyBool_FromLong(raised);
 }
 
@@ -473,6 +489,7 @@ static PyObject *product_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
         return NULL;
     product->numpy = (NumPy){(Inner)(uintptr_t)loop[0], (void *)(uintptr_t)loop[1], (void *)(uintptr_t)loop[2]};
     product->sizes[0] = 1;
+    product->work = (double)n[0] * (double)n[1] * (double)n[2];
     for (int i = 0; i < 3; i++) {
         product->sizes[i + 1] = (npy_intp)n[i];
         product->bytes[i] = (npy_intp)bytes[i];

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.layout import c_strides
-from ..lower import loops
+from ..lower import gemv, loops
 from .nesting import Loop, Numbers, Step, parts
 
 tape: Any = None
@@ -163,8 +163,10 @@ def product(a: Any, b: Any, out: Any, mask: int) -> Any:
     m, inner, n = a[0][0] if len(a[0]) == 2 else 1, a[0][-1], b[0][1] if len(b[0]) == 2 else 1
     (am, an), (bn, bp) = _matrix(a, True), _matrix(b, False)
     om, op = (n * dtype.itemsize if m > 1 else 0), (dtype.itemsize if n > 1 else 0)
+    strides = am, an, bn, bp, om, op
+    loop = gemv.loop_of(loop, dtype, (m, inner, n), strides)
     sizes = [prod(x[0]) * dtype.itemsize for x in (a, b, out)]
-    return tape.Product((loop.loop, loop.context, loop.auxdata), (m, inner, n), (am, an, bn, bp, om, op), tuple(sizes),
+    return tape.Product((loop.loop, loop.context, loop.auxdata), (m, inner, n), strides, tuple(sizes),
                         0 if loop.no_float_errors else mask, loop)
 
 
