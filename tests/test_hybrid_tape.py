@@ -186,6 +186,44 @@ def test_a_number_from_before_a_tape_and_one_that_it_gives():
     check(f, matrix(6, "f4").ravel())
 
 
+# ---- arrays that are written as lists of scalars ---------------------------------------------------------------------
+
+LISTS = {
+    "derivatives": lambda xp, y: xp.array([10 * (y[1] - y[0]), y[0] * (28 - y[2]) - y[1], y[0] * y[1] - 8 / 3 * y[2]]),
+    "rotation": lambda xp, y: (xp.array([[y[0], -y[1]], [y[1], y[0]]]) @ y[1:])[[0, 1, 0]],
+    "constants": lambda xp, y: xp.asarray((0.0, -0.0 * y[2], 2)) + y * 0.25,
+    "negative zero": lambda xp, y: xp.array([-0.0, y[0] * 0, True]) - y,
+    "a dtype": lambda xp, y: xp.array([y[0] * 0.5, 1, y[1]], dtype=float),
+    "another dtype": lambda xp, y: xp.array([y[0] * 0.5, 1, y[1]], dtype="f4"),
+    "an array of it twice": lambda xp, y: xp.array([(y + xp.array([y[2], y[0], y[1]]))[0], y[1], y[2]]) * 0.5,
+    "rows": lambda xp, y: xp.array([y, y * 2])[1] * 0.25,
+    "two axes": lambda xp, y: xp.array([y[0], y[1], y[2]], ndmin=2)[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "c16"])
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_of_scalars(name, dtype):
+    def integrated(xp):
+        def f(y, out):
+            for i in range(20):
+                y = y + 0.01 * LISTS[name](xp, y)
+                out[i] = y
+            return y, out[:5]
+        return f
+    f, on_numpy = np.jit(integrated(np)), integrated(real)
+    for call in range(6):
+        y, out = real.arange(3).astype(dtype) + call, real.zeros((20, 3), dtype)
+        y[0] = -1
+        own = np.array(y), np.array(out)
+        expected = _outcome(on_numpy, (y, out))
+        found = _outcome(f, own)
+        different = difference(expected, found) or difference(out, own[1])
+        assert not different, different
+    if dtype == "f8" and name in ("derivatives", "constants", "a dtype", "an array of it twice"):
+        assert stretches.tape is None or "tape" in f.source and "run_" not in f.source, f.source
+
+
 # ---- products of matrices --------------------------------------------------------------------------------------------
 
 PRODUCTS = {
