@@ -224,6 +224,31 @@ def test_lists_of_scalars(name, dtype):
         assert stretches.tape is None or "tape" in f.source and "run_" not in f.source, f.source
 
 
+def _kept(y, out, n):
+    own = []
+    for i in range(n):
+        z = np.array([y[1] - y[0], y[0] * 0.5, y[2] * 0.5])
+        last = y[0] + y[1]  # which only the last turn gives
+        y = y + 0.01 * np.array([z[0] - z[1], -z[2], last / 3])
+        out[i] = y
+        own.append(last)
+    return y, last, own[-1]
+
+
+@needs_extension
+def test_chains_that_are_long_leave_turns_in_order():
+    """A value that nothing needs yet when what is pending is written down comes in its turn all the same."""
+    words = []
+    for n in (400, 800):
+        f = np.jit(_kept)
+        own, out = np.ones(3), np.zeros((n, 3))
+        first = [x.tolist() for x in (*f(own, out, n), out)]
+        assert [x.tolist() for x in (*f(own, out, n), out)] == first == [
+            x.tolist() for x in (*_kept(own, out, n), out)]
+        words.append(tape_of(f).words)
+    assert words[0] == words[1] < 2000
+
+
 # ---- products of matrices --------------------------------------------------------------------------------------------
 
 PRODUCTS = {

@@ -19,6 +19,7 @@ import weakref
 from _thread import get_ident
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from inspect import CO_OPTIMIZED
 from operator import attrgetter, getitem
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ from .fast import native
 from .guards import ATOMS, same
 from .lending import readable
 from .repeating import LEAST, Book
+from .scope import is_users
 from .streams import mark_of, same_state
 
 _VIEW, _LEAF = Operation.VIEW, Operation.LEAF
@@ -48,6 +50,8 @@ _program_order = attrgetter("seq")
 _GENERATORS = (np.random.Generator, np.random.RandomState)
 MOST_WAITING, LARGEST_WAITING, MOST_PINNED = 512, 1 << 20, 1 << 24
 """Chains of nodes that wait for the end of a call; the bytes of a node that does; and of arrays that the call makes."""
+MOST_FRAMES = 8
+"""Functions within each other whose variables are looked at."""
 MOST_LOOKS = 1024
 """Looks at lengths that are kept in order."""
 MOST_BYTES = 256
@@ -219,6 +223,7 @@ class Trace(Watcher):
         self.nodes = 0
         self.waits = True
         self._chains: list[Node] = []
+        self._written: dict[int, Any] = {}
         self.picks: dict[int, Pick] = {}
         self.put_back: set[int] = set()
         self.refusal: Refusal | None = None
@@ -256,12 +261,34 @@ class Trace(Watcher):
         if not self.waits or len(self._chains) >= MOST_WAITING or (
                 node.nbytes > LARGEST_WAITING):
             return False
-        self._write_picks_of([node])
-        self.book.write(self, self.start, [node], 1)  # what reads any of them is not deep
+        targets = [node, *self._waiting()]  # in program order, so that turns of a loop are alike
+        self._write_picks_of(targets)
+        self.book.write(self, self.start, targets, 1)  # what reads any of them is not deep
         if sum(x.buffer.nbytes for x in self.constants.values() if x.buffer is not None) > MOST_PINNED:
             return False
         self._chains.append(node)  # held: else a plan might leave its value out
         return self.refusal is None
+
+    def _waiting(self) -> list[Node]:
+        """What else the program has made by now, in arrays that it has written to, variables and lists of these."""
+        roots = [ref() for ref in self._written.values()]
+        found: list[Any] = [root._value for root in roots if root is not None]
+        self._written.clear()
+        frame = users_frame()
+        for _ in range(MOST_FRAMES):
+            if frame is None or not is_users(frame.f_globals.get("__name__")):
+                break
+            for value in variables_of(frame):
+                if type(value) is list:
+                    for x in reversed(value):
+                        node = _node_of(x)
+                        if node is None or self.book.name(node.seq) or node.seq in self.slots:
+                            break
+                        found.append(node)
+                else:
+                    found.append(_node_of(value))
+            frame = frame.f_back
+        return [node for node in found if type(node) is Node and node.buffer is None and node.seq > self.start]
 
     def catch_up(self) -> None:
         """Runs what has waited, bit by bit as any lazy program does."""
@@ -536,6 +563,7 @@ class Trace(Watcher):
 
     def writes(self, root: Any) -> None:
         """A root gets another value."""
+        self._written[id(root)] = weakref.ref(root)
         if root._value.seq <= self.start and id(root) not in self.names:
             self.refuse("it writes to an array that it reaches in a way that cannot be followed")
 
@@ -804,6 +832,26 @@ class Trace(Watcher):
 
     def __exit__(self, *exc: object) -> None:
         active.remove(self)
+
+
+def variables_of(frame: Any) -> list[Any]:
+    """What a function's variables are now."""
+    if not frame.f_code.co_flags & CO_OPTIMIZED:
+        return []
+    found = frame.f_locals
+    values = list(found.values())
+    if type(found) is dict:
+        found.clear()  # it is kept by the frame, and would keep arrays
+    return values
+
+
+def _node_of(value: Any) -> Node | None:
+    """The node of an array or lazy scalar, or of the array of which it is a view."""
+    kind = type(value)
+    if kind is Tensor:
+        v = value._value
+        return v if v.__class__ is Node else v.root._value  # type: ignore[no-any-return]
+    return value._node if issubclass(kind, Scalar) else None  # type: ignore[no-any-return]
 
 
 class _Unknown(Exception):
