@@ -37,6 +37,7 @@ from ..ir.node import AT_ONCE, Node, leaf, new, settle, tick
 from ..ir.operation import Operation
 from ..run import floating, masking
 from ..run.watching import LAYOUT, PASS, Opaque, Watcher, active
+from .collecting import is_collected
 from .fast import native
 from .guards import ATOMS, same
 from .lending import readable
@@ -224,6 +225,9 @@ class Trace(Watcher):
         self.waits = True
         self._chains: list[Node] = []
         self._written: dict[int, Any] = {}
+        self.code: Any = None
+        self.caller: Any = None
+        self.collected: dict[int, tuple[float, str, Any]] = {}
         self.picks: dict[int, Pick] = {}
         self.put_back: set[int] = set()
         self.refusal: Refusal | None = None
@@ -518,6 +522,30 @@ class Trace(Watcher):
     def scalar(self, s: Any) -> Any:
         """A lazy scalar's value."""
         return self._answered(s, "bytes")
+
+    def floated(self, s: Any) -> float:
+        """``float(s)``: a number of the program if the function collects it in a list, else a value for Python."""
+        frame = users_frame()
+        if (self.refusal is not None or self.quiet or self.numbers is not None or frame is None or frame.f_code is not (
+                self.code) or frame.f_back is not self.caller or not is_collected(frame, s._node.dtype)):
+            return float(self.scalar(s))
+        operand = self.reference(s)
+        before = tick()
+        value = float(self._value(s))
+        self.nodes -= tick() - before + 1
+        if self.refusal is None and self._is_dynamic(operand.name):
+            record = Record("call", f"r{len(self.book)}", fn=float, args=(operand,), kwargs={}, code=frame.f_code,
+                            lasti=frame.f_lasti)
+            record.results = [Result(f"{record.name}_0", None, None)]
+            self.book.append(record)
+            self.dynamic.add(record.results[0].name)
+            self.collected[id(value)] = value, record.results[0].name, s
+        return value
+
+    def uncollected(self, given: list[Any]) -> list[Any]:
+        """A list with the lazy scalars of which its numbers were made."""
+        collected = self.collected
+        return [collected[id(x)][2] if id(x) in collected else x for x in given] if collected else given
 
     def _answered(self, t: Any, how: str) -> Any:
         if self.refusal is not None or self.quiet:
@@ -850,8 +878,8 @@ def _node_of(value: Any) -> Node | None:
     kind = type(value)
     if kind is Tensor:
         v = value._value
-        return v if v.__class__ is Node else v.root._value  # type: ignore[no-any-return]
-    return value._node if issubclass(kind, Scalar) else None  # type: ignore[no-any-return]
+        return v if v.__class__ is Node else v.root._value
+    return value._node if issubclass(kind, Scalar) else None
 
 
 class _Unknown(Exception):
