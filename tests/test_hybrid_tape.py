@@ -186,6 +186,69 @@ def test_a_number_from_before_a_tape_and_one_that_it_gives():
     check(f, matrix(6, "f4").ravel())
 
 
+# ---- arrays that are written as lists of scalars ---------------------------------------------------------------------
+
+LISTS = {
+    "derivatives": lambda xp, y: xp.array([10 * (y[1] - y[0]), y[0] * (28 - y[2]) - y[1], y[0] * y[1] - 8 / 3 * y[2]]),
+    "rotation": lambda xp, y: (xp.array([[y[0], -y[1]], [y[1], y[0]]]) @ y[1:])[[0, 1, 0]],
+    "constants": lambda xp, y: xp.asarray((0.0, -0.0 * y[2], 2)) + y * 0.25,
+    "negative zero": lambda xp, y: xp.array([-0.0, y[0] * 0, True]) - y,
+    "a dtype": lambda xp, y: xp.array([y[0] * 0.5, 1, y[1]], dtype=float),
+    "another dtype": lambda xp, y: xp.array([y[0] * 0.5, 1, y[1]], dtype="f4"),
+    "an array of it twice": lambda xp, y: xp.array([(y + xp.array([y[2], y[0], y[1]]))[0], y[1], y[2]]) * 0.5,
+    "rows": lambda xp, y: xp.array([y, y * 2])[1] * 0.25,
+    "two axes": lambda xp, y: xp.array([y[0], y[1], y[2]], ndmin=2)[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "c16"])
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_of_scalars(name, dtype):
+    def integrated(xp):
+        def f(y, out):
+            for i in range(20):
+                y = y + 0.01 * LISTS[name](xp, y)
+                out[i] = y
+            return y, out[:5]
+        return f
+    f, on_numpy = np.jit(integrated(np)), integrated(real)
+    for call in range(6):
+        y, out = real.arange(3).astype(dtype) + call, real.zeros((20, 3), dtype)
+        y[0] = -1
+        own = np.array(y), np.array(out)
+        expected = _outcome(on_numpy, (y, out))
+        found = _outcome(f, own)
+        different = difference(expected, found) or difference(out, own[1])
+        assert not different, different
+    if dtype == "f8" and name in ("derivatives", "constants", "a dtype", "an array of it twice"):
+        assert stretches.tape is None or "tape" in f.source and "run_" not in f.source, f.source
+
+
+def _kept(y, out, n):
+    own = []
+    for i in range(n):
+        z = np.array([y[1] - y[0], y[0] * 0.5, y[2] * 0.5])
+        last = y[0] + y[1]  # which only the last turn gives
+        y = y + 0.01 * np.array([z[0] - z[1], -z[2], last / 3])
+        out[i] = y
+        own.append(last)
+    return y, last, own[-1]
+
+
+@needs_extension
+def test_chains_that_are_long_leave_turns_in_order():
+    """A value that nothing needs yet when what is pending is written down comes in its turn all the same."""
+    words = []
+    for n in (400, 800):
+        f = np.jit(_kept)
+        own, out = np.ones(3), np.zeros((n, 3))
+        first = [x.tolist() for x in (*f(own, out, n), out)]
+        assert [x.tolist() for x in (*f(own, out, n), out)] == first == [
+            x.tolist() for x in (*_kept(own, out, n), out)]
+        words.append(tape_of(f).words)
+    assert words[0] == words[1] < 2000
+
+
 # ---- products of matrices --------------------------------------------------------------------------------------------
 
 PRODUCTS = {

@@ -16,7 +16,7 @@ import numpy as np
 from ..ir.layout import canonical
 from ..ir.node import leaf
 from ..run import pool
-from ..run.watching import PASS, active, eager
+from ..run.watching import PASS, active, eager, mine
 from . import lazy
 from .build import NOT_AN_ARRAY, NUMBERS, at_line, count_as_run, is_pending, made_real, record
 from .fallback import AT_ONCE, Loans, fallback
@@ -180,6 +180,8 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K",
             return _lined_copy(object)
         if dtype is None and not active and type(object) is list and _is_of_numbers(object):
             return wrap(np.array(object, None, copy=copy, order=order, subok=subok, ndmin=ndmin))
+        if active and type(object) is list and (watcher := mine()) is not None:
+            object = watcher.uncollected(object)
         found = _pending(object, dtype, copy=copy, order=order, ndmin=ndmin)
         if found is not lazy.NOW:
             return found
@@ -208,6 +210,8 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
         return _array_of(a, dtype, order, kwargs.get("copy"), 0, np.asarray)
     if dtype is None and not kwargs and not active and type(a) is list and _is_of_numbers(a):
         return wrap(np.asarray(a, None, order))
+    if active and type(a) is list and (watcher := mine()) is not None:
+        a = watcher.uncollected(a)
     found = _pending(a, dtype, order=order, **kwargs)
     return _on_real(np.asarray, a, dtype, order, **kwargs) if found is lazy.NOW else found
 

@@ -100,7 +100,9 @@ class Scalar(metaclass=_ScalarType):
         return int(value_of(self))
 
     def __float__(self) -> float:
-        return float(value_of(self))
+        if active and (watcher := mine()) is not None:
+            return watcher.floated(self)
+        return float(seen(self))
 
     def __bytes__(self) -> bytes:
         return bytes(value_of(self))

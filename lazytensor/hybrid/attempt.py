@@ -113,7 +113,11 @@ class Attempt:
     # ---- what is other for a call with fewer turns ----
 
     def _run(self) -> Any:
-        return self.jitted.__wrapped__(*self.args, **self.kwargs)
+        self.trace.code, self.trace.caller = getattr(self.jitted.__wrapped__, "__code__", None), sys._getframe()
+        try:
+            return self.jitted.__wrapped__(*self.args, **self.kwargs)
+        finally:
+            self.trace.caller = None
 
     def _takes_back(self, error: BaseException) -> bool:
         """Whether an exception is as if the Python had not run; else it is the program's."""

@@ -151,6 +151,8 @@ class _Describe:
     def spec(self, value: Any) -> Spec:
         kind, identity = type(value), id(value)
         if kind in ATOMS:
+            if identity in self.trace.collected:
+                return Spec("number", self.trace.collected[identity][1], None, 0)
             return Spec("constant", "", value, 0)
         if issubclass(kind, Opaque) and self.trace.numbers is not None:
             return Spec("number", value._operand.name, None, 0)

@@ -32,6 +32,27 @@ _TRAP = bytes((dis.opmap["RAISE_VARARGS"], 0))
 _PEEKING = frozenset(("locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"))
 
 
+@functools.lru_cache(512)
+def callee(code: Any, call: int) -> tuple[tuple[str, str], str] | None:
+    """How the function that a call calls is loaded: an instruction and its name, and of what that gives the attribute,
+    or ""."""
+    lines = [x for x in dis.get_instructions(code) if x.opname != "EXTENDED_ARG"]
+    at = bisect([x.offset for x in lines], call) - 1
+    need, k = lines[at].arg or 0, at
+    while need > 0 and k > 0:
+        k -= 1
+        if lines[k].is_jump_target or lines[k].opcode in dis.hasjrel or lines[k].opcode in dis.hasjabs:
+            return None
+        if k < at - 1 or lines[k].opname != "PRECALL":  # its own
+            need -= dis.stack_effect(lines[k].opcode, lines[k].arg)
+    line = lines[k - 1]
+    if line.opname == "PUSH_NULL":  # from 3.13 on it comes after the function
+        line = lines[k - 2]
+    if line.opname in ("LOAD_METHOD", "LOAD_ATTR"):
+        return (lines[k - 2].opname, lines[k - 2].argval), line.argval
+    return (line.opname, line.argval), ""
+
+
 class Ended(BaseException):
     """Ends a turn that has come to the head of its loop."""
 

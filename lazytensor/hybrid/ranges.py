@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import builtins
 import ctypes
-import dis
-import functools
 import sys
-from bisect import bisect
 from collections.abc import Iterator
 from typing import Any
 
 from ..run.watching import mine
 from . import counted
 from .carried import leaves
-from .forloops import ForLoop, for_loop, turn_of
+from .forloops import ForLoop, callee, for_loop, turn_of
 from .opaque import Index
 from .scope import Scope, is_users
 from .tracing import Trace
@@ -54,30 +51,9 @@ def loop_over(watcher: Any, frame: Any, bounds: tuple[Any, ...], function: Any) 
 # ---- whose call it is ------------------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(512)
-def _callee(code: Any, call: int) -> tuple[tuple[str, str], str] | None:
-    """How the function that a call calls is loaded: an instruction and its name, and of what that gives the attribute,
-    or ""."""
-    lines = [x for x in dis.get_instructions(code) if x.opname != "EXTENDED_ARG"]
-    at = bisect([x.offset for x in lines], call) - 1
-    need, k = lines[at].arg or 0, at
-    while need > 0 and k > 0:
-        k -= 1
-        if lines[k].is_jump_target or lines[k].opcode in dis.hasjrel or lines[k].opcode in dis.hasjabs:
-            return None
-        if k < at - 1 or lines[k].opname != "PRECALL":  # its own
-            need -= dis.stack_effect(lines[k].opcode, lines[k].arg)
-    line = lines[k - 1]
-    if line.opname == "PUSH_NULL":  # from 3.13 on it comes after the function
-        line = lines[k - 2]
-    if line.opname in ("LOAD_METHOD", "LOAD_ATTR"):
-        return (lines[k - 2].opname, lines[k - 2].argval), line.argval
-    return (line.opname, line.argval), ""
-
-
 def _is_called(frame: Any, function: Any) -> bool:
     """Whether the call that a frame has come to is of a function by its name."""
-    found = _callee(frame.f_code, frame.f_lasti)
+    found = callee(frame.f_code, frame.f_lasti)
     if found is None:
         return False
     (how, name), attribute = found

@@ -266,7 +266,7 @@ def _renamed_end(end: Outcome, rename: Callable[[str], str]) -> Outcome:
 
 
 def _renamed_spec(spec: Spec, rename: Callable[[str], str]) -> Spec:
-    if spec.kind in ("array", "scalar"):
+    if spec.kind in ("array", "scalar", "number"):
         return spec._replace(name=rename(spec.name))
     if spec.kind == "view":
         return spec._replace(what=(_renamed_spec(spec.what[0], rename), *spec.what[1:]))

@@ -35,6 +35,10 @@ SCALARS: dict[Any, int] = {
     **_MAPS, operator.add: tapes.ADD, operator.sub: tapes.SUBTRACT, operator.mul: tapes.MULTIPLY,
     operator.truediv: tapes.DIVIDE, operator.neg: tapes.NEGATE, operator.abs: tapes.ABSOLUTE,
     np.negative: tapes.NEGATE, np.absolute: tapes.ABSOLUTE, np.fabs: tapes.ABSOLUTE, np.sqrt: tapes.SQUARE_ROOT}
+MOST_LISTED = 64
+"""Elements of an array that is written as a list of scalars."""
+_OF_LISTS = frozenset(("array", "asarray"))
+_DEFAULTS = frozenset((("order", "K"), ("order", None), ("ndmin", 0), ("copy", None), ("copy", True)))
 _getitem = operator.getitem
 _LOAD, _STORE, _DOT = 7, 8, 9
 _CODES: dict[Any, int] = {}
@@ -54,7 +58,7 @@ def likely(record: Record) -> bool:
         return record.attrs is None and (op.fn in _MAPS and prod(record.shape) <= SHORT if record.shape else
                                          op.fn in SCALARS)
     if kind == "call":
-        return op is ELEMENT or not record.shape and op.fn in (np.matmul, np.dot)
+        return op is ELEMENT or not record.shape and op.fn in (np.matmul, np.dot) or listed(record) is not None
     return op.step == "store" or kind == "mutate" and op in part_kinds()
 
 
@@ -73,8 +77,35 @@ def _learn(record: Record) -> None:
 
 def is_small(record: Record) -> bool:
     """Whether a record is about single elements."""
-    return not record.shape or record.op.step == "store" and not record.operands[1].steps and _is_element(
-        record.attrs[1][0])
+    return not record.shape or listed(record) is not None or (
+        record.op.step == "store" and not record.operands[1].steps and _is_element(record.attrs[1][0]))
+
+
+def listed(record: Record) -> list[Operand] | None:
+    """What `np.array` of scalars and numbers puts side by side; None if a record is something else."""
+    if record.op.kind != "call" or record.op.name not in _OF_LISTS or not 0 < prod(record.shape) <= MOST_LISTED:
+        return None
+    (args, kwargs), = [form for key, form in record.attrs or () if key == "form"] or [((), ())]
+    if not args or record.strides is not None or not _DEFAULTS.issuperset(kwargs) or len(args) > 2:
+        return None
+    found: list[Operand] = []
+    return found if _add_listed(args[0], record, found) and len(found) == prod(record.shape) else None
+
+
+def _add_listed(form: Any, record: Record, found: list[Operand]) -> bool:
+    if type(form) is int:
+        found.append(Operand(None, None, form))
+        return True
+    if type(form) is not tuple:
+        return False
+    if form[0] == "sequence":
+        return all([_add_listed(x, record, found) for x in form[2]])
+    if form[0] == "slot" and form[2]:
+        found.append(record.operands[form[1]])
+        return True
+    if form[0] == "constant":
+        found.append(Operand(None, None, form[2]))
+    return bool(form[0] == "constant")
 
 
 def _is_element(index: Any) -> bool:
@@ -169,6 +200,8 @@ class Stretch:
             self._mutate(record, dies)
         elif not shape:
             self._scalar(record)
+        elif record.op.kind == "call":
+            self._list(record, dies)
         else:
             self._map(record, dies)
         if not dies:
@@ -317,6 +350,18 @@ class Stretch:
             raise Unknown  # `dot` has ways of its own for these
         self._emit(tapes.DOT, 0, char, a.array, b.array, self._give(record),
                    (a.offset, a.strides[0], b.offset, b.strides[0], n))
+
+    def _list(self, record: Record, dies: set[str]) -> None:
+        """An array that is written as a list of scalars: each is a store."""
+        values, char = listed(record), record.dtype.char
+        if values is None:
+            raise Unknown
+        slots = [self._operand(x, char) for x in values]
+        self.writer._place(record, dies, self.memory, self.depth)
+        place = self._array(record.name)
+        for k, slot in enumerate(slots):
+            self._emit(tapes.STORE, 0, char, slot, 0, place.array, (place.offset + k * record.dtype.itemsize,))
+        self.written.add(place.array)
 
     # ---- rows ----
 

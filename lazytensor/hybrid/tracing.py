@@ -19,6 +19,7 @@ import weakref
 from _thread import get_ident
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from inspect import CO_OPTIMIZED
 from operator import attrgetter, getitem
 from typing import Any, NamedTuple
 
@@ -36,10 +37,12 @@ from ..ir.node import AT_ONCE, Node, leaf, new, settle, tick
 from ..ir.operation import Operation
 from ..run import floating, masking
 from ..run.watching import LAYOUT, PASS, Opaque, Watcher, active
+from .collecting import is_collected
 from .fast import native
 from .guards import ATOMS, same
 from .lending import readable
 from .repeating import LEAST, Book
+from .scope import is_users
 from .streams import mark_of, same_state
 
 _VIEW, _LEAF = Operation.VIEW, Operation.LEAF
@@ -48,6 +51,8 @@ _program_order = attrgetter("seq")
 _GENERATORS = (np.random.Generator, np.random.RandomState)
 MOST_WAITING, LARGEST_WAITING, MOST_PINNED = 512, 1 << 20, 1 << 24
 """Chains of nodes that wait for the end of a call; the bytes of a node that does; and of arrays that the call makes."""
+MOST_FRAMES = 8
+"""Functions within each other whose variables are looked at."""
 MOST_LOOKS = 1024
 """Looks at lengths that are kept in order."""
 MOST_BYTES = 256
@@ -219,6 +224,10 @@ class Trace(Watcher):
         self.nodes = 0
         self.waits = True
         self._chains: list[Node] = []
+        self._written: dict[int, Any] = {}
+        self.code: Any = None
+        self.caller: Any = None
+        self.collected: dict[int, tuple[float, str, Any]] = {}
         self.picks: dict[int, Pick] = {}
         self.put_back: set[int] = set()
         self.refusal: Refusal | None = None
@@ -256,12 +265,34 @@ class Trace(Watcher):
         if not self.waits or len(self._chains) >= MOST_WAITING or (
                 node.nbytes > LARGEST_WAITING):
             return False
-        self._write_picks_of([node])
-        self.book.write(self, self.start, [node], 1)  # what reads any of them is not deep
+        targets = [node, *self._waiting()]  # in program order, so that turns of a loop are alike
+        self._write_picks_of(targets)
+        self.book.write(self, self.start, targets, 1)  # what reads any of them is not deep
         if sum(x.buffer.nbytes for x in self.constants.values() if x.buffer is not None) > MOST_PINNED:
             return False
         self._chains.append(node)  # held: else a plan might leave its value out
         return self.refusal is None
+
+    def _waiting(self) -> list[Node]:
+        """What else the program has made by now, in arrays that it has written to, variables and lists of these."""
+        roots = [ref() for ref in self._written.values()]
+        found: list[Any] = [root._value for root in roots if root is not None]
+        self._written.clear()
+        frame = users_frame()
+        for _ in range(MOST_FRAMES):
+            if frame is None or not is_users(frame.f_globals.get("__name__")):
+                break
+            for value in variables_of(frame):
+                if type(value) is list:
+                    for x in reversed(value):
+                        node = _node_of(x)
+                        if node is None or self.book.name(node.seq) or node.seq in self.slots:
+                            break
+                        found.append(node)
+                else:
+                    found.append(_node_of(value))
+            frame = frame.f_back
+        return [node for node in found if type(node) is Node and node.buffer is None and node.seq > self.start]
 
     def catch_up(self) -> None:
         """Runs what has waited, bit by bit as any lazy program does."""
@@ -492,6 +523,30 @@ class Trace(Watcher):
         """A lazy scalar's value."""
         return self._answered(s, "bytes")
 
+    def floated(self, s: Any) -> float:
+        """``float(s)``: a number of the program if the function collects it in a list, else a value for Python."""
+        frame = users_frame()
+        if (self.refusal is not None or self.quiet or self.numbers is not None or frame is None or frame.f_code is not (
+                self.code) or frame.f_back is not self.caller or not is_collected(frame, s._node.dtype)):
+            return float(self.scalar(s))
+        operand = self.reference(s)
+        before = tick()
+        value = float(self._value(s))
+        self.nodes -= tick() - before + 1
+        if self.refusal is None and self._is_dynamic(operand.name):
+            record = Record("call", f"r{len(self.book)}", fn=float, args=(operand,), kwargs={}, code=frame.f_code,
+                            lasti=frame.f_lasti)
+            record.results = [Result(f"{record.name}_0", None, None)]
+            self.book.append(record)
+            self.dynamic.add(record.results[0].name)
+            self.collected[id(value)] = value, record.results[0].name, s
+        return value
+
+    def uncollected(self, given: list[Any]) -> list[Any]:
+        """A list with the lazy scalars of which its numbers were made."""
+        collected = self.collected
+        return [collected[id(x)][2] if id(x) in collected else x for x in given] if collected else given
+
     def _answered(self, t: Any, how: str) -> Any:
         if self.refusal is not None or self.quiet:
             return self._value(t)
@@ -536,6 +591,7 @@ class Trace(Watcher):
 
     def writes(self, root: Any) -> None:
         """A root gets another value."""
+        self._written[id(root)] = weakref.ref(root)
         if root._value.seq <= self.start and id(root) not in self.names:
             self.refuse("it writes to an array that it reaches in a way that cannot be followed")
 
@@ -804,6 +860,26 @@ class Trace(Watcher):
 
     def __exit__(self, *exc: object) -> None:
         active.remove(self)
+
+
+def variables_of(frame: Any) -> list[Any]:
+    """What a function's variables are now."""
+    if not frame.f_code.co_flags & CO_OPTIMIZED:
+        return []
+    found = frame.f_locals
+    values = list(found.values())
+    if type(found) is dict:
+        found.clear()  # it is kept by the frame, and would keep arrays
+    return values
+
+
+def _node_of(value: Any) -> Node | None:
+    """The node of an array or lazy scalar, or of the array of which it is a view."""
+    kind = type(value)
+    if kind is Tensor:
+        v = value._value
+        return v if v.__class__ is Node else v.root._value
+    return value._node if issubclass(kind, Scalar) else None
 
 
 class _Unknown(Exception):

@@ -210,7 +210,7 @@ def _alike_ends(a: Outcome, b: Outcome, names: Naming, names2: Naming) -> bool:
 def _alike_specs(a: Spec, b: Spec, names: Naming, names2: Naming) -> bool:
     if a.kind != b.kind:
         return False
-    if a.kind in ("array", "scalar"):
+    if a.kind in ("array", "scalar", "number"):
         return names(a.name) == names2(b.name) and bool(a.what == b.what)
     if a.kind == "same":
         return a.name == b.name

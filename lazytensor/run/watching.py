@@ -48,6 +48,17 @@ class Watcher:
     waits: bool
     hides = False
 
+    def floated(self, s: Any) -> float:
+        """``float(s)`` of a lazy scalar."""
+        return float(self.scalar(s))
+
+    def uncollected(self, given: Any) -> Any:
+        """A list of which an array is made, as it is for whoever watches."""
+        return given
+
+    def scalar(self, s: Any) -> Any:
+        raise NotImplementedError
+
     def picked(self, t: Any, mask: Any) -> Any:
         """What a mask picks from an array, or None if the watcher has no way of its own for that."""
         return None

@@ -1,0 +1,98 @@
+"""Numbers that a function only collects: ``history.append(float(err))``, where the list is returned.
+
+`float` of a lazy scalar gives Python a value, and what follows would hold for that value alone. If the bytecode says
+that it goes into a list which is the function's own until it returns it, nobody has looked at it: it is a number of the
+program as any that is returned.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import functools
+from bisect import bisect
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from ..api import creation
+from .forloops import KNOWN, callee
+
+_RUNS_ON = 0x20 | 0x80 | 0x200  # generators and coroutines
+_PEEKING = frozenset(("locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"))
+_SKIPPED = frozenset(("EXTENDED_ARG", "PRECALL", "CACHE", "NOP"))
+_LOADS = frozenset(("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW"))
+_GIVEN = ("len",), ("array", "asarray")
+"""What may be given such a list: functions, and attributes of a module."""
+_RETURNED = _LOADS | {"LOAD_CONST", "LOAD_GLOBAL", "BUILD_TUPLE", "BUILD_MAP", "BUILD_CONST_KEY_MAP"}
+
+
+def is_collected(frame: Any, dtype: Any) -> bool:
+    """Whether what ``float(...)`` of a scalar of that dtype, which a frame has come to, gives is put at the end of a
+    list of the function's own, and nothing else is done with it but to return it."""
+    uses = _uses_of_list(frame.f_code, frame.f_lasti)
+    return uses is not None and all([_is_known(frame.f_globals, *use, dtype) for use in uses])
+
+
+def _is_known(space: dict[str, Any], name: str, attribute: str, dtype: Any) -> bool:
+    """Whether a global, or an attribute of one, is the function that is meant."""
+    if attribute:
+        return getattr(space.get(name), attribute, None) is getattr(creation, attribute) and dtype == np.float64
+    own = space.get("__builtins__", builtins)
+    return name not in space and (own[name] if type(own) is dict else getattr(own, name)) is getattr(builtins, name)
+
+
+@functools.lru_cache(512)
+def _uses_of_list(code: CodeType, call: int) -> frozenset[tuple[str, str]] | None:
+    """The functions that are given a list (globals, with attributes or "") to whose end the call's result is put; None
+    if something else may be done with it."""
+    if not KNOWN or code.co_flags & _RUNS_ON or not _PEEKING.isdisjoint(code.co_names) or callee(code, call) != (
+            ("LOAD_GLOBAL", "float"), ""):
+        return None
+    lines = [x for x in dis.get_instructions(code) if x.opname not in _SKIPPED]
+    at = bisect([x.offset for x in lines], call) - 1
+    if len(lines) < at + 3 or [(x.opname, x.arg) for x in lines[at:at + 2]] != [("CALL", 1)] * 2 or (
+            lines[at + 2].opname != "POP_TOP"):
+        return None
+    found = callee(code, lines[at + 1].offset)
+    if found is None or found[0][0] not in _LOADS or found[1] != "append":
+        return None
+    uses = {("float", "")}
+    return frozenset(uses) if _is_own_list(code, lines, found[0][1], uses) else None
+
+
+def _is_own_list(code: CodeType, lines: list[Any], name: str, uses: set[tuple[str, str]]) -> bool:
+    """Whether a variable is only ever a new list, to which elements are added, which functions that keep nothing of it
+    are given (`uses`), and which is then returned."""
+    for k, line in enumerate(lines):
+        own = line.argval == name or type(line.argval) is tuple and name in line.argval
+        if not own or line.opcode not in dis.haslocal and line.opcode not in dis.hasfree:
+            continue
+        if line.opname == "STORE_FAST":
+            if k == 0 or (lines[k - 1].opname, lines[k - 1].arg) != ("BUILD_LIST", 0) or lines[k - 1].is_jump_target:
+                return False
+        elif line.opname not in _LOADS or not (
+                _is_appended_to(lines[k + 1]) or _is_returned(lines, k + 1) or _is_given(code, lines[k + 1], uses)):
+            return False
+    return True
+
+
+def _is_given(code: CodeType, after: Any, uses: set[tuple[str, str]]) -> bool:
+    if (after.opname, after.arg) != ("CALL", 1):
+        return False
+    found = callee(code, after.offset)
+    if found is None or found[0][0] != "LOAD_GLOBAL" or (found[1] or found[0][1]) not in _GIVEN[found[1] != ""]:
+        return False
+    uses.add((found[0][1], found[1]))
+    return True
+
+
+def _is_appended_to(after: Any) -> bool:
+    return after.opname in ("LOAD_METHOD", "LOAD_ATTR") and after.argval == "append"
+
+
+def _is_returned(lines: list[Any], k: int) -> bool:
+    while k < len(lines) and lines[k].opname in _RETURNED:
+        k += 1
+    return k < len(lines) and lines[k].opname == "RETURN_VALUE"

@@ -1,0 +1,199 @@
+"""Numbers that a jitted function collects in a list of its own, against the same function on NumPy, to the bit."""
+
+import sys
+
+import numpy as real
+import pytest
+
+import lazytensor as np
+from tests.helpers import difference
+from tests.program_jit import unchecked
+
+needs_bytecode = pytest.mark.skipif(not (3, 11) <= sys.version_info < (3, 14), reason="bytecode that is not known")
+
+
+@pytest.fixture(autouse=True)
+def compiled_alone():
+    """Without the comparisons by which a jitted function would find a difference itself, and do the right thing."""
+    with unchecked(False):
+        yield
+
+
+def returned(x, tol):
+    history = []
+    for k in range(30):
+        x = x * 0.5
+        err = abs(x).max()
+        history.append(float(err))
+        if err < tol or k > 25:
+            break
+    return x, k, history
+
+
+def in_a_dict(x, tol):
+    history = []
+    while abs(x).max() > tol:
+        x = x * 0.25
+        history.append(float(x.sum()))
+    return {"x": x, "history": history, "tol": tol}
+
+
+def counted(x, tol):
+    history = []
+    while abs(x).max() > tol:
+        x = x * 0.25
+        history.append(float(x.sum()))
+    n = len(history)
+    return x, n, history
+
+
+def dropped(x, tol):
+    history = []
+    for _ in range(5):
+        x = x * tol
+        history.append(float(x.mean()))
+    return x
+
+
+def every_third(x, tol):
+    energies = []
+    for k in range(12):
+        x = x - tol * x
+        if k % 3 == 0:
+            energies.append(float((x * x).sum()))
+    return energies
+
+
+def elements(x, tol):
+    found = []
+    for k in range(len(x)):
+        x = x + tol
+        found.append(float(x[k]))
+    return found, x
+
+
+COLLECTED = [returned, in_a_dict, counted, dropped, every_third, elements]
+
+
+def looked_at(x, tol):
+    history = []
+    for _ in range(30):
+        x = x * 0.5
+        history.append(float(abs(x).max()))
+        if history[-1] < tol:
+            break
+    return x, history
+
+
+def compared(x, tol):
+    history = []
+    for _ in range(4):
+        x = x * 0.5
+        err = float(abs(x).max())
+        history.append(err)
+        if err < tol:
+            break
+    return x, history
+
+
+def added(x, tol):
+    history = []
+    for _ in range(4):
+        x = x * 0.5
+        history.append(float(x.sum()) + 1)
+    return x, history
+
+
+def known_twice(x, tol):
+    history = other = []
+    for _ in range(4):
+        x = x * 0.5
+        history.append(float(x.sum()))
+    return x, sum(other)
+
+
+def closed_over(x, tol):
+    history = []
+
+    def last():
+        return history[-1]
+    history.append(float(x.sum()))
+    return x * last(), history
+
+
+def rebound(x, tol):
+    history = []
+    history.append(float(x.sum()))
+    total = history
+    history = []
+    return x * total[0], history
+
+
+def a_float_of_its_own(x, tol):
+    float = lambda value: 2.0 * value.max()  # noqa: E731
+    history = []
+    history.append(float(x))
+    return history
+
+
+def in_a_helper(x, tol):
+    return x * rebound(x, tol)[0].sum(), every_third(x, tol)[1] * 2
+
+
+OTHERWISE = [looked_at, compared, added, known_twice, closed_over, rebound, a_float_of_its_own, in_a_helper]
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8"])
+@pytest.mark.parametrize("function", [*COLLECTED, *OTHERWISE], ids=lambda f: f.__name__)
+def test_it_gives_what_numpy_gives(function, dtype):
+    f = np.jit(function)
+    for call in range(14):
+        x = (real.random.default_rng(call % 12).random(7) * 40).astype(dtype)
+        different = difference(function(x, 0.5), f(np.array(x), 0.5))
+        assert not different, (call, different)
+
+
+@needs_bytecode
+@pytest.mark.parametrize("function", COLLECTED, ids=lambda f: f.__name__)
+def test_it_is_compiled_whatever_the_numbers_are(function):
+    f = np.jit(function)
+    for call in range(24):
+        x = real.random.default_rng(call).random(7) * 1.5 + 1
+        assert not difference(function(x, 0.5), f(np.array(x), 0.5))
+    info = f.cache_info()
+    assert info["python"] is None and info["compiled"] == 1 and info["paths"] <= 3, info
+
+
+def an_array(x, tol):
+    history = []
+    for _ in range(5):
+        x = x * 0.5
+        history.append(float(x.sum()))
+    return x, np.array(history), np.asarray(history) * 2
+
+
+@needs_bytecode
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8"])
+def test_an_array_is_made_of_them(dtype):
+    f, expected = np.jit(an_array), []
+    for call in range(20):
+        x = (real.random.default_rng(call).random(7) * 40).astype(dtype)
+        expected = an_array(np.array(x), 0.5)
+        found = f(np.array(x), 0.5)
+        assert [y.numpy().tobytes() for y in expected] == [y.numpy().tobytes() for y in found]
+        assert [y.dtype for y in expected] == [y.dtype for y in found]
+    assert dtype == "f4" or f.cache_info()["python"] is None, f.cache_info()
+
+
+def test_they_are_python_s_floats():
+    f = np.jit(returned)
+    for call in range(20):
+        x = real.random.default_rng(call).random(5)
+        assert {type(h) for h in f(np.array(x), 1e-3)[2]} == {float}
+
+
+def test_large_arrays():
+    f = np.jit(returned)
+    for call in range(4):
+        x = real.random.default_rng(call).random(300_000)
+        assert not difference(returned(x, 0.01), f(np.array(x), 0.01))
