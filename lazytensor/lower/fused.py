@@ -305,7 +305,7 @@ class Kernels:
 
     def _part(self, number: int, result: str) -> _Way | str:
         """What a ufunc makes of operands, written into a part of an array. NumPy's loops for products and quotients of
-        complex elements tell whether an operand is the output."""
+        complex elements tell whether an operand is the output, and so do others of a single element."""
         dag = self.dag
         op, ((_, through), *operands) = dag.value(number).op, dag.operands(number)
         kinds = [_kind(dag, n, view) for n, view in operands]
@@ -316,7 +316,8 @@ class Kernels:
         if not whole or any(a not in (1, b) for s in shapes for a, b in zip(s[::-1], whole[::-1])):
             return "no operand has the shape of what it writes"
         way = _of_ufunc(dag, op.ufunc, operands, kinds, self.seen(number)[1:], result)
-        aware = way is not None and result in COMPLEX and way.name not in PAIRS
+        aware = way is not None and (result in COMPLEX and way.name not in PAIRS
+                                     or way.name == "call" and all(n == 1 for n in whole))
         return f"{op.label} has no kernel form" if way is None or aware else way._replace(
             chars=(result, *way.chars), part=1 + shapes.index(whole))
 
