@@ -146,7 +146,7 @@ def _is_documented(source, world):
         return target.dtype.kind in "mM" or any(isinstance(x, real.longdouble) for x in values)
     if part:
         return isinstance(world.names.get(part.group(1)), real.generic)
-    return bool(again) and world.names[again.group(1)].flags.writeable
+    return bool(again) and world.names.get(again.group(1), target).flags.writeable
 
 
 def _append_probes(scene, steps):
