@@ -37,7 +37,7 @@ import warnings
 
 import numpy as real
 
-from tests import program_create, program_errors, program_math, program_views, program_writes
+from tests import program_create, program_errors, program_functions, program_math, program_views, program_writes
 from tests.helpers import difference
 from tests.program_core import KINDS, Program, Reference, Scene, Step, World
 
@@ -49,7 +49,8 @@ WRITEABLE_AGAIN = re.compile(r"([ar]\d+)\.flags\.writeable = True$")
 COMPLEX_COMPARED = re.compile(r"(1j|2-0\.5j|complex\(-0\.0, inf\))\)? [=!]= ")
 POWER, LARGE_NUMBER = re.compile(r"power|\*\*(?!40|63)"), re.compile(r"\*\*(40|63)")
 MODES = ("every", "end", "random")  # when the two worlds are compared
-FAMILIES = (program_create, program_math, program_views, program_writes, program_errors)  # importing registers kinds
+# importing registers kinds
+FAMILIES = (program_create, program_math, program_views, program_writes, program_errors, program_functions)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _is_documented(source, world):
         return target.dtype.kind in "mM" or any(isinstance(x, real.longdouble) for x in values)
     if part:
         return isinstance(world.names.get(part.group(1)), real.generic)
-    return bool(again) and world.names[again.group(1)].flags.writeable
+    return bool(again) and world.names.get(again.group(1), target).flags.writeable
 
 
 def _append_probes(scene, steps):

@@ -1,5 +1,6 @@
 """What a jitted function asks of the objects that it reads, where programs change them between calls."""
 
+import functools
 import random
 import types
 import warnings
@@ -238,3 +239,26 @@ def test_warning_filters_that_the_function_sets(inside, outside, size, capsys):
             warnings.simplefilter(outside)
             assert difference(f(a, real.zeros(1)), jitted(np.array(a), np.zeros(1))) is None
     assert jitted.cache_info()["python"] is None and not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("inside", "outside"), [("error", "ignore"), ("ignore", "error")])
+@pytest.mark.parametrize("name", ["nanmean", "nanmax", "nanmedian", "nanvar", "mean"])
+@pytest.mark.parametrize("size", [4, 300_000])
+def test_warning_filters_around_functions_that_warn_themselves(inside, outside, name, size):
+    """No floating-point flag tells of slices of NaNs alone: the Python runs, under the filters that it sets."""
+    def f(np, x):
+        with warnings.catch_warnings():
+            warnings.simplefilter(inside)
+            try:
+                return np.mean(x, where=x > 0) if name == "mean" else getattr(np, name)(x)
+            except RuntimeWarning as error:
+                return str(error)
+
+    jitted = np.jit(functools.partial(f, np))
+    for turn in range(8):
+        x = real.full(size, real.nan if turn > 3 and turn % 2 else turn + 1.0)
+        with warnings.catch_warnings(), real.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            given = np.array(x)
+            warnings.simplefilter(outside if turn else "ignore")
+            assert difference(f(real, x), jitted(given)) is None

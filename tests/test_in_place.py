@@ -14,7 +14,7 @@ from lazytensor.compile import clear_cache
 from lazytensor.lower import fused
 from lazytensor.run import in_place, kernels
 
-from .helpers import module_under_test, plan_soon, same_bits
+from .helpers import check_same, module_under_test, plan_soon, same_bits
 
 pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
 
@@ -328,3 +328,30 @@ for x in k:
     done = subprocess.run([sys.executable, "-W", "always", "-c", program], capture_output=True, text=True)
     assert done.stdout == "[0.0, 0.0, 0.0, 0.0, nan, 0.0]\n" * 2, done.stderr
     assert done.stderr.count("invalid value encountered in multiply") == 2, done.stderr
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("function", ["fmax", "fmin", "power", "cbrt", "multiply", "hypot"])
+def test_a_single_element_is_written_over_as_numpy_writes_over_it(function, dtype):
+    """NumPy's loops take another way there: another zero, another last bit."""
+    def program(np, values):
+        found = []
+        for x, y in values:
+            a, b, c = (np.array([v], dtype) for v in (x, y, x))
+            a, b = 1 * a, 1 * b
+            f = getattr(np, function)
+            if f.nin == 1:
+                found += [f(a, out=a), f(b + 0)]
+                continue
+            found += [f(a, b, out=a), f(c, b, out=b), f(np.array([x], dtype), b.dtype.type(y), out=c), a, b]
+            c = 1 * np.array([x], dtype)
+            c **= np.array([y], dtype)
+            found.append(f(1 * c, c, out=c[...]))
+            d = 1 * np.array([5, x, 6], dtype)
+            d[1:2] **= np.array([y], dtype)
+            f(d[1:2], np.array([y], dtype), out=d[1:2])
+            found.append(d)
+        return found
+
+    special = (0.0, -0.0, 2.0, 0.5, 0.1, -1.0, 3.25, 7.3)
+    check_same(program, [(x, y) for x in special for y in special])

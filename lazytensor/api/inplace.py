@@ -11,6 +11,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ _VIEW = Operation.VIEW
 _TELLS = "c"
 """Kinds whose loops tell whether the output is an operand's memory: a product of one complex number, done in place, is
 computed without FMA."""
+_TELLING = frozenset(("cbrt", "fmax", "fmin", "power"))
+"""Loops of floats that tell it of a single element: which zero, and the last bit (`lower.fidelity.EXACT`)."""
 
 
 def read_only(t: Tensor, message: str) -> None:
@@ -117,7 +120,7 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
     keywords = tuple(sorted(options.items()))
     v = target._value
     if v.__class__ is Node and v.dtype.kind not in _TELLS and not mask and not any(
-            _reads_through_view(x, v) for x in inputs) and (
+            _reads_through_view(x, v) for x in inputs) and not _one_in_place(record_.ufunc, v, inputs) and (
             v.strides is None or dense(v.shape, v.strides, v.dtype.itemsize)):
         own = found.loop[-1]  # 'l' and 'q' are equal
         plain = not keywords and v.shape and own == v.dtype and own.num == v.dtype.num and v.strides is None and (
@@ -142,6 +145,12 @@ def write_ufunc(record_: UfuncRecord, target: Tensor, values: tuple[Any, ...], f
 def _read_again(target: Tensor, values: tuple[Any, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """The operands, where another thread has written to the target since it was read: no update is lost."""
     return tuple([operand(v) if v is target else x for v, x in zip(values, inputs, strict=True)])
+
+
+def _one_in_place(ufunc: Any, node: Node, inputs: tuple[Any, ...]) -> bool:
+    """Whether it is a single float that NumPy takes another way for if it is written over."""
+    return (ufunc.__name__ in _TELLING and node.dtype.kind == "f" and prod(node.shape) == 1
+            and any(x is node for x in inputs))
 
 
 def _reads_through_view(x: Any, node: Node) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..api.handle import lock_of
 from ..api.scalar import Scalar, seen
+from ..ir.operation import REDUCERS
 from ..run import floating
 from ..run.watching import Opaque
 from . import streams
@@ -29,8 +30,28 @@ from .repeating import LEAST
 from .running import AGAIN
 from .scope import ARGUMENT, BOXES, MISSING, Item, Scope, may_be_opened, other_numbers, parts_of
 from .settings import HOW, Setting, place_of, put_back, setting_in, setting_of
-from .tracing import Irrevocable, Refusal, Trace
+from .tracing import Irrevocable, Record, Refusal, Trace
 from .undoing import Snapshot, is_alone, uncontained
+
+_WARNING = frozenset("""
+    average corrcoef cov mean median nanmax nanmean nanmedian nanmin nanpercentile nanquantile nanstd nanvar polyfit std
+    var
+""".split())
+"""Functions that warn of what no floating-point flag tells, such as slices of NaNs alone."""
+
+
+def _warns(record: Any) -> bool:
+    """Whether a record may give a warning of its own."""
+    if type(record) is not Record:
+        return False
+    return _name_of(record) in _WARNING and (record.kind == "call" or record.op.name not in REDUCERS)
+
+
+def _name_of(record: Record) -> Any:
+    """The name of NumPy's function, of an operation or a call."""
+    if record.kind == "operation":
+        return record.op.called
+    return getattr(record.fn, "__name__", None) if record.kind == "call" else None
 
 
 class Attempt:
@@ -152,6 +173,9 @@ class Attempt:
             trace.refuse(f"it changes {changed}{f', {THREADS}' if seen else ''}" if changed else scope.refusal)
         if streams.of_python() != self.python or not trace.accounted():
             trace.refuse("random numbers were drawn or seeded in a way that cannot be followed")
+        if trace.refusal is None and floating.filters_since(trace.start):
+            for record in filter(_warns, trace.finish()[0]):
+                trace.refuse(f"it changes the warning filters, and NumPy's {_name_of(record)} gives warnings itself")
         return None if trace.refusal is not None else outcome
 
     def _bound(self) -> tuple[list[Setting], str]:

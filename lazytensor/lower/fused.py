@@ -309,7 +309,7 @@ class Kernels:
 
     def _part(self, number: int, result: str) -> _Way | str:
         """What a ufunc makes of operands, written into a part of an array. NumPy's loops for products and quotients of
-        complex elements tell whether an operand is the output."""
+        complex elements tell whether an operand is the output, and so do others of a single element."""
         dag = self.dag
         op, ((_, through), *operands) = dag.value(number).op, dag.operands(number)
         kinds = [_kind(dag, n, view) for n, view in operands]
@@ -321,7 +321,8 @@ class Kernels:
             return "no operand has the shape of what it writes"
         seen = self.seen(number)[1:]
         way = _of_ufunc(dag, op.ufunc, operands, kinds, seen, result)
-        aware = way is not None and (result in COMPLEX and way.name not in PAIRS or _limited(way) and _spread(seen) > 0)
+        aware = way is not None and (result in COMPLEX and way.name not in PAIRS or _limited(way) and _spread(seen) > 0
+                                     or way.name == "call" and all(n == 1 for n in whole))
         return f"{op.label} has no kernel form" if way is None or aware else way._replace(
             chars=(result, *way.chars), part=1 + shapes.index(whole), reach=gaps.TOGETHER)
 
