@@ -23,6 +23,13 @@ PROGRAMS = {
 }
 
 
+def planning_soon():
+    """The module under test, set so."""
+    np = module_under_test()
+    plan_soon(np)
+    return np
+
+
 def check(program, x, threads):
     """On a matrix, every other row of one, and one whose columns lie together."""
     np = module_under_test()
@@ -44,6 +51,74 @@ def test_few_columns(dtype, program, threads):
     rng = real.random.default_rng(3)
     for shape in ((5000, 64), (3001, 100), (12000, 17), (2000, 127), (40, 33)):
         check(program, rng.normal(size=shape).astype(dtype), threads)
+
+
+FEW = {
+    "exponentials": lambda np, x: np.exp(x - x.mean(0)).sum(0),
+    "standardised": PROGRAMS["standardised"],
+    "softmax": PROGRAMS["softmax"],
+    "a row of its own": lambda np, x: (np.exp(x / x[0] * 0.01 - x[1]).max(0), (x - x[2]).mean(0)),
+    "kept and reduced": lambda np, x: (np.exp(x), np.exp(x).sum(0), (np.exp(x) * x).min(0)),
+    "several calls": lambda np, x: (np.sin(np.exp(x) - x.mean(0)).sum(0), np.sin(x).max(0)),
+    "chosen": lambda np, x: (np.where(x > x.mean(0), np.sqrt(abs(x)), 0).sum(0), (np.log(abs(x) + 1) > 0.5).any(0)),
+    "a number of each row": lambda np, x: np.exp(x - x[:, :1]).sum(0),
+    "quotients": lambda np, x: (np.exp(x) / x.sum(0), (x / x.max(0)).sum(0)),
+    "extremes": lambda np, x: (x.max(0), (x * 2).min(0)),
+}
+
+
+@pytest.mark.parametrize("program", FEW)
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i2"])
+def test_rows_shorter_than_some_vectors(dtype, program):
+    """Many of them are as one row, also where a tile is cut short."""
+    np = planning_soon()
+    rng = real.random.default_rng(4)
+    for shape in ((5000, 3), (4999, 2), (35, 5), (1003, 7), (517, 8), (700, 12), (511, 31), (300, 1)):
+        x = (4 * rng.normal(size=shape)).astype(dtype)
+        for layout in (x, x[::2], real.asfortranarray(x)):
+            with real.errstate(all="ignore"), np.errstate(all="ignore"):
+                want = FEW[program](real, layout)
+                for threads in (1, 2, 2, 2):
+                    with np.config(threads=threads):
+                        got = FEW[program](np, np.array(layout))
+                        np.realize(*got if type(got) is tuple else (got,))
+                    for a, b in zip(*[r if type(r) is tuple else (r,) for r in (want, got)], strict=True):
+                        assert same_bits(a, real.asarray(b)), (shape, threads)
+    assert not kernels.failures
+
+
+@pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
+def test_which_kernels_take_many_rows_as_one(monkeypatch):
+    """Not those that only add up, nor where rows have gaps or columns are many."""
+    np = planning_soon()
+    monkeypatch.setattr(launch, "_code", {})
+
+    def ways(program, x):
+        launch._code.clear()
+        with np.config(threads=1):
+            for _ in range(4):
+                np.realize(program(np, np.array(x)))
+        return {way[:11] for _, _, way in launch._code if isinstance(way, str)}
+    x = real.random.default_rng(7).normal(size=(3001, 6))
+    assert ways(FEW["exponentials"], x) == ways(PROGRAMS["standardised"], x) == {"few columns"}
+    assert ways(PROGRAMS["variance"], x) == ways(FEW["exponentials"], real.ones((300, 100))) == {"columns"}
+    assert ways(lambda np, x: np.exp(x[:, 1:] - x[:, 1:].mean(0)).sum(0), x) == {"columns"}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_flags_of_few_columns(threads):
+    """Those of the elements, and of nothing beside them."""
+    np = planning_soon()
+    x = real.random.default_rng(5).normal(size=(4000, 3)) + 5
+    x[0, 0] = 5
+    with np.config(threads=threads), real.errstate(all="raise"), np.errstate(all="raise"):
+        for _ in range(4):
+            y = np.array(x)
+            np.realize(np.exp(y / y.mean(0)).sum(0), (y - y.mean(0)) / y.std(0))
+        x[3999, 2] = 1e6
+        with pytest.raises(FloatingPointError):
+            y = np.array(x)
+            np.realize(np.exp(y - y.mean(0)).sum(0))
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

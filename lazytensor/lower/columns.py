@@ -42,8 +42,8 @@ def emit_columns(kernel: Kernel, layouts: str, ahead: bool = False) -> Text:
     There is one outer axis, the one that is reduced: the block has its length and the arrays' strides along it. With
     `ahead` memory is asked for elements before they are reduced.
     """
-    whole = _Columns(kernel, layouts, "kernel", 0, None, ahead)
-    return _module([whole])
+    whole = Columns(kernel, layouts, "kernel", 0, None, ahead)
+    return module_of([whole])
 
 
 def emit_apart(kernel: Kernel, layouts: str, ahead: bool = False) -> Text:
@@ -53,39 +53,39 @@ def emit_apart(kernel: Kernel, layouts: str, ahead: bool = False) -> Text:
     After the kernel's arrays come two more, of which the second keeps what the columns have one of: 8 bytes for each
     column and value of `shared_values`.
     """
-    last = len(_passes(kernel)) - 1
-    return _module([_Columns(kernel, layouts, "reduced", 0, last, ahead),
-                    _Columns(kernel, layouts, "rest", last, None, False)])
+    last = len(passes_over_columns(kernel)) - 1
+    return module_of([Columns(kernel, layouts, "reduced", 0, last, ahead),
+                    Columns(kernel, layouts, "rest", last, None, False)])
 
 
 def shared_values(kernel: Kernel) -> list[int]:
     """What the columns have one of and the last pass reads, if that pass reduces nothing; else nothing."""
-    steps, _, rows = _passes(kernel)[-1]
+    steps, _, rows = passes_over_columns(kernel)[-1]
     computed = {n for n in kernel.rowwise() if n >= len(kernel.inputs)}
-    return [] if rows or len(_passes(kernel)) == 1 else sorted(
+    return [] if rows or len(passes_over_columns(kernel)) == 1 else sorted(
         computed & {k for n in steps for k in kernel.steps[n - len(kernel.inputs)].operands})
 
 
 @lru_cache(256)
-def _passes(kernel: Kernel) -> list[tuple[list[int], list[int], list[int]]]:
+def passes_over_columns(kernel: Kernel) -> list[tuple[list[int], list[int], list[int]]]:
     return passes_of(kernel, kernel.rowwise(), False)
 
 
-def _module(functions: list[_Columns]) -> Text:
+def module_of(functions: list[Columns]) -> Text:
     bodies = [function.text() for function in functions]
     declared = {line: None for function in functions for line in function.code.declared}
     imports = {name: address for function in functions for name, address in function.imports.items()}
     return Text("\n".join([*declared, *bodies]), imports)
 
 
-class _Columns(Emitter):
+class Columns(Emitter):
     """One function: the passes from `first` to before `end`."""
 
     def __init__(self, kernel: Kernel, layouts: str, name: str, first: int, end: int | None, asks: bool) -> None:
         super().__init__(kernel, layouts, False)
         self.asks = asks
-        self.name, self.first, self.here_passes = name, first, _passes(kernel)[first:end]
-        self.before = [n for steps, _, _ in _passes(kernel)[:first] for n in steps]
+        self.name, self.first, self.here_passes = name, first, passes_over_columns(kernel)[first:end]
+        self.before = [n for steps, _, _ in passes_over_columns(kernel)[:first] for n in steps]
         self.by_column = self.rowwise
         self.rowwise = frozenset()  # nothing is the same for a whole tile
         self.folding: list[int] = []

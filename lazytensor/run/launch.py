@@ -23,7 +23,8 @@ from ..lower import native, packed, routines
 from ..lower.by_row import emit_row, kept_of
 from ..lower.columns import COLUMNS_WORD, emit_apart, emit_columns, shared_values
 from ..lower.compiled import compiled
-from ..lower.emit import CHECKED, CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
+from ..lower.emit import CHECKED, CONTIGUOUS, REPEATED, STRIDED, TILE, emit, row_bytes
+from ..lower.few_columns import emit_few, pays
 from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, emit_long, possible, reductions_of, split_of
 from ..lower.nest import ABOUT, MOST_AXES, SLABS, TOGETHER, Layout
@@ -428,14 +429,16 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     alone = launch.work < PARALLEL_WORK or threads == 1 or (kernel.scans and sizes[-1] < FEW_SCANNED)
     sharing = Sharing(sizes[-1], False) if alone or outer_shape else share(
         _sizes(kernel, sizes, strides, arrays), threads, separable)
+    same = None if outer_shape or sharing.part < sizes[-1] else _as_one_row(kernel, sizes, strides, arrays)
     if sharing.apart:
-        return _bind_apart(kernel, layouts, sizes, strides, arrays, sharing)
-    way = "columns ahead" if sharing.ahead else "columns"
+        return _bind_apart(kernel, layouts, sizes, strides, arrays, sharing, same)
+    way = "columns ahead" if sharing.ahead else "columns" if same is None else f"few columns {same}"
     key = kernel, layouts, way
     found = _code.get(key)
     if found is None:
         found = _code[key] = compiled(kernel, way, layouts, lambda: (
-            emit_columns(kernel, layouts, sharing.ahead), ("kernel",)))["kernel"]
+            emit_columns(kernel, layouts, sharing.ahead) if same is None else
+            emit_few(kernel, layouts, same, False), ("kernel",)))["kernel"]
     if outer_shape:
         outer = [(*a[:first], *b[:-1]) for a, b in zip(along, inner, strict=True)]
         return _bind_slabs(kernel, found, launch, *_merged(outer_shape, outer), strides, arrays)
@@ -450,6 +453,24 @@ def _sizes(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arr
     outputs, (rows, columns) = len(kernel.outputs), sizes
     return Sizes(rows, columns, sum(each[:-outputs]), sum(each[-outputs:]), max(a.itemsize for a in arrays),
                  min(filter(None, each), default=1))
+
+
+def _as_one_row(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
+                arrays: Sequence[Any]) -> tuple[int, ...] | None:
+    """The inputs that are the same for all rows of a matrix of few columns, if in all others rows lie one behind the
+    other, so that many are as one; else, or if that gains nothing, None."""
+    columns, inputs, rowwise = sizes[-1], len(arrays) - len(kernel.outputs), kernel.rowwise()
+    if columns < 2 or columns * packed.lanes_of(kernel) > TILE or kernel.scans or not pays(kernel):
+        return None
+    same = []
+    for k, ((row, column), array) in enumerate(zip(strides, arrays, strict=True)):
+        if k >= inputs and kernel.outputs[k - inputs] in rowwise:
+            continue
+        if row == 0 and column in (0, array.itemsize) and k < inputs:
+            same.append(k)
+        elif (row, column) != (columns * array.itemsize, array.itemsize):
+            return None
+    return tuple(same)
 
 
 def _columns_split(launch: Launch, part: int) -> None:
@@ -484,14 +505,15 @@ def _bind_slabs(kernel: Kernel, code: int, slab: Launch, sizes: list[int], outer
 
 
 def _bind_apart(kernel: Kernel, layouts: str, sizes: list[int], strides: list[tuple[int, ...]],
-                arrays: Sequence[Any], sharing: Sharing) -> LongRow:
+                arrays: Sequence[Any], sharing: Sharing, same: tuple[int, ...] | None) -> LongRow:
     """Columns, some of which each thread reduces, and rows, which all then go over."""
-    way = "apart ahead" if sharing.ahead else "apart"
+    way = "apart ahead" if sharing.ahead else "apart" if same is None else f"few columns apart {same}"
     key = kernel, layouts, way
     found = _code.get(key)
     if found is None:
         found = _code[key] = compiled(kernel, way, layouts, lambda: (
-            emit_apart(kernel, layouts, sharing.ahead), ("reduced", "rest")))
+            emit_apart(kernel, layouts, sharing.ahead) if same is None else
+            emit_few(kernel, layouts, same, True), ("reduced", "rest")))
     first, second = (_described(kernel, sizes, strides, arrays) for _ in range(2))
     for launch, name in ((first, "reduced"), (second, "rest")):
         launch.block[_KERNEL], launch.block[HEADER + COLUMNS_WORD] = found[name], sizes[-1]

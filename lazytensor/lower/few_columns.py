@@ -1,0 +1,139 @@
+"""The text of kernels that reduce the first axis of a matrix of few columns: many rows as one tile.
+
+Where rows are shorter than a few vectors, a row at a time leaves lanes unused, and a call of NumPy's loop for each row
+takes longer than the elements. Rows without gaps lie one behind the other, so the elements of many are computed as if
+they were one row; what the columns have one of is repeated as often in a buffer. Reductions then take the rows of the
+tile in one after the other, as NumPy does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .columns import TOGETHER, Columns, module_of, passes_over_columns
+from .emit import CONTIGUOUS, REPEATED, TILE, Text
+from .inline import stored
+from .kernel import Kernel
+
+
+def pays(kernel: Kernel) -> bool:
+    """Whether a pass gains by it: one that calls loops, or that reduces nothing. (A sum of few columns has to wait for
+    each of its additions, whatever else there is.)"""
+    return any(_pays(kernel, steps, [n for n in values if _step(kernel, n).name == "reduce"])
+               for steps, _, values in passes_over_columns(kernel))
+
+
+def _pays(kernel: Kernel, steps: list[int], reduces: list[int]) -> bool:
+    return bool(steps) and (not reduces or any(_step(kernel, n).name == "call" for n in steps))
+
+
+def _step(kernel: Kernel, value: int) -> Any:
+    return kernel.steps[value - len(kernel.inputs)]
+
+
+def emit_few(kernel: Kernel, layouts: str, same: tuple[int, ...], apart: bool) -> Text:
+    """The module of a kernel as `columns.emit_columns` gives it, or `emit_apart`, for no more columns than `TILE` has
+    vectors' lanes, all in one chunk. The `same` arrays are the same for all rows, others have no gaps between rows."""
+    last = len(passes_over_columns(kernel)) - 1
+    if not apart:
+        return module_of([_FewColumns(kernel, layouts, "kernel", 0, None, same)])
+    return module_of([_FewColumns(kernel, layouts, "reduced", 0, last, same),
+                      _FewColumns(kernel, layouts, "rest", last, None, same)])
+
+
+class _FewColumns(Columns):
+    def __init__(self, kernel: Kernel, layouts: str, name: str, first: int, end: int | None,
+                 same: tuple[int, ...]) -> None:
+        super().__init__(kernel, layouts, name, first, end, False)
+        self.same = same
+
+    def each_row(self, steps: list[int], reduces: list[int], at: str, rows: tuple[str, str]) -> None:
+        if not _pays(self.kernel, steps, reduces):
+            super().each_row(steps, reduces, at, rows)
+            return
+        code, columns, known = self.code, self.columns, self.known
+        most = code.let(f"and i64 {code.let(f'udiv i64 {TILE}, {columns}')}, -{self.lanes}")  # whole vectors
+        operands = sorted({k for n in (*steps, *reduces) for k in self.step(n).operands}.difference(steps))
+        repeated = {n: self.repeat(n, known[n] if n in known else self.data[self.array_of[n]], most)
+                    for n in operands if n in known or self.repeats(n)}
+        self.known = {n: place for n, place in repeated.items() if n in known}
+        self.columns, self.place = code.let(f"mul i64 {most}, {columns}"), "0"
+        self.invert(steps)
+        start, stop = rows
+
+        def tile(row: str) -> None:
+            left = code.let(f"sub i64 {stop}, {row}")
+            short = code.let(f"icmp slt i64 {left}, {most}")
+            here = code.let(f"select i1 {short}, i64 {left}, i64 {most}")
+            self.columns, self.in_memory = code.let(f"mul i64 {here}, {columns}"), ("", "")
+            self.pointers, self.buffers = self.rows_from(row, 1)[0], dict(repeated)
+            self.elements_of_rows(steps, reduces)
+            if reduces:
+                self.columns = columns
+                self.fold_rows(reduces, here)
+        code.loop(start, stop, most, tile)
+        self.columns, self.known, self.pointers, self.place = columns, known, self.data, at
+        self.direct, self.reciprocals = {}, {}
+
+    def repeats(self, value: int) -> bool:
+        """Whether it is an array that has one element for each column."""
+        array = self.array_of.get(value, -1)
+        return array in self.same and self.layouts[array] == CONTIGUOUS
+
+    def repeat(self, value: int, source: str, times: str) -> str:
+        """A row's elements, repeated in a buffer."""
+        code, kind, columns = self.code, stored(self.chars[value]), self.columns
+        buffer = self.tile_buffer(value, len(self.tile_buffers))
+
+        def row(i: str) -> None:
+            target = code.place(kind, buffer, code.let(f"mul i64 {i}, {columns}"))
+            self.copied(value, source, target)
+        code.loop("0", times, 1, row)
+        return buffer
+
+    def elements_of_rows(self, steps: list[int], reduces: list[int]) -> None:
+        """The steps on the elements of the tile; what is reduced is kept."""
+        plan = self.phases(steps)
+        kept = [n for n in steps if any(n in self.step(value).operands for value in reduces)
+                and n not in plan.buffered and n not in plan.direct]
+        plan = plan._replace(buffered=[*plan.buffered, *kept])
+        self.direct = plan.direct
+        for value in plan.buffered:
+            self.buffers[value] = self.tile_buffer(value, len(self.tile_buffers))
+        for kind, inside in plan.phases:
+            if kind == "call":
+                for value in inside:
+                    self.call(value, self.columns, {})
+            else:
+                self.inlined(inside, self.columns, plan, {})
+
+    def fold_rows(self, reduces: list[int], count: str) -> None:
+        """Takes the rows of the tile into the results, one after the other."""
+        code = self.code
+        sources = {n: self.source(n, {}) for value in reduces for n in self.step(value).operands}
+        self.splat_all(sources)
+
+        def several(rows: int) -> Any:
+            def some(row: str) -> None:
+                places = [{n: self.in_row(n, source, row, k) for n, source in sources.items()} for k in range(rows)]
+
+                def one(i: str, width: int) -> None:
+                    totals = {n: self.some(self.chars[n], self.results[n], i, width) for n in reduces}
+                    for here in places:
+                        values = {n: self.load(n, place, i, width) for n, place in here.items()}
+                        totals = {n: self.folded(n, total, values, width) for n, total in totals.items()}
+                    for n, total in totals.items():
+                        self.keep(self.chars[n], total, self.results[n], i, width)
+                self.vectors(one)
+            return some
+        whole = code.let(f"and i64 {count}, -{TOGETHER}")
+        code.loop("0", whole, TOGETHER, several(TOGETHER))
+        code.loop(whole, count, 1, several(1))
+
+    def in_row(self, value: int, source: str, row: str, further: int) -> str:
+        """Where the elements of a row of the tile begin, so many rows on."""
+        code, array = self.code, self.array_of.get(value, -1)
+        if not source or (array >= 0 and self.layouts[array] == REPEATED):
+            return source
+        at = code.let(f"mul i64 {code.let(f'add i64 {row}, {further}') if further else row}, {self.columns}")
+        return code.place(stored(self.chars[value]), source, at)
