@@ -40,7 +40,8 @@ def _is_large(a: Any, chars: str = "fd") -> bool:
     if type(a) is not Tensor:
         return False
     v: Any = a._value
-    return bool(v.dtype.char in chars and v.dtype.isnative and v.strides is None and v.shape and prod(v.shape) * v.dtype.itemsize >= LEAST)
+    return bool(v.dtype.char in chars and v.dtype.isnative and v.strides is None and v.shape
+                and prod(v.shape) * v.dtype.itemsize >= LEAST)
 
 
 def _options(a: Any, axis: Any, keepdims: Any) -> dict[str, Any] | None:
