@@ -197,7 +197,7 @@ class _Way(NamedTuple):
 
 def _limited(way: _Way) -> bool:
     """Whether it matters how the elements lie that it takes: NumPy's loops do not compute each alike."""
-    return way.name == "call" or way.name in PRODUCTS
+    return way.name == "call" or (way.name in PRODUCTS and way.chars[0] in COMPLEX)
 
 
 class Kernels:
