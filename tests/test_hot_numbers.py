@@ -1,5 +1,7 @@
 """NumPy's numbers and lazy scalars as indices and as operands: in C as in Python, and as in NumPy."""
 
+import subprocess
+import sys
 import warnings
 
 import numpy as real
@@ -190,6 +192,28 @@ def test_an_operator_in_place_on_what_does_not_fit():
                   lambda a, b: a.__imul__(b[:1, None, :4]),
                   lambda a, b: a[1:].__isub__(b[:3, :4]), lambda a, b: a[0].__isub__(b[:2, :4])):
         check_same(program, write)
+
+
+LEARNT = """
+import lazytensor as np
+from lazytensor.api import operators
+a, b = np.arange(12.0).reshape(3, 4) + 0, np.arange(56.0).reshape(7, 8) * 1
+target, value = a{part}, {value}
+target -= value
+operators.write_ufunc = None
+target -= value
+print(a.sum().item())
+"""
+
+
+@needs_extension
+@pytest.mark.parametrize("part", ["", "[:3]"])
+@pytest.mark.parametrize("value", ["b[1:4, 2:6]", "b[0, 2:6]", "b.max()", "b[2, 3]"])
+def test_an_operator_in_place_is_learnt_from_the_first_operand(value, part):
+    run = subprocess.run([sys.executable, "-c", LEARNT.format(part=part, value=value)], capture_output=True, text=True)
+    expected = real.arange(12.0).sum() - 2 * (real.zeros((3, 4)) + eval(
+        value, {"b": real.arange(56.0).reshape(7, 8)})).sum()
+    assert run.stdout.split() == [str(expected)], run.stderr
 
 
 NUMBERS = {

@@ -9,7 +9,8 @@ import warnings
 import numpy as real
 import pytest
 
-from tests.helpers import assert_same, counting_hook, module_under_test
+from lazytensor.api import indexing
+from tests.helpers import assert_same, check_same, counting_hook, module_under_test
 
 pytestmark = pytest.mark.usefixtures("everything_waits")
 
@@ -323,3 +324,40 @@ def check_refusal(row):
     assert refused.type is expected.type
     assert_same(sources, names)
     return early
+
+
+INDICES = {
+    "ints": lambda real: (real.array([[0, 3], [-4, 2]]),), "bytes": lambda real: (real.array([3, 1, 0], "u1"),),
+    "pair": lambda real: (real.array([3, 1, -4]), real.array([0, -5, 4], "i2")),
+    "below": lambda real: (real.array([0, -5]),), "above": lambda real: (real.array([4, 0], "u1"),),
+    "second above": lambda real: (real.array([3, 1]), real.array([0, 5])),
+    "small below": lambda real: (real.array([0, -100], "i1"),),
+    "huge": lambda real: (real.array([0, 2**64 - 1], "u8"),),
+    "transposed": lambda real: (real.array([[0, 3, 1], [2, 2, 3]]).T,), "one": lambda real: (real.array([[2]]),),
+    "none": lambda real: (real.zeros(0, int),), "other order": lambda real: (real.array([0, 3], ">i4"),),
+    "stretched": lambda real: (real.array([[0], [3]]), real.array([0, 1, 4])),
+    "masked": lambda real: (real.ones(4, bool),),
+}
+
+
+@pytest.mark.parametrize("kind", INDICES)
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3), (4, 5, 1), (4, 5, 0)])
+@pytest.mark.parametrize("order", "CF")
+def test_what_index_arrays_pick_of_a_pending_array(kind, shape, order):
+    index = INDICES[kind](real)
+
+    def program(np):
+        x = np.array(real.arange(real.prod(shape)).reshape(shape), order=order)
+        y = (x * 2)[tuple([np.asarray(part) for part in index])]
+        return y, y.strides, y + 1, y.sum(0)
+
+    check_same(program, messages=True)
+
+
+def test_index_arrays_are_checked_without_picking(monkeypatch):
+    np = module_under_test()
+    x = np.arange(300.0) * 2
+    monkeypatch.setattr(indexing, "_over_little_memory", None)
+    assert (x + 1)[np.array([[0, 299], [-300, 5]])].tolist() == [[1.0, 599.0], [1.0, 11.0]]
+    assert (x + 1)[np.array([0, 255], "u1")].tolist() == [1.0, 511.0]
+    assert (x + 1)[np.array([-1, -128], "i1")].tolist() == [599.0, 345.0]

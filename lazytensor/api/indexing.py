@@ -304,7 +304,12 @@ def _gathered(self: Any, parts: tuple[Any, ...]) -> Any:
     chosen = [operand(part) for part in parts if type(part) not in _BASIC]
     if not chosen or any(type(x) is not Node or x.dtype.kind not in "iub" or not x.shape for x in chosen):
         raise NotArray  # none: a slice whose bounds are no integers, which NumPy refuses
-    seen = _over_little_memory(v.shape, any(part is None for part in parts))[_real(parts)]
+    real = _real(parts)
+    if (shape := _plainly_picked(v.shape, real)) is not None:
+        template: tuple[Any, ...] = (_HERE,) * len(parts)
+        return tensor(record(_GATHER, (operand(self), *chosen), (("template", template),), shape, v.dtype, None,
+                             _getframe(4)))
+    seen = _over_little_memory(v.shape, any(part is None for part in parts))[real]
     whole = seen if seen.base is None else seen.base
     if not seen.shape or whole.__array_interface__["data"] != seen.__array_interface__["data"]:
         return None
@@ -319,6 +324,26 @@ def _gathered(self: Any, parts: tuple[Any, ...]) -> Any:
         return t
     seen = shadow(seen.shape, strides, v.dtype)
     return apply_steps(t, ((relative_view, (0, seen.shape, seen.strides, v.dtype)),), seen)
+
+
+def _plainly_picked(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, ...] | None:
+    """The shape of what index arrays pick, where they are integers of one shape in C order that lie within: so is the
+    result then. None where NumPy has to say what that is, or what is wrong."""
+    first = parts[0]
+    if len(parts) > len(shape) or type(first) is not _ndarray:
+        return None
+    whole = first.shape + shape[len(parts):]
+    if min(whole) < 2:
+        return None
+    for part, n in zip(parts, shape, strict=False):
+        if type(part) is not _ndarray or part.dtype.kind not in "iu" or not part.dtype.isnative or (
+                part.shape != first.shape or not part.flags.c_contiguous):
+            return None
+        as_unsigned = part.view(f"u{part.itemsize}")  # negative ones are the largest
+        if (n >> 8 * part.itemsize == 0 or part.dtype.kind == "i") and as_unsigned.max() >= n and not (
+                part.dtype.kind == "i" and part.min() >= -n and part.max() < n):
+            return None
+    return whole
 
 
 def _over_little_memory(shape: tuple[int, ...], steps: bool) -> Any:

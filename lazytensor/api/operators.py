@@ -370,9 +370,12 @@ def _give(root: Any, node: Node, depth: int, twice: bool) -> bool:
 
 def _is_unmet(other: Any, row: Any) -> bool:
     """Whether the second operand is of a kind that a row of `fast` does not know yet."""
-    if type(other) is Tensor:
+    kind = type(other)
+    if kind is Tensor:
         return other._value.dtype.num not in row
-    return type(other) in NUMBERS and type(other) not in row
+    if issubclass(kind, (_generic, Scalar)):
+        return other.dtype.num not in row
+    return kind in NUMBERS and kind not in row
 
 
 def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -405,15 +408,13 @@ def _in_place(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> Call
                     if node.depth > current.depth or large:
                         bound(node)
                     return self
-            if type(other) is Tensor and kind is None and _is_unmet(other, row or ()):
-                b = read(other)  # a part of an array
-            if (type(b) is Node or type(b) in NUMBERS) and (row is None or kind not in row):
+            if _is_unmet(other, row or ()) or type(other) is int and kind is not None and kind not in (row or ()):
                 with suppress(NotArray):  # the dtype that the operator gives without `=`
+                    b = operand(other)
                     _learn(record_, a, b, resolved(record_, (a, b)).outputs[0])
         elif _is_unmet(other, fast.get(a.dtype.num, ())):
             with suppress(NotArray):
-                part = read(self)
-                value = read(other) if type(other) is Tensor else other
+                part, value = read(self), operand(other)
                 _learn(record_, part, value, resolved(record_, (part, value)).outputs[0])
         try:
             write_ufunc(record_, self, (self, other), _getframe(1))
