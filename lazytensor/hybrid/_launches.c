@@ -124,6 +124,21 @@ static int run_turns(Launch *launches, int count, Py_ssize_t turns, long mask, i
     return answer;
 }
 
+int launched_at_once(PyObject **slots, Statement *s) {
+    Launch launch;
+    long mask;
+    if (launch_builtin == NULL || !takes_launch(slots, s, &launch, &mask) || launch.block[NOGIL - header_words])
+        return 0;
+    unsigned before = _mm_getcsr();
+    _mm_setcsr(before & ~FLAGS);
+    int raised = launch.kernel(launch.data, launch.block, 0, launch.rows, 0, launch.length);
+    raised |= (int)_mm_getcsr() & FLAGS;
+    if (!(raised & mask))
+        return 1;
+    PyErr_SetNone(s->body->expression->value);
+    return -1;
+}
+
 int launched_turns(PyObject **slots, Statement *loop, Py_ssize_t turns) {
     Launch few[4], *launches = few;
     int count = 0, answer = 0, raised = 0;
@@ -158,6 +173,10 @@ end:
     return answer;
 }
 #else
+int launched_at_once(PyObject **slots, Statement *s) {
+    return 0;
+}
+
 int launched_turns(PyObject **slots, Statement *loop, Py_ssize_t turns) {
     return 0;
 }
