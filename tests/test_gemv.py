@@ -8,7 +8,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import tapes
+from lazytensor.hybrid import fusing, tapes
 from lazytensor.lower import gemv, loops
 
 from .helpers import difference
@@ -122,6 +122,12 @@ def test_other_dtypes_layouts_and_sizes_have_numpys_loop():
         assert gemv.loop_of(loop, real.dtype(dtype), sizes, steps) is loop
 
 
+def quicken(f):
+    """Has what is compiled of it compiled once more, with kernels."""
+    for compiled in f._compiled:
+        compiled.quicken()
+
+
 def test_a_layer_on_one_sample():
     rng = real.random.default_rng(3)
     for inner, n in [*SHAPES, (64, 33), (700, 10)]:
@@ -131,6 +137,7 @@ def test_a_layer_on_one_sample():
         for i in range(6):
             x = rng.normal(size=(1, inner)[i % 2:]).astype("f4")
             x[..., :1] = (1, real.inf, real.nan, 1e-44, -0.0, 1e38)[i]
+            quicken(f)
             with real.errstate(all="ignore"):
                 assert difference(real.maximum(x @ w + b, 0), f(np.array(x), lw, lb)) is None
 
@@ -139,6 +146,7 @@ def test_a_layer_that_overflows_raises_and_warns():
     w = np.array(real.full((64, 32), 1e30, "f4"))
     f = np.jit(lambda x: x @ w * 1)
     for k in (1, 1e20, 1, 1e20):
+        quicken(f)
         x = np.array(real.full((1, 64), k, "f4"))
         if k == 1:
             assert (f(x).numpy() == real.full((1, 64), k, "f4") @ w.numpy()).all()
@@ -151,10 +159,14 @@ def test_a_layer_that_overflows_raises_and_warns():
 
 @needs_twin
 @pytest.mark.skipif(tapes.tape is None, reason="the extension is not built")
-def test_a_jitted_layer_runs_it(monkeypatch):
+@pytest.mark.skipif(not fusing.possible(), reason="the engine has no kernels")
+def test_a_jitted_layer_runs_it_once_it_has_been_called_often(monkeypatch):
     monkeypatch.setattr(gemv, "_found", {})
     w, x = (np.array(real.random.default_rng(0).normal(size=s).astype("f4")) for s in ((80, 48), (1, 80)))
     f = np.jit(lambda x: x @ w)
-    for _ in range(3):
+    for _ in range(2):
         f(x)
+    assert not gemv._found
+    quicken(f)
+    assert f(x).numpy().tobytes() == (x.numpy() @ w.numpy()).tobytes()
     assert "matmul" in f.source and any(loop is not None for loop in gemv._found.values())

@@ -9,10 +9,9 @@
 #include "hot.h"
 #include <stdint.h>
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(_WIN32)
 #include <immintrin.h>
 #define AVX512 __attribute__((target("avx512f")))
-#define INLINE static inline __attribute__((always_inline)) AVX512
 
 enum { ANYWHERE = 1 << 14 };     /* elements of a matrix that need not begin at a cache line: it lies in the L1 cache */
 

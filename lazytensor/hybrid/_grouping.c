@@ -176,6 +176,9 @@ static int run_launch(Frame *frame, Statement *s) {
         if (args[i - 1] == NULL || (i > 1 && !PyArray_Check(args[i - 1])))
             return 0;
     }
+    int done = launched_at_once(frame->slots, s);
+    if (done)
+        return done;
     _PyCFunctionFast launch = (_PyCFunctionFast)(void (*)(void))PyCFunction_GET_FUNCTION(f);
     PyObject *flags = launch(PyCFunction_GET_SELF(f), args, call->count - 1);
     long raised = flags == NULL ? -1 : PyLong_AsLong(flags);

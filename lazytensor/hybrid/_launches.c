@@ -25,7 +25,7 @@ typedef int32_t (*Kernel)(void **data, int64_t *block, int64_t row0, int64_t row
 
 typedef struct {
     Kernel kernel;
-    int64_t *block, rows, length;
+    int64_t *block, rows, length, frees;    /* `frees`: whether the GIL is released */
     void *data[MOST_ARRAYS];
 } Launch;
 
@@ -95,6 +95,7 @@ static int takes_launch(PyObject **slots, Statement *s, Launch *launch, long *ma
     launch->block = header + header_words;
     launch->rows = header[ROWS];
     launch->length = header[LENGTH];
+    launch->frees = header[NOGIL];
     return 1;
 }
 
@@ -122,6 +123,21 @@ static int run_turns(Launch *launches, int count, Py_ssize_t turns, long mask, i
     _mm_setcsr(before);
     *raised = flags;
     return answer;
+}
+
+int launched_at_once(PyObject **slots, Statement *s) {
+    Launch launch;
+    long mask;
+    if (launch_builtin == NULL || !takes_launch(slots, s, &launch, &mask) || launch.frees)
+        return 0;
+    unsigned before = _mm_getcsr();
+    _mm_setcsr(before & ~FLAGS);
+    int raised = launch.kernel(launch.data, launch.block, 0, launch.rows, 0, launch.length);
+    raised |= (int)_mm_getcsr() & FLAGS;
+    if (!(raised & mask))
+        return 1;
+    PyErr_SetNone(s->body->expression->value);
+    return -1;
 }
 
 int launched_turns(PyObject **slots, Statement *loop, Py_ssize_t turns) {
@@ -158,6 +174,10 @@ end:
     return answer;
 }
 #else
+int launched_at_once(PyObject **slots, Statement *s) {
+    return 0;
+}
+
 int launched_turns(PyObject **slots, Statement *loop, Py_ssize_t turns) {
     return 0;
 }

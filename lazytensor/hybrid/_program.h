@@ -72,6 +72,9 @@ int read_program(Program *program, const char *text, PyObject *names);
 enum { A_WHILE = 1 << 15,        /* elements between two looks at the clock */
        FREE_FROM = 1 << 13 };    /* elements in all from which on the GIL is released */
 
+/* Launches a kernel that keeps the GIL: 1; 0 if it is to be called as it is written, -1 with an exception. */
+int launched_at_once(PyObject **slots, Statement *s);
+
 /* Runs a loop of nothing but launches of kernels: 1; 0 if it is none, -1 with an exception. */
 int launched_turns(PyObject **slots, Statement *loop, Py_ssize_t turns);
 int look_around(PyThreadState **state, long long *since);

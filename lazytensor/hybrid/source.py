@@ -338,7 +338,8 @@ class Writer(Places, Leaving):
     def _product(self, record: Record) -> Any:
         """A product of matrices as NumPy's own loop, if their geometry is known."""
         a, b = [x.laid if x.steps else self.geometry_of(x.name or "") for x in record.operands]
-        return tapes.product(a, b, (record.shape, record.dtype, record.strides), floating.mask(record.errstate))
+        return tapes.product(a, b, (record.shape, record.dtype, record.strides), floating.mask(record.errstate),
+                             self.fuses)
 
 
     def _scalar_text(self, x: Operand, text: str) -> str:

@@ -144,11 +144,12 @@ def _products() -> tuple[tuple[int, ...], Any]:
     return (*flat[0], *flat[1]), found
 
 
-def product(a: Any, b: Any, out: Any, mask: int) -> Any:
+def product(a: Any, b: Any, out: Any, mask: int, often: bool) -> Any:
     """NumPy's loop for ``a @ b``, bound to the geometry (shape, dtype, strides) of these and of the result, without the
     way to it; None if it is not for that. Called with the arrays, it gives True if it raised a flag of the mask.
 
-    The strides are those that NumPy's matmul gives its loop: 0 along an axis of length 1 or one that is not there.
+    The strides are those that NumPy's matmul gives its loop: 0 along an axis of length 1 or one that is not there. What
+    is called `often` may have another loop in its place, of the same bits and flags (`lower/gemv.py`).
     """
     if tape is None or None in (a, b, out):
         return None
@@ -164,7 +165,8 @@ def product(a: Any, b: Any, out: Any, mask: int) -> Any:
     (am, an), (bn, bp) = _matrix(a, True), _matrix(b, False)
     om, op = (n * dtype.itemsize if m > 1 else 0), (dtype.itemsize if n > 1 else 0)
     strides = am, an, bn, bp, om, op
-    loop = gemv.loop_of(loop, dtype, (m, inner, n), strides)
+    if often:
+        loop = gemv.loop_of(loop, dtype, (m, inner, n), strides)
     sizes = [prod(x[0]) * dtype.itemsize for x in (a, b, out)]
     return tape.Product((loop.loop, loop.context, loop.auxdata), (m, inner, n), strides, tuple(sizes),
                         0 if loop.no_float_errors else mask, loop)
