@@ -37,6 +37,7 @@ from ..ir.node import AT_ONCE, Node, leaf, new, settle, tick
 from ..ir.operation import Operation
 from ..run import floating, masking
 from ..run.watching import LAYOUT, PASS, Opaque, Watcher, active
+from .advice import advice_at
 from .collecting import is_collected
 from .fast import native
 from .guards import ATOMS, same
@@ -53,6 +54,8 @@ MOST_WAITING, LARGEST_WAITING, MOST_PINNED = 512, 1 << 20, 1 << 24
 """Chains of nodes that wait for the end of a call; the bytes of a node that does; and of arrays that the call makes."""
 MOST_FRAMES = 8
 """Functions within each other whose variables are looked at."""
+MOST_DECISIONS = 1 << 13
+"""Answers of one call: more take seconds to compile, and some 10 KB each."""
 MOST_LOOKS = 1024
 """Looks at lengths that are kept in order."""
 MOST_BYTES = 256
@@ -178,11 +181,13 @@ class Pick(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a function runs its Python at every call, and where; with `advice`, it is worth a warning."""
+    """Why a function runs its Python at every call, and where; with `advice`, it is worth a warning; if it is `final`,
+    another trace would only take as long."""
 
     why: str
     place: str
     advice: str = ""
+    final: bool = False
 
     def __str__(self) -> str:
         return f"{self.why} ({self.place})" if self.place else self.why
@@ -227,6 +232,7 @@ class Trace(Watcher):
         self._written: dict[int, Any] = {}
         self.code: Any = None
         self.caller: Any = None
+        self.answers = 0
         self.collected: dict[int, tuple[float, str, Any]] = {}
         self.picks: dict[int, Pick] = {}
         self.put_back: set[int] = set()
@@ -566,8 +572,15 @@ class Trace(Watcher):
     def answer(self, operand: Operand, how: str, outcome: Any) -> None:
         """What follows is for this answer alone."""
         frame = users_frame()
-        self.book.append(Record("answer", f"r{len(self.book)}", (operand,), how=how, outcome=outcome,
-                                   code=frame and frame.f_code, lasti=frame.f_lasti if frame else -1))
+        record = Record("answer", f"r{len(self.book)}", (operand,), how=how, outcome=outcome,
+                        code=frame and frame.f_code, lasti=frame.f_lasti if frame else -1)
+        self.answers += 1
+        if self.answers > MOST_DECISIONS:
+            place = record.place
+            self.refuse("")
+            self.refusal = Refusal(f"its Python decides on values more than {MOST_DECISIONS} times in a call", place,
+                                   advice_at(place, "It runs"), True)
+        self.book.append(record)
 
     def gave(self, t: Any) -> None:
         """A Tensor's memory is given out: what becomes of it cannot be followed."""
