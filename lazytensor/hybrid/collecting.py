@@ -23,6 +23,10 @@ _RUNS_ON = 0x20 | 0x80 | 0x200  # generators and coroutines
 _PEEKING = frozenset(("locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"))
 _SKIPPED = frozenset(("EXTENDED_ARG", "PRECALL", "CACHE", "NOP"))
 _LOADS = frozenset(("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW"))
+_TAKES = {"LOAD_FAST": 0, "LOAD_CONST": 0, "LOAD_GLOBAL": 0, "LOAD_DEREF": 0, "PUSH_NULL": 0, "LOAD_ATTR": 1,
+          "LOAD_METHOD": 1, "BINARY_OP": 2, "BINARY_SUBSCR": 2, "UNARY_NEGATIVE": 1}
+"""How many values of the stack instructions take that may stand between."""
+MOST_BETWEEN = 64
 _GIVEN = ("len",), ("array", "asarray")
 """What may be given such a list: functions, and attributes of a module."""
 _RETURNED = _LOADS | {"LOAD_CONST", "LOAD_GLOBAL", "BUILD_TUPLE", "BUILD_MAP", "BUILD_CONST_KEY_MAP"}
@@ -52,14 +56,32 @@ def _uses_of_list(code: CodeType, call: int) -> frozenset[tuple[str, str]] | Non
         return None
     lines = [x for x in dis.get_instructions(code) if x.opname not in _SKIPPED]
     at = bisect([x.offset for x in lines], call) - 1
-    if len(lines) < at + 3 or [(x.opname, x.arg) for x in lines[at:at + 2]] != [("CALL", 1)] * 2 or (
-            lines[at + 2].opname != "POP_TOP"):
+    if (lines[at].opname, lines[at].arg) != ("CALL", 1) or (end := _appended(lines, at + 1)) is None:
         return None
-    found = callee(code, lines[at + 1].offset)
+    found = callee(code, lines[end].offset)
     if found is None or found[0][0] not in _LOADS or found[1] != "append":
         return None
     uses = {("float", "")}
     return frozenset(uses) if _is_own_list(code, lines, found[0][1], uses) else None
+
+
+def _appended(lines: list[Any], first: int) -> int | None:
+    """The call of one argument, whose result is not used, for which the value on top of the stack is the argument, or
+    is put into a tuple that is; None if something else is done with it."""
+    above = 0  # what lies on it
+    for k in range(first, min(first + MOST_BETWEEN, len(lines) - 1)):
+        name, arg = lines[k].opname, lines[k].arg or 0
+        if name == "CALL" and above == 0:
+            return k if arg == 1 and lines[k + 1].opname == "POP_TOP" else None
+        takes = _TAKES.get(name, arg + 2 if name == "CALL" else None)
+        if name == "BUILD_TUPLE":
+            takes = arg if arg <= above else above  # with the value in it, it is what is followed
+        if takes is None or takes > above or lines[k].is_jump_target:
+            return None
+        above += dis.stack_effect(lines[k].opcode, lines[k].arg)
+        if name == "BUILD_TUPLE" and arg > takes:
+            above = 0
+    return None
 
 
 def _is_own_list(code: CodeType, lines: list[Any], name: str, uses: set[tuple[str, str]]) -> bool:

@@ -548,10 +548,13 @@ class Trace(Watcher):
             self.collected[id(value)] = value, record.results[0].name, s
         return value
 
-    def uncollected(self, given: list[Any]) -> list[Any]:
-        """A list with the lazy scalars of which its numbers were made."""
+    def uncollected(self, given: Any) -> Any:
+        """A list, and tuples in it, with the lazy scalars of which its numbers were made."""
         collected = self.collected
-        return [collected[id(x)][2] if id(x) in collected else x for x in given] if collected else given
+        if not collected:
+            return given
+        return type(given)([self.uncollected(x) if type(x) is tuple else
+                            collected[id(x)][2] if id(x) in collected else x for x in given])
 
     def _answered(self, t: Any, how: str) -> Any:
         if self.refusal is not None or self.quiet:
