@@ -89,7 +89,16 @@ def with_arrays(x, tol):
     return log
 
 
-COLLECTED = [returned, in_tuples, with_arrays, in_a_dict, counted, dropped, every_third, elements]
+def items(x, tol):
+    losses = []
+    for k in range(6):
+        x = x * tol
+        losses.append((x * x).mean().item())
+        losses.append((k, x[0].item(), float(x[1])))
+    return losses
+
+
+COLLECTED = [returned, items, in_tuples, with_arrays, in_a_dict, counted, dropped, every_third, elements]
 
 
 def looked_at(x, tol):
@@ -177,7 +186,18 @@ def taken_apart(x, tol):
     return x, log, [b for a, b in log if b > tol]
 
 
-OTHERWISE = [looked_at, used_in_a_tuple, taken_apart,
+def items_used(x, tol):
+    losses = []
+    for _ in range(3):
+        x = x * tol
+        losses.append(x.sum().item() + 1)
+        losses.append(x.max().item().is_integer())
+        item = x.max().item
+        losses.append(item())
+    return losses
+
+
+OTHERWISE = [looked_at, items_used, used_in_a_tuple, taken_apart,
              compared, added, known_twice, closed_over, rebound, a_float_of_its_own, in_a_helper]
 
 

@@ -531,10 +531,21 @@ class Trace(Watcher):
 
     def floated(self, s: Any) -> float:
         """``float(s)``: a number of the program if the function collects it in a list, else a value for Python."""
+        found = self._collected(s, "float")
+        return float(self.scalar(s)) if found is None else found
+
+    def item_of(self, s: Any) -> Any:
+        """``s.item``: so is what it gives of a float."""
+        dtype = s._node.dtype
+        found = self._collected(s, "item") if dtype.kind == "f" and dtype.itemsize <= 8 else None
+        return self.scalar(s).item if found is None else lambda: found
+
+    def _collected(self, s: Any, how: str) -> float | None:
+        """A lazy scalar's value as a number of the program, if it is that."""
         frame = users_frame()
         if (self.refusal is not None or self.quiet or self.numbers is not None or frame is None or frame.f_code is not (
-                self.code) or frame.f_back is not self.caller or not is_collected(frame, s._node.dtype)):
-            return float(self.scalar(s))
+                self.code) or frame.f_back is not self.caller or not is_collected(frame, s._node.dtype, how)):
+            return None
         operand = self.reference(s)
         before = tick()
         value = float(self._value(s))
