@@ -8,7 +8,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import branches, compiled
+from lazytensor.hybrid import branches, compiled, tracing
 from tests.helpers import difference
 from tests.program_jit import unchecked
 
@@ -167,3 +167,44 @@ def test_a_way_that_is_seen_again_is_compiled():
     for _ in range(5):
         assert difference(many(cases[40]), f(np.array(cases[40]))) is None
     assert np.jit.cache_info()["traces"] == traces
+
+
+def descent(x, tol):
+    steps = x * 0
+    while abs(x).max() > tol:  # the line that goes round and round
+        x = x * 0.5
+        steps += 1
+        if steps[0] > 100:
+            raise OverflowError("too many steps")
+    return x, steps
+
+
+def test_a_call_with_too_many_decisions_is_not_compiled_and_the_line_is_named(told, monkeypatch):
+    monkeypatch.setattr(tracing, "MOST_DECISIONS", 20)
+    f = np.jit(descent)
+    for turns in (3, 4, 5, 30, 40, 3, 99, 120, 5):
+        x = real.linspace(0.5, 1.0, 5)
+        expected = found = None
+        try:
+            expected = descent(x, 0.5 ** turns)
+        except OverflowError as error:
+            expected = str(error)
+        try:
+            found = f(np.array(x), 0.5 ** turns)
+        except OverflowError as error:
+            found = str(error)
+        assert difference(expected, found) is None
+    (message, filename, line), = told
+    assert "more than 20 times in a call" in message and filename == __file__ and line > 0
+    assert f"test_hybrid_branches.py, line {line_of(descent, '# the line that goes')}" in message
+    assert "It runs its Python" in message and "lazytensor.while_loop" in message
+    assert f.cache_info()["compiled"] == 3 and "more than 20 times" in f.explain()
+
+
+def test_no_other_trace_follows_one_of_too_many_decisions(told, monkeypatch):
+    monkeypatch.setattr(tracing, "MOST_DECISIONS", 20)
+    f = np.jit(descent)
+    for call in range(4):
+        x = real.linspace(0.5, 1.0, 5) + call
+        assert difference(descent(x, 1e-9), f(np.array(x), 1e-9)) is None
+    assert len(f.cache_info()["reasons"]) == 1 and len(told) == 1

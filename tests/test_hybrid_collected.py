@@ -72,7 +72,33 @@ def elements(x, tol):
     return found, x
 
 
-COLLECTED = [returned, in_a_dict, counted, dropped, every_third, elements]
+def in_tuples(x, tol):
+    log = []
+    for k in range(6):
+        x = x * 0.5
+        if k % 2:
+            log.append((k * tol, float(x.sum()), -k, float((x * x).max())))
+    return x, log
+
+
+def with_arrays(x, tol):
+    log = []
+    for k in range(6):
+        x = x * tol
+        log.append((float(x[0]), x + k))
+    return log
+
+
+def items(x, tol):
+    losses = []
+    for k in range(6):
+        x = x * tol
+        losses.append((x * x).mean().item())
+        losses.append((k, x[0].item(), float(x[1])))
+    return losses
+
+
+COLLECTED = [returned, items, in_tuples, with_arrays, in_a_dict, counted, dropped, every_third, elements]
 
 
 def looked_at(x, tol):
@@ -140,7 +166,39 @@ def in_a_helper(x, tol):
     return x * rebound(x, tol)[0].sum(), every_third(x, tol)[1] * 2
 
 
-OTHERWISE = [looked_at, compared, added, known_twice, closed_over, rebound, a_float_of_its_own, in_a_helper]
+def used_in_a_tuple(x, tol):
+    log = []
+    for k in range(6):
+        x = x * 0.5
+        log.append((k, float(x.sum()) * 2 + k))
+        log.append((float(x[0]), k)[k % 2])
+        log.append([float(x[1])][0])
+        log.append(max(float(x[2]), 1.0))
+        log.append((1.0, float(x.max()) if k else 2.0))
+    return x, log
+
+
+def taken_apart(x, tol):
+    log = []
+    for k in range(6):
+        x = x * 0.5
+        log.append((k, float(x.sum())))
+    return x, log, [b for a, b in log if b > tol]
+
+
+def items_used(x, tol):
+    losses = []
+    for _ in range(3):
+        x = x * tol
+        losses.append(x.sum().item() + 1)
+        losses.append(x.max().item().is_integer())
+        item = x.max().item
+        losses.append(item())
+    return losses
+
+
+OTHERWISE = [looked_at, items_used, used_in_a_tuple, taken_apart,
+             compared, added, known_twice, closed_over, rebound, a_float_of_its_own, in_a_helper]
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i8"])
@@ -172,13 +230,22 @@ def an_array(x, tol):
     return x, np.array(history), np.asarray(history) * 2
 
 
+def an_array_of_tuples(x, tol):
+    log = []
+    for k in range(5):
+        x = x * 0.5
+        log.append((k, float(x.sum()), float(x[0])))
+    return x, np.array(log)
+
+
 @needs_bytecode
+@pytest.mark.parametrize("function", [an_array, an_array_of_tuples], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i8"])
-def test_an_array_is_made_of_them(dtype):
-    f, expected = np.jit(an_array), []
+def test_an_array_is_made_of_them(dtype, function):
+    f = np.jit(function)
     for call in range(20):
         x = (real.random.default_rng(call).random(7) * 40).astype(dtype)
-        expected = an_array(np.array(x), 0.5)
+        expected = function(np.array(x), 0.5)
         found = f(np.array(x), 0.5)
         assert [y.numpy().tobytes() for y in expected] == [y.numpy().tobytes() for y in found]
         assert [y.dtype for y in expected] == [y.dtype for y in found]

@@ -59,6 +59,8 @@ class Scalar(metaclass=_ScalarType):
     def __getattr__(self, name: str) -> Any:
         if name in _ADDRESSES and not spelled_out(name, sys._getframe(1).f_code):
             raise AttributeError(name)
+        if name == "item" and active and (watcher := mine()) is not None:
+            return watcher.item_of(self)
         return getattr(value_of(self), name)
 
     def realize(self) -> Scalar:

@@ -12,6 +12,12 @@ THREADS = ("which is compiled only where there is no debugger or profiler, nor a
            "program")
 """Said of a change that a program could make, at a call where somebody could see what is put back."""
 WHILE = "lazytensor.while_loop, of which the number of turns is no branch, instead of `while`"
+OF_WAYS = ("lazytensor.where computes both sides in one program; parts that are jitted by themselves, with "
+           "lazytensor.cond between them, have few ways each; a value that is a setting is better a Python number, "
+           "named in static_argnames.")
+"""What to do about ways that multiply,"""
+OF_WHILE = f"What to do: {WHILE}."
+"""and about a `while` of which each number of turns is a way."""
 _ADVICE = (
     (THREADS, "call it a few times before threads of the program's are started; or return the new value, and set it "
               "outside"),
@@ -75,3 +81,10 @@ def advice_on(varying: str, value: str = "") -> str:
     if not varying.startswith(("the ", "static ")) and re.match(r"-?\d", value):
         return f"a number is better given as an array, lazytensor.asarray({varying}), if Python does not need its value"
     return advice_for(varying)
+
+
+def advice_at(place: str, calls: str = "Other ways run") -> str:
+    """What becomes of ways that part at a place, and what to do, in words."""
+    found = re.match(r"(.+?), line (\d+)", place)
+    known = OF_WHILE if found is not None and is_while(found[1], int(found[2])) else OF_WAYS
+    return f"{calls} its Python at every call. {known}"

@@ -6,7 +6,6 @@ the new answer must be the same, record by record, or the function's Python does
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..run import floating
-from .advice import WHILE, is_while
+from .advice import advice_at
 from .shortening import Cut
 from .tracing import Operand, Record, Refusal
 
@@ -26,12 +25,6 @@ MOST_ANSWERS = 400
 """Answers on one way through."""
 MOST_VALUES = 8
 """Different values (not truth values) seen in one place."""
-ADVICE = ("Other ways run its Python at every call. lazytensor.where computes both sides in one program; parts that "
-          "are jitted by themselves, with lazytensor.cond between them, have few ways each; a value that is a setting "
-          "is better a Python number, named in static_argnames.")
-"""What to do about ways that multiply,"""
-OF_WHILE = f"Other ways run its Python at every call. What to do: {WHILE}."
-"""and about a `while` of which each number of turns is a way."""
 MOST_LINES = 12
 """Lines where they part that are named besides the first."""
 
@@ -138,22 +131,16 @@ def _too_many(whole: Branch, asked: Record, answers: int, deep: int, values: int
     """Why a tree has enough ways, if it has."""
     if answers > MOST_ANSWERS:
         return Refusal(f"its Python decides on values more than {MOST_ANSWERS} times", asked.place,
-                       _advice(asked.place))
+                       advice_at(asked.place))
     if values >= MOST_VALUES and asked.how != "bool":
         return Refusal(f"its Python uses a value that has been another one {MOST_VALUES} times", asked.place)
     if whole.ends >= MOST_PATHS:
         forks = _forks(whole)
-        return Refusal(f"its decisions on values lead more than {MOST_PATHS} ways through it", forks, _advice(forks))
+        return Refusal(f"its decisions on values lead more than {MOST_PATHS} ways through it", forks, advice_at(forks))
     if deep >= DEEPEST - 2:
         return Refusal(f"its decisions on values are {deep} within each other, and more are not compiled",
-                       asked.place, _advice(asked.place))
+                       asked.place, advice_at(asked.place))
     return None
-
-
-def _advice(place: str) -> str:
-    """What to do about ways that part at a place, in words."""
-    found = re.match(r"(.+?), line (\d+)", place)
-    return OF_WHILE if found is not None and is_while(found[1], int(found[2])) else ADVICE
 
 
 def _forks(tree: Branch) -> str:

@@ -1,4 +1,4 @@
-"""Numbers that a function only collects: ``history.append(float(err))``, where the list is returned.
+"""Numbers that a function only collects: ``history.append(float(err))`` or ``err.item()``, where the list is returned.
 
 `float` of a lazy scalar gives Python a value, and what follows would hold for that value alone. If the bytecode says
 that it goes into a list which is the function's own until it returns it, nobody has looked at it: it is a number of the
@@ -23,15 +23,20 @@ _RUNS_ON = 0x20 | 0x80 | 0x200  # generators and coroutines
 _PEEKING = frozenset(("locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"))
 _SKIPPED = frozenset(("EXTENDED_ARG", "PRECALL", "CACHE", "NOP"))
 _LOADS = frozenset(("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW"))
+_TAKES = {"LOAD_FAST": 0, "LOAD_CONST": 0, "LOAD_GLOBAL": 0, "LOAD_DEREF": 0, "PUSH_NULL": 0, "LOAD_ATTR": 1,
+          "LOAD_METHOD": 1, "BINARY_OP": 2, "BINARY_SUBSCR": 2, "UNARY_NEGATIVE": 1}
+"""How many values of the stack instructions take that may stand between."""
+MOST_BETWEEN = 64
 _GIVEN = ("len",), ("array", "asarray")
 """What may be given such a list: functions, and attributes of a module."""
+_LOADS_METHOD = ("LOAD_METHOD", "LOAD_ATTR")
 _RETURNED = _LOADS | {"LOAD_CONST", "LOAD_GLOBAL", "BUILD_TUPLE", "BUILD_MAP", "BUILD_CONST_KEY_MAP"}
 
 
-def is_collected(frame: Any, dtype: Any) -> bool:
-    """Whether what ``float(...)`` of a scalar of that dtype, which a frame has come to, gives is put at the end of a
-    list of the function's own, and nothing else is done with it but to return it."""
-    uses = _uses_of_list(frame.f_code, frame.f_lasti)
+def is_collected(frame: Any, dtype: Any, how: str) -> bool:
+    """Whether what a frame is about to be given, ``float(s)`` or ``s.item()`` of a scalar of that dtype (`how` says
+    which), is put at the end of a list of the function's own, and nothing else is done with it but to return it."""
+    uses = _uses_of_list(frame.f_code, frame.f_lasti, how)
     return uses is not None and all([_is_known(frame.f_globals, *use, dtype) for use in uses])
 
 
@@ -44,22 +49,45 @@ def _is_known(space: dict[str, Any], name: str, attribute: str, dtype: Any) -> b
 
 
 @functools.lru_cache(512)
-def _uses_of_list(code: CodeType, call: int) -> frozenset[tuple[str, str]] | None:
-    """The functions that are given a list (globals, with attributes or "") to whose end the call's result is put; None
+def _uses_of_list(code: CodeType, at: int, how: str) -> frozenset[tuple[str, str]] | None:
+    """The functions that are given a list (globals, with attributes or "") to whose end goes what a call gives; None
     if something else may be done with it."""
-    if not KNOWN or code.co_flags & _RUNS_ON or not _PEEKING.isdisjoint(code.co_names) or callee(code, call) != (
-            ("LOAD_GLOBAL", "float"), ""):
+    if not KNOWN or code.co_flags & _RUNS_ON or not _PEEKING.isdisjoint(code.co_names):
         return None
     lines = [x for x in dis.get_instructions(code) if x.opname not in _SKIPPED]
-    at = bisect([x.offset for x in lines], call) - 1
-    if len(lines) < at + 3 or [(x.opname, x.arg) for x in lines[at:at + 2]] != [("CALL", 1)] * 2 or (
-            lines[at + 2].opname != "POP_TOP"):
+    k = bisect([x.offset for x in lines], at) - 1
+    if how == "item":  # at the instruction that loads the method
+        if lines[k].argval != how or lines[k].opname not in _LOADS_METHOD:
+            return None
+        k += 1
+    elif callee(code, at) != (("LOAD_GLOBAL", how), ""):
         return None
-    found = callee(code, lines[at + 1].offset)
+    if (lines[k].opname, lines[k].arg) != ("CALL", how == "float") or (end := _appended(lines, k + 1)) is None:
+        return None
+    found = callee(code, lines[end].offset)
     if found is None or found[0][0] not in _LOADS or found[1] != "append":
         return None
-    uses = {("float", "")}
+    uses = {("float", "")} if how == "float" else set()
     return frozenset(uses) if _is_own_list(code, lines, found[0][1], uses) else None
+
+
+def _appended(lines: list[Any], first: int) -> int | None:
+    """The call of one argument, whose result is not used, for which the value on top of the stack is the argument, or
+    is put into a tuple that is; None if something else is done with it."""
+    above = 0  # what lies on it
+    for k in range(first, min(first + MOST_BETWEEN, len(lines) - 1)):
+        name, arg = lines[k].opname, lines[k].arg or 0
+        if name == "CALL" and above == 0:
+            return k if arg == 1 and lines[k + 1].opname == "POP_TOP" else None
+        takes = _TAKES.get(name, arg + 2 if name == "CALL" else None)
+        if name == "BUILD_TUPLE":
+            takes = arg if arg <= above else above  # with the value in it, it is what is followed
+        if takes is None or takes > above or lines[k].is_jump_target:
+            return None
+        above += dis.stack_effect(lines[k].opcode, lines[k].arg)
+        if name == "BUILD_TUPLE" and arg > takes:
+            above = 0
+    return None
 
 
 def _is_own_list(code: CodeType, lines: list[Any], name: str, uses: set[tuple[str, str]]) -> bool:
@@ -89,7 +117,7 @@ def _is_given(code: CodeType, after: Any, uses: set[tuple[str, str]]) -> bool:
 
 
 def _is_appended_to(after: Any) -> bool:
-    return after.opname in ("LOAD_METHOD", "LOAD_ATTR") and after.argval == "append"
+    return after.opname in _LOADS_METHOD and after.argval == "append"
 
 
 def _is_returned(lines: list[Any], k: int) -> bool:

@@ -437,7 +437,7 @@ class Jitted(Caller):
             self._refusals += 1
             if known is not None:
                 known.refusal = refusal
-            if self._refusals >= MOST_REFUSALS:
+            if self._refusals >= MOST_REFUSALS or refusal.final and not self._compiled:
                 self._off = refusal
             telling = bool(refusal.advice) and not self._told
             self._told |= telling

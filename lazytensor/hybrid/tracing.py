@@ -37,6 +37,7 @@ from ..ir.node import AT_ONCE, Node, leaf, new, settle, tick
 from ..ir.operation import Operation
 from ..run import floating, masking
 from ..run.watching import LAYOUT, PASS, Opaque, Watcher, active
+from .advice import advice_at
 from .collecting import is_collected
 from .fast import native
 from .guards import ATOMS, same
@@ -53,6 +54,8 @@ MOST_WAITING, LARGEST_WAITING, MOST_PINNED = 512, 1 << 20, 1 << 24
 """Chains of nodes that wait for the end of a call; the bytes of a node that does; and of arrays that the call makes."""
 MOST_FRAMES = 8
 """Functions within each other whose variables are looked at."""
+MOST_DECISIONS = 1 << 13
+"""Answers of one call: more take seconds to compile, and some 10 KB each."""
 MOST_LOOKS = 1024
 """Looks at lengths that are kept in order."""
 MOST_BYTES = 256
@@ -178,11 +181,13 @@ class Pick(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a function runs its Python at every call, and where; with `advice`, it is worth a warning."""
+    """Why a function runs its Python at every call, and where; with `advice`, it is worth a warning; if it is `final`,
+    another trace would only take as long."""
 
     why: str
     place: str
     advice: str = ""
+    final: bool = False
 
     def __str__(self) -> str:
         return f"{self.why} ({self.place})" if self.place else self.why
@@ -227,6 +232,7 @@ class Trace(Watcher):
         self._written: dict[int, Any] = {}
         self.code: Any = None
         self.caller: Any = None
+        self.answers = 0
         self.collected: dict[int, tuple[float, str, Any]] = {}
         self.picks: dict[int, Pick] = {}
         self.put_back: set[int] = set()
@@ -525,10 +531,21 @@ class Trace(Watcher):
 
     def floated(self, s: Any) -> float:
         """``float(s)``: a number of the program if the function collects it in a list, else a value for Python."""
+        found = self._collected(s, "float")
+        return float(self.scalar(s)) if found is None else found
+
+    def item_of(self, s: Any) -> Any:
+        """``s.item``: so is what it gives of a float."""
+        dtype = s._node.dtype
+        found = self._collected(s, "item") if dtype.kind == "f" and dtype.itemsize <= 8 else None
+        return self.scalar(s).item if found is None else lambda: found
+
+    def _collected(self, s: Any, how: str) -> float | None:
+        """A lazy scalar's value as a number of the program, if it is that."""
         frame = users_frame()
         if (self.refusal is not None or self.quiet or self.numbers is not None or frame is None or frame.f_code is not (
-                self.code) or frame.f_back is not self.caller or not is_collected(frame, s._node.dtype)):
-            return float(self.scalar(s))
+                self.code) or frame.f_back is not self.caller or not is_collected(frame, s._node.dtype, how)):
+            return None
         operand = self.reference(s)
         before = tick()
         value = float(self._value(s))
@@ -542,10 +559,13 @@ class Trace(Watcher):
             self.collected[id(value)] = value, record.results[0].name, s
         return value
 
-    def uncollected(self, given: list[Any]) -> list[Any]:
-        """A list with the lazy scalars of which its numbers were made."""
+    def uncollected(self, given: Any) -> Any:
+        """A list, and tuples in it, with the lazy scalars of which its numbers were made."""
         collected = self.collected
-        return [collected[id(x)][2] if id(x) in collected else x for x in given] if collected else given
+        if not collected:
+            return given
+        return type(given)([self.uncollected(x) if type(x) is tuple else
+                            collected[id(x)][2] if id(x) in collected else x for x in given])
 
     def _answered(self, t: Any, how: str) -> Any:
         if self.refusal is not None or self.quiet:
@@ -566,8 +586,15 @@ class Trace(Watcher):
     def answer(self, operand: Operand, how: str, outcome: Any) -> None:
         """What follows is for this answer alone."""
         frame = users_frame()
-        self.book.append(Record("answer", f"r{len(self.book)}", (operand,), how=how, outcome=outcome,
-                                   code=frame and frame.f_code, lasti=frame.f_lasti if frame else -1))
+        record = Record("answer", f"r{len(self.book)}", (operand,), how=how, outcome=outcome,
+                        code=frame and frame.f_code, lasti=frame.f_lasti if frame else -1)
+        self.answers += 1
+        if self.answers > MOST_DECISIONS:
+            place = record.place
+            self.refuse("")
+            self.refusal = Refusal(f"its Python decides on values more than {MOST_DECISIONS} times in a call", place,
+                                   advice_at(place, "It runs"), True)
+        self.book.append(record)
 
     def gave(self, t: Any) -> None:
         """A Tensor's memory is given out: what becomes of it cannot be followed."""

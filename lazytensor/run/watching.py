@@ -52,6 +52,10 @@ class Watcher:
         """``float(s)`` of a lazy scalar."""
         return float(self.scalar(s))
 
+    def item_of(self, s: Any) -> Any:
+        """``s.item`` of a lazy scalar."""
+        return self.scalar(s).item
+
     def uncollected(self, given: Any) -> Any:
         """A list of which an array is made, as it is for whoever watches."""
         return given
