@@ -186,8 +186,26 @@ class Config:
         return {name: _shown(getattr(current, name)) for name in TABLE}
 
 
+def threads_given() -> int | None:
+    """What LAZYTENSOR_NUM_THREADS says.
+
+    Raises
+    ------
+    SettingError
+        If that is no int of at least 1.
+    """
+    given = os.environ.get("LAZYTENSOR_NUM_THREADS", "").strip()
+    if not given:
+        return None
+    if not (given.isascii() and given.isdecimal() and int(given)):
+        raise SettingError(f"LAZYTENSOR_NUM_THREADS cannot be {given!r}: it takes an int of at least 1")
+    return int(given)
+
+
 def _from_environment() -> None:
-    """LAZYTENSOR_DEBUG=1, LAZYTENSOR_ENGINE=numpy and LAZYTENSOR_EAGER_AFTER=n are the variables that are read."""
+    """LAZYTENSOR_DEBUG=1, LAZYTENSOR_ENGINE=numpy and LAZYTENSOR_EAGER_AFTER=n are the variables that are read;
+    LAZYTENSOR_NUM_THREADS is read by run/workers.py, and only looked at here, so that all are refused on import."""
+    threads_given()
     _apply({name: _stored(setting.default) for name, setting in TABLE.items()})
     debug = os.environ.get("LAZYTENSOR_DEBUG", "0")
     if debug not in ("", "0", "1"):

@@ -1,5 +1,9 @@
 """The pool keeps freed memory up to a limit and gives it back where it is missing; errors name the array."""
 
+import platform
+import subprocess
+import sys
+
 import numpy as real
 import pytest
 
@@ -80,3 +84,24 @@ def test_the_error_names_the_array(strides):
     with pytest.raises(MemoryError) as raised:
         pool.empty(shape, real.dtype("f8"), strides)
     assert str(raised.value) == expected and "(1048576, 1048576)" in expected
+
+
+LOOP = """
+import resource
+import lazytensor as np
+x, v, i = np.linspace(0, 1, 5000), np.linspace(1, 2, 60000), np.arange(60000) % 4999
+def turn():
+    (v * x[i]).realize()
+for _ in range(300):
+    turn()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(100):
+    turn()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator has other rules")
+def test_a_steady_loop_of_numpys_own_calls_takes_no_page_faults():
+    run = subprocess.run([sys.executable, "-c", LOOP], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 2000  # each array has 120 pages

@@ -330,6 +330,12 @@ def test_wrong_numbers_are_refused(monkeypatch, value):
         workers.automatic()
 
 
+def test_a_wrong_number_is_refused_on_import():
+    run = subprocess.run([sys.executable, "-c", "import lazytensor"], capture_output=True, text=True,
+                         env={**os.environ, "LAZYTENSOR_NUM_THREADS": "two"})
+    assert "LAZYTENSOR_NUM_THREADS cannot be 'two'" in run.stderr
+
+
 def test_the_setting():
     assert workers.count() == workers._automatic
     with lt.config(threads=7):

@@ -36,8 +36,7 @@ import platform
 import sys
 import threading
 
-from ..config import UNBOUNDED, current
-from ..errors import SettingError
+from ..config import UNBOUNDED, current, threads_given
 from ..lower import native
 
 SPIN = 100_000
@@ -602,11 +601,9 @@ def automatic() -> int:
     SettingError
         If LAZYTENSOR_NUM_THREADS is there and no int of at least 1.
     """
-    given = os.environ.get("LAZYTENSOR_NUM_THREADS", "").strip()
-    if given:
-        if not (given.isascii() and given.isdecimal() and int(given)):
-            raise SettingError(f"LAZYTENSOR_NUM_THREADS cannot be {given!r}: it takes an int of at least 1")
-        return int(given)
+    given = threads_given()
+    if given is not None:
+        return given
     usual = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list is for nested regions
     if usual.isascii() and usual.isdecimal() and int(usual):
         return int(usual)
