@@ -8,13 +8,14 @@ copied to one. Reductions then take the rows of the tile in one after the other,
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .columns import TOGETHER, Columns, module_of, passes_over_columns
 from .emit import CONTIGUOUS, REPEATED, STRIDED, TILE, Text
-from .inline import alignment, stored
+from .halves import HALF
+from .inline import COMPLEX, alignment, stored
 from .kernel import Kernel
 
 
@@ -37,31 +38,57 @@ SAME, DENSE, OTHER = "sdo"
 """How an input lies: the same for all rows; its rows one behind the other; in any other way."""
 
 
-def emit_few(kernel: Kernel, layouts: str, inputs: str, apart: bool) -> Text:
+class Form(NamedTuple):
+    """How a kernel goes over few columns.
+
+    Attributes
+    ----------
+    inputs : str
+        How each lies; "" if no rows are taken as one.
+    lanes : int
+        Those of vectors that go along one row: such as are longer than it would leave it to be done one by one.
+    """
+
+    inputs: str
+    lanes: int
+
+
+def emit_few(kernel: Kernel, layouts: str, form: Form, apart: bool) -> Text:
     """The module of a kernel as `columns.emit_columns` gives it, or `emit_apart`, for columns that are all in one
-    chunk, and `inputs` that lie so; outputs that have one element for each row and column are dense. At least as many
-    rows as a vector has lanes fit into a tile, unless the kernel reduces nothing: that goes from `row0` to `row1`."""
+    chunk. If rows are taken as one, outputs that have one element for each row and column are dense, and a tile has
+    room for at least as many rows as a vector has lanes, unless the kernel reduces nothing: that goes from `row0` to
+    `row1`."""
     last = len(passes_over_columns(kernel)) - 1
     if not apart:
-        return module_of([_FewColumns(kernel, layouts, "kernel", 0, None, inputs)])
-    return module_of([_FewColumns(kernel, layouts, "reduced", 0, last, inputs),
-                      _FewColumns(kernel, layouts, "rest", last, None, inputs)])
+        return module_of([_FewColumns(kernel, layouts, "kernel", 0, None, form)])
+    return module_of([_FewColumns(kernel, layouts, "reduced", 0, last, form),
+                      _FewColumns(kernel, layouts, "rest", last, None, form)])
+
+
+def lanes_along(kernel: Kernel, columns: int, lanes: int) -> int:
+    """How many lanes vectors along so many columns have, at most. Those of floats fill a register: what is beside them
+    in one would raise flags."""
+    chars = {kernel.char(n) for n in range(len(kernel.inputs) + len(kernel.steps))}
+    fewer = 1 << columns.bit_length() - 1
+    least = 4 if "f" in chars else 2
+    return lanes if fewer >= lanes or fewer < least or HALF in chars or chars.intersection(COMPLEX) else fewer
 
 
 class _FewColumns(Columns):
-    def __init__(self, kernel: Kernel, layouts: str, name: str, first: int, end: int | None, inputs: str) -> None:
+    def __init__(self, kernel: Kernel, layouts: str, name: str, first: int, end: int | None, form: Form) -> None:
         super().__init__(kernel, layouts, name, first, end, False)
-        self.lie = inputs
-        self.in_tiles = "".join(CONTIGUOUS if lies == OTHER or layout == STRIDED else layout
-                                for lies, layout in zip(inputs, layouts, strict=False)) + layouts[len(inputs):]
+        self.lie, self.most_lanes, self.lanes = form.inputs, self.lanes, form.lanes
+        self.in_tiles = "".join(CONTIGUOUS if lies == OTHER or layout == STRIDED else layout for lies, layout in zip(
+            form.inputs, layouts, strict=False)) + layouts[len(form.inputs):]
         if not kernel.reduces:
             self.some_rows, self.here_passes = True, [(self.elements, [], [])]
 
     def each_row(self, steps: list[int], reduces: list[int], at: str, rows: tuple[str, str]) -> None:
-        if not _pays(self.kernel, steps, reduces):
+        if not (self.lie and _pays(self.kernel, steps, reduces)):
             super().each_row(steps, reduces, at, rows)
             return
-        code, columns, known, layouts = self.code, self.columns, self.known, self.layouts
+        code, columns, known, layouts, lanes = self.code, self.columns, self.known, self.layouts, self.lanes
+        self.lanes, self.bounds = self.most_lanes, {}
         most = code.let(f"udiv i64 {TILE}, {columns}")
         if known:  # the last vector of reciprocals is whole
             most = code.let(f"and i64 {most}, -{self.lanes}")
@@ -85,11 +112,11 @@ class _FewColumns(Columns):
                 self.buffers[n] = self.brought(n, here, columns)
             self.elements_of_rows(steps, reduces)
             if reduces:
-                self.columns = columns
+                self.columns, self.lanes = columns, lanes
                 self.fold_rows(reduces, here)
         code.loop(start, stop, most, tile)
         self.columns, self.known, self.pointers, self.place = columns, known, self.data, at
-        self.direct, self.reciprocals, self.layouts = {}, {}, layouts
+        self.direct, self.reciprocals, self.layouts, self.lanes, self.bounds = {}, {}, layouts, lanes, {}
 
     def repeats(self, value: int) -> bool:
         """Whether it is an array that has one element for each column."""

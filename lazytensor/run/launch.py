@@ -24,7 +24,7 @@ from ..lower.by_row import emit_row, kept_of
 from ..lower.columns import COLUMNS_WORD, emit_apart, emit_columns, shared_values
 from ..lower.compiled import compiled
 from ..lower.emit import CHECKED, CONTIGUOUS, REPEATED, STRIDED, TILE, emit, row_bytes
-from ..lower.few_columns import DENSE, OTHER, SAME, emit_few, pays
+from ..lower.few_columns import DENSE, OTHER, SAME, Form, emit_few, lanes_along, pays
 from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, emit_long, possible, reductions_of, split_of
 from ..lower.nest import ABOUT, MOST_AXES, SLABS, TOGETHER, Layout
@@ -254,13 +254,13 @@ def code(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> int
     return int(found)
 
 
-def _few_columns_code(kernel: Kernel, layouts: str, lie: str) -> int:
-    """The address of a kernel's code that takes many rows as one."""
-    key = kernel, layouts, f"few columns {lie}"
+def _few_columns_code(kernel: Kernel, layouts: str, form: Form) -> int:
+    """The address of a kernel's code for few columns."""
+    key = kernel, layouts, f"few columns {form.inputs} {form.lanes}"
     found = _code.get(key)
     if found is None:
         found = _code[key] = compiled(kernel, key[2], layouts, lambda: (
-            emit_few(kernel, layouts, lie, False), ("kernel",)))["kernel"]
+            emit_few(kernel, layouts, form, False), ("kernel",)))["kernel"]
     return int(found)
 
 
@@ -390,7 +390,7 @@ def bind_along(kernel: Kernel, shape: tuple[int, ...], steps: list[tuple[int, ..
     rows_in_nest = len(sizes) > 1
     lie = _rows_as_one(kernel, sizes, strides, arrays) if len(sizes) == 2 and not kernel.reduces else ""
     if lie:
-        launch.block[_KERNEL] = _few_columns_code(kernel, layouts, lie)
+        launch.block[_KERNEL] = _few_columns_code(kernel, layouts, Form(lie, packed.lanes_of(kernel)))
     elif rows_in_nest and length >= LONG_ENOUGH and len(arrays) <= FEW_ARRAYS:
         _by_row(kernel, layouts, launch.block, max(a.itemsize for a in arrays))
     else:
@@ -442,12 +442,12 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     alone = launch.work < PARALLEL_WORK or threads == 1 or (kernel.scans and sizes[-1] < FEW_SCANNED)
     sharing = Sharing(sizes[-1], False) if alone or outer_shape else share(
         _sizes(kernel, sizes, strides, arrays), threads, separable)
-    lie = "" if outer_shape or sharing.part < sizes[-1] else _rows_as_one(kernel, sizes, strides, arrays)
+    few = _few_columns(kernel, sizes, strides, arrays, bool(outer_shape)) if sharing.part == sizes[-1] else None
     if sharing.apart:
-        return _bind_apart(kernel, layouts, sizes, strides, arrays, sharing, lie)
+        return _bind_apart(kernel, layouts, sizes, strides, arrays, sharing, few)
     way = "columns ahead" if sharing.ahead else "columns"
     key = kernel, layouts, way
-    found = _few_columns_code(kernel, layouts, lie) if lie else _code.get(key)
+    found = _few_columns_code(kernel, layouts, few) if few else _code.get(key)
     if found is None:
         found = _code[key] = compiled(kernel, way, layouts, lambda: (
             emit_columns(kernel, layouts, sharing.ahead), ("kernel",)))["kernel"]
@@ -465,6 +465,14 @@ def _sizes(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arr
     outputs, (rows, columns) = len(kernel.outputs), sizes
     return Sizes(rows, columns, sum(each[:-outputs]), sum(each[-outputs:]), max(a.itemsize for a in arrays),
                  min(filter(None, each), default=1))
+
+
+def _few_columns(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any],
+                 slabs: bool) -> Form | None:
+    """How a kernel that reduces columns goes over few of them, if in another way than over many."""
+    most = packed.lanes_of(kernel)
+    lie, lanes = "" if slabs else _rows_as_one(kernel, sizes, strides, arrays), lanes_along(kernel, sizes[-1], most)
+    return Form(lie, lanes) if lie or lanes < most else None
 
 
 def _rows_as_one(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> str:
@@ -517,14 +525,16 @@ def _bind_slabs(kernel: Kernel, code: int, slab: Launch, sizes: list[int], outer
 
 
 def _bind_apart(kernel: Kernel, layouts: str, sizes: list[int], strides: list[tuple[int, ...]],
-                arrays: Sequence[Any], sharing: Sharing, lie: str) -> LongRow:
+                arrays: Sequence[Any], sharing: Sharing, few: Form | None) -> LongRow:
     """Columns, some of which each thread reduces, and rows, which all then go over."""
-    way = "apart ahead" if sharing.ahead else f"few columns apart {lie}" if lie else "apart"
+    way = "apart ahead" if sharing.ahead else "apart"
+    if few:
+        way = f"few columns apart {few.inputs} {few.lanes}"
     key = kernel, layouts, way
     found = _code.get(key)
     if found is None:
         found = _code[key] = compiled(kernel, way, layouts, lambda: (
-            emit_few(kernel, layouts, lie, True) if lie else emit_apart(kernel, layouts, sharing.ahead),
+            emit_few(kernel, layouts, few, True) if few else emit_apart(kernel, layouts, sharing.ahead),
             ("reduced", "rest")))
     first, second = (_described(kernel, sizes, strides, arrays) for _ in range(2))
     for launch, name in ((first, "reduced"), (second, "rest")):
