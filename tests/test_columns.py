@@ -64,6 +64,13 @@ FEW = {
     "a number of each row": lambda np, x: np.exp(x - x[:, :1]).sum(0),
     "quotients": lambda np, x: (np.exp(x) / x.sum(0), (x / x.max(0)).sum(0)),
     "extremes": lambda np, x: (x.max(0), (x * 2).min(0)),
+    "totals": PROGRAMS["totals"],
+    "sums of parts": lambda np, x: (x[:, 1:].var(0), (x[:, :-1] / x[:, :1]).sum(0), x[:, ::-1].max(0)),
+    "slabs": lambda np, x: ((x[:30].reshape(5, 6, -1) * 2).sum(1), x[:30].reshape(5, 6, -1).std(1)),
+    "nothing reduced": lambda np, x: (np.exp(x - x[0]), np.sin(x - x[:, :1]) * 2),
+    "of parts": lambda np, x: (np.exp(x[:, 1:] * 2 - x[0, ::-1][1:]), np.exp(x[::-1, :-1] + x[:, 1:]) > 2),
+    "numbers too": lambda np, x: np.exp(x * x[2] + 1.5 - x[0, 0]) * 2 + x[:, -1:],
+    "parts reduced": lambda np, x: (np.exp(x[:, 1:] - x[:, :1]).sum(0), np.exp(x[::-1] / x[3, ::-1]).max(0)),
 }
 
 
@@ -89,7 +96,7 @@ def test_rows_shorter_than_some_vectors(dtype, program):
 
 @pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
 def test_which_kernels_take_many_rows_as_one(monkeypatch):
-    """Not those that only add up, nor where rows have gaps or columns are many."""
+    """Not those that only add up, nor where columns are many, or rows have gaps and nothing is called."""
     np = planning_soon()
     monkeypatch.setattr(launch, "_code", {})
 
@@ -99,10 +106,13 @@ def test_which_kernels_take_many_rows_as_one(monkeypatch):
             for _ in range(4):
                 np.realize(program(np, np.array(x)))
         return {way[:11] for _, _, way in launch._code if isinstance(way, str)}
-    x = real.random.default_rng(7).normal(size=(3001, 6))
+    x = real.random.default_rng(7).normal(size=(3001, 16))
     assert ways(FEW["exponentials"], x) == ways(PROGRAMS["standardised"], x) == {"few columns"}
     assert ways(PROGRAMS["variance"], x) == ways(FEW["exponentials"], real.ones((300, 100))) == {"columns"}
-    assert ways(lambda np, x: np.exp(x[:, 1:] - x[:, 1:].mean(0)).sum(0), x) == {"columns"}
+    assert ways(PROGRAMS["variance"], x[:, :6]) == {"few columns"}  # by shorter vectors
+    x = x.repeat(2, 1)[:, :17]
+    assert ways(lambda np, x: x[:, 1:] - x[:, 1:].mean(0), x) == {"columns"}
+    assert ways(lambda np, x: np.exp(x[:, 3:7] - x[:, :1]), x) == {"few columns"}
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -85,7 +85,7 @@ class Columns(Emitter):
 
     def __init__(self, kernel: Kernel, layouts: str, name: str, first: int, end: int | None, asks: bool) -> None:
         super().__init__(kernel, layouts, False)
-        self.asks = asks
+        self.asks, self.some_rows = asks, first > 0
         self.name, self.first, self.here_passes = name, first, passes_over_columns(kernel)[first:end]
         self.before = [n for steps, _, _ in passes_over_columns(kernel)[:first] for n in steps]
         self.by_column = self.rowwise
@@ -123,9 +123,8 @@ class Columns(Emitter):
         short = code.let(f"icmp slt i64 {left}, {TILE}")
         self.columns = code.let(f"select i1 {short}, i64 {left}, i64 {TILE}")
         self.outputs_done, self.known, self.place = set(self.before), {}, at
-        rows = ("0", self.load_word(1))
+        rows = ("%row0", "%row1") if self.some_rows else ("0", self.load_word(1))
         if self.first:
-            rows = ("%row0", "%row1")
             self.known = {n: self.shared(n, at) for n in shared_values(self.kernel)}
         for steps, _, values in self.here_passes:
             self.one_over_rows(steps, values, at, rows)

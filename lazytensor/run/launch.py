@@ -23,7 +23,7 @@ from ..lower.by_row import emit_row, kept_of
 from ..lower.columns import COLUMNS_WORD, emit_apart, emit_columns, shared_values
 from ..lower.compiled import compiled
 from ..lower.emit import TILE, emit, row_bytes
-from ..lower.few_columns import emit_few, pays
+from ..lower.few_columns import DENSE, OTHER, SAME, Form, emit_few, lanes_along, pays
 from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, emit_long, possible, reductions_of, split_of
 from ..lower.nest import ABOUT, CONTIGUOUS, MOST_AXES, REPEATED, SLABS, STRIDED, TOGETHER, Layout
@@ -93,6 +93,16 @@ def code(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> int
     if found is None:
         found = _code[key] = compiled(kernel, f"{rows} {careful}", layouts,
                                       lambda: (emit(kernel, layouts, rows, careful), ("kernel",)))["kernel"]
+    return int(found)
+
+
+def _few_columns_code(kernel: Kernel, layouts: str, form: Form) -> int:
+    """The address of a kernel's code for few columns."""
+    key = kernel, layouts, f"few columns {form.inputs} {form.lanes}"
+    found = _code.get(key)
+    if found is None:
+        found = _code[key] = compiled(kernel, key[2], layouts, lambda: (
+            emit_few(kernel, layouts, form, False), ("kernel",)))["kernel"]
     return int(found)
 
 
@@ -220,7 +230,10 @@ def bind_along(kernel: Kernel, shape: tuple[int, ...], steps: list[tuple[int, ..
         return None
     launch = _described(kernel, sizes, strides, arrays)
     rows_in_nest = len(sizes) > 1
-    if rows_in_nest and length >= LONG_ENOUGH and len(arrays) <= FEW_ARRAYS:
+    lie = _rows_as_one(kernel, sizes, strides, arrays) if len(sizes) == 2 and not kernel.reduces else ""
+    if lie:
+        launch.block[KERNEL_WORD] = _few_columns_code(kernel, layouts, Form(lie, packed.lanes_of(kernel)))
+    elif rows_in_nest and length >= LONG_ENOUGH and len(arrays) <= FEW_ARRAYS:
         _by_row(kernel, layouts, launch.block, max(a.itemsize for a in arrays))
     else:
         careful = rows_in_nest and (length < SHORT_ROW or len(arrays) > FEW_ARRAYS)
@@ -271,16 +284,15 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
     alone = launch.work < PARALLEL_WORK or threads == 1 or (kernel.scans and sizes[-1] < FEW_SCANNED)
     sharing = Sharing(sizes[-1], False) if alone or outer_shape else share(
         _sizes(kernel, sizes, strides, arrays), threads, separable)
-    same = None if outer_shape or sharing.part < sizes[-1] else _as_one_row(kernel, sizes, strides, arrays)
+    few = _few_columns(kernel, sizes, strides, arrays, bool(outer_shape)) if sharing.part == sizes[-1] else None
     if sharing.apart:
-        return _bind_apart(kernel, layouts, sizes, strides, arrays, sharing, same)
-    way = "columns ahead" if sharing.ahead else "columns" if same is None else f"few columns {same}"
+        return _bind_apart(kernel, layouts, sizes, strides, arrays, sharing, few)
+    way = "columns ahead" if sharing.ahead else "columns"
     key = kernel, layouts, way
-    found = _code.get(key)
+    found = _few_columns_code(kernel, layouts, few) if few else _code.get(key)
     if found is None:
         found = _code[key] = compiled(kernel, way, layouts, lambda: (
-            emit_columns(kernel, layouts, sharing.ahead) if same is None else
-            emit_few(kernel, layouts, same, False), ("kernel",)))["kernel"]
+            emit_columns(kernel, layouts, sharing.ahead), ("kernel",)))["kernel"]
     if outer_shape:
         outer = [(*a[:first], *b[:-1]) for a, b in zip(along, inner, strict=True)]
         return _bind_slabs(kernel, found, launch, *merged(outer_shape, outer), strides, arrays)
@@ -297,22 +309,30 @@ def _sizes(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arr
                  min(filter(None, each), default=1))
 
 
-def _as_one_row(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
-                arrays: Sequence[Any]) -> tuple[int, ...] | None:
-    """The inputs that are the same for all rows of a matrix of few columns, if in all others rows lie one behind the
-    other, so that many are as one; else, or if that gains nothing, None."""
-    columns, inputs, rowwise = sizes[-1], len(arrays) - len(kernel.outputs), kernel.rowwise()
-    if columns < 2 or columns * packed.lanes_of(kernel) > TILE or kernel.scans or not pays(kernel):
-        return None
-    same = []
+def _few_columns(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any],
+                 slabs: bool) -> Form | None:
+    """How a kernel that reduces columns goes over few of them, if in another way than over many."""
+    most = packed.lanes_of(kernel)
+    lie, lanes = "" if slabs else _rows_as_one(kernel, sizes, strides, arrays), lanes_along(kernel, sizes[-1], most)
+    return Form(lie, lanes) if lie or lanes < most else None
+
+
+def _rows_as_one(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arrays: Sequence[Any]) -> str:
+    """How inputs lie in a matrix of few columns, if many of its rows are to be as one; else, or if that gains nothing,
+    "". Measured: to copy an input takes as long as a call for each row of 16."""
+    columns, inputs, rowwise = sizes[-1], len(arrays) - len(kernel.outputs), kernel.rowwise() if kernel.reduces else ()
+    calls = any(step.name == "call" for step in kernel.steps)
+    if not 1 < columns <= SHORT_ROW or kernel.scans or not (calls or kernel.reduces and pays(kernel)) or (
+            kernel.reduces and columns * packed.lanes_of(kernel) > TILE):
+        return ""
+    found = ""
     for k, ((row, column), array) in enumerate(zip(strides, arrays, strict=True)):
-        if k >= inputs and kernel.outputs[k - inputs] in rowwise:
-            continue
-        if row == 0 and column in (0, array.itemsize) and k < inputs:
-            same.append(k)
-        elif (row, column) != (columns * array.itemsize, array.itemsize):
-            return None
-    return tuple(same)
+        dense = (row, column) == (columns * array.itemsize, array.itemsize)
+        if k < inputs:
+            found += SAME if row == 0 else DENSE if dense else OTHER
+        elif not dense and kernel.outputs[k - inputs] not in rowwise:
+            return ""
+    return found if OTHER not in found or (calls and columns < LEAST_ROW) else ""
 
 
 def _columns_split(launch: Launch, part: int) -> None:
@@ -347,15 +367,17 @@ def _bind_slabs(kernel: Kernel, code: int, slab: Launch, sizes: list[int], outer
 
 
 def _bind_apart(kernel: Kernel, layouts: str, sizes: list[int], strides: list[tuple[int, ...]],
-                arrays: Sequence[Any], sharing: Sharing, same: tuple[int, ...] | None) -> LongRow:
+                arrays: Sequence[Any], sharing: Sharing, few: Form | None) -> LongRow:
     """Columns, some of which each thread reduces, and rows, which all then go over."""
-    way = "apart ahead" if sharing.ahead else "apart" if same is None else f"few columns apart {same}"
+    way = "apart ahead" if sharing.ahead else "apart"
+    if few:
+        way = f"few columns apart {few.inputs} {few.lanes}"
     key = kernel, layouts, way
     found = _code.get(key)
     if found is None:
         found = _code[key] = compiled(kernel, way, layouts, lambda: (
-            emit_apart(kernel, layouts, sharing.ahead) if same is None else
-            emit_few(kernel, layouts, same, True), ("reduced", "rest")))
+            emit_few(kernel, layouts, few, True) if few else emit_apart(kernel, layouts, sharing.ahead),
+            ("reduced", "rest")))
     first, second = (_described(kernel, sizes, strides, arrays) for _ in range(2))
     for launch, name in ((first, "reduced"), (second, "rest")):
         launch.block[KERNEL_WORD], launch.block[HEADER + COLUMNS_WORD] = found[name], sizes[-1]
