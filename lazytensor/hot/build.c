@@ -165,6 +165,30 @@ static PyObject *new_node(void) {
     return node_type->tp_alloc(node_type, 0);
 }
 
+/* What a node says of its operation, borrowed. */
+typedef struct {
+    PyObject *op, *a, *b, *rest, *attrs, *shape, *dtype, *strides, *errstate;
+} Said;
+
+/* Fills the slots of a new node, which `frame` (NULL for nobody) writes. */
+static inline Py_ALWAYS_INLINE void fill(PyObject *node, Said said, PyFrameObject *frame, Py_ssize_t depth, Py_ssize_t seq) {
+    SLOT(node, N.op) = Py_NewRef(said.op);
+    SLOT(node, N.a) = Py_NewRef(said.a);
+    SLOT(node, N.b) = Py_NewRef(said.b);
+    SLOT(node, N.rest) = Py_NewRef(said.rest);
+    SLOT(node, N.attrs) = Py_NewRef(said.attrs);
+    SLOT(node, N.shape) = Py_NewRef(said.shape);
+    SLOT(node, N.dtype) = Py_NewRef(said.dtype);
+    SLOT(node, N.strides) = Py_NewRef(said.strides);
+    SLOT(node, N.code) = frame == NULL ? Py_NewRef(Py_None) : (PyObject *)PyFrame_GetCode(frame);
+    LASTI(node) = frame == NULL ? -1 : PyFrame_GetLasti(frame);
+    SLOT(node, N.errstate) = Py_NewRef(said.errstate);
+    DEPTH(node) = depth;
+    SEQ(node) = seq;
+    SLOT(node, N.buffer) = Py_NewRef(Py_None);
+    SLOT(node, N.claim) = Py_NewRef(Py_None);
+}
+
 /* A view's node on its root's present value (api/handle.read); NULL without an error where Python has to look. */
 static PyObject *view_node(PyObject *view) {
     PyObject *root = slot_or_none(view, V.root);
@@ -174,22 +198,9 @@ static PyObject *view_node(PyObject *view) {
     if (Py_TYPE(node) != node_type || slot_or_none(view, V.of) != slot_or_none(node, N.shape))
         return NULL;
     PyObject *made = new_node();
-    if (made == NULL)
-        return NULL;
-    SLOT(made, N.op) = Py_NewRef(view_operation);
-    SLOT(made, N.a) = Py_NewRef(node);
-    SLOT(made, N.b) = Py_NewRef(Py_None);
-    SLOT(made, N.rest) = Py_NewRef(empty_tuple);
-    SLOT(made, N.attrs) = Py_NewRef(slot_or_none(view, V.steps));
-    SLOT(made, N.shape) = Py_NewRef(slot_or_none(view, V.shape));
-    SLOT(made, N.dtype) = Py_NewRef(slot_or_none(view, V.dtype));
-    SLOT(made, N.strides) = Py_NewRef(slot_or_none(view, V.strides));
-    SLOT(made, N.code) = Py_NewRef(Py_None);
-    LASTI(made) = -1;
-    SLOT(made, N.errstate) = Py_NewRef(Py_None);
-    DEPTH(made) = DEPTH(node);
-    SLOT(made, N.buffer) = Py_NewRef(Py_None);
-    SLOT(made, N.claim) = Py_NewRef(Py_None);
+    if (made != NULL)
+        fill(made, (Said){view_operation, node, Py_None, empty_tuple, slot_or_none(view, V.steps), slot_or_none(view, V.shape),
+                          slot_or_none(view, V.dtype), slot_or_none(view, V.strides), Py_None}, NULL, DEPTH(node), 0);
     return made;
 }
 
@@ -255,21 +266,8 @@ PyObject *written_node(PyObject *op, PyObject *a, PyObject *b, PyObject *attrs, 
         goto end;
     if (!may)
         depth = AT_ONCE;
-    SLOT(node, N.op) = Py_NewRef(op);
-    SLOT(node, N.a) = Py_NewRef(a);
-    SLOT(node, N.b) = Py_NewRef(b == NULL ? Py_None : b);
-    SLOT(node, N.rest) = Py_NewRef(empty_tuple);
-    SLOT(node, N.attrs) = Py_NewRef(attrs);
-    SLOT(node, N.shape) = Py_NewRef(shape);
-    SLOT(node, N.dtype) = Py_NewRef(dtype);
-    SLOT(node, N.strides) = Py_NewRef(strides);
-    SLOT(node, N.code) = frame == NULL ? Py_NewRef(Py_None) : (PyObject *)PyFrame_GetCode(frame);
-    LASTI(node) = frame == NULL ? -1 : PyFrame_GetLasti(frame);
-    SLOT(node, N.errstate) = Py_NewRef(capsule);
-    DEPTH(node) = depth + 1;
-    SEQ(node) = next_tick();
-    SLOT(node, N.buffer) = Py_NewRef(Py_None);
-    SLOT(node, N.claim) = Py_NewRef(Py_None);
+    fill(node, (Said){op, a, b == NULL ? Py_None : b, empty_tuple, attrs, shape, dtype, strides, capsule}, frame, depth + 1,
+         next_tick());
     if (PyErr_Occurred())
         Py_CLEAR(node);
     else if (large || depth >= ssize_of(slot_or_none(current, C.depth))) {
@@ -291,22 +289,10 @@ PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *s
         Py_XDECREF(rest);
         return NULL;
     }
-    int placed = PyFrame_Check(frame);
-    SLOT(node, N.op) = Py_NewRef(op);
-    SLOT(node, N.a) = Py_NewRef(count ? PyTuple_GET_ITEM(inputs, 0) : Py_None);
-    SLOT(node, N.b) = Py_NewRef(count > 1 ? PyTuple_GET_ITEM(inputs, 1) : Py_None);
-    SLOT(node, N.rest) = rest;
-    SLOT(node, N.attrs) = Py_NewRef(attrs);
-    SLOT(node, N.shape) = Py_NewRef(shape);
-    SLOT(node, N.dtype) = Py_NewRef(dtype);
-    SLOT(node, N.strides) = Py_NewRef(strides);
-    SLOT(node, N.code) = placed ? (PyObject *)PyFrame_GetCode((PyFrameObject *)frame) : Py_NewRef(Py_None);
-    LASTI(node) = placed ? PyFrame_GetLasti((PyFrameObject *)frame) : -1;
-    SLOT(node, N.errstate) = Py_NewRef(errstate);
-    DEPTH(node) = depth;
-    SEQ(node) = next_tick();
-    SLOT(node, N.buffer) = Py_NewRef(Py_None);
-    SLOT(node, N.claim) = Py_NewRef(Py_None);
+    PyObject *first = count ? PyTuple_GET_ITEM(inputs, 0) : Py_None, *second = count > 1 ? PyTuple_GET_ITEM(inputs, 1) : Py_None;
+    fill(node, (Said){op, first, second, rest, attrs, shape, dtype, strides, errstate},
+         PyFrame_Check(frame) ? (PyFrameObject *)frame : NULL, depth, next_tick());
+    Py_DECREF(rest);
     if (PyErr_Occurred())
         Py_CLEAR(node);
     return node;
