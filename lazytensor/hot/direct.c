@@ -362,8 +362,7 @@ static PyObject *direct_write(Method *method, PyObject *fn, PyObject *const *arg
 /* ``ufunc(*operands)``, the ufunc NumPy's and of several results: at once as calls of functions are, else NULL without an
  * error. */
 PyObject *several_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count) {
-    static Method calls = {.swapped = SMALL_ONLY};
-    Py_SET_TYPE(&calls, &Direct_Type);
+    static Method calls = {PyObject_HEAD_INIT(&Direct_Type) .swapped = SMALL_ONLY};
     if (count > MOST || held_up == Py_True || watched() || !is_users_line())
         return NULL;
     return direct_read(&calls, ufunc, operands, count, NULL);
