@@ -8,7 +8,7 @@ import pytest
 
 from lazytensor.config import current
 from lazytensor.lower import fused
-from lazytensor.run import kernels, launch, sharing
+from lazytensor.run import kernels, launch, launcher, sharing
 
 from .helpers import module_under_test, plan_soon, same_bits
 
@@ -91,9 +91,9 @@ def test_which_phases_run(monkeypatch):
     with np.config(threads=2):
         for shape in ((16384, 64), (512, 64), (256, 4096)):
             check("standardised", real.random.default_rng(5).normal(size=shape), 2)
-    kinds = {found.block[launch._LENGTH]: [] for found in seen}
+    kinds = {found.block[launcher.LENGTH_WORD]: [] for found in seen}
     for found in seen:
-        kinds[found.block[launch._LENGTH]].append(type(found).__name__)
+        kinds[found.block[launcher.LENGTH_WORD]].append(type(found).__name__)
     assert kinds[64][0] == "LongRow"
     assert kinds[4096][0] == "Launch"
 

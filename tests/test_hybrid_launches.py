@@ -10,7 +10,7 @@ import pytest
 
 import lazytensor as np
 from lazytensor.hybrid import fast, fusing
-from lazytensor.run import launch
+from lazytensor.run import launcher
 from tests.program_jit import unchecked
 
 pytestmark = pytest.mark.skipif(not fusing.possible() or fast.native is None, reason="no kernels or no extension here")
@@ -119,7 +119,7 @@ def loop_of(compiled, turns, lines):
     address, mask = re.search(r"launch\w*\((\d+), [^)]*\) & (\d+)", compiled.source).groups()
     body = "".join(f"        if launch({address}, {line}) & {mask}: raise Abandon\n" for line in lines)
     return fast.native.Program(f"def call(p, q, r, s, t):\n    for _ in range({turns}):\n{body}    return 1\n",
-                               {"launch": launch.launcher(), "Abandon": ValueError})
+                               {"launch": launcher.launcher(), "Abandon": ValueError})
 
 
 def parts(a, b):

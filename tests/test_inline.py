@@ -12,7 +12,7 @@ from lazytensor.lower import fused
 from lazytensor.lower.inline import COMPLEX, FORMS, INTEGERS, NAMED
 from lazytensor.lower.kernel import ARRAY, NUMBER, Input, Kernel, Step
 from lazytensor.lower.pairs import PAIRS, form_of, may_cast, product
-from lazytensor.run import launch, pool
+from lazytensor.run import launch, launcher, pool
 
 from .helpers import same_bits
 
@@ -47,7 +47,7 @@ def operands(char, count, length):
 
 def run(kernel, inputs, outputs, numbers=()):
     bound = launch.bind(kernel, np.broadcast_shapes(*[a.shape for a in inputs]), [*inputs, *outputs])
-    assert launch.run(bound, [*inputs, *outputs], list(numbers)) != launch.REFUSED
+    assert launch.run(bound, [*inputs, *outputs], list(numbers)) != launcher.REFUSED
 
 
 CASES = [(name, char) for name, form in FORMS.items() for char in form.chars if (name, char) not in {
@@ -201,4 +201,4 @@ def test_an_address_that_is_not_aligned_is_refused():
     x = raw[(-raw.ctypes.data) % 8 + 1:][:80].view("d")
     out = pool.empty((10,), np.dtype("d"))
     bound = launch.bind(kernel, (10,), [out, out.copy()])
-    assert launch.run(bound, [x, out], []) == launch.REFUSED
+    assert launch.run(bound, [x, out], []) == launcher.REFUSED

@@ -19,7 +19,7 @@ import pytest
 
 import lazytensor
 from lazytensor import compile as pipeline
-from lazytensor.api import operators, reductions, sampling
+from lazytensor.api import reductions, sampling, scalar_arithmetic
 from lazytensor.errors import LostValueError
 from lazytensor.hybrid import checking
 from lazytensor.hybrid.entering import Entered
@@ -187,7 +187,7 @@ ASKING = {
     "samples": lambda: sampling.asked(lambda given: real.sqrt(given[0]), [-real.ones(3)]),
     "reduction": lambda: (reductions.METHODS["var"].known.clear(),
                           reductions.METHODS["var"].ask(real.dtype("f4"), 2, ())),
-    "label": lambda: operators._label(operator.truediv, (real.dtype("f4"), real.dtype("f8"))),
+    "label": lambda: scalar_arithmetic._label(operator.truediv, (real.dtype("f4"), real.dtype("f8"))),
     "bits": lambda: checking.same_bits(real.full(3, 0.5j), real.full(3, 0.5j)),
 }
 

@@ -17,7 +17,7 @@ from .build import NotArray, handle, operand, record, stand_in
 from .direct import direct
 from .handle import Tensor, is_writeable, unwrapped
 from .inplace import change, looked_at
-from .operators import called_on_real, in_place_on_real, on_real
+from .on_real import called_on_real, in_place_on_real, on_real
 
 _ndarray = np.ndarray
 _MATMUL = register("matmul", "call", np.matmul, label="matmul")

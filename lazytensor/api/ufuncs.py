@@ -22,13 +22,12 @@ from .operators import (
     binary_method,
     is_count,
     scalar_on_the_left,
-    scalar_operation,
-    turned_scalar_method,
     unary_method,
 )
 from .puts import write_at
 from .reductions import reduce_ufunc
 from .scalar import Scalar
+from .scalar_arithmetic import scalar_operation, turned_scalar_method
 
 _getframe = sys._getframe
 _ndarray = np.ndarray

@@ -289,7 +289,8 @@ PyObject *made_node(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject *s
         Py_XDECREF(rest);
         return NULL;
     }
-    PyObject *first = count ? PyTuple_GET_ITEM(inputs, 0) : Py_None, *second = count > 1 ? PyTuple_GET_ITEM(inputs, 1) : Py_None;
+    PyObject *first = count ? PyTuple_GET_ITEM(inputs, 0) : Py_None;
+    PyObject *second = count > 1 ? PyTuple_GET_ITEM(inputs, 1) : Py_None;
     fill(node, (Said){op, first, second, rest, attrs, shape, dtype, strides, errstate},
          PyFrame_Check(frame) ? (PyFrameObject *)frame : NULL, depth, next_tick());
     Py_DECREF(rest);

@@ -8,11 +8,12 @@ import re
 _LENGTHS = ("a few lengths (pad, or take batches of one size); or jit the parts that look at no lengths (x.shape, len, "
             "iteration), which have one program for all")
 _GOES_ON = "jit the functions that it calls, not itself: it goes on after the call has ended"
-THREADS = "which is compiled only where there is no other thread, debugger or profiler"
+THREADS = "which is compiled only where there is no debugger or profiler, nor a thread that may run other code of the program"
 """Said of a change that a program could make, at a call where somebody could see what is put back."""
 WHILE = "lazytensor.while_loop, of which the number of turns is no branch, instead of `while`"
 _ADVICE = (
-    (THREADS, "call it a few times before other threads are started; or return the new value, and set it outside"),
+    (THREADS, "call it a few times before threads of the program's are started; or return the new value, and set it "
+              "outside"),
     ("is a real NumPy array", "lazytensor.asarray(x) shares its memory and is compiled"),
     ("is given out", "keep .numpy(), numpy.asarray(t), out= and the like outside of the function"),
     ("looks at the values of an array", "use lazytensor's functions on the array, or do what needs values outside"),

@@ -6,7 +6,7 @@ import functools
 from operator import getitem
 from typing import Any
 
-from ..run.launch import HEADER
+from ..run.launcher import HEADER
 from ..run.parts import steps_to_part, surroundings
 from ..schedule.fuse import STORES
 from . import planning

@@ -148,3 +148,8 @@ def int_bounds(dtype: np.dtype[Any]) -> tuple[int, int]:
     """The least and largest integer of an integer dtype."""
     info = np.iinfo(dtype)
     return int(info.min), int(info.max)
+
+
+def single(dtype: Any) -> Any:
+    """The object that NumPy has of a dtype: for operands of another byte order it makes another one, equal to that."""
+    return np.dtype(dtype.char) if dtype.isnative and dtype.char in NUMERIC else dtype

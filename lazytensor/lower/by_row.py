@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .emit import CONTIGUOUS, Ahead, Emitter, Text
+from .emit import Ahead, Emitter, Text
 from .inline import QUICK, alignment, stored
 from .kernel import Kernel
-from .nest import POINTERS, ROOM, TOGETHER
+from .nest import CONTIGUOUS, POINTERS, ROOM, TOGETHER
 from .pairwise import NEAR
 
 _PAD = 192

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from . import division, native
-from .emit import CONTIGUOUS, STRIDED, TILE, Ahead, Emitter, Flags, Text
+from .emit import TILE, Ahead, Emitter, Text
+from .flags import Flags
 from .halves import HALF
 from .inline import FLOATS, QUICK, alignment, constant, stored, vector
 from .kernel import NEUTRAL, Kernel, Step
 from .long_rows import possible
+from .nest import CONTIGUOUS, STRIDED
 from .pairs import cast, emitted
 from .passes import passes_of
 

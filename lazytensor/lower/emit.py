@@ -18,17 +18,16 @@ import numpy as np
 from . import native, routines
 from .division import Divisor, divisor, quotient
 from .fidelity import clears_flags
+from .flags import Flags
 from .halves import HALF
 from .inline import COMPLEX, FLOATS, QUICK, Code, alignment, element, first_lanes, masked, splat, stored, vector
 from .kernel import NUMBER, Kernel, Step
 from .loops import Loop
-from .nest import ABREAST, MOST_AXES, Layout
+from .nest import ABREAST, CONTIGUOUS, MOST_AXES, REPEATED, STRIDED, Layout
 from .pairs import cast, chosen, emitted
 from .passes import Summands, left_of, passes_of, read_after, summands_of
+from .phases import Plan, phases_of
 from .twins import loop_of
-
-CONTIGUOUS, REPEATED, STRIDED = "crs"
-"""How an array runs along the innermost axis."""
 
 TILE, LEAST_TILE = 512, 128
 _TILE_BYTES = 28 << 10
@@ -363,7 +362,7 @@ class Emitter:
     def one_pass(self, steps: list[int], saved: dict[int, str]) -> None:
         """The elements of one row, whole or by tiles; `saved` are those to be kept for the whole row, and where."""
         code = self.code
-        plan = _phases(self, steps, saved)
+        plan = self.phases(steps, saved)
         self.direct, self.buffers = plan.direct, {}
         written = set(steps)
         strided = any(self.layouts[array] == STRIDED and value in written
@@ -399,7 +398,7 @@ class Emitter:
         code.loop(self.start, "%stop", tile, one)
         self.saved.update(saved)
 
-    def tile_size(self, steps: list[int], plan: _Plan) -> int:
+    def tile_size(self, steps: list[int], plan: Plan) -> int:
         """How many elements are done at once: what they take in buffers and arrays stays in the first cache."""
         size = sum(np.dtype(self.chars[n]).itemsize for n in plan.buffered)
         size += sum(np.dtype(self.array_char(k)).itemsize for k in self.arrays_of(steps))
@@ -456,7 +455,7 @@ class Emitter:
         places = (near, far) if into_buffer else (far, near)
         self.routine(f"void @copy{8 * size}", f"{places[0]}, {places[1]}, i64 {count}")
 
-    def next_tiles(self, steps: list[int], plan: _Plan, tile: int) -> dict[int, list[Ahead]]:
+    def next_tiles(self, steps: list[int], plan: Plan, tile: int) -> dict[int, list[Ahead]]:
         """For the phases that are loops, by number, the next tiles of arrays that they are to ask for. Each array has
         its phase, so that memory is asked while there is much to compute, and not for all at once."""
         loops = [number for number, (kind, _) in enumerate(plan.phases) if kind == "inline"]
@@ -468,7 +467,7 @@ class Emitter:
             found.setdefault(loops[turn % len(loops)], []).append(Ahead(kind, pointer, array >= self.first_output))
         return found
 
-    def inlined(self, steps: list[int], count: str, plan: _Plan, saved: dict[int, str],
+    def inlined(self, steps: list[int], count: str, plan: Plan, saved: dict[int, str],
                 ahead: Sequence[Ahead] = ()) -> None:
         """The steps on all elements of the tile: vectors, then what is left one by one."""
         code, lanes = self.code, self.lanes
@@ -555,11 +554,14 @@ class Emitter:
         """What the last loop of a pass takes besides."""
         return set()
 
-    def phases(self, steps: list[int]) -> _Plan:
-        """How steps on a tile are cut into phases."""
-        return _phases(self, steps, {})
+    def phases(self, steps: list[int], saved: Collection[int] = ()) -> Plan:
+        """How steps on a tile are cut into phases; their outputs are written from then on."""
+        plan = phases_of(self.kernel, self.layouts, self.array_of, steps, saved, frozenset(self.outputs_done),
+                         self.extra_operands())
+        self.outputs_done.update(steps)
+        return plan
 
-    def targets(self, steps: list[int], plan: _Plan, saved: dict[int, str]) -> list[tuple[int, str]]:
+    def targets(self, steps: list[int], plan: Plan, saved: dict[int, str]) -> list[tuple[int, str]]:
         """Where the values computed here go: outputs, what is kept of the row, and buffers for what comes after."""
         found = [(n, self.buffers[n]) for n in steps if n in plan.buffered]
         found += [(n, self.saved_here(n, saved[n])) for n in steps if n in saved]
@@ -678,149 +680,3 @@ class Emitter:
         if value in self.array_of and self.layouts[self.array_of[value]] == REPEATED:
             return self.here(self.array_of[value]), 0
         return self.source(value, saved), size
-
-
-class _Plan(NamedTuple):
-    """How the steps of a pass are cut into phases: ``("inline", steps)`` in one loop, ``("call", steps)`` one by one.
-
-    `buffered` are the values kept in tile buffers, `packed` those of them that are strided inputs; `direct` are results
-    of calls that go straight to a contiguous output, by the number of its array; `written_before` are outputs that an
-    earlier pass has written.
-    """
-
-    phases: list[tuple[str, list[int]]]
-    buffered: list[int]
-    packed: list[int]
-    direct: dict[int, int]
-    written_before: frozenset[int]
-
-
-def _phases(emitter: Emitter, steps: list[int], saved: dict[int, str]) -> _Plan:
-    """Calls as early as they can be made, everything else between them in as few loops as possible."""
-    kernel, layouts, array_of = emitter.kernel, emitter.layouts, emitter.array_of
-    inputs = len(kernel.inputs)
-    inside = set(steps)
-    needed = {n for m in steps for n in kernel.steps[m - inputs].operands} - inside
-    packed = [i for i in sorted(needed) if i in array_of and layouts[array_of[i]] == STRIDED]
-    done = needed
-    waiting = list(steps)
-    phases: list[tuple[str, list[int]]] = []
-    while waiting:
-        calls = [n for n in waiting if kernel.steps[n - inputs].name == "call"
-                 and done.issuperset(kernel.steps[n - inputs].operands)]
-        if calls:
-            phases.append(("call", calls))
-            done.update(calls)
-        else:
-            here: list[int] = []
-            for n in waiting:
-                step = kernel.steps[n - inputs]
-                if step.name == "where" and any(k in here and _may_raise(kernel, k) for k in step.operands[1:]):
-                    continue  # else LLVM may compute only what is chosen, and raise no flags for the rest
-                if step.name != "call" and done.issuperset(step.operands):
-                    here.append(n)
-                    done.add(n)
-            phases.append(("inline", here))
-        waiting = [n for n in waiting if n not in done]
-    first_output = len(array_of)
-    phase_of = {n: k for k, (_, group) in enumerate(phases) for n in group}
-    before = frozenset(emitter.outputs_done)
-    emitter.outputs_done |= inside
-    buffered, direct = list(packed), {}
-    late = emitter.extra_operands()  # the last loop takes them
-    last = len(phases) - (phases[-1:] != [] and phases[-1][0] == "inline")
-    for n, k in phase_of.items():
-        if n in saved:
-            continue
-        array = first_output + kernel.outputs.index(n) if n in kernel.outputs and n not in before else -1
-        if phases[k][0] == "call" and array >= 0 and layouts[array] == CONTIGUOUS:
-            direct[n] = array
-        elif (phases[k][0] == "call" or (array >= 0 and layouts[array] == STRIDED)
-              or (n in late and k != last)
-              or any(n in kernel.steps[m - inputs].operands for m in phase_of if phase_of[m] != k)):
-            buffered.append(n)
-    return _Plan(phases, buffered, packed, direct, before)
-
-
-def _may_raise(kernel: Kernel, value: int) -> bool:
-    """Whether a step may raise floating-point flags: it takes or gives floats, and does more than choose from them."""
-    step = kernel.steps[value - len(kernel.inputs)]
-    return step.name != "where" and any(kernel.char(n) in FLOATS + COMPLEX + HALF for n in (*step.operands, value))
-
-
-UNDERFLOW = 16
-"""The flag's bit in MXCSR."""
-
-
-class Flags:
-    """The floating-point status of a run: noted before what clears it. Who calls a kernel has cleared it, and reads at
-    the end what is in MXCSR then (`CHECKED`).
-
-    Loops that are called may raise flags by the C library, which has them in the status of the x87, too.
-    """
-
-    def __init__(self, code: Code, calls: bool) -> None:
-        self.code, self.calls = code, calls
-        self.place = self.memory = ""
-
-    @property
-    def noted(self) -> str:
-        """Where they are noted."""
-        if not self.memory:
-            self.memory = self.code.alloca("i32", 8)
-            self.code.entry.append(f"  store i32 0, ptr {self.memory}")
-        return self.memory
-
-    def clear(self) -> None:
-        if self.calls:
-            self.code.declare("declare i32 @feclearexcept(i32)")
-            self.code.let("call i32 @feclearexcept(i32 61)")
-
-    def note(self) -> None:
-        """Keeps what has been raised so far."""
-        old = self.code.let(f"load i32, ptr {self.noted}")
-        self.code.add(f"store i32 {self.code.let(f'or i32 {old}, {self.raised()}')}, ptr {self.noted}")
-
-    def raised(self) -> str:
-        """What has been raised and not cleared."""
-        code = self.code
-        if self.calls:
-            code.declare("declare i32 @fetestexcept(i32)")
-            return code.let("call i32 @fetestexcept(i32 61)")
-        self.place = self.place or code.alloca("i32", 8)
-        code.declare("declare void @llvm.x86.sse.stmxcsr(ptr)")
-        code.add(f"call void @llvm.x86.sse.stmxcsr(ptr {self.place})")
-        return code.let(f"and i32 {code.let(f'load i32, ptr {self.place}')}, 63")
-
-    def read(self) -> str:
-        """What the caller does not find in MXCSR."""
-        if self.calls:
-            self.note()
-        return self.kept()
-
-    def kept(self) -> str:
-        """What was noted, and perhaps an underflow where it rounds to float16."""
-        known = self.code.let(f"load i32, ptr {self.noted}") if self.memory else "0"
-        return self.code.let(f"or i32 {known}, {UNDERFLOW}") if self.code.rounds else known
-
-
-CHECKED = """
-declare void @llvm.x86.sse.stmxcsr(ptr)
-declare void @llvm.x86.sse.ldmxcsr(ptr)
-
-define internal i32 @checked(ptr %kernel, ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop) nounwind {
-  %state = alloca i32, align 8
-  call void @llvm.x86.sse.stmxcsr(ptr %state)
-  %before = load i32, ptr %state
-  %cleared = and i32 %before, -64
-  store i32 %cleared, ptr %state
-  call void @llvm.x86.sse.ldmxcsr(ptr %state)
-  %noted = call i32 %kernel(ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)
-  call void @llvm.x86.sse.stmxcsr(ptr %state)
-  %after = load i32, ptr %state
-  %raised = and i32 %after, 63
-  %flags = or i32 %noted, %raised
-  ret i32 %flags
-}
-"""
-"""A kernel's call, with the flags that it raises."""

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .emit import STRIDED, Emitter, Flags, Text
+from .emit import Emitter, Text
+from .flags import Flags
 from .inline import COMPLEX, FORMS, QUICK, stored
 from .kernel import Kernel
+from .nest import STRIDED
 from .passes import dear, passes_of
 
 LEAF = 1 << 13

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+CONTIGUOUS, REPEATED, STRIDED = "crs"
+"""How an array runs along the innermost axis."""
 MOST_AXES = 8
 
 

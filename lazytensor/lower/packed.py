@@ -16,11 +16,12 @@ import numpy as np
 
 from . import native
 from .division import Divisor, divisors, quotient
-from .emit import CONTIGUOUS, REPEATED, STRIDED, Emitter, Flags, Text
+from .emit import Emitter, Text
+from .flags import Flags
 from .inline import COMPLEX, FLOATS, FORMS, QUICK, constant, element, splat, stored, vector
 from .kernel import NEUTRAL, NUMBER, ROW, Kernel
 from .long_rows import AMBIGUOUS
-from .nest import MOST_AXES
+from .nest import CONTIGUOUS, MOST_AXES, REPEATED, STRIDED
 from .pairs import cast, emitted
 from .passes import passes_of, read_after
 

@@ -17,7 +17,9 @@ from ..hot import learn
 from ..ir.capture import Graph
 from ..lower.table import KernelRecord
 from . import floating, launch, pool
+from .geometry import along, coalesced
 from .interpreter import TAKEN, apply_view, written
+from .launcher import REFUSED
 from .pieces import MOST_TARGETS, Pieces
 from .taking import held_here
 
@@ -78,7 +80,7 @@ def stand_in(shape: tuple[int, ...], dtype: np.dtype[Any], last: Any) -> Any:
 
 
 def _axes(shape: tuple[int, ...], last: Any) -> tuple[int, ...]:
-    """The axes of a space from the outermost in, as `launch.coalesced` has them."""
+    """The axes of a space from the outermost in, as `geometry.coalesced` has them."""
     steps = [0 if n == 1 else abs(s) for n, s in zip(shape, last.strides, strict=True)]
     return tuple(sorted(range(len(shape)), key=lambda i: -steps[i]))
 
@@ -90,7 +92,7 @@ def pieces_of(bound: Any, inputs: list[Any], outputs: list[Any], over: dict[int,
         return None
     shape, real = outputs[-1].shape, list(over.values())
     arrays = [*real, *inputs, *outputs]
-    sizes, strides = launch.coalesced(shape, [launch.along(shape, a) for a in arrays])
+    sizes, strides = coalesced(shape, [along(shape, a) for a in arrays])
     if tuple(sizes) != bound.sizes:
         return None
     targets = [(len(inputs) + i, part.itemsize, s) for (i, part), s in zip(over.items(), strides, strict=False)]
@@ -106,7 +108,7 @@ def run(pieces: Pieces, record: KernelRecord, graph: Graph, values: list[Any], a
         mask |= floating.mask(graph.nodes[r.node].errstate)
     ready = pieces.ready([values[record.reads[i][0]] for i in record.numbers], mask)
     if ready is None:
-        return launch.REFUSED
+        return REFUSED
     header, block, marks = ready
     memory: dict[int, Any] = {}
     done: list[int] = []  # filled by the call itself, since Python lets an interrupt in when a call has ended

@@ -7,7 +7,6 @@ the floating-point flags that were raised.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from itertools import cycle
 from math import prod
@@ -19,181 +18,36 @@ import numpy as np
 from ..config import current
 from ..hot import learn
 from ..ir.errstate import silently
-from ..lower import native, packed, routines
+from ..lower import packed, routines
 from ..lower.by_row import emit_row, kept_of
 from ..lower.columns import COLUMNS_WORD, emit_apart, emit_columns, shared_values
 from ..lower.compiled import compiled
-from ..lower.emit import CHECKED, CONTIGUOUS, REPEATED, STRIDED, emit, row_bytes
+from ..lower.emit import emit, row_bytes
 from ..lower.kernel import NUMBER, Kernel
 from ..lower.long_rows import AMBIGUOUS, emit_long, possible, reductions_of, split_of
-from ..lower.nest import ABOUT, MOST_AXES, SLABS, TOGETHER, Layout
+from ..lower.nest import ABOUT, CONTIGUOUS, MOST_AXES, REPEATED, SLABS, STRIDED, TOGETHER, Layout
 from ..lower.stages import blocks
 from . import workers
+from .geometry import along, coalesced, in_order, in_rows, merged
+from .launcher import (
+    CHUNKS_WORD,
+    HEADER,
+    KERNEL_WORD,
+    LENGTH_WORD,
+    MASKS_WORD,
+    MOST_ARRAYS,
+    NEXT_WORD,
+    NOGIL_WORD,
+    PARALLEL_WORD,
+    PART_WORD,
+    REFUSED,
+    RESULTS_WORD,
+    ROWS_WORD,
+    VALUES_WORD,
+    launcher,
+)
 from .sharing import Sharing, Sizes, share
 from .stages import Staged, bind_stages
-
-_KERNEL, _ROWS, _LENGTH, _CHUNKS, _PART, _PARALLEL, _NOGIL, _MASKS = range(8)
-MOST_ARRAYS = 56
-_NEXT, _RESULTS, _VALUES = range(_MASKS + MOST_ARRAYS, _MASKS + MOST_ARRAYS + 3)
-HEADER = _VALUES + 1 + ABOUT
-"""The words before the kernel's own block: its address, how many rows, their length, how many chunks, how many rows
-(or elements of the only row) each has, the address of the workers' entry or 0, whether the GIL is released, and for
-each array the bits that its address must not have; how many words further the header of the next phase is, 0 if there
-is none, and how many words of results and of values phases share, which come after the arrays; then what `over_rows`
-and `over_parts` take."""
-
-REFUSED = -1
-"""Instead of flags: nothing was done, an array is not aligned or a number does not fit."""
-
-_TEXT = CHECKED + """
-declare ptr @PyLong_AsVoidPtr(ptr)
-declare ptr @PyLong_FromLong(i64)
-declare ptr @PyEval_SaveThread()
-declare void @PyEval_RestoreThread(ptr)
-declare ptr @PyMem_RawMalloc(i64)
-declare void @PyMem_RawFree(ptr)
-
-define i32 @chunk(ptr %job, i64 %number) {
-  %header_at = getelementptr ptr, ptr %job, i64 1
-  %data = load ptr, ptr %job
-  %header = load ptr, ptr %header_at
-  %kernel = load ptr, ptr %header
-  %rows_at = getelementptr i64, ptr %header, i64 1
-  %rows = load i64, ptr %rows_at
-  %length_at = getelementptr i64, ptr %header, i64 2
-  %length = load i64, ptr %length_at
-  %part_at = getelementptr i64, ptr %header, i64 4
-  %part = load i64, ptr %part_at
-  %block = getelementptr i64, ptr %header, i64 HEADER
-  %first = mul i64 %number, %part
-  %beyond = add i64 %first, %part
-  %many = icmp sgt i64 %rows, 1
-  %total = select i1 %many, i64 %rows, i64 %length
-  %less = icmp slt i64 %beyond, %total
-  %last = select i1 %less, i64 %beyond, i64 %total
-  %row0 = select i1 %many, i64 %first, i64 0
-  %row1 = select i1 %many, i64 %last, i64 1
-  %start = select i1 %many, i64 0, i64 %first
-  %stop = select i1 %many, i64 %length, i64 %last
-  %flags = call i32 @checked(ptr %kernel, ptr %data, ptr %block, i64 %row0, i64 %row1, i64 %start, i64 %stop)
-  ret i32 %flags
-}
-
-define ptr @launch(ptr %self, ptr %args, i64 %count) {
-entry:
-  %job = alloca [72 x ptr], align 64  ; a worker that comes to it finds the addresses in the next cache line
-  %data = getelementptr ptr, ptr %job, i64 8
-  %number = load ptr, ptr %args
-  %header = call ptr @PyLong_AsVoidPtr(ptr %number)
-  %masks = getelementptr i64, ptr %header, i64 7
-  br label %gather
-gather:
-  %i = phi i64 [1, %entry], [%j, %gather]
-  %bits = phi i64 [0, %entry], [%more, %gather]
-  %arg_at = getelementptr ptr, ptr %args, i64 %i
-  %array = load ptr, ptr %arg_at
-  %address_at = getelementptr i8, ptr %array, i64 16
-  %address = load ptr, ptr %address_at
-  %k = sub i64 %i, 1
-  %data_at = getelementptr ptr, ptr %data, i64 %k
-  store ptr %address, ptr %data_at
-  %integer = ptrtoint ptr %address to i64
-  %mask_at = getelementptr i64, ptr %masks, i64 %k
-  %mask = load i64, ptr %mask_at
-  %odd = and i64 %integer, %mask
-  %more = or i64 %bits, %odd
-  %j = add i64 %i, 1
-  %again = icmp slt i64 %j, %count
-  br i1 %again, label %gather, label %check
-check:
-  %aligned = icmp eq i64 %more, 0
-  br i1 %aligned, label %run, label %refuse
-refuse:
-  %no = call ptr @PyLong_FromLong(i64 -1)
-  ret ptr %no
-run:
-  store ptr %data, ptr %job
-  %header_at = getelementptr ptr, ptr %job, i64 1
-  %nogil_at = getelementptr i64, ptr %header, i64 6
-  %nogil = load i64, ptr %nogil_at
-  %release = icmp ne i64 %nogil, 0
-  %next_at = getelementptr i64, ptr %header, i64 NEXT
-  %next = load i64, ptr %next_at
-  %several = icmp ne i64 %next, 0
-  br i1 %several, label %share, label %begin
-share:
-  %results_at = getelementptr i64, ptr %header, i64 RESULTS
-  %values_at = getelementptr i64, ptr %header, i64 VALUES
-  %results = load i64, ptr %results_at
-  %values = load i64, ptr %values_at
-  %words_shared = add i64 %results, %values
-  %bytes_shared = mul i64 %words_shared, 8
-  %bytes = add i64 %bytes_shared, 128  ; each begins at a cache line
-  %own_memory = call ptr @PyMem_RawMalloc(i64 %bytes)
-  %none = icmp eq ptr %own_memory, null
-  br i1 %none, label %refuse, label %lay
-lay:
-  %own_at = ptrtoint ptr %own_memory to i64
-  %result_beyond = add i64 %own_at, 63
-  %result_at = and i64 %result_beyond, -64
-  %result_memory = inttoptr i64 %result_at to ptr
-  %result_bytes = mul i64 %results, 8
-  %value_beyond = add i64 %result_beyond, %result_bytes
-  %value_raised = add i64 %value_beyond, 63
-  %value_line = and i64 %value_raised, -64
-  %value_memory = inttoptr i64 %value_line to ptr
-  %arrays = sub i64 %count, 1
-  %first_at = getelementptr ptr, ptr %data, i64 %arrays
-  %second_at = getelementptr ptr, ptr %data, i64 %count
-  store ptr %result_memory, ptr %first_at
-  store ptr %value_memory, ptr %second_at
-  br label %begin
-begin:
-  %memory = phi ptr [null, %run], [%own_memory, %lay]
-  br i1 %release, label %free, label %phase
-free:
-  %freed = call ptr @PyEval_SaveThread()
-  br label %phase
-phase:
-  %state = phi ptr [null, %begin], [%freed, %free], [%state, %further]
-  %here = phi ptr [%header, %begin], [%header, %free], [%following, %further]
-  %before = phi i32 [0, %begin], [0, %free], [%flags, %further]
-  store ptr %here, ptr %header_at
-  %chunks_at = getelementptr i64, ptr %here, i64 3
-  %chunks = load i64, ptr %chunks_at
-  %parallel_at = getelementptr i64, ptr %here, i64 5
-  %parallel = load ptr, ptr %parallel_at
-  %one = icmp eq i64 %chunks, 1
-  br i1 %one, label %alone, label %together
-alone:
-  %own = call i32 @chunk(ptr %job, i64 0)
-  br label %ran
-together:
-  %all = call i32 %parallel(ptr @chunk, ptr %job, i64 %chunks)
-  br label %ran
-ran:
-  %noted = phi i32 [%own, %alone], [%all, %together]
-  %flags = or i32 %before, %noted
-  %further_at = getelementptr i64, ptr %here, i64 NEXT
-  %words = load i64, ptr %further_at
-  %more_phases = icmp ne i64 %words, 0
-  br i1 %more_phases, label %further, label %ready
-further:
-  %following = getelementptr i64, ptr %here, i64 %words
-  br label %phase
-ready:
-  br i1 %release, label %back, label %done
-back:
-  call void @PyEval_RestoreThread(ptr %state)
-  br label %done
-done:
-  call void @PyMem_RawFree(ptr %memory)
-  %wide = zext i32 %flags to i64
-  %result = call ptr @PyLong_FromLong(i64 %wide)
-  ret ptr %result
-}
-""".replace("HEADER", str(HEADER)).replace("NEXT", str(_NEXT)).replace("RESULTS", str(_RESULTS)).replace(
-    "VALUES", str(_VALUES))
 
 SMALL_WORK = 1 << 13
 """Below this many elements times steps the GIL is kept and one thread does it all."""
@@ -228,19 +82,7 @@ MOST_ROW = 1 << 20
 NEAR = 1 << 13
 """Bytes of rows that go together: they are gone through several times, and stay in L1 meanwhile."""
 
-_lock = threading.Lock()
-_launch: Any = None
 _code: dict[Any, Any] = {}
-
-
-def launcher() -> Any:
-    """The builtin ``launch(header address, *arrays) -> flags``, or REFUSED."""
-    global _launch
-    if _launch is None:
-        with _lock:
-            if _launch is None:
-                _launch = native.builtin("launch", native.load(_TEXT, ("launch",), {})["launch"])
-    return _launch
 
 
 def code(kernel: Kernel, layouts: str, rows: bool, careful: bool = False) -> int:
@@ -261,14 +103,14 @@ def _by_row(kernel: Kernel, layouts: str, block: Any, widest: int) -> None:
         found = _code[key] = compiled(kernel, "row", layouts, lambda: emit_row(kernel, layouts))
     (name, address), = found.items()
     kept = kept_of(name)
-    together = NEAR // (int(block[_LENGTH]) * (widest + kept)) if kernel.reduces else 1
+    together = NEAR // (int(block[LENGTH_WORD]) * (widest + kept)) if kernel.reduces else 1
     _called_by("over_rows", block, kernel, address, len(layouts), kept, max(1, min(TOGETHER, together)))
 
 
 def _called_by(routine: str, block: Any, kernel: Kernel, address: int, arrays: int, count: int,
                together: int = 1) -> None:
     """Makes a launch one of a routine that calls the function at an address."""
-    block[_KERNEL] = routines.address(routine)
+    block[KERNEL_WORD] = routines.address(routine)
     calls = any(step.name == "call" for step in kernel.steps)
     block[HEADER - ABOUT:HEADER] = together, address, arrays, count, calls
 
@@ -290,12 +132,12 @@ class Launch:
     @property
     def rows(self) -> int:
         """How many rows of elements."""
-        return int(self.block[_ROWS])
+        return int(self.block[ROWS_WORD])
 
     @property
     def length(self) -> int:
         """How many elements a row has."""
-        return int(self.block[_LENGTH])
+        return int(self.block[LENGTH_WORD])
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -305,8 +147,8 @@ class Launch:
 
     def cut(self, whole: int, per: int) -> None:
         """Makes the chunks, of `whole` rows or elements in all, multiples of `per`."""
-        part = min(whole, -(-int(self.block[_PART]) // per) * per)
-        self.block[_PART], self.block[_CHUNKS] = part, -(-whole // part)
+        part = min(whole, -(-int(self.block[PART_WORD]) // per) * per)
+        self.block[PART_WORD], self.block[CHUNKS_WORD] = part, -(-whole // part)
 
 
 class LongRow(Launch):
@@ -317,11 +159,11 @@ class LongRow(Launch):
     def __init__(self, phases: list[Launch], results: int, values: int) -> None:
         numbers, words = [], 0
         for phase in phases:
-            phase.block[_NEXT] = len(phase.block) if phase is not phases[-1] else 0
+            phase.block[NEXT_WORD] = len(phase.block) if phase is not phases[-1] else 0
             numbers += [(words + place, dtype) for place, dtype in phase.numbers]
             words += len(phase.block)
         super().__init__(np.concatenate([phase.block for phase in phases]), tuple(numbers), phases[0].work)
-        self.block[_RESULTS], self.block[_VALUES] = results, values
+        self.block[RESULTS_WORD], self.block[VALUES_WORD] = results, values
         self.call = launcher()
 
 
@@ -338,7 +180,7 @@ def bind(kernel: Kernel, shape: tuple[int, ...], arrays: Sequence[Any], axes: tu
     steps = [along(shape, a, axes if k in by_row else ()) for k, a in enumerate(arrays)]
     if axes:
         left = tuple(i for i, n in enumerate(shape) if n > 1) if order is None else order
-        shape, steps, axes = _in_order(shape, steps, axes, left)
+        shape, steps, axes = in_order(shape, steps, axes, left)
     return bind_along(kernel, shape, steps, arrays, axes)
 
 
@@ -354,7 +196,7 @@ def bind_along(kernel: Kernel, shape: tuple[int, ...], steps: list[tuple[int, ..
                 return None
             return (_bind_columns(kernel, shape, steps, arrays, *reduced[0][1:]) if len(reduced) == 1 else
                     bind_stages(bind_along, kernel, shape, steps, arrays, axes))
-        rows = _in_rows(shape, steps, len(axes))
+        rows = in_rows(shape, steps, len(axes))
         if rows is None or kernel.scans:
             return None
         sizes, strides = rows
@@ -381,7 +223,7 @@ def bind_along(kernel: Kernel, shape: tuple[int, ...], steps: list[tuple[int, ..
         _by_row(kernel, layouts, launch.block, max(a.itemsize for a in arrays))
     else:
         careful = rows_in_nest and (length < SHORT_ROW or len(arrays) > FEW_ARRAYS)
-        launch.block[_KERNEL] = code(kernel, layouts, rows_in_nest, careful)
+        launch.block[KERNEL_WORD] = code(kernel, layouts, rows_in_nest, careful)
     count = prod(sizes[:-1])
     _split(launch.block, count, length, 0 if kernel.reduces and count == 1 else launch.work)
     return launch
@@ -402,9 +244,9 @@ def _described(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
         words[at] = s[-1]
         words[at + 1:at + 1 + len(outer)] = s[:-1]
     work = count * length * (len(kernel.steps) + 8 * sum(step.name == "call" for step in kernel.steps))
-    block[_ROWS], block[_LENGTH] = count, length
-    block[_NOGIL] = work >= SMALL_WORK
-    block[_MASKS:_MASKS + len(arrays)] = [a.dtype.alignment - 1 for a in arrays]
+    block[ROWS_WORD], block[LENGTH_WORD] = count, length
+    block[NOGIL_WORD] = work >= SMALL_WORK
+    block[MASKS_WORD:MASKS_WORD + len(arrays)] = [a.dtype.alignment - 1 for a in arrays]
     places = tuple((HEADER + layout.number(i), np.dtype(n.char)) for i, n in enumerate(numbers))
     launch = Launch(block, places, work)
     launch.call = launcher()
@@ -414,8 +256,8 @@ def _described(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
 def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int, ...]], arrays: Sequence[Any],
                   first: int, end: int) -> Launch | None:
     """A launch for a kernel that reduces the axes from one to before another, not the last, or None."""
-    row_sizes, row = _merged(shape[first:end], [s[first:end] for s in along])
-    inner_sizes, inner = _merged(shape[end:], [s[end:] for s in along])
+    row_sizes, row = merged(shape[first:end], [s[first:end] for s in along])
+    inner_sizes, inner = merged(shape[end:], [s[end:] for s in along])
     if len(row_sizes) > 1 or not possible(kernel):
         return None
     sizes = [row_sizes[0], inner_sizes[-1]]
@@ -438,8 +280,8 @@ def _bind_columns(kernel: Kernel, shape: tuple[int, ...], along: list[tuple[int,
             emit_columns(kernel, layouts, sharing.ahead), ("kernel",)))["kernel"]
     if outer_shape:
         outer = [(*a[:first], *b[:-1]) for a, b in zip(along, inner, strict=True)]
-        return _bind_slabs(kernel, found, launch, *_merged(outer_shape, outer), strides, arrays)
-    launch.block[_KERNEL] = found
+        return _bind_slabs(kernel, found, launch, *merged(outer_shape, outer), strides, arrays)
+    launch.block[KERNEL_WORD] = found
     _columns_split(launch, sharing.part)
     return launch
 
@@ -455,9 +297,9 @@ def _sizes(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]], arr
 def _columns_split(launch: Launch, part: int) -> None:
     """Into chunks of so many columns."""
     block, columns = launch.block, launch.length
-    block[_ROWS], block[_CHUNKS], block[_PART] = 1, -(-columns // part), part
+    block[ROWS_WORD], block[CHUNKS_WORD], block[PART_WORD] = 1, -(-columns // part), part
     if part < columns:
-        block[_PARALLEL] = workers.entry(threads_in_use())
+        block[PARALLEL_WORD] = workers.entry(threads_in_use())
 
 
 def _bind_slabs(kernel: Kernel, code: int, slab: Launch, sizes: list[int], outer: list[tuple[int, ...]],
@@ -476,10 +318,10 @@ def _bind_slabs(kernel: Kernel, code: int, slab: Launch, sizes: list[int], outer
     numbers = tuple((place + further - HEADER, dtype) for place, dtype in slab.numbers)
     launch = Launch(np.concatenate([block, own]), numbers, work)
     block, launch.call = launch.block, launcher()
-    block[_KERNEL], block[_NOGIL] = routines.address("over_slabs"), work >= SMALL_WORK
+    block[KERNEL_WORD], block[NOGIL_WORD] = routines.address("over_slabs"), work >= SMALL_WORK
     block[HEADER - SLABS:HEADER] = code, len(arrays), further - HEADER, width
     _split(block, count * parts, slab.rows * width, work)
-    block[_PART] = block[_PART] if count * parts > 1 else columns
+    block[PART_WORD] = block[PART_WORD] if count * parts > 1 else columns
     return launch
 
 
@@ -494,7 +336,7 @@ def _bind_apart(kernel: Kernel, layouts: str, sizes: list[int], strides: list[tu
             emit_apart(kernel, layouts, sharing.ahead), ("reduced", "rest")))
     first, second = (_described(kernel, sizes, strides, arrays) for _ in range(2))
     for launch, name in ((first, "reduced"), (second, "rest")):
-        launch.block[_KERNEL], launch.block[HEADER + COLUMNS_WORD] = found[name], sizes[-1]
+        launch.block[KERNEL_WORD], launch.block[HEADER + COLUMNS_WORD] = found[name], sizes[-1]
     _columns_split(first, sharing.part)
     _split(second.block, sizes[0], sizes[-1], second.work)
     return LongRow([first, second], 1, sizes[-1] * len(shared_values(kernel)))
@@ -530,10 +372,10 @@ def _bind_packed(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]
     for k, stride in enumerate(lane):
         words[layout.stride(k) + MOST_AXES] = stride
     launch.work *= outer[axis]
-    block[_KERNEL], block[_LENGTH], block[_NOGIL] = found, outer[axis], launch.work >= SMALL_WORK
+    block[KERNEL_WORD], block[LENGTH_WORD], block[NOGIL_WORD] = found, outer[axis], launch.work >= SMALL_WORK
     if outer[axis] >= 4 * packed.TILE * threads_in_use():  # chunks of lanes: each transposes its own
-        words[packed.ROWS_WORD], block[_ROWS] = block[_ROWS], 1
-    _split(block, int(block[_ROWS]), outer[axis], launch.work)
+        words[packed.ROWS_WORD], block[ROWS_WORD] = block[ROWS_WORD], 1
+    _split(block, int(block[ROWS_WORD]), outer[axis], launch.work)
     return launch
 
 
@@ -553,17 +395,17 @@ def _bind_long(kernel: Kernel, sizes: list[int], strides: list[tuple[int, ...]],
     for name, address in addresses.items():
         split = split_of(name)
         launch = _described(kernel, sizes, strides, arrays)
-        launch.block[_KERNEL] = address
+        launch.block[KERNEL_WORD] = address
         if split == "tree":
             _called_by("over_parts", launch.block, kernel, address, len(arrays), reductions_of(kernel, name))
-            launch.block[_ROWS], launch.block[HEADER] = 1 << depth, depth
-            launch.block[_CHUNKS], launch.block[_PART] = 1 << depth, 1 if depth else length
-            launch.block[_PARALLEL] = workers.entry(threads_in_use())
+            launch.block[ROWS_WORD], launch.block[HEADER] = 1 << depth, depth
+            launch.block[CHUNKS_WORD], launch.block[PART_WORD] = 1 << depth, 1 if depth else length
+            launch.block[PARALLEL_WORD] = workers.entry(threads_in_use())
         elif split == "elements":
             _split(launch.block, 1, length, launch.work)
         else:
             launch.block[HEADER] = depth
-            launch.block[_CHUNKS], launch.block[_PART] = 1, length
+            launch.block[CHUNKS_WORD], launch.block[PART_WORD] = 1, length
         phases.append(launch)
     reductions = sum(step.name == "reduce" for step in kernel.steps)
     return LongRow(phases, reductions << depth, len(kernel.inputs) + len(kernel.steps))
@@ -574,7 +416,7 @@ def _split(block: Any, rows: int, length: int, work: int) -> None:
     total = rows if rows > 1 else length
     threads = threads_in_use()
     if work < PARALLEL_WORK or threads == 1:
-        block[_CHUNKS], block[_PART] = 1, total
+        block[CHUNKS_WORD], block[PART_WORD] = 1, total
         return
     part = max(1, PART // length) if rows > 1 else PART
     each = max(1, min(4, work // (threads * CHUNK_WORK)))
@@ -582,8 +424,8 @@ def _split(block: Any, rows: int, length: int, work: int) -> None:
     part = -(-total // chunks)
     if rows == 1:
         part = -(-part // 512) * 512
-    block[_CHUNKS], block[_PART] = -(-total // part), part
-    block[_PARALLEL] = workers.entry(threads)
+    block[CHUNKS_WORD], block[PART_WORD] = -(-total // part), part
+    block[PARALLEL_WORD] = workers.entry(threads)
 
 
 def threads_in_use() -> int:
@@ -601,68 +443,6 @@ def _reduces_contiguous(kernel: Kernel, layouts: str) -> bool:
     arrays = [i for i, source in enumerate(kernel.inputs) if source.kind != NUMBER]
     return all(layouts[arrays.index(n)] == CONTIGUOUS for step in kernel.steps if step.name == "reduce"
                for n in step.operands if n < len(kernel.inputs))
-
-
-def _in_rows(shape: tuple[int, ...], strides: list[tuple[int, ...]], rows: int) -> Any:
-    """The space as rows: its last axes as one, the others in C order with as few axes as possible. None if they do not
-    become one."""
-    first = len(shape) - rows
-    inner_sizes, inner = _merged(shape[first:], [s[first:] for s in strides])
-    if len(inner_sizes) != 1:
-        return None
-    sizes, outer = _merged(shape[:first], [s[:first] for s in strides])
-    if len(sizes) == 1 and sizes[0] == 1:
-        sizes, outer = [], [()] * len(strides)
-    return [*sizes, *inner_sizes], [(*a, *b) for a, b in zip(outer, inner, strict=True)]
-
-
-def along(shape: tuple[int, ...], array: Any, axes: tuple[int, ...] = ()) -> tuple[int, ...]:
-    """The strides of an array along the axes of the space, 0 where it is broadcast or one long.
-
-    An array with one element a row lacks these axes, or has them with length 1.
-    """
-    own = tuple(0 if n == 1 else s for n, s in zip(array.shape, array.strides, strict=True))
-    if axes and len(own) == len(shape) - len(axes):
-        given = iter(own)
-        return tuple(0 if i in axes else next(given) for i in range(len(shape)))
-    return (0,) * (len(shape) - len(own)) + own
-
-
-def _in_order(shape: tuple[int, ...], steps: list[tuple[int, ...]], axes: tuple[int, ...], left: tuple[int, ...]) -> (
-        tuple[tuple[int, ...], list[tuple[int, ...]], tuple[int, ...]]):
-    """The space as NumPy goes over it: without axes of length 1, but for one of them if there is no other to
-    reduce."""
-    if not any(i in axes for i in left):
-        left = *left, axes[-1]
-    return (tuple(shape[i] for i in left), [tuple(s[i] for i in left) for s in steps],
-            tuple(k for k, i in enumerate(left) if i in axes))
-
-
-def coalesced(shape: tuple[int, ...], strides: Sequence[tuple[int, ...]]) -> tuple[list[int], list[tuple[int, ...]]]:
-    """The space with as few axes as possible, in the order in which the last array (an output) lies in memory.
-
-    Returns sizes and, for each array, strides, outermost first; there is always one axis at least.
-    """
-    axes = sorted(range(len(shape)), key=lambda i: -abs(strides[-1][i]))
-    return _merged([shape[i] for i in axes], [tuple(s[i] for i in axes) for s in strides])
-
-
-def _merged(shape: Sequence[int], strides: Sequence[tuple[int, ...]]) -> tuple[list[int], list[tuple[int, ...]]]:
-    """The same axes in the same order, neighbours as one where all arrays run through them with one stride."""
-    axes = [i for i in range(len(shape)) if shape[i] != 1]
-    sizes: list[int] = []
-    steps: list[list[int]] = []
-    for i in axes:
-        here = [s[i] for s in strides]
-        if sizes and all(old == new * shape[i] for old, new in zip(steps[-1], here, strict=True)):
-            sizes[-1] *= shape[i]
-            steps[-1] = here
-        else:
-            sizes.append(shape[i])
-            steps.append(here)
-    if not sizes:
-        sizes, steps = [1], [[0] * len(strides)]
-    return sizes, [tuple(step[k] for step in steps) for k in range(len(strides))]
 
 
 def _class(stride: int, itemsize: int, length: int) -> str:

@@ -15,9 +15,10 @@ import numpy as np
 
 from ..config import current
 from ..lower import native, routines
-from ..lower.emit import CHECKED
+from ..lower.flags import CHECKED
 from ..lower.nest import MOST_AXES, Layout
 from . import launch
+from .launcher import HEADER
 
 PIECE = 1 << 15
 """Bytes of the buffer: the first and second level of the cache hold them."""
@@ -326,7 +327,7 @@ done:
   ret ptr %result
 }
 """.replace("PIECE", str(PIECE)).replace("EACH_ARRAY", str(MOST_AXES + 1)).replace(
-    "FIRST_STRIDE", str(Layout(0).stride(0))).replace("EACH_TARGET", str(_EACH)).replace("HEADER", str(launch.HEADER))
+    "FIRST_STRIDE", str(Layout(0).stride(0))).replace("EACH_TARGET", str(_EACH)).replace("HEADER", str(HEADER))
 
 
 @cache
