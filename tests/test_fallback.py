@@ -185,6 +185,15 @@ def callbacks(np, a):
     return a, ordered, np.piecewise(a, [a > 5, a <= 5], [np.sqrt, lambda x: np.ones(1)]), len(kept)
 
 
+def along_an_axis(np, a):
+    """Functions of NumPy's own get its arrays, with what follows them; one of the program's gets ours."""
+    a[0] = -a[0]
+    found = [np.apply_along_axis(fn, axis, a) for fn in (np.sum, np.sort, np.median, np.cumsum, np.abs, np.array)
+             for axis in (0, 1)]
+    return *found, np.apply_along_axis(np.convolve, 1, a, a[0], "same"), np.apply_along_axis(
+        np.sum, 0, a, keepdims=True), np.apply_along_axis(lambda row: row - np.mean(row), 1, a), a
+
+
 def files(np, a):
     stream, archive, text = io.BytesIO(), io.BytesIO(), io.StringIO()
     np.save(stream, a + 1)
@@ -211,7 +220,7 @@ EFFECTS = [
     ravel_writes_through, split_gives_views, flips_are_views, views_of_no_axes, strided_windows, read_only_results,
     views_of_what_is_read_only, mutators, medians_that_overwrite, given_back, operands_that_overlap_the_output,
     same_array_back, copies_that_are_refused, arrays_of_pending_parts, shared_memory_questions, subclasses_stay,
-    iterators, callbacks, files,
+    iterators, callbacks, along_an_axis, files,
 ]  # fmt: skip
 
 

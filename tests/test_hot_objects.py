@@ -238,3 +238,36 @@ def test_what_is_laid_out_alike_keeps_its_layout(axes, dtype):
             assert (made.strides, made.dtype, made.flags.c_contiguous) == (
                 expected.strides, expected.dtype, expected.flags.c_contiguous)
             assert same_bits(real.asarray(made), expected) and real.asarray(made).strides == expected.strides
+
+
+@pytest.mark.parametrize("value", [
+    real.arange(6.0), real.arange(12, dtype="i2").reshape(3, 4), real.zeros((0, 3)), real.array(1.5),
+    real.zeros((2, 1, 3), "c16"), real.array(["a", "bcd"]), real.array([None, 1])], ids=lambda value: str(value.shape))
+def test_what_an_array_is_like_is_told_without_python(value):
+    """The properties whose functions are the extension's, of arrays, pending ones and views."""
+    np = module_under_test()
+    made = np.array(value)
+    forms = [(value, made), (value[...], made[...]), (value.T, made.T)]
+    if value.dtype.kind in "fic" and value.ndim:
+        forms.append((value * 2, made * 2))
+    for theirs, ours in forms:
+        for name in ("shape", "dtype", "ndim", "size", "nbytes"):
+            asked, expected = getattr(type(ours), name).fget, getattr(theirs, name)
+            assert getattr(ours, name) == expected and type(getattr(ours, name)) is type(expected), name
+            assert getattr(asked, "slow", asked)(ours) == expected, name
+        assert same_bits(theirs.T, real.asarray(ours.T)) if theirs.dtype.kind != "O" else ours.T.shape == theirs.T.shape
+        if theirs.ndim:
+            assert len(ours) == len(theirs) == type(ours).__len__(ours)
+        else:
+            with pytest.raises(TypeError, match="unsized"):
+                len(ours)
+
+
+def test_a_program_may_set_the_length_and_attributes_of_the_class(monkeypatch):
+    np = module_under_test()
+    x, kind = np.arange(3.0), type(np.arange(3.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "__len__", lambda self: 7)
+        patch.setattr(kind, "transpose", lambda self: "turned")
+        assert len(x) == 7 and x.T == "turned"
+    assert len(x) == 3 and x.T.shape == (3,)

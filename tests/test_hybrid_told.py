@@ -240,5 +240,5 @@ def test_explain_says_that_other_threads_were_alive():
         done.set()
         other.join()
     text = Counted.add.explain()
-    assert "it changes self.count, which is compiled only where there is no debugger or profiler, nor a thread" in text
+    assert "it changes self.count, which is compiled only where there is no debugger, profiler or thread" in text
     assert "before threads of the program's are started" in text and counted.count == 10

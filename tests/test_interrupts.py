@@ -5,6 +5,7 @@ trace function does so here at the n-th such place inside the package, for every
 """
 
 import dis
+import gc
 import itertools
 import operator
 import pathlib
@@ -35,7 +36,8 @@ SIDE = 160
 
 
 class Interrupt:
-    """Raises KeyboardInterrupt at one of the places, by its number."""
+    """Raises KeyboardInterrupt at one of the places, by its number. Meanwhile nothing is collected: what the garbage of
+    other tests calls when it goes is no place of the program's, and an interrupt in it is lost."""
 
     def __init__(self, at, folders=(PACKAGE,)):
         self.left = at
@@ -43,11 +45,13 @@ class Interrupt:
         self.calls = 0
 
     def __enter__(self):
+        gc.disable()
         sys.settrace(self.entered)
         return self
 
     def __exit__(self, kind, error, trace):
         sys.settrace(None)
+        gc.enable()
         return kind is KeyboardInterrupt
 
     @property
@@ -195,6 +199,7 @@ ASKING = {
 @pytest.mark.parametrize("name", ASKING)
 def test_what_is_asked_under_another_state_puts_it_back(name):
     """The error state and the warning filters are the user's, also where NumPy's `errstate` could be interrupted."""
+    gc.collect()  # a generator that other tests left within `with numpy.errstate` puts its state back when it goes
     state = real.geterr(), list(warnings.filters), warnings.showwarning, warnings._showwarnmsg_impl
     ASKING[name]()
     for at in itertools.count():

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..hot import native
 from ..ir.layout import canonical, view_or_copy
 from ..ir.node import Node, leaf
 from ..ir.operation import imaginary_part, real_part
@@ -405,6 +406,10 @@ _SIMPLE: dict[str, Any] = {
 }
 
 
+_QUICK = ("shape", "dtype", "ndim", "size", "nbytes", "T")
+"""Those that the extension answers, by its numbers."""
+
+
 def to_device(self: Any, device: str, /, *, stream: Any = None) -> Any:
     """As `numpy.ndarray.to_device`: the CPU only."""
     real: Any = np.empty(0)
@@ -435,6 +440,8 @@ _HEADER = sys.getsizeof(np.empty(())[...]) - (sys.getsizeof(object.__new__(Tenso
 
 def _attach() -> None:
     for name, (get, put) in _SIMPLE.items():
+        if native is not None and name in _QUICK:
+            get = native.Attribute(None, {}, get, None, _QUICK.index(name))
         real = getattr(_ndarray, name, None)
         doc = getattr(real, "__doc__", None) or f"As `numpy.ndarray.{name}`."
         setattr(Tensor, name, property(get, put or _refusal(name), doc=doc))

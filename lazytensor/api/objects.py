@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.npyio import NpzFile as _RealArchive
 
+from ..run.watching import active
 from . import lazy
 from .fallback import applied, fallback
 from .handle import export, peek, wrap
@@ -109,8 +110,19 @@ _apply_along_axis = fallback(np.apply_along_axis, "apply_along_axis")
 
 @functools.wraps(np.apply_along_axis)  # type: ignore[arg-type]
 def apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    """See `numpy.apply_along_axis`; the function is given Tensors."""
+    """See `numpy.apply_along_axis`; the function is given Tensors, if it is none of NumPy's."""
+    real = None if active or kwargs else _real_of(func1d)  # ours takes names that NumPy's may not
+    if real is not None:
+        return _apply_along_axis(real, axis, arr, *args)
     return _apply_along_axis(lambda part: func1d(wrap(part), *args, **kwargs), axis, arr)
+
+
+def _real_of(function: Any) -> Any:
+    """NumPy's function behind one of ours (`namespace.Function`, which is equal to that), or None."""
+    if type(function) is ufunc:
+        return function._real
+    real = getattr(function, "__wrapped__", None) if isinstance(function, functools.partial) else None
+    return real if real is not None and function == real else None
 
 
 _info = fallback(np.info, "info")

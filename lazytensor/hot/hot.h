@@ -399,7 +399,8 @@ typedef struct {
 } Method;
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
-extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type, Clipper_Type, Drawer_Type;
+extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type, Clipper_Type, Drawer_Type,
+    Attribute_Type;
 extern PyTypeObject ClassOf_Type, Overrider_Type;
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
 int may_be_pending(PyObject **capsule);
@@ -529,6 +530,10 @@ PyObject *written_here(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject
                        PyObject *strides, PyTypeObject *type);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *chooser_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+/* ---- attributes.c ---- */
+
+PyObject *attribute_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+
 PyObject *clipper_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *caster_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);

@@ -152,7 +152,7 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
             : type == &Setter_Type ? setter_call : type == &Direct_Type ? direct_call : type == &Viewer_Type ? viewer_call
             : type == &Chooser_Type ? chooser_call : type == &Caster_Type ? caster_call
             : type == &Clipper_Type ? clipper_call : type == &Drawer_Type ? drawer_call
-            : type == &Overrider_Type ? override_call : caller_call;
+            : type == &Attribute_Type ? attribute_call : type == &Overrider_Type ? override_call : caller_call;
     }
     return (PyObject *)method;
 }
@@ -243,3 +243,5 @@ METHOD_TYPE(Caster_Type, "Caster",
 METHOD_TYPE(Drawer_Type, "Drawer",
             "Drawer(places, {}, slow, fn, of_generator): NumPy's method or function `fn` that draws; so many arguments may be "
             "positional.");
+METHOD_TYPE(Attribute_Type, "Attribute",
+            "Attribute(None, {}, slow, None, which): the function of a property; `slow` is the Python function behind it.");

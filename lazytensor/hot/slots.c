@@ -39,7 +39,7 @@ BINARY(KEEP)
 #define KEEP(slot, name) static PyObject *own_##name;
 UNARY(KEEP)
 #undef KEEP
-static PyObject *own_pow, *reflected_pow, *own_getitem, *own_setitem, *comparisons[6];
+static PyObject *own_pow, *reflected_pow, *own_getitem, *own_setitem, *own_len, *comparisons[6];
 
 #define MADE(slot, name) \
     static PyObject *slot_##name(PyObject *left, PyObject *right) { \
@@ -91,6 +91,20 @@ static int slot_setitem(PyObject *self, PyObject *index, PyObject *value) {
     PyObject *done = ((Method *)own_setitem)->call(own_setitem, args, 3, NULL);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
+}
+
+/* The length of the first axis; Python's method says of a Tensor without axes what is wrong, and tells who watches. */
+static Py_ssize_t slot_length(PyObject *self) {
+    PyObject *value = Py_TYPE(self) == tensor_type && !watched() ? slot_or_none(self, T._value) : Py_None;
+    if (Py_TYPE(value) == node_type || Py_TYPE(value) == view_type) {
+        PyObject *shape = shape_in(value);
+        if (PyTuple_GET_SIZE(shape))
+            return PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, 0));
+    }
+    PyObject *said = call(own_len, self, NULL);
+    Py_ssize_t length = said == NULL ? -1 : PyLong_AsSsize_t(said);
+    Py_XDECREF(said);
+    return length;
 }
 
 /* A method that the class itself has, kept; NULL if it is none of ours. */
@@ -146,6 +160,9 @@ PyObject *hot_fill_slots(PyObject *self, PyObject *unused) {
     own_setitem = own_method("__%s__", "setitem");
     if (own_setitem != NULL)
         tensor_type->tp_as_mapping->mp_ass_subscript = slot_setitem;
+    own_len = any_method("__%s__", "len");
+    if (own_len != NULL)
+        tensor_type->tp_as_sequence->sq_length = tensor_type->tp_as_mapping->mp_length = slot_length;
     Py_RETURN_NONE;
 }
 

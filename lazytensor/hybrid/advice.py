@@ -8,8 +8,7 @@ import re
 _LENGTHS = ("a few lengths (pad, or take batches of one size); or jit the parts that look at no lengths (x.shape, len, "
             "iteration), which have one program for all")
 _GOES_ON = "jit the functions that it calls, not itself: it goes on after the call has ended"
-THREADS = ("which is compiled only where there is no debugger or profiler, nor a thread that may run other code of the "
-           "program")
+THREADS = "which is compiled only where there is no debugger, profiler or thread that may run code of the program"
 """Said of a change that a program could make, at a call where somebody could see what is put back."""
 WHILE = "lazytensor.while_loop, of which the number of turns is no branch, instead of `while`"
 OF_WAYS = ("lazytensor.where computes both sides in one program; parts that are jitted by themselves, with "
