@@ -4,8 +4,8 @@ NumPy's vector loops are not functions of each element alone: other strides, ove
 take another path, which rounds differently. The law here is for **contiguous** operands of equal length, or one of two
 inputs with stride 0. The whole is cut at multiples of the tile (128, 256 or 512 elements), so the only remainder is the
 whole's own. Each output is an input exactly, or at least 4 KB away from all of them. Then the loops in this table give
-what ``ufunc(...)`` gives on contiguous arrays, with or without ``out=``. (`gaps` says for which loops that is what it gives on
-others.)
+what ``ufunc(...)`` gives on contiguous arrays, with or without ``out=``. (`gaps` says for which loops that is what it
+gives on others.)
 
 The table says what was found so, by `certify`, on NumPy 2.4 and x86-64, with AVX-512, with AVX2 and with neither;
 tests/test_fidelity.py finds it again for the NumPy and CPU that it runs on. NaN's own sign and payload are left out.
