@@ -18,12 +18,16 @@ FORWARD = [lambda a: a[:, ::2], lambda a: a.T, lambda a: a[:, 0], lambda a: a.T[
            lambda a: a.reshape(-1)[::3], lambda a: a.reshape(40, 12, 3)[:, :, 1], lambda a: a.reshape(4, 10, 36).T,
            lambda a: a.reshape(4, 10, 36).swapaxes(0, 1), lambda a: a[:1].T, lambda a: a[:, 2:4].T]
 INNERMOST = [lambda a: a[::-1], lambda a: a[::-2, ::3], lambda a: a.T[:, ::-1], lambda a: a.T[::2, ::-1]]
-BACKWARDS = [lambda a: a[:, ::-1], lambda a: a.reshape(-1)[::-1], lambda a: a[0, ::-1], lambda a: a[::-1, ::-2],
-             lambda a: a.T[::-1], lambda a: a[::-1, 0]]
+BACKWARDS = [lambda a: a.reshape(-1)[::-1], lambda a: a[0, ::-1], lambda a: a[::-1, ::-2], lambda a: a[::-1, ::-1].T,
+             lambda a: a[::-1, 0], lambda a: a.reshape(4, 10, 36)[::-1, ::-1, ::-1], lambda a: a.reshape(-1, 1)[::-3]]
+"""Which NumPy's loops go along backwards."""
+MIXED = [lambda a: a[:, ::-1], lambda a: a.T[::-1], lambda a: a[::-1, 1:][:, ::-1], lambda a: a[::-1, :5].T[::-1],
+         lambda a: a.reshape(4, 10, 36)[:, ::-1, ::-1]]
+"""Which it copies to buffers, or not."""
 UNKNOWN = [lambda a: a[:1, :1], lambda a: a[3:4, 5], lambda a: a[0, 0:1][::-1],
            lambda a: real.broadcast_to(a[:, :1], a.shape) if type(a) is real.ndarray else
            module_under_test().broadcast_to(a[:, :1], a.shape)]
-ALL = [*TOGETHER, *FORWARD, *INNERMOST, *BACKWARDS, *UNKNOWN]
+ALL = [*TOGETHER, *FORWARD, *INNERMOST, *BACKWARDS, *MIXED, *UNKNOWN]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -51,7 +55,7 @@ def of_rows(np, x):
 
 
 def of_views_alone(np, x):
-    return np.arctan(x).sum(), np.exp(x).sum(0), (np.cbrt(x) * 2).var(-1)
+    return np.arctan(x).sum(), np.exp(x).sum(0), (np.cbrt(x) * 2).var(-1), np.exp2(x) - np.arcsinh(x) * x
 
 
 def of_two_views(np, x):
@@ -80,11 +84,11 @@ def test_they_give_numpys_bits(view, program, dtype):
 
 
 @pytest.mark.parametrize("function, dtype, kernels, others", [
-    ("exp", "d", [TOGETHER, FORWARD, INNERMOST], [BACKWARDS, UNKNOWN]),
-    ("exp", "f", [TOGETHER, FORWARD, INNERMOST, BACKWARDS], [UNKNOWN]),
-    ("sin", "d", [TOGETHER, FORWARD, INNERMOST, BACKWARDS], [UNKNOWN]),
-    ("log1p", "f", [TOGETHER, FORWARD, INNERMOST], [BACKWARDS, UNKNOWN]),
-    ("gcd", "l", [TOGETHER, FORWARD, INNERMOST, BACKWARDS], [UNKNOWN])])
+    ("exp", "d", [TOGETHER, FORWARD, INNERMOST, BACKWARDS], [MIXED, UNKNOWN]),
+    ("exp", "f", [TOGETHER, FORWARD, INNERMOST, BACKWARDS, MIXED], [UNKNOWN]),
+    ("sin", "d", [TOGETHER, FORWARD, INNERMOST, BACKWARDS, MIXED], [UNKNOWN]),
+    ("log1p", "f", [TOGETHER, FORWARD, INNERMOST, BACKWARDS], [MIXED, UNKNOWN]),
+    ("gcd", "l", [TOGETHER, FORWARD, INNERMOST, BACKWARDS, MIXED], [UNKNOWN])])
 def test_what_is_one_kernel(function, dtype, kernels, others):
     np = module_under_test()
     x = np.array(real.ones((40, 36), dtype))
@@ -102,7 +106,8 @@ def test_what_is_one_kernel(function, dtype, kernels, others):
     lambda np, x: np.log(x[:, 0]) + 1, lambda np, x: np.exp(x.T) * x.T, lambda np, x: np.exp(x[:, ::2]).sum(),
     lambda np, x: np.sin(x[:, ::-1]) * x[:, ::-1], lambda np, x: np.arctan2(x[:, ::2], x[:, 1::2]) * x[:, 1::2],
     lambda np, x: np.log1p(x[::-1]).max(0), lambda np, x: np.power(x.T, 2.5).mean(1) * 3,
-    lambda np, x: np.exp(x[::2]) * x[1::2]], ids=range(11))
+    lambda np, x: np.exp(x[::2]) * x[1::2], lambda np, x: np.exp(x.reshape(-1)[::-1]) * 2,
+    lambda np, x: (np.tan(x[::-1, ::-1]) + np.log(x[::-1, ::-1])).sum(1)], ids=range(13))
 def test_one_kernel_runs(program, monkeypatch):
     np = module_under_test()
     x = np.array(real.random.default_rng(0).uniform(1, 2, (60, 74)))
@@ -140,7 +145,7 @@ def test_a_plan_of_products_met_with_other_views_is_run_otherwise(dtype):
                              x[::step] * y[::step] + real.square(x[::step]) - real.abs(y[::step]))
 
 
-@pytest.mark.parametrize("view", [*TOGETHER, *FORWARD, *INNERMOST, *BACKWARDS])
+@pytest.mark.parametrize("view", [*TOGETHER, *FORWARD, *INNERMOST, *BACKWARDS, *MIXED])
 def test_they_are_written_into_parts(view):
     np = module_under_test()
     x = real.random.default_rng(2).normal(size=(40, 36))

@@ -645,6 +645,8 @@ class Emitter:
         """A call of NumPy's loop of a step, on memory at these places with these strides."""
         code = self.code
         ufunc, dtypes = step.loop[:2]
+        if step.name == "call" and step.loop[2:]:
+            places = self.from_their_ends(places, count)
         loop = loop_of(ufunc, dtypes)
         assert loop is not None
         for name, address in imports_of(loop).items():
@@ -658,10 +660,16 @@ class Emitter:
         for k, (pointer, _) in enumerate(places):
             code.add(f"store ptr {pointer}, ptr {code.place('ptr', data, k)}")
         words = ", ".join(f"i64 {stride}" for _, stride in places)
-        strides = "@strides_" + "_".join(str(stride) for _, stride in places)
+        strides = "@strides_" + "_".join(str(stride) for _, stride in places).replace("-", "back")
         code.declare(f"{strides} = internal constant [{len(places)} x i64] [{words}]")
         code.let(f"call i32 @loop_{loop.symbol}(ptr @context_{loop.symbol}, ptr {data}, ptr {self.counted(count)}, "
                  f"ptr {strides}, ptr {auxdata})")
+
+    def from_their_ends(self, places: list[tuple[str, int]], count: str) -> list[tuple[str, int]]:
+        """The same elements for a loop that goes over them backwards."""
+        last = self.code.let(f"sub i64 {count}, 1")
+        return [(self.code.let(f"getelementptr i8, ptr {pointer}, i64 {self.code.let(f'mul i64 {last}, {stride}')}"),
+                 -stride) for pointer, stride in places]
 
     def counted(self, count: str) -> str:
         """Where a number of elements is in memory."""

@@ -292,7 +292,7 @@ class Kernels:
         """Why an operation on elements is not part of a kernel."""
         value = self.dag.value(number)
         if isinstance(value.op.fn, np.ufunc) and _spread(self.seen(number)):
-            return f"{value.op.called} reads elements with gaps or backwards, where NumPy's loop may round otherwise"
+            return f"{value.op.called} reads elements as they lie in a view, where NumPy's loop may round otherwise"
         return _no_form(value.op, kinds, value.dtype)
 
     def _store(self, number: int) -> _Way | str:
@@ -321,8 +321,9 @@ class Kernels:
             return "no operand has the shape of what it writes"
         seen = self.seen(number)[1:]
         way = _of_ufunc(dag, op.ufunc, operands, kinds, seen, result)
-        aware = way is not None and (result in COMPLEX and way.name not in PAIRS or _limited(way) and _spread(seen) > 0
-                                     or way.name == "call" and all(n == 1 for n in whole))
+        aware = way is not None and (
+            (result in COMPLEX and way.name not in PAIRS) or (_limited(way) and _spread(seen) != gaps.TOGETHER)
+            or (way.name == "call" and all(n == 1 for n in whole)))
         return f"{op.label} has no kernel form" if way is None or aware else way._replace(
             chars=(result, *way.chars), part=1 + shapes.index(whole), reach=gaps.TOGETHER)
 
@@ -583,7 +584,11 @@ def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], se
     if apart and apart != gaps.NOWHERE:
         reach = gaps.reach(ufunc, tuple(loop), numbers[0] if numbers else None)
     if apart > reach:
-        return None
+        view = seen[0]
+        if view is None or not gaps.fits(view.shape, view.strides, 0, gaps.BACKWARDS) or not (
+                gaps.turned(ufunc, tuple(loop))):
+            return None
+        return _Way("call", chars[:-1], chars[-1], (ufunc, tuple(loop), "backwards"), reach=gaps.BACKWARDS)
     if chars[0] in COMPLEX and ufunc.__name__ in ("multiply", "square"):
         name = product(ufunc.__name__, chars[0])
         if name is not None:

@@ -3,32 +3,34 @@
 NumPy's vector loops load elements with gaps by other instructions, and leave some operands to a function of single
 elements, which rounds otherwise. On NumPy 2.4 and x86-64 these are operands along which a loop goes backwards, for the
 loops in `OTHERWISE_BACKWARDS`; and float16 with any gaps. (And operands that overlap the output, as new arrays never
-do.) This was found by comparing millions of values for each loop, with strides of up to 256 MB, with AVX-512, with AVX2
-and with neither.
+do.) This was found by comparing millions of values for each loop, with strides of up to 256 MB, with AVX-512, with
+AVX2 and with neither. Whether NumPy hands a loop the elements as they lie or copies them to buffers depends on sizes.
+What is one row in memory it never copies, so only of such rows is it certain that a loop goes backwards.
 
 Whether it is so here is asked of NumPy when a kernel is first to copy such operands to its tiles: calls on them are
-compared with calls on copies (`differences`). That takes some milliseconds and is kept in the disk cache for as long as
-NumPy and CPU are the same. A few thousand values show that a loop has another way, but not that it has none, since two
-ways of computing a function differ in few results; so both must say yes, the table and the comparison.
+compared with calls on copies (`differences`). That takes a millisecond or two and is kept in the disk cache for as long
+as NumPy and CPU are the same. A few thousand values show that a loop has another way, but not that it has none, since
+two ways of computing a function differ in few results; so both must say yes, the table and the comparison.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..ir.errstate import capsule_of, silently, under
-from . import fidelity, native, twins
+from . import fidelity, loops, native, twins
 from .draws import Draws
 
-TOGETHER, FORWARD, INNERMOST, ANY, NOWHERE = range(5)
+BACKWARDS, TOGETHER, FORWARD, INNERMOST, ANY, NOWHERE = range(-1, 5)
 """How the elements of an array lie: together along the last axis, and each axis within the one before it; with gaps, or
 the axes in another order; backwards along axes that are not the innermost in memory; backwards along that. NOWHERE is
-what loops may take for something else: a single element, or elements that are repeated, which have a stride of 0."""
+what loops may take for something else: a single element, or elements that are repeated, which have a stride of 0.
+BACKWARDS is no answer of `spread`: it asks for what surely runs backwards (`fits`)."""
 
 _SVML = frozenset("""
     arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt cosh exp2 expm1 log10 log1p log2 power sinh tan
@@ -61,6 +63,20 @@ def spread(shape: Any, strides: Any, itemsize: int) -> int:
     return INNERMOST if -min(map(abs, steps)) not in steps else ANY
 
 
+def fits(shape: Any, strides: Any, itemsize: int, limit: int) -> bool:
+    """Whether the elements of an array lie no further apart than `limit`; where that is `BACKWARDS`, whether they lie
+    so in one row, along which NumPy's loop goes as it is. (It may copy what is none to buffers, and go along these.)
+
+    >>> fits((3, 4), (-64, -16), 8, BACKWARDS), fits((3, 4), (64, -8), 8, BACKWARDS), fits((4,), (16,), 8, ANY)
+    (True, False, True)
+    """
+    if limit != BACKWARDS:
+        return spread(shape, strides, itemsize) <= limit
+    axes = sorted([(-step, n) for n, step in zip(shape, strides or (), strict=strides is not None) if n != 1])
+    return bool(axes) and axes[0][0] > 0 and all(step * n == further for (step, n), (further, _) in (
+        itertools.pairwise(axes)))
+
+
 @lru_cache(1024)
 def reach(ufunc: Any, dtypes: tuple[Any, ...], scalar: int | None = None) -> int:
     """How far apart elements of operands may lie so that NumPy's call, whose results are new arrays, gives what its
@@ -82,22 +98,38 @@ def reach(ufunc: Any, dtypes: tuple[Any, ...], scalar: int | None = None) -> int
     return said if _agrees(ufunc, types, scalar, said == ANY) else TOGETHER
 
 
+@lru_cache(1024)
+def turned(ufunc: Any, dtypes: tuple[Any, ...]) -> bool:
+    """Whether NumPy's call on one operand that runs backwards gives what its loop gives when it goes backwards over a
+    copy without gaps and the result."""
+    types = tuple(map(np.dtype, dtypes))
+    if ufunc.nin != 1 or types[0].char not in "fd" or not fidelity.certified(ufunc, types, False) or (
+            twins.twin_of(ufunc, types) is not None):
+        return False
+    return _known(("backwards", ufunc.__name__, [t.char for t in types]), lambda: differences_backwards(ufunc, types))
+
+
 def _agrees(ufunc: Any, types: tuple[Any, ...], scalar: int | None, backwards: bool) -> bool:
     """Whether NumPy's calls agree, as far as known."""
-    what = repr(("gaps", ufunc.__name__, type(ufunc).__module__, [t.char for t in types], scalar, backwards, _STAMP,
-                 twins.identity(""))).encode()
+    what = "gaps", ufunc.__name__, type(ufunc).__module__, [t.char for t in types], scalar, backwards
+    return _known(what, lambda: differences(ufunc, types, scalar, backwards))
+
+
+def _known(what: Any, compared: Callable[[], Iterator[str]]) -> bool:
+    """Whether there are no differences, found out once for a NumPy and a CPU."""
+    words = repr((what, _STAMP, twins.identity(""))).encode()
     try:
-        said = native.recall(what)
+        said = native.recall(words)
         if said is None:
-            said = b"no" if any(differences(ufunc, types, scalar, backwards)) else b"yes"
-            native.remember(what, said)
+            said = b"no" if any(compared()) else b"yes"
+            native.remember(words, said)
         return said == b"yes"
     except (RuntimeError, OSError):
         return False
 
 
 _STAMP = 1
-"""Which comparison it was."""
+"""Which comparisons they were."""
 
 
 def differences(ufunc: Any, types: Sequence[Any], scalar: int | None = None, backwards: bool = True,
@@ -129,6 +161,32 @@ def differences(ufunc: Any, types: Sequence[Any], scalar: int | None = None, bac
                          for i, a in enumerate(copies)]
                 if not _same(_called(ufunc, apart, types), wanted):
                     yield f"{ufunc.__name__} of {n} elements, {step} and {other} apart"
+    finally:
+        fidelity.clear()
+        fidelity.raise_again(raised)
+
+
+def differences_backwards(ufunc: Any, types: Sequence[Any], seed: int = 0) -> Iterator[str]:
+    """The same for `turned`: what the loop gives on tiles, from their ends, otherwise than NumPy's calls."""
+    loop = loops.strided_loop(ufunc, types)
+    assert loop is not None
+    raised = fidelity.raised()
+    try:
+        values = silently(_values, np.dtype(types[0]), Draws(seed))
+        size, out, start, left = values.itemsize, np.empty(len(values), types[-1]), 0, 0
+        for length in itertools.cycle((1, *_LENGTHS, 512)):
+            last = min(start + length, len(values)) - 1
+            fidelity.clear()
+            loop.call([values.ctypes.data + last * size, out.ctypes.data + last * out.itemsize], [last + 1 - start],
+                      [-size, -out.itemsize])
+            left |= fidelity.raised()
+            start = last + 1
+            if start == len(values):
+                break
+        for step in _REVERSED:
+            wanted, flags = _called(ufunc, [_with_gaps(values, step)], types)
+            if left != fidelity.flags_of(flags) or fidelity.first_difference(out, wanted[0]) is not None:
+                yield f"{ufunc.__name__}, {step} apart"
     finally:
         fidelity.clear()
         fidelity.raise_again(raised)

@@ -45,9 +45,9 @@ class Step(NamedTuple):
     operands : tuple of int
         The numbers of the values that it takes; they have the dtypes that the operation wants.
     loop : tuple or None
-        For 'call': the ufunc and the dtypes of its loop. For 'reduce' and 'scan': the same of the ufunc that reduces;
-        and float16's character, if these are its extremes: NumPy's loop for that gives the first of equal zeros. For
-        'per': what is subtracted from the length (``ddof``).
+        For 'call': the ufunc and the dtypes of its loop, and "backwards" if it goes over the elements so. For 'reduce'
+        and 'scan': the same of the ufunc that reduces; and float16's character, if these are its extremes: NumPy's loop
+        for that gives the first of equal zeros. For 'per': what is subtracted from the length (``ddof``).
     """
 
     name: str

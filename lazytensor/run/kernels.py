@@ -17,7 +17,7 @@ from ..hot import learn, native
 from ..ir.capture import Graph
 from ..ir.layout import reduced_order
 from ..lower.fused import sliced
-from ..lower.gaps import spread
+from ..lower.gaps import fits
 from ..lower.long_rows import AMBIGUOUS
 from ..lower.table import KernelRecord, Record
 from . import floating, in_place, launch, parts, pool
@@ -334,7 +334,7 @@ def bind_arrays(record: KernelRecord, graph: Graph, space: tuple[int, ...], inpu
     if any(stride < 0 for i in fused.forwards for stride in targets[i].strides):
         return None
     apart = [(arrays[record.arrays.index(i)], reach) for i, reach in fused.apart]
-    if any(spread(a.shape, a.strides, a.itemsize) > reach for a, reach in apart):
+    if not all(fits(a.shape, a.strides, a.itemsize, reach) for a, reach in apart):
         return None
     order = _order(record, graph) if fused.axes else ()
     if order is None:
