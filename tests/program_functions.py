@@ -271,3 +271,26 @@ def under_state_together(scene):
     ))  # fmt: skip
     lines = [opening, f"    {first} = {expression(scene, name, 2)}", f"    {second} = {second_source}"]
     return "\n".join(lines)
+
+
+@kind(2, threads=False)
+def read_under_other_filters(scene):
+    """What was written while warnings were ignored, read where they are errors: nothing is raised."""
+    name = scene.pick(lambda x: x.dtype.kind in "fc" and x.size <= 20000)
+    if not name:
+        return None
+    first, axis = scene.new(), axis_for(scene, scene.world.names[name].ndim)
+    source = scene.choice((
+        expression(scene, name, 2), f"1 / ({name} - {name})", f"np.mean({name}, axis={axis}, where={name} != {name})",
+        f"np.var({name}, axis={axis}, where={name} == 1, ddof=1)", f"np.nanmean({name} * inf, axis={axis})",
+        f"np.nanmedian({name} + nan)", f"np.nanstd({name} * nan, axis={axis})", f"{name} * 1e300 * 1e300",
+        f"np.linalg.norm({name} * 1e200)", f"({name} * inf - {name} * inf).sum(axis={axis})", f"np.sqrt(-abs({name}))",
+        f"np.var({name} * 1e300, axis={axis})", f"np.cumsum({name} * 1e307)", f"np.exp({name} * 999).astype('f4')",
+    ))  # fmt: skip
+    read = scene.choice((
+        "real.asarray({0})", "{0}.tolist()", "repr({0})", "{1} = {0}[..., :1].copy()", "{1} = list({0})"))
+    return (
+        f"with np.errstate(all='warn'):\n    {first} = {source}\n"
+        "with warnings.catch_warnings(), np.errstate(all='warn'):\n    warnings.simplefilter('error')\n"
+        f"    {read.format(first, scene.new('p'))}"
+    )
