@@ -524,7 +524,7 @@ def test_whose_call_it_is():
         return x
 
     code = f.__code__
-    found = [ranges._callee(code, x.offset) for x in dis.get_instructions(code) if x.opname == "CALL"]
+    found = [forloops.callee(code, x.offset) for x in dis.get_instructions(code) if x.opname == "CALL"]
     assert [attribute for _, attribute in found if attribute == "range"] == ["range"]
     g = np.jit(lambda x: f(np, x))
     assert difference(f(plain, real.ones(45)), g(np.ones(45))) is None and len(generated(g)) == 1
