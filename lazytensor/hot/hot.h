@@ -530,10 +530,7 @@ PyObject *written_here(PyObject *op, PyObject *inputs, PyObject *attrs, PyObject
                        PyObject *strides, PyTypeObject *type);
 PyObject *reducer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *chooser_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
-/* ---- attributes.c ---- */
-
 PyObject *attribute_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
-
 PyObject *clipper_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *caster_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
