@@ -57,6 +57,10 @@ def test_the_argument_that_varies_is_named_and_not_one_of_two_values_before_it(m
     reasons = f.cache_info()["reasons"]
     assert reasons[0] == "traced again: n was 0" and all(" s was " in reason for reason in reasons[2:])
     assert "s was another from call to call" in f.explain()
+    g = np.jit(lambda n: n * 2)
+    for n in (np.ones(3), 1, 2, 3):
+        g(n)
+    assert g.cache_info()["reasons"][1:] == ["traced again: n was 1", "traced again: n was 2"]
 
 
 def test_decisions_are_told_by_line_and_the_text_is_short():

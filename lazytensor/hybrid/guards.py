@@ -112,13 +112,16 @@ _code = lru_cache(maxsize=1024)(compile)
 
 def why_not(checks: list[Check], scope: dict[str, Any]) -> tuple[str, int]:
     """The words of the first check that does not hold, and how many hold before it; "" if all do. `scope` is what
-    generated code has."""
-    for number, check in enumerate(checks):
+    generated code has. Lines that only fetch what is asked about do not count."""
+    held = 0
+    for check in checks:
         try:
             if not check.message:
                 exec(_code(check.text, "<guard>", "exec"), scope)
             elif not eval(_code(check.text, "<guard>", "eval"), scope):
-                return check.message, number
+                return check.message, held
+            else:
+                held += 1
         except Exception as error:  # a property, or what it looks up is gone
-            return check.message or f"what it reads is not there any more ({type(error).__name__}: {error})", number
+            return check.message or f"what it reads is not there any more ({type(error).__name__}: {error})", held
     return "", len(checks)
