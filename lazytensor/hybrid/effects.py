@@ -213,7 +213,7 @@ class _Describe:
 
 
 def _is_settled(value: Any) -> bool:
-    """Whether this is the same at every call: a module, a function or class of a library's, or a dtype of NumPy's own."""
+    """Whether this is the same at every call: a module, NumPy's own dtype, or a function or class of a library's."""
     if isinstance(value, np.dtype):
         return bool(value.isbuiltin == 1)
     if isinstance(value, types.BuiltinFunctionType):  # a method of an object is as old as the object
