@@ -75,3 +75,12 @@ def test_a_number_that_counts_up_is_left_to_python_in_the_end():
     for step in range(100):
         assert (f(np.arange(3.0), step) == real.arange(3.0) * step + step).all()
     assert compiled(f) == kinds.EAGER
+
+
+def test_a_dtype_is_a_result():
+    f = np.jit(lambda x: (x.dtype, (x * 2.5).dtype, x + 1))
+    for kind in ("f4", "f8", "i4") * 3:
+        x = np.arange(3).astype(kind)
+        own, wide, y = f(x)
+        assert own is np.dtype(kind) and wide is np.dtype("f4" if kind == "f4" else "f8") and y.dtype is own
+    assert f.cache_info()["compiled"] == 3 and f.cache_info()["python"] is None

@@ -5,12 +5,15 @@ The comparisons with the Python are off, which would find a difference and hide 
 """
 
 import collections
+import contextvars
 import dataclasses
 import gc
 import io
 import itertools
 import math
 import queue
+import threading
+import types
 import weakref
 
 import numpy as real
@@ -312,6 +315,40 @@ def test_what_a_user_dict_or_list_holds_counts(kind, x):
     for i in range(CALLS):
         held[0] = i // 3
         assert difference(real.asarray(x) * (i // 3), g(x)) is None
+
+
+class Held:
+    rate = 0.0
+
+
+def held_in(kind):
+    """What reads a number, and what sets it, that a function reaches through something written in C."""
+    held, local, entries = Held(), threading.local(), {"rate": 0.0}
+    local.rate = 0.0
+    if kind == "context variable":
+        variable = contextvars.ContextVar("rate", default=0.0)
+        return variable.get, variable.set, lambda x: x * variable.get()
+    if kind == "weak reference":
+        reference = weakref.ref(held)
+        return held, lambda value: setattr(held, "rate", value), lambda x: x * reference().rate
+    if kind == "local of threads":
+        return local, lambda value: setattr(local, "rate", value), lambda x: x * local.rate
+    if kind == "read-only dict":
+        view = types.MappingProxyType(entries)
+        return view, lambda value: entries.update(rate=value), lambda x: x * view["rate"]
+    get = entries.get
+    return get, lambda value: entries.update(rate=value), lambda x: x * get("rate")
+
+
+@pytest.mark.parametrize("kind", ["context variable", "weak reference", "local of threads", "read-only dict", "method"])
+def test_what_is_reached_through_objects_written_in_c_counts(kind, x):
+    alive, change, f = held_in(kind)
+    g = np.jit(f)
+    for i in range(CALLS + 8):
+        if i in (5, 9):  # where no call is compared
+            change(float(i))
+        assert difference(real.asarray(x) * (9.0 if i >= 9 else 5.0 if i >= 5 else 0.0), g(x)) is None
+    del alive
 
 
 def test_a_key_that_is_not_a_number_is_no_change(x):

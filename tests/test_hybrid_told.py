@@ -46,6 +46,23 @@ def test_what_is_asked_of_an_object_is_that_it_is_the_same():
     assert "traced again: self is another object" in text
 
 
+def test_the_argument_that_varies_is_named_and_not_one_of_two_values_before_it(monkeypatch):
+    told = []
+    monkeypatch.setattr(warnings, "warn_explicit", lambda message, *_: told.append(str(message)))
+    f = np.jit(lambda x, n, s: x * s + n)
+    for i in range(20):
+        f(np.ones(3), i % 2, i * 0.5)
+    (message,) = [text for text in told if "is traced for the" in text]
+    assert "what varies: s was" in message and "asarray(s)" in message
+    reasons = f.cache_info()["reasons"]
+    assert reasons[0] == "traced again: n was 0" and all(" s was " in reason for reason in reasons[2:])
+    assert "s was another from call to call" in f.explain()
+    g = np.jit(lambda n: n * 2)
+    for n in (np.ones(3), 1, 2, 3):
+        g(n)
+    assert g.cache_info()["reasons"][1:] == ["traced again: n was 1", "traced again: n was 2"]
+
+
 def test_decisions_are_told_by_line_and_the_text_is_short():
     @np.jit
     def positive(x):

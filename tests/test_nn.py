@@ -97,3 +97,17 @@ def test_a_module_of_one_s_own():
     assert [name for name, _ in block.named_parameters()] == ["inner.a.weight", "inner.a.bias", "scale"]
     with pytest.raises(NotImplementedError, match="forward"):
         nn.Module()(1)
+
+
+def test_a_module_in_two_places_or_within_itself_counts_once():
+    shared = nn.Dense(2, 2, rng=0)
+    net = nn.Sequential(shared, nn.ReLU(), shared)
+    net.groups = [[nn.Tanh()], {"last": shared}]
+    shared.parent = net
+    assert list(net.state_dict()) == ["layers.0.weight", "layers.0.bias"] and len(net.parameters()) == 2
+    assert [type(m).__name__ for m in net.modules()] == ["Sequential", "Dense", "ReLU", "Tanh"]
+    net.load_state_dict(net.state_dict())
+    x = np.ones((1, 2), "float32")
+    y = net(x).tolist()
+    net.hybridize()
+    assert [net(x).tolist() for _ in range(3)] == [y] * 3

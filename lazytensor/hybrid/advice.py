@@ -35,6 +35,7 @@ _ADVICE = (
     ("raised an exception that it caught", "ask for what raises it with `if`, before"),
     ("shares memory in which its elements", "lazytensor.array copies it to memory of its own"),
     ("of objects", "arrays of numbers"),
+    ("over memory of another", "x[mask] and lazytensor.where(mask, a, b) for indices of a mask; or call it outside"),
     ("holds a generator, ", _GOES_ON),
     ("holds a coroutine, ", _GOES_ON),
     ("holds a async_generator, ", _GOES_ON),

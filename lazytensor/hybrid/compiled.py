@@ -580,6 +580,10 @@ class Compiled:
 
     def why_not(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """Which check fails for these arguments, in words."""
+        return self.first_failing(args, kwargs)[0]
+
+    def first_failing(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, int]:
+        """Which check fails for these arguments, in words, and how many hold before it."""
         checks = self.checks
         scope = self._scope if self.tree is not None else running.scope()
         return why_not(checks, {**scope, **self.space, "args": args, "kwargs": kwargs})

@@ -213,7 +213,9 @@ class _Describe:
 
 
 def _is_settled(value: Any) -> bool:
-    """Whether this is the same at every call: a module, or a function or class of a library's."""
+    """Whether this is the same at every call: a module, NumPy's own dtype, or a function or class of a library's."""
+    if isinstance(value, np.dtype):
+        return bool(value.isbuiltin == 1)
     if isinstance(value, types.BuiltinFunctionType):  # a method of an object is as old as the object
         return isinstance(value.__self__, (types.ModuleType, type, types.NoneType))
     return isinstance(value, (types.ModuleType, np.ufunc)) or isinstance(

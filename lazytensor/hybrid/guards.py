@@ -110,14 +110,18 @@ _code = lru_cache(maxsize=1024)(compile)
 """Of lines of guards: the same are asked again and again."""
 
 
-def why_not(checks: list[Check], scope: dict[str, Any]) -> str:
-    """The words of the first check that does not hold; "" if all do. `scope` is what generated code has."""
+def why_not(checks: list[Check], scope: dict[str, Any]) -> tuple[str, int]:
+    """The words of the first check that does not hold, and how many hold before it; "" if all do. `scope` is what
+    generated code has. Lines that only fetch what is asked about do not count."""
+    held = 0
     for check in checks:
         try:
             if not check.message:
                 exec(_code(check.text, "<guard>", "exec"), scope)
             elif not eval(_code(check.text, "<guard>", "eval"), scope):
-                return check.message
+                return check.message, held
+            else:
+                held += 1
         except Exception as error:  # a property, or what it looks up is gone
-            return check.message or f"what it reads is not there any more ({type(error).__name__}: {error})"
-    return ""
+            return check.message or f"what it reads is not there any more ({type(error).__name__}: {error})", held
+    return "", len(checks)

@@ -34,7 +34,7 @@ from .explaining import explained
 from .families import first_check, programs, with_few_sizes
 from .fewer import fewer
 from .guards import Namespace
-from .kinds import EAGER, MOST_TRACES, Kinds
+from .kinds import EAGER, MOST_TRACES, Kinds, what_varies
 from .lending import may_be_leaf
 from .lifting import candidates
 from .numbers import is_number
@@ -448,7 +448,7 @@ class Jitted(Caller):
         """Why a call is traced although others were; many of them are worth a warning."""
         if not self._compiled:
             return
-        why = self._compiled[0].why_not(args, kwargs) or "what it reaches, or the error state"
+        why = what_varies(self._compiled, args, kwargs) or "what it reaches, or the error state"
         self._why.append(f"traced again: {why}")
         number = len(programs(self._compiled)) + 1
         if number >= EAGER and not self._warned:

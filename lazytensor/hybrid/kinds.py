@@ -79,7 +79,7 @@ class Kinds:
         """Notes a call that has no program, and what of it is new; whether it is time to warn."""
         self.left += 1
         if why or self.left & (self.left - 1) == 0:  # of some of them what they differ in
-            why = why or (compiled[0].why_not(args, kwargs) if compiled else "")
+            why = why or what_varies(compiled, args, kwargs)
             what = re.sub(" was .*", "", why, flags=re.DOTALL)
             self._varied[what or "what it reaches, or the error state"] += 1
             self._values[what] = why[len(what) + 5:]
@@ -107,6 +107,14 @@ class Kinds:
         idle = next((c for c in reversed(compiled) if self._calls.get(c) == c.calls), None)
         self._calls = WeakKeyDictionary({c: c.calls for c in compiled if c is not idle})
         return tuple([c for c in compiled if c is not idle])
+
+
+def what_varies(compiled: tuple[Compiled, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Why none of these serves a call, in words: what the one that is nearest to it asks for in vain, which is the one
+    of whose checks the most hold. Where one argument takes two values and another a new one each time, this names the
+    latter. Of many the newest are asked."""
+    return max((one.first_failing(args, kwargs) for one in compiled[:EAGER]), key=lambda found: found[1],
+               default=("", 0))[0]
 
 
 def _kind(value: Any, depth: int) -> Any:

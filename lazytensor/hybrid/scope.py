@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import array
 import collections
+import contextvars
 import dis
 import functools
 import io
 import re
 import sys
+import threading
 import types
+import weakref
 from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -31,6 +34,8 @@ LARGEST = 4096
 _MUTABLE = frozenset((collections.deque, array.array, bytearray))
 _UNFOLLOWED = frozenset(("collections", "queue", "_queue"))
 """Modules whose other containers hold what they hold under names that no code mentions."""
+_HOLDERS = (io.StringIO, io.BytesIO, contextvars.ContextVar, weakref.ref, types.MappingProxyType, threading.local)
+"""Others that lead to what can be another from call to call, and cannot be asked for it cheaply."""
 _OPAQUE = (np.ndarray, np.generic, np.ufunc, np.dtype)
 _PACKAGE = __name__.partition(".")[0]
 _EVERY_NAME = frozenset(("__dict__", "vars", "getattr", "setattr", "delattr", "__getattr__", "__getattribute__",
@@ -287,6 +292,9 @@ class Scope:
             self._stack += [(value.__func__, words), (value.__self__, words)]
         elif isinstance(value, (staticmethod, classmethod)):
             self._stack.append((value.__func__, words))
+        elif isinstance(value, types.BuiltinMethodType):  # of a dict, say: its `get`
+            if not isinstance(value.__self__, (types.ModuleType, types.NoneType)):
+                self._stack.append((value.__self__, words))
         elif isinstance(value, property):
             self._stack += [(f, words) for f in (value.fget, value.fset) if f is not None]
         elif isinstance(value, functools.partial):
@@ -307,7 +315,7 @@ class Scope:
             self.items.append(Item("list(H)", value, None, list(value), f"the elements of {words}"))
             if len(value) > LARGEST or not all(type(x) in ATOMS for x in value):
                 self.refusal = f"{words} is a {kind.__name__}, whose elements are not followed"
-        elif kind.__module__ in _UNFOLLOWED or isinstance(value, (io.StringIO, io.BytesIO)):
+        elif kind.__module__ in _UNFOLLOWED or isinstance(value, _HOLDERS):
             self.refusal = f"{words} is a {kind.__name__}, and what it holds is not followed"
         elif hasattr(kind, "__next__") and not is_users(kind.__module__) and kind.__module__ != "_io":
             self.refusal = f"{words} is an iterator, which goes on at every call"

@@ -43,7 +43,7 @@ class Module:
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
         """The parameters with their names, those of modules within after ``name.``; each array once."""
         seen: set[int] = set()
-        for name, value in _arrays(vars(self), prefix):
+        for name, value in _arrays(vars(self), prefix, {id(self)}):
             if id(value) not in seen:
                 seen.add(id(value))
                 yield name, value
@@ -53,12 +53,8 @@ class Module:
         return [value for _, value in self.named_parameters()]
 
     def modules(self) -> Iterator[Module]:
-        """This module and all within it."""
-        yield self
-        for value in vars(self).values():
-            for inner in value if type(value) in (list, tuple) else value.values() if type(value) is dict else (value,):
-                if isinstance(inner, Module):
-                    yield from inner.modules()
+        """This module and all within it, each once."""
+        return _modules(self, set())
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of all parameters, by name."""
@@ -98,15 +94,33 @@ class Module:
         return f"{type(self).__qualname__}({inner})"
 
 
-def _arrays(held: dict[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """The arrays among values, with the names that lead to them."""
+def _modules(value: Any, seen: set[int]) -> Iterator[Module]:
+    """The modules in a value, but for those that were seen."""
+    kind = type(value)
+    if isinstance(value, Module):
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield value
+            yield from _modules(vars(value), seen)
+    elif kind in (list, tuple):
+        for inner in value:
+            yield from _modules(inner, seen)
+    elif kind is dict:
+        yield from _modules(list(value.values()), seen)
+
+
+def _arrays(held: dict[Any, Any], prefix: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """The arrays among values, with the names that lead to them, but for those of modules that were seen: one may be in
+    two places, or know the one that it is in."""
     for name, value in held.items():
         kind = type(value)
         if kind is Tensor:
             yield f"{prefix}{name}", value
         elif isinstance(value, Module):
-            yield from _arrays(vars(value), f"{prefix}{name}.")
+            if id(value) not in seen:
+                seen.add(id(value))
+                yield from _arrays(vars(value), f"{prefix}{name}.", seen)
         elif kind in (list, tuple):
-            yield from _arrays(dict(enumerate(value)), f"{prefix}{name}.")
+            yield from _arrays(dict(enumerate(value)), f"{prefix}{name}.", seen)
         elif kind is dict:
-            yield from _arrays(value, f"{prefix}{name}.")
+            yield from _arrays(value, f"{prefix}{name}.", seen)
