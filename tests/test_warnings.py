@@ -350,3 +350,27 @@ def test_filters_that_held_when_an_operation_was_written_say_what_is_done_of_its
              for block in re.split(r"^(?=\w+ \w+ \w+$)", err, flags=re.M)] for _, err in said]
     assert told[0] == told[1]
     assert said[0][0] == said[1][0]
+
+
+AS_OFTEN = """
+import warnings
+x = np.zeros(100_000)
+for actions in ("default always", "module always", "default ignore default", "once always once default",
+                "always always"):
+    made = []
+    for action in actions.split():
+        with warnings.catch_warnings():
+            warnings.resetwarnings()
+            warnings.simplefilter(action)
+            made.append(1 / x)
+            made.append(x / x)
+    print([y.shape for y in made], [y[0].item() for y in made])
+"""
+
+
+@pytest.mark.parametrize("extension", ["1", "0"])
+def test_a_line_warns_again_under_other_filters_when_its_results_run_together(extension):
+    said = [run(f"import {module} as np\n{AS_OFTEN}", LAZYTENSOR_HOT=extension)[1]
+            for module in ("numpy", "lazytensor")]
+    assert re.findall("divide by.*", said[0]) == re.findall("divide by.*", said[1])
+    assert said[0].count("invalid value") == said[1].count("invalid value") == 12
