@@ -374,3 +374,31 @@ def test_a_line_warns_again_under_other_filters_when_its_results_run_together(ex
             for module in ("numpy", "lazytensor")]
     assert re.findall("divide by.*", said[0]) == re.findall("divide by.*", said[1])
     assert said[0].count("invalid value") == said[1].count("invalid value") == 12
+
+
+@pytest.mark.parametrize("extension", ["1", "0"])
+def test_what_interrupts_while_filters_are_taken_away_is_raised(extension):
+    program = """
+import warnings
+import lazytensor as np
+
+class Filters(list):
+    def remove(self, one):
+        if interrupts:
+            interrupts.pop()
+            raise KeyboardInterrupt
+        list.remove(self, one)
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    mean = np.nanmean(np.zeros((3, 100_000)) * np.nan, axis=1)
+warnings.filters = Filters(warnings.filters)
+interrupts = [True]
+try:
+    print(mean.tolist())
+except KeyboardInterrupt:
+    print("interrupted")
+print(mean.tolist())
+"""
+    out, err = run(program, LAZYTENSOR_HOT=extension)
+    assert (out.splitlines()[0], err) == ("interrupted", "")
