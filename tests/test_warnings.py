@@ -402,3 +402,18 @@ print(mean.tolist())
 """
     out, err = run(program, LAZYTENSOR_HOT=extension)
     assert (out.splitlines()[0], err) == ("interrupted", "")
+
+
+def test_the_warning_of_a_complex_number_as_a_real_one_is_at_the_users_line():
+    program = """
+import {} as np
+x = np.arange(4.0) + 2j
+s = x.sum()
+float(s)
+int(s * 2)
+z = np.zeros(2)
+z[0] = s
+"""
+    said = [run(program.format(module), "-W", "always")[1].splitlines() for module in ("numpy", "lazytensor")]
+    lines = [[line.partition(":")[2] for line in text if "ComplexWarning" in line] for text in said]
+    assert lines[0] == lines[1] and len(lines[0]) == 3
