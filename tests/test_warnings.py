@@ -417,3 +417,25 @@ z[0] = s
     said = [run(program.format(module), "-W", "always")[1].splitlines() for module in ("numpy", "lazytensor")]
     lines = [[line.partition(":")[2] for line in text if "ComplexWarning" in line] for text in said]
     assert lines[0] == lines[1] and len(lines[0]) == 3
+
+
+@pytest.mark.parametrize("extension", ["1", "0"])
+def test_a_filter_for_some_texts_before_one_that_ignores_all_is_followed(extension):
+    program = """
+import warnings
+import {} as np
+x = np.zeros((10, 10_000))
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    warnings.filterwarnings("default", "invalid value")
+    y = np.mean(x, axis=1, where=x > 1)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    warnings.filterwarnings("ignore", "Mean of")
+    warnings.filterwarnings("default", "overflow")
+    z = np.mean(x, axis=1, where=x > 2)
+print(y.tolist(), z.tolist())
+"""
+    said = [run(program.format(module), LAZYTENSOR_HOT=extension)[1] for module in ("numpy", "lazytensor")]
+    told = [re.findall("Warning: (.*)", text) for text in said]
+    assert told[0] == told[1] == ["invalid value encountered in divide"]

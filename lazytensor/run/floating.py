@@ -242,8 +242,11 @@ def own_state(node: Any) -> Any:
     if run is not None and run.filters is None:
         run.filters = _follow()
     for action, text, category, name, number in then:
-        if text is None and name is None and not number and issubclass(RuntimeWarning, category):
-            return SILENT if action == "ignore" else node.errstate
+        if issubclass(RuntimeWarning, category):
+            if action != "ignore":
+                return node.errstate
+            if text is None and name is None and not number:
+                return SILENT
     return node.errstate
 
 
