@@ -350,3 +350,92 @@ def test_filters_that_held_when_an_operation_was_written_say_what_is_done_of_its
              for block in re.split(r"^(?=\w+ \w+ \w+$)", err, flags=re.M)] for _, err in said]
     assert told[0] == told[1]
     assert said[0][0] == said[1][0]
+
+
+AS_OFTEN = """
+import warnings
+x = np.zeros(100_000)
+for actions in ("default always", "module always", "default ignore default", "once always once default",
+                "always always"):
+    made = []
+    for action in actions.split():
+        with warnings.catch_warnings():
+            warnings.resetwarnings()
+            warnings.simplefilter(action)
+            made.append(1 / x)
+            made.append(x / x)
+    print([y.shape for y in made], [y[0].item() for y in made])
+"""
+
+
+@pytest.mark.parametrize("extension", ["1", "0"])
+def test_a_line_warns_again_under_other_filters_when_its_results_run_together(extension):
+    said = [run(f"import {module} as np\n{AS_OFTEN}", LAZYTENSOR_HOT=extension)[1]
+            for module in ("numpy", "lazytensor")]
+    assert re.findall("divide by.*", said[0]) == re.findall("divide by.*", said[1])
+    assert said[0].count("invalid value") == said[1].count("invalid value") == 12
+
+
+@pytest.mark.parametrize("extension", ["1", "0"])
+def test_what_interrupts_while_filters_are_taken_away_is_raised(extension):
+    program = """
+import warnings
+import lazytensor as np
+
+class Filters(list):
+    def remove(self, one):
+        if interrupts:
+            interrupts.pop()
+            raise KeyboardInterrupt
+        list.remove(self, one)
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    mean = np.nanmean(np.zeros((3, 100_000)) * np.nan, axis=1)
+warnings.filters = Filters(warnings.filters)
+interrupts = [True]
+try:
+    print(mean.tolist())
+except KeyboardInterrupt:
+    print("interrupted")
+print(mean.tolist())
+"""
+    out, err = run(program, LAZYTENSOR_HOT=extension)
+    assert (out.splitlines()[0], err) == ("interrupted", "")
+
+
+def test_the_warning_of_a_complex_number_as_a_real_one_is_at_the_users_line():
+    program = """
+import {} as np
+x = np.arange(4.0) + 2j
+s = x.sum()
+float(s)
+int(s * 2)
+z = np.zeros(2)
+z[0] = s
+"""
+    said = [run(program.format(module), "-W", "always")[1].splitlines() for module in ("numpy", "lazytensor")]
+    lines = [[line.partition(":")[2] for line in text if "ComplexWarning" in line] for text in said]
+    assert lines[0] == lines[1] and len(lines[0]) == 3
+
+
+@pytest.mark.parametrize("extension", ["1", "0"])
+def test_a_filter_for_some_texts_before_one_that_ignores_all_is_followed(extension):
+    program = """
+import warnings
+import {} as np
+x = np.zeros((10, 10_000))
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    warnings.filterwarnings("default", "invalid value")
+    y = np.mean(x, axis=1, where=x > 1)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    warnings.filterwarnings("ignore", "Mean of")
+    warnings.filterwarnings("default", "overflow")
+    z = np.mean(x, axis=1, where=x > 2)
+print(y.tolist(), z.tolist())
+"""
+    said = [run(program.format(module), LAZYTENSOR_HOT=extension)[1] for module in ("numpy", "lazytensor")]
+    told = [re.findall("Warning: (.*)", text) for text in said]
+    assert told[0] == told[1] == ["invalid value encountered in divide"]

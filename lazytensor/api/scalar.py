@@ -99,12 +99,12 @@ class Scalar(metaclass=_ScalarType):
         return bool(value_of(self))
 
     def __int__(self) -> int:
-        return int(value_of(self))
+        return _as_real(int, value_of(self))
 
     def __float__(self) -> float:
         if active and (watcher := mine()) is not None:
             return watcher.floated(self)
-        return float(seen(self))
+        return _as_real(float, seen(self))
 
     def __bytes__(self) -> bytes:
         return bytes(value_of(self))
@@ -171,6 +171,15 @@ def seen(s: Any) -> Any:
         realize([node])
         buffer = node.buffer
     return buffer if isinstance(buffer, _generic) else buffer[()]
+
+
+def _as_real(kind: Any, value: Any) -> Any:
+    """The number as an int or float: NumPy warns, at the user's line, of a complex one."""
+    if value.dtype.kind != "c":
+        return kind(value)
+    from .build import at_line  # it imports this module
+
+    return at_line(kind, (value,))
 
 
 def _special(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:

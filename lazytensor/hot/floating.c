@@ -142,7 +142,9 @@ PyObject *floating_end(Floating *state) {
     Py_XSETREF(noted_run, outer);
     if (state->filters != NULL) {
         PyObject *left = PyObject_CallOneArg(leave_filters, state->filters);
-        if (left == NULL)
+        if (left == NULL && kind == NULL)
+            PyErr_Fetch(&kind, &value, &trace);  /* somebody interrupts the program */
+        else if (left == NULL)
             PyErr_Clear();
         Py_XDECREF(left);
         Py_CLEAR(state->filters);

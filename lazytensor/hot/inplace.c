@@ -101,8 +101,8 @@ static int give_part(PyObject *op, PyObject *self, PyObject *other, PyObject *ca
     return done;
 }
 
-/* ``self <op>= other`` where a view takes a value of its own dtype, of its shape or stretched to it, or a number; NULL without an error where
- * Python has to do it. */
+/* ``self <op>= other`` where a view takes a value of its own dtype, of its shape or stretched to it, or a number; NULL
+ * without an error where Python has to do it. */
 static PyObject *quick_part(Method *method, PyObject *self, PyObject *other) {
     PyObject *view = slot_or_none(self, T._value), *root = slot_or_none(view, V.root), *dtype = slot_or_none(view, V.dtype);
     PyObject *row = by_number(method->fast, dtype), *kind, *found, *node = NULL, *capsule = NULL;

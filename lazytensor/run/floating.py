@@ -97,11 +97,16 @@ class _Past:
             entries = self.entries = entries[self.LIMIT // 2:]  # another thread may be looking at the old list
         entries.append((tick(), filters))
 
-    def at(self, seq: int) -> list[Any] | None:
-        """The filters that were in force when a node was written; None if that is not known any more."""
+    def entry(self, seq: int) -> tuple[int, list[Any] | None]:
+        """Since when the filters were in force that were when a node was written, and these; None if that is not known
+        any more."""
         entries = self.entries
         place = bisect.bisect(entries, seq, key=lambda entry: entry[0]) - 1
-        return entries[place][1] if place >= 0 else None
+        return entries[place] if place >= 0 else (0, None)
+
+    def at(self, seq: int) -> list[Any] | None:
+        """The filters that were in force when a node was written; None if that is not known any more."""
+        return self.entry(seq)[1]
 
 
 _past = _Past()
@@ -237,8 +242,11 @@ def own_state(node: Any) -> Any:
     if run is not None and run.filters is None:
         run.filters = _follow()
     for action, text, category, name, number in then:
-        if text is None and name is None and not number and issubclass(RuntimeWarning, category):
-            return SILENT if action == "ignore" else node.errstate
+        if issubclass(RuntimeWarning, category):
+            if action != "ignore":
+                return node.errstate
+            if text is None and name is None and not number:
+                return SILENT
     return node.errstate
 
 
@@ -371,6 +379,24 @@ def leave_filters(filters: list[Any]) -> None:
             return
 
 
+_given: dict[tuple[str, str, int], set[int]] = {}
+"""Under which filters, by when they were set, each warning has been given: its file, text and line."""
+
+
+def _forget_others(filename: str, message: str, line: int, since: int, registry: dict[Any, Any]) -> None:
+    """Python forgets what it has warned of when the filters change: so is what was given under others than those
+    that came into force at `since`."""
+    if len(_given) > 1024:
+        _given.clear()
+    given = _given.setdefault((filename, message, line), set())
+    if given and since not in given:
+        for numbers in ((line,), (0,), ()):  # "default", "module", "once"
+            registry.pop((message, RuntimeWarning, *numbers), None)
+    if len(given) > 64:
+        given.clear()
+    given.add(since)
+
+
 def warn(errors: list[tuple[Any, str]]) -> None:
     """Gives NumPy's RuntimeWarning for each noted error, once for a node and kind, at the line that wrote the node.
 
@@ -382,15 +408,16 @@ def warn(errors: list[tuple[Any, str]]) -> None:
         scope = _globals_of(filename)
         message, module = f"{error} encountered in {node.op.label}", scope.get("__name__") or "<unknown>"
         line = max(1, line_of(code, node.lasti))
-        then, filters = _past.at(node.seq), None
+        (since, then), filters = _past.entry(node.seq), None
+        registry = scope.setdefault("__warningregistry__", {})
         if then is not None and then != warnings.filters:
             action = _action(then, message, module, line)
             if action == "ignore":
                 continue
             _told.action, filters = action, _follow()
+        _forget_others(filename, message, line, since, registry)
         try:
-            warnings.warn_explicit(message, RuntimeWarning, filename, line, scope.get("__name__"),
-                                   scope.setdefault("__warningregistry__", {}))
+            warnings.warn_explicit(message, RuntimeWarning, filename, line, scope.get("__name__"), registry)
         finally:
             if filters is not None:
                 _told.action = None
