@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import operator
 import sys
+import warnings
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
 import numpy as np
+from numpy.exceptions import ComplexWarning
 
 from ..compile import realize
 from ..hot import called, learn
@@ -99,9 +101,13 @@ class Scalar(metaclass=_ScalarType):
         return bool(value_of(self))
 
     def __int__(self) -> int:
+        if self._node.dtype.kind == "c":
+            return int(_real_part(self))
         return int(value_of(self))
 
     def __float__(self) -> float:
+        if self._node.dtype.kind == "c":
+            return float(_real_part(self))
         if active and (watcher := mine()) is not None:
             return watcher.floated(self)
         return float(seen(self))
@@ -161,6 +167,15 @@ def value_of(s: Any) -> Any:
     if active and (watcher := mine()) is not None:
         return watcher.scalar(s)
     return seen(s)
+
+
+def _real_part(s: Any) -> Any:
+    """What `int` and `float` take of a complex number. NumPy's warning of that is of the line that calls them."""
+    if active and (watcher := mine()) is not None:
+        watcher.refuse("it makes complex numbers real ones, which gives a warning at each call")
+    part = seen(s).real
+    warnings.warn("Casting complex values to real discards the imaginary part", ComplexWarning, stacklevel=3)
+    return part
 
 
 def seen(s: Any) -> Any:
