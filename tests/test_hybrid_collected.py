@@ -197,7 +197,31 @@ def items_used(x, tol):
     return losses
 
 
-OTHERWISE = [looked_at, items_used, used_in_a_tuple, taken_apart,
+def bound(x, tol):
+    history = []
+    append = history.append
+    history.append(float(x.sum()))
+    return x * append.__self__[-1], history
+
+
+def one_or_another(x, tol):
+    other = [tol]
+    history = other or []
+    history.append(float(x.sum()))
+    return x * other[-1], history
+
+
+SHARED = [0.0]
+
+
+def a_default(x, tol, history=SHARED):
+    if tol > 1:
+        history = []
+    history.append(float(x.sum()))
+    return x * SHARED.pop(), tol
+
+
+OTHERWISE = [bound, one_or_another, a_default, looked_at, items_used, used_in_a_tuple, taken_apart,
              compared, added, known_twice, closed_over, rebound, a_float_of_its_own, in_a_helper]
 
 

@@ -1,6 +1,7 @@
 """Tapes: loops over elements and short rows, compiled, against the same functions on NumPy, to the bit."""
 
 import random
+import sys
 
 import numpy as real
 import pytest
@@ -247,6 +248,68 @@ def test_chains_that_are_long_leave_turns_in_order():
             x.tolist() for x in (*_kept(own, out, n), out)]
         words.append(tape_of(f).words)
     assert words[0] == words[1] < 2000
+
+
+def _long(x):
+    for _ in range(1200):
+        x = x * 0.999 + 0.1
+    return x
+
+
+def _asks_once(x):
+    kept = locals()
+    for _ in range(1200):
+        x = x * 0.999 + 0.1
+    return x, sorted(kept)
+
+
+def _executes(x):
+    exec("added = 3")
+    for _ in range(1200):
+        x = x * 0.999 + 0.1
+    return x, eval("added")
+
+
+def _is_asked(x):
+    kept = []
+    _ask(kept)
+    for _ in range(1200):
+        x = x * 0.999 + 0.1
+    return x, "x" in kept[0]
+
+
+def _ask(kept):
+    kept.append(sys._getframe(1).f_locals)
+
+
+def _is_given(x):
+    _give()
+    for _ in range(1200):
+        x = x * 0.999 + 0.1
+    return x, _added()
+
+
+def _give():
+    sys._getframe(1).f_locals["added"] = 3
+
+
+def _added():
+    return sys._getframe(1).f_locals["added"]
+
+
+def _in_a_caller(x):
+    kept = locals()
+    return _long(x), sorted(kept)
+
+
+@pytest.mark.parametrize("function", [_asks_once, _executes, _is_asked, _is_given, _in_a_caller])
+def test_dictionaries_of_variables_stay_as_they_are(function):
+    """A trace that looks at the variables of the functions that run leaves nothing of that to be seen."""
+    f = np.jit(function)
+    for call in range(4):
+        x = real.random.default_rng(call).random(5)
+        expected, found = function(x), f(np.array(x))
+        assert difference(expected[0], found[0]) is None and found[1] == expected[1]
 
 
 # ---- products of matrices --------------------------------------------------------------------------------------------

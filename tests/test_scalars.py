@@ -18,6 +18,7 @@ import pickle
 import random
 import statistics
 import struct
+import warnings
 
 import numpy as real
 import pytest
@@ -382,3 +383,39 @@ def test_methods_of_scalars_take_arrays_to_write_to(row):
                                  "np.all(x, keepdims=2.5)", "np.any(x, axis=None, out=None, keepdims=1)"])
 def test_keepdims_of_any_and_all(row):
     check_same(lambda np: eval(row, {"np": np, "x": np.arange(6.0).reshape(2, 3)}))
+
+
+def _made_real(module, x):
+    """Numbers made of complex scalars, and where NumPy warns of that."""
+    found = []
+    z = module.array(x) * 1j
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for call in (float, int, math.sqrt):
+            found.append(call(z.sum()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for call in (float, int):
+            with pytest.raises(real.exceptions.ComplexWarning) as error:
+                call(z.sum())
+            found.append(str(error.value))
+    return found, [(str(x.message), x.category, x.filename, x.lineno) for x in told]
+
+
+@pytest.mark.parametrize("dtype", ["F", "D", "G"])
+def test_complex_numbers_are_made_real_with_numpy_s_warning_at_the_line(dtype):
+    x = real.array([1 - 2j, 3.5 - 1e9j]).astype(dtype)
+    expected, found = _made_real(real, x), _made_real(module_under_test(), x)
+    assert found == expected and len(expected[1]) == 3
+    assert [type(y) for y in found[0]] == [type(y) for y in expected[0]]
+
+
+def test_a_jitted_function_that_makes_complex_numbers_real_is_not_compiled():
+    """A compiled one would not warn, or of another line."""
+    np = module_under_test()
+    f = np.jit(lambda x: [float((x * 1j).sum()), int((x * 1j)[0])])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(4):
+            assert f(np.ones(3) * -1j) == [3.0, 1]
+    assert "real ones" in f.cache_info()["python"]

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import operator
 import sys
+import warnings
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
 import numpy as np
+from numpy.exceptions import ComplexWarning
 
 from ..compile import realize
 from ..hot import called, learn
@@ -99,12 +101,16 @@ class Scalar(metaclass=_ScalarType):
         return bool(value_of(self))
 
     def __int__(self) -> int:
-        return _as_real(int, value_of(self))
+        if self._node.dtype.kind == "c":
+            return int(_real_part(self))
+        return int(value_of(self))
 
     def __float__(self) -> float:
+        if self._node.dtype.kind == "c":
+            return float(_real_part(self))
         if active and (watcher := mine()) is not None:
             return watcher.floated(self)
-        return _as_real(float, seen(self))
+        return float(seen(self))
 
     def __bytes__(self) -> bytes:
         return bytes(value_of(self))
@@ -163,6 +169,15 @@ def value_of(s: Any) -> Any:
     return seen(s)
 
 
+def _real_part(s: Any) -> Any:
+    """What `int` and `float` take of a complex number. NumPy's warning of that is of the line that calls them."""
+    if active and (watcher := mine()) is not None:
+        watcher.refuse("it makes complex numbers real ones, which gives a warning at each call")
+    part = seen(s).real
+    warnings.warn("Casting complex values to real discards the imaginary part", ComplexWarning, stacklevel=3)
+    return part
+
+
 def seen(s: Any) -> Any:
     """`value_of`, of which no watcher is told."""
     node = s._node
@@ -171,15 +186,6 @@ def seen(s: Any) -> Any:
         realize([node])
         buffer = node.buffer
     return buffer if isinstance(buffer, _generic) else buffer[()]
-
-
-def _as_real(kind: Any, value: Any) -> Any:
-    """The number as an int or float: NumPy warns, at the user's line, of a complex one."""
-    if value.dtype.kind != "c":
-        return kind(value)
-    from .build import at_line  # it imports this module
-
-    return at_line(kind, (value,))
 
 
 def _special(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import dis
 import functools
+import sys
 from bisect import bisect
 from types import CodeType
 from typing import Any
@@ -17,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from ..api import creation
-from .forloops import KNOWN, callee
+from .forloops import KNOWN, PEEKING, callee
 
 _RUNS_ON = 0x20 | 0x80 | 0x200  # generators and coroutines
-_PEEKING = frozenset(("locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"))
 _SKIPPED = frozenset(("EXTENDED_ARG", "PRECALL", "CACHE", "NOP"))
 _LOADS = frozenset(("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW"))
 _TAKES = {"LOAD_FAST": 0, "LOAD_CONST": 0, "LOAD_GLOBAL": 0, "LOAD_DEREF": 0, "PUSH_NULL": 0, "LOAD_ATTR": 1,
@@ -52,7 +52,7 @@ def _is_known(space: dict[str, Any], name: str, attribute: str, dtype: Any) -> b
 def _uses_of_list(code: CodeType, at: int, how: str) -> frozenset[tuple[str, str]] | None:
     """The functions that are given a list (globals, with attributes or "") to whose end goes what a call gives; None
     if something else may be done with it."""
-    if not KNOWN or code.co_flags & _RUNS_ON or not _PEEKING.isdisjoint(code.co_names):
+    if not KNOWN or code.co_flags & _RUNS_ON or not PEEKING.isdisjoint(code.co_names):
         return None
     lines = [x for x in dis.get_instructions(code) if x.opname not in _SKIPPED]
     k = bisect([x.offset for x in lines], at) - 1
@@ -93,12 +93,16 @@ def _appended(lines: list[Any], first: int) -> int | None:
 def _is_own_list(code: CodeType, lines: list[Any], name: str, uses: set[tuple[str, str]]) -> bool:
     """Whether a variable is only ever a new list, to which elements are added, which functions that keep nothing of it
     are given (`uses`), and which is then returned."""
+    given = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
+    if name in code.co_varnames[:given]:
+        return False
     for k, line in enumerate(lines):
         own = line.argval == name or type(line.argval) is tuple and name in line.argval
         if not own or line.opcode not in dis.haslocal and line.opcode not in dis.hasfree:
             continue
         if line.opname == "STORE_FAST":
-            if k == 0 or (lines[k - 1].opname, lines[k - 1].arg) != ("BUILD_LIST", 0) or lines[k - 1].is_jump_target:
+            if k == 0 or (lines[k - 1].opname, lines[k - 1].arg) != ("BUILD_LIST", 0) or (
+                    lines[k - 1].is_jump_target or line.is_jump_target):  # `given or []`
                 return False
         elif line.opname not in _LOADS or not (
                 _is_appended_to(lines[k + 1]) or _is_returned(lines, k + 1) or _is_given(code, lines[k + 1], uses)):
@@ -117,7 +121,10 @@ def _is_given(code: CodeType, after: Any, uses: set[tuple[str, str]]) -> bool:
 
 
 def _is_appended_to(after: Any) -> bool:
-    return after.opname in _LOADS_METHOD and after.argval == "append"
+    """Whether an instruction loads `append` to call it; nobody gets a bound method, which knows its list."""
+    method = after.opname == "LOAD_METHOD" if sys.version_info < (3, 12) else (
+        after.opname == "LOAD_ATTR" and (after.arg or 0) & 1)
+    return bool(method) and after.argval == "append"
 
 
 def _is_returned(lines: list[Any], k: int) -> bool:

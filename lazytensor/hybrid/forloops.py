@@ -29,7 +29,8 @@ _PREFIX = "EXTENDED_ARG"
 _PAIRS = {"LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"), "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
           "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST")}
 _TRAP = bytes((dis.opmap["RAISE_VARARGS"], 0))
-_PEEKING = frozenset(("locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"))
+PEEKING = frozenset(("locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"))
+"""What shows a function's variables, or changes them, by other ways than their names in its code."""
 
 
 @functools.lru_cache(512)
@@ -124,7 +125,7 @@ def for_loop(code: types.CodeType, call: int) -> ForLoop | None:
 
 @functools.lru_cache(512)
 def _for_loop(code: types.CodeType, call: int) -> ForLoop | None:
-    if not KNOWN or code.co_flags & _NOT_FAST != _NOT_FAST or code.co_flags & _RUNS_ON or not _PEEKING.isdisjoint(
+    if not KNOWN or code.co_flags & _NOT_FAST != _NOT_FAST or code.co_flags & _RUNS_ON or not PEEKING.isdisjoint(
             code.co_names):
         return None
     flow = _Flow(code)

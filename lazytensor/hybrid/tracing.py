@@ -15,6 +15,7 @@ runs its Python at every call, which is always right.
 from __future__ import annotations
 
 import contextlib
+import sys
 import weakref
 from _thread import get_ident
 from collections import Counter
@@ -40,6 +41,7 @@ from ..run.watching import LAYOUT, PASS, Opaque, Watcher, active
 from .advice import advice_at
 from .collecting import is_collected
 from .fast import native
+from .forloops import PEEKING
 from .guards import ATOMS, same
 from .lending import readable
 from .repeating import LEAST, Book
@@ -890,13 +892,15 @@ class Trace(Watcher):
 
 
 def variables_of(frame: Any) -> list[Any]:
-    """What a function's variables are now."""
-    if not frame.f_code.co_flags & CO_OPTIMIZED:
+    """What a function's variables are now; none of a function that may look at the dictionary of them itself."""
+    code = frame.f_code
+    if not code.co_flags & CO_OPTIMIZED or not PEEKING.isdisjoint(code.co_names):
         return []
     found = frame.f_locals
     values = list(found.values())
-    if type(found) is dict:
-        found.clear()  # it is kept by the frame, and would keep arrays
+    if type(found) is dict and sys.getrefcount(found) <= 3:  # the frame's, ours and the argument: nobody else has it
+        for name in (*code.co_varnames, *code.co_cellvars, *code.co_freevars):
+            found.pop(name, None)  # the frame keeps it, and it would keep arrays
     return values
 
 
