@@ -83,7 +83,7 @@ def test_writes_what_numpy_writes(row):
 @pytest.mark.parametrize("row", """
 np.sort(x) | np.take(x, i) | np.concatenate([x, x]) | x.copy() | x.tolist() | x.item(2) | A @ A | A.dot(A) | x[i]
 x[m] | A.T | x.reshape(2, 3) | A.T[0] | A.ravel() | np.zeros(3) | np.arange(4) | np.array([1.0, 2.0]) | x.nonzero()
-x.astype("f4")
+x.astype("f4") | np.nonzero(e) | np.flatnonzero(e) | e.nonzero()
 """.replace("\n", "|").strip("|").split("|"))
 def test_needs_no_python(row):
     np = module_under_test()
@@ -149,3 +149,33 @@ def test_a_result_of_objects_is_computed_once():
             assert np.nanprod(x - x, axis=1, dtype=object, initial=math.inf).dtype == object
         counts.append([str(w.message) for w in found])
     assert counts[0] == counts[1] and len(counts[0]) == 1
+
+
+FOUND_NOTHING = """m.nonzero(f)[0] | m.where(f)[0] | f.nonzero()[0] | m.flatnonzero(f) | m.argwhere(f)
+m.nonzero(f.reshape(5, 4))[1] | m.argwhere(f.reshape(5, 4)) | m.linalg.eigvals(m.zeros((0, 0)))
+m.tensordot(m.zeros((0, 3)), m.zeros((3, 0)), 1) | m.nonzero(x[:0])[0] | m.split(x, [0])[0] | m.split(x[:0], 3)[1]
+m.nonzero(m.zeros((3, 0, 2)))[2] | m.unique(x[:0]) | m.tile(x[:0], 3) | m.unravel_index(m.zeros(0, int), (3, 4))[1]
+m.where(m.zeros((0, 4)))[1] | m.flip(x[:0]) | m.array_split(x[3:3], 2)[0]
+m.where(x > 9)[0] | m.sort(m.zeros((0, 3)))"""
+
+
+@pytest.mark.parametrize("call", FOUND_NOTHING.replace("\n", " | ").split(" | "))
+def test_arrays_without_elements_are_as_numpys(call):
+    """What they are, what reads and writes them, and what shares their memory."""
+    results = []
+    for np in (real, module_under_test()):
+        names = {"m": np, "f": np.zeros(20, bool), "x": np.array(real.arange(20.0) / 5)}
+        for _ in range(3):
+            a = eval(call, names)
+            said = [a.shape, a.strides, a.dtype, a.flags.writeable, a.flags.c_contiguous, a.flags.owndata,
+                    a.base if a.base is None else a.base.shape]
+            b, v = a.copy(), a[:0]
+            if a.flags.writeable:
+                a += 1
+                a[:] = 3
+                a[...] = b
+            said += [real.asarray(x).tolist() for x in (a, b, v, a + 1, a * 2.5, a.T, a.reshape(-1), np.sort(a))]
+            said += [int(a.size), float(a.sum()), bool(a.any()), len(a), real.asarray(a).shape, np.shares_memory(a, v)]
+            said.append(real.asarray(names["x"][a] if a.dtype == int else a.astype("f4")).shape)
+        results.append(said)
+    assert results[0] == results[1]

@@ -7,6 +7,7 @@ NumPy raises, so must lazytensor, with the same words. What looks at values or r
 
 import ast
 import inspect
+import math
 import re
 import warnings
 
@@ -156,3 +157,32 @@ def test_forms(row, waits):
             if found and (waits or form == row or found != "ran when written"):
                 wrong.append(f"{dtype} {form}: {found}")
     assert not wrong, "\n".join(wrong)
+
+
+PRODUCTS = [((3, 4), (4, 2)), ((3, 4), (4,)), ((4,), (4, 2)), ((4,), (4,)), ((3, 4), (3, 4)), ((0, 4), (4, 2)),
+            ((3, 0), (0,)), ((2, 3, 4), (4,)), ((), (4,)), ((1, 1), (1,))]
+
+
+@pytest.mark.parametrize("kinds", ["dd", "ff", "df", "ll", "??", "ee", "DD", "gg", ">d>d", "M8[s]m8[s]", "OO"])
+def test_products_of_pending_arrays_and_views_are_numpys(kinds):
+    half = len(kinds) // 2
+    results = []
+    for np in (real, module_under_test()):
+        found = []
+        for shapes in PRODUCTS:
+            a, b = (np.array((real.arange(64) % 5)[:math.prod(shape)].reshape(shape).astype(kind))
+                    for shape, kind in zip(shapes, (kinds[:half], kinds[half:]), strict=True))
+            for make in (lambda x: x, lambda x: x[...], lambda x: x | x if x.dtype == bool else x + x):
+                for product in (lambda x, y: x @ y, lambda x, y: x.dot(y), lambda x, y: x.T @ y):
+                    try:
+                        left, right = make(a), make(b)
+                        result = product(left, right)
+                        found.append((result.dtype, result.shape, real.asarray(result).tolist(), left is right))
+                    except (TypeError, ValueError, AttributeError) as error:
+                        found.append((type(error), str(error)))
+            try:
+                found.append(real.asarray(a @ a.T + (a + a) @ (a + a).T).tolist())
+            except (TypeError, ValueError) as error:
+                found.append(type(error))
+        results.append(found)
+    assert results[0] == results[1]

@@ -143,6 +143,32 @@ def test_what_is_alone_runs_at_once_and_what_fuses_waits(np):
     assert [ran_at_once(np, f) for f in fused] == [False] * 5
 
 
+@pytest.mark.skipif(not native(module_under_test()) or not fusing.possible(), reason="needs both")
+def test_a_product_with_a_large_matrix_does_not_keep_small_steps_waiting(np):
+    x = real.random.default_rng(7).normal(size=(300, 300))
+
+    def by_operators(module, matrix, v):
+        for _ in range(3):
+            v = matrix @ v
+            v = v / module.linalg.norm(v)
+        return v
+
+    def in_place(module, matrix, v):
+        for _ in range(3):
+            v = matrix.dot(v)
+            v /= module.sqrt((v * v).sum())
+        return v
+
+    def in_chains(module, matrix, v):
+        y = (matrix @ v)[:, None] * matrix
+        return (y * 2.0 - 1.0) * y
+    own, v = np.array(x), np.array(real.ones(300))
+    np.realize(own, v)
+    for f, expected in (by_operators, True), (in_place, True), (in_chains, False):
+        assert ran_at_once(np, f, np, own, v, runs=20) is expected
+        assert same_bits(real.asarray(f(np, own, v)), f(real, x, real.ones(300)))
+
+
 @pytest.mark.skipif(not native(module_under_test()), reason="the extension does it")
 @pytest.mark.parametrize("several", [
     lambda x, y: (x.sum(), x.mean(), x.var(), x.min(), x.max()), lambda x, y: (x.min(), x.max()),

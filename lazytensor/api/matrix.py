@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..hot import native
 from ..ir.dtypes import NUMERIC, record_of
 from ..ir.node import Node
 from ..ir.operation import register
@@ -120,8 +121,11 @@ def _imatmul_method(self: Any, other: Any) -> Any:
 
 
 _METHODS: dict[str, Any] = {
-    "__matmul__": direct(_matmul_method, _ndarray.__matmul__, small=True, places=2), "__rmatmul__": _rmatmul_method,
-    "__imatmul__": _imatmul_method, "dot": direct(_dot_method, _ndarray.dot, small=True, places=2),
+    "__matmul__": direct(_matmul_method, _ndarray.__matmul__, small=True, places=2,
+                         quick=native and native.Multiplier(_MATMUL, {}, _matmul_method)),
+    "__rmatmul__": _rmatmul_method, "__imatmul__": _imatmul_method,
+    "dot": direct(_dot_method, _ndarray.dot, small=True, places=2,
+                  quick=native and native.Multiplier(_DOT, {}, _dot_method)),
 }
 for _name, _method in _METHODS.items():
     setattr(Tensor, _name, _method)

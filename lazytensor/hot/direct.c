@@ -143,22 +143,23 @@ PyObject *wrapped(PyObject *result) {
 
 /* New arrays that are views of one that nobody else has (what `nonzero` counts, what is picked with its axes in another
  * order), as Tensors, one of all of it as an array of its own if it `owns` (so are the pending results of `tensordot` and
- * `tile`); whether that was done. */
+ * `tile`), but an empty one; whether that was done. */
 static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made, int owns) {
     PyObject *base = n > 0 && PyArray_CheckExact(parts[0]) ? PyArray_BASE((PyArrayObject *)parts[0]) : NULL;
     PyArrayObject *whole = (PyArrayObject *)base;
     if (base == NULL || !PyArray_CheckExact(base) || Py_REFCNT(base) != n || PyArray_BASE(whole) != NULL
         || !PyArray_CHKFLAGS(whole, NPY_ARRAY_OWNDATA | NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE)
-        || PyArray_SIZE(whole) == 0 || PyArray_NDIM(whole) == 0 || PyDataType_REFCHK(PyArray_DESCR(whole)))
+        || PyArray_NDIM(whole) == 0 || PyDataType_REFCHK(PyArray_DESCR(whole)))
         return 0;
     for (Py_ssize_t i = 0; i < n; i++)
         if (!PyArray_CheckExact(parts[i]) || PyArray_BASE((PyArrayObject *)parts[i]) != base || Py_REFCNT(parts[i]) != 1
-            || PyArray_SIZE((PyArrayObject *)parts[i]) == 0 || PyArray_NDIM((PyArrayObject *)parts[i]) == 0
+            || PyArray_NDIM((PyArrayObject *)parts[i]) == 0
+            || (PyArray_SIZE((PyArrayObject *)parts[i]) == 0) != (PyArray_SIZE(whole) == 0)
             || !PyArray_ISWRITEABLE((PyArrayObject *)parts[i])
             || PyArray_DESCR((PyArrayObject *)parts[i]) != PyArray_DESCR(whole))
             return 0;
     PyArrayObject *first = (PyArrayObject *)parts[0];
-    int all = owns && n == 1 && PyArray_IS_C_CONTIGUOUS(first) && PyArray_ISWRITEABLE(first)
+    int all = owns && n == 1 && PyArray_SIZE(whole) && PyArray_IS_C_CONTIGUOUS(first) && PyArray_ISWRITEABLE(first)
         && PyArray_NBYTES(first) == PyArray_NBYTES(whole);
     PyArrayObject *laid = all ? first : whole;
     PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(laid), PyArray_DIMS(laid));

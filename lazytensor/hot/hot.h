@@ -400,7 +400,7 @@ typedef struct {
 
 extern PyTypeObject Binary_Type, Unary_Type, Caller_Type, ScalarMethod_Type, InPlace_Type, Reflected_Type, Power_Type;
 extern PyTypeObject Reducer_Type, Getter_Type, Setter_Type, Direct_Type, Viewer_Type, Chooser_Type, Caster_Type, Clipper_Type, Drawer_Type,
-    Attribute_Type;
+    Attribute_Type, Multiplier_Type;
 extern PyTypeObject ClassOf_Type, Overrider_Type;
 #define AT_ONCE (PY_SSIZE_T_MAX / 2)
 int may_be_pending(PyObject **capsule);
@@ -533,6 +533,7 @@ PyObject *chooser_call(PyObject *self, PyObject *const *args, size_t nargsf, PyO
 PyObject *attribute_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *clipper_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *caster_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+PyObject *multiplier_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *getter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *setter_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 PyObject *drawer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);

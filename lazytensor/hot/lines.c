@@ -181,6 +181,11 @@ static int is_one_fill(PyObject *nodes) {
     return target > 0;
 }
 
+/* Whether a node is a product of matrices or the like: how large its operands are says nothing of the kernels after it. */
+static int is_call_alone(PyObject *node) {
+    return traits_of(node) & OF_CALLS && is_by_numpy(node);
+}
+
 /* Whether a run of several operations is worth a kernel: it takes what NumPy has no quick call for, arrays that threads
  * share, or it saves more memory traffic than it takes to write it down. */
 static int is_worth_a_kernel(PyObject *nodes) {
@@ -190,7 +195,7 @@ static int is_worth_a_kernel(PyObject *nodes) {
         return 0;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a), *b = slot_or_none(node, N.b);
-        if (weight_of(node) > MIDDLING || is_slow_reduction(node, a))
+        if (!is_call_alone(node) && (weight_of(node) > MIDDLING || is_slow_reduction(node, a)))
             return 1;
         if (traits_of(node) & TAKES_IN)
             saved += (is_pending(a) ? bytes_of(a) : a == before && Py_TYPE(a) == node_type ? bytes_of(a) / 2 : 0)

@@ -151,7 +151,7 @@ static PyObject *method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
             : type == &Reducer_Type ? reducer_call : type == &Getter_Type ? getter_call
             : type == &Setter_Type ? setter_call : type == &Direct_Type ? direct_call : type == &Viewer_Type ? viewer_call
             : type == &Chooser_Type ? chooser_call : type == &Caster_Type ? caster_call
-            : type == &Clipper_Type ? clipper_call : type == &Drawer_Type ? drawer_call
+            : type == &Multiplier_Type ? multiplier_call : type == &Clipper_Type ? clipper_call : type == &Drawer_Type ? drawer_call
             : type == &Attribute_Type ? attribute_call : type == &Overrider_Type ? override_call : caller_call;
     }
     return (PyObject *)method;
@@ -240,6 +240,7 @@ METHOD_TYPE(Clipper_Type, "Clipper",
             "Clipper(op, fast, slow): `clip`; `fast` has the dtypes and types of bounds for which results have the same.");
 METHOD_TYPE(Caster_Type, "Caster",
             "Caster(op, fast, slow): `astype`; `fast` has the dtype that is meant, by that of an array and what is given.");
+METHOD_TYPE(Multiplier_Type, "Multiplier", "Multiplier(op, {}, slow): a product of matrices; `slow` is the Python function.");
 METHOD_TYPE(Drawer_Type, "Drawer",
             "Drawer(places, {}, slow, fn, of_generator): NumPy's method or function `fn` that draws; so many arguments may be "
             "positional.");

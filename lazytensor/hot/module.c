@@ -300,10 +300,10 @@ PyMODINIT_FUNC PyInit__hot(void) {
     PyTypeObject *types[] = {&Marked_Type, &Run_Type, &Floating_Type, &Noted_Type, &Binary_Type, &Unary_Type, &Caller_Type,
                              &ScalarMethod_Type, &InPlace_Type, &Reflected_Type, &Power_Type, &Reducer_Type,
                              &Getter_Type, &Setter_Type, &Direct_Type, &Viewer_Type, &Chooser_Type, &Caster_Type,
-                             &Clipper_Type, &Drawer_Type, &ClassOf_Type, &Overrider_Type, &Attribute_Type};
+                             &Multiplier_Type, &Clipper_Type, &Drawer_Type, &ClassOf_Type, &Overrider_Type, &Attribute_Type};
     const char *names[] = {"Marked", "Run", "Floating", "Noted", "Binary", "Unary", "Caller", "ScalarMethod", "InPlace",
                            "Reflected", "Power", "Reducer", "Getter", "Setter", "Direct", "Viewer", "Chooser",
-                           "Caster", "Clipper", "Drawer", "ClassOf", "Overrider", "Attribute"};
+                           "Caster", "Multiplier", "Clipper", "Drawer", "ClassOf", "Overrider", "Attribute"};
     import_array();
     Marked_Type.tp_new = PyBaseObject_Type.tp_new;  /* so that `object.__new__` may make nodes */
     PyObject *made = PyModule_Create(&module);

@@ -171,7 +171,7 @@ PyObject *part_by_step(PyObject *array, PyObject *args) {
     PyArrayObject *whole = (PyArrayObject *)array;
     npy_intp dims[NPY_MAXDIMS], strides[NPY_MAXDIMS], low, high;
     PyObject *shape = PyTuple_GET_ITEM(args, 1), *along = PyTuple_GET_ITEM(args, 2), *dtype = PyTuple_GET_ITEM(args, 3);
-    if (!PyArray_CheckExact(array) || !PyArray_IS_C_CONTIGUOUS(whole) || PyArray_SIZE(whole) == 0
+    if (!PyArray_CheckExact(array) || !PyArray_IS_C_CONTIGUOUS(whole)
         || !PyTuple_CheckExact(shape) || !PyTuple_CheckExact(along) || !PyArray_DescrCheck(dtype)
         || PyDataType_REFCHK((PyArray_Descr *)dtype) || PyDataType_ELSIZE((PyArray_Descr *)dtype) == 0
         || PyTuple_GET_SIZE(shape) != PyTuple_GET_SIZE(along) || PyTuple_GET_SIZE(shape) > NPY_MAXDIMS)
@@ -183,8 +183,8 @@ PyObject *part_by_step(PyObject *array, PyObject *args) {
         strides[i] = ssize_of(PyTuple_GET_ITEM(along, i));
         empty |= dims[i] <= 0;
     }
-    if (empty || PyErr_Occurred())
-        return NULL;
+    if (PyErr_Occurred() || empty != (PyArray_SIZE(whole) == 0) || (empty && offset != 0))
+        return NULL;   /* an empty part may be anywhere, but for one that has all of nothing */
     Py_INCREF(dtype);
     PyArrayObject *made = (PyArrayObject *)PyArray_NewFromDescr(
         &PyArray_Type, (PyArray_Descr *)dtype, n, dims, strides, PyArray_BYTES(whole) + offset,
@@ -192,7 +192,7 @@ PyObject *part_by_step(PyObject *array, PyObject *args) {
     if (made == NULL)
         return NULL;
     extent(made, &low, &high);
-    if (offset + low < 0 || offset + high > PyArray_NBYTES(whole)) {   /* beyond the array, as `as_strided` allows */
+    if (!empty && (offset + low < 0 || offset + high > PyArray_NBYTES(whole))) {   /* beyond the array, as `as_strided` allows */
         Py_DECREF(made);
         return NULL;
     }
@@ -207,8 +207,9 @@ PyObject *view_given(PyObject *tensor, PyObject *root, PyArrayObject *array, PyO
     PyArrayObject *view = (PyArrayObject *)found;
     if (found == (PyObject *)array)
         return Py_NewRef(tensor);
-    if (!PyArray_CheckExact(found) || PyArray_SIZE(view) == 0 || PyArray_NDIM(view) == 0 || PyArray_FLAGS(view) < 0)
-        return NULL;   /* the last: NumPy warns of a write to it */
+    if (!PyArray_CheckExact(found) || (PyArray_SIZE(view) == 0) != (PyArray_SIZE(array) == 0) || PyArray_NDIM(view) == 0
+        || PyArray_FLAGS(view) < 0)
+        return NULL;   /* an empty view may be anywhere; the last: NumPy warns of a write to it */
     PyObject *base = PyArray_BASE(view);
     if (base == NULL || (base != (PyObject *)array && base != PyArray_BASE(array))
         || !(PyArray_ISWRITEABLE(view) || PyArray_CheckExact(base)))
