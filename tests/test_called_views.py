@@ -120,6 +120,32 @@ def test_one_kernel_runs(program, monkeypatch):
     assert bound and bound[-1] is not None
 
 
+@pytest.mark.parametrize("dtype", "efdD")
+@pytest.mark.parametrize("program", [
+    lambda np, x: np.sinh(x), lambda np, x: (x + 1) * np.exp(x), lambda np, x: np.power(x, 2.5) - np.arctan(x),
+    lambda np, x: np.power(x, x) * 2, lambda np, x: np.square(x) * x, lambda np, x: np.abs(x) + np.log(x)],
+    ids=range(6))
+def test_arrays_of_the_program_lie_in_any_way(program, dtype):
+    """An array handed in, or a view of one, is an operand as it is."""
+    np = module_under_test()
+    real_part, imag = real.random.default_rng(5).normal(size=(2, 300, 360)) * 3
+    x = (real_part + 1j * imag).astype(dtype) if dtype == "D" else real_part.astype(dtype)
+    a = np.asarray(x)
+    for view in [*TOGETHER[1:2], *FORWARD[:2], *INNERMOST[:1], BACKWARDS[0], BACKWARDS[3], *MIXED[:2]]:
+        for _ in range(2):
+            check(program, view(x), np.asarray(view(x)))
+            check(program, view(x), view(a))
+
+
+def test_a_plan_met_with_other_arrays_is_run_otherwise():
+    np = module_under_test()
+    x = real.random.default_rng(6).normal(size=300000)
+    for step in (2, 2, -1, 1, 3, -2, 2, -1):
+        part = x[::step]
+        for _ in range(2):
+            check(lambda np, x: np.maximum(x, np.tan(x)) - np.cbrt(x), part, np.asarray(part))
+
+
 def test_a_plan_met_with_other_views_is_run_otherwise():
     np = module_under_test()
     x = real.random.default_rng(1).normal(size=(60, 60))

@@ -69,8 +69,9 @@ class Fused(NamedTuple):
         Whether its operations may run again for some elements alone: each takes elements of arrays one by one.
     row_reads, row_writes : frozenset of int
         The inputs and outputs that have one element a row.
-    apart : tuple of (int, int)
-        The inputs that are views whose elements loops are called for, and how far apart these may lie (`gaps.reach`).
+    apart : tuple of (int, int, bool)
+        The inputs whose elements loops are called for, how far apart these may lie (`gaps.reach`), and whether NumPy's
+        call takes them through a view: arrays that it takes as they are may also have their axes in any order.
     least : int
         The elements from which on it is better than NumPy's own call, for several threads; 0 if it always is.
     """
@@ -89,7 +90,7 @@ class Fused(NamedTuple):
     piecewise: bool
     row_reads: frozenset[int]
     row_writes: frozenset[int]
-    apart: tuple[tuple[int, int], ...] = ()
+    apart: tuple[tuple[int, int, bool], ...] = ()
     least: int = 0
 
 
@@ -581,7 +582,8 @@ def _called(dag: Dag, ufunc: Any, loop: Any, operands: Any, kinds: list[Any], se
     if not ok:
         return None
     reach, apart = gaps.TOGETHER, _spread(seen)
-    if apart and apart != gaps.NOWHERE:
+    ordered = any(view is None and dag.value(n).layout is not None for n, view in operands)
+    if (apart or ordered) and apart != gaps.NOWHERE:
         reach = gaps.reach(ufunc, tuple(loop), numbers[0] if numbers else None)
     if apart > reach:
         view = seen[0]
@@ -630,6 +632,7 @@ class _Maker:
         self.ways: dict[int, Any] = {number: kernels.way(number) for number in group.members}
         self.inputs: list[Input] = []
         self.reads: list[tuple[int, int, int]] = []
+        self.readers: list[tuple[int, int, int]] = []
         self.known: dict[Any, int] = {}
         self.steps: list[Step] = []
         self.computes: dict[Step, int] = {}
@@ -666,9 +669,9 @@ class _Maker:
                      self.over(writes), self.piecewise(),
                      frozenset(i for i, source in enumerate(self.inputs) if source.kind == ROW),
                      frozenset(i for i, number in enumerate(writes) if number in self.rows),
-                     tuple((i, ways[member].reach) for i, (_, member, k) in enumerate(self.reads)
-                           if _limited(ways[member]) and self.inputs[i].kind != NUMBER
-                           and self.dag.operands(member)[k].view is not None))
+                     tuple((i, ways[member].reach, self.dag.operands(member)[k].view is not None)
+                           for i, member, k in self.readers
+                           if _limited(ways[member]) and self.inputs[i].kind != NUMBER))
 
     def read_all(self, number: int, path: Any) -> None:
         """Makes inputs of what an operation reads; of what those read that are computed anew for it."""
@@ -793,10 +796,10 @@ class _Maker:
 
     def read(self, number: int, position: int, operand: int, view: Any, path: Any) -> None:
         key = self.key(number, position, operand, view, path)
-        if key in self.known:
+        self.readers.append((self.known.setdefault(key, len(self.inputs)), number, position))
+        if self.known[key] < len(self.inputs):
             return
         value = self.dag.value(operand)
-        self.known[key] = len(self.inputs)
         if _is_number(value, view):
             self.inputs.append(Input(NUMBER, self.ways[number].chars[position]))
         else:

@@ -333,9 +333,10 @@ def bind_arrays(record: KernelRecord, graph: Graph, space: tuple[int, ...], inpu
         return None
     if any(stride < 0 for i in fused.forwards for stride in targets[i].strides):
         return None
-    apart = [(arrays[record.arrays.index(i)], reach) for i, reach in fused.apart]
-    if not all(fits(a.shape, a.strides, a.itemsize, reach) for a, reach in apart):
-        return None
+    for i, reach, viewed in fused.apart:
+        a = arrays[record.arrays.index(i)]
+        if not fits(a.shape, a.strides, a.itemsize, reach) and (viewed or not pool.is_dense(a)):
+            return None
     order = _order(record, graph) if fused.axes else ()
     if order is None:
         return None
