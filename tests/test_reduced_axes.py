@@ -261,3 +261,28 @@ def test_names_of_reductions_that_may_be_kernels_alone():
 
     assert operation.SCANS == fused.SCANS.keys()
     assert operation.REDUCERS == (fused.REDUCTIONS.keys() | fused.SCANS.keys()) - {"any", "all"}
+
+
+FORMS = ["b - b.sum(axis)", "b.sum(axis) - b", "b * b.max(axis) + b.sum(axis)", "(b.sum(axis) + 1) * b",
+         "np.where(b > 0, b, b.mean(axis))", "(b - b.sum(axis, keepdims=True)) * b.sum(axis)"]
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+@pytest.mark.parametrize("order", "CF")
+def test_results_of_rows_are_stretched_along_the_last_axes_where_lengths_are_equal(order, jitted):
+    """`b - b.sum(1)` of a square array takes sums of rows from columns."""
+    np = module_under_test()
+    plan_soon(np)
+    for shape in [(4, 4), (3, 3, 5), (5, 3, 3), (3, 3, 3), (130, 130)]:
+        x = real.asarray(real.random.default_rng(0).normal(size=shape), order=order)
+        for axis, form in itertools.product(range(len(shape)), FORMS):
+            def of(module, x, form=form, axis=axis):
+                return eval(form, {"b": x * 2, "np": module, "axis": axis})
+            try:
+                wanted = of(real, x)
+            except ValueError:
+                continue
+            f = np.jit(lambda x, of=of: of(np, x)) if jitted else lambda x, of=of: of(np, x)
+            for _ in range(3):
+                found = f(np.array(x))
+                assert same_bits(wanted, real.asarray(found)) and found.strides == wanted.strides, (shape, axis, form)

@@ -159,7 +159,7 @@ class _Groups:
             reason = ("it reads what no kernel makes" if self.space[other] is None else "") or (
                 VIEWED if view is not None and not self.roles.part(number, k) else "") or (
                 "it writes into the array, which has to be there" if stored and not k else "") or (
-                self.mismatch(operand, number)) or self.obstacle(other, self.home[number])
+                self.mismatches(other, number)) or self.obstacle(other, self.home[number])
             if reason:
                 self.reasons[other].append(f"%{number}: {reason}")
             else:
@@ -196,6 +196,11 @@ class _Groups:
             n in rows or self.dag.value(n).shape in (None, (), value.shape) for n, _ in operands) and all(
             view is None for _, view in operands) and (
             self.space[self.home[rows[0]]].shape != value.shape)  # type: ignore[union-attr]
+
+    def mismatches(self, home: int, number: int) -> str:
+        """As `mismatch`, of all results of a group that an operation reads: once in the group it is not asked again."""
+        return next(filter(None, (self.mismatch(n, number) for n, _ in self.dag.operands(number)
+                                  if self.home.get(n) == home)), "")
 
     def mismatch(self, operand: int, number: int) -> str:
         """Why the space of an operation is not that of the group whose result it reads."""
