@@ -162,9 +162,10 @@ class Scene:
 
     def _theme_shape(self):
         dimensions = self.random.choice((0, 1, 1, 1, 2, 2, 2, 2, 3, 3))
-        return tuple(
-            self.random.choice((1, 2, 3, 4, 5, 6, 7, 8, 16, 17)[: 10 - 2 * dimensions]) for _ in range(dimensions)
-        )
+        shape = [self.random.choice((1, 2, 3, 4, 5, 6, 7, 8, 16, 17)[: 10 - 2 * dimensions]) for _ in range(dimensions)]
+        if dimensions > 1 and self.chance(0.25):  # axes of one length: one may be taken for another
+            shape[-2] = shape[-1]
+        return tuple(shape)
 
     # -- chance
 

@@ -140,6 +140,21 @@ def reduction(scene):
     return Step(f"{scene.target() if scene.chance(0.7) else scene.new('s')} = {call}", guard)
 
 
+@kind(4)
+def beside_a_reduction(scene):
+    """An array with what a reduction gives of it, which is stretched, or does not fit."""
+    name = scene.pick(lambda x: x.dtype.kind in "fciub" and x.ndim)
+    if not name:
+        return None
+    made, ndim = scene.new(), scene.world.names[name].ndim
+    function, symbol = scene.choice("sum mean std max min any".split()), scene.choice("+-*<")
+    axis = scene.choice((axis_for(scene, ndim), str(scene.random.randint(-ndim, ndim - 1))))
+    keep = ", keepdims=True" if scene.chance(0.3) else ""
+    sides = [scene.choice((made, made, f"np.abs({made})", f"{made} * {name}")), f"{made}.{function}({axis}{keep})"]
+    scene.random.shuffle(sides)
+    return f"{made} = {name} + 1\n{scene.target()} = ({sides[0]}) {symbol} ({sides[1]})"
+
+
 def _reduction_arguments(scene, function, ndim):
     arguments = {"axis": axis_for(scene, ndim)} if scene.chance(0.7) else {}
     if function.startswith("arg") and arguments.get("axis", "").startswith("("):
