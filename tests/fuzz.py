@@ -5,8 +5,8 @@ half reading one shared array and writing disjoint parts of another. A worker th
 `--views` functions read views of views of what they compute, and are called several times (tests/program_computed.py).
 
 Plain programs take turns: each of `--engines` with each number of `--kernel-threads`. Kernels split their work among
-threads however little it is, and one plain program in `BIG` has arrays that cross tiles and NumPy's buffers. What comes up once is not planned: one
-in `AGAIN` runs twice.
+threads however little it is, and one plain program in `BIG` has arrays that cross tiles and NumPy's buffers. What comes
+up once is not planned: one in `AGAIN` runs twice.
 
 One program again: `--programs 1 --threads 0 --seed N`, with the engine and threads named in its report. A group again,
 where N is the smallest seed of its programs:
