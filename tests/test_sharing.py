@@ -429,3 +429,16 @@ def test_large_copies_of_real_arrays_begin_at_a_cache_line():
     x = np.array(source)
     source[0] = 7
     assert x[0] == 0 and np.array(source, copy=False)[0] == 7
+
+
+@pytest.mark.parametrize("view", ["a[...]", "a.view()", "a.T", "a.reshape(a.shape)", "a.ravel()", "a[...].T"])
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_views_keep_their_dtype_where_that_of_the_array_is_set(view, shape):
+    """Also where its shape is the very object that it was, as that of an array without axes is."""
+    def program(np):
+        a = np.array(real.full(shape, -5))
+        b = eval(view, {"a": a})
+        a.dtype = "u8"
+        return [real.asarray(x) for x in (a, b, b + 1, b[...])]
+    for wanted, found in zip(program(real), program(module_under_test()), strict=True):
+        assert (found.dtype, found.shape, found.tobytes()) == (wanted.dtype, wanted.shape, wanted.tobytes())

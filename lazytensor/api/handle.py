@@ -299,7 +299,7 @@ def steps_of(t: Tensor) -> tuple[Any, ...]:
     if v.__class__ is Node:
         return ()
     node = v.root._value
-    return v.steps if v.of is node.shape else _steps_from(v, node.shape, node.dtype)
+    return v.steps if v.of is node.shape and v.given is node.dtype else _steps_from(v, node.shape, node.dtype)
 
 
 def read(t: Tensor) -> Node:
@@ -321,7 +321,7 @@ def read(t: Tensor) -> Node:
     n.a = node
     n.b = None
     n.rest = ()
-    n.attrs = v.steps if v.of is node.shape else _steps_from(v, node.shape, node.dtype)
+    n.attrs = v.steps if v.of is node.shape and v.given is node.dtype else _steps_from(v, node.shape, node.dtype)
     n.shape = v.shape
     n.dtype = v.dtype
     n.strides = v.strides
