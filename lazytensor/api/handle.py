@@ -285,9 +285,9 @@ def geometry(t: Tensor) -> Any:
     return shadow(v.shape, v.strides, v.dtype)
 
 
-def _steps_from(v: View, shape: tuple[int, ...], dtype: Any) -> tuple[Any, ...]:
-    """The steps of a view whose root may have another shape or dtype by now than when the view was made."""
-    if v.of == shape and v.given == dtype:
+def _steps_from(v: View, node: Node) -> tuple[Any, ...]:
+    """The steps of a view from its root's node, which may have another shape or dtype by now than when it was made."""
+    if v.of == node.shape and v.given == node.dtype:
         return v.steps
     laid = c_strides(v.of, v.given.itemsize) if v.laid is None else v.laid
     return ((relative_view, (0, v.of, laid, v.given)), *v.steps)
@@ -298,8 +298,7 @@ def steps_of(t: Tensor) -> tuple[Any, ...]:
     v = t._value
     if v.__class__ is Node:
         return ()
-    node = v.root._value
-    return v.steps if v.of is node.shape and v.given is node.dtype else _steps_from(v, node.shape, node.dtype)
+    return _steps_from(v, v.root._value)
 
 
 def read(t: Tensor) -> Node:
@@ -321,7 +320,7 @@ def read(t: Tensor) -> Node:
     n.a = node
     n.b = None
     n.rest = ()
-    n.attrs = v.steps if v.of is node.shape and v.given is node.dtype else _steps_from(v, node.shape, node.dtype)
+    n.attrs = _steps_from(v, node)
     n.shape = v.shape
     n.dtype = v.dtype
     n.strides = v.strides

@@ -195,8 +195,7 @@ static PyObject *view_node(PyObject *view) {
     if (Py_TYPE(root) != tensor_type || slot_or_none(root, T._state) != Py_None)
         return NULL;
     PyObject *node = slot_or_none(root, T._value);
-    if (Py_TYPE(node) != node_type || slot_or_none(view, V.of) != slot_or_none(node, N.shape)
-            || slot_or_none(view, V.given) != slot_or_none(node, N.dtype))
+    if (Py_TYPE(node) != node_type || !is_current(view, node))
         return NULL;
     PyObject *made = new_node();
     if (made != NULL)

@@ -139,6 +139,11 @@ static inline PyObject *scalar_node(PyObject *x) {
     return !PyFloat_CheckExact(x) && !PyLong_CheckExact(x) && PyType_IsSubtype(Py_TYPE(x), scalar_type) ? slot_or_none(x, S._node) : NULL;
 }
 
+/* Whether a view is one of a node's value, or of one of that shape and dtype (api/handle._steps_from). */
+static inline int is_current(PyObject *view, PyObject *node) {
+    return slot_or_none(view, V.of) == slot_or_none(node, N.shape) && slot_or_none(view, V.given) == slot_or_none(node, N.dtype);
+}
+
 /* Whether somebody watches what programs do (run/watching.py): then Python's functions, which tell, do the work. */
 static inline int watched(void) { return watchers != NULL && PyList_GET_SIZE(watchers) > 0; }
 PyObject *this_threads_watcher(void);
@@ -506,9 +511,7 @@ int stretches(PyObject *small, PyObject *large);
 PyObject *c_ordered_shape(PyObject *a, PyObject *b);
 PyObject *strides_like(PyObject *like, PyObject *dtype);
 PyObject *by_number(PyObject *table, PyObject *dtype);
-PyObject *by_kind(PyObject *table, PyObject *kind);
-PyObject *kind_of_number(PyObject *x, PyObject *dtype);
-PyObject *kind_of_scalar(PyObject *x, PyObject *dtype);
+PyObject *by_plain(PyObject *row, PyObject *x, PyObject *dtype);
 PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, int up);
 PyObject *quick_unary(Method *method, PyObject *operand, int up);
 PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left);

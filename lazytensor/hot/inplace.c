@@ -37,11 +37,8 @@ static PyObject *in_place_operand(PyObject *a, PyObject *right, PyObject *row, P
     if (Py_TYPE(right) != tensor_type) {
         if ((*b = Py_XNewRef(scalar_node(right))) != NULL)
             return by_number(row, slot_or_none(*b, N.dtype));
-        PyObject *kind = kind_of_scalar(right, slot_or_none(a, N.dtype));
-        PyObject *found = kind == NULL ? NULL : by_kind(row, kind);
-        Py_XDECREF(kind);
         *b = Py_NewRef(right);
-        return found;
+        return by_plain(row, right, slot_or_none(a, N.dtype));
     }
     if ((*b = node_of(right)) == NULL || (SLOT(*b, N.op) == view_operation && SLOT(*b, N.a) == a))
         return NULL;
@@ -105,7 +102,7 @@ static int give_part(PyObject *op, PyObject *self, PyObject *other, PyObject *ca
  * without an error where Python has to do it. */
 static PyObject *quick_part(Method *method, PyObject *self, PyObject *other) {
     PyObject *view = slot_or_none(self, T._value), *root = slot_or_none(view, V.root), *dtype = slot_or_none(view, V.dtype);
-    PyObject *row = by_number(method->fast, dtype), *kind, *found, *node = NULL, *capsule = NULL;
+    PyObject *row = by_number(method->fast, dtype), *found, *node = NULL, *scalar, *capsule = NULL;
     PyObject *op = PyDict_GetItemWithError(part_operations, slot_or_none(method->op, O.fn));
     if (row == NULL || op == NULL || PyTypeNum_ISCOMPLEX(((PyArray_Descr *)dtype)->type_num)
         || Py_TYPE(root) != tensor_type || slot_or_none(root, T._state) != Py_None
@@ -118,14 +115,10 @@ static PyObject *quick_part(Method *method, PyObject *self, PyObject *other) {
                 && !stretches(shape_in(value), slot_or_none(view, V.shape))))
             return NULL;
         found = by_number(row, dtype_in(value));
-    } else if ((node = scalar_node(other)) != NULL) {
-        found = by_number(row, slot_or_none(node, N.dtype));
-        node = NULL;
-    } else {
-        kind = kind_of_scalar(other, dtype);
-        found = kind == NULL ? NULL : by_kind(row, kind);
-        Py_XDECREF(kind);
-    }
+    } else if ((scalar = scalar_node(other)) != NULL)
+        found = by_number(row, slot_or_none(scalar, N.dtype));
+    else
+        found = by_plain(row, other, dtype);
     if (found != dtype || found == NULL)
         return NULL;
     Py_INCREF(root);

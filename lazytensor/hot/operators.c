@@ -35,7 +35,7 @@ PyObject *by_number(PyObject *table, PyObject *dtype) {
 }
 
 /* What it has for what stands for a number: a type, or the number of a dtype. */
-PyObject *by_kind(PyObject *table, PyObject *kind) {
+static PyObject *by_kind(PyObject *table, PyObject *kind) {
     return PyLong_CheckExact(kind) ? looked_up(table, (int)ssize_of(kind), NULL) : looked_up(table, 0, kind);
 }
 
@@ -48,7 +48,7 @@ static int stays_finite(double x, int number) {
 
 /* What stands for the second operand of a binary operation in `fast`, borrowed; NULL if Python has to look. Every
  * floating dtype holds ints of less than 16 bits. */
-PyObject *kind_of_number(PyObject *x, PyObject *dtype) {
+static PyObject *kind_of_number(PyObject *x, PyObject *dtype) {
     if (PyFloat_CheckExact(x))
         return stays_finite(PyFloat_AS_DOUBLE(x), ((PyArray_Descr *)dtype)->type_num) ? (PyObject *)Py_TYPE(x) : NULL;
     if (PyComplex_CheckExact(x)) {
@@ -80,13 +80,20 @@ PyObject *kind_of_number(PyObject *x, PyObject *dtype) {
 }
 
 /* The same for one of NumPy's scalars too, a new reference: the number of its dtype. */
-PyObject *kind_of_scalar(PyObject *x, PyObject *dtype) {
+static PyObject *kind_of_scalar(PyObject *x, PyObject *dtype) {
     if (is_pythons_number(x) || PyType_HasFeature(Py_TYPE(x), Py_TPFLAGS_HEAPTYPE) || !(PyArray_IsScalar(x, Number) || PyArray_IsScalar(x, Bool)))
         return Py_XNewRef(kind_of_number(x, dtype));
     PyArray_Descr *own = PyArray_DescrFromScalar(x);
     int number = own == NULL ? NPY_VOID : own->type_num;
     Py_XDECREF(own);
     return PyTypeNum_ISNUMBER(number) || PyTypeNum_ISBOOL(number) ? PyLong_FromLong(number) : NULL;
+}
+
+/* What a row of `fast` has for such a number as the second operand, borrowed. */
+PyObject *by_plain(PyObject *row, PyObject *x, PyObject *dtype) {
+    PyObject *kind = kind_of_scalar(x, dtype), *found = kind == NULL ? NULL : by_kind(row, kind);
+    Py_XDECREF(kind);
+    return found;
 }
 
 /* ---- arrays ----------------------------------------------------------------------------------------------------------- */
@@ -152,13 +159,9 @@ PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, int up) 
         depth = other > depth ? other : depth;
         dtype = by_number(row, slot_or_none(b, N.dtype));
     } else {
-        PyObject *kind = kind_of_scalar(right, slot_or_none(a, N.dtype));
-        if (kind == NULL)
-            goto end;
         b = Py_NewRef(right);
         like = a;
-        dtype = by_kind(row, kind);
-        Py_DECREF(kind);
+        dtype = by_plain(row, right, slot_or_none(a, N.dtype));
     }
     if (dtype != NULL && dtype != Py_None && !order_shows(method, b))
         result = written(method, a, b, like, shape, dtype, depth, large, up);
@@ -186,22 +189,17 @@ PyObject *quick_unary(Method *method, PyObject *operand, int up) {
 /* ``left <op> self`` with a number, a NumPy scalar or a lazy one on the left; NULL without an error where Python has to do
  * it. */
 PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left) {
-    PyObject *node, *result = NULL, *row, *kind = NULL, *dtype = NULL, *scalar = scalar_node(left);
+    PyObject *node, *result = NULL, *row, *dtype = NULL, *scalar = scalar_node(left);
     if (Py_TYPE(self) != tensor_type || (node = node_of(self)) == NULL)
         return NULL;
     row = by_number(method->fast, slot_or_none(node, N.dtype));
-    if (row != NULL && PyTuple_GET_SIZE(slot_or_none(node, N.shape))) {
-        if (scalar != NULL)
-            dtype = by_number(row, slot_or_none(scalar, N.dtype));
-        else if ((kind = kind_of_scalar(left, slot_or_none(node, N.dtype))) != NULL)
-            dtype = by_kind(row, kind);
-    }
+    if (row != NULL && PyTuple_GET_SIZE(slot_or_none(node, N.shape)))
+        dtype = scalar != NULL ? by_number(row, slot_or_none(scalar, N.dtype)) : by_plain(row, left, slot_or_none(node, N.dtype));
     if (dtype != NULL) {
         Py_ssize_t depth = depth_of(node), other = scalar == NULL ? 0 : depth_of(scalar);
         result = written(method, scalar == NULL ? left : scalar, node, node, slot_or_none(node, N.shape), dtype,
                          other > depth ? other : depth, depth == 0 && is_large_memory(node), 0);
     }
-    Py_XDECREF(kind);
     Py_DECREF(node);
     return result;
 }
@@ -268,11 +266,8 @@ PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other) {
         Py_ssize_t d = depth_of(theirs);
         depth = d > depth ? d : depth;
         found = by_number(row, slot_or_none(theirs, N.dtype));
-    } else if (other != NULL) {
-        PyObject *kind = kind_of_scalar(other, slot_or_none(mine, N.dtype));
-        found = kind == NULL ? NULL : by_kind(row, kind);
-        Py_XDECREF(kind);
-    }
+    } else if (other != NULL)
+        found = by_plain(row, other, slot_or_none(mine, N.dtype));
     if (found == NULL || !PyTuple_CheckExact(found))
         return NULL;
     PyObject *a = mine, *b = other == NULL ? NULL : theirs != NULL ? theirs : other;

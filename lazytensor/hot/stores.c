@@ -194,8 +194,7 @@ static int store_later(PyObject *root, PyObject *index, PyObject *value) {
 static int is_itself(PyObject *root, PyObject *index, PyObject *value) {
     PyObject *view = Py_TYPE(value) == tensor_type ? slot_or_none(value, T._value) : Py_None;
     if (Py_TYPE(view) != view_type || slot_or_none(view, V.root) != root || slot_or_none(root, T._state) != Py_None
-        || slot_or_none(view, V.of) != slot_or_none(slot_or_none(root, T._value), N.shape)
-        || slot_or_none(view, V.given) != slot_or_none(slot_or_none(root, T._value), N.dtype))
+        || !is_current(view, slot_or_none(root, T._value)))
         return 0;
     PyObject *steps = slot_or_none(view, V.steps), *step = PyTuple_GET_SIZE(steps) == 1 ? PyTuple_GET_ITEM(steps, 0) : NULL;
     return step != NULL && PyTuple_GET_ITEM(step, 0) == getitem_function

@@ -29,8 +29,7 @@ PyObject *root_of(PyObject *tensor) {
     if (Py_TYPE(value) == view_type) {
         root = slot_or_none(value, V.root);
         PyObject *node = Py_TYPE(root) == tensor_type ? slot_or_none(root, T._value) : Py_None;
-        if (Py_TYPE(node) != node_type || slot_or_none(value, V.of) != slot_or_none(node, N.shape)
-            || slot_or_none(value, V.given) != slot_or_none(node, N.dtype)
+        if (Py_TYPE(node) != node_type || !is_current(value, node)
             || slot_or_none(value, V.laid) != slot_or_none(node, N.strides)
             || slot_or_none(value, V.locked) != Py_False
             || PyTuple_GET_SIZE(slot_or_none(value, V.steps)) >= MOST_STEPS)

@@ -40,6 +40,7 @@ from .bytecode import (
     read,
     step,
 )
+from .forloops import PEEKING
 
 MOST_CYCLE = 12
 """Turns of an exchange of variables."""
@@ -50,7 +51,6 @@ _LOADS = "LOAD_FAST", "DELETE_FAST", "LOAD_CLOSURE"
 _ENDS = frozenset({"RETURN_VALUE", "RETURN_CONST", "END_FOR", "POP_ITER"})
 """What ends a function, and the loop before that."""
 _offset = itemgetter(2)
-_PEEKING = frozenset({"locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"})
 
 
 class Sized(NamedTuple):
@@ -88,7 +88,7 @@ def _sized(fn: types.FunctionType, by: str | int, args: tuple[Any, ...], alone: 
     """The loop that a parameter, by its name, or a constant counts."""
     code = fn.__code__
     if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR) or (
-            _PEEKING.intersection(code.co_names)):
+            PEEKING.intersection(code.co_names)):
         return None
     lines = read(code)
     found = _loop(fn, lines, by)

@@ -105,7 +105,8 @@ def _add_listed(form: Any, record: Record, found: list[Operand]) -> bool:
         return True
     if form[0] == "constant":
         found.append(Operand(None, None, form[2]))
-    return bool(form[0] == "constant")
+        return True
+    return False
 
 
 def _is_element(index: Any) -> bool:

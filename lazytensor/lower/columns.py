@@ -57,7 +57,7 @@ def emit_apart(kernel: Kernel, layouts: str, ahead: bool = False) -> Text:
     """
     last = len(passes_over_columns(kernel)) - 1
     return module_of([Columns(kernel, layouts, "reduced", 0, last, ahead),
-                    Columns(kernel, layouts, "rest", last, None, False)])
+                      Columns(kernel, layouts, "rest", last, None, False)])
 
 
 def shared_values(kernel: Kernel) -> list[int]:

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .columns import TOGETHER, Columns, module_of, passes_over_columns
-from .emit import CONTIGUOUS, REPEATED, STRIDED, TILE, Text
+from .emit import TILE, Text
 from .halves import HALF
 from .inline import COMPLEX, alignment, stored
 from .kernel import Kernel
+from .nest import CONTIGUOUS, REPEATED, STRIDED
 
 
 def pays(kernel: Kernel) -> bool:

@@ -255,8 +255,6 @@ def warns_itself(capsule: Any) -> bool:
     return capsule is not None and not _state_of(capsule).lazy
 
 
-
-
 def modes_of(capsule: Any) -> dict[str, Any]:
     """What is done about each kind of error under an error state."""
     modes = under(capsule, modes_in_force)

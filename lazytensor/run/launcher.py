@@ -22,6 +22,42 @@ and `over_parts` take."""
 REFUSED = -1
 """Instead of flags: nothing was done, an array is not aligned or a number does not fit."""
 
+_GATHERED = """\
+  %masks = getelementptr i64, ptr %header, i64 7
+  br label %gather
+gather:
+  %i = phi i64 [FIRST, %entry], [%j, %gather]
+  %bits = phi i64 [0, %entry], [%more, %gather]
+  %arg_at = getelementptr ptr, ptr %args, i64 %i
+  %array = load ptr, ptr %arg_at
+  %address_at = getelementptr i8, ptr %array, i64 16
+  %address = load ptr, ptr %address_at
+  %k = sub i64 %i, FIRST
+  %data_at = getelementptr ptr, ptr %data, i64 %k
+  store ptr %address, ptr %data_at
+  %integer = ptrtoint ptr %address to i64
+  %mask_at = getelementptr i64, ptr %masks, i64 %k
+  %mask = load i64, ptr %mask_at
+  %odd = and i64 %integer, %mask
+  %more = or i64 %bits, %odd
+  %j = add i64 %i, 1
+  %again = icmp slt i64 %j, %count
+  br i1 %again, label %gather, label %check
+check:
+  %aligned = icmp eq i64 %more, 0
+  br i1 %aligned, label %run, label %refuse
+refuse:
+  %no = call ptr @PyLong_FromLong(i64 -1)
+  ret ptr %no
+"""
+
+
+def gathered(first: int) -> str:
+    """LLVM text for a builtin: puts the addresses of the arrays that it is given from the `first` argument on to
+    ``%data`` and goes on to ``run``; refuses where one has bits that the header at ``%header`` forbids."""
+    return _GATHERED.replace("FIRST", str(first))
+
+
 _TEXT = CHECKED + """
 declare ptr @PyLong_AsVoidPtr(ptr)
 declare ptr @PyLong_FromLong(i64)
@@ -62,33 +98,7 @@ entry:
   %data = getelementptr ptr, ptr %job, i64 8
   %number = load ptr, ptr %args
   %header = call ptr @PyLong_AsVoidPtr(ptr %number)
-  %masks = getelementptr i64, ptr %header, i64 7
-  br label %gather
-gather:
-  %i = phi i64 [1, %entry], [%j, %gather]
-  %bits = phi i64 [0, %entry], [%more, %gather]
-  %arg_at = getelementptr ptr, ptr %args, i64 %i
-  %array = load ptr, ptr %arg_at
-  %address_at = getelementptr i8, ptr %array, i64 16
-  %address = load ptr, ptr %address_at
-  %k = sub i64 %i, 1
-  %data_at = getelementptr ptr, ptr %data, i64 %k
-  store ptr %address, ptr %data_at
-  %integer = ptrtoint ptr %address to i64
-  %mask_at = getelementptr i64, ptr %masks, i64 %k
-  %mask = load i64, ptr %mask_at
-  %odd = and i64 %integer, %mask
-  %more = or i64 %bits, %odd
-  %j = add i64 %i, 1
-  %again = icmp slt i64 %j, %count
-  br i1 %again, label %gather, label %check
-check:
-  %aligned = icmp eq i64 %more, 0
-  br i1 %aligned, label %run, label %refuse
-refuse:
-  %no = call ptr @PyLong_FromLong(i64 -1)
-  ret ptr %no
-run:
+GATHEREDrun:
   store ptr %data, ptr %job
   %header_at = getelementptr ptr, ptr %job, i64 1
   %nogil_at = getelementptr i64, ptr %header, i64 6
@@ -169,8 +179,8 @@ done:
   %result = call ptr @PyLong_FromLong(i64 %wide)
   ret ptr %result
 }
-""".replace("HEADER", str(HEADER)).replace("NEXT", str(NEXT_WORD)).replace("RESULTS", str(RESULTS_WORD)).replace(
-    "VALUES", str(VALUES_WORD))
+""".replace("GATHERED", gathered(1)).replace("HEADER", str(HEADER)).replace("NEXT", str(NEXT_WORD)).replace(
+    "RESULTS", str(RESULTS_WORD)).replace("VALUES", str(VALUES_WORD))
 
 _lock = threading.Lock()
 _launch: Any = None

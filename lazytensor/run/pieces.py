@@ -18,7 +18,7 @@ from ..lower import native, routines
 from ..lower.flags import CHECKED
 from ..lower.nest import MOST_AXES, Layout
 from . import launch
-from .launcher import HEADER
+from .launcher import HEADER, gathered
 
 PIECE = 1 << 15
 """Bytes of the buffer: the first and second level of the cache hold them."""
@@ -265,33 +265,7 @@ entry:
   %second_at = getelementptr ptr, ptr %args, i64 1
   %second = load ptr, ptr %second_at
   %extra = call ptr @PyLong_AsVoidPtr(ptr %second)
-  %masks = getelementptr i64, ptr %header, i64 7
-  br label %gather
-gather:
-  %i = phi i64 [2, %entry], [%j, %gather]
-  %bits = phi i64 [0, %entry], [%more, %gather]
-  %arg_at = getelementptr ptr, ptr %args, i64 %i
-  %array = load ptr, ptr %arg_at
-  %address_at = getelementptr i8, ptr %array, i64 16
-  %address = load ptr, ptr %address_at
-  %k = sub i64 %i, 2
-  %data_at = getelementptr ptr, ptr %data, i64 %k
-  store ptr %address, ptr %data_at
-  %integer = ptrtoint ptr %address to i64
-  %mask_at = getelementptr i64, ptr %masks, i64 %k
-  %mask = load i64, ptr %mask_at
-  %odd = and i64 %integer, %mask
-  %more = or i64 %bits, %odd
-  %j = add i64 %i, 1
-  %again = icmp slt i64 %j, %count
-  br i1 %again, label %gather, label %check
-check:
-  %aligned = icmp eq i64 %more, 0
-  br i1 %aligned, label %run, label %refuse
-refuse:
-  %no = call ptr @PyLong_FromLong(i64 -1)
-  ret ptr %no
-run:
+GATHEREDrun:
   store ptr %data, ptr %job
   %header_at = getelementptr ptr, ptr %job, i64 1
   store ptr %header, ptr %header_at
@@ -326,7 +300,7 @@ done:
   %result = call ptr @PyLong_FromLong(i64 %raised)
   ret ptr %result
 }
-""".replace("PIECE", str(PIECE)).replace("EACH_ARRAY", str(MOST_AXES + 1)).replace(
+""".replace("GATHERED", gathered(2)).replace("PIECE", str(PIECE)).replace("EACH_ARRAY", str(MOST_AXES + 1)).replace(
     "FIRST_STRIDE", str(Layout(0).stride(0))).replace("EACH_TARGET", str(_EACH)).replace("HEADER", str(HEADER))
 
 
