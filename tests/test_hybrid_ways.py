@@ -490,6 +490,35 @@ def test_lists_of_the_program_are_not_written_to_on_the_side():
     assert not log and numbers == {"n": 0}
 
 
+def test_ways_that_no_turn_goes_have_no_effects(tmp_path):
+    file = tmp_path / "it.npy"
+
+    def leaves(s):
+        raise SystemExit
+
+    def seeds(s):
+        np.random.seed(3)
+        return s
+
+    def sets(s):
+        np.seterr(all="raise")
+        return s
+
+    def saves(s):
+        np.save(file, np.zeros(2))
+        return s
+
+    np.random.seed(1)
+    state, errors = np.random.get_state()[1].tolist(), np.geterr()
+    for way in (leaves, seeds, sets, saves):
+        f = np.jit(lambda x, way=way: np.fori_loop(0, 40, lambda i, s: way(s) if s.sum() > 1e9 else s + i, x))
+        for _ in range(3):
+            assert f(np.ones(3))[0] == 781
+    assert np.random.get_state()[1].tolist() == state and np.geterr() == errors and not file.exists()
+    with pytest.raises(SystemExit):
+        np.jit(lambda x: np.fori_loop(0, 40, lambda i, s: leaves(s) if s.sum() > 500 else s + i, x))(np.ones(3))
+
+
 @pytest.mark.parametrize("first", range(0, 100, 25))
 def test_random_bodies_that_decide(first):
     for seed in range(first, first + 25):

@@ -262,9 +262,13 @@ class Loop:
             raise
         except Left:
             turn.how = "leaves"
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             turn.how = "raises"
             if not turn.decided:
+                if not isinstance(error, Exception):
+                    raise
                 self.ask(f"it raises {type(error).__name__}")
         finally:
             active[active.index(turn)] = outer

@@ -313,8 +313,9 @@ def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any]) -> 
         except Ended:
             pass
         except RuntimeError as error:
-            if _has_left(error, loop):
-                mine().give_up("it is left by `break` or `return`")
+            watcher: Any = mine()
+            if watcher is not None and _has_left(error, loop):
+                watcher.give_up("it is left by `break` or `return`")
             raise
         finally:
             FEED.turns.remove(entry)

@@ -25,6 +25,9 @@ _MUTATING = frozenset((
     "reverse", "appendleft", "extendleft", "popleft", "rotate", "difference_update", "intersection_update",
     "symmetric_difference_update", "setattr", "delattr", "setflags", "move_to_end", "__setitem__", "__setattr__",
     "__delitem__", "setitem", "delitem", "iadd", "iconcat", "__dict__", "__iadd__", "cell_contents"))
+_GLOBAL = frozenset((
+    "seterr", "seterrcall", "setbufsize", "set_printoptions", "config", "seed", "set_state", "shuffle", "save", "savez",
+    "savez_compressed", "savetxt", "tofile", "dump", "memmap", "open_memmap", "KeyboardInterrupt"))
 _BINDING = frozenset(("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL", "DELETE_SUBSCR", "DELETE_DEREF",
                       "IMPORT_NAME"))
 
@@ -85,9 +88,9 @@ def joined(lines: list[Line], begin: int = 0, choice: int = 0) -> Iterator[Step]
 
 
 def may_be_tried(scope: Scope) -> bool:
-    """Whether a body may run on ways that no turn has gone yet: its code has no effects on Python objects, which would
-    have to be undone."""
-    if not _MUTATING.isdisjoint(scope.names):
+    """Whether a body may run on ways that no turn has gone yet: its code has no effects on Python objects, settings and
+    files, which would have to be undone."""
+    if not _MUTATING.isdisjoint(scope.names) or not _GLOBAL.isdisjoint(scope.names):
         return False
     does = [_does(code) for code in scope.codes]
     boxes = any(isinstance(x, (list, dict, set)) for x in scope.objects.values())
