@@ -1,7 +1,8 @@
 """Thousands of random functions, jitted, against NumPy: `python -m tests.fuzz_hybrid --programs 5000 --control 2000`.
 
-`--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s, and as
-many loops over `lazytensor.range`, within each other whose bodies read their indices, `--views` read views of views of
+`--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s, as
+many whose bodies also decide on values, and as many loops over `lazytensor.range`, within each other whose bodies read
+their indices, `--views` read views of views of
 what they compute, `--sizes` are called with arrays of many sizes, `--parts` with views of arrays, `--shared` with
 arrays in memory that NumPy's arrays share, `--counting` are methods that count in attributes and entries. Two thirds of
 the functions are left without the steps for which all of a function runs its Python, so that more of them are compiled.
@@ -10,10 +11,12 @@ the functions are left without the steps for which all of a function runs its Py
 
 import argparse
 import collections
+import functools
 import importlib
 import sys
 import time
 import traceback
+import types
 
 from tests import (
     program_computed,
@@ -157,7 +160,11 @@ def main(arguments=None):
         kind = "with branches and loops" if control else "straight"
         print(f"{counts['functions']} functions {kind}, {counts['compiled']} of them compiled", dict(counts))
     seeds = range(options.seed, options.seed + options.loops)
-    for programs, words in ((program_loops, "loops by index"), (program_ranges, "loops over range")):
+    deciding = types.SimpleNamespace(
+        tried=functools.partial(program_loops.tried, decides=True),
+        random_program=functools.partial(program_loops.random_program, decides=True))
+    for programs, words in ((program_loops, "loops by index"), (deciding, "loops that decide on values"),
+                            (program_ranges, "loops over range")):
         failures += looped(seeds, module, options.show - len(failures), programs, words)
     failures += viewed(range(options.seed, options.seed + options.views), module, options.show - len(failures))
     failures += sized(range(options.seed, options.seed + options.sizes), module, options.show - len(failures))

@@ -38,16 +38,27 @@ STATEMENTS = ["{x}[{j}]", "{x}[{s}] + {y}[{s}]", "t[i:n] += i", "{x} = {x} + {y}
               "{x}[{s}] = i", "{x}[{j}] = i", "{x} = {v}", "t = {v}", "{x} = {x} * 0.5 + t",
               "{x}[{j}] = {x}[{k}] * {y}[{j}]",
               "{x}[{j}] -= {x}[:i] @ {y}[:i]", "{x} *= 0.5"]  # fmt: skip
+TESTS = ["{x}[{j}] > {y}[{k}]", "{x}.sum() > 20", "{x}[{j}] < i", "t[0] > 1 and {x}[1] < {y}[2]", "not {x}[{j}]",
+         "0 < {x}[{j}] < 2", "min({x}[0], {y}[1]) > 0.5"]  # fmt: skip
+DECISIONS = ["if {c}: {d}", "{x} = cond({c}, lambda s: s * 0.5, lambda s: s, {x})", "{x} = {v} if {c} else {y}",
+             "{x} = cond({c}, lambda: {v}, lambda: t + i)", "{x} = {x} if {c} else t * 0.5",
+             "{x}[{j}] = {y}[{k}] if {c} else i", "if {c}: return a * 0.5, t, b"]  # fmt: skip
 
 
-def random_program(seed):
-    """A function of two vectors with loops that read their index, as text."""
+def chosen(test, yes, no, *operands):
+    """What `cond` does."""
+    return yes(*operands) if test else no(*operands)
+
+
+def random_program(seed, decides=False):
+    """A function of two vectors with loops that read their index, and decide on values if they are to, as text."""
     chance = random.Random(seed)
 
     def filled(text):
         while "{" in text:
             text = text.format(x=chance.choice("ab"), y=chance.choice("ab"), j=chance.choice(INDICES),
-                               k=chance.choice(INDICES), s=chance.choice(SLICES), v=chance.choice(VALUES))
+                               k=chance.choice(INDICES), s=chance.choice(SLICES), v=chance.choice(VALUES),
+                               **({"c": chance.choice(TESTS), "d": chance.choice(STATEMENTS)} if decides else {}))
         return text
 
     def body(indent, depth):
@@ -64,7 +75,8 @@ def random_program(seed):
                 lines.append(f"{indent}    return a, b, t")
                 lines.append(f"{indent}a, b, t = fori_loop({bounds}, inner{depth}, (a, b, t))")
             else:
-                lines.append(indent + filled(chance.choice(STATEMENTS)))
+                kinds = DECISIONS if decides and chance.random() < 0.3 else STATEMENTS
+                lines.append(indent + filled(chance.choice(kinds)))
 
     lines = ["def f(a, b, n, steps):", "    t = a * 2", "    def body(i, state):", "        a, b, t = state"]
     body("        ", 0)
@@ -73,10 +85,11 @@ def random_program(seed):
     return "\n".join(lines) + "\n"
 
 
-def tried(seed, module):
+def tried(seed, module, decides=False):
     """What differs, as text, or None; and the jitted function."""
-    text, chance = random_program(seed), random.Random(-seed)
-    worlds = [{"np": real, "fori_loop": loop}, {"np": module, "fori_loop": module.fori_loop}]
+    text, chance = random_program(seed, decides), random.Random(-seed)
+    worlds = [{"np": real, "fori_loop": loop, "cond": chosen},
+              {"np": module, "fori_loop": module.fori_loop, "cond": module.cond}]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for world in worlds:

@@ -21,9 +21,11 @@ from .guards import same
 from .loopsource import Body
 from .opaque import Asked, Index, Session
 from .steps import Irregular, Step, steps_of
-from .turns import SAMPLES, Inputs, Turn, unknown
+from .turns import SAMPLES, Inputs, Left, Turn, unknown
+from .ways import Line, Way, joined, ways_of
 
 OTHER_TYPE = "a part of its state is of another type each turn"
+PASSED = "a way of it gives an array as it was before, which is known elsewhere"
 
 
 # ---- trees of what a body carries ------------------------------------------------------------------------------------
@@ -85,7 +87,9 @@ def _is_number(x: Any) -> bool:
 class Loop:
     """A loop that is looked at: its body, the value that it begins with, and the bounds of its index, in numbers."""
 
-    def __init__(self, session: Session, body: Callable[[Any, Any], Any], lower: int, count: int, value: Any) -> None:
+    def __init__(self, session: Session, body: Callable[[Any, Any], Any], lower: int, count: int, value: Any,
+                 explores: bool = False) -> None:
+        self.explores = explores
         self.session, self.run, self.lower, self.count, self.value = session, body, lower, count, value
         self.inputs = Inputs()
         self.handles: list[Tensor] = []
@@ -94,6 +98,7 @@ class Loop:
         self.samples: list[list[Step]] = []
         self.after: tuple[str, ...] = ()
         self.replaced: list[Tensor] = []
+        self.passed: list[Tensor] = []
         self.measured = False
 
     def ask(self, why: str) -> Any:
@@ -107,15 +112,18 @@ class Loop:
         own = list(leaves(self.value))
         if any(not (type(x) is Tensor or _is_number(x) or _is_plain(x)) for x in own):
             return "its state is of something else than arrays and plain values"
-        after, written, _ = self._turn(self.lower, self.value, own, {})
-        found = list(leaves(after))
-        self.places = [k for k, (x, y) in enumerate(zip(own, found, strict=True)) if x is not y and not (
-            _is_plain(x) and _is_plain(y) and same(x, y))]
+        ways = [way for way in self._ways(lambda script: self._turn(self.lower, self.value, own, {}, None, script))
+                if way.turn.how == "goes"]
+        founds = [list(leaves(way.after)) for way in ways]
+        written = {key: x for way in ways for key, x in way.written.items()}
+        self.places = [k for k, x in enumerate(own) if not all(_is_same(x, found[k]) for found in founds)]
         given = [own[k] for k in self.places]
+        self.passed = [own[k] for k in self.places if type(own[k]) is Tensor and any(
+            found[k] is own[k] for found in founds)]
         self.handles = [root for root, _ in written.values() if first or not any(root is x for x in given)]
         self.replaced = [root for root, _ in written.values() if not any(root is x for x in self.handles)]
         self.entry = [root._value for root in self.handles]
-        for x, y in [(own[k], found[k]) for k in self.places]:
+        for x, y in [(own[k], found[k]) for k in self.places for found in founds]:
             if type(x) is not type(y) or not (_is_number(x) or type(x) is Tensor):
                 return OTHER_TYPE
             if any(x is root for root in self.handles):
@@ -125,16 +133,17 @@ class Loop:
         if any(node.dtype.hasobject or not node.shape for node in self.entry) or any(
                 node.dtype.hasobject for node in self.state):
             return "its state is no array of numbers"
-        return ""
+        return PASSED if first and self.passed else ""
 
     def is_lent(self, others: Iterable[Any]) -> bool:
         """Whether an array that a turn writes to, and for which it gives another, is known elsewhere, too: twice in the
         state, or among `others`, which were there before the loop."""
-        if not self.replaced:
+        lent = [*self.replaced, *self.passed]
+        if not lent:
             return False
         own = [id(root_of(x)) for x in leaves(self.value) if type(x) is Tensor]
         known = {id(root_of(x)) for x in others if type(x) is Tensor}
-        return any(own.count(id(root)) > 1 or id(root) in known for root in self.replaced)
+        return any(own.count(id(root)) > 1 or id(root) in known for root in lent)
 
     def looked_at(self) -> None:
         """Traces the turns that show what the others are.
@@ -148,7 +157,40 @@ class Loop:
         for k in range(SAMPLES):
             self._sample(self.lower + k, own)
 
+    def _ways(self, run: Callable[[tuple[bool, ...]], Way]) -> list[Way]:
+        ways = ways_of(run, self.ask)
+        if all(way.turn.how != "goes" for way in ways):
+            self.ask("it raises, or ends")
+        return ways
+
     def _sample(self, index: int, own: list[Any]) -> None:
+        lines: list[Line] = []
+
+        def run(script: tuple[bool, ...]) -> Way:
+            way, names = self._followed(index, own, script)
+            turn = way.turn
+            end = turn.how, names, tuple([_is_element(turn, k, name) for k, name in enumerate(names)])
+            try:
+                lines.append(Line(tuple(turn.decided), steps_of(turn), Step(end, ())))
+            except Irregular:
+                self.ask("it does what cannot be generated")
+            return way
+
+        self._ways(run)
+        if len(lines) > 1:
+            try:
+                self.samples.append(list(joined(lines)))
+            except Irregular:
+                self.ask("its turns are not alike")
+            return
+        after = lines[0].end.shape[1]
+        if self.after and self.after != after:
+            self.ask("its turns are not alike")
+        self.after = after
+        self.samples.append(lines[0].steps)
+
+    def _followed(self, index: int, own: list[Any], script: tuple[bool, ...]) -> tuple[Way, tuple[str, ...]]:
+        """A way of a turn that begins with stand-ins, and the names of the values that it leaves as the state."""
         given, known = list(own), {}
         for root, node in zip(self.handles, self.entry, strict=True):
             known[id(root)] = root, unknown(node)
@@ -157,33 +199,31 @@ class Loop:
             given[k] = tensor(stand_in) if type(own[k]) is Tensor else scalar(stand_in)
         stand_ins = [node for _, node in known.values()] + [node_of(given[k]) for k in self.places]
         value = rebuilt(self.value, iter(given))
-        after, written, turn = self._turn(index, value, given, known, stand_ins)
+        way = self._turn(index, value, given, known, stand_ins, script)
+        after, written, turn = way
+        if turn.how != "goes":
+            return way, ()
         found = list(leaves(after))
         own_ones = {id(given[k]) for k in self.places}
-        if set(written) - own_ones != set(known):
+        others = set(written) - own_ones
+        if not (others <= set(known) if turn.decided else others == set(known)):
             self.ask("it does not write to the same arrays in each turn")
         self.measured |= turn.measured_any
         nodes = [turn.ends[key] for key in known]
         old = {id(x) for x in given}
         for k, (x, y) in enumerate(zip(given, found, strict=True)):
             if k in self.places:
-                nodes.append(self._fresh(x, y, turn, old, found))
-            elif x is not y and not (_is_plain(x) and _is_plain(y) and same(x, y)):
+                passes = turn.decided and x is y and sum(z is y for z in found) == 1
+                nodes.append(turn.ends.get(id(y), node_of(y)) if passes else self._fresh(x, y, turn, old, found))
+            elif not _is_same(x, y):
                 self.ask("what it carries is not the same in each turn")
         self._same_geometry(stand_ins, nodes)
         active[active.index(turn.outer)] = turn
         try:
             turn.record([n for n in nodes])
-            after_names = tuple([turn.slot_of(n) for n in nodes])
+            return way, tuple([turn.slot_of(n) for n in nodes])
         finally:
             active[active.index(turn)] = turn.outer
-        if self.after and self.after != after_names:
-            self.ask("its turns are not alike")
-        self.after = after_names
-        try:
-            self.samples.append(steps_of(turn))
-        except Irregular:
-            self.ask("it does what cannot be generated")
 
     def _fresh(self, x: Any, y: Any, turn: Turn, old: set[int], found: list[Any]) -> Node:
         """The node of what a turn gives anew."""
@@ -199,8 +239,8 @@ class Loop:
             if (a.shape, a.dtype, a.strides) != (b.shape, b.dtype, b.strides) or a.dtype.char != b.dtype.char:
                 self.ask("what it carries changes its shape or dtype")
 
-    def _turn(self, index: int, value: Any, own: list[Any], known: dict[int, Any],
-              stand_ins: Any = ()) -> tuple[Any, Any, Turn]:
+    def _turn(self, index: int, value: Any, own: list[Any], known: dict[int, Any], stand_ins: Any,
+              script: tuple[bool, ...]) -> Way:
         """Runs the body once, watched by a `Turn`, and undoes what it does to arrays. Gives its value, what it has
         written to, and the turn, which has what was left there."""
         shape, boxes = structure(value), [id(x) for x in _containers(value)]
@@ -210,8 +250,9 @@ class Loop:
         outer = mine()
         for root, node in known.values():
             root._value = node
-        turn = Turn(self.session, self.inputs if stand_ins else Inputs(), outer)
-        for k, node in enumerate(stand_ins):
+        turn = Turn(self.session, Inputs() if stand_ins is None else self.inputs, outer, self.explores, script)
+        after: Any = None
+        for k, node in enumerate(stand_ins or ()):
             turn.slots[node.seq] = f"s{k}"
         self.session.stack.append(turn)
         active[active.index(outer)] = turn
@@ -219,8 +260,16 @@ class Loop:
             after = self.run(Index(turn, index), value)
         except Asked:
             raise
-        except Exception as error:
-            self.ask(f"it raises {type(error).__name__}")
+        except Left:
+            turn.how = "leaves"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            turn.how = "raises"
+            if not turn.decided:
+                if not isinstance(error, Exception):
+                    raise
+                self.ask(f"it raises {type(error).__name__}")
         finally:
             active[active.index(turn)] = outer
             self.session.stack.remove(turn)
@@ -232,9 +281,9 @@ class Loop:
                 root._value = self.entry[k]
         if self.session.asked:
             raise Asked(self.session.asked)
-        if structure(after) != shape or any(id(x) in boxes for x in _containers(after)):
+        if turn.how == "goes" and (structure(after) != shape or any(id(x) in boxes for x in _containers(after))):
             self.ask("what it carries changes its structure, or is a container that was there")
-        return after, turn.written, turn
+        return Way(after, turn.written, turn)
 
     # ---- what they show ----
 
@@ -253,6 +302,9 @@ class Loop:
             growth += grows
         cells = tuple([("array" if n.shape else "scalar", n.shape, n.dtype, n.strides) for n in self.state])
         constants = tuple([key for key, _ in sorted(self.inputs.constants.items(), key=lambda x: int(x[1][0][1:]))])
+        for kinds in zip(*[shape[2] for shape in shapes if shape[0] == "goes"], strict=True):
+            if len({*kinds} - {None}) > 1:
+                self.ask("a number that it carries is an element of an array on one way only")
         return Body(shapes, tuple([len(step.numbers) for step in first]), tuple(growth), cells, self.after,
                     len(self.inputs.values), constants), [x for step in first for x in step.numbers]
 
@@ -278,6 +330,19 @@ class Loop:
         for k, node in zip(self.places, results[len(self.handles):], strict=True):
             own[k] = tensor(node) if type(own[k]) is Tensor else scalar(node)
         return rebuilt(self.value, iter(own))
+
+
+def _is_same(x: Any, y: Any) -> bool:
+    return x is y or _is_plain(x) and _is_plain(y) and same(x, y)
+
+
+def _is_element(turn: Turn, place: int, name: str) -> bool | None:
+    """Whether a value that goes over is an element of an array as it is; None if it is what was there."""
+    if name == f"s{place}":
+        return None
+    own, _, of_loop = name.partition("_")
+    loops = [r.attrs for r in turn.book.records if r.kind == "loop" and r.name == own] if of_loop else []
+    return bool(loops[0].is_element(int(of_loop))) if loops else name in turn.real
 
 
 def _is_plain(x: Any) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from ..run import floating
 from ..run.watching import mine
 from .bounds import Even
-from .carried import OTHER_TYPE, Loop, leaves, lengths_move, mean_size, shown_inside
+from .carried import OTHER_TYPE, PASSED, Loop, leaves, lengths_move, mean_size, shown_inside
 from .jit import Jitted
 from .loopsource import Body
 from .nodes import LARGE
@@ -31,6 +31,7 @@ from .skipping import understood
 from .steps import Irregular
 from .tracing import Record, Trace
 from .turns import SAMPLES, Turn, unknown
+from .ways import may_be_tried
 
 LEAST = 8
 """Turns that are left for which it is worth while."""
@@ -44,7 +45,7 @@ MOST_LOST = 4
 """Loops of one body that could not be generated, after which no other is tried."""
 LENT = "it writes to an array that is known elsewhere, and gives another in its place"
 SHORT, NOT_RUN = "a loop in it is short yet", "a loop in it has not run yet"
-EARLY = frozenset((SHORT, NOT_RUN, OTHER_TYPE))
+EARLY = frozenset((SHORT, NOT_RUN, OTHER_TYPE, PASSED))
 """Why a loop may be generated from a later turn on."""
 _MEASURES = frozenset(("shape", "size", "nbytes", "strides", "len", "flat", "tolist", "tobytes", "__len__", "__iter__"))
 _SAFE = frozenset((
@@ -75,16 +76,17 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
     scope = Scope().walk(*starts or [(body, "")])
     if not followed(scope):
         session.ask("a loop in it reaches what cannot be followed")
-    loop = Loop(session, body, first, count, value)
+    explores = turn.explores and may_be_tried(scope)
+    loop = Loop(session, body, first, count, value, explores)
     if loop.probe(first=True):  # as from the second turn on, perhaps: there is one, as is shown later
         turn.notes.append(("turns", count))
         before = list(leaves(value))
         value, count = body(lower, value), count - 1
-        loop = Loop(session, body, first + 1, count, value)
+        loop = Loop(session, body, first + 1, count, value, explores)
         if why := loop.probe():
             session.ask(why)
         if loop.is_lent((*before, *scope.tensors.values())):
-            session.ask(LENT)
+            session.ask(PASSED if loop.passed else LENT)
     loop.looked_at()
     own, numbers = loop.body()
     if changed := scope.changed():
@@ -212,13 +214,13 @@ def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope
     """The turns that are left as one function, or (if not the `whole` loop is wanted) those before the first that comes
     to the border of an array; None if they cannot be generated. `before` has what the loop was given at first."""
     session = Session()
-    loop = Loop(session, body, lower, count, value)
+    loop = Loop(session, body, lower, count, value, may_be_tried(scope))
     session.ran = trace.ran
     try:
         if why := loop.probe():
             loop.ask(why)
         if loop.is_lent((*before, *scope.tensors.values())):
-            loop.ask(LENT)
+            loop.ask(PASSED if loop.passed else LENT)
         loop.looked_at()
         own, numbers = loop.body()
     except Asked:
@@ -230,6 +232,10 @@ def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope
         return None
     if mean_size(own, numbers) >= LARGE:
         trace.unrolled = "its arrays are large, and kernels are quicker"
+        return None
+    if any(cell[0] == "scalar" and own.passes(k) and own.is_element(k) is not trace.is_element(node)
+           for k, (cell, node) in enumerate(zip(own.cells, loop.state, strict=True))):
+        trace.unrolled = "a number that it carries is an element of an array on one way only"
         return None
     first = [Even(x, ()) for x in numbers]
     inside = _turns_inside(own, first, count)

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from threading import local
 from typing import Any, NamedTuple
 
+from ..run.watching import mine
+
 KNOWN = (3, 11) <= sys.version_info < (3, 14)
 """Versions of Python whose bytecode is known."""
 _NOT_FAST = 0x01 | 0x02  # inspect.CO_OPTIMIZED | CO_NEWLOCALS: variables are in slots
@@ -283,6 +285,19 @@ def _turn_code(flow: _Flow, body: set[int], head: int) -> types.CodeType | None:
     return turn
 
 
+def _has_left(error: BaseException, loop: ForLoop) -> bool:
+    """Whether a turn came to what is not in the loop's body, and is not there to raise an exception."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None or last.tb_frame.f_code is not loop.turn:
+        return False
+    at = last.tb_lasti
+    ways = [x for x in dis.get_instructions(loop.code) if x.offset >= at and (
+        x.opname in _ENDS or x.opname in _JUMPS or x.opcode in dis.hasjrel or x.opcode in dis.hasjabs)]
+    return loop.turn.co_code[at:at + 2] == _TRAP and not (ways and ways[0].opname == "RAISE_VARARGS")
+
+
 def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any]) -> Any:
     """The body of a loop as a function of an index and of the values of what it carries, which gives these; all else
     that it reads is what these variables are."""
@@ -298,6 +313,11 @@ def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any]) -> 
             run(*[given.get(name) for name in loop.turn.co_varnames])
         except Ended:
             pass
+        except RuntimeError as error:
+            watcher: Any = mine()
+            if watcher is not None and _has_left(error, loop):
+                watcher.give_up("it is left by `break` or `return`")
+            raise
         finally:
             FEED.turns.remove(entry)
         found = entry[1]

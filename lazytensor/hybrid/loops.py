@@ -82,7 +82,7 @@ def fori_loop(lower: int, upper: int, body_fn: Callable[[Any, Any], Any], init: 
         if type(trace) is Turn:
             return counted.inner(trace, lower, upper, body_fn, init)
         if skipping.may_skip(trace, lower, upper, body_fn):
-            return skipping.looped(trace, lower, upper, body_fn, init)
+            return skipping.looped(trace, lower, upper, body_fn, init, counted.looped)
         if counted.may_generate(trace, lower, upper):
             return counted.looped(trace, lower, upper, body_fn, init)
         if upper > lower:

@@ -17,7 +17,7 @@ from ..run import pool
 from .bounds import Even
 from .branches import in_order
 from .guards import Namespace
-from .running import copied, writable
+from .running import Abandon, copied, writable
 from .steps import HOLE, Irregular
 from .text import elementwise_call
 
@@ -32,7 +32,7 @@ class Body:
     cells : tuple of (kind, shape, dtype, strides)
         The values that go over from one turn to the next, ``s0`` and so on: 'array' or 'scalar'.
     after : tuple of str
-        Their names after a turn.
+        Their names after a turn; none if the turn has several ways (`ways`), of which each says so at its end.
     constants : tuple of (dtype.str, char, shape, strides, bytes)
         What is called ``c0`` and so on.
     """
@@ -75,8 +75,23 @@ class Body:
             if type(shape[0]) is not str and shape[1] == name:
                 return shape[0] is ELEMENT
             if shape[0] == "loop" and shape[1] == own:
-                return bool(shape[2].gives_element(shape[2].after[int(of_loop)]))
+                return bool(shape[2].is_element(int(of_loop)))
         return False
+
+    def is_element(self, place: int) -> bool:
+        """Whether a value is an element of an array as it is, of those that go over to the next turn."""
+        if self.after:
+            return self.gives_element(self.after[place])
+        return any(shape[2][place] for shape in self.shapes if shape[0] == "goes")
+
+    def passes(self, place: int) -> bool:
+        """Whether a turn may leave such a value as it was."""
+        return any(shape[2][place] is None for shape in self.shapes if shape[0] == "goes")
+
+    @property
+    def decides(self) -> bool:
+        """Whether it has choices."""
+        return any(shape[0] == "if" or shape[0] == "loop" and shape[2].decides for shape in self.shapes)
 
     @property
     def loops(self) -> int:
@@ -114,7 +129,7 @@ class Source:
     def function(self) -> Any:
         """The function."""
         scope: dict[str, Any] = {**self.space, "copied": copied, "empty": pool.empty, "copyto": np.copyto,
-                                 "writable": writable, "__name__": __name__}
+                                 "writable": writable, "Abandon": Abandon, "__name__": __name__}
         exec(compile(self.text, "<lazytensor loop>", "exec", dont_inherit=True), scope)
         return scope["turns"]
 
@@ -130,7 +145,9 @@ def even_text(x: Even) -> str:
 class _Loop:
     """One loop of a source, and where its values are."""
 
-    def __init__(self, source: Source, body: Body, first: list[Even], count: Even, prefix: str, level: int) -> None:
+    def __init__(self, source: Source, body: Body, first: list[Even], count: Even, prefix: str, level: int,
+                 indent: int = 0) -> None:
+        self.indent = indent
         self.source, self.body, self.first, self.count = source, body, first, count
         self.prefix, self.level = prefix, level
         self.text: dict[str, str] = {}
@@ -139,9 +156,10 @@ class _Loop:
         self.lent: set[int] = set()
         self.free: dict[Any, list[str]] = {}
         self.held: dict[str, tuple[Any, str]] = {}
+        self.before: list[Any] = []
 
     def say(self, text: str) -> None:
-        self.source.lines.append("    " * self.level + text)
+        self.source.lines.append("    " * self.indent + text)
 
     # ---- the loop ----
 
@@ -149,7 +167,6 @@ class _Loop:
         """Writes the loop; its state and inputs are what these expressions give."""
         body, source = self.body, self.source
         steps = list(body.steps(self.first, self.level))
-        reads = [_reads(shape) for shape, _ in steps]
         mutates = body.mutates
         for k, text in enumerate(state):
             own = f"{self.prefix}s{k}"
@@ -165,27 +182,40 @@ class _Loop:
             self.text[f"c{k}"] = source.space.add(array, "c")
         self.say(f"for t{self.level} in range({even_text(self.count)}):")
         self.level += 1
+        self.indent += 1
         for k, own in enumerate(self.state):
             self.text[f"s{k}"] = own
             if mutates and body.cells[k][0] == "array":
                 self.owned.add(own)
-        last = self._last_reads(reads)
         escaping = self._escaping(steps)
-        for position, (shape, numbers) in enumerate(steps):
-            dies = {name for name in reads[position] if last[name] == position}
+        for (shape, numbers), dies in zip(steps, self._last_reads(steps), strict=True):
             self._step(shape, numbers, dies, escaping)
             for name in in_order(dies):
                 self._free(name)
-        self._close()
+        if not any(shape[0] == "goes" for shape, _ in steps):
+            self._close(body.after)
         self.level -= 1
+        self.indent -= 1
 
-    def _last_reads(self, reads: list[set[str]]) -> dict[str, int]:
-        last = {name: position for position, names in enumerate(reads) for name in names}
-        return {**last, **dict.fromkeys(self.body.after, len(reads))}
+    def _last_reads(self, steps: Any) -> list[set[str]]:
+        """Which values each step is the last to read."""
+        live, others, found = set(self.body.after), [], []
+        for shape, _ in reversed(steps):
+            reads = _reads(shape)
+            if shape[0] in ("end", "goes"):
+                live = set(reads)
+            elif shape[0] == "else":
+                others.append(live)
+                live = set()
+            elif shape[0] == "if":
+                live |= others.pop()
+            found.append(reads - live)
+            live |= reads
+        return found[::-1]
 
     def _escaping(self, steps: Any) -> set[str]:
         """The values whose memory is that of the state after a turn."""
-        found = set(self.body.after)
+        found = set(self.body.after).union(*[shape[1] for shape, _ in steps if shape[0] == "goes"])
         for shape, _ in reversed(steps):
             if getattr(shape[0], "kind", "") == "mutate" and shape[1] in found:
                 found.add(shape[2][0][1])
@@ -197,11 +227,11 @@ class _Loop:
         if held is not None:
             self.free.setdefault(held[0], []).append(held[1])
 
-    def _close(self) -> None:
+    def _close(self, after: tuple[str, ...]) -> None:
         """The state for the next turn, all at once; each array has memory of its own."""
         taken: set[str] = set()
         values = []
-        for k, (name, cell) in enumerate(zip(self.body.after, self.body.cells, strict=True)):
+        for k, (name, cell) in enumerate(zip(after, self.body.cells, strict=True)):
             text = self.text[name]
             if cell[0] == "array" and (text in taken or name[0] != "r" and name != f"s{k}"
                                        or self.body.mutates and text not in self.owned):
@@ -210,7 +240,7 @@ class _Loop:
             values.append(text)
         if values != self.state:
             self.say(f"{', '.join(self.state)}, = {', '.join(values)},")
-        elif not any(line.startswith("    " * self.level) for line in self.source.lines[-1:]):
+        elif not any(line.startswith("    " * self.indent) for line in self.source.lines[-1:]):
             self.say("pass")
 
     # ---- steps ----
@@ -223,6 +253,12 @@ class _Loop:
             return None
         if shape[0] == "while":
             return self.say(f"if not {self._operand(shape[1], given)}: break")
+        if shape[0] in ("if", "else", "end"):
+            return self._choice(shape, given)
+        if shape[0] == "goes":
+            return self._close(shape[1])
+        if shape[0] in ("leaves", "raises"):
+            return self.say("break" if shape[0] == "leaves" else "raise Abandon")
         if shape[0] == "divided":
             return self.say(self._tree(shape[1], given))
         op, name, operands, attrs, size, dtype, strides = shape
@@ -246,6 +282,20 @@ class _Loop:
         if size:
             self.owned.add(out)
         return None
+
+    def _choice(self, shape: Any, given: Any) -> None:
+        """One of two sides: what is known of values and memory on the other begins as it was before the choice."""
+        if shape[0] == "if":
+            self.say(f"if {self._operand(shape[1], given)}:")
+            self.before.append((dict(self.text), set(self.owned), {key: [*x] for key, x in self.free.items()},
+                                dict(self.held)))
+            self.indent += 1
+            return
+        self.indent -= 1
+        if shape[0] == "else":
+            self.text, self.owned, self.free, self.held = self.before.pop()
+            self.say("else:")
+            self.indent += 1
 
     def _own(self, name: str) -> str:
         return self.prefix + name
@@ -304,7 +354,8 @@ class _Loop:
         _, name, body, operands = shape
         source = self.source
         source.loops += 1
-        inner = _Loop(source, body, numbers[1:], numbers[0], f"{_letters(source.loops)}_", self.level)
+        inner = _Loop(source, body, numbers[1:], numbers[0], f"{_letters(source.loops)}_", self.level,
+                      self.indent)
         names = [x[0] for x in operands]
         given = [self.text[x[0]] if x[0] is not None else source.space.add(x[2]) for x in operands]
         inner.lent = {k for k, x in enumerate(names[:len(body.cells)]) if x in dies and names.count(x) == 1
@@ -372,7 +423,9 @@ def _reads(shape: Any) -> set[str]:
     """The names of the values that a step reads."""
     if shape[0] == "loop":
         return {x[0] for x in shape[3] if x[0] is not None}
-    if shape[0] == "while":
+    if shape[0] == "goes":
+        return set(shape[1])
+    if shape[0] in ("while", "if"):
         return {shape[1][1]} if shape[1][0] == "value" else set()
     if type(shape[0]) is str:
         return set()

@@ -52,8 +52,8 @@ class Rolled:
 
     @property
     def operations(self) -> int:
-        """How many calls of NumPy's it makes; 0 if it is a tape, or nobody knows."""
-        known = self.tape is None and self.count < ENDLESS and self.body.loops == 1
+        """How many calls of NumPy's it makes; 0 if it is a tape or decides on values, or nobody knows."""
+        known = self.tape is None and self.count < ENDLESS and self.body.loops == 1 and not self.body.decides
         return self.count * len(self.body.shapes) if known else 0
 
     @property
@@ -122,7 +122,7 @@ def applied(trace: Trace, rolled: Rolled, nodes: list[Node]) -> list[Node] | Non
         record.results.append(Result(name, value.dtype, value.shape if is_array else None))
         node = leaf(value, canonical(value.strides, value.shape, value.itemsize) if is_array else None)
         trace._know(node, name)
-        if not is_array and rolled.body.gives_element(rolled.body.after[k]):
+        if not is_array and rolled.body.is_element(k):
             trace.real.add(name)
         results.append(node)
     return results

@@ -91,13 +91,17 @@ def ignores_index(fn: Any) -> bool:
                    for x in dis.get_instructions(code) if "FAST" in x.opname)
 
 
-def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any], value: Any) -> Any:
-    """``for i in range(lower, upper): value = body(i, value)`` in a trace; gives the last value."""
+def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any], value: Any,
+           deciding: Callable[..., Any]) -> Any:
+    """``for i in range(lower, upper): value = body(i, value)`` in a trace; gives the last value. If the first turn
+    decides on values, so that turns are not alike, the others are left to `deciding`."""
     turns: list[_Turn] = []
-    i, tried = lower, 0
+    i, tried, answers = lower, 0, trace.answers
     while i < upper:
         value = body(i, value)
         i += 1
+        if trace.answers > answers and i == lower + 1:
+            return deciding(trace, i, upper, body, value)
         if trace.refusal is not None or tried > TRIED:
             continue
         tried += 1

@@ -65,8 +65,9 @@ class _Maker:
             body = r.attrs
             shape = ("loop", r.name, body, r.operands)
             return Step(shape, r.args)
-        if r.kind == "while":
-            return Step(("while", self._operand(r.operands[0], r, 0, numbers)), tuple(numbers))
+        if r.kind in ("while", "choice"):
+            kind = "while" if r.kind == "while" else "if"
+            return Step((kind, self._operand(r.operands[0], r, 0, numbers)), tuple(numbers))
         if r.kind != "operation" or r.dtype.hasobject or r.errstate is not self.turn.capsule:
             raise Irregular
         op = r.op

@@ -31,6 +31,12 @@ UNKNOWN = register("state of a loop", "call", copied)
 """What stands for a value at the beginning of a turn. Whoever else asks for it gets that of the loop's beginning."""
 SAMPLES = 3
 """Turns that show what the others are."""
+DEEPEST = 8
+"""Decisions of one turn."""
+
+
+class Left(BaseException):
+    """Ends a way on which a loop's condition is false."""
 
 
 class Sheet:
@@ -81,8 +87,13 @@ class Turn(Trace):
 
     hides = True
 
-    def __init__(self, session: Session, inputs: Inputs, outer: Any) -> None:
+    def __init__(self, session: Session, inputs: Inputs, outer: Any, explores: bool = False,
+                 script: tuple[bool, ...] = ()) -> None:
         self.ident = get_ident()
+        self.explores, self.script = explores, script
+        self.decided: list[bool] = []
+        self.truths: dict[str, bool] = {}
+        self.how = "goes"
         self.session, self.inputs, self.outer = session, inputs, outer
         self.start = tick()
         self.slots, self.plain, self.dynamic, self.real = {}, {}, set(), set()
@@ -126,11 +137,46 @@ class Turn(Trace):
         """The program looks at an array's length."""
         self.measured_any |= axis is None or axis < len(t._value.shape)
 
+    def truth(self, t: Any) -> bool:
+        """``bool(t)``: as the way has it that is gone (`ways`)."""
+        node = t._value if type(t) is Tensor else t._node
+        if not self.explores or node.shape or node.dtype.hasobject or type(node) is Node and node.op is _LEAF and (
+                node.seq > self.start):
+            return bool(self._answered(t, "bool"))
+        operand = self.reference(t)
+        known = self._known_truth(operand)
+        if known is not None:
+            return known
+        at = len(self.decided)
+        if at == DEEPEST:
+            self.give_up("it decides on values too often")
+        answer = self.script[at] if at < len(self.script) else True
+        self.decided.append(answer)
+        if operand.name is not None and operand.steps is None:
+            self.truths[operand.name] = answer
+        self.book.append(Record("choice", f"r{len(self.book)}", (operand,), outcome=answer))
+        return answer
+
+    def _known_truth(self, operand: Any) -> bool | None:
+        return self.truths.get(operand.name) if operand.steps is None else None
+
     def goes_on(self, condition: Any) -> None:
         """The loop ends before this turn unless that is true."""
+        if type(condition) in (bool, np.bool_) and self.decided:
+            return None if condition else self._leave()
         if not (issubclass(type(condition), Scalar) or type(condition) is Tensor and condition._value.shape == ()):
             self.give_up("its condition is no value")
-        self.book.append(Record("while", f"r{len(self.book)}", (self.reference(condition),)))
+        operand = self.reference(condition)
+        known = self._known_truth(operand)
+        if known is None:
+            self.book.append(Record("while", f"r{len(self.book)}", (operand,)))
+            return None
+        return None if known else self._leave()
+
+    def _leave(self) -> None:
+        if self.written:
+            self.give_up("its condition writes to arrays")
+        raise Left
 
     def writes(self, root: Any) -> None:
         """A root from before the turn gets another value."""
