@@ -108,10 +108,10 @@ def network(batch):
     if TENSORFLOW is not None:
         calls |= _tensorflow_networks(arrays, x)
     with np.config(eager_after=None):  # the lazy form stays lazy
-        found = least(calls, 100, 40)
+        found = least(calls, 1000, 10)
     show(f"512-256-128-2 network, float32, batch {batch}, {THREADS} core(s)", found)
     small = {"lazytensor, small at once": calls["lazytensor lazy"], "lazytensor jit": calls["lazytensor jit"]}
-    show("  the same, not compiled, with lines of small arrays run when written (eager_after)", least(small, 100, 40))
+    show("  the same, not compiled, with lines of small arrays run when written (eager_after)", least(small, 1000, 10))
 
 
 def _peer_networks(arrays, x):
