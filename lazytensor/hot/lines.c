@@ -164,19 +164,19 @@ static int is_slow_reduction(PyObject *node, PyObject *a) {
     return PyTuple_GET_SIZE(slot_or_none(node, N.shape)) > 0 || !(PyTypeNum_ISFLOAT(number) || PyTypeNum_ISCOMPLEX(number));
 }
 
-/* Whether a run is of a number stored where a mask is true, and of what makes the mask. A kernel would read and write all
+/* Whether nodes are of a number stored where a mask is true, and of what makes the mask. A kernel would read and write all
  * elements, of which `fill_at_once` takes those that are chosen. */
-static int is_one_fill(PyObject *nodes) {
-    Py_ssize_t n = PyList_GET_SIZE(nodes), target = 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
+static int is_one_fill(PyObject *nodes, Py_ssize_t from, Py_ssize_t end) {
+    Py_ssize_t target = 0;
+    for (Py_ssize_t i = from; i < end; i++) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *op = slot_or_none(node, N.op), *b = slot_or_none(node, N.b);
         int fills = traits_of(node) & OF_WRITES && Py_TYPE(b) == node_type && bytes_of(b) <= FEW_BYTES
             && PyUnicode_CompareWithASCIIString(slot_or_none(op, O.name), "setitem_where") == 0;
-        if (fills ? i < n - 1 : i == n - 1)
+        if (fills ? i < end - 1 : i == end - 1)
             return 0;
         target += fills ? bytes_of(node) : 0;
     }
-    for (Py_ssize_t i = 0; i < n - 1; i++)
+    for (Py_ssize_t i = from; i < end - 1; i++)
         target -= 2 * bytes_of(PyList_GET_ITEM(nodes, i));
     return target > 0;
 }
@@ -186,14 +186,14 @@ static int is_call_alone(PyObject *node) {
     return traits_of(node) & OF_CALLS && is_by_numpy(node);
 }
 
-/* Whether a run of several operations is worth a kernel: it takes what NumPy has no quick call for, arrays that threads
- * share, or it saves more memory traffic than it takes to write it down. */
-static int is_worth_a_kernel(PyObject *nodes) {
-    Py_ssize_t n = PyList_GET_SIZE(nodes), saved = 0;
+/* Whether several operations are worth a kernel: one takes what NumPy has no quick call for, arrays that threads
+ * share, or they save more memory traffic than it takes to write them down. */
+static int is_worth_a_kernel(PyObject *nodes, Py_ssize_t from, Py_ssize_t end) {
+    Py_ssize_t saved = 0;
     PyObject *before = NULL;
-    if (is_one_fill(nodes))
+    if (is_one_fill(nodes, from, end))
         return 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
+    for (Py_ssize_t i = from; i < end; i++) {
         PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a), *b = slot_or_none(node, N.b);
         if (!is_call_alone(node) && (weight_of(node) > MIDDLING || is_slow_reduction(node, a)))
             return 1;
@@ -202,7 +202,7 @@ static int is_worth_a_kernel(PyObject *nodes) {
                      + (is_pending(b) ? bytes_of(b) : 0);
         before = a;
     }
-    return saved > SAVED_BYTES * (n + 4);
+    return saved > SAVED_BYTES * (end - from + 4);
 }
 
 /* An operation is run by itself: counts it for its line, if it is middling or NumPy's own, for instance as it goes `over` an
@@ -224,18 +224,59 @@ static void count_all(Site *table, PyObject *nodes, int up) {
         count(table, PyList_GET_ITEM(nodes, i), up, 0);
 }
 
-/* Counts operations for kernels in a run in which not all arrays are small; gives how many are calls of functions. */
-static Py_ssize_t count_middling(PyObject *nodes, int up) {
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(nodes); i++)
+/* Whether a node and what it reads are small. */
+static int is_small(PyObject *node, Py_ssize_t most) {
+    PyObject *a = slot_or_none(node, N.a);
+    return bytes_of(node) <= most && !(Py_TYPE(a) == node_type && bytes_of(a) > most);
+}
+
+/* Whether small operations cost less one by one than in kernels. */
+static int is_short(PyObject *nodes, Py_ssize_t from, Py_ssize_t end) {
+    Py_ssize_t joined = 0;
+    for (Py_ssize_t i = from; i < end; i++)
+        joined += is_joined(PyList_GET_ITEM(nodes, i), slot_or_none(PyList_GET_ITEM(nodes, i), N.a));
+    return joined < WORTH || joined < BETWEEN * (end - from - joined);
+}
+
+/* Counts operations between two products in a run in which not all arrays are small; whether that is up. */
+static int count_between(PyObject *nodes, Py_ssize_t from, Py_ssize_t end, Py_ssize_t most, int *small) {
+    *small = from < end;
+    for (Py_ssize_t i = from; *small && i < end; i++)
+        *small = is_small(PyList_GET_ITEM(nodes, i), most);
+    int up = *small ? is_short(nodes, from, end) : from == end || !is_worth_a_kernel(nodes, from, end);
+    for (Py_ssize_t i = from; i < end; i++)
         if (!is_function(PyList_GET_ITEM(nodes, i)))
-            count(calls, PyList_GET_ITEM(nodes, i), up, 0);
-    return count_functions(nodes);
+            count(*small ? sites : calls, PyList_GET_ITEM(nodes, i), up, 0);
+    return up;
+}
+
+/* Counts a run in which not all arrays are small. No kernel goes over a product or the like: so what is between two is
+ * looked at by itself, and a product goes with what is before and after it. 0 or 1 if all were counted so as middling
+ * ones, else -1. */
+static int count_middling(PyObject *nodes, Py_ssize_t most) {
+    Py_ssize_t n = PyList_GET_SIZE(nodes), from = 0;
+    int verdict = -2, up = 1;
+    PyObject *product = NULL;
+    for (Py_ssize_t i = 0; i <= n; i++) {
+        PyObject *node = i < n ? PyList_GET_ITEM(nodes, i) : NULL;
+        if (node != NULL && !is_call_alone(node))
+            continue;
+        int small, before = up;
+        up = count_between(nodes, from, i, most, &small);
+        if (product != NULL && !is_function(product))
+            count(calls, product, before && up, 0);
+        if (from < i)
+            verdict = small || (verdict >= 0 && verdict != up) ? -1 : verdict == -2 ? up : verdict;
+        product = node;
+        from = i + 1;
+    }
+    return verdict;
 }
 
 /* Nodes are about to run together: counts it for their lines, if all are small (what no kernel has splits the others),
  * and for calls of functions. `known` has what was found of their structure before, or is NULL. */
 void count_run(PyObject *nodes, Counting *known) {
-    Py_ssize_t n = PyList_GET_SIZE(nodes), joined = 0, most;
+    Py_ssize_t n = PyList_GET_SIZE(nodes), most;
     if (eager_after <= 0)
         return;
     most = small_bytes();
@@ -243,21 +284,17 @@ void count_run(PyObject *nodes, Counting *known) {
         count_all(known->middling ? calls : sites, nodes, known->up);
         return;
     }
-    for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *node = PyList_GET_ITEM(nodes, i), *a = slot_or_none(node, N.a);
-        if (bytes_of(node) > most || (Py_TYPE(a) == node_type && bytes_of(a) > most)) {
-            int up = n > 1 && !is_worth_a_kernel(nodes);
-            Py_ssize_t functions = n > 1 ? count_middling(nodes, up) : count_functions(nodes);   /* `count_alone` has others */
-            if (known != NULL)
-                *known = (Counting){most, !functions, 1, up};
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (!is_small(PyList_GET_ITEM(nodes, i), most)) {
+            int up = n > 1 ? count_middling(nodes, most) : -1;   /* `count_alone` has others */
+            if (count_functions(nodes) == 0 && known != NULL && up >= 0)
+                *known = (Counting){most, 1, 1, up};
             return;
         }
-        joined += is_joined(node, a);
-    }
-    int is_short = joined < WORTH || joined < BETWEEN * (n - joined);
-    count_all(sites, nodes, is_short);
+    int up = is_short(nodes, 0, n);
+    count_all(sites, nodes, up);
     if (known != NULL)
-        *known = (Counting){most, 1, 0, is_short};
+        *known = (Counting){most, 1, 0, up};
 }
 
 /* ---- choosing --------------------------------------------------------------------------------------------------------- */
