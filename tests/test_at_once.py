@@ -65,6 +65,33 @@ def test_a_line_that_is_run_alone_runs_at_once_after_a_while():
         assert pending(y)
 
 
+def test_short_lines_between_products_run_at_once_whatever_is_computed_with_them():
+    np = module_under_test()
+    matrix, d, first = np.ones((300, 300)), np.full(300, 2.0), np.ones(300)
+    np.realize(matrix, d, first)
+    with np.config(eager_after=8):
+        for turn in range(3):
+            large, x, waits = matrix + 2.0, first, []
+            for _ in range(20):
+                x = (d - large @ x) / d
+                waits.append(pending(x))
+            assert all(waits) == (turn == 0)
+            np.realize(x)
+
+
+def test_kernels_between_products_wait():
+    np = module_under_test()
+    matrix, first = np.ones((300, 300)), np.ones((300, 300))
+    np.realize(matrix, first)
+    with np.config(eager_after=8):
+        for _ in range(3):
+            x = first
+            for _ in range(20):
+                x = np.tanh((matrix @ x) * 0.5 + 0.25) - 0.125
+                assert pending(x)
+            np.realize(x)
+
+
 @pytest.mark.parametrize("n", [4, 1000])
 def test_chains_wait(n):
     np = module_under_test()
