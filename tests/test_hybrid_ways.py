@@ -36,11 +36,11 @@ SIZES = (40, 40, 40, 12, 40, 61, 1, 0, 40)
 SCALES = (1, 1, 3, 0.3, 1, -1, 2)
 
 
-def check(f, calls=9, checks=True):
+def check(f, calls=9, compares=False):
     """`f(np, x, n)` for many x and numbers of turns, jitted, beside NumPy."""
     g = np.jit(lambda x, n: f(np, x, n))
     rng = real.random.default_rng(5)
-    with unchecked(not checks), warnings.catch_warnings():
+    with unchecked(compares), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for call in range(calls):
             n = SIZES[call % len(SIZES)]
@@ -303,9 +303,9 @@ def test_both_ways_are_in_the_loop(f):
     assert "generated" in g.explain()
 
 
-def test_without_comparisons():
+def test_with_comparisons():
     for f in (may_give_its_argument, written_or_new, raises_on_one_way, warns_on_one_way, python_s_loop_goes_on):
-        check(f, 12, checks=False)
+        check(f, 12, compares=True)
 
 
 def test_the_python_runs_for_each_way_and_not_for_each_turn():

@@ -15,6 +15,7 @@ import numpy as np
 from ..api.handle import Tensor, View, lock_of, root_of, tensor
 from ..api.scalar import Scalar, scalar
 from ..ir.node import Node
+from ..run import floating
 from ..run.watching import active, mine
 from .bounds import Even, extremes, is_inside, length_moves
 from .guards import same
@@ -88,7 +89,7 @@ class Loop:
     """A loop that is looked at: its body, the value that it begins with, and the bounds of its index, in numbers."""
 
     def __init__(self, session: Session, body: Callable[[Any, Any], Any], lower: int, count: int, value: Any,
-                 explores: bool = False) -> None:
+                 explores: Callable[[], bool]) -> None:
         self.explores = explores
         self.session, self.run, self.lower, self.count, self.value = session, body, lower, count, value
         self.inputs = Inputs()
@@ -247,7 +248,9 @@ class Loop:
         if not known and boxes:
             value = rebuilt(value, iter(own))
             boxes = [id(x) for x in _containers(value)]
-        outer = mine()
+        if script:
+            self.session.count_way()
+        outer, capsule = mine(), floating.in_force()
         for root, node in known.values():
             root._value = node
         turn = Turn(self.session, Inputs() if stand_ins is None else self.inputs, outer, self.explores, script)
@@ -272,6 +275,7 @@ class Loop:
                 self.ask(f"it raises {type(error).__name__}")
         finally:
             active[active.index(turn)] = outer
+            floating.enter(capsule)
             self.session.stack.remove(turn)
             for root, before in [*turn.written.values()]:
                 turn.ends[id(root)] = root._value

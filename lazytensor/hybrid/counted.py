@@ -10,6 +10,7 @@ other case the loop goes on, turn by turn.
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -20,6 +21,7 @@ from ..run import floating
 from ..run.watching import mine
 from .bounds import Even
 from .carried import OTHER_TYPE, PASSED, Loop, leaves, lengths_move, mean_size, shown_inside
+from .effectless import is_effectless
 from .jit import Jitted
 from .loopsource import Body
 from .nodes import LARGE
@@ -31,7 +33,6 @@ from .skipping import understood
 from .steps import Irregular
 from .tracing import Record, Trace
 from .turns import SAMPLES, Turn, unknown
-from .ways import may_be_tried
 
 LEAST = 8
 """Turns that are left for which it is worth while."""
@@ -76,7 +77,7 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
     scope = Scope().walk(*starts or [(body, "")])
     if not followed(scope):
         session.ask("a loop in it reaches what cannot be followed")
-    explores = turn.explores and may_be_tried(scope)
+    explores = functools.cache(lambda: turn.explores() and is_effectless(scope))
     loop = Loop(session, body, first, count, value, explores)
     if loop.probe(first=True):  # as from the second turn on, perhaps: there is one, as is shown later
         turn.notes.append(("turns", count))
@@ -214,7 +215,7 @@ def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope
     """The turns that are left as one function, or (if not the `whole` loop is wanted) those before the first that comes
     to the border of an array; None if they cannot be generated. `before` has what the loop was given at first."""
     session = Session()
-    loop = Loop(session, body, lower, count, value, may_be_tried(scope))
+    loop = Loop(session, body, lower, count, value, functools.cache(lambda: is_effectless(scope)))
     session.ran = trace.ran
     try:
         if why := loop.probe():

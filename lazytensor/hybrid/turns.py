@@ -7,8 +7,10 @@ are (`steps`); that a number is not something else at a border of an array is sh
 
 from __future__ import annotations
 
+import functools
 import operator
 from _thread import get_ident
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from ..api.scalar import Scalar
 from ..ir.node import Node, make, tick
 from ..ir.operation import Operation, register
 from ..run import floating
-from ..run.watching import PASS
+from ..run.watching import PASS, mine
 from .opaque import Index, Session, plain
 from .running import copied
 from .tracing import Record, Trace
@@ -33,6 +35,18 @@ SAMPLES = 3
 """Turns that show what the others are."""
 DEEPEST = 8
 """Decisions of one turn."""
+
+
+@functools.lru_cache(64)
+def _noting(capsule: Any) -> Any:
+    """An error state under which what NumPy would warn of is noted by the turn that is traced."""
+    return floating.calling(capsule, _warns)
+
+
+def _warns(kind: str, flag: int) -> None:
+    watcher = mine()
+    if type(watcher) is Turn:
+        watcher.how = "raises"
 
 
 class Left(BaseException):
@@ -87,7 +101,7 @@ class Turn(Trace):
 
     hides = True
 
-    def __init__(self, session: Session, inputs: Inputs, outer: Any, explores: bool = False,
+    def __init__(self, session: Session, inputs: Inputs, outer: Any, explores: Callable[[], bool] = bool,
                  script: tuple[bool, ...] = ()) -> None:
         self.ident = get_ident()
         self.explores, self.script = explores, script
@@ -101,7 +115,7 @@ class Turn(Trace):
         self.waits, self.quiet, self.refusal, self.errstate, self.lost = True, 0, None, None, False
         self.roots, self.names, self.constants, self.generators, self.left = {}, {}, {}, {}, {}
         self.picks = {}
-        self.capsule = floating.in_force()
+        self.capsules = [floating.in_force()]
         self.notes: list[Any] = []
         self.written: dict[int, tuple[Tensor, Node]] = {}
         self.floats: dict[int, tuple[Any, Any]] = {}
@@ -140,8 +154,8 @@ class Turn(Trace):
     def truth(self, t: Any) -> bool:
         """``bool(t)``: as the way has it that is gone (`ways`)."""
         node = t._value if type(t) is Tensor else t._node
-        if not self.explores or node.shape or node.dtype.hasobject or type(node) is Node and node.op is _LEAF and (
-                node.seq > self.start):
+        if node.shape or node.dtype.hasobject or type(node) is Node and node.op is _LEAF and (
+                node.seq > self.start) or not self.explores():
             return bool(self._answered(t, "bool"))
         operand = self.reference(t)
         known = self._known_truth(operand)
@@ -151,6 +165,9 @@ class Turn(Trace):
         if at == DEEPEST:
             self.give_up("it decides on values too often")
         answer = self.script[at] if at < len(self.script) else True
+        if not self.decided:  # no turn need ever come here
+            self.capsules.append(floating.let_wait(_noting(self.capsules[0])))
+            floating.enter(self.capsules[-1])
         self.decided.append(answer)
         if operand.name is not None and operand.steps is None:
             self.truths[operand.name] = answer
