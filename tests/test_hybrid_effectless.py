@@ -12,8 +12,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid.effectless import is_effectless
-from lazytensor.hybrid.scope import Scope
+from lazytensor.hybrid.effectless import is_effectless, reach, understood
 from tests import program_loops
 from tests.program_jit import unchecked
 
@@ -114,6 +113,23 @@ def test_effects_of_a_way_that_is_not_gone(name, tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+OTHER_EACH_TURN = {"quit", "memmap", "error_state", "real_vectorize", "real_frompyfunc"}
+
+
+@pytest.mark.parametrize("name", [name for name in EFFECTS if name not in OTHER_EACH_TURN])
+def test_effects_of_each_turn(name, capsys):
+    setup, call, seen = EFFECTS[name]
+    after = []
+    for np_, jit, each in ((real, lambda f: f, program_loops.loop), (np, np.jit, np.fori_loop)):
+        space = world(setup, call)
+        f = jit(lambda x, way=space["way"], each=each: each(0, 20, lambda i, s: way(s) + i, x))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program_loops.attempt(lambda f=f, x=np_.ones(3): f(x))
+        after.append((repr(eval(seen, space)), capsys.readouterr()))
+    assert after[0] == after[1]
+
+
 HARMLESS = {
     "methods": ("class C:\n    def __init__(self, k): self.k = k\n    def run(self, s): return s * self.k\n"
                 "    def __repr__(self): return f'C({self.k})'\nc = C(2.0)", "s = c.run(s)"),
@@ -132,7 +148,7 @@ HARMLESS = {
 def test_what_has_no_effects_is_tried(name):
     setup, call = HARMLESS[name]
     way = world(setup, call)["way"]
-    assert is_effectless(Scope().walk((way, "")))
+    assert understood(reach((way, ""))) and is_effectless(reach((way, "")))
     f = np.jit(lambda x: np.fori_loop(0, 20, lambda i, s: way(s) if s.sum() > 1e9 else s + i, x))
     assert f(np.ones(3)).tolist() == [191] * 3
     assert "generated" in f.explain()

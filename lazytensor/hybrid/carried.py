@@ -22,7 +22,7 @@ from .guards import same
 from .loopsource import Body
 from .opaque import Asked, Index, Session
 from .steps import Irregular, Step, steps_of
-from .turns import SAMPLES, Inputs, Left, Turn, unknown
+from .turns import SAMPLES, Inputs, Left, Turn, noting, unknown
 from .ways import Line, Way, joined, ways_of
 
 OTHER_TYPE = "a part of its state is of another type each turn"
@@ -254,12 +254,14 @@ class Loop:
         for root, node in known.values():
             root._value = node
         turn = Turn(self.session, Inputs() if stand_ins is None else self.inputs, outer, self.explores, script)
+        turn.capsule = floating.let_wait(noting(capsule))
         after: Any = None
         for k, node in enumerate(stand_ins or ()):
             turn.slots[node.seq] = f"s{k}"
         self.session.stack.append(turn)
         active[active.index(outer)] = turn
         try:
+            floating.enter(turn.capsule)
             after = self.run(Index(turn, index), value)
         except Asked:
             raise
@@ -269,10 +271,8 @@ class Loop:
             raise
         except BaseException as error:
             turn.how = "raises"
-            if not turn.decided:
-                if not isinstance(error, Exception):
-                    raise
-                self.ask(f"it raises {type(error).__name__}")
+            if not turn.decided and not isinstance(error, Exception):
+                raise
         finally:
             active[active.index(turn)] = outer
             floating.enter(capsule)
@@ -285,6 +285,9 @@ class Loop:
                 root._value = self.entry[k]
         if self.session.asked:
             raise Asked(self.session.asked)
+        turn.how = "raises" if turn.warns else turn.how
+        if turn.how == "raises" and not turn.decided:
+            self.ask("it raises, or NumPy would warn")
         if turn.how == "goes" and (structure(after) != shape or any(id(x) in boxes for x in _containers(after))):
             self.ask("what it carries changes its structure, or is a container that was there")
         return Way(after, turn.written, turn)

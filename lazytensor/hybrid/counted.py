@@ -21,7 +21,7 @@ from ..run import floating
 from ..run.watching import mine
 from .bounds import Even
 from .carried import OTHER_TYPE, PASSED, Loop, leaves, lengths_move, mean_size, shown_inside
-from .effectless import is_effectless
+from .effectless import is_effectless, reach, understood
 from .jit import Jitted
 from .loopsource import Body
 from .nodes import LARGE
@@ -29,7 +29,6 @@ from .opaque import Asked, Index, Session, plain
 from .rolled import ENDLESS, Rolled, applied
 from .scope import Scope
 from .settings import put_back
-from .skipping import understood
 from .steps import Irregular
 from .tracing import Record, Trace
 from .turns import SAMPLES, Turn, unknown
@@ -74,7 +73,7 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
         session.ask(SHORT)
     if code_of(body) not in session.ran:
         session.ask(NOT_RUN)
-    scope = Scope().walk(*starts or [(body, "")])
+    scope = reach(*starts or [(body, "")])
     if not followed(scope):
         session.ask("a loop in it reaches what cannot be followed")
     explores = functools.cache(lambda: turn.explores() and is_effectless(scope))
@@ -143,7 +142,7 @@ def beginning(trace: Trace, turns: int, body: Any, *others: Any, starts: Any = N
     if code in trace.in_full and turns <= MOST_IN_FULL or trace.tried[code] >= MOST_LOST or (
             trace.made[code] >= MOST_MADE and turns < OFTEN):
         return Scope(), 0
-    scope = Scope().walk(*starts or [(f, "") for f in (body, *others)])
+    scope = reach(*starts or [(f, "") for f in (body, *others)])
     return scope, TRIES if followed(scope) else 0
 
 

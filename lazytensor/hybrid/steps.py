@@ -68,8 +68,7 @@ class _Maker:
         if r.kind in ("while", "choice"):
             kind = "while" if r.kind == "while" else "if"
             return Step((kind, self._operand(r.operands[0], r, 0, numbers)), tuple(numbers))
-        if r.kind != "operation" or r.dtype.hasobject or all(
-                r.errstate is not x for x in self.turn.capsules):
+        if r.kind != "operation" or r.dtype.hasobject or r.errstate is not self.turn.capsule:
             raise Irregular
         op = r.op
         attrs = self._attributes(r, numbers)

@@ -38,15 +38,16 @@ DEEPEST = 8
 
 
 @functools.lru_cache(64)
-def _noting(capsule: Any) -> Any:
-    """An error state under which what NumPy would warn of is noted by the turn that is traced."""
+def noting(capsule: Any) -> Any:
+    """An error state under which what NumPy would warn of (of constants: nothing else is computed) ends no turn, but is
+    noted by it as if it had raised."""
     return floating.calling(capsule, _warns)
 
 
 def _warns(kind: str, flag: int) -> None:
     watcher = mine()
     if type(watcher) is Turn:
-        watcher.how = "raises"
+        watcher.warns = True
 
 
 class Left(BaseException):
@@ -107,7 +108,7 @@ class Turn(Trace):
         self.explores, self.script = explores, script
         self.decided: list[bool] = []
         self.truths: dict[str, bool] = {}
-        self.how = "goes"
+        self.how, self.warns = "goes", False
         self.session, self.inputs, self.outer = session, inputs, outer
         self.start = tick()
         self.slots, self.plain, self.dynamic, self.real = {}, {}, set(), set()
@@ -115,7 +116,7 @@ class Turn(Trace):
         self.waits, self.quiet, self.refusal, self.errstate, self.lost = True, 0, None, None, False
         self.roots, self.names, self.constants, self.generators, self.left = {}, {}, {}, {}, {}
         self.picks = {}
-        self.capsules = [floating.in_force()]
+        self.capsule = floating.in_force()
         self.notes: list[Any] = []
         self.written: dict[int, tuple[Tensor, Node]] = {}
         self.floats: dict[int, tuple[Any, Any]] = {}
@@ -165,9 +166,6 @@ class Turn(Trace):
         if at == DEEPEST:
             self.give_up("it decides on values too often")
         answer = self.script[at] if at < len(self.script) else True
-        if not self.decided:  # no turn need ever come here
-            self.capsules.append(floating.let_wait(_noting(self.capsules[0])))
-            floating.enter(self.capsules[-1])
         self.decided.append(answer)
         if operand.name is not None and operand.steps is None:
             self.truths[operand.name] = answer

@@ -26,7 +26,8 @@ BUILTINS = frozenset((
     "issubclass", "len", "list", "map", "max", "min", "object", "pow", "print", "range", "repr", "reversed", "round",
     "set", "setattr", "getattr", "hasattr", "slice", "sorted", "str", "sum", "super", "tuple", "zip", "property",
     "staticmethod", "classmethod", "callable", "True", "False", "None", "NotImplemented", "__debug__"))
-_ROOMS = frozenset(("math", "operator", "builtins", "numpy", "lazytensor", "collections", "dataclasses", "functools",
+_ROOMS = frozenset(("math", "cmath", "numbers", "__future__", "operator", "builtins", "numpy", "lazytensor",
+                    "collections", "dataclasses", "functools",
                     "types", "typing", "abc", "enum", "_operator", "_functools", "_collections"))
 _UNKNOWN = frozenset(("__dict__", "vars", "type", "id", "globals", "locals", "eval", "exec", "open", "__import__",
                       "__weakref__", "_getframe", "__subclasses__", "__del__", "__code__", "__defaults__",
