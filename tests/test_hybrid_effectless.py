@@ -125,7 +125,8 @@ def test_effects_of_each_turn(name, capsys):
         f = jit(lambda x, way=space["way"], each=each: each(0, 20, lambda i, s: way(s) + i, x))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program_loops.attempt(lambda f=f, x=np_.ones(3): f(x))
+            x = np_.ones(3)
+            program_loops.attempt(lambda f=f, x=x: f(x))
         after.append((repr(eval(seen, space)), capsys.readouterr()))
     assert after[0] == after[1]
 
