@@ -8,7 +8,9 @@ import numpy as real
 import pytest
 
 import lazytensor as np
+from lazytensor.hybrid import carried
 from lazytensor.hybrid.ways import MOST
+from lazytensor.run.watching import active, hand_over
 from tests import program_loops
 from tests.helpers import difference
 from tests.program_jit import unchecked
@@ -524,3 +526,31 @@ def test_random_bodies_that_decide(first):
     for seed in range(first, first + 25):
         found, _ = program_loops.tried(seed, np, decides=True)
         assert found is None, f"{found}\n{program_loops.random_program(seed, True)}"
+
+
+@pytest.mark.parametrize("at", range(1, 25, 3))
+def test_an_interrupt_while_turns_are_traced_leaves_all_as_it_was(at, monkeypatch):
+    w, x, calls = np.arange(3.0), np.ones(3), []
+
+    def interrupted(old, new):
+        calls.append(1)
+        if at % 2 or len(calls) != at:
+            hand_over(old, new)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    def body(i, s):
+        w[0] += 1
+        return s * 0.5 + w if s.sum() > 9 else s * 1.1 + i
+
+    f = np.jit(lambda x: np.fori_loop(0, 40, body, x))
+    monkeypatch.setattr(carried, "hand_over", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        f(x)
+    assert not active and np.geterr() == real.geterr() and x.tolist() == [1] * 3 and w[1] == 1 and w[0] <= 40
+    w[0] = 0
+    expected, v = real.ones(3), real.arange(3.0)
+    for i in range(40):
+        v[0] += 1
+        expected = expected * 0.5 + v if expected.sum() > 9 else expected * 1.1 + i
+    assert difference((expected, v), (f(x), w)) is None

@@ -16,7 +16,7 @@ from ..api.handle import Tensor, View, lock_of, root_of, tensor
 from ..api.scalar import Scalar, scalar
 from ..ir.node import Node
 from ..run import floating
-from ..run.watching import active, mine
+from ..run.watching import hand_over, insist, mine
 from .bounds import Even, extremes, is_inside, length_moves
 from .guards import same
 from .loopsource import Body
@@ -219,12 +219,12 @@ class Loop:
             elif not _is_same(x, y):
                 self.ask("what it carries is not the same in each turn")
         self._same_geometry(stand_ins, nodes)
-        active[active.index(turn.outer)] = turn
+        hand_over(turn.outer, turn)
         try:
             turn.record([n for n in nodes])
             return way, tuple([turn.slot_of(n) for n in nodes])
         finally:
-            active[active.index(turn)] = turn.outer
+            insist(hand_over, turn, turn.outer)
 
     def _fresh(self, x: Any, y: Any, turn: Turn, old: set[int], found: list[Any]) -> Node:
         """The node of what a turn gives anew."""
@@ -251,16 +251,16 @@ class Loop:
         if script:
             self.session.count_way()
         outer, capsule = mine(), floating.in_force()
-        for root, node in known.values():
-            root._value = node
         turn = Turn(self.session, Inputs() if stand_ins is None else self.inputs, outer, self.explores, script)
         turn.capsule = floating.let_wait(noting(capsule))
         after: Any = None
         for k, node in enumerate(stand_ins or ()):
             turn.slots[node.seq] = f"s{k}"
-        self.session.stack.append(turn)
-        active[active.index(outer)] = turn
         try:
+            for root, node in known.values():
+                root._value = node
+            self.session.stack.append(turn)
+            hand_over(outer, turn)
             floating.enter(turn.capsule)
             after = self.run(Index(turn, index), value)
         except Asked:
@@ -274,15 +274,7 @@ class Loop:
             if not turn.decided and not isinstance(error, Exception):
                 raise
         finally:
-            active[active.index(turn)] = outer
-            floating.enter(capsule)
-            self.session.stack.remove(turn)
-            for root, before in [*turn.written.values()]:
-                turn.ends[id(root)] = root._value
-                root._value = before
-            for k, (root, _) in enumerate(known.values()):
-                turn.ends.setdefault(id(root), root._value)
-                root._value = self.entry[k]
+            insist(self._undone, turn, capsule, known)
         if self.session.asked:
             raise Asked(self.session.asked)
         turn.how = "raises" if turn.warns else turn.how
@@ -291,6 +283,19 @@ class Loop:
         if turn.how == "goes" and (structure(after) != shape or any(id(x) in boxes for x in _containers(after))):
             self.ask("what it carries changes its structure, or is a container that was there")
         return Way(after, turn.written, turn)
+
+    def _undone(self, turn: Turn, capsule: Any, known: dict[int, Any]) -> None:
+        """Has all be as it was before a turn."""
+        hand_over(turn, turn.outer)
+        floating.enter(capsule)
+        if turn in self.session.stack:
+            self.session.stack.remove(turn)
+        for root, before in [*turn.written.values()]:
+            turn.ends.setdefault(id(root), root._value)
+            root._value = before
+        for k, (root, _) in enumerate(known.values()):
+            turn.ends.setdefault(id(root), root._value)
+            root._value = self.entry[k]
 
     # ---- what they show ----
 
