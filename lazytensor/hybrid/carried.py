@@ -219,8 +219,8 @@ class Loop:
             elif not _is_same(x, y):
                 self.ask("what it carries is not the same in each turn")
         self._same_geometry(stand_ins, nodes)
-        hand_over(turn.outer, turn)
         try:
+            hand_over(turn.outer, turn)
             turn.record([n for n in nodes])
             return way, tuple([turn.slot_of(n) for n in nodes])
         finally:
