@@ -7,8 +7,10 @@ are (`steps`); that a number is not something else at a border of an array is sh
 
 from __future__ import annotations
 
+import functools
 import operator
 from _thread import get_ident
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from ..api.scalar import Scalar
 from ..ir.node import Node, make, tick
 from ..ir.operation import Operation, register
 from ..run import floating
-from ..run.watching import PASS
+from ..run.watching import PASS, mine
 from .opaque import Index, Session, plain
 from .running import copied
 from .tracing import Record, Trace
@@ -33,6 +35,19 @@ SAMPLES = 3
 """Turns that show what the others are."""
 DEEPEST = 8
 """Decisions of one turn."""
+
+
+@functools.lru_cache(64)
+def noting(capsule: Any) -> Any:
+    """An error state under which what NumPy would warn of (of constants: nothing else is computed) ends no turn, but is
+    noted by it as if it had raised."""
+    return floating.calling(capsule, _warns)
+
+
+def _warns(kind: str, flag: int) -> None:
+    watcher = mine()
+    if type(watcher) is Turn:
+        watcher.warns = True
 
 
 class Left(BaseException):
@@ -87,13 +102,13 @@ class Turn(Trace):
 
     hides = True
 
-    def __init__(self, session: Session, inputs: Inputs, outer: Any, explores: bool = False,
+    def __init__(self, session: Session, inputs: Inputs, outer: Any, explores: Callable[[], bool] = bool,
                  script: tuple[bool, ...] = ()) -> None:
         self.ident = get_ident()
         self.explores, self.script = explores, script
         self.decided: list[bool] = []
         self.truths: dict[str, bool] = {}
-        self.how = "goes"
+        self.how, self.warns = "goes", False
         self.session, self.inputs, self.outer = session, inputs, outer
         self.start = tick()
         self.slots, self.plain, self.dynamic, self.real = {}, {}, set(), set()
@@ -140,8 +155,8 @@ class Turn(Trace):
     def truth(self, t: Any) -> bool:
         """``bool(t)``: as the way has it that is gone (`ways`)."""
         node = t._value if type(t) is Tensor else t._node
-        if not self.explores or node.shape or node.dtype.hasobject or type(node) is Node and node.op is _LEAF and (
-                node.seq > self.start):
+        if node.shape or node.dtype.hasobject or type(node) is Node and node.op is _LEAF and (
+                node.seq > self.start) or not self.explores():
             return bool(self._answered(t, "bool"))
         operand = self.reference(t)
         known = self._known_truth(operand)
