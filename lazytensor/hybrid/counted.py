@@ -77,12 +77,12 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
     if not followed(scope):
         session.ask("a loop in it reaches what cannot be followed")
     explores = turn.explores and may_be_tried(scope)
-    loop = Loop(session, body, first, count, value, explores)
+    loop = Loop(session, body, first, count, value, explores, hidden)
     if loop.probe(first=True):  # as from the second turn on, perhaps: there is one, as is shown later
         turn.notes.append(("turns", count))
         before = list(leaves(value))
         value, count = body(lower, value), count - 1
-        loop = Loop(session, body, first + 1, count, value, explores)
+        loop = Loop(session, body, first + 1, count, value, explores, hidden)
         if why := loop.probe():
             session.ask(why)
         if loop.is_lent((*before, *scope.tensors.values())):

@@ -90,8 +90,9 @@ class Body:
 
     @property
     def decides(self) -> bool:
-        """Whether it has choices."""
-        return any(shape[0] == "if" or shape[0] == "loop" and shape[2].decides for shape in self.shapes)
+        """Whether it has choices that values decide."""
+        return any(shape[0] == "if" and shape[1][0] != "test" or shape[0] == "loop" and shape[2].decides
+                   for shape in self.shapes)
 
     @property
     def loops(self) -> int:
@@ -376,6 +377,9 @@ class _Loop:
             return even_text(next(given))
         if kind == "float":
             return self._tree(value, given)
+        if kind == "test":
+            left, right = self._tree(rest[0], given), self._tree(rest[1], given)
+            return f"{left} {value} {right}"
         plain = value.value
         return repr(plain) if type(plain) in (int, bool) else self.source.space.add(plain)
 
