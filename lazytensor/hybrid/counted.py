@@ -249,7 +249,7 @@ def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope
     try:
         rolled = Rolled(own, numbers, inside, [(n.shape, n.dtype, n.strides) for n in [*loop.state, *loop.reads]],
                         floating.in_force())
-        rolled.loop = code_of(body)
+        rolled.loop, rolled.ends = code_of(body), session.ends
         return rolled, loop
     except Irregular:
         return None

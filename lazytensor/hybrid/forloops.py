@@ -28,7 +28,7 @@ _VARIADIC = 0x04 | 0x08
 _ENDS = frozenset(("RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "RERAISE"))
 _JUMPS = frozenset(("JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"))
 _PREFIX = "EXTENDED_ARG"
-_PAIRS = {"LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"), "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
+PAIRS = {"LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"), "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
           "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST")}
 _TRAP = bytes((dis.opmap["RAISE_VARARGS"], 0))
 PEEKING = frozenset(("locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"))
@@ -234,8 +234,8 @@ class _Flow:
 def _uses(line: dis.Instruction) -> Iterator[tuple[str, str]]:
     """What an instruction does to variables in slots, in order; to delete one is to read it and to store another."""
     name = line.opname
-    pair = name in _PAIRS
-    for op, variable in zip(_PAIRS.get(name, (name,)), line.argval if pair else (line.argval,), strict=True):
+    pair = name in PAIRS
+    for op, variable in zip(PAIRS.get(name, (name,)), line.argval if pair else (line.argval,), strict=True):
         if op.startswith("LOAD_FAST"):
             yield "LOAD", variable
         elif op == "STORE_FAST":

@@ -24,9 +24,11 @@ class Asked(BaseException):
 
 class Session:
     """The loops, within each other, that are looked at together, as the stack of the turns that are being traced;
-    `asked` is why they cannot be generated, or ""."""
+    `asked` is why they cannot be generated, or "", and `ends` is whether a way was left out that later turns would go,
+    if there were more of them."""
 
     def __init__(self) -> None:
+        self.ends = False
         self.asked = ""
         self.stack: list[Any] = []
         self.ran: set[Any] = set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from .tapes import Unknown
 from .tracing import Record, Result, Trace
 from .turns import SAMPLES
 
+MOST_OTHERS = 64
+"""Numbers of turns for which a loop is kept."""
 ENDLESS = 1 << 62
 """Turns of a loop that a value ends."""
 
@@ -32,10 +36,19 @@ class Rolled:
     geometry : list of (shape, dtype, strides)
         Of its arguments.
     errstate : the error state in which it runs
+
+    Attributes
+    ----------
+    loop : what bodies of one loop have in common (`counted.code_of`)
+    ends : whether it is known to end where it does, so that more turns might do something else
     """
 
     def __init__(self, body: Body, numbers: list[int], count: int, geometry: list[Any], errstate: Any) -> None:
-        self.body, self.count, self._numbers = body, count, numbers
+        self.body, self.count, self.numbers = body, count, numbers
+        self._made = geometry, errstate
+        self._others: dict[int, Rolled] = {}
+        self._any: Any = None
+        self.ends = False
         self.tape: Any = None
         self._run: Any = None
         self.loop: Any = None
@@ -73,8 +86,24 @@ class Rolled:
         return loop
 
     def _source(self) -> None:
-        source = Source(self.body, self._numbers, self.count)
+        source = Source(self.body, self.numbers, self.count)
         self.text, self._run = source.text, source.function()
+
+    def of_turns(self, count: int) -> Rolled:
+        """The same loop with another number of turns."""
+        found = self._others.get(count)
+        if found is None:
+            if len(self._others) >= MOST_OTHERS:
+                self._others.clear()
+            if self.tape is not None:
+                found = Rolled(self.body, self.numbers, count, *self._made)
+            else:
+                if self._any is None:
+                    self._any = Source(self.body, self.numbers, count, "count").function()
+                found = copy(self)
+                found.count, found._run = count, partial(self._any, count)
+            self._others[count] = found
+        return found
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         values = tuple([x[()] if type(x) is np.ndarray and not x.shape else x for x in values])

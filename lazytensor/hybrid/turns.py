@@ -32,6 +32,8 @@ UNKNOWN = register("state of a loop", "call", copied)
 """What stands for a value at the beginning of a turn. Whoever else asks for it gets that of the loop's beginning."""
 SAMPLES = 3
 """Turns that show what the others are."""
+FAR = 1 << 62
+"""A turn after all others."""
 DEEPEST = 8
 """Decisions of one turn."""
 
@@ -182,6 +184,10 @@ class Turn(Trace):
         if moves is not None and moves[0] is self and self.goes is not None and moves[2] is not None:
             known = [where(self.goes, symbol, moves[1], moves[2], self.at) for symbol in (test[0], NEGATED[test[0]])]
             if not all(low < high for low, high in known):
+                later = Span(self.goes.high, FAR)
+                self.session.ends |= any(low < high for low, high in [
+                    where(later, symbol, moves[1], moves[2], self.at)
+                    for k, symbol in enumerate((test[0], NEGATED[test[0]])) if known[k].low >= known[k].high])
                 return known[0].low < known[0].high
         if not self.explores:
             self.give_up(f"the value of the index is asked for ({test[0]})")
