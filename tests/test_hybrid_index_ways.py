@@ -303,6 +303,16 @@ def test_without_comparisons():
         check(f, 12, checks=False)
 
 
+def test_decisions_after_a_generated_loop_are_branches():
+    def f(np, x, n):
+        y = np.fori_loop(0, 50, lambda i, s: s * 0.5 + i, x)
+        z = np.while_loop(lambda s: s.sum() < 90, lambda s: s * 1.1 + 1, x)
+        return y + z if x.sum() > 3 else y * z
+
+    g = check(f, 14)
+    assert "generated" in g.explain() and "did something else" not in g.explain()
+
+
 @pytest.mark.parametrize("first", range(0, 100, 25))
 def test_random_bodies_that_decide_by_their_index(first):
     for seed in range(first, first + 25):

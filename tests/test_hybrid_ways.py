@@ -289,11 +289,15 @@ def nothing_carried(np, x, n):
     return x
 
 
+def counted(np, x, n):
+    return np.while_loop(lambda s: s[0] < n and s[1].sum() < 1e3, lambda s: (s[0] + 1, s[1] * 1.1 + s[0]), (0, x))
+
+
 GENERATED = [
     gives_what_the_turn_made, without_an_index, may_give_its_argument, swapped_numbers, written_on_one_way,
     written_or_new, written_then_new, others_written, three_choices, one_test_twice, least_and_greatest, chained,
     an_element_or_not, raises_on_one_way, warns_on_one_way, divides_on_one_way, numbers_of_other_kinds, scanned, mapped,
-    until_two, until_one_of_some, until_with_a_choice, within_each_other, triangular, loop_on_one_way,
+    until_two, until_one_of_some, until_with_a_choice, counted, within_each_other, triangular, loop_on_one_way,
     choice_on_one_way, dicts, python_s_loop, python_s_loop_goes_on, python_s_loops, nothing_carried]
 
 
@@ -435,10 +439,6 @@ def numbers_of_python_s(np, x, n):
     return np.fori_loop(0, n, lambda i, s: (s[0] * 0.5, s[1] + 1) if s[0].sum() > 3 else (s[0] + 0.3, s[1]), (x, 0))
 
 
-def counted(np, x, n):
-    return np.while_loop(lambda s: s[0] < n and s[1].sum() < 1e3, lambda s: (s[0] + 1, s[1] * 1.1 + s[0]), (0, x))
-
-
 def an_element_on_one_way(np, x, n):
     return np.fori_loop(0, n, lambda i, s: x[i] if s < x[i] else s + 0.0, x[0])
 
@@ -470,7 +470,7 @@ def breaks_later(np, x, n):
 
 
 TRACED = [appends_on_one_way, appends_far_away, binds_far_away, stores_far_away, two_names_for_one, a_captured_one,
-          swapped_arrays, too_many, python_s_while_inside, other_shapes, other_dtypes, numbers_of_python_s, counted,
+          swapped_arrays, too_many, python_s_while_inside, other_shapes, other_dtypes, numbers_of_python_s,
           an_element_on_one_way, breaks, breaks_later, returns, large]
 
 

@@ -35,7 +35,7 @@ PASSED = "a way of it gives an array as it was before, which is known elsewhere"
 def leaves(value: Any) -> Iterator[Any]:
     """All that a tree of lists, tuples and dicts holds."""
     kind = type(value)
-    if kind is list or isinstance(value, tuple):
+    if kind is list or issubclass(type(value), tuple):
         for x in value:
             yield from leaves(x)
     elif kind is dict:
@@ -52,7 +52,7 @@ def rebuilt(value: Any, given: Iterator[Any]) -> Any:
         return [rebuilt(x, given) for x in value]
     if kind is dict:
         return {key: rebuilt(x, given) for key, x in value.items()}
-    if isinstance(value, tuple):
+    if issubclass(type(value), tuple):
         parts = [rebuilt(x, given) for x in value]
         return tuple(parts) if kind is tuple else kind._make(parts)
     return next(given)
@@ -60,17 +60,18 @@ def rebuilt(value: Any, given: Iterator[Any]) -> Any:
 
 def structure(value: Any) -> Any:
     kind = type(value)
-    if kind is list or isinstance(value, tuple):
+    if kind is list or issubclass(type(value), tuple):
         return kind, tuple(map(structure, value))
     return (kind, tuple([(key, structure(x)) for key, x in value.items()])) if kind is dict else None
 
 
-def _containers(value: Any) -> Iterator[Any]:
+def containers(value: Any) -> Iterator[Any]:
+    """The lists and dicts in a tree."""
     if type(value) in (list, dict):
         yield value
-    if type(value) in (list, dict) or isinstance(value, tuple):
+    if type(value) in (list, dict) or issubclass(type(value), tuple):
         for x in value.values() if type(value) is dict else value:
-            yield from _containers(x)
+            yield from containers(x)
 
 
 def node_of(x: Any) -> Node:
@@ -269,10 +270,10 @@ class Loop:
               script: tuple[bool, ...], moves: bool) -> Way:
         """Runs the body once, watched by a `Turn`, and undoes what it does to arrays. Gives its value, what it has
         written to, and the turn, which has what was left there."""
-        shape, boxes = structure(value), [id(x) for x in _containers(value)]
+        shape, boxes = structure(value), [id(x) for x in containers(value)]
         if not known and boxes:
             value = rebuilt(value, iter(own))
-            boxes = [id(x) for x in _containers(value)]
+            boxes = [id(x) for x in containers(value)]
         outer = mine()
         for root, node in known.values():
             root._value = node
@@ -310,7 +311,7 @@ class Loop:
             raise Asked(self.session.asked)
         if turn.elsewhere is not None:
             raise Elsewhere(turn.elsewhere)
-        if turn.how == "goes" and (structure(after) != shape or any(id(x) in boxes for x in _containers(after))):
+        if turn.how == "goes" and (structure(after) != shape or any(id(x) in boxes for x in containers(after))):
             self.ask("what it carries changes its structure, or is a container that was there")
         return Way(after, turn.written, turn)
 

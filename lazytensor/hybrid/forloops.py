@@ -130,7 +130,7 @@ def _for_loop(code: types.CodeType, call: int) -> ForLoop | None:
     if not KNOWN or code.co_flags & _NOT_FAST != _NOT_FAST or code.co_flags & _RUNS_ON or not PEEKING.isdisjoint(
             code.co_names):
         return None
-    flow = _Flow(code)
+    flow = Flow(code)
     at = bisect([x.offset for x in flow.lines], call) - 1  # in a call, a frame may be at what follows the instruction
     after = [x for x in flow.lines[at:at + 6] if x.opname != _PREFIX][:4]
     if len(after) < 4 or [x.opname for x in after[:3]] != ["CALL", "GET_ITER", "FOR_ITER"]:
@@ -174,7 +174,7 @@ def _rebinds(code: types.CodeType, names: set[str]) -> bool:
         _rebinds(inner, names) for inner in code.co_consts if isinstance(inner, types.CodeType))
 
 
-class _Flow:
+class Flow:
     """The control flow of a function: by number, which instructions may follow each, and what it does to variables."""
 
     def __init__(self, code: types.CodeType) -> None:
@@ -254,7 +254,7 @@ def _instruction(name: str, argument: int) -> bytes:
     return found
 
 
-def _turn_code(flow: _Flow, body: set[int], head: int) -> types.CodeType | None:
+def _turn_code(flow: Flow, body: set[int], head: int) -> types.CodeType | None:
     """The code of a loop's body; None if there is no room before it."""
     code, lines = flow.code, flow.lines
     own = tuple([name for name in code.co_cellvars if name in code.co_varnames])

@@ -84,6 +84,10 @@ class OfTurns:
         """What it is, in words, with its text."""
         return f"{self.rolled.words}\n    for other numbers of turns, too, which an argument says"
 
+    def is_as(self, other: OfTurns) -> bool:
+        """Whether another one is the same."""
+        return self is other
+
     def named(self) -> Any:
         """It as a function of the number and of arrays."""
         def loop_of_so_many_turns(number: int, *values: Any) -> tuple[Any, ...]:

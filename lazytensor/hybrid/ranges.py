@@ -36,7 +36,7 @@ def loop_over(watcher: Any, frame: Any, bounds: tuple[Any, ...], function: Any) 
             not watcher.may_skip or watcher.quiet or watcher.refusal is not None):
         return None
     loop = for_loop(frame.f_code, frame.f_lasti)
-    if loop is None or not loop.uses or not _is_called(frame, function):
+    if loop is None or not loop.uses or not is_called(frame, function):
         return None
     if type(watcher) is Turn:
         return _hidden(watcher, loop, bounds)
@@ -51,7 +51,7 @@ def loop_over(watcher: Any, frame: Any, bounds: tuple[Any, ...], function: Any) 
 # ---- whose call it is ------------------------------------------------------------------------------------------------
 
 
-def _is_called(frame: Any, function: Any) -> bool:
+def is_called(frame: Any, function: Any) -> bool:
     """Whether the call that a frame has come to is of a function by its name."""
     found = callee(frame.f_code, frame.f_lasti)
     if found is None:

@@ -69,6 +69,13 @@ class Rolled:
         known = self.tape is None and self.count < ENDLESS and self.body.loops == 1 and not self.body.decides
         return self.count * len(self.body.shapes) if known else 0
 
+    def is_as(self, other: Rolled) -> bool:
+        """Whether another loop is the same."""
+        (geometry, errstate), (geometry2, errstate2) = self._made, other._made
+        return (self.count == other.count and self.numbers == other.numbers and self.body == other.body
+                and errstate is errstate2 and self.loop == other.loop and self.ends == other.ends
+                and [(x, y, y.char, z) for x, y, z in geometry] == [(x, y, y.char, z) for x, y, z in geometry2])
+
     @property
     def words(self) -> str:
         """What it is, in words, with its text."""
