@@ -298,9 +298,12 @@ def _has_left(error: BaseException, loop: ForLoop) -> bool:
     return loop.turn.co_code[at:at + 2] == _TRAP and not (ways and ways[0].opname == "RAISE_VARARGS")
 
 
-def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any]) -> Any:
+LEAVES = "it is left by `break` or `return`"
+
+
+def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any], ends: bool = False) -> Any:
     """The body of a loop as a function of an index and of the values of what it carries, which gives these; all else
-    that it reads is what these variables are."""
+    that it reads is what these variables are. With `ends`, a way on which the loop is left ends it before that turn."""
     free = tuple([types.CellType(variables[x]) if x in variables else types.CellType()
                   for x in loop.turn.co_freevars])
     run = types.FunctionType(loop.turn, space, loop.turn.co_name, None, free)
@@ -316,7 +319,7 @@ def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any]) -> 
         except RuntimeError as error:
             watcher: Any = mine()
             if watcher is not None and _has_left(error, loop):
-                watcher.give_up("it is left by `break` or `return`")
+                watcher.leave() if ends else watcher.give_up(LEAVES)
             raise
         finally:
             FEED.turns.remove(entry)

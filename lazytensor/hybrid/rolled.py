@@ -40,6 +40,7 @@ class Rolled:
     Attributes
     ----------
     loop : what bodies of one loop have in common (`counted.code_of`)
+    asked : whether what follows is for the number of turns that it had
     ends : whether it is known to end where it does, so that more turns might do something else
     """
 
@@ -48,7 +49,7 @@ class Rolled:
         self._made = geometry, errstate
         self._others: dict[int, Rolled] = {}
         self._any: Any = None
-        self.ends = False
+        self.ends = self.asked = False
         self.tape: Any = None
         self._run: Any = None
         self.loop: Any = None
@@ -65,8 +66,10 @@ class Rolled:
 
     @property
     def operations(self) -> int:
-        """How many calls of NumPy's it makes; 0 if it is a tape or decides on values, or nobody knows."""
-        known = self.tape is None and self.count < ENDLESS and self.body.loops == 1 and not self.body.decides
+        """How many calls of NumPy's it makes; 0 if it is a tape, or nobody knows, or it decides on values: then there
+        are more ways, unless all but one leave the loop and the number of its turns is asked anyway."""
+        alike = not self.body.decides or self.asked and sum(shape[0] == "goes" for shape in self.body.shapes) == 1
+        known = self.tape is None and self.count < ENDLESS and self.body.loops == 1 and alike
         return self.count * len(self.body.shapes) if known else 0
 
     def is_as(self, other: Rolled) -> bool:

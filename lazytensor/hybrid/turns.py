@@ -215,7 +215,7 @@ class Turn(Trace):
     def goes_on(self, condition: Any) -> None:
         """The loop ends before this turn unless that is true."""
         if type(condition) in (bool, np.bool_) and self.decided:
-            return None if condition else self._leave()
+            return None if condition else self.leave()
         if not (issubclass(type(condition), Scalar) or type(condition) is Tensor and condition._value.shape == ()):
             self.give_up("its condition is no value")
         operand = self.reference(condition)
@@ -223,11 +223,12 @@ class Turn(Trace):
         if known is None:
             self.book.append(Record("while", f"r{len(self.book)}", (operand,)))
             return None
-        return None if known else self._leave()
+        return None if known else self.leave()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """The loop ends before this turn."""
         if self.written:
-            self.give_up("its condition writes to arrays")
+            self.give_up("a turn that ends it writes to arrays")
         raise Left
 
     def writes(self, root: Any) -> None:
