@@ -40,6 +40,10 @@ STATEMENTS = ["{x}[{j}]", "{x}[{s}] + {y}[{s}]", "t[i:n] += i", "{x} = {x} + {y}
               "{x}[{j}] -= {x}[:i] @ {y}[:i]", "{x} *= 0.5"]  # fmt: skip
 TESTS = ["{x}[{j}] > {y}[{k}]", "{x}.sum() > 20", "{x}[{j}] < i", "t[0] > 1 and {x}[1] < {y}[2]", "not {x}[{j}]",
          "0 < {x}[{j}] < 2", "min({x}[0], {y}[1]) > 0.5"]  # fmt: skip
+INDEX_TESTS = ["i == 5", "i != 4", "i % 3", "i % 2 == 0", "i > n // 2", "3 <= i < 9", "n - 2 - i > 2 * i", "i",
+               "i // 4 == 1", "i * 0.5 > 2.2", "abs(i - 6) < 3", "i in (3, 7)", "i > 6 and {x}[i - 6] > 1",
+               "i < n - 3 and {x}[i + 3] < {y}[{k}]", "{x}[{j}] > 1 or i < 4", "not i % 5", "i < 3 or i > 8"]
+"""Of bodies that decide on their index, too."""
 DECISIONS = ["if {c}: {d}", "{x} = cond({c}, lambda s: s * 0.5, lambda s: s, {x})", "{x} = {v} if {c} else {y}",
              "{x} = cond({c}, lambda: {v}, lambda: t + i)", "{x} = {x} if {c} else t * 0.5",
              "{x}[{j}] = {y}[{k}] if {c} else i", "if {c}: return a * 0.5, t, b"]  # fmt: skip
@@ -50,15 +54,17 @@ def chosen(test, yes, no, *operands):
     return yes(*operands) if test else no(*operands)
 
 
-def random_program(seed, decides=False):
-    """A function of two vectors with loops that read their index, and decide on values if they are to, as text."""
+def random_program(seed, decides=False, by_index=False):
+    """A function of two vectors with loops that read their index, and decide on values (and on the index) if they are
+    to, as text."""
     chance = random.Random(seed)
+    tests = INDEX_TESTS * 2 + TESTS if by_index else TESTS
 
     def filled(text):
         while "{" in text:
             text = text.format(x=chance.choice("ab"), y=chance.choice("ab"), j=chance.choice(INDICES),
                                k=chance.choice(INDICES), s=chance.choice(SLICES), v=chance.choice(VALUES),
-                               **({"c": chance.choice(TESTS), "d": chance.choice(STATEMENTS)} if decides else {}))
+                               **({"c": chance.choice(tests), "d": chance.choice(STATEMENTS)} if decides else {}))
         return text
 
     def body(indent, depth):
@@ -85,9 +91,9 @@ def random_program(seed, decides=False):
     return "\n".join(lines) + "\n"
 
 
-def tried(seed, module, decides=False):
+def tried(seed, module, decides=False, by_index=False):
     """What differs, as text, or None; and the jitted function."""
-    text, chance = random_program(seed, decides), random.Random(-seed)
+    text, chance = random_program(seed, decides, by_index), random.Random(-seed)
     worlds = [{"np": real, "fori_loop": loop, "cond": chosen},
               {"np": module, "fori_loop": module.fori_loop, "cond": module.cond}]
     with warnings.catch_warnings():

@@ -291,12 +291,26 @@ def nothing_carried(np, x, n):
     return x
 
 
+def counted(np, x, n):
+    return np.while_loop(lambda s: s[0] < n and s[1].sum() < 1e3, lambda s: (s[0] + 1, s[1] * 1.1 + s[0]), (0, x))
+
+
+def breaks_later(np, x, n):
+    """Once the limit lies within the turns, each call ends the loop, in its program."""
+    for i in np.range(50):
+        x = x * 1.1 + i
+        if x[0] > 1e9 / (n % 40 + 1) ** 6:
+            break
+    return x
+
+
 GENERATED = [
     gives_what_the_turn_made, without_an_index, may_give_its_argument, swapped_numbers, written_on_one_way,
     written_or_new, written_then_new, others_written, three_choices, one_test_twice, least_and_greatest, chained,
     an_element_or_not, raises_on_one_way, warns_on_one_way, divides_on_one_way, numbers_of_other_kinds, scanned, mapped,
-    until_two, until_one_of_some, until_with_a_choice, within_each_other, triangular, loop_on_one_way,
-    choice_on_one_way, dicts, python_s_loop, python_s_loop_goes_on, python_s_loops, nothing_carried]
+    until_two, until_one_of_some, until_with_a_choice, counted, within_each_other, triangular, loop_on_one_way,
+    choice_on_one_way, dicts, python_s_loop, python_s_loop_goes_on, python_s_loops, nothing_carried,
+    breaks_later]
 
 
 @pytest.mark.parametrize("f", GENERATED, ids=lambda f: f.__name__)
@@ -437,43 +451,13 @@ def numbers_of_python_s(np, x, n):
     return np.fori_loop(0, n, lambda i, s: (s[0] * 0.5, s[1] + 1) if s[0].sum() > 3 else (s[0] + 0.3, s[1]), (x, 0))
 
 
-def counted(np, x, n):
-    return np.while_loop(lambda s: s[0] < n and s[1].sum() < 1e3, lambda s: (s[0] + 1, s[1] * 1.1 + s[0]), (0, x))
-
-
 def an_element_on_one_way(np, x, n):
     return np.fori_loop(0, n, lambda i, s: x[i] if s < x[i] else s + 0.0, x[0])
 
 
-def breaks(np, x, n):
-    for i in np.range(n):
-        x = x * 1.01 + i * 0.01
-        if x.sum() > 60:
-            break
-    else:
-        return x
-    return x, i
-
-
-def returns(np, x, n):
-    for i in np.range(n):
-        if x[i] > 3:
-            return x * i
-    return x
-
-
-def breaks_later(np, x, n):
-    """Once the limit lies within the turns, each call ends the loop, in its program."""
-    for i in np.range(50):
-        x = x * 1.1 + i
-        if x[0] > 1e9 / (n % 40 + 1) ** 6:
-            break
-    return x
-
-
 TRACED = [appends_on_one_way, appends_far_away, binds_far_away, stores_far_away, two_names_for_one, a_captured_one,
-          swapped_arrays, too_many, python_s_while_inside, other_shapes, other_dtypes, numbers_of_python_s, counted,
-          an_element_on_one_way, breaks, breaks_later, returns, large]
+          swapped_arrays, too_many, python_s_while_inside, other_shapes, other_dtypes, numbers_of_python_s,
+          an_element_on_one_way, large]
 
 
 @pytest.mark.parametrize("f", TRACED, ids=lambda f: f.__name__)

@@ -132,7 +132,7 @@ def _too_many(whole: Branch, asked: Record, answers: int, deep: int, values: int
     if answers > MOST_ANSWERS:
         return Refusal(f"its Python decides on values more than {MOST_ANSWERS} times", asked.place,
                        advice_at(asked.place))
-    if values >= MOST_VALUES and asked.how != "bool":
+    if values >= MOST_VALUES and asked.how != "bool" and not asked.attrs:
         return Refusal(f"its Python uses a value that has been another one {MOST_VALUES} times", asked.place)
     if whole.ends >= MOST_PATHS:
         forks = _forks(whole)

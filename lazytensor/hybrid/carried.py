@@ -19,10 +19,11 @@ from ..run import floating
 from ..run.watching import hand_over, insist, mine
 from .bounds import Even, extremes, is_inside, length_moves
 from .guards import same
+from .intervals import Span, from_turn, where_even
 from .loopsource import Body
 from .opaque import Asked, Index, Session
 from .steps import Irregular, Step, steps_of
-from .turns import SAMPLES, Inputs, Left, Turn, noting, unknown
+from .turns import SAMPLES, Elsewhere, Inputs, Left, Turn, noting, unknown
 from .ways import Line, Way, joined, ways_of
 
 OTHER_TYPE = "a part of its state is of another type each turn"
@@ -35,7 +36,7 @@ PASSED = "a way of it gives an array as it was before, which is known elsewhere"
 def leaves(value: Any) -> Iterator[Any]:
     """All that a tree of lists, tuples and dicts holds."""
     kind = type(value)
-    if kind is list or isinstance(value, tuple):
+    if kind is list or issubclass(type(value), tuple):
         for x in value:
             yield from leaves(x)
     elif kind is dict:
@@ -52,7 +53,7 @@ def rebuilt(value: Any, given: Iterator[Any]) -> Any:
         return [rebuilt(x, given) for x in value]
     if kind is dict:
         return {key: rebuilt(x, given) for key, x in value.items()}
-    if isinstance(value, tuple):
+    if issubclass(type(value), tuple):
         parts = [rebuilt(x, given) for x in value]
         return tuple(parts) if kind is tuple else kind._make(parts)
     return next(given)
@@ -60,17 +61,18 @@ def rebuilt(value: Any, given: Iterator[Any]) -> Any:
 
 def structure(value: Any) -> Any:
     kind = type(value)
-    if kind is list or isinstance(value, tuple):
+    if kind is list or issubclass(type(value), tuple):
         return kind, tuple(map(structure, value))
     return (kind, tuple([(key, structure(x)) for key, x in value.items()])) if kind is dict else None
 
 
-def _containers(value: Any) -> Iterator[Any]:
+def containers(value: Any) -> Iterator[Any]:
+    """The lists and dicts in a tree."""
     if type(value) in (list, dict):
         yield value
-    if type(value) in (list, dict) or isinstance(value, tuple):
+    if type(value) in (list, dict) or issubclass(type(value), tuple):
         for x in value.values() if type(value) is dict else value:
-            yield from _containers(x)
+            yield from containers(x)
 
 
 def node_of(x: Any) -> Node:
@@ -86,17 +88,19 @@ def _is_number(x: Any) -> bool:
 
 
 class Loop:
-    """A loop that is looked at: its body, the value that it begins with, and the bounds of its index, in numbers."""
+    """A loop that is looked at: its body, the value that it begins with, and the bounds of its index, in numbers: those
+    of the present turn of the loop around it, if they are `hidden`."""
 
     def __init__(self, session: Session, body: Callable[[Any, Any], Any], lower: int, count: int, value: Any,
-                 explores: Callable[[], bool]) -> None:
+                 explores: Callable[[], bool], hidden: bool = False) -> None:
         self.explores = explores
+        self.span = None if hidden else Span(lower, lower + count)
         self.session, self.run, self.lower, self.count, self.value = session, body, lower, count, value
         self.inputs = Inputs()
         self.handles: list[Tensor] = []
         self.entry: list[Node] = []
         self.places: list[int] = []
-        self.samples: list[list[Step]] = []
+        self.steps: list[Step] = []
         self.after: tuple[str, ...] = ()
         self.replaced: list[Tensor] = []
         self.passed: list[Tensor] = []
@@ -113,8 +117,14 @@ class Loop:
         own = list(leaves(self.value))
         if any(not (type(x) is Tensor or _is_number(x) or _is_plain(x)) for x in own):
             return "its state is of something else than arrays and plain values"
-        ways = [way for way in self._ways(lambda script: self._turn(self.lower, self.value, own, {}, None, script))
-                if way.turn.how == "goes"]
+
+        def run(script: tuple[bool, ...]) -> Way:
+            return _settled(lambda at: self._turn(at, self.value, own, {}, None, script, True), self.lower)
+
+        ways = [way for way in self._ways(run) if way.turn.how == "goes"]
+        if len(ways) * (SAMPLES + 1) > self.count and len(ways) > 1 and not self.session.stack and not any(
+                way.turn.by_value for way in ways):
+            return "its index decides in more ways than pay for so few turns"
         founds = [list(leaves(way.after)) for way in ways]
         written = {key: x for way in ways for key, x in way.written.items()}
         self.places = [k for k, x in enumerate(own) if not all(_is_same(x, found[k]) for found in founds)]
@@ -155,8 +165,23 @@ class Loop:
             If that cannot be said.
         """
         own = list(leaves(self.value))
-        for k in range(SAMPLES):
-            self._sample(self.lower + k, own)
+        lines: list[Line] = []
+
+        def run(script: tuple[bool, ...]) -> Way:
+            way, line = _settled(lambda at: self._sample(at, own, script, True), self.lower)
+            same_way = tuple(way.turn.decided)
+            others = [self._sample(way.turn.at + k, own, same_way, False)[1] for k in range(1, SAMPLES)]
+            lines.append(self._of_all(way.turn.at - self.lower, [line, *others]))
+            return way
+
+        self._ways(run)
+        if len(lines) == 1:
+            self.after, self.steps = lines[0].end.shape[1], lines[0].steps
+            return
+        try:
+            self.steps = list(joined(lines))
+        except Irregular:
+            self.ask("its turns are not alike")
 
     def _ways(self, run: Callable[[tuple[bool, ...]], Way]) -> list[Way]:
         ways = ways_of(run, self.ask)
@@ -164,33 +189,35 @@ class Loop:
             self.ask("it raises, or ends")
         return ways
 
-    def _sample(self, index: int, own: list[Any]) -> None:
-        lines: list[Line] = []
+    def _sample(self, index: int, own: list[Any], script: tuple[bool, ...], moves: bool) -> tuple[Way, Line]:
+        way, names = self._followed(index, own, script, moves)
+        turn = way.turn
+        end = turn.how, names, tuple([_is_element(turn, k, name) for k, name in enumerate(names)])
+        try:
+            return way, Line(tuple(turn.decided), steps_of(turn), Step(end, ()))
+        except Irregular:
+            return self.ask("it does what cannot be generated")
 
-        def run(script: tuple[bool, ...]) -> Way:
-            way, names = self._followed(index, own, script)
-            turn = way.turn
-            end = turn.how, names, tuple([_is_element(turn, k, name) for k, name in enumerate(names)])
-            try:
-                lines.append(Line(tuple(turn.decided), steps_of(turn), Step(end, ())))
-            except Irregular:
-                self.ask("it does what cannot be generated")
-            return way
-
-        self._ways(run)
-        if len(lines) > 1:
-            try:
-                self.samples.append(list(joined(lines)))
-            except Irregular:
-                self.ask("its turns are not alike")
-            return
-        after = lines[0].end.shape[1]
-        if self.after and self.after != after:
+    def _of_all(self, turn: int, lines: list[Line]) -> Line:
+        """A way as its samples show it, of which the first is of that turn: a step's numbers are pairs of what it is in
+        the first turn of the loop and what it grows by."""
+        first = lines[0]
+        shapes = [step.shape for step in first.steps]
+        if any(line.answers != first.answers or line.end != first.end or [step.shape for step in line.steps] != shapes
+               for line in lines):
             self.ask("its turns are not alike")
-        self.after = after
-        self.samples.append(lines[0].steps)
+        steps = []
+        for alike in zip(*[line.steps for line in lines], strict=True):
+            pairs = []
+            for a, b, c in zip(*[step.numbers for step in alike], strict=True):
+                if b - a != c - b:
+                    self.ask("its numbers do not move evenly")
+                pairs.append((a - (b - a) * turn, b - a))
+            steps.append(Step(alike[0].shape, tuple(pairs)))
+        return Line(first.answers, steps, first.end)
 
-    def _followed(self, index: int, own: list[Any], script: tuple[bool, ...]) -> tuple[Way, tuple[str, ...]]:
+    def _followed(self, index: int, own: list[Any], script: tuple[bool, ...],
+                  moves: bool) -> tuple[Way, tuple[str, ...]]:
         """A way of a turn that begins with stand-ins, and the names of the values that it leaves as the state."""
         given, known = list(own), {}
         for root, node in zip(self.handles, self.entry, strict=True):
@@ -200,7 +227,7 @@ class Loop:
             given[k] = tensor(stand_in) if type(own[k]) is Tensor else scalar(stand_in)
         stand_ins = [node for _, node in known.values()] + [node_of(given[k]) for k in self.places]
         value = rebuilt(self.value, iter(given))
-        way = self._turn(index, value, given, known, stand_ins, script)
+        way = self._turn(index, value, given, known, stand_ins, script, moves)
         after, written, turn = way
         if turn.how != "goes":
             return way, ()
@@ -241,17 +268,18 @@ class Loop:
                 self.ask("what it carries changes its shape or dtype")
 
     def _turn(self, index: int, value: Any, own: list[Any], known: dict[int, Any], stand_ins: Any,
-              script: tuple[bool, ...]) -> Way:
+              script: tuple[bool, ...], moves: bool) -> Way:
         """Runs the body once, watched by a `Turn`, and undoes what it does to arrays. Gives its value, what it has
         written to, and the turn, which has what was left there."""
-        shape, boxes = structure(value), [id(x) for x in _containers(value)]
+        shape, boxes = structure(value), [id(x) for x in containers(value)]
         if not known and boxes:
             value = rebuilt(value, iter(own))
-            boxes = [id(x) for x in _containers(value)]
+            boxes = [id(x) for x in containers(value)]
         if script:
             self.session.count_way()
         outer, capsule = mine(), floating.in_force()
-        turn = Turn(self.session, Inputs() if stand_ins is None else self.inputs, outer, self.explores, script)
+        turn = Turn(self.session, Inputs() if stand_ins is None else self.inputs, outer, self.explores, script,
+                    index, self.span, moves)
         turn.capsule = floating.let_wait(noting(capsule))
         after: Any = None
         for k, node in enumerate(stand_ins or ()):
@@ -263,7 +291,7 @@ class Loop:
             hand_over(outer, turn)
             floating.enter(turn.capsule)
             after = self.run(Index(turn, index), value)
-        except Asked:
+        except (Asked, Elsewhere):
             raise
         except Left:
             turn.how = "leaves"
@@ -277,10 +305,12 @@ class Loop:
             insist(self._undone, turn, capsule, known)
         if self.session.asked:
             raise Asked(self.session.asked)
+        if turn.elsewhere is not None:
+            raise Elsewhere(turn.elsewhere)
         turn.how = "raises" if turn.warns else turn.how
         if turn.how == "raises" and not turn.decided:
             self.ask("it raises, or NumPy would warn")
-        if turn.how == "goes" and (structure(after) != shape or any(id(x) in boxes for x in _containers(after))):
+        if turn.how == "goes" and (structure(after) != shape or any(id(x) in boxes for x in containers(after))):
             self.ask("what it carries changes its structure, or is a container that was there")
         return Way(after, turn.written, turn)
 
@@ -301,24 +331,15 @@ class Loop:
 
     def body(self) -> tuple[Body, list[int]]:
         """What each turn does, and the numbers of the first."""
-        first, second, third = self.samples
-        shapes = tuple([step.shape for step in first])
-        for other in (second, third):
-            if tuple([step.shape for step in other]) != shapes:
-                self.ask("its turns are not alike")
-        growth: list[int] = []
-        for a, b, c in zip(first, second, third, strict=True):
-            grows = [y - x for x, y in zip(a.numbers, b.numbers, strict=True)]
-            if grows != [y - x for x, y in zip(b.numbers, c.numbers, strict=True)]:
-                self.ask("its numbers do not move evenly")
-            growth += grows
+        shapes = tuple([step.shape for step in self.steps])
+        pairs = [pair for step in self.steps for pair in step.numbers]
         cells = tuple([("array" if n.shape else "scalar", n.shape, n.dtype, n.strides) for n in self.state])
         constants = tuple([key for key, _ in sorted(self.inputs.constants.items(), key=lambda x: int(x[1][0][1:]))])
         for kinds in zip(*[shape[2] for shape in shapes if shape[0] == "goes"], strict=True):
             if len({*kinds} - {None}) > 1:
                 self.ask("a number that it carries is an element of an array on one way only")
-        return Body(shapes, tuple([len(step.numbers) for step in first]), tuple(growth), cells, self.after,
-                    len(self.inputs.values), constants), [x for step in first for x in step.numbers]
+        return Body(shapes, tuple([len(step.numbers) for step in self.steps]), tuple([grows for _, grows in pairs]),
+                    cells, self.after, len(self.inputs.values), constants), [x for x, _ in pairs]
 
     @property
     def state(self) -> list[Node]:
@@ -344,6 +365,15 @@ class Loop:
         return rebuilt(self.value, iter(own))
 
 
+def _settled(run: Callable[[int], Any], index: int) -> Any:
+    """What a way of a turn gives, with the index with which it is gone."""
+    while True:
+        try:
+            return run(index)
+        except Elsewhere as other:
+            index = other.index
+
+
 def _is_same(x: Any, y: Any) -> bool:
     return x is y or _is_plain(x) and _is_plain(y) and same(x, y)
 
@@ -362,18 +392,34 @@ def _is_plain(x: Any) -> bool:
 
 
 def shown_inside(body: Body, first: list[Even], count: Even, turns: tuple[Even, ...]) -> bool:
-    """Whether no index comes to a border of its array in any turn; the loops around have so many turns."""
-    turns = (*turns, count)
-    for shape, numbers in body.steps(first, len(turns) - 1):
-        if shape[0] == "loop":
-            if not shown_inside(shape[2], numbers[1:], numbers[0], turns):
+    """Whether no index comes to a border of its array in any turn that does it; the loops around have so many turns."""
+    span = None if count.moves else Span(0, count.constant)
+    choices: list[tuple[Span | None, Any, list[Even]]] = []
+    for shape, numbers in body.steps(first, len(turns)):
+        if shape[0] in ("if", "else") and span is not None:
+            if shape[0] == "if":
+                choices.append((span, shape[1], numbers))
+            around, test, given = choices[-1]
+            span = where_even(around, test, given, shape[0] == "if")  # type: ignore[arg-type]
+        elif shape[0] == "end" and span is not None:
+            choices.pop()
+        elif span is None:
+            if not _is_inside(shape, numbers, (*turns, count)):
                 return False
-        elif shape[0] == "turns":
-            if (found := extremes(numbers[0], turns)) is not None and found[0] < 1:
+        elif span.low < span.high:
+            own = Even(span.high - span.low, count.growth)
+            if not _is_inside(shape, from_turn(numbers, span.low), (*turns, own)):
                 return False
-        elif shape[0] in ("int", "slice") and not is_inside(shape, numbers, turns):
-            return False
     return True
+
+
+def _is_inside(shape: Any, numbers: list[Even], turns: tuple[Even, ...]) -> bool:
+    """Whether a step's index never comes to a border."""
+    if shape[0] == "loop":
+        return shown_inside(shape[2], numbers[1:], numbers[0], turns)
+    if shape[0] == "turns":
+        return (found := extremes(numbers[0], turns)) is None or found[0] >= 1
+    return shape[0] not in ("int", "slice") or is_inside(shape, numbers, turns)
 
 
 def lengths_move(body: Body, first: list[Even], levels: int) -> bool:

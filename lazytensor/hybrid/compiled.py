@@ -28,6 +28,7 @@ from .captured import Captured
 from .effects import Outcome
 from .fewer import Fewer
 from .guards import Check, Later, Namespace, why_not, written
+from .loopcount import LoopCount
 from .nodes import NodeWriter, is_large
 from .rolling import Irregular
 from .running import abandoning
@@ -111,6 +112,7 @@ class Compiled:
         self._attempt = 0
         self.refusal: Refusal | None = None
         self.trip: TripCount | None = None
+        self.bound: LoopCount | None = None
         self.few: Fewer | None = None
         self._more = 0
         self.family: Any = None
@@ -314,6 +316,15 @@ class Compiled:
                 self._compile()
             self.alone = None
 
+    def bounds_loops(self, count: LoopCount, records: list[Record]) -> None:
+        """Compiles once more, of these records, for any number of turns of generated loops that an argument ends."""
+        with self.lock:
+            assert self.tree is not None
+            self.bound, self.tree.records, self._whole = count, records, None
+            with uncollected():
+                self._compile()
+            self.alone = None
+
     def values(self, outcome: Outcome, leaves: dict[str, Any], wanted: list[str]) -> Any:
         """What the call that was traced last left, computed from the values of its leaves; None if it cannot be. It
         does nothing else. Only once, after `add`."""
@@ -381,9 +392,9 @@ class Compiled:
             self.trip = None if writer.fit is None else self.trip.fit(*writer.fit)
             if self.trip is None and self.few is not None:
                 raise Unfit
-        if self.trip is not None:
-            place = self.trip.place
-            self._checks[place:place + 1] = self.trip.checks(self.space, cast("Check", self._checks[place]))
+        by = self.trip if self.trip is not None else self.bound
+        if by is not None:
+            self._checks[by.place:by.place + 1] = by.checks(self.space, cast("Check", self._checks[by.place]))
         self.kernels, self.steps, self.rolled = writer.kernels, writer.steps, writer.rolled
         self.memory = sum(prod(shape) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
         told = writer.predicts if not self.quick and not self.as_nodes else None

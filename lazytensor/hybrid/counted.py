@@ -21,6 +21,7 @@ from ..run import floating
 from ..run.watching import mine
 from .bounds import Even
 from .carried import OTHER_TYPE, PASSED, Loop, leaves, lengths_move, mean_size, shown_inside
+from .counters import Counters, unread_parts
 from .effectless import is_effectless, reach, understood
 from .jit import Jitted
 from .loopsource import Body
@@ -77,12 +78,12 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
     if not followed(scope):
         session.ask("a loop in it reaches what cannot be followed")
     explores = functools.cache(lambda: turn.explores() and is_effectless(scope))
-    loop = Loop(session, body, first, count, value, explores)
+    loop = Loop(session, body, first, count, value, explores, hidden)
     if loop.probe(first=True):  # as from the second turn on, perhaps: there is one, as is shown later
         turn.notes.append(("turns", count))
         before = list(leaves(value))
         value, count = body(lower, value), count - 1
-        loop = Loop(session, body, first + 1, count, value, explores)
+        loop = Loop(session, body, first + 1, count, value, explores, hidden)
         if why := loop.probe():
             session.ask(why)
         if loop.is_lent((*before, *scope.tensors.values())):
@@ -115,19 +116,24 @@ def may_generate(watcher: Any, lower: Any, upper: Any) -> bool:
 def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any], value: Any) -> Any:
     """``for i in range(lower, upper): value = body(i, value)`` in a trace; gives the last value."""
     scope, tries = beginning(trace, upper - lower, body)
-    i, lost, before = lower, True, list(leaves(value))
+    i, lost, before, last = lower, True, list(leaves(value)), value
     while i < upper:
         if tries and i > lower and upper - i >= LEAST:
             good = trace.refusal is None and not scope.changed()
-            rolled = generated(trace, i, upper - i, body, value, scope, before) if good else None
+            counters = Counters(last, value, i)
+            own = counters.around(body)
+            if own is not body:
+                own.__loop__ = code_of(body)  # type: ignore[attr-defined]
+            rolled = generated(trace, i, upper - i, own, counters.given, scope, before) if good else None
             found = None if rolled is None else finished(trace, *rolled)
             tries = tries - 1 if found is None and good and is_early(trace) else 0
             if rolled is not None and found is not None:
                 trace.made[code_of(body)] += 1
-                value, lost = found[0], False
-                i += rolled[0].count
+                rolled[0].ends |= bool(counters.steps)
+                last = value = counters.left(trace, found[0], rolled[0].count, frozenset())
+                i, lost = i + rolled[0].count, False
                 continue
-        value = body(i, value)
+        last, value = value, body(i, value)
         note_run(trace, body)
         i += 1
     trace.tried[code_of(body)] += lost
@@ -160,28 +166,32 @@ def is_early(trace: Trace) -> bool:
     return trace.unrolled in EARLY
 
 
-def until(trace: Trace, condition: Callable[[Any], Any], body: Callable[[Any], Any], value: Any) -> Any:
+def until(trace: Trace, condition: Callable[[Any], Any], body: Callable[[Any], Any], value: Any, frame: Any) -> Any:
     """``while condition(value): value = body(value)`` in a trace, where the condition is a value: from the second turn
-    on it is decided by the program that is made of the loop."""
+    on it is decided by the program that is made of the loop. The value is what a call gives to which a
+    `frame` has come, if that is known."""
     scope, tries = beginning(trace, OFTEN, body, condition)
 
     def turn(_: Any, value: Any) -> Any:
         mine().goes_on(condition(value))
         return body(value)
 
-    turns, before = 0, list(leaves(value))
+    turns, before, last = 0, list(leaves(value)), value
     while True:
         if tries and turns:
             good = trace.refusal is None and not scope.changed()
-            rolled = generated(trace, 0, ENDLESS, turn, value, scope, before) if good else None
+            counters = Counters(last, value, 0, True)
+            own = counters.around(turn)
+            own.__loop__ = code_of(turn)  # type: ignore[attr-defined]
+            rolled = generated(trace, 0, ENDLESS, own, counters.given, scope, before) if good else None
             found = None if rolled is None else finished(trace, *rolled)
             if found is not None:
                 trace.made[code_of(body)] += 1
-                return found[0]
+                return counters.left(trace, found[0], 0, unread_parts(frame))
             tries = tries - 1 if good and is_early(trace) else 0
         if not condition(value):
             break
-        value = body(value)
+        last, value = value, body(value)
         note_run(trace, body)
         turns += 1
     trace.tried[code_of(body)] += 1
@@ -249,7 +259,7 @@ def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope
     try:
         rolled = Rolled(own, numbers, inside, [(n.shape, n.dtype, n.strides) for n in [*loop.state, *loop.reads]],
                         floating.in_force())
-        rolled.loop = code_of(body)
+        rolled.loop, rolled.ends = code_of(body), session.ends
         return rolled, loop
     except Irregular:
         return None

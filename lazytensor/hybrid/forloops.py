@@ -28,7 +28,7 @@ _VARIADIC = 0x04 | 0x08
 _ENDS = frozenset(("RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "RERAISE"))
 _JUMPS = frozenset(("JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"))
 _PREFIX = "EXTENDED_ARG"
-_PAIRS = {"LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"), "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
+PAIRS = {"LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"), "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
           "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST")}
 _TRAP = bytes((dis.opmap["RAISE_VARARGS"], 0))
 PEEKING = frozenset(("locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "f_locals"))
@@ -130,7 +130,7 @@ def _for_loop(code: types.CodeType, call: int) -> ForLoop | None:
     if not KNOWN or code.co_flags & _NOT_FAST != _NOT_FAST or code.co_flags & _RUNS_ON or not PEEKING.isdisjoint(
             code.co_names):
         return None
-    flow = _Flow(code)
+    flow = Flow(code)
     at = bisect([x.offset for x in flow.lines], call) - 1  # in a call, a frame may be at what follows the instruction
     after = [x for x in flow.lines[at:at + 6] if x.opname != _PREFIX][:4]
     if len(after) < 4 or [x.opname for x in after[:3]] != ["CALL", "GET_ITER", "FOR_ITER"]:
@@ -174,7 +174,7 @@ def _rebinds(code: types.CodeType, names: set[str]) -> bool:
         _rebinds(inner, names) for inner in code.co_consts if isinstance(inner, types.CodeType))
 
 
-class _Flow:
+class Flow:
     """The control flow of a function: by number, which instructions may follow each, and what it does to variables."""
 
     def __init__(self, code: types.CodeType) -> None:
@@ -234,8 +234,8 @@ class _Flow:
 def _uses(line: dis.Instruction) -> Iterator[tuple[str, str]]:
     """What an instruction does to variables in slots, in order; to delete one is to read it and to store another."""
     name = line.opname
-    pair = name in _PAIRS
-    for op, variable in zip(_PAIRS.get(name, (name,)), line.argval if pair else (line.argval,), strict=True):
+    pair = name in PAIRS
+    for op, variable in zip(PAIRS.get(name, (name,)), line.argval if pair else (line.argval,), strict=True):
         if op.startswith("LOAD_FAST"):
             yield "LOAD", variable
         elif op == "STORE_FAST":
@@ -254,7 +254,7 @@ def _instruction(name: str, argument: int) -> bytes:
     return found
 
 
-def _turn_code(flow: _Flow, body: set[int], head: int) -> types.CodeType | None:
+def _turn_code(flow: Flow, body: set[int], head: int) -> types.CodeType | None:
     """The code of a loop's body; None if there is no room before it."""
     code, lines = flow.code, flow.lines
     own = tuple([name for name in code.co_cellvars if name in code.co_varnames])
@@ -298,9 +298,12 @@ def _has_left(error: BaseException, loop: ForLoop) -> bool:
     return loop.turn.co_code[at:at + 2] == _TRAP and not (ways and ways[0].opname == "RAISE_VARARGS")
 
 
-def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any]) -> Any:
+LEAVES = "it is left by `break` or `return`"
+
+
+def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any], ends: bool = False) -> Any:
     """The body of a loop as a function of an index and of the values of what it carries, which gives these; all else
-    that it reads is what these variables are."""
+    that it reads is what these variables are. With `ends`, a way on which the loop is left ends it before that turn."""
     free = tuple([types.CellType(variables[x]) if x in variables else types.CellType()
                   for x in loop.turn.co_freevars])
     run = types.FunctionType(loop.turn, space, loop.turn.co_name, None, free)
@@ -316,7 +319,7 @@ def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any]) -> 
         except RuntimeError as error:
             watcher: Any = mine()
             if watcher is not None and _has_left(error, loop):
-                watcher.give_up("it is left by `break` or `return`")
+                watcher.leave() if ends else watcher.give_up(LEAVES)
             raise
         finally:
             FEED.turns.remove(entry)

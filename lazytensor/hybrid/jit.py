@@ -37,6 +37,7 @@ from .guards import Namespace
 from .kinds import EAGER, MOST_TRACES, Kinds, what_varies
 from .lending import may_be_leaf
 from .lifting import candidates
+from .loopcount import loop_count
 from .numbers import is_number
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
 from .scope import BOXES, Item, Scope
@@ -422,6 +423,10 @@ class Jitted(Caller):
             trip = trip_count(self.__wrapped__, compiled, other, args) if other is not compiled else None
             if trip is not None:
                 compiled.counts_turns(trip)
+                return self._without_covered(compiled)
+            bound = loop_count(self.__wrapped__, compiled, other) if other is not compiled else None
+            if bound is not None:
+                compiled.bounds_loops(*bound)
                 return self._without_covered(compiled)
 
     def _without_covered(self, compiled: Compiled) -> None:

@@ -58,7 +58,8 @@ def while_loop(cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], ini
     array([ 0., 32., 64., 96.])
     """
     if active and type(trace := mine()) is Trace and trace.may_skip and not trace.quiet:
-        return counted.until(trace, cond_fn, body_fn, init)
+        frame = sys._getframe(1)
+        return counted.until(trace, cond_fn, body_fn, init, frame if ranges.is_called(frame, while_loop) else None)
     condition, body, value = cond_fn, body_fn, init
     jits = True
     while condition(value):

@@ -90,8 +90,9 @@ class Body:
 
     @property
     def decides(self) -> bool:
-        """Whether it has choices."""
-        return any(shape[0] == "if" or shape[0] == "loop" and shape[2].decides for shape in self.shapes)
+        """Whether it has choices that values decide."""
+        return any(shape[0] == "if" and shape[1][0] != "test" or shape[0] == "loop" and shape[2].decides
+                   for shape in self.shapes)
 
     @property
     def loops(self) -> int:
@@ -111,10 +112,11 @@ def array_of(constant: Any) -> Any:
 
 
 class Source:
-    """The text of a loop, as a function of its state and its inputs, which gives the state after the last turn."""
+    """The text of a loop, as a function of its state and its inputs, which gives the state after the last turn; if the
+    number of turns is `named`, that is its first argument."""
 
-    def __init__(self, body: Body, numbers: list[int], count: int) -> None:
-        self.space = Namespace()
+    def __init__(self, body: Body, numbers: list[int], count: int, named: str = "") -> None:
+        self.space, self.named = Namespace(), named
         self.lines: list[str] = []
         self.prepared: list[str] = []
         self.buffers = 0
@@ -123,7 +125,8 @@ class Source:
         state = _Loop(self, body, [Even(x, ()) for x in numbers], Even(count, ()), "", 0)
         state.write(names[:len(body.cells)], names[len(body.cells):])
         gives = "".join(f"{x}, " for x in state.state)
-        self.text = "\n".join([f"def turns({', '.join(names)}):", *[f"    {x}" for x in self.prepared],
+        given = ", ".join([named, *names] if named else names)
+        self.text = "\n".join([f"def turns({given}):", *[f"    {x}" for x in self.prepared],
                                *[f"    {x}" for x in self.lines], f"    return ({gives})"]) + "\n"
 
     def function(self) -> Any:
@@ -180,7 +183,8 @@ class _Loop:
         for k, constant in enumerate(body.constants):
             array = array_of(constant)
             self.text[f"c{k}"] = source.space.add(array, "c")
-        self.say(f"for t{self.level} in range({even_text(self.count)}):")
+        turns = even_text(self.count) if self.level or not source.named else source.named
+        self.say(f"for t{self.level} in range({turns}):")
         self.level += 1
         self.indent += 1
         for k, own in enumerate(self.state):
@@ -376,6 +380,9 @@ class _Loop:
             return even_text(next(given))
         if kind == "float":
             return self._tree(value, given)
+        if kind == "test":
+            left, right = self._tree(rest[0], given), self._tree(rest[1], given)
+            return f"{left} {value} {right}"
         plain = value.value
         return repr(plain) if type(plain) in (int, bool) else self.source.space.add(plain)
 

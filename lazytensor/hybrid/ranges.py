@@ -15,10 +15,14 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
+from ..api.scalar import scalar
+from ..ir.node import leaf
 from ..run.watching import mine
 from . import counted
 from .carried import leaves
-from .forloops import ForLoop, callee, for_loop, turn_of
+from .forloops import LEAVES, ForLoop, callee, for_loop, turn_of
 from .opaque import Index
 from .scope import Scope, is_users
 from .tracing import Trace
@@ -36,7 +40,7 @@ def loop_over(watcher: Any, frame: Any, bounds: tuple[Any, ...], function: Any) 
             not watcher.may_skip or watcher.quiet or watcher.refusal is not None):
         return None
     loop = for_loop(frame.f_code, frame.f_lasti)
-    if loop is None or not loop.uses or not _is_called(frame, function):
+    if loop is None or not loop.uses or not is_called(frame, function):
         return None
     if type(watcher) is Turn:
         return _hidden(watcher, loop, bounds)
@@ -51,7 +55,7 @@ def loop_over(watcher: Any, frame: Any, bounds: tuple[Any, ...], function: Any) 
 # ---- whose call it is ------------------------------------------------------------------------------------------------
 
 
-def _is_called(frame: Any, function: Any) -> bool:
+def is_called(frame: Any, function: Any) -> bool:
     """Whether the call that a frame has come to is of a function by its name."""
     found = callee(frame.f_code, frame.f_lasti)
     if found is None:
@@ -145,29 +149,39 @@ class Turns:
         good = trace.refusal is None and not self.scope.changed()
         values = _variables(frame, loop.reads) if good else {}
         good = good and all(name in values for name in loop.reads)
-        made = self._generated(frame, values) if good else None
+        ends = False
+        made = self._generated(frame, values, ends) if good else None
+        if good and made is None and trace.unrolled == LEAVES:
+            ends = True
+            made = self._generated(frame, values, ends)
         found = None if made is None else counted.finished(trace, *made)
         if made is None or found is None:
             self.tries = self.tries - 1 if good and counted.is_early(trace) else 0
             return
         trace.made[loop.key] += 1
-        self.lost, self.tries = False, counted.TRIES
-        self.given += made[0].count
-        _give(frame, dict(zip(loop.carried, found[0], strict=True)))
+        made[0].asked = ends
+        carried, turns = (found[0], made[0].count) if not ends else (found[0][0], trace.counted(found[0][1]))
+        self.lost, self.tries = False, counted.TRIES if turns == made[0].count else 0
+        self.given += turns
+        _give(frame, dict(zip(loop.carried, carried, strict=True)))
 
-    def _generated(self, frame: Any, values: dict[str, Any]) -> Any:
-        """As `counted.generated`, the turns but for the last."""
+    def _generated(self, frame: Any, values: dict[str, Any], ends: bool) -> Any:
+        """As `counted.generated`, the turns but for the last; with `ends`, up to one that leaves the loop, which is
+        Python's: beside the variables that turns hand on, how many there were is the loop's value."""
         loop, first, by = self.loop, self.numbers[self.given], self.numbers.step
-        turn = turn_of(loop, frame.f_globals, values)
+        turn = turn_of(loop, frame.f_globals, values, ends)
 
         def body(k: Any, carried: Any) -> Any:
-            return turn(k if by == 1 else (k - first) * by + first, carried)
+            index = k if by == 1 else (k - first) * by + first
+            return (turn(index, carried[0]), carried[1] + 1) if ends else turn(index, carried)
 
         body.__loop__ = loop.key  # type: ignore[attr-defined]
-        carried = tuple([values[name] for name in loop.carried])
+        carried: Any = tuple([values[name] for name in loop.carried])
         others = [values[name] for name in loop.reads if name not in loop.carried]
         before = [x for found in (*self.before.values(), *others) for x in leaves(found)]
         left = len(self.numbers) - self.given - 1
+        if ends:
+            carried = carried, scalar(leaf(np.int64(0), None))
         return counted.generated(self.trace, first, left, body, carried, self.scope, before)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from .tapes import Unknown
 from .tracing import Record, Result, Trace
 from .turns import SAMPLES
 
+MOST_OTHERS = 64
+"""Numbers of turns for which a loop is kept."""
 ENDLESS = 1 << 62
 """Turns of a loop that a value ends."""
 
@@ -32,10 +36,20 @@ class Rolled:
     geometry : list of (shape, dtype, strides)
         Of its arguments.
     errstate : the error state in which it runs
+
+    Attributes
+    ----------
+    loop : what bodies of one loop have in common (`counted.code_of`)
+    asked : whether what follows is for the number of turns that it had
+    ends : whether it is known to end where it does, so that more turns might do something else
     """
 
     def __init__(self, body: Body, numbers: list[int], count: int, geometry: list[Any], errstate: Any) -> None:
-        self.body, self.count, self._numbers = body, count, numbers
+        self.body, self.count, self.numbers = body, count, numbers
+        self._made = geometry, errstate
+        self._others: dict[int, Rolled] = {}
+        self._any: Any = None
+        self.ends = self.asked = False
         self.tape: Any = None
         self._run: Any = None
         self.loop: Any = None
@@ -52,9 +66,18 @@ class Rolled:
 
     @property
     def operations(self) -> int:
-        """How many calls of NumPy's it makes; 0 if it is a tape or decides on values, or nobody knows."""
-        known = self.tape is None and self.count < ENDLESS and self.body.loops == 1 and not self.body.decides
+        """How many calls of NumPy's it makes; 0 if it is a tape, or nobody knows, or it decides on values: then there
+        are more ways, unless all but one leave the loop and the number of its turns is asked anyway."""
+        alike = not self.body.decides or self.asked and sum(shape[0] == "goes" for shape in self.body.shapes) == 1
+        known = self.tape is None and self.count < ENDLESS and self.body.loops == 1 and alike
         return self.count * len(self.body.shapes) if known else 0
+
+    def is_as(self, other: Rolled) -> bool:
+        """Whether another loop is the same."""
+        (geometry, errstate), (geometry2, errstate2) = self._made, other._made
+        return (self.count == other.count and self.numbers == other.numbers and self.body == other.body
+                and errstate is errstate2 and self.loop == other.loop and self.ends == other.ends
+                and [(x, y, y.char, z) for x, y, z in geometry] == [(x, y, y.char, z) for x, y, z in geometry2])
 
     @property
     def words(self) -> str:
@@ -73,8 +96,24 @@ class Rolled:
         return loop
 
     def _source(self) -> None:
-        source = Source(self.body, self._numbers, self.count)
+        source = Source(self.body, self.numbers, self.count)
         self.text, self._run = source.text, source.function()
+
+    def of_turns(self, count: int) -> Rolled:
+        """The same loop with another number of turns."""
+        found = self._others.get(count)
+        if found is None:
+            if len(self._others) >= MOST_OTHERS:
+                self._others.clear()
+            if self.tape is not None:
+                found = Rolled(self.body, self.numbers, count, *self._made)
+            else:
+                if self._any is None:
+                    self._any = Source(self.body, self.numbers, count, "count").function()
+                found = copy(self)
+                found.count, found._run = count, partial(self._any, count)
+            self._others[count] = found
+        return found
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         values = tuple([x[()] if type(x) is np.ndarray and not x.shape else x for x in values])

@@ -24,6 +24,7 @@ from .rolling import Turns, roll
 from .running import abandoning
 from .text import elementwise_call, frozen, index_text, literal
 from .tracing import BESIDE, Operand, Record
+from .tripcount import COUNT, NAME
 
 _getitem = operator.getitem
 
@@ -445,6 +446,8 @@ class Writer(Places, Leaving):
         kind = type(value)
         if kind is Operand:
             return self._value(value, memory)
+        if value is COUNT:
+            return NAME
         if kind is list or kind is tuple:
             parts = ", ".join(self._argument(x, memory) for x in value)
             return f"[{parts}]" if kind is list else f"({parts}{',' * (len(value) == 1)})"

@@ -21,10 +21,11 @@ HOLE = "#"
 
 
 class Step(NamedTuple):
-    """A record of a turn, or something else that was noted: what it does, and its numbers."""
+    """A record of a turn, or something else that was noted: what it does, and its numbers; of all turns, pairs of what
+    each is in the first one and what it grows by."""
 
     shape: Any
-    numbers: tuple[int, ...]
+    numbers: tuple[Any, ...]
 
 
 class Irregular(Exception):
@@ -65,6 +66,9 @@ class _Maker:
             body = r.attrs
             shape = ("loop", r.name, body, r.operands)
             return Step(shape, r.args)
+        if r.kind == "choice" and not r.operands:
+            symbol, *sides = r.attrs
+            return Step(("if", ("test", symbol, *[split_tree(x, numbers) for x in sides])), tuple(numbers))
         if r.kind in ("while", "choice"):
             kind = "while" if r.kind == "while" else "if"
             return Step((kind, self._operand(r.operands[0], r, 0, numbers)), tuple(numbers))

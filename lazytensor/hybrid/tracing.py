@@ -123,7 +123,7 @@ class Record:
         """Whether another trace has the same in this place, whatever the answers."""
         return (self.kind == other.kind and self.name == other.name and self.operands == other.operands
                 and self.op is other.op and self.shape == other.shape and self.dtype == other.dtype
-                and self.fn is other.fn and self.how == other.how and _may_be_alike(self.args, other.args))
+                and _is_one(self.fn, other.fn) and self.how == other.how and _may_be_alike(self.args, other.args))
 
     def copy(self, name: str, operands: tuple[Operand, ...]) -> Record:
         """The same of other operands."""
@@ -136,6 +136,13 @@ class Record:
     def place(self) -> str:
         """The user's line."""
         return floating.place(self)
+
+
+def _is_one(a: Any, b: Any) -> bool:
+    """Whether two functions are one; generated loops (`rolled`) are made anew by each trace."""
+    if a is b or not hasattr(a, "rolled"):
+        return a is b
+    return hasattr(b, "rolled") and type(a.rolled) is type(b.rolled) and bool(a.rolled.is_as(b.rolled))
 
 
 def _may_be_alike(a: Any, b: Any) -> bool:
@@ -569,6 +576,14 @@ class Trace(Watcher):
         return type(given)([self.uncollected(x) if type(x) is tuple else
                             collected[id(x)][2] if id(x) in collected else x for x in given])
 
+    def counted(self, count: Any) -> int:
+        """How many turns a loop had, of a lazy scalar: as many ways as there are decisions may come of it."""
+        operand = self.reference(count)
+        value = self._value(count)
+        if self.refusal is None and self._is_dynamic(operand.name):
+            self.answer(operand, "bytes", value.tobytes(), True)
+        return int(value)
+
     def _answered(self, t: Any, how: str) -> Any:
         if self.refusal is not None or self.quiet:
             return self._value(t)
@@ -585,10 +600,10 @@ class Trace(Watcher):
                 self.answer(operand, how, value.tobytes())
         return value
 
-    def answer(self, operand: Operand, how: str, outcome: Any) -> None:
-        """What follows is for this answer alone."""
+    def answer(self, operand: Operand, how: str, outcome: Any, counts: bool = False) -> None:
+        """What follows is for this answer alone; with `counts`, it is a number of turns."""
         frame = users_frame()
-        record = Record("answer", f"r{len(self.book)}", (operand,), how=how, outcome=outcome,
+        record = Record("answer", f"r{len(self.book)}", (operand,), how=how, outcome=outcome, attrs=counts,
                         code=frame and frame.f_code, lasti=frame.f_lasti if frame else -1)
         self.answers += 1
         if self.answers > MOST_DECISIONS:

@@ -22,6 +22,8 @@ from .tracing import Operand, Record
 
 NAME = "turns_"
 """What programs call the number of turns."""
+COUNT: Any = type("Count", (), {})()
+"""What stands for that number among the arguments of a call in a trace."""
 MOST = 1 << 60
 
 
@@ -125,8 +127,9 @@ def covers(new: Any, old: Any) -> bool:
     """Whether a compiled function that counts turns serves the calls of another one, too."""
     checks, others = new.given.checks, old.given.checks
     differs = _differing(checks, others)
-    if differs is None or new.trip is None or differs[0] != new.trip.place or new.trip(differs[3]) is None or (
-            old.trip is not None and (old.trip.step % new.trip.step or old.trip.least < new.trip.least)):
+    by = new.bound if new.trip is None else new.trip
+    if differs is None or by is None or differs[0] != by.place or by(differs[3]) is None or (old.trip is not None and (
+            new.trip is None or old.trip.step % new.trip.step or old.trip.least < new.trip.least)):
         return False
     return all(_alike_checks(a, b) for i, (a, b) in enumerate(zip(checks, others, strict=True)) if i != differs[0])
 

@@ -21,6 +21,7 @@ from ..ir.node import Node, make, tick
 from ..ir.operation import Operation, register
 from ..run import floating
 from ..run.watching import PASS, mine
+from .intervals import NEGATED, Span, where
 from .opaque import Index, Session, plain
 from .running import copied
 from .tracing import Record, Trace
@@ -33,6 +34,8 @@ UNKNOWN = register("state of a loop", "call", copied)
 """What stands for a value at the beginning of a turn. Whoever else asks for it gets that of the loop's beginning."""
 SAMPLES = 3
 """Turns that show what the others are."""
+FAR = 1 << 62
+"""A turn after all others."""
 DEEPEST = 8
 """Decisions of one turn."""
 
@@ -52,6 +55,14 @@ def _warns(kind: str, flag: int) -> None:
 
 class Left(BaseException):
     """Ends a way on which a loop's condition is false."""
+
+
+class Elsewhere(BaseException):
+    """Ends a way that no turn goes with the present index; it is begun again with another one."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
 
 
 class Sheet:
@@ -103,11 +114,14 @@ class Turn(Trace):
     hides = True
 
     def __init__(self, session: Session, inputs: Inputs, outer: Any, explores: Callable[[], bool] = bool,
-                 script: tuple[bool, ...] = ()) -> None:
+                 script: tuple[bool, ...] = (), at: int = 0, span: Span | None = None, moves: bool = False) -> None:
         self.ident = get_ident()
+        self.at, self.span, self.goes, self.moves = at, span, span, moves
+        self.elsewhere: int | None = None
+        self.by_value = False
         self.explores, self.script = explores, script
         self.decided: list[bool] = []
-        self.truths: dict[str, bool] = {}
+        self.truths: dict[Any, bool] = {}
         self.how, self.warns = "goes", False
         self.session, self.inputs, self.outer = session, inputs, outer
         self.start = tick()
@@ -162,15 +176,53 @@ class Turn(Trace):
         known = self._known_truth(operand)
         if known is not None:
             return known
-        at = len(self.decided)
-        if at == DEEPEST:
-            self.give_up("it decides on values too often")
-        answer = self.script[at] if at < len(self.script) else True
-        self.decided.append(answer)
+        answer, self.by_value = self._decides(), True
         if operand.name is not None and operand.steps is None:
             self.truths[operand.name] = answer
         self.book.append(Record("choice", f"r{len(self.book)}", (operand,), outcome=answer))
         return answer
+
+    def _decides(self) -> bool:
+        at = len(self.decided)
+        if at == DEEPEST:
+            self.give_up("it decides on values too often")
+        self.decided.append(self.script[at] if at < len(self.script) else True)
+        return self.decided[-1]
+
+    def tested(self, test: Any, key: Any, moves: tuple[Any, int, int | None] | None) -> bool:
+        """What a comparison of the index, or of what is computed of it, gives, as the way has it: `test` is
+        ``(symbol, left, right)``, trees of an `Index`, and `moves` the loop in which their difference is so much in
+        the present turn, and grows by so much."""
+        if key in self.truths:
+            return self.truths[key]
+        known = None
+        if moves is not None and moves[0] is self and self.goes is not None and moves[2] is not None:
+            known = [where(self.goes, symbol, moves[1], moves[2], self.at) for symbol in (test[0], NEGATED[test[0]])]
+            if not all(low < high for low, high in known):
+                later = Span(self.goes.high, FAR)
+                self.session.ends |= any(low < high for low, high in [
+                    where(later, symbol, moves[1], moves[2], self.at)
+                    for k, symbol in enumerate((test[0], NEGATED[test[0]])) if known[k].low >= known[k].high])
+                return known[0].low < known[0].high
+        if not self.explores():
+            self.give_up(f"the value of the index is asked for ({test[0]})")
+        answer = self._decides()
+        if key is not None:
+            self.truths[key] = answer
+        self.book.append(Record("choice", f"r{len(self.book)}", (), attrs=test, outcome=answer))
+        if known is not None:
+            self.goes = known[not answer]
+            self._goes_there()
+        return answer
+
+    def _goes_there(self) -> None:
+        """Has the way gone by turns that may go it, from the first of them on."""
+        span, goes = self.span, self.goes
+        if self.moves and span is not None and goes is not None:
+            first = max(span.low, min(goes.low, span.high - SAMPLES))
+            if first > self.at:  # what is asked first narrows less
+                self.elsewhere = first
+                raise Elsewhere(first)
 
     def _known_truth(self, operand: Any) -> bool | None:
         return self.truths.get(operand.name) if operand.steps is None else None
@@ -178,7 +230,7 @@ class Turn(Trace):
     def goes_on(self, condition: Any) -> None:
         """The loop ends before this turn unless that is true."""
         if type(condition) in (bool, np.bool_) and self.decided:
-            return None if condition else self._leave()
+            return None if condition else self.leave()
         if not (issubclass(type(condition), Scalar) or type(condition) is Tensor and condition._value.shape == ()):
             self.give_up("its condition is no value")
         operand = self.reference(condition)
@@ -186,11 +238,12 @@ class Turn(Trace):
         if known is None:
             self.book.append(Record("while", f"r{len(self.book)}", (operand,)))
             return None
-        return None if known else self._leave()
+        return None if known else self.leave()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """The loop ends before this turn."""
         if self.written:
-            self.give_up("its condition writes to arrays")
+            self.give_up("a turn that ends it writes to arrays")
         raise Left
 
     def writes(self, root: Any) -> None:
