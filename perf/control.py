@@ -17,7 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as real  # noqa: E402
 
-import lazytensor as lt  # noqa: E402
+import lazytensor as np  # noqa: E402
 
 PROGRAMS = {}
 
@@ -120,7 +120,7 @@ def line_search(A, b):
 def power_iteration(A, v):
     v = v / np.sqrt((v * v).sum())
     old = 0.0
-    for i in range(1000):
+    for _ in range(1000):
         w = A @ v
         new = v @ w
         v = w / np.sqrt((w * w).sum())
@@ -216,7 +216,7 @@ def golden_section(x, tol):
 def early_stopping(X, y):
     w = np.zeros(X.shape[1])
     best, waited = np.inf, 0
-    for epoch in range(200):
+    for _ in range(200):
         p = 1 / (1 + np.exp(-(X @ w)))
         w = w - 0.01 * (X.T @ (p - y))
         loss = ((p - y) ** 2).mean()
@@ -271,7 +271,7 @@ def outliers(x):
 def escape_times(c):
     z = np.zeros_like(c)
     n = np.zeros(len(c), dtype=int)
-    for k in range(30):
+    for _ in range(30):
         (i,) = np.nonzero(np.abs(z) <= 2)
         if len(i) == 0:
             break
@@ -294,12 +294,12 @@ def flat(value):
 
 def measured(fn, data, calls, seed):
     """Times of each way, and of `jit` the function itself."""
-    plain, lazy, jitted = bound(fn, real), bound(fn, lt), lt.jit(bound(fn, lt))
+    plain, lazy, jitted = bound(fn, real), bound(fn, np), np.jit(bound(fn, np))
     times = {"numpy": [], "lazy": [], "jit": []}
     for k in range(calls):
         given = data(real.random.default_rng(seed + k))
         own = {way: tuple([x.copy() if isinstance(x, real.ndarray) and way == "numpy" else
-                           lt.array(x) if isinstance(x, real.ndarray) else x for x in given]) for way in times}
+                           np.array(x) if isinstance(x, real.ndarray) else x for x in given]) for way in times}
         results = {}
         for way, f in (("numpy", plain), ("lazy", lazy), ("jit", jitted)):
             gc.collect(0)
@@ -324,7 +324,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--explain", action="store_true", help="what became of the jitted function")
     options = parser.parse_args()
-    warnings.simplefilter("ignore", lt.HybridWarning if hasattr(lt, "HybridWarning") else Warning)
+    warnings.simplefilter("ignore")
     print(f"{'':22}{'NumPy':>9}{'lazy':>9}{'jit: first':>12}{'later':>9}{'max':>9}{'all':>11}   NumPy / jit later")
     for name in options.names or PROGRAMS:
         times, jitted = measured(*PROGRAMS[name], options.calls, options.seed)

@@ -23,7 +23,7 @@ from ..run import floating
 from ..run.kernels import failures
 from . import fast, fusing, inner, running  # noqa: F401  (`inner` tells the extension of ufuncs' loops)
 from .arguments import Arguments, Geometry, geometry_of
-from .branches import Branch, branch_of, counted, drawn, join, last_reads
+from .branches import Branch, branch_of, counted, drawn, join, last_reads, seldom_again
 from .captured import Captured
 from .effects import Outcome
 from .fewer import Fewer
@@ -49,6 +49,8 @@ AT_ONCE = 8
 """Ways through a function that are compiled when they are first seen; later ones when they make up"""
 SHARE = 4
 """one part in so many of those that are compiled, or are seen again."""
+MANY, AT_ONCE_OF_MANY, SHARE_OF_MANY = 1 << 9, 2, 2
+"""The same for ways of so many operations, on the average: to compile these takes some 15 us each."""
 LINES_A_RUN = 2
 """So many operations run lazily in the time in which Python compiles a line."""
 KERNELS_NS = 2e7
@@ -172,6 +174,10 @@ class Compiled:
                 records = Whole(trace.finish()[0])
                 self._note_lengths(trace, records)
                 refusal = join(self.tree, branch_of(records, trace.constants, outcome))
+                if refusal is None and self._is_of_many():
+                    refusal = seldom_again(self.tree, self.calls)
+                if refusal is not None and refusal.final:
+                    return refusal
                 waits = refusal is None and self._can_wait(before)
                 if waits or refusal is not None and self._ways == before:
                     return refusal
@@ -236,8 +242,13 @@ class Compiled:
         """Whether a way through is compiled later: when it is seen again, or together with others. There were as many
         as `before`. So what compiling takes does not grow with the square of their number."""
         assert self.tree is not None
-        now = self.tree.ends
-        return now > before and now > AT_ONCE and SHARE * (now - self._ways) < self._ways
+        now, ways = self.tree.ends, self._ways
+        at_once, share = (AT_ONCE_OF_MANY, SHARE_OF_MANY) if self._is_of_many() else (AT_ONCE, SHARE)
+        return now > before and now > at_once and share * (now - ways) < ways
+
+    def _is_of_many(self) -> bool:
+        """Whether its ways are of many operations each, on the average, as far as they are compiled."""
+        return sum(self.counts.values()) > MANY * self._ways
 
     def _shorten(self, attempt: int) -> None:
         """Makes the tree of the first trace, with that many turns of its loops, or whole.
@@ -386,7 +397,8 @@ class Compiled:
             self._checks[place:place + 1] = self.trip.checks(self.space, cast("Check", self._checks[place]))
         self.kernels, self.steps, self.rolled = writer.kernels, writer.steps, writer.rolled
         self.memory = sum(prod(shape) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
-        told = writer.predicts if not self.quick and not self.as_nodes else None
+        alike = not self.quick and not self.as_nodes and (tree.answer is None or self.trip is None)
+        told = writer.predicts if alike else None
         body = Body.of(writer)
         self._replays(tree, body, space_maker(writer), write, None if told is None else body._replace(lines=told))
 

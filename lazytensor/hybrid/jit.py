@@ -437,6 +437,8 @@ class Jitted(Caller):
             self._refusals += 1
             if known is not None:
                 known.refusal = refusal
+            if refusal.final:  # nothing of it is worth keeping
+                self._compiled = tuple([c for c in self._compiled if c is not known])
             if self._refusals >= MOST_REFUSALS or refusal.final and not self._compiled:
                 self._off = refusal
             telling = bool(refusal.advice) and not self._told
