@@ -32,10 +32,10 @@ def program(data):
     return note
 
 
-@program(lambda rng: (rng.uniform(1, 1000, 200),))
+@program(lambda rng: (rng.uniform(1, 10 ** rng.uniform(1, 12), 200),))
 def newton(a):
     x = a.copy()
-    while np.abs(x * x * x - a).max() > 1e-9:
+    while np.abs(x * x * x - a).max() > 1e-9 * a.max():
         x = x - (x * x * x - a) / (3 * x * x)
     return x
 
@@ -62,10 +62,10 @@ def conjugate_gradients(A, b):
     return x
 
 
-@program(lambda rng: (rng.uniform(2, 9, 40), rng.uniform(1e-12, 1e-6)))
-def bisection(c, tol):
+@program(lambda rng: (rng.uniform(1, 10 ** rng.uniform(0, 9), 40),))
+def bisection(c):
     lo, hi = np.zeros_like(c), c.copy()
-    while (hi - lo).max() > 1e-9:
+    while (hi - lo).max() > 1e-6:
         mid = (lo + hi) / 2
         right = mid * mid * mid + mid < c
         lo = np.where(right, mid, lo)
@@ -198,8 +198,8 @@ def annealing(x, steps, u):
     return best, least
 
 
-@program(lambda rng: (rng.normal(size=200), rng.uniform(1e-9, 1e-5)))
-def golden_section(x, tol):
+@program(lambda rng: (rng.normal(size=200) * 10 ** rng.uniform(0, 3),))
+def golden_section(x):
     ratio = (np.sqrt(5.0) - 1) / 2
     lo, hi = x.min(), x.max()
     c, d = hi - ratio * (hi - lo), lo + ratio * (hi - lo)

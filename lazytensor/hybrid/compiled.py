@@ -26,6 +26,7 @@ from .arguments import Arguments, Geometry, geometry_of
 from .branches import Branch, branch_of, counted, drawn, join, last_reads, seldom_again
 from .captured import Captured
 from .effects import Outcome
+from .exits import exit_at
 from .fewer import Fewer
 from .guards import Check, Later, Namespace, why_not, written
 from .nodes import NodeWriter, is_large
@@ -51,6 +52,8 @@ SHARE = 4
 """one part in so many of those that are compiled, or are seen again."""
 MANY, AT_ONCE_OF_MANY, SHARE_OF_MANY = 1 << 9, 2, 2
 """The same for ways of so many operations, on the average: to compile these takes some 15 us each."""
+ROLL = 4
+"""Ways through a function from which on its loops that values end are generated; fewer are better compiled each."""
 LINES_A_RUN = 2
 """So many operations run lazily in the time in which Python compiles a line."""
 KERNELS_NS = 2e7
@@ -102,6 +105,8 @@ class Compiled:
         Why it has no replay: calls run the Python.
     unfit : bool
         Whether it was made of a few turns of a loop, and cannot be compiled otherwise: all turns are to be traced.
+    rolls : bool
+        Whether its traces have loops that values end generated (`convergence`), if that can be.
     """
 
     __slots__ = ("calls", "due", "replay", "predict", "__dict__", "__weakref__")
@@ -126,7 +131,7 @@ class Compiled:
         self.counts = {"operation": 0, "call": 0, "draw": 0}
         self.forgotten = False
         self.abandoned = self.doubts = 0
-        self.unfit = False
+        self.unfit = self.rolls = False
         self.replay: Any = None
         self.predict: Any = None
         self._checks: list[Check | Later] = []
@@ -307,6 +312,15 @@ class Compiled:
                         self.quick = False
                         self._compile()
                 self.alone = None
+
+    def may_be_rolled(self) -> bool:
+        """Whether there are so many ways through it that it is better traced anew, with the loops generated that
+        values end."""
+        if self.rolls or self.tree is None or self.tree.ends < ROLL:
+            return False
+        answers = [branch.answer for branch in self.tree.lines()]
+        return any(x.code is not None and x.how == "bool" and exit_at(x.code, x.lasti) is not None
+                   for x in answers if x is not None)
 
     def generated(self, most: int) -> set[Any]:
         """Its loops that were generated and make calls of NumPy's, at most so many."""

@@ -66,7 +66,7 @@ class _Maker:
             shape = ("loop", r.name, body, r.operands)
             return Step(shape, r.args)
         if r.kind in ("while", "choice"):
-            kind = "while" if r.kind == "while" else "if"
+            kind = "if" if r.kind == "choice" else "while" if r.outcome else "until"
             return Step((kind, self._operand(r.operands[0], r, 0, numbers)), tuple(numbers))
         if r.kind != "operation" or r.dtype.hasobject or r.errstate is not self.turn.capsule:
             raise Irregular
