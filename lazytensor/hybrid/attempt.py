@@ -88,7 +88,7 @@ class Attempt:
         trace.may_skip, trace.in_full = not jitted._every_turn, jitted._in_full
         self.rolls = jitted._rolls if known is None else known.rolls
         if self.rolls:
-            trace.loops = Trace.looks(trace, jitted._not_rolled)
+            trace.loops = Trace.new_loops(trace, jitted._not_rolled)
         self.before = jitted._compiled
         self.capsule, self.python, self.filters = floating.in_force(), streams.of_python(), list(warnings.filters)
         self._taken = {id(root): name for name, root in given.roots.items()}

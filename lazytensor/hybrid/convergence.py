@@ -185,4 +185,4 @@ def _names(code: types.CodeType) -> tuple[str, ...]:
     return *code.co_varnames, *code.co_cellvars, *code.co_freevars
 
 
-Trace.looks = Loops
+Trace.new_loops = Loops

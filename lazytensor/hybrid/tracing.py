@@ -204,7 +204,7 @@ class Trace(Watcher):
     are a loop from `least` turns on. Where one is `undoable`, as its arrays are to get back the values they had, no
     memory is given out: that raises `Irrevocable`."""
 
-    looks: Any = None
+    new_loops: Any = None
     """What looks at a trace's loops that values end, once `convergence` has been imported."""
 
     def __init__(self, roots: dict[str, Any], scalars: dict[str, Any], generators: Any = (),
