@@ -499,3 +499,193 @@ def test_a_loop_that_was_generated_says_so():
     f = followed(halved, vectors)
     assert "while a value says so" in f.explain()
     assert "loops generated that values end" in str(f.cache_info()["reasons"])
+
+
+# ---- effects on Python objects in a loop ------------------------------------------------------------------------------
+
+
+class Thing:
+    def __init__(self, x):
+        self.x, self.n, self.log = x, 0, []
+
+
+def set_added(x):
+    seen = set()
+    while x.max() > 1:
+        x = x * 0.5
+        seen.add(len(seen))
+    return x, sorted(seen)
+
+
+def dict_stored(x):
+    found = {"x": x}
+    while found["x"].max() > 1:
+        found["x"] = found["x"] * 0.5
+    return found["x"]
+
+
+def dict_that_grows(x):
+    found = {}
+    while x.max() > 1:
+        x = x * 0.5
+        found[len(found)] = x
+    return x, found
+
+
+def list_item_stored(x):
+    both = [x, x * 2]
+    while both[0].max() > 1:
+        both[0] = both[0] * 0.5
+    return both
+
+
+def attribute_bound(x):
+    thing = Thing(x)
+    while thing.x.max() > 1:
+        thing.x = thing.x * 0.5
+    return thing.x
+
+
+def attribute_written(x):
+    thing = Thing(x.copy())
+    while thing.x.max() > 1:
+        thing.x *= 0.5
+    return thing.x, thing.n
+
+
+def attribute_counts(x):
+    thing = Thing(x)
+    while x.max() > 1:
+        x = x * 0.5
+        thing.n += 1
+    return x, thing.n
+
+
+def attribute_logs(x):
+    thing = Thing(x)
+    while x.max() > 1:
+        x = x * 0.5
+        thing.log.append(1)
+    return x, thing.log
+
+
+def arrays_in_a_list_written(x):
+    parts = [x.copy(), x.copy()]
+    while parts[0].max() > 1:
+        parts[0] *= 0.5
+        parts[1] -= 1
+    return parts
+
+
+def iterator_goes_on(x):
+    steps = iter(range(1000))
+    while x.max() > 1:
+        x = x * 0.5 + next(steps) * 1e-3
+        if next(steps) > 80:
+            break
+    return x, next(steps)
+
+
+def nonlocal_counts(x):
+    n = 0
+
+    def step(x):
+        nonlocal n
+        n += 1
+        return x * 0.5
+    while x.max() > 1:
+        x = step(x)
+    return x, n
+
+
+def function_attribute(x):
+    def step(x):
+        step.n += 1
+        return x * 0.5
+    step.n = 0
+    while x.max() > 1:
+        x = step(x)
+    return x, step.n
+
+
+def walrus(x):
+    while (m := x.max()) > 1:
+        x = x * 0.5
+    return x, m
+
+
+def lambda_over_a_variable(x):
+    scale = 0.5
+    while x.max() > 1:
+        f = lambda y: y * scale  # noqa: B023
+        x = f(x)
+    return x
+
+
+def rotates_a_list(x):
+    turn = [0.5, 0.25, 0.7]
+    while x.max() > 1:
+        x = x * turn[0]
+        turn = turn[1:] + turn[:1]
+    return x, turn
+
+
+def rotates_by_value_then_not(x):
+    y, z = x * 0.5, x * 0.25
+    while x.max() > 1:
+        x, y, z = y * 0.5, z, x
+    x[0] = 5.0
+    return x, y, z
+
+
+def one_object_twice(x):
+    y = x
+    while x.max() > 1:
+        x = y * 0.5
+        y = x
+    x[0] = 7.0
+    return x, y
+
+
+def a_view_of_it_is_kept(x):
+    x = x.copy()
+    v = x[1:3]
+    while x.max() > 1:
+        x *= 0.5
+    v[0] = 9.0
+    return x, v
+
+
+def a_view_is_carried(x):
+    v = x[1:]
+    while v.max() > 1:
+        v = (v * 0.5)[:]
+    return v
+
+
+def decides_on_an_element(x):
+    y = x.copy()
+    while y[0] > 1:
+        y[0] = y[0] * 0.5
+        y[1:] = y[:-1]
+    return y
+
+
+def number_of_numpys(x):
+    t = np.float64(0.0)
+    while x.max() > t:
+        x = x * 0.5
+        t = t + 0.25
+    return x, t
+
+
+EFFECTS = [set_added, dict_stored, dict_that_grows, list_item_stored, attribute_bound, attribute_written,
+           attribute_counts, attribute_logs, arrays_in_a_list_written, iterator_goes_on, nonlocal_counts,
+           function_attribute, walrus, lambda_over_a_variable, rotates_a_list, rotates_by_value_then_not,
+           one_object_twice, a_view_of_it_is_kept, a_view_is_carried, decides_on_an_element, number_of_numpys]
+
+
+@pytest.mark.parametrize("checks", [True, False])
+@pytest.mark.parametrize("fn", EFFECTS, ids=lambda fn: fn.__name__)
+def test_effects_on_python_objects_happen_once_a_turn(fn, checks):
+    followed(fn, vectors, calls=16, checks=checks)
