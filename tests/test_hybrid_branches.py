@@ -97,6 +97,51 @@ def test_what_is_compiled_goes_on_and_the_rest_runs_its_python(told):
     assert "left to Python" in f.explain() and len(told) == 1
 
 
+def test_a_function_that_goes_another_long_way_at_each_call_is_soon_left_to_its_python(told, monkeypatch):
+    monkeypatch.setattr(compiled, "MANY", 8)
+    f = np.jit(many)
+    for x in signs(8)[:branches.FEW + 1]:
+        assert difference(many(x), f(np.array(x))) is None
+    info, traces = f.cache_info(), np.jit.cache_info()["traces"]
+    assert info["compiled"] == 0 and "another way at nearly every call" in info["python"]
+    for x in signs(8):
+        assert difference(many(x), f(np.array(x))) is None
+    (message, filename, _), = told
+    assert filename == __file__ and "another way at nearly every call" in message
+    assert "another way" in f.explain() and np.jit.cache_info()["traces"] == traces
+
+
+def test_long_ways_that_come_again_now_and_then_are_compiled(monkeypatch):
+    monkeypatch.setattr(compiled, "MANY", 8)
+    f = np.jit(many)
+    for k, x in enumerate(signs(5) * 3):
+        assert difference(many(x), f(np.array(x))) is None
+        if k % 4 == 3:
+            f(np.array(signs(5)[k % 3]))
+    assert f.cache_info()["paths"] == 32
+
+
+@pytest.mark.parametrize("draws", [False, True])
+def test_comparisons_of_a_tree_with_ways_do_nothing(draws):
+    """What a prediction tells is the program's own lines with another end: it writes to no argument."""
+    def f(x, rng):
+        if draws:
+            x += rng.normal(size=3)
+        for k in range(3):
+            if x[k] > 0:
+                x[k] -= 1
+            else:
+                x[k:] += x.sum()
+        return x.sum(), x
+
+    g, rng, twin = np.jit(f), np.random.default_rng(1), real.random.default_rng(1)
+    for k in range(40):
+        x = real.random.default_rng(k).normal(size=3)
+        own = np.array(x)
+        assert difference((f(x, twin), x), (g(own, rng), own)) is None
+    assert g.cache_info()["python"] is None
+
+
 def test_effects_and_draws_beyond_the_bound_happen_once(told):
     rng, twin = np.random.default_rng(3), real.random.default_rng(3)
 

@@ -421,6 +421,22 @@ def swapped_arrays(np, x, n):
     return a, b
 
 
+def swapped_in_the_first_turns(np, x, n):
+    def body(i, s):
+        a, b = s
+        return (b, a) if b.sum() > a.sum() * 1.5 else (b, a * 0.9)
+    a, b = np.fori_loop(0, n, body, (x, x * 2))
+    a[0] = 99
+    return a, b, x
+
+
+def swapped_always(np, x, n):
+    a, b = np.fori_loop(0, n, lambda i, s: (s[1], s[0]), (x, x * 2))
+    a[0] = 99
+    b[1] = 98
+    return a, b, x
+
+
 def too_many(np, x, n):
     def body(i, s):
         t = s * 1.1
@@ -464,6 +480,12 @@ TRACED = [appends_on_one_way, appends_far_away, binds_far_away, stores_far_away,
 def test_what_is_traced_turn_by_turn(f):
     assert MOST < 1 << 5
     assert "generated" not in check(f, 7).explain()
+
+
+@pytest.mark.parametrize("f", [swapped_arrays, swapped_in_the_first_turns, swapped_always], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("calls", [7, 12])
+def test_arrays_that_change_places(f, calls):
+    check(f, calls)
 
 
 def test_lists_of_the_program_are_not_written_to_on_the_side():

@@ -86,6 +86,9 @@ class Attempt:
         for s in constants:
             trace.know_constant(s._node)
         trace.may_skip, trace.in_full = not jitted._every_turn, jitted._in_full
+        self.rolls = jitted._rolls if known is None else known.rolls
+        if self.rolls:
+            trace.loops = Trace.new_loops(trace, jitted._not_rolled)
         self.before = jitted._compiled
         self.capsule, self.python, self.filters = floating.in_force(), streams.of_python(), list(warnings.filters)
         self._taken = {id(root): name for name, root in given.roots.items()}
@@ -107,6 +110,8 @@ class Attempt:
         finally:
             if trace.entered is not None and trace.entered.on:  # an interrupt came before it was taken away
                 sys.setprofile(None)
+            if trace.loops is not None:
+                trace.loops.let_go()
             trace.entered = None  # it holds this, and that the trace: nothing is left for the collector
             jitted._tracing -= 1
             trace.catch_up()
@@ -274,6 +279,8 @@ class Attempt:
         refusal = compiled.add(self.trace, outcome)
         if refusal is not None:
             jitted._refused(refusal, self.known)
+        elif self.known is not None and compiled.may_be_rolled():
+            jitted._roll(compiled)
         elif self.known is not None:
             with jitted._lock:
                 family_of(compiled, jitted._compiled)
@@ -289,7 +296,9 @@ class Attempt:
         """What takes in the trace."""
         self.scope.leave_out(set(self.given.containers))
         if self.known is None:
-            return Compiled(self.jitted._name, self.given, self.scope, self.captured, self.capsule)
+            made = Compiled(self.jitted._name, self.given, self.scope, self.captured, self.capsule)
+            made.rolls = self.rolls
+            return made
         self.known.scope.merge(self.scope)
         return self.known
 
@@ -320,6 +329,7 @@ class AttemptOfFewer(Attempt):
                  few: Fewer) -> None:
         super().__init__(jitted, args, {}, None, given, scope, captured)
         self.few, self.trace.undoable = few, True
+        self.rolls, self.trace.loops = False, None
         scope.codes.add(few.function.__code__)
 
     def _run(self) -> Any:
@@ -360,6 +370,7 @@ class AttemptOfNumbers(Attempt):
         given.other = None
         super().__init__(jitted, args, kwargs, known, given, scope, captured)
         self.trace.undoable, self.trace.may_skip = True, False
+        self.trace.loops = None
         self.numbers = Numbers(self.trace, captured.numbers | {
             item.where: (name, item) for name, item in given.numbers.items()})
         self.snapshot, self.states = Snapshot(), streams.states_of(list(self.trace.generators.values()))

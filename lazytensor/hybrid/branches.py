@@ -19,6 +19,9 @@ from .tracing import Operand, Record, Refusal
 
 MOST_PATHS = 64
 """Ways through one function that are compiled; what goes yet another way runs its Python."""
+FEW, HITS = 16, 8
+"""From so many ways on, calls that went a way that was there must be one for each so many ways: else nearly every call
+goes a new one, and compiling them costs more than they will save."""
 DEEPEST = 60
 """Branches within branches that Python's compiler takes."""
 MOST_ANSWERS = 400
@@ -141,6 +144,16 @@ def _too_many(whole: Branch, asked: Record, answers: int, deep: int, values: int
         return Refusal(f"its decisions on values are {deep} within each other, and more are not compiled",
                        asked.place, advice_at(asked.place))
     return None
+
+
+def seldom_again(whole: Branch, calls: int) -> Refusal | None:
+    """Why no way of so many calls is worth compiling: nearly each of them went one of its own."""
+    ways = whole.ends
+    if ways < FEW or HITS * (calls - ways) >= ways:
+        return None
+    forks = _forks(whole)
+    return Refusal(f"its decisions on values lead another way at nearly every call: {ways} ways in {calls} calls",
+                   forks, advice_at(forks), True)
 
 
 def _forks(tree: Branch) -> str:

@@ -104,7 +104,7 @@ class Loop:
         self.after: tuple[str, ...] = ()
         self.replaced: list[Tensor] = []
         self.passed: list[Tensor] = []
-        self.measured = False
+        self.measured = self.may_end = False
 
     def ask(self, why: str) -> Any:
         return self.session.ask(why)
@@ -130,7 +130,7 @@ class Loop:
         self.places = [k for k, x in enumerate(own) if not all(_is_same(x, found[k]) for found in founds)]
         given = [own[k] for k in self.places]
         self.passed = [own[k] for k in self.places if type(own[k]) is Tensor and any(
-            found[k] is own[k] for found in founds)]
+            x is own[k] for found in founds for x in found)]
         self.handles = [root for root, _ in written.values() if first or not any(root is x for x in given)]
         self.replaced = [root for root, _ in written.values() if not any(root is x for x in self.handles)]
         self.entry = [root._value for root in self.handles]
@@ -150,11 +150,19 @@ class Loop:
         """Whether an array that a turn writes to, and for which it gives another, is known elsewhere, too: twice in the
         state, or among `others`, which were there before the loop."""
         lent = [*self.replaced, *self.passed]
+        if self.may_end:  # at once: then its state is what it was
+            lent = [x for x in self._given() if type(x) is Tensor]
+            self.passed = lent
         if not lent:
             return False
         own = [id(root_of(x)) for x in leaves(self.value) if type(x) is Tensor]
         known = {id(root_of(x)) for x in others if type(x) is Tensor}
         return any(own.count(id(root)) > 1 or id(root) in known for root in lent)
+
+    def _given(self) -> list[Any]:
+        """What it carries, at the beginning."""
+        own = list(leaves(self.value))
+        return [own[k] for k in self.places]
 
     def looked_at(self) -> None:
         """Traces the turns that show what the others are.
@@ -241,8 +249,11 @@ class Loop:
         old = {id(x) for x in given}
         for k, (x, y) in enumerate(zip(given, found, strict=True)):
             if k in self.places:
-                passes = turn.decided and x is y and sum(z is y for z in found) == 1
-                nodes.append(turn.ends.get(id(y), node_of(y)) if passes else self._fresh(x, y, turn, old, found))
+                once = type(x) is type(y) and sum(z is y for z in found) == 1
+                passes = once and turn.decided and x is y
+                moves = once and x is not y and type(y) is Tensor and id(y) in own_ones and id(y) not in written
+                nodes.append(turn.ends.get(id(y), node_of(y)) if passes or moves
+                             else self._fresh(x, y, turn, old, found))
             elif not _is_same(x, y):
                 self.ask("what it carries is not the same in each turn")
         self._same_geometry(stand_ins, nodes)

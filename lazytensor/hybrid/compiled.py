@@ -23,9 +23,10 @@ from ..run import floating
 from ..run.kernels import failures
 from . import fast, fusing, inner, running  # noqa: F401  (`inner` tells the extension of ufuncs' loops)
 from .arguments import Arguments, Geometry, geometry_of
-from .branches import Branch, branch_of, counted, drawn, join, last_reads
+from .branches import Branch, branch_of, counted, drawn, join, last_reads, seldom_again
 from .captured import Captured
 from .effects import Outcome
+from .exits import exit_at
 from .fewer import Fewer
 from .guards import Check, Later, Namespace, why_not, written
 from .loopcount import LoopCount
@@ -50,6 +51,10 @@ AT_ONCE = 8
 """Ways through a function that are compiled when they are first seen; later ones when they make up"""
 SHARE = 4
 """one part in so many of those that are compiled, or are seen again."""
+MANY, AT_ONCE_OF_MANY, SHARE_OF_MANY = 1 << 9, 2, 2
+"""The same for ways of so many operations, on the average: to compile these takes some 15 us each."""
+ROLL = 4
+"""Ways through a function from which on its loops that values end are generated; fewer are better compiled each."""
 LINES_A_RUN = 2
 """So many operations run lazily in the time in which Python compiles a line."""
 KERNELS_NS = 2e7
@@ -101,6 +106,8 @@ class Compiled:
         Why it has no replay: calls run the Python.
     unfit : bool
         Whether it was made of a few turns of a loop, and cannot be compiled otherwise: all turns are to be traced.
+    rolls : bool
+        Whether its traces have loops that values end generated (`convergence`), if that can be.
     """
 
     __slots__ = ("calls", "due", "replay", "predict", "__dict__", "__weakref__")
@@ -126,7 +133,7 @@ class Compiled:
         self.counts = {"operation": 0, "call": 0, "draw": 0}
         self.forgotten = False
         self.abandoned = self.doubts = 0
-        self.unfit = False
+        self.unfit = self.rolls = False
         self.replay: Any = None
         self.predict: Any = None
         self._checks: list[Check | Later] = []
@@ -174,6 +181,10 @@ class Compiled:
                 records = Whole(trace.finish()[0])
                 self._note_lengths(trace, records)
                 refusal = join(self.tree, branch_of(records, trace.constants, outcome))
+                if refusal is None and self._is_of_many():
+                    refusal = seldom_again(self.tree, self.calls)
+                if refusal is not None and refusal.final:
+                    return refusal
                 waits = refusal is None and self._can_wait(before)
                 if waits or refusal is not None and self._ways == before:
                     return refusal
@@ -238,8 +249,13 @@ class Compiled:
         """Whether a way through is compiled later: when it is seen again, or together with others. There were as many
         as `before`. So what compiling takes does not grow with the square of their number."""
         assert self.tree is not None
-        now = self.tree.ends
-        return now > before and now > AT_ONCE and SHARE * (now - self._ways) < self._ways
+        now, ways = self.tree.ends, self._ways
+        at_once, share = (AT_ONCE_OF_MANY, SHARE_OF_MANY) if self._is_of_many() else (AT_ONCE, SHARE)
+        return now > before and now > at_once and share * (now - ways) < ways
+
+    def _is_of_many(self) -> bool:
+        """Whether its ways are of many operations each, on the average, as far as they are compiled."""
+        return sum(self.counts.values()) > MANY * self._ways
 
     def _shorten(self, attempt: int) -> None:
         """Makes the tree of the first trace, with that many turns of its loops, or whole.
@@ -298,6 +314,15 @@ class Compiled:
                         self.quick = False
                         self._compile()
                 self.alone = None
+
+    def may_be_rolled(self) -> bool:
+        """Whether there are so many ways through it that it is better traced anew, with the loops generated that
+        values end."""
+        if self.rolls or self.tree is None or self.tree.ends < ROLL:
+            return False
+        answers = [branch.answer for branch in self.tree.lines()]
+        return any(x.code is not None and x.how == "bool" and exit_at(x.code, x.lasti) is not None
+                   for x in answers if x is not None)
 
     def generated(self, most: int) -> set[Any]:
         """Its loops that were generated and make calls of NumPy's, at most so many."""
@@ -397,7 +422,8 @@ class Compiled:
             self._checks[by.place:by.place + 1] = by.checks(self.space, cast("Check", self._checks[by.place]))
         self.kernels, self.steps, self.rolled = writer.kernels, writer.steps, writer.rolled
         self.memory = sum(prod(shape) * dtype.itemsize for shape, dtype, _ in writer.temporaries)
-        told = writer.predicts if not self.quick and not self.as_nodes else None
+        alike = not self.quick and not self.as_nodes and (tree.answer is None or self.trip is None)
+        told = writer.predicts if alike else None
         body = Body.of(writer)
         self._replays(tree, body, space_maker(writer), write, None if told is None else body._replace(lines=told))
 

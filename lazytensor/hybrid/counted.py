@@ -220,15 +220,17 @@ def code_of(body: Any) -> Any:
 
 
 def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope: Scope, before: list[Any],
-              whole: bool = False) -> tuple[Rolled, Loop] | None:
+              whole: bool = False, ends: bool = False) -> tuple[Rolled, Loop] | None:
     """The turns that are left as one function, or (if not the `whole` loop is wanted) those before the first that comes
-    to the border of an array; None if they cannot be generated. `before` has what the loop was given at first."""
+    to the border of an array; None if they cannot be generated. `before` has what the loop was given at first; `ends`
+    says that a value may end a loop whose turns are counted."""
     session = Session()
     loop = Loop(session, body, lower, count, value, functools.cache(lambda: is_effectless(scope)))
     session.ran = trace.ran
     try:
         if why := loop.probe():
             loop.ask(why)
+        loop.may_end = ends or count == ENDLESS
         if loop.is_lent((*before, *scope.tensors.values())):
             loop.ask(PASSED if loop.passed else LENT)
         loop.looked_at()
@@ -246,6 +248,9 @@ def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope
     if any(cell[0] == "scalar" and own.passes(k) and own.is_element(k) is not trace.is_element(node)
            for k, (cell, node) in enumerate(zip(own.cells, loop.state, strict=True))):
         trace.unrolled = "a number that it carries is an element of an array on one way only"
+        return None
+    if any(trace.is_element(loop.state[k]) or own.is_element(k) for k in own.moved()):
+        trace.unrolled = "an element of an array goes from one place of its state to another"
         return None
     first = [Even(x, ()) for x in numbers]
     inside = _turns_inside(own, first, count)

@@ -79,7 +79,7 @@ class _Feed(local):
 
 
 FEED = _Feed()
-_origins: weakref.WeakKeyDictionary[types.CodeType, types.CodeType] = weakref.WeakKeyDictionary()
+origins: weakref.WeakKeyDictionary[types.CodeType, types.CodeType] = weakref.WeakKeyDictionary()
 """The functions' own codes of loops' bodies."""
 
 
@@ -122,7 +122,7 @@ class ForLoop(NamedTuple):
 
 def for_loop(code: types.CodeType, call: int) -> ForLoop | None:
     """The loop over what the call at an offset gives; None if there is none, or it is not understood."""
-    return _for_loop(_origins.get(code, code), call)
+    return _for_loop(origins.get(code, code), call)
 
 
 @functools.lru_cache(512)
@@ -147,7 +147,7 @@ def _for_loop(code: types.CodeType, call: int) -> ForLoop | None:
     if any(flow.lines[k].opname in ("STORE_DEREF", "DELETE_DEREF") and flow.lines[k].argval != target for k in body):
         return None
     made = [flow.lines[k].argval for k in body]
-    if any(isinstance(inner, types.CodeType) and _rebinds(inner, closed) for inner in made):
+    if any(isinstance(inner, types.CodeType) and rebinds(inner, closed) for inner in made):
         return None
     reads = live[first] | {flow.lines[k].argval for k in body
                            if "DEREF" in flow.lines[k].opname or flow.lines[k].opname == "LOAD_CLOSURE"} - {target}
@@ -167,11 +167,11 @@ def _stored(line: dis.Instruction) -> str | None:
     return str(line.argval[0]) if line.opname in ("STORE_FAST_LOAD_FAST", "STORE_FAST_STORE_FAST") else None
 
 
-def _rebinds(code: types.CodeType, names: set[str]) -> bool:
+def rebinds(code: types.CodeType, names: set[str]) -> bool:
     """Whether a function that is made inside binds variables of the one around it."""
     return any(x.opname in ("STORE_DEREF", "DELETE_DEREF") and x.argval in names
                for x in dis.get_instructions(code)) or any(
-        _rebinds(inner, names) for inner in code.co_consts if isinstance(inner, types.CodeType))
+        rebinds(inner, names) for inner in code.co_consts if isinstance(inner, types.CodeType))
 
 
 class Flow:
@@ -247,32 +247,42 @@ def _uses(line: dis.Instruction) -> Iterator[tuple[str, str]]:
 # ---- the body as a function ------------------------------------------------------------------------------------------
 
 
-def _instruction(name: str, argument: int) -> bytes:
+def instruction(name: str, argument: int) -> bytes:
     found = bytes((dis.opmap[name], argument & 255))
     while argument := argument >> 8:
         found = bytes((dis.opmap[_PREFIX], argument & 255)) + found
     return found
 
 
-def _turn_code(flow: Flow, body: set[int], head: int) -> types.CodeType | None:
-    """The code of a loop's body; None if there is no room before it."""
+def turn_text(flow: Flow, body: set[int], start: int, first: bytes) -> tuple[bytearray, Any, Any] | None:
+    """The bytecode of a loop's body alone, which begins with some instructions and then at an offset; and which
+    variables are cells of its own, and which those of the function around it. None if there is no room before it."""
     code, lines = flow.code, flow.lines
     own = tuple([name for name in code.co_cellvars if name in code.co_varnames])
     free = (*[name for name in code.co_cellvars if name not in own], *code.co_freevars)
-    begin = b"".join(_instruction("MAKE_CELL", code.co_varnames.index(name)) for name in own)
+    begin = b"".join(instruction("MAKE_CELL", code.co_varnames.index(name)) for name in own)
     if free:
-        begin += _instruction("COPY_FREE_VARS", len(free))
-    begin += _instruction("RESUME", 0) + _instruction("LOAD_CONST", len(code.co_consts))
-    start = lines[min(body)].offset
-    jumps = [_instruction("JUMP_FORWARD", over // 2) for size in (2, 4, 6) if (over := start - len(begin) - size) >= 0]
+        begin += instruction("COPY_FREE_VARS", len(free))
+    begin += instruction("RESUME", 0) + first
+    jumps = [instruction("JUMP_FORWARD", over // 2) for size in (2, 4, 6) if (over := start - len(begin) - size) >= 0]
     jump = next((x for k, x in enumerate(jumps) if len(x) == 2 * k + 2), None)
-    if jump is None:
+    if jump is None or len(begin) + len(jump) > lines[min(body)].offset:
         return None
     text = bytearray(_TRAP * (len(code.co_code) // 2))
-    text[:len(begin) + len(jump)] = begin + jump
     ends = [x.offset for x in lines[1:]] + [len(code.co_code)]
     for k in body:
         text[lines[k].offset:ends[k]] = code.co_code[lines[k].offset:ends[k]]
+    text[:len(begin) + len(jump)] = begin + jump
+    return text, own, free
+
+
+def _turn_code(flow: Flow, body: set[int], head: int) -> types.CodeType | None:
+    """The code of a loop's body; None if there is no room before it."""
+    code, lines = flow.code, flow.lines
+    made = turn_text(flow, body, lines[min(body)].offset, instruction("LOAD_CONST", len(code.co_consts)))
+    if made is None:
+        return None
+    text, own, free = made
     names = {lines[k].argval for k in body if lines[k].opcode in dis.hasname}
     kept = {lines[k].arg for k in body if lines[k].opcode in dis.hasconst}
     consts = [x if k in kept else None for k, x in enumerate(code.co_consts)]
@@ -281,11 +291,11 @@ def _turn_code(flow: Flow, body: set[int], head: int) -> types.CodeType | None:
         co_kwonlyargcount=0, co_flags=code.co_flags & ~_VARIADIC, co_cellvars=own, co_freevars=free,
         co_names=tuple([x if x in names else "" for x in code.co_names]), co_exceptiontable=b"",
         co_stacksize=code.co_stacksize + 2)
-    _origins[turn] = code
+    origins[turn] = code
     return turn
 
 
-def _has_left(error: BaseException, loop: ForLoop) -> bool:
+def has_left(error: BaseException, loop: Any) -> bool:
     """Whether a turn came to what is not in the loop's body, and is not there to raise an exception."""
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
@@ -318,7 +328,7 @@ def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any], end
             pass
         except RuntimeError as error:
             watcher: Any = mine()
-            if watcher is not None and _has_left(error, loop):
+            if watcher is not None and has_left(error, loop):
                 watcher.leave() if ends else watcher.give_up(LEAVES)
             raise
         finally:

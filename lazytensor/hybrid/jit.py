@@ -7,12 +7,13 @@ exceptions. Whatever cannot be compiled so that this holds runs its Python; `exp
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import threading
 import types
 import warnings
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -94,7 +95,8 @@ class Jitted(Caller):
         self._kinds = Kinds()
         self._lock = threading.RLock()
         self._tracing = 0
-        self._every_turn = self._whole_loops = self._keeps = False
+        self._every_turn = self._whole_loops = self._keeps = self._rolls = False
+        self._not_rolled: Counter[Any] = Counter()
         self._in_full: set[Any] = set()
         self._fixed: set[str] = set()
         self._varying: set[Any] = set()
@@ -222,6 +224,14 @@ class Jitted(Caller):
             self._compiled = tuple(c for c in self._compiled if c is not compiled)
         self._why.append("traced again, with every turn of loops that were generated: it is called often")
         return True
+
+    def _roll(self, compiled: Compiled) -> None:
+        """Has a function traced again whose loops, which values end, have many ways through them."""
+        importlib.import_module(f"{__package__}.convergence")  # which imports this
+        with self._lock:
+            self._rolls = True
+            self._compiled = tuple([c for c in self._compiled if c is not compiled])
+        self._why.append("traced again, with loops generated that values end: each number of turns was a way")
 
     @property
     def _name(self) -> str:
@@ -442,6 +452,8 @@ class Jitted(Caller):
             self._refusals += 1
             if known is not None:
                 known.refusal = refusal
+            if refusal.final:  # nothing of it is worth keeping
+                self._compiled = tuple([c for c in self._compiled if c is not known])
             if self._refusals >= MOST_REFUSALS or refusal.final and not self._compiled:
                 self._off = refusal
             telling = bool(refusal.advice) and not self._told

@@ -12,6 +12,8 @@ from .places import Memory
 from .text import literal
 
 END = "# what it leaves"
+TOLD = "# what it would do: "
+"""Begins a line with what a prediction has instead of those after it, to the `return`."""
 
 
 class Leaving:
@@ -24,7 +26,6 @@ class Leaving:
     draws: bool
     prints: bool
     again: str
-    told: tuple[int, str]
     _indent: str
     _shapes: dict[str, tuple[Any, Any, Any]]
     _say: Callable[[int, str], None]
@@ -51,7 +52,7 @@ class Leaving:
         if not self.commits:
             self._say(depth, told)
             return
-        self.told = 1 + bool(writes) + bool(sets) + self.prints, told
+        self._say(depth, TOLD + told)
         if writes:
             self._say(depth, f"if not commit({shown}): return {self.again}")
         if sets:
@@ -125,6 +126,24 @@ class Leaving:
             return f"[{', '.join(parts)}]"
         plain = f"({', '.join(parts)}{',' * (len(parts) == 1)})"
         return plain if kind is tuple else f"{space.add(kind)}._make({plain})"
+
+
+def apart(lines: list[str]) -> tuple[list[str], list[str]]:
+    """The lines of a program that commits, and of the same one that only tells what it would do."""
+    commits, tells = [], []
+    told = False
+    for line in lines:
+        own = line.lstrip()
+        if own.startswith(TOLD):
+            tells.append(line[:len(line) - len(own)] + own[len(TOLD):])
+            told = True
+            continue
+        commits.append(line)
+        if not told:
+            tells.append(line)
+        elif own.startswith("return "):
+            told = False
+    return commits, tells
 
 
 def _left(end: Outcome, memory: Memory) -> dict[str, str]:

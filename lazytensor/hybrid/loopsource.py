@@ -84,6 +84,12 @@ class Body:
             return self.gives_element(self.after[place])
         return any(shape[2][place] for shape in self.shapes if shape[0] == "goes")
 
+    def moved(self) -> set[int]:
+        """The numbers that a turn gives as they were, in other places of the state."""
+        ends = [self.after, *[shape[1] for shape in self.shapes if shape[0] == "goes"]]
+        return {int(name[1:]) for end in ends for k, name in enumerate(end)
+                if name[0] == "s" and name != f"s{k}" and self.cells[k][0] == "scalar"}
+
     def passes(self, place: int) -> bool:
         """Whether a turn may leave such a value as it was."""
         return any(shape[2][place] is None for shape in self.shapes if shape[0] == "goes")
@@ -91,7 +97,8 @@ class Body:
     @property
     def decides(self) -> bool:
         """Whether it has choices that values decide."""
-        return any(shape[0] == "if" and shape[1][0] != "test" or shape[0] == "loop" and shape[2].decides
+        return any(shape[0] in ("while", "until") or shape[0] == "if" and shape[1][0] != "test"
+                   or shape[0] == "loop" and shape[2].decides
                    for shape in self.shapes)
 
     @property
@@ -257,6 +264,8 @@ class _Loop:
             return None
         if shape[0] == "while":
             return self.say(f"if not {self._operand(shape[1], given)}: break")
+        if shape[0] == "until":
+            return self.say(f"if {self._operand(shape[1], given)}: break")
         if shape[0] in ("if", "else", "end"):
             return self._choice(shape, given)
         if shape[0] == "goes":
@@ -432,7 +441,7 @@ def _reads(shape: Any) -> set[str]:
         return {x[0] for x in shape[3] if x[0] is not None}
     if shape[0] == "goes":
         return set(shape[1])
-    if shape[0] in ("while", "if"):
+    if shape[0] in ("while", "until", "if"):
         return {shape[1][1]} if shape[1][0] == "value" else set()
     if type(shape[0]) is str:
         return set()

@@ -62,7 +62,7 @@ def is_called(frame: Any, function: Any) -> bool:
         return False
     (how, name), attribute = found
     own = how in ("LOAD_FAST", "LOAD_DEREF")
-    space = _variables(frame, (name,)) if own else frame.f_globals if how == "LOAD_GLOBAL" else {}
+    space = variables(frame, (name,)) if own else frame.f_globals if how == "LOAD_GLOBAL" else {}
     value = space.get(name)
     return (getattr(value, attribute, None) if attribute else value) is function
 
@@ -70,7 +70,7 @@ def is_called(frame: Any, function: Any) -> bool:
 # ---- the program's variables -----------------------------------------------------------------------------------------
 
 
-def _variables(frame: Any, names: Any) -> dict[str, Any]:
+def variables(frame: Any, names: Any) -> dict[str, Any]:
     found = frame.f_locals
     values = {name: found[name] for name in names if name in found}
     if type(found) is dict:
@@ -78,7 +78,7 @@ def _variables(frame: Any, names: Any) -> dict[str, Any]:
     return values
 
 
-def _give(frame: Any, values: dict[str, Any]) -> None:
+def give(frame: Any, values: dict[str, Any]) -> None:
     """Gives a frame's variables other values."""
     found = frame.f_locals
     if type(found) is dict:
@@ -137,7 +137,7 @@ class Turns:
             self.tries, self.before = 0, {}
 
     def _begin(self, frame: Any) -> None:
-        self.before = _variables(frame, (*self.loop.reads, *self.loop.later))
+        self.before = variables(frame, (*self.loop.reads, *self.loop.later))
         known = {name: x for name, x in self.before.items() if name in self.loop.reads}
         run = turn_of(self.loop, frame.f_globals, known)
         self.scope, self.tries = counted.beginning(self.trace, len(self.numbers), self,
@@ -147,7 +147,7 @@ class Turns:
         """Has turns generated, but for the last, if that can be done."""
         trace, loop = self.trace, self.loop
         good = trace.refusal is None and not self.scope.changed()
-        values = _variables(frame, loop.reads) if good else {}
+        values = variables(frame, loop.reads) if good else {}
         good = good and all(name in values for name in loop.reads)
         ends = False
         made = self._generated(frame, values, ends) if good else None
@@ -163,7 +163,7 @@ class Turns:
         carried, turns = (found[0], made[0].count) if not ends else (found[0][0], trace.counted(found[0][1]))
         self.lost, self.tries = False, counted.TRIES if turns == made[0].count else 0
         self.given += turns
-        _give(frame, dict(zip(loop.carried, carried, strict=True)))
+        give(frame, dict(zip(loop.carried, carried, strict=True)))
 
     def _generated(self, frame: Any, values: dict[str, Any], ends: bool) -> Any:
         """As `counted.generated`, the turns but for the last; with `ends`, up to one that leaves the loop, which is
@@ -214,7 +214,7 @@ class _Inner:
         loop, turn, frame = self.loop, self.turn, sys._getframe(1)
         if mine() is not turn:
             turn.give_up("a loop in it goes on elsewhere")
-        values = _variables(frame, loop.reads)
+        values = variables(frame, loop.reads)
         if not loop.later.isdisjoint(loop.stored - set(loop.carried)):
             turn.give_up("a variable of a loop in it is read after that")
         if any(name not in values for name in loop.reads):
@@ -223,5 +223,5 @@ class _Inner:
         starts = _starts(loop, run.run, values)
         carried = tuple([values[name] for name in loop.carried])
         found = counted.inner(turn, *self.bounds, run, carried, starts)
-        _give(frame, dict(zip(loop.carried, found, strict=True)))
+        give(frame, dict(zip(loop.carried, found, strict=True)))
         raise StopIteration

@@ -18,7 +18,7 @@ from ..run.interpreter import apply_view
 from . import fusing, launching, stretches, tapes
 from .branches import Branch, last_reads
 from .guards import Namespace
-from .leaving import END, Leaving
+from .leaving import END, Leaving, apart
 from .places import Memory, Places
 from .rolling import Turns, roll
 from .running import abandoning
@@ -41,7 +41,7 @@ class Writer(Places, Leaving):
         Of a tree without branches, the lines before the end, and for each value that it leaves an expression for memory
         that nobody else has; None of another.
     predicts : list of str
-        Of a tree without branches that commits, the lines of the same program that only tells what it would do.
+        Of a tree that commits, the lines of the same program that only tells what it would do.
     switches : the error states that it enters
     runs : whether NumPy functions are called that ask which operation is running
     fit : of a loop whose turns are counted by an argument, of how many its lines are and how often they run
@@ -72,6 +72,7 @@ class Writer(Places, Leaving):
         self.fit: tuple[int, int] | None = None
         self.numbers: set[str] = set()
         self.values: dict[str, str] = {}
+        self.predicts: list[str] | None = None
         self._live = last_reads(tree)[0] if live is None else live
         self._escaping: set[str] = set()
         self._given: set[str] = set()
@@ -89,8 +90,8 @@ class Writer(Places, Leaving):
         self.body = self.lines[:ends[0]] if tree.answer is None and not self.prints and not self.draws else None
         for i in reversed(ends):
             del self.lines[i]
-        self.predicts = None if not commits or tree.answer is not None else [
-            *self.lines[:-self.told[0]], f"    {self.told[1]}"]
+        if commits:
+            self.lines, self.predicts = apart(self.lines)
 
     # ---- what must be new at every call ----
 

@@ -70,7 +70,7 @@ class _Maker:
             symbol, *sides = r.attrs
             return Step(("if", ("test", symbol, *[split_tree(x, numbers) for x in sides])), tuple(numbers))
         if r.kind in ("while", "choice"):
-            kind = "while" if r.kind == "while" else "if"
+            kind = "if" if r.kind == "choice" else "while" if r.outcome else "until"
             return Step((kind, self._operand(r.operands[0], r, 0, numbers)), tuple(numbers))
         if r.kind != "operation" or r.dtype.hasobject or r.errstate is not self.turn.capsule:
             raise Irregular

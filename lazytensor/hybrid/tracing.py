@@ -211,8 +211,12 @@ class Trace(Watcher):
     are a loop from `least` turns on. Where one is `undoable`, as its arrays are to get back the values they had, no
     memory is given out: that raises `Irrevocable`."""
 
+    new_loops: Any = None
+    """What looks at a trace's loops that values end, once `convergence` has been imported."""
+
     def __init__(self, roots: dict[str, Any], scalars: dict[str, Any], generators: Any = (),
                  least: int = LEAST) -> None:
+        self.loops: Any = None
         self.ident = get_ident()
         self.roots = roots
         self.names = {id(root): name for name, root in roots.items()}
@@ -527,7 +531,15 @@ class Trace(Watcher):
         return self._value(t)
 
     def truth(self, t: Any) -> bool:
-        """``bool(t)``: a branch of the program."""
+        """``bool(t)``: a branch of the program, or the end of a loop whose turns are generated."""
+        if self.loops is not None and self.refusal is None and not self.quiet:
+            ended = self.loops.ended(users_frame(), t)
+            if ended is not None:
+                return bool(ended)
+        return self.truth_of(t)
+
+    def truth_of(self, t: Any) -> bool:
+        """The same, of a value that is asked for here."""
         return bool(self._answered(t, "bool"))
 
     def looked(self, t: Any) -> Any:

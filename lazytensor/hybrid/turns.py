@@ -227,18 +227,18 @@ class Turn(Trace):
     def _known_truth(self, operand: Any) -> bool | None:
         return self.truths.get(operand.name) if operand.steps is None else None
 
-    def goes_on(self, condition: Any) -> None:
-        """The loop ends before this turn unless that is true."""
+    def goes_on(self, condition: Any, goes_on: bool = True) -> None:
+        """The loop ends before this turn unless that is true (or, as said, false)."""
         if type(condition) in (bool, np.bool_) and self.decided:
-            return None if condition else self.leave()
+            return None if condition == goes_on else self.leave()
         if not (issubclass(type(condition), Scalar) or type(condition) is Tensor and condition._value.shape == ()):
             self.give_up("its condition is no value")
         operand = self.reference(condition)
         known = self._known_truth(operand)
         if known is None:
-            self.book.append(Record("while", f"r{len(self.book)}", (operand,)))
+            self.book.append(Record("while", f"r{len(self.book)}", (operand,), outcome=goes_on))
             return None
-        return None if known else self.leave()
+        return None if known is goes_on else self.leave()
 
     def leave(self) -> None:
         """The loop ends before this turn."""

@@ -1,0 +1,188 @@
+"""Python's own loops that a value ends, ``while np.abs(f).max() > tol``, in a traced call: turns are traced until they
+show what the others are, and these are generated as those of `lt.while_loop` (`counted.until`).
+
+The loop is looked at where Python asks for the value that may end it. The turn that goes from there to the same place
+again is a function of the variables (`exits`); when the others have been computed, the variables get their values, and
+Python is told that the loop is to end. So how many turns there are is no branch of the program.
+"""
+
+from __future__ import annotations
+
+import types
+from collections import Counter
+from typing import Any
+
+from ..api.handle import Tensor
+from ..api.scalar import Scalar, scalar
+from ..run.watching import mine
+from . import counted
+from .carried import leaves
+from .exits import Exit, exit_at
+from .forloops import FEED, has_left
+from .ranges import give, variables
+from .rolled import ENDLESS, applied
+from .scope import Scope, is_users
+from .tracing import Trace
+
+MOST_FAILED = 4
+"""Attempts at a loop after which it is given up."""
+
+
+class Loops:
+    """The loops of one traced call that values may end.
+
+    Attributes
+    ----------
+    failed : Counter
+        How often loops, by their keys, could not be generated; after `MOST_FAILED` times none is tried, in later calls
+        either.
+    """
+
+    def __init__(self, trace: Trace, failed: Counter[Any]) -> None:
+        self.trace, self.failed = trace, failed
+        self.frame: Any = None
+        self.exit: Exit | None = None
+        self.scope = Scope()
+        self.before: dict[str, Any] = {}
+        self.passed: set[Any] = set()
+
+    def ended(self, frame: Any, condition: Any) -> bool | None:
+        """The answer for the condition at a jump of the program's, if it is that of a loop whose turns have been
+        generated; else None."""
+        trace = self.trace
+        if self.frame is not None and self.frame.f_back is None:
+            self.let_go()  # its function has ended
+        found = exit_at(frame.f_code, frame.f_lasti)
+        if found is None or not is_users(frame.f_globals.get("__name__")) or not is_value(condition):
+            return None
+        if self.failed[found.key] >= MOST_FAILED or found.key in self.passed or not trace.may_skip or (
+                mine() is not trace):
+            return None
+        if self.frame is not frame or self.exit is not found:
+            self._begin(frame, found)
+            return None
+        return self._tried(frame, found, condition)
+
+    def let_go(self) -> None:
+        """Forgets the loop that was looked at."""
+        self.frame = self.exit = None
+        self.scope, self.before = Scope(), {}
+
+    @property
+    def __loop__(self) -> Any:
+        return None if self.exit is None else self.exit.key
+
+    def _begin(self, frame: Any, found: Exit) -> None:
+        """Notes what there is before a turn, which Python runs."""
+        self.frame, self.exit = frame, found
+        self.before = variables(frame, _names(frame.f_code))
+        known = {name: x for name, x in self.before.items() if name in found.reads}
+        turn = turn_of(found, frame.f_globals, known)
+        self.scope, tries = counted.beginning(self.trace, counted.OFTEN, self, starts=_starts(found, turn, known))
+        if not tries:
+            self._give_up(found)
+
+    def _give_up(self, found: Exit) -> None:
+        self.failed[found.key] = MOST_FAILED
+        self.let_go()
+
+    def _tried(self, frame: Any, found: Exit, condition: Any) -> bool | None:
+        trace = self.trace
+        trace.ran.add(found.key)
+        values = variables(frame, found.reads)
+        if self.scope.changed() or any(name not in values for name in found.reads):
+            self._give_up(found)
+            return None
+        left = _turns_left(frame, found, values)
+        if left < counted.LEAST:
+            self.let_go()
+            return None
+        made = self._generated(frame, found, values, condition, left)
+        nodes = None if made is None else applied(trace, made[0], [*made[1].state, *made[1].reads])
+        if made is None or nodes is None:
+            if made is not None:  # it raises, or NumPy would warn: in a later turn of this call
+                self.passed.add(found.key)
+                self.let_go()
+            elif counted.is_early(trace):
+                self.failed[found.key] += 1
+            else:
+                self._give_up(found)
+            return None
+        trace.made[found.key] += 1
+        self.let_go()
+        loop = made[1]
+        if left < ENDLESS and trace.truth_of(scalar(nodes[len(loop.handles) + loop.places.index(0)])) is found.goes_on:
+            self.passed.add(found.key)  # it is not over after all its turns: this call goes through them
+            return None
+        after = loop.left(nodes, trace)
+        give(frame, dict(zip(found.carried, after[1:], strict=True)))
+        return not found.goes_on
+
+    def _generated(self, frame: Any, found: Exit, values: dict[str, Any], condition: Any, left: int) -> Any:
+        turn = turn_of(found, frame.f_globals, values)
+
+        def body(index: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+            watcher: Any = mine()
+            watcher.goes_on(state[0], found.goes_on)
+            given = {**values, **dict(zip(found.carried, state[1:], strict=True))}
+            FEED.turns.append([index, None])
+            try:
+                after: tuple[Any, ...] = turn(*[given.get(name) for name in found.turn.co_varnames])
+            except RuntimeError as error:
+                if has_left(error, found):
+                    watcher.give_up("it is left otherwise")
+                raise
+            finally:
+                FEED.turns.pop()
+            if not is_value(after[0]):
+                watcher.give_up("its condition is no value")
+            return after
+        body.__loop__ = found.key  # type: ignore[attr-defined]
+        others = [x for name, x in variables(frame, _names(frame.f_code)).items() if name not in found.carried]
+        before = [x for one in (*self.before.values(), *others) for x in leaves(one)]
+        state = (condition, *[values[name] for name in found.carried])
+        first = values[found.counter] + 1 if found.counter is not None else 0
+        made = counted.generated(self.trace, first, left, body, state, self.scope, before, left < ENDLESS, True)
+        if made is not None and 0 not in made[1].places:
+            self.trace.unrolled = "its condition is always the same"
+            return None
+        return made
+
+
+def turn_of(found: Exit, space: dict[str, Any], known: dict[str, Any]) -> types.FunctionType:
+    """A turn as a function of all variables."""
+    free = tuple([types.CellType(known[x]) if x in known else types.CellType() for x in found.turn.co_freevars])
+    return types.FunctionType(found.turn, space, found.turn.co_name, None, free)
+
+
+def _starts(found: Exit, turn: Any, known: dict[str, Any]) -> list[tuple[Any, str]]:
+    """What a turn can reach, with words."""
+    return [(turn, ""), *[(x, f"variable {name!r}") for name, x in known.items() if name not in found.carried]]
+
+
+def _turns_left(frame: Any, found: Exit, values: dict[str, Any]) -> int:
+    """How many turns there are left at most; 0 if nobody knows."""
+    if found.bound is None or found.counter is None:
+        return ENDLESS
+    how, name = found.bound
+    space = frame.f_globals
+    number = name
+    if how != "LOAD_CONST":
+        number = (variables(frame, (name,)) if how == "LOAD_FAST" else space).get(name)
+    index = values[found.counter]
+    if type(number) is not int or type(index) is not int or (
+            "range" in space or frame.f_builtins.get("range") is not range):
+        return 0
+    return number - 1 - index
+
+
+def is_value(condition: Any) -> bool:
+    """Whether a condition is one that a program can decide by."""
+    return type(condition) is Tensor and condition._value.shape == () or issubclass(type(condition), Scalar)
+
+
+def _names(code: types.CodeType) -> tuple[str, ...]:
+    return *code.co_varnames, *code.co_cellvars, *code.co_freevars
+
+
+Trace.new_loops = Loops

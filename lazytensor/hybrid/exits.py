@@ -1,0 +1,189 @@
+"""What the bytecode says of Python loops that a value ends, ``while np.abs(f).max() > tol`` or ``if err < tol: break``:
+which variables a turn hands on to the next, and the loop's body as a function.
+
+A turn goes from the jump that leaves the loop, on the side where it goes on, round to that jump again. Its function has
+the bytecode of the program's own in the same places, and nothing else of it (as in `forloops`): in the place of the
+jump it gives the condition and its variables. Whatever else leaves the loop finds an instruction that raises.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import sys
+import types
+from typing import Any, NamedTuple
+
+from .forloops import FEED, PEEKING, Flow, instruction, origins, rebinds, turn_text
+
+KNOWN = sys.version_info[:2] == (3, 11)
+"""Whether this Python's jumps are those that are known here."""
+_JUMPS = {f"POP_JUMP_{way}_IF_{how}": how == "TRUE" for way in ("FORWARD", "BACKWARD") for how in ("TRUE", "FALSE")}
+_NOT_FAST = 0x01 | 0x02  # inspect.CO_OPTIMIZED | CO_NEWLOCALS: variables are in slots
+_RUNS_ON = 0x20 | 0x80 | 0x200  # generators and coroutines
+_PREFIX = "EXTENDED_ARG"
+_TRAP = bytes((dis.opmap["RAISE_VARARGS"], 0))
+
+
+class Exit(NamedTuple):
+    """A jump that leaves a loop of a function.
+
+    Attributes
+    ----------
+    code : the function's
+    at : int
+        The offset of the jump.
+    turn : CodeType
+        The code of a turn, whose parameters are all of the function's variables; it gives the condition and the values
+        of what it carries.
+    reads : tuple of str
+        The variables that a turn may read, or that have to be there when it has ended.
+    carried : tuple of str
+        Those of them that it may give other values.
+    goes_on : bool
+        Which condition has the loop go on.
+    bound, counter : instruction and name of what `range` is given, and the variable of the index
+        Of a loop over ``range(n)``; else None.
+    """
+
+    code: types.CodeType
+    at: int
+    turn: types.CodeType
+    reads: tuple[str, ...]
+    carried: tuple[str, ...]
+    goes_on: bool
+    bound: tuple[str, Any] | None = None
+    counter: str | None = None
+
+    @property
+    def key(self) -> tuple[types.CodeType, int]:
+        """What is the same whenever the loop is run."""
+        return self.code, self.at
+
+
+def exit_at(code: types.CodeType, at: int) -> Exit | None:
+    """The jump at an offset, if it leaves a loop that is understood."""
+    return _exit_at(origins.get(code, code), at) if KNOWN else None
+
+
+@functools.lru_cache(1024)
+def _exit_at(code: types.CodeType, at: int) -> Exit | None:
+    if code.co_flags & _NOT_FAST != _NOT_FAST or code.co_flags & _RUNS_ON or not PEEKING.isdisjoint(code.co_names):
+        return None
+    flow = Flow(code)
+    jump = flow.place.get(at)
+    if jump is None or flow.lines[jump].opname not in _JUMPS:
+        return None
+    target = flow.place[flow.lines[jump].argval]
+    found = _loop_around(flow, jump, target)
+    if found is None:
+        return None
+    body, goes_on, follows, beyond = found
+    over = [k for k in body if flow.lines[k].opname in ("FOR_ITER", "SEND")
+            and flow.place[flow.lines[k].argval] not in body]
+    counted = _counted(flow, over[0], body) if over else None
+    if flow.handles(body) or over and (len(over) > 1 or counted is None):
+        return None
+    closed = {*code.co_cellvars, *code.co_freevars}
+    made = [flow.lines[k].argval for k in body]
+    if any(flow.lines[k].opname in ("STORE_DEREF", "DELETE_DEREF") for k in body) or any(
+            isinstance(inner, types.CodeType) and rebinds(inner, closed) for inner in made):
+        return None
+    live = flow.live()
+    stored = {name for k in body for op, name in flow.uses[k] if op == "STORE"}
+    carried = tuple(sorted(stored & (live[follows] | live[beyond])))
+    if not closed.isdisjoint(carried):
+        return None
+    reads = live[follows] | set(carried) | {flow.lines[k].argval for k in body if "DEREF" in flow.lines[k].opname or (
+        flow.lines[k].opname == "LOAD_CLOSURE")}
+    if counted is not None:
+        _, index = counted
+        if index in live[beyond] or index in closed or any(
+                flow.uses[k].count(("STORE", index)) for k in body - {over[0] + 1}):
+            return None
+        carried, reads = tuple([x for x in carried if x != index]), reads | {index}
+    turn = _turn_code(flow, body, jump, follows, carried, bool(over))
+    return None if turn is None else Exit(code, at, turn, tuple(sorted(reads)), carried, goes_on, *(counted or ()))
+
+
+def _loop_around(flow: Flow, jump: int, target: int) -> tuple[set[int], bool, int, int] | None:
+    """The innermost loop that a jump leaves: its instructions, which condition goes on in it, and the instructions that
+    follow the jump within it and beyond."""
+    heads = sorted({flow.place[x.argval] for x in flow.lines if "BACKWARD" in x.opname}, reverse=True)
+    for head in heads:
+        body = flow.natural(head)
+        if jump in body:
+            if (target in body) is (jump + 1 in body):
+                return None
+            how = _JUMPS[flow.lines[jump].opname]
+            return (body, how, target, jump + 1) if target in body else (body, not how, jump + 1, target)
+    return None
+
+
+def _counted(flow: Flow, head: int, body: set[int]) -> tuple[tuple[str, Any], str] | None:
+    """Of a loop over ``range(n)``, where n is a constant or a variable that the loop leaves as it is: how n is loaded,
+    and the variable of the index."""
+    lines, own = flow.lines, ["LOAD_GLOBAL", "LOAD", "PRECALL", "CALL", "GET_ITER"]
+    before = [x for x in lines[:head] if x.opname not in (_PREFIX, "CACHE")][-len(own):]
+    if len(before) < len(own) or any(not x.opname.startswith(name) for x, name in zip(before, own, strict=True)):
+        return None
+    call, bound = before[0], before[1]
+    if call.argval != "range" or before[3].arg != 1 or lines[head + 1].opname != "STORE_FAST" or any(
+            x.is_jump_target for x in before[1:]):
+        return None
+    if bound.opname not in ("LOAD_CONST", "LOAD_FAST", "LOAD_GLOBAL") or any(
+            lines[k].opname.startswith(("STORE", "DELETE")) and lines[k].argval == bound.argval for k in body):
+        return None
+    return (bound.opname, bound.argval), str(lines[head + 1].argval)
+
+
+def _targets(flow: Flow, body: set[int]) -> set[int]:
+    """The offsets to which a loop's instructions go."""
+    return {flow.lines[other].offset for k in body for other in flow.after[k] if other < len(flow.lines)}
+
+
+def _apart_from(targets: set[int], begin: int, size: int) -> int:
+    """The first offset from one on where so many bytes are that no jump goes to."""
+    while met := [x for x in targets if begin <= x < begin + size]:
+        begin = max(met) + 2
+    return begin
+
+
+def _turn_code(flow: Flow, body: set[int], jump: int, follows: int, carried: tuple[str, ...],
+               counts: bool) -> types.CodeType | None:
+    """The code of a turn, which (if it counts) asks `FEED` for its index; None if there is no room for its beginning or
+    its end."""
+    code, lines = flow.code, flow.lines
+    first = jump
+    while lines[first - 1].opname == _PREFIX:
+        first -= 1
+    feed = instruction("LOAD_CONST", len(code.co_consts)) if counts else b""
+    made = turn_text(flow, body, lines[follows].offset, feed)
+    if made is None:
+        return None
+    text, own, free = made
+    ends = [x.offset for x in lines[1:]] + [len(code.co_code)]
+    leave = b"".join([instruction("LOAD_FAST", code.co_varnames.index(name)) for name in carried])
+    leave += instruction("BUILD_TUPLE", len(carried) + 1)
+    if counts:
+        leave += instruction("SWAP", 2) + instruction("POP_TOP", 0)
+    leave += instruction("RETURN_VALUE", 0)
+    end = _apart_from(_targets(flow, body - {jump}), ends[max(body)], len(leave))
+    over = (end - lines[first].offset) // 2
+    out = instruction("JUMP_FORWARD", over - 1)
+    if len(out) == 4:
+        out = instruction("JUMP_FORWARD", over - 2)
+    if len(out) > ends[jump] - lines[first].offset:
+        return None
+    text[lines[first].offset:lines[first].offset + len(out)] = out
+    text += _TRAP * (max(0, end - len(text)) // 2)
+    text[end:end + len(leave)] = leave
+    names = {lines[k].argval for k in body if lines[k].opcode in dis.hasname}
+    kept = {lines[k].arg for k in body if lines[k].opcode in dis.hasconst}
+    turn = code.replace(
+        co_code=bytes(text), co_consts=(*[x if k in kept else None for k, x in enumerate(code.co_consts)], FEED),
+        co_argcount=len(code.co_varnames), co_posonlyargcount=0, co_kwonlyargcount=0, co_flags=code.co_flags & ~0x0C,
+        co_cellvars=own, co_freevars=free, co_names=tuple([x if x in names else "" for x in code.co_names]),
+        co_exceptiontable=b"", co_stacksize=code.co_stacksize + len(carried) + 2)
+    origins[turn] = code
+    return turn

@@ -1,0 +1,772 @@
+"""Python's own loops that a value ends, in jitted functions: their turns are generated, and nothing else shows."""
+
+import random
+import types
+
+import numpy as real
+import pytest
+
+import lazytensor as np
+from lazytensor.hybrid import exits
+from tests.helpers import difference
+from tests.program_jit import unchecked
+
+pytestmark = pytest.mark.skipif(not exits.KNOWN, reason="the bytecode of this Python's loops is not known")
+
+
+def plain(fn):
+    return types.FunctionType(fn.__code__, {**fn.__globals__, "np": real}, fn.__name__, fn.__defaults__, fn.__closure__)
+
+
+def followed(fn, made, calls=24, checks=True):
+    """Calls both with fresh data, compares results, arguments and exceptions, and gives the jitted function."""
+    f, g = np.jit(fn), plain(fn)
+    with unchecked(not checks):
+        for k in range(calls):
+            given = made(real.random.default_rng(k))
+            own = [np.array(x) if isinstance(x, real.ndarray) else x for x in given]
+            outcomes = []
+            for call, args in ((g, given), (f, own)):
+                try:
+                    outcomes.append((call(*args), None))
+                except Exception as error:
+                    outcomes.append((None, f"{type(error).__name__}: {error}"))
+            assert outcomes[0][1] == outcomes[1][1]
+            assert difference((outcomes[0][0], given), (outcomes[1][0], tuple(own))) is None, k
+    return f
+
+
+def vectors(rng):
+    return (rng.uniform(1, 10 ** rng.uniform(0.1, 12), 7),)
+
+
+def is_rolled(f):
+    return "= loop_" in f.source and f.cache_info()["python"] is None
+
+
+# ---- loops that are generated ----------------------------------------------------------------------------------------
+
+
+def halved(x):
+    while x.max() > 1:
+        x = x * 0.5
+    return x
+
+
+def mid_of_the_turn(x):
+    old = 0.0
+    while True:
+        x = np.sqrt(x)
+        new = x.sum()
+        if abs(new - old) < 1e-3:
+            break
+        old = new
+    return x, new
+
+
+def until_true(x):
+    y = x * 1.0
+    while not (y < 1).all():
+        y = y / 3
+    return y
+
+
+def in_place(x):
+    x += 1
+    while x.max() > 2:
+        x *= 0.5
+    return x.sum()
+
+
+def parts_written(x):
+    y = x.copy()
+    while np.abs(y).sum() > 3:
+        y[1:] = y[:-1] * 0.5
+        y[0] *= 0.25
+    return y
+
+
+def values_within_branches(x):
+    lo, hi = x.min() * 0, x.max()
+    while hi - lo > 1e-2 * hi:
+        mid = (lo + hi) / 2
+        if (x > mid).sum() > 3:
+            lo = mid
+        else:
+            hi = mid
+    return lo, hi
+
+
+def last_turns_variables(x):
+    step = x
+    while np.abs(step).max() > 1e-3:
+        step = x * 0.3
+        x = x - step
+        least = x.min()
+    return x, step, least
+
+
+def two_loops(x):
+    while x.max() > 10:
+        x = x * 0.5
+    y = x + 1
+    while y.sum() > 1:
+        y = y * 0.9
+    return x, y
+
+
+def helper(x, limit):
+    while x.max() > limit:
+        x = x * 0.7
+    return x
+
+
+def loops_in_functions(x):
+    return helper(x, 5) + helper(x * 2, 3)
+
+
+def loop_in_with(x):
+    with np.errstate(over="ignore"):
+        while x.max() > 1:
+            x = x * 0.5
+    return x
+
+
+def with_a_closure(x):
+    scale = x.mean() * 0 + 0.5
+
+    def shrunk(y):
+        return y * scale
+    while x.max() > 1:
+        x = shrunk(x)
+    return x
+
+
+def long_body(x):
+    y = x * 1.0
+    while y.max() > 1:
+        a = y * 0.5 + 0.1 - 0.1 + 0.2 - 0.2 + 0.3 - 0.3
+        b = a * 0.5 + 0.1 - 0.1 + 0.2 - 0.2 + 0.3 - 0.3 + a * 0.1 - a * 0.1 + a * 0.2 - a * 0.2
+        c = b + a * 0.5 + 0.1 - 0.1 + 0.2 - 0.2 + 0.3 - 0.3 + b * 0.1 - b * 0.1 + b * 0.2 - b * 0.2
+        if c.max() < 0.5:
+            y = y * 0.25
+        else:
+            y = np.abs(c) * 0.5
+    return y
+
+
+def broken_off(x):
+    old = x.sum()
+    for _ in range(100):
+        x = x * 0.7 + 0.01
+        new = x.sum()
+        if abs(new - old) < 1e-3 * old:
+            break
+        old = new
+    return x, old
+
+
+def broken_off_by_its_index(x):
+    y = x * 0
+    weights = np.arange(60.0)
+    for k in range(60):
+        y = y + x * weights[k]
+        if y.max() > 1e9:
+            break
+    return y
+
+
+def broken_off_or_not(x):
+    n = 12
+    for _ in range(n):
+        x = np.sqrt(x)
+        if x.max() < 1.1:
+            break
+    else:
+        x = x + 1
+    return x
+
+
+def broken_off_with_parts_written(x):
+    y = x.copy()
+    for _ in range(50):
+        y[1:] = (y[1:] + y[:-1]) * 0.5
+        y *= 0.9
+        if y.max() < 1:
+            break
+        y[0] = y[0] * 0.9
+    return y
+
+
+ROLLED = [broken_off, broken_off_or_not, broken_off_with_parts_written, broken_off_by_its_index, halved,
+    mid_of_the_turn, until_true, in_place, parts_written, values_within_branches, last_turns_variables, two_loops,
+    loops_in_functions, loop_in_with, with_a_closure, long_body]
+
+
+@pytest.mark.parametrize("checks", [True, False])
+@pytest.mark.parametrize("fn", ROLLED, ids=lambda fn: fn.__name__)
+def test_a_loop_that_a_value_ends_is_one_way(fn, checks):
+    f = followed(fn, vectors, checks=checks)
+    assert is_rolled(f), f.explain()
+    assert f.cache_info()["paths"] < 12
+
+
+# ---- loops that are not, or not so -----------------------------------------------------------------------------------
+
+
+def counts(x):
+    n = 0
+    while x.max() > 1:
+        x = x * 0.5
+        n += 1
+    return x, n
+
+
+def appends(x):
+    found = []
+    while x.max() > 1:
+        x = x * 0.5
+        found.append(x.sum())
+    return x, found
+
+
+def returns_within(x):
+    while x.max() > 1:
+        x = x * 0.5
+        if x.min() < 0.01:
+            return x * 2
+    return x
+
+
+def breaks_elsewhere(x):
+    while x.max() > 1:
+        y = x * 0.5
+        if y.min() < 0.01:
+            break
+        x = y * 0.7
+    return x, y if x.max() > 1 else x
+
+
+def continues(x):
+    while x.max() > 1:
+        x = x * 0.5
+        if x.min() < 0.5:
+            continue
+        x = x - 0.01
+    return x
+
+
+def two_conditions(x):
+    n = 0
+    while x.max() > 1 and n < 20:
+        x = x * 0.5
+        n += 1
+    return x
+
+
+def both_values(x):
+    while x.max() > 1 and x.min() > 1e-3:
+        x = x * 0.5
+    return x
+
+
+def grows(x):
+    while x.sum() > 1:
+        x = np.concatenate([x * 0.1, x[:1] * 0.1])
+    return x
+
+
+def swaps(x):
+    y = x * 0.5
+    while x.max() + y.max() > 1:
+        x, y = y * 0.5, x
+    return x, y
+
+
+def old_one_is_kept(x):
+    first = x
+    while x.max() > 1:
+        before, x = x, x * 0.5
+    return first, x, before if first.max() > 1 else x
+
+
+def writes_to_an_argument_known_twice(x):
+    y = x
+    while y.max() > 1:
+        y *= 0.5
+        y = y * 0.5
+    return x, y
+
+
+def within_each_other(x):
+    while x.max() > 1:
+        y = x * 1.0
+        while y.max() > 0.5:
+            y = y * 0.3
+        x = x * 0.5 + y * 0.1 - y * 0.1
+    return x
+
+
+def raises_within(x):
+    while x.max() > 1:
+        x = x * 0.5
+        if x.max() < 1.5:
+            raise ValueError("close")
+    return x
+
+
+def caught_around(x):
+    try:
+        while x.max() > 1:
+            x = x * 0.5
+            if x.max() < 0.6:
+                raise KeyError
+    except KeyError:
+        return x * 0
+    return x
+
+
+def changes_type(x):
+    total = 0
+    while x.max() > 1:
+        x = x * 0.5
+        total = total + (x > 1).sum() if total is not None else None
+    return total
+
+
+def unbound_at_first(x):
+    while x.max() > 1:
+        x = x * 0.5
+        if x.max() < 4:
+            last = x
+    return last
+
+
+def deletes(x):
+    while x.max() > 1:
+        y = x * 0.5
+        x = y
+        del y
+    return x
+
+
+def evaluates(x):
+    while x.max() > 1:
+        x = x * 0.5
+    return sorted(locals())
+
+
+def draws(x, rng):
+    while x.max() > 1:
+        x = x * rng.uniform(0.2, 0.8, size=7)
+    return x
+
+
+def index_afterwards(x):
+    for k in range(100):  # noqa: B007
+        x = x * 0.5
+        if x.max() < 1:
+            break
+    return x, k
+
+
+def index_bound_within(x):
+    for k in range(100):  # noqa: B007
+        x = x * 0.5
+        if x.max() < 1:
+            break
+        k = x  # noqa: F841
+    return x
+
+
+def bound_changes_within(x):
+    n = 40
+    for _ in range(n):
+        n = n - 1
+        x = x * 0.5
+        if x.max() < 1:
+            break
+    return x, n
+
+
+def own_range(x):
+    def range(n):
+        return [0] * (n // 2)
+    for _ in range(40):
+        x = x * 0.5
+        if x.max() < 1:
+            break
+    return x
+
+
+def two_ways_out(x):
+    for _ in range(40):
+        x = x * 0.5
+        if x.max() < 1:
+            break
+        if x.min() < 0.01:
+            return x + 1
+    return x
+
+
+def index_to_the_border(x):
+    y = x * 0
+    for k in range(40):
+        y = y + x[k:k + 2].sum()
+        if y.max() > 1e8:
+            break
+    return y
+
+
+def index_decides(x):
+    for k in range(40):
+        x = x * 0.5 if k % 3 else x * 0.25
+        if x.max() < 1:
+            break
+    return x
+
+
+OTHERS = [index_afterwards, index_bound_within, bound_changes_within, own_range, two_ways_out, index_to_the_border,
+    index_decides, counts, appends, returns_within, breaks_elsewhere, continues, two_conditions, both_values, grows,
+    swaps, old_one_is_kept, writes_to_an_argument_known_twice, within_each_other, raises_within, caught_around,
+    changes_type, unbound_at_first, deletes, evaluates]
+
+
+@pytest.mark.parametrize("checks", [True, False])
+@pytest.mark.parametrize("fn", OTHERS, ids=lambda fn: fn.__name__)
+def test_whatever_else_a_loop_does_it_gives_what_python_gives(fn, checks):
+    followed(fn, vectors, calls=16, checks=checks)
+
+
+def test_draws_in_a_loop_go_on_where_they_are():
+    f, rng, twin = np.jit(draws), np.random.default_rng(4), real.random.default_rng(4)
+    for k in range(20):
+        x = vectors(real.random.default_rng(k))[0]
+        assert difference(draws(x, twin), f(np.array(x), rng)) is None
+
+
+def test_effects_in_a_loop_are_seen():
+    class Count:
+        turns = 0
+
+    def f(x, count):
+        while x.max() > 1:
+            x = x * 0.5
+            count.turns += 1
+        return x
+
+    g = np.jit(f)
+    ours, theirs = Count(), Count()
+    for k in range(20):
+        x = vectors(real.random.default_rng(k))[0]
+        assert difference(f(x, theirs), g(np.array(x), ours)) is None
+        assert ours.turns == theirs.turns
+
+
+def test_warnings_in_a_late_turn_are_numpys():
+    def f(x):
+        while x.max() < 1e300:
+            x = x * x
+        return x * x
+
+    g = np.jit(f)
+    for k in range(20):
+        x = real.random.default_rng(k).uniform(2, 10 ** (k % 5 + 1), 4)
+        with real.errstate(over="ignore"):
+            assert difference(f(x), g(np.array(x))) is None
+    import warnings
+    x = real.array([1.5, 7.0])
+    for call, given in ((f, x), (g, np.array(x))):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            result = call(given)
+            assert difference(f(x) if call is g else result, result) is None
+        assert [str(w.message).split(" (")[0] for w in found][:1] == ["overflow encountered in multiply"]
+
+
+def test_an_argument_of_another_kind_is_traced_anew():
+    f = np.jit(halved)
+    for k in range(30):
+        x = vectors(real.random.default_rng(k))[0]
+        if k % 3 == 1:
+            x = x.astype("f4")
+        elif k % 3 == 2:
+            x = x.reshape(7, 1)[::-1]
+        assert difference(halved(x), f(np.array(x))) is None
+    assert is_rolled(f)
+
+
+def test_a_loop_that_was_generated_says_so():
+    f = followed(halved, vectors)
+    assert "while a value says so" in f.explain()
+    assert "loops generated that values end" in str(f.cache_info()["reasons"])
+
+
+# ---- effects on Python objects in a loop -----------------------------------------------------------------------------
+
+
+class Thing:
+    def __init__(self, x):
+        self.x, self.n, self.log = x, 0, []
+
+
+def set_added(x):
+    seen = set()
+    while x.max() > 1:
+        x = x * 0.5
+        seen.add(len(seen))
+    return x, sorted(seen)
+
+
+def dict_stored(x):
+    found = {"x": x}
+    while found["x"].max() > 1:
+        found["x"] = found["x"] * 0.5
+    return found["x"]
+
+
+def dict_that_grows(x):
+    found = {}
+    while x.max() > 1:
+        x = x * 0.5
+        found[len(found)] = x
+    return x, found
+
+
+def list_item_stored(x):
+    both = [x, x * 2]
+    while both[0].max() > 1:
+        both[0] = both[0] * 0.5
+    return both
+
+
+def attribute_bound(x):
+    thing = Thing(x)
+    while thing.x.max() > 1:
+        thing.x = thing.x * 0.5
+    return thing.x
+
+
+def attribute_written(x):
+    thing = Thing(x.copy())
+    while thing.x.max() > 1:
+        thing.x *= 0.5
+    return thing.x, thing.n
+
+
+def attribute_counts(x):
+    thing = Thing(x)
+    while x.max() > 1:
+        x = x * 0.5
+        thing.n += 1
+    return x, thing.n
+
+
+def attribute_logs(x):
+    thing = Thing(x)
+    while x.max() > 1:
+        x = x * 0.5
+        thing.log.append(1)
+    return x, thing.log
+
+
+def arrays_in_a_list_written(x):
+    parts = [x.copy(), x.copy()]
+    while parts[0].max() > 1:
+        parts[0] *= 0.5
+        parts[1] -= 1
+    return parts
+
+
+def iterator_goes_on(x):
+    steps = iter(range(1000))
+    while x.max() > 1:
+        x = x * 0.5 + next(steps) * 1e-3
+        if next(steps) > 80:
+            break
+    return x, next(steps)
+
+
+def nonlocal_counts(x):
+    n = 0
+
+    def step(x):
+        nonlocal n
+        n += 1
+        return x * 0.5
+    while x.max() > 1:
+        x = step(x)
+    return x, n
+
+
+def function_attribute(x):
+    def step(x):
+        step.n += 1
+        return x * 0.5
+    step.n = 0
+    while x.max() > 1:
+        x = step(x)
+    return x, step.n
+
+
+def walrus(x):
+    while (m := x.max()) > 1:
+        x = x * 0.5
+    return x, m
+
+
+def lambda_over_a_variable(x):
+    scale = 0.5
+    while x.max() > 1:
+        f = lambda y: y * scale  # noqa: B023
+        x = f(x)
+    return x
+
+
+def rotates_a_list(x):
+    turn = [0.5, 0.25, 0.7]
+    while x.max() > 1:
+        x = x * turn[0]
+        turn = turn[1:] + turn[:1]
+    return x, turn
+
+
+def rotates_by_value_then_not(x):
+    y, z = x * 0.5, x * 0.25
+    while x.max() > 1:
+        x, y, z = y * 0.5, z, x
+    x[0] = 5.0
+    return x, y, z
+
+
+def one_object_twice(x):
+    y = x
+    while x.max() > 1:
+        x = y * 0.5
+        y = x
+    x[0] = 7.0
+    return x, y
+
+
+def a_view_of_it_is_kept(x):
+    x = x.copy()
+    v = x[1:3]
+    while x.max() > 1:
+        x *= 0.5
+    v[0] = 9.0
+    return x, v
+
+
+def a_view_is_carried(x):
+    v = x[1:]
+    while v.max() > 1:
+        v = (v * 0.5)[:]
+    return v
+
+
+def decides_on_an_element(x):
+    y = x.copy()
+    while y[0] > 1:
+        y[0] = y[0] * 0.5
+        y[1:] = y[:-1]
+    return y
+
+
+def number_of_numpys(x):
+    t = np.float64(0.0)
+    while x.max() > t:
+        x = x * 0.5
+        t = t + 0.25
+    return x, t
+
+
+EFFECTS = [set_added, dict_stored, dict_that_grows, list_item_stored, attribute_bound, attribute_written,
+           attribute_counts, attribute_logs, arrays_in_a_list_written, iterator_goes_on, nonlocal_counts,
+           function_attribute, walrus, lambda_over_a_variable, rotates_a_list, rotates_by_value_then_not,
+           one_object_twice, a_view_of_it_is_kept, a_view_is_carried, decides_on_an_element, number_of_numpys]
+
+
+@pytest.mark.parametrize("checks", [True, False])
+@pytest.mark.parametrize("fn", EFFECTS, ids=lambda fn: fn.__name__)
+def test_effects_on_python_objects_happen_once_a_turn(fn, checks):
+    followed(fn, vectors, calls=16, checks=checks)
+
+
+# ---- random loops ----------------------------------------------------------------------------------------------------
+
+STATEMENTS = """
+{a} = np.sin({b})
+{a} = ({a} + {b}) * 0.5
+{a} = {b}[::-1].copy()
+{a} = np.where({a} > 0.2, {a}, {b})
+{a}[1:] = {b}[:-1]
+{a} *= 0.5
+{a} += {b}
+{a}, {b} = {b}, {a}
+{a} = {b}
+s = {a}.sum() * 0.1
+t = {a}[1]
+t, s = s, t
+{a}[0] = s
+{a} = {a} * 0.7 + t * 0.1
+view = {a}[1:]
+{a} = view * 0.5 + {b}[1:].sum()
+n += 1
+log.append(s)
+box["s"] = s
+{a} = np.minimum({a}, {b}.max())
+if s > t:@    {a} = {a} * 0.5
+if {a}[0] > 0.1:@    s = s * 0.5@else:@    {a} = {b} + 0.1
+if {a}.min() > s:@    {a}, {b} = {b}, {a}
+if n == 2:@    {a} = {a} + 1
+""".strip().splitlines()
+HEADS = ["while {c}:", "while True:@    {early}@    if not ({c}): break", "while True:@    if e < 1e-3 * tol: break",
+         "for k in range(40):@    {early}@    if e < 1e-3 * tol: break",
+         "n = 40@for _ in range(n):@    if not ({c}): break"]
+CONDITIONS = ["e > tol", "np.abs(e - tol * 0.5) > tol * 0.6", "e > tol and s > -1e9", "not (e < tol)"]
+
+
+def random_loop(seed):
+    chance = random.Random(seed)
+
+    def statement():
+        found = chance.choice(STATEMENTS)
+        a, b = chance.sample("xyz", 2)
+        return found.format(a=a, b=b, c="", early="")
+    head = chance.choice(HEADS).format(c=chance.choice(CONDITIONS), early=statement().replace("@", "@    "))
+    body = [statement() for _ in range(chance.randint(1, 5))]
+    body.insert(chance.randint(0, len(body)), "e = e * 0.5")
+    lines = ["x = x + 0.0" if chance.random() < 0.8 else "pass", "z = (x + y) * 0.5", "e = np.abs(x).max() + 1.0",
+             "s, t, n, tol, log, box = y.sum(), x[0] * 1.0, 0, 0.1, [], {}", "view = y[1:]", *head.split("@"),
+             *[f"    {line}" for one in body for line in one.split("@")],
+             *([statement()] if chance.random() < 0.5 else []),
+             f"return {', '.join(chance.sample(['x', 'y', 'z', 'e', 's', 't', 'n', 'view', 'log'], 4))}"]
+    return "def f(x, y):\n" + "\n".join(f"    {x}" for line in lines for x in line.split("@")) + "\n"
+
+
+def result_of(f, args):
+    try:
+        return f(*args)
+    except (ValueError, IndexError) as error:
+        return str(error)
+
+
+def run_random_loop(seed):
+    text, spaces = random_loop(seed), [{"np": real, "__name__": "random_loops"}, {"np": np, "__name__": "random_loops"}]
+    for space in spaces:
+        exec(text, space)
+    f = np.jit(spaces[1]["f"])
+    for k in range(14):
+        rng = real.random.default_rng(1000 * seed + k)
+        given = rng.normal(size=5) * 10 ** rng.uniform(0, 4), rng.normal(size=5)
+        own = tuple(map(np.array, given))
+        with real.errstate(all="ignore"):
+            expected, found = [result_of(g, args) for g, args in ((spaces[0]["f"], given), (f, own))]
+            assert difference((expected, given), (found, own)) is None, f"call {k}\n{text}\n{f.explain()}"
+    return f
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_loops_give_what_numpy_gives(seed):
+    with unchecked(False):
+        run_random_loop(seed)
