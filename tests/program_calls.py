@@ -71,7 +71,7 @@ EXPRESSIONS = (
     "np.choose(({a} > 0).astype(int), [{a}, {b}])", "np.apply_along_axis(np.sum, 0, {a})", "np.divmod({a}, 2)[1]",
     "np.frexp({a})[0]", "np.modf({a})[0]", "np.fft.fft({a})", "np.fft.rfft({a}).real", "np.meshgrid({a}, {a})[0]",
     "np.ix_([0, 1], [0])[0] + {n}", "np.add({a}, {b}, dtype='f8')", "np.add({a}, 1, where={a} > 0, out={a}.copy())",
-    "np.multiply({a}, 2, out=np.empty_like({a}))", "{a}.view('i8') & 255", "{a}.tolist()", "{a}.item(0)",
+    "np.multiply({a}, 2, out=np.empty_like({a}))", "{a}.view('u1' if {a}.dtype.kind in 'iu' else {a}.dtype) + 1", "{a}.tolist()", "{a}.item(0)",
     "float({a}.sum())", "int({a}.size)", "len({a})", "{a}.shape", "{a}.ndim", "{a}.dtype", "{a} is {b}",
     "type({a}) is type({b})", "helper({a}, {b})", "helper({a}, k=2)", "inner({a})", "local({a})",
     "(lambda t: t * 2)({a})", "sum([{a}, {b}])", "max({a}.ravel().tolist())", "[t * 2 for t in {a}]",
@@ -80,7 +80,7 @@ EXPRESSIONS = (
     "{a}.diagonal()", "np.squeeze({a}, 0)", "np.ravel({a}, 'F')", "{a}.reshape({a}.shape[::-1])", "{a}.transpose()",
     "np.copysign({a}, -1)", "np.ldexp({a}, 1)", "np.fmod({a}, 2)", "np.heaviside({a}, 1)", "np.gcd({a}, 6)",
     "{a} << 1", "{a} ^ 3", "np.invert({a})", "np.float32({n}) * {a}", "np.logical_not({a})", "np.cbrt({a})",
-    "np.tanh({a})", "{a}.byteswap()", "{a}.sort()", "{a}.fill(2)",
+    "np.tanh({a})", "{a}.sort()", "{a}.fill(2)",
 )  # fmt: skip
 WRITES = (
     "{a} += 1", "{a} += {b}", "{a} *= 2", "{a} -= {a}.mean()", "{a}[0] = {n}", "{a}[...] = {b}", "{a}[1:] = {a}[:-1]",
