@@ -2,11 +2,11 @@
 
 `--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s, as
 many whose bodies also decide on values, and as many loops over `lazytensor.range`, within each other whose bodies read
-their indices, `--views` read views of views of
-what they compute, `--sizes` are called with arrays of many sizes, `--parts` with views of arrays, `--shared` with
-arrays in memory that NumPy's arrays share, `--counting` are methods that count in attributes and entries. Two thirds of
-the functions are left without the steps for which all of a function runs its Python, so that more of them are compiled.
-`--nodes` has all of them run as large arrays' programs do.
+their indices, `--views` read views of views of what they compute, `--sizes` are called with arrays of many sizes,
+`--parts` with views of arrays, `--shared` with arrays in memory that NumPy's arrays share, `--counting` are methods
+that count in attributes and entries, `--calls` have parameters and arguments of many kinds, which vary from call to
+call. Two thirds of the functions are left without the steps for which all of a function runs its Python, so that more
+of them are compiled. `--nodes` has all of them run as large arrays' programs do.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import traceback
 import types
 
 from tests import (
+    program_calls,
     program_computed,
     program_jit,
     program_loops,
@@ -124,6 +125,14 @@ def counting(seeds, module, show):
     return failures
 
 
+def called(seeds, module, show):
+    """Tries functions that are called in many ways; gives the seeds of those that differ."""
+    failures, compiled = served(seeds, show, "calls", lambda seed: program_calls.tried(seed, module),
+                                lambda f: bool(f.cache_info()["compiled"]))
+    print(f"{len(seeds)} functions called in many ways, {compiled} of them compiled")
+    return failures
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz_hybrid", description=__doc__)
     parser.add_argument("--programs", type=int, default=5000)
@@ -134,6 +143,7 @@ def main(arguments=None):
     parser.add_argument("--parts", type=int, default=1000)
     parser.add_argument("--shared", type=int, default=1000)
     parser.add_argument("--counting", type=int, default=1000)
+    parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--nodes", action="store_true")
     parser.add_argument("--show", type=int, default=5, help="how many failures to print")
@@ -171,6 +181,7 @@ def main(arguments=None):
     failures += parted(range(options.seed, options.seed + options.parts), module, options.show - len(failures))
     failures += shared(range(options.seed, options.seed + options.shared), module, options.show - len(failures))
     failures += counting(range(options.seed, options.seed + options.counting), module, options.show - len(failures))
+    failures += called(range(options.seed, options.seed + options.calls), module, options.show - len(failures))
     print(f"{len(failures)} differ: {failures[:20]}; {time.monotonic() - start:.0f} s")
     return 1 if failures else 0
 

@@ -26,7 +26,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from ..compile import realize
 from ..hot import native
-from ..ir.layout import offset_of
+from ..ir.layout import offset_of, owner_of
 from ..ir.node import Node
 from ..run.watching import PASS, active, eager, sized
 from . import lazy
@@ -179,8 +179,8 @@ class Loans:
             return own
         if value.base is None or value.dtype.hasobject:
             return wrap(value, 2)
-        owner = _owner(value)
-        sharing = [pair for pair in self.lent.values() if _owner(pair[1]) is owner]
+        owner = owner_of(value)
+        sharing = [pair for pair in self.lent.values() if owner_of(pair[1]) is owner]
         if not sharing:
             return wrap(value)
         t, array = sharing[0] if len(sharing) == 1 else next(filter(_containing(value), sharing), sharing[0])
@@ -227,17 +227,6 @@ def realize_all(values: Any) -> None:
     pending = pending_of(values)
     if len(pending) > 1:
         realize(pending)
-
-
-def _owner(array: Any) -> Any:
-    """The array at the end of the chain of bases: the same for all arrays over one piece of memory."""
-    owner = step = array
-    while True:
-        step = step.obj if type(step) is memoryview else getattr(step, "base", None)
-        if step is None:
-            return owner
-        if isinstance(step, _ndarray):
-            owner = step
 
 
 def _containing(value: Any) -> Callable[[Any], bool]:

@@ -489,7 +489,8 @@ def _general_setitem(self: Any, index: Any, value: Any) -> None:
     if not done:
         real = export(self)
         kept = type(value) in (list, tuple) or (type(value) is Tensor and self._value.dtype.kind == "O")
-        stored = value if self._value.dtype.hasobject and kept else looked_at(value)
+        stored = value if self._value.dtype.hasobject and kept else (
+            real if value is self else looked_at(value))  # NumPy asks whether it is the very array
         where = _real(index)
         if type(where) is not _ndarray or not masking.put(real, where, stored):
             at_line(operator.setitem, (real, where, stored))

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ir.errstate import SILENT, under
-from ..ir.layout import c_strides
+from ..ir.layout import c_strides, owner_of
 
 _ndarray, _generic = np.ndarray, np.generic
 SHORT = 8
@@ -201,9 +201,14 @@ def _described(value: Any, given: list[Any]) -> Any:
     if type(value) is not _ndarray or value.flags.num & (_WRITEABLE | _WARN_ON_WRITE) != _WRITEABLE:
         raise _Strange
     order = _order(value)
-    if order is False or any(isinstance(x, _ndarray) and np.may_share_memory(value, x) for x in given):
+    if order is False or any(isinstance(x, _ndarray) and _share(value, x) for x in given):
         raise _Strange
     return value.dtype, value.shape, order, True
+
+
+def _share(a: Any, b: Any) -> bool:
+    """Whether two arrays lie in the same memory; of those without elements, whether one is a view of the other."""
+    return bool(np.may_share_memory(a, b)) or not (a.size and b.size) and owner_of(a) is owner_of(b)
 
 
 _EVERY: Any = ("always", None, Warning, None, 0)
@@ -239,7 +244,7 @@ def asked(call: Callable[[list[Any]], Any], samples: list[Any]) -> Any:
         if kind is tuple or kind is list or issubclass(kind, tuple):
             found = tuple([_described(x, samples) for x in result])
             several = [x for x in result if type(x) is _ndarray]
-            if any(np.may_share_memory(x, y) for i, x in enumerate(several) for y in several[:i]):
+            if any(_share(x, y) for i, x in enumerate(several) for y in several[:i]):
                 return None
             return found, kind
         return (_described(result, samples),), None

@@ -217,9 +217,10 @@ PyObject *number_in(PyObject *array) {
     return PyArray_ToScalar(PyArray_DATA((PyArrayObject *)array), (PyArrayObject *)array);
 }
 
-/* The dtype of one of NumPy's numbers or bools, a new reference; NULL for another object. */
+/* The dtype of one of NumPy's numbers or bools, a new reference; NULL for another object. A timedelta64 is an integer to
+ * NumPy, but its class does not say its unit. */
 PyObject *number_dtype(PyObject *value) {
-    if (!PyArray_IsScalar(value, Number) && !PyArray_IsScalar(value, Bool))
+    if ((!PyArray_IsScalar(value, Number) && !PyArray_IsScalar(value, Bool)) || PyArray_IsScalar(value, Timedelta))
         return NULL;
     return (PyObject *)PyArray_DescrFromTypeObject((PyObject *)Py_TYPE(value));
 }

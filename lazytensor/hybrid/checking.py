@@ -13,6 +13,7 @@ from ..api.scalar import Scalar
 from ..api.scalar import value_of as scalar_value
 from ..ir.errstate import silently
 from ..ir.layout import c_strides
+from ..ir.node import tick
 from .guards import same
 from .settings import bound
 from .streams import put_back, same_state, states_of
@@ -30,11 +31,11 @@ def compared(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
     if generators:
         put_back(generators, before)
     written = {id(root) for root, *_ in writes}
+    memories = _Memories({id(root) for root, _ in known}, tick())
     result = fn(*args, **kwargs)
-    difference = _difference(foretold, result, "its result", {id(root) for root, _ in known})
+    difference = _difference(foretold, result, "its result", memories)
     for how, holder, key, value in sets:
-        difference = difference or _difference(value, bound(how, holder, key), "what it binds anew",
-                                               {id(root) for root, _ in known})
+        difference = difference or _difference(value, bound(how, holder, key), "what it binds anew", memories)
     for root, _, buffer, _ in writes:
         if not difference and not same_bits(buffer, peek(root)):
             difference = "an array that it writes to has another value"
@@ -47,7 +48,34 @@ def compared(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
     return result, difference
 
 
-def _difference(a: Any, b: Any, words: str, known: set[int]) -> str:
+class _Memories:
+    """Which arrays of both results lie in the same memory.
+
+    What some functions give (`isclose`, `resize`, `einsum`) is a view of an array that nobody else has, which is an
+    array of its own in the compiled function. So it does not matter what is a view of new memory, but whether the same
+    parts share it.
+
+    Attributes
+    ----------
+    known : set of int
+        The roots that were there before the call.
+    start : int
+        Nodes of a lower number were, too.
+    """
+
+    __slots__ = ("known", "start", "foretold", "found")
+
+    def __init__(self, known: set[int], start: int) -> None:
+        self.known, self.start = known, start
+        self.foretold: dict[int, Any] = {}
+        self.found: dict[int, Any] = {}
+
+    def are_alike(self, a: Any, b: Any) -> bool:
+        """Whether the roots of two arrays, both new, go with each other wherever they came up."""
+        return self.foretold.setdefault(id(a), b) is b and self.found.setdefault(id(b), a) is a
+
+
+def _difference(a: Any, b: Any, words: str, memories: _Memories) -> str:
     """How two results differ, in words."""
     if a is b:
         return ""
@@ -59,7 +87,7 @@ def _difference(a: Any, b: Any, words: str, known: set[int]) -> str:
     if kind is not type(b):
         return f"{words} was a {type(b).__qualname__}, not a {kind.__qualname__}"
     if kind is Tensor:
-        return _arrays(a, b, words, known)
+        return _arrays(a, b, words, memories)
     if kind is list or isinstance(a, tuple):
         if len(a) != len(b):
             return f"{words} had {len(b)} parts, not {len(a)}"
@@ -73,22 +101,26 @@ def _difference(a: Any, b: Any, words: str, known: set[int]) -> str:
     else:
         return "" if same(a, b) else f"{words} was {b!r}, not {a!r}"
     for said, x, y in parts:
-        found = _difference(x, y, said, known)
+        found = _difference(x, y, said, memories)
         if found:
             return found
     return ""
 
 
-def _arrays(a: Any, b: Any, words: str, known: set[int]) -> str:
+def _arrays(a: Any, b: Any, words: str, memories: _Memories) -> str:
     v, w = a._value, b._value
+    known = memories.known
     if (v.shape, v.dtype) != (w.shape, w.dtype) or _steps(v) != _steps(w):
         return f"{words} was {w.dtype}{list(w.shape)}, not {v.dtype}{list(v.shape)}"
     if id(a) in known or id(b) in known:
         return f"{words} was another array"
-    if v.__class__ is View and id(v.root) in known:
-        return "" if w.__class__ is View and w.root is v.root else f"{words} was no view of the same array"
-    if (v.__class__ is View) is not (w.__class__ is View):
-        return f"{words} was {'a view' if w.__class__ is View else 'no view'}"
+    of_a, of_b = (x.root if x.__class__ is View else t for x, t in ((v, a), (w, b)))
+    if id(of_a) in known:
+        return "" if of_a is of_b else f"{words} was no view of the same array"
+    if id(of_b) in known or of_a is a and of_b is not b and of_b._value.seq < memories.start:
+        return f"{words} was a view"
+    if not memories.are_alike(of_a, of_b):
+        return f"{words} shared its memory with other parts of it"
     return "" if same_bits(peek(a), peek(b)) else f"{words} had other values"
 
 

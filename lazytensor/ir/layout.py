@@ -314,6 +314,17 @@ def _offset_by_interface(view: Array) -> int:
     return int(view.__array_interface__["data"][0]) - SHADOW_ADDRESS
 
 
+def owner_of(array: Any) -> Any:
+    """The array at the end of the chain of bases: the same for all arrays over one piece of memory."""
+    owner = step = array
+    while True:
+        step = step.obj if type(step) is memoryview else getattr(step, "base", None)
+        if step is None:
+            return owner
+        if isinstance(step, np.ndarray):
+            owner = step
+
+
 _word = ctypes.c_ssize_t.from_address
 if offset_of(np.ndarray((1,), _BYTE, _NOTHING, _SPAN + 3)) != 3:  # not CPython, or another ABI
     offset_of = _offset_by_interface
