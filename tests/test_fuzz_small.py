@@ -3,8 +3,8 @@
 import numpy as real
 import pytest
 
-from tests import broken, program_computed, program_threads, programs
-from tests.helpers import module_under_test
+from tests import broken, program_computed, program_threads, program_variants, programs
+from tests.helpers import module_under_test, plan_soon
 
 BLOCK = 25  # programs in a test
 
@@ -33,6 +33,15 @@ def test_functions_of_views_of_what_they_compute(first):
     module = module_under_test()
     for seed in range(first, first + 30):
         found, _ = program_computed.tried(seed, module, jitted=False)
+        assert not found, found.report(module.__name__)
+
+
+@pytest.mark.parametrize("first", range(0, 100, 25))
+def test_programs_on_inputs_of_several_sizes_and_layouts(first):
+    module = module_under_test()
+    plan_soon(module)
+    for seed in range(first, first + 25):
+        found = program_variants.tried(seed, module)
         assert not found, found.report(module.__name__)
 
 
@@ -73,6 +82,7 @@ def first_difference(module, count):
 
 def test_no_difference_without_a_fault():
     assert first_difference(real, 200) is None
+    assert not any(program_variants.tried(seed, real) for seed in range(50))
     assert first_difference(broken.numpy_with(), 200) is None
 
 

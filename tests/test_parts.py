@@ -536,3 +536,17 @@ def random_programs(draw):
 def test_any_parts(made):
     program, lengths, orders = made
     check(program, *[real.asarray(data(*lengths, seed=k), order=order) for k, order in enumerate(orders)], times=3)
+
+
+@pytest.mark.parametrize("strides", [(16, 8), (8, 16), (8, 8), (24, 16)])
+@pytest.mark.parametrize("line", ["x[::-1] = y * 2", "x[...] = y * 2 + 1", "x[:, ::-1] = y * 2", "x += y * 2",
+                                  "np.add(x, y * 2, out=x)", "x[:, 1:] += y[:, 1:] * 2"])
+def test_of_elements_that_share_memory_numpys_last_one_stays(line, strides):
+    base, y = real.arange(60.0), real.arange(36.0).reshape(6, 6) ** 2
+    found = []
+    for np in (real, *[module_under_test()] * 3):
+        b = np.array(base)
+        x = np.lib.stride_tricks.as_strided(b, (6, 6), strides)
+        exec(line, {"np": np, "x": x, "y": np.array(y)})
+        found.append(real.asarray(b))
+    assert all(same_bits(found[0], one) for one in found[1:])

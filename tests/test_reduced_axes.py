@@ -264,7 +264,9 @@ def test_names_of_reductions_that_may_be_kernels_alone():
 
 
 FORMS = ["b - b.sum(axis)", "b.sum(axis) - b", "b * b.max(axis) + b.sum(axis)", "(b.sum(axis) + 1) * b",
-         "np.where(b > 0, b, b.mean(axis))", "(b - b.sum(axis, keepdims=True)) * b.sum(axis)"]
+         "np.where(b > 0, b, b.mean(axis))", "(b - b.sum(axis, keepdims=True)) * b.sum(axis)",
+         "(b - b.sum(axis)) * b.sum(axis, keepdims=True)", "np.rint(b / b.max(axis)) - b.var(axis, keepdims=True) * b",
+         "(b * b.sum(axis, keepdims=True)) - (b - b.sum(axis))"]
 
 
 @pytest.mark.parametrize("jitted", [False, True])

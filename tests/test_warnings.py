@@ -439,3 +439,27 @@ print(y.tolist(), z.tolist())
     said = [run(program.format(module), LAZYTENSOR_HOT=extension)[1] for module in ("numpy", "lazytensor")]
     told = [re.findall("Warning: (.*)", text) for text in said]
     assert told[0] == told[1] == ["invalid value encountered in divide"]
+
+
+OF_ONE = """
+import {module} as np
+np.config(plan_after=1, compile_after=0) if hasattr(np, "config") else None
+for _ in range(3):
+    x = np.array([1.0, 0.0, -2.0, 3.0] * 9)
+    print(((x / (x - x)) < (x / (x - x)))[:3])
+    print(((x / (x - x) > 1) ^ (x / (x - x) > 1))[:3])
+    print(np.where(x / (x - x) > 1, x, x)[:3])
+    print(((x / (x - x)).astype("f4") > (x / (x - x)).astype("f4"))[:3])
+    print(((x / (x - x) > 1).astype(int) - (x / (x - x) > 1).astype(int))[:3])
+    print(np.logical_xor(x / (x - x), x / (x - x))[:3])
+"""
+
+
+def test_what_is_known_without_its_operands_warns_for_them():
+    """Machine code leaves out what `x < x` does not depend on."""
+    outcomes = []
+    for module in ("numpy", "lazytensor"):
+        out, err = run(OF_ONE.format(module=module), "-W", "always")
+        outcomes.append((out, sorted(re.findall(r":(\d+): RuntimeWarning: (.*)", err))))
+    assert outcomes[0] == outcomes[1]
+    assert len(outcomes[0][1]) >= 3 * 6 * 2

@@ -417,7 +417,8 @@ class Kernels:
             wanted = {n for n in members if self.dag.value(n).kept or not members.issuperset(self.dag.users(n))}
             if wanted and self.pays(group):
                 made = _Maker(self, group).make(wanted)
-                found[group.members[0]] = made._replace(least=self.least(group, made.kernel))
+                if not _loses_flags(made.kernel):
+                    found[group.members[0]] = made._replace(least=self.least(group, made.kernel))
         return found
 
     def pays(self, group: Group) -> bool:
@@ -449,6 +450,28 @@ class Kernels:
             return 0
         cheap = way.name == "cast" or way.name in FORMS and not FORMS[way.name].slow  # type: ignore[union-attr]
         return SHARED if len(group.members) == 1 and cheap else 0
+
+
+_OF_ONE = frozenset(("less", "greater", "logical_xor"))
+"""What one value taken twice makes something known of, whatever it is,"""
+_OF_ONE_WHOLE = _OF_ONE | {"subtract", "bitwise_xor", "floor_divide", "remainder", "fmod", "equal", "not_equal",
+                           "less_equal", "greater_equal"}
+"""and of integers and bools."""
+
+
+def _loses_flags(kernel: Kernel) -> bool:
+    """Whether machine code might leave out steps that raise floating-point flags, since what is made of their results
+    does not depend on them: `x / y < x / y` is false."""
+    raising: set[int] = set()
+    for n, step in enumerate(kernel.steps, len(kernel.inputs)):
+        taken = step.operands
+        if len(taken) > 1 and taken[-1] == taken[-2]:
+            known = step.name in (_OF_ONE if kernel.char(taken[-1]) in _FLOATING else _OF_ONE_WHOLE)
+            if (known and taken[-1] in raising) or (step.name == "where" and taken[0] in raising):
+                return True
+        if raising.intersection(taken) or any(kernel.char(k) in _FLOATING for k in taken):
+            raising.add(n)
+    return False
 
 
 _OWN = {"getitem": "x[mask] of a pending x moves the elements that a mask takes: a pass of its own, and no kernel's",

@@ -333,6 +333,8 @@ def bind_arrays(record: KernelRecord, graph: Graph, space: tuple[int, ...], inpu
         return None
     if any(stride < 0 for i in fused.forwards for stride in targets[i].strides):
         return None
+    if fused.stores and any(map(in_place.overlaps_itself, targets)):  # which element is written last is NumPy's order
+        return None
     for i, reach, viewed in fused.apart:
         a = arrays[record.arrays.index(i)]
         if not fits(a.shape, a.strides, a.itemsize, reach) and (viewed or not pool.is_dense(a)):

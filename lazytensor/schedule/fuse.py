@@ -232,6 +232,10 @@ class _Groups:
         if any(n in inside and view is not None and not self.roles.part(m, k) for m in both
                for k, (n, view) in enumerate(self.dag.operands(m))):
             return VIEWED
+        apart = next(filter(None, (self.mismatch(n, m) for m in both for n, _ in self.dag.operands(m)
+                                   if n in inside and self.home[n] != self.home[m])), "")
+        if apart:  # of others that read across, too: each may have been put into a group of its own for that
+            return apart
         stores = [m for m in both if self.dag.value(m).op.step in STORES]
         written = [self.dag.operands(m)[0].number for m in stores]
         if any(n in inside for n in written) or any(
