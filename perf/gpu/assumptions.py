@@ -1,10 +1,11 @@
-"""What a CUDA engine can be built on: ten questions to a GPU, by CuPy.
+"""What a CUDA engine can be built on: questions to CuPy's compiler and to a GPU.
 
     python perf/gpu/assumptions.py [--only NAME,NAME] [--out FOLDER] [--seconds N]
 
 Prints a summary of each answer, and writes them whole as JSON (`FOLDER/gpu.json`) and as Markdown (`FOLDER/gpu.md`).
-Without CuPy or without a GPU it says so and ends with status 0: nothing is measured. An answer that fails is printed
-with its error, and the others follow. docs/gpu.md says what was found, and what follows for lazytensor.
+Without CuPy it says so and ends with status 0: nothing is measured. Without a GPU it says so, and answers what the
+compiler alone can answer. An answer that fails is printed with its error, and the others follow. docs/gpu.md says what
+was found, and what follows for lazytensor.
 """
 
 from __future__ import annotations
@@ -22,12 +23,22 @@ from typing import Any
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import chains  # noqa: E402
+import compiled  # noqa: E402
 import device  # noqa: E402
 import graphs  # noqa: E402
 import reductions  # noqa: E402
 import ufuncs  # noqa: E402
 
-QUESTIONS: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+Question = tuple[str, Callable[[], dict[str, Any]]]
+COMPILING: dict[str, Question] = {
+    "flags": ("What do the options make of a product and a sum?", compiled.flags),
+    "statements": ("Which routines of CuPy's ufuncs compile as statements?", compiled.statements),
+    "fused": ("What is the machine code of fused chains?", compiled.fused),
+    "kernels": ("Do the kernels with NumPy's own algorithms compile?", compiled.others),
+    "times": ("How long does a kernel take to compile here?", compiled.times),
+}
+"""These need CuPy, but no GPU."""
+QUESTIONS: dict[str, Question] = {
     "launches": ("What does a launch cost, plain and in a graph?", graphs.launches),
     "arguments": ("Can a graph's kernels be given other arrays?", graphs.arguments),
     "bandwidth": ("How fast do bytes move, and what does memory cost?", chains.bandwidth),
@@ -47,26 +58,31 @@ LONGEST = 40
 
 
 def main() -> int:
-    """Exit status 0, also where there is nothing to measure on."""
+    """The exit status: 0, also where there is nothing to measure on."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="names of questions: " + ", ".join(QUESTIONS))
+    parser.add_argument("--only", help="names of questions: " + ", ".join(COMPILING | QUESTIONS))
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("."))
     parser.add_argument("--seconds", type=float, default=3600, help="no question is begun after so many")
     options = parser.parse_args()
-    missing = device.absent()
+    missing = device.without_cupy()
     if missing:
         print(f"Nothing measured: {missing}.")
         return 0
+    questions = COMPILING | QUESTIONS
+    missing = device.without_gpu()
+    if missing:
+        print(f"Nothing runs: {missing}. What the compiler alone can answer follows.")
+        questions = COMPILING
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    names = options.only.split(",") if options.only else list(QUESTIONS)
-    answers: dict[str, Any] = {"machine": device.machine()}
+    names = [name for name in questions if not options.only or name in options.only.split(",")]
+    answers: dict[str, Any] = {"machine": device.machine(with_gpu=not missing)}
     print("\n".join(shown("machine", answers["machine"])), flush=True)
     begun = time.perf_counter()
     for name in names:
         if time.perf_counter() - begun > options.seconds:
             print(f"\n## {name}: left out, out of time")
             continue
-        question, ask = QUESTIONS[name]
+        question, ask = questions[name]
         start = time.perf_counter()
         try:
             answers[name] = ask()
@@ -103,7 +119,7 @@ def _write(folder: pathlib.Path, answers: dict[str, Any]) -> None:
     (folder / "gpu.json").write_text(json.dumps(answers, indent=1, default=str))
     parts = []
     for name, answer in answers.items():
-        title = QUESTIONS[name][0] if name in QUESTIONS else name
+        title = (COMPILING | QUESTIONS)[name][0] if name in COMPILING | QUESTIONS else name
         parts.append(f"## {title}\n\n" + "\n".join(f"* {line}" for line in shown(name, answer)))
     (folder / "gpu.md").write_text("\n\n".join(parts) + "\n")
 

@@ -179,7 +179,7 @@ def compiling() -> dict[str, Any]:
         for k in range(3, 6):
             timed(f"NVRTC alone, CuPy's headers, {k}", lambda k=k: device.binary(fresh(source, k)))
         for k in range(6, 9):
-            timed(f"NVRTC alone, no headers, {k}", lambda k=k: _bare(fresh(source, k)))
+            timed(f"NVRTC alone, no headers, {k}", lambda k=k: device.binary(fresh(source, k), with_headers=False))
         code = device.binary(source)
         timed("loading machine code", lambda: cupy.cuda.function.Module().load(code))
         del os.environ["CUPY_CACHE_DIR"]
@@ -200,13 +200,6 @@ def _in_threads(count: int, sources: list[str]) -> None:
 
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
         list(pool.map(device.binary, sources))
-
-
-def _bare(source: str) -> bytes:
-    from cupy.cuda import compiler
-
-    code, _ = compiler.compile_using_nvrtc(source, ("--std=c++17", "--fmad=false"), compiler._get_arch())
-    return bytes(code)
 
 
 # ---- other compilers -------------------------------------------------------------------------------------------------

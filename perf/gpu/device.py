@@ -20,12 +20,19 @@ CONTRACTED = ()
 """The compiler's own: a product and a sum may become one fused multiply-add."""
 
 
-def absent() -> str | None:
-    """Why nothing can be measured here, or None."""
+def without_cupy() -> str | None:
+    """Why nothing can be compiled here, or None."""
     try:
-        import cupy
+        import cupy  # noqa: F401
     except ImportError:
         return "CuPy is not installed"
+    return None
+
+
+def without_gpu() -> str | None:
+    """Why nothing can run here, or None."""
+    import cupy
+
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:
@@ -33,19 +40,13 @@ def absent() -> str | None:
     return None if count else f"CuPy {cupy.__version__} is installed, but finds no GPU"
 
 
-def machine() -> dict[str, Any]:
+def machine(with_gpu: bool = True) -> dict[str, Any]:
     """The card, its driver and the libraries."""
     import platform
     import subprocess
 
     import cupy
 
-    properties = cupy.cuda.runtime.getDeviceProperties(0)
-    asked = ["nvidia-smi", "--query-gpu=driver_version,memory.total,clocks.max.sm", "--format=csv,noheader"]
-    try:
-        driver = subprocess.run(asked, capture_output=True, text=True, timeout=30).stdout.strip()
-    except OSError:
-        driver = ""
     with open("/proc/cpuinfo") as file:
         cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
     try:
@@ -54,13 +55,24 @@ def machine() -> dict[str, Any]:
         features = [name for name in ("FMA3", "AVX2", "AVX512F", "AVX512_SKX", "AVX512_SPR") if found.get(name)]
     except ImportError:
         features = []
+    found = {
+        "NVRTC": cupy.cuda.compiler._get_nvrtc_version(), "CuPy": cupy.__version__, "NumPy": numpy.__version__,
+        "Python": platform.python_version(), "CPU": cpu, "CPU features": " ".join(features),
+    }  # fmt: skip
+    if not with_gpu:
+        return found
+    properties = cupy.cuda.runtime.getDeviceProperties(0)
+    asked = ["nvidia-smi", "--query-gpu=driver_version,memory.total,clocks.max.sm", "--format=csv,noheader"]
+    try:
+        driver = subprocess.run(asked, capture_output=True, text=True, timeout=30).stdout.strip()
+    except OSError:
+        driver = ""
     return {
         "card": properties["name"].decode(), "driver, memory, most MHz": driver,
         "compute capability": f"{properties['major']}.{properties['minor']}",
         "multiprocessors": properties["multiProcessorCount"], "L2, MB": properties["l2CacheSize"] / 2**20,
         "CUDA runtime": cupy.cuda.runtime.runtimeGetVersion(), "CUDA driver": cupy.cuda.runtime.driverGetVersion(),
-        "NVRTC": cupy.cuda.compiler._get_nvrtc_version(), "CuPy": cupy.__version__, "NumPy": numpy.__version__,
-        "Python": platform.python_version(), "CPU": cpu, "CPU features": " ".join(features),
+        **found,
     }  # fmt: skip
 
 
@@ -74,13 +86,25 @@ def headers() -> str:
     return "".join(f"#include <{name}>\n" for name in (*core._cupy_header_list, "cupy/float16.cuh"))
 
 
-def binary(source: str, options: tuple[str, ...] = EXACT, arch: str | None = None) -> bytes:
+def binary(source: str, options: tuple[str, ...] = EXACT, arch: str | None = None, with_headers: bool = True) -> bytes:
     """Machine code by NVRTC. CuPy's RawModule would add -ftz=true, behind all that its user says."""
+    from cupy.cuda import compiler
+
+    return _compiled(source, (*options, f"-arch=sm_{arch or compiler._get_arch()}"), "cubin", with_headers)
+
+
+def ptx(source: str, options: tuple[str, ...] = EXACT, arch: str = "90") -> str:
+    """What machine code is made of, by NVRTC; needs no GPU."""
+    return _compiled(source, (*options, f"-arch=compute_{arch}"), "ptx", True).decode()
+
+
+def _compiled(source: str, options: tuple[str, ...], method: str, with_headers: bool) -> bytes:
     from cupy._core import core
     from cupy.cuda import compiler
 
-    options = core.assemble_cupy_compiler_options(options)
-    code, _ = compiler.compile_using_nvrtc(headers() + source, options, arch or compiler._get_arch())
+    if with_headers:
+        source, options = headers() + source, core.assemble_cupy_compiler_options(options)
+    code, _ = compiler._NVRTCProgram(source, "kernel.cu", method=method).compile(options)
     return bytes(code)
 
 

@@ -77,6 +77,19 @@ FOR(float, f4)
 FOR(double, f8)
 """
 LEAVES = 128
+SIZES = (1 << 24, 10_000_019, 1 << 28)
+WIDTHS, AREA = (1 << 12, 1 << 16), 1 << 26
+SIDES, CHECKED = (64, 1024, 4096, 8192), 4096
+DRAWS = 1 << 24
+
+
+def shape_of(size: int) -> tuple[int, int]:
+    """The depth of the tree of a sum of so many numbers (at least 128 * LEAVES), and the blocks that it takes."""
+    depth, least = 0, size // 8
+    while least > 16:
+        least //= 2
+        depth += 1
+    return depth, (1 << depth) // LEAVES
 
 
 class PairwiseSum:
@@ -90,11 +103,7 @@ class PairwiseSum:
     def __call__(self, x: Any) -> Any:
         import cupy
 
-        depth, least = 0, x.size // 8
-        while least > 16:
-            least //= 2
-            depth += 1
-        count = (1 << depth) // LEAVES
+        depth, count = shape_of(x.size)
         sums = cupy.empty(count, x.dtype)
         self.leaves((count,), (256,), (x, sums, numpy.int64(x.size), numpy.int32(depth)))
         while True:
@@ -103,7 +112,7 @@ class PairwiseSum:
             out = cupy.empty(count, x.dtype)
             self.tree((count,), (512,), (sums, out, numpy.int32(part)))
             if count == 1:
-                return out[0]
+                return out.reshape(())
             sums = out
 
 
@@ -114,35 +123,32 @@ def reductions() -> dict[str, Any]:
     rows = []
     for dtype in ("f4", "f8"):
         ours = PairwiseSum(dtype)
-        for count in (1 << 24, 10_000_019, 1 << 28):
+        for count in SIZES:
             draws = numpy.random.default_rng(count)
             x = numpy.resize((3 * draws.random(min(count, 1 << 24)) - 1).astype(dtype), count)
             there = cupy.asarray(x)
             wanted = x.sum()
             row: dict[str, Any] = {
                 "dtype": dtype, "elements": count,
-                "NumPy's order has NumPy's bits": bool(ours(there).get().tobytes() == wanted.tobytes()),
-                "cupy.sum has NumPy's bits": bool(there.sum().get().tobytes() == wanted.tobytes()),
-                "cupy.sum differs by (numbers between)": float(
-                    device.steps(numpy.array([there.sum().get()]), numpy.array([wanted]))[0]
-                ),
+                "NumPy's order has NumPy's bits": _host(ours(there)).tobytes() == wanted.tobytes(),
+                "cupy.sum has NumPy's bits": _host(there.sum()).tobytes() == wanted.tobytes(),
+                "cupy.sum differs by (numbers between)": _apart(there.sum(), wanted),
             }  # fmt: skip
             for name in ("sum", "mean", "max", "var", "prod"):
-                values = {getattr(there, name)().get().tobytes() for _ in range(10)}
+                values = {_host(getattr(there, name)()).tobytes() for _ in range(10)}
                 row[f"{name}: results in 10 runs"] = len(values)
-            row["NumPy's order: results in 10 runs"] = len({ours(there).get().tobytes() for _ in range(10)})
+            row["NumPy's order: results in 10 runs"] = len({_host(ours(there)).tobytes() for _ in range(10)})
             if count <= 1 << 24:
                 for name in ("mean", "max", "var"):
-                    got, own = getattr(there, name)().get(), getattr(x, name)()
-                    row[f"{name} differs by"] = float(device.steps(numpy.array([got]), numpy.array([own]))[0])
+                    row[f"{name} differs by"] = _apart(getattr(there, name)(), getattr(x, name)())
             times = device.device_times({
                 "NumPy's order": lambda o=ours, t=there: o(t), "cupy.sum": lambda t=there: t.sum(),
                 "cupy.var": lambda t=there: t.var(),
             })  # fmt: skip
             row["GB/s"] = {key: there.nbytes / ms / 1e6 for key, ms in times.items()}
             rows.append(row)
-        for width in (1 << 12, 1 << 16):
-            height = (1 << 26) // width
+        for width in WIDTHS:
+            height = AREA // width
             x = numpy.random.default_rng(width).random((height, width), dtype)
             there, out = cupy.asarray(x), cupy.empty(width, dtype)
             call = lambda o=ours, t=there, r=out: o.columns(
@@ -160,19 +166,30 @@ def reductions() -> dict[str, Any]:
     return {"rows": rows}
 
 
+def _host(x: Any) -> numpy.ndarray[Any, Any]:
+    import cupy
+
+    return numpy.asarray(cupy.asnumpy(x))
+
+
+def _apart(x: Any, own: Any) -> float:
+    """How many floating-point numbers lie between a number of the GPU and one of NumPy."""
+    return float(device.steps(_host(x).reshape(1), numpy.asarray(own).reshape(1))[0])
+
+
 def products() -> dict[str, Any]:
     """Question 5: matrix products by cuBLAS."""
     import cupy
 
     rows = []
     for dtype in ("f4", "f8"):
-        for size in (64, 1024, 4096, 8192):
+        for size in SIDES:
             draws = numpy.random.default_rng(size)
             x, y = (draws.standard_normal((size, size)).astype(dtype) for _ in range(2))
             a, b = cupy.asarray(x), cupy.asarray(y)
             row: dict[str, Any] = {"dtype": dtype, "size": size}
-            row["results in 10 runs"] = len({(a @ b).get().tobytes() for _ in range(10 if size <= 4096 else 3)})
-            if size <= 4096:
+            row["results in 10 runs"] = len({(a @ b).get().tobytes() for _ in range(10 if size <= CHECKED else 3)})
+            if size <= CHECKED:
                 got, own = (a @ b).get(), x @ y
                 row["other bits than NumPy, share"] = float(device.different(got, own).mean())
                 exact = (a.astype("f8") @ b.astype("f8")).get() if dtype == "f4" else None
@@ -203,7 +220,7 @@ __device__ u128 ahead(u128 state, u128 add, unsigned long long steps) {
     }
     return all_multiply * state + all_add;
 }
-extern "C" __global__ void random(double* out, long long n, const unsigned long long* given) {
+extern "C" __global__ void random_numbers(double* out, long long n, const unsigned long long* given) {
     const u128 multiply = wide(2549297995355413924ULL, 4865540595714422341ULL);
     u128 state = wide(given[0], given[1]), add = wide(given[2], given[3]);
     u128 stride_multiply = wide(given[4], given[5]), stride_add = wide(given[6], given[7]);
@@ -217,6 +234,17 @@ extern "C" __global__ void random(double* out, long long n, const unsigned long 
     }
 }
 """
+
+
+def pcg64_state(generator: numpy.random.Generator, stride: int) -> numpy.ndarray[Any, Any]:
+    """Its state and increment, and the product and sum that go `stride` numbers ahead: 8 words of 64 bits."""
+    state = generator.bit_generator.state["state"]
+    multiply, mask = 2549297995355413924 * 2**64 + 4865540595714422341, 2**128 - 1
+    all_multiply, all_add = 1, 0
+    for _ in range(stride):
+        all_multiply, all_add = all_multiply * multiply & mask, (all_add * multiply + state["inc"]) & mask
+    numbers = (state["state"], state["inc"], all_multiply, all_add)
+    return numpy.array([word for x in numbers for word in (x >> 64, x & (2**64 - 1))], "u8")
 
 
 def streams() -> dict[str, Any]:
@@ -234,16 +262,10 @@ def streams() -> dict[str, Any]:
     for name in ("PCG64", "Philox", "MT19937", "SFC64"):
         found[f"numpy {name}(7)"] = numpy.random.Generator(getattr(numpy.random, name)(7)).random(4).tolist()
     found["numpy RandomState(7)"] = numpy.random.RandomState(7).random_sample(4).tolist()
-    kernel = device.load(PCG64, (*device.EXACT, "--device-int128")).get_function("random")
-    count, threads, grid = 1 << 24, 256, 528
+    kernel = device.load(PCG64, (*device.EXACT, "--device-int128")).get_function("random_numbers")
+    count, threads, grid = DRAWS, 256, 528
     generator = numpy.random.default_rng(7)
-    state = generator.bit_generator.state["state"]
-    multiply, mask = 2549297995355413924 * 2**64 + 4865540595714422341, 2**128 - 1
-    stride_multiply, stride_add = 1, 0
-    for _ in range(threads * grid):
-        stride_multiply, stride_add = stride_multiply * multiply & mask, (stride_add * multiply + state["inc"]) & mask
-    words = [w for x in (state["state"], state["inc"], stride_multiply, stride_add) for w in (x >> 64, x & (2**64 - 1))]
-    given, out = cupy.asarray(numpy.array(words, "u8")), cupy.empty(count)
+    given, out = cupy.asarray(pcg64_state(generator, threads * grid)), cupy.empty(count)
     call = lambda: kernel((grid,), (threads,), (out, numpy.int64(count), given))
     call()
     found["default_rng(7).random(2**24) on the GPU, other bits"] = int(

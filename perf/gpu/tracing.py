@@ -15,7 +15,7 @@ def ufuncs() -> dict[str, Any]:
 
     found = {}
     for name in dir(cupy):
-        value = getattr(cupy, name)
+        value = getattr(cupy, name, None)
         if isinstance(value, cupy.ufunc):
             found[value.name.removeprefix("cupy_")] = value
     return found
@@ -92,7 +92,7 @@ class Trace:
         """One more statement."""
         import cupy
 
-        ufunc = getattr(cupy, name)
+        ufunc = getattr(cupy, name, None)
         op = next(op for op in loops(ufunc) if all(t == self.dtype for t in op.in_types))
         self.preambles[ufunc._preamble] = None
         new = f"v{len(self.lines)}"
