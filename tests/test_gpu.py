@@ -2,7 +2,6 @@
 
 import ctypes
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -30,10 +29,11 @@ def modules():
     sys.path.insert(0, str(GPU))
     before = set(sys.modules)
     try:
+        import on_host
         import reductions
         import ufuncs
 
-        yield reductions, ufuncs
+        yield reductions, ufuncs, on_host
     finally:
         sys.path.remove(str(GPU))
         for name in set(sys.modules) - before:
@@ -41,19 +41,11 @@ def modules():
                 del sys.modules[name]
 
 
-def on_host(folder, source, launches):
-    """The kernels as functions of this process; each operation rounded alone, as --fmad=false has it."""
-    compiler = shutil.which("g++")
-    if compiler is None:
-        pytest.skip("needs g++")
-    text = f'#include "{ROOT / "tests" / "cuda_on_host.h"}"\n{source}\n{launches}'
-    (folder / "kernels.cpp").write_text(text)
-    command = [compiler, "-std=c++20", "-O2", "-mfma", "-ffp-contract=off", "-shared", "-fPIC", "-pthread", "-w"]
-    done = subprocess.run([*command, "kernels.cpp", "-o", "kernels.so"], cwd=folder, capture_output=True, text=True)
-    if "unrecognized" in done.stderr:
-        pytest.skip("needs a newer g++ on x86-64")
-    assert done.returncode == 0, done.stderr
-    return ctypes.CDLL(str(folder / "kernels.so"))
+def on_host(modules, folder, source, launches):
+    try:
+        return modules[2].library(folder, source, launches)
+    except modules[2].Unable as reason:
+        pytest.skip(str(reason))
 
 
 def address(array):
@@ -84,7 +76,7 @@ RUN(double, f8)
 @pytest.fixture(scope="module")
 def sums(modules, tmp_path_factory):
     source = f"#define LEAVES {modules[0].LEAVES}\n" + modules[0].PAIRWISE
-    return on_host(tmp_path_factory.mktemp("sums"), source, SUMS)
+    return on_host(modules, tmp_path_factory.mktemp("sums"), source, SUMS)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
@@ -106,7 +98,7 @@ def test_sums_of_columns_have_numpys_bits(sums, dtype):
 
 
 def test_pcg64_gives_the_generators_numbers(modules, tmp_path):
-    library = on_host(tmp_path, modules[0].PCG64, """
+    library = on_host(modules, tmp_path, modules[0].PCG64, """
     extern "C" void run(unsigned grid, unsigned threads, double* out, long long n, const unsigned long long* given) {
         launch(grid, threads, false, [=] { random_numbers(out, n, given); });
     }""")  # fmt: skip
@@ -119,7 +111,7 @@ def test_pcg64_gives_the_generators_numbers(modules, tmp_path):
 def test_numpys_float32_exp_and_log_have_its_bits(modules, tmp_path):
     if not np._core._multiarray_umath.__cpu_features__.get("FMA3"):
         pytest.skip("NumPy's loops are others where the CPU has no fused multiply-add")
-    library = on_host(tmp_path, modules[1].EXP, """
+    library = on_host(modules, tmp_path, modules[1].EXP, """
     extern "C" void run(int which, const float* x, float* out, long long n) {
         if (which) launch((n + 255) / 256, 256, false, [=] { numpy_log(x, out, n); });
         else launch((n + 255) / 256, 256, false, [=] { numpy_exp(x, out, n); });

@@ -27,12 +27,15 @@ import compiled  # noqa: E402
 import device  # noqa: E402
 import graphs  # noqa: E402
 import reductions  # noqa: E402
+import semantics  # noqa: E402
 import ufuncs  # noqa: E402
 
 Question = tuple[str, Callable[[], dict[str, Any]]]
 COMPILING: dict[str, Question] = {
     "flags": ("What do the options make of a product and a sum?", compiled.flags),
     "statements": ("Which routines of CuPy's ufuncs compile as statements?", compiled.statements),
+    "signatures": ("Which loops of NumPy's ufuncs has CuPy?", semantics.signatures),
+    "formulas": ("Do CuPy's arithmetic routines mean what NumPy's loops mean?", semantics.formulas),
     "fused": ("What is the machine code of fused chains?", compiled.fused),
     "kernels": ("Do the kernels with NumPy's own algorithms compile?", compiled.others),
     "times": ("How long does a kernel take to compile here?", compiled.times),
@@ -68,7 +71,7 @@ def main() -> int:
     if missing:
         print(f"Nothing measured: {missing}.")
         return 0
-    questions = COMPILING | QUESTIONS
+    questions = QUESTIONS | COMPILING
     missing = device.without_gpu()
     if missing:
         print(f"Nothing runs: {missing}. What the compiler alone can answer follows.")

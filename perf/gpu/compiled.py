@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import pathlib
 import re
 import shutil
@@ -119,6 +120,12 @@ def times() -> dict[str, Any]:
             device.binary(text, device.EXACT, ARCH, with_headers)
             took.append(1e3 * (time.perf_counter() - start))
         found[name] = sorted(took)
+    for threads in (1, 2, 4):
+        sources = [source.replace("fused(", f"fused_{threads}_{k}(") for k in range(12)]
+        start = time.perf_counter()
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda text: device.binary(text, device.EXACT, ARCH, False), sources))
+        found[f"12 kernels without, {threads} threads"] = 1e3 * (time.perf_counter() - start)
     compiler = shutil.which("nvcc")
     if compiler:
         with tempfile.TemporaryDirectory() as folder:

@@ -92,7 +92,7 @@ class Trace:
         """One more statement."""
         import cupy
 
-        ufunc = getattr(cupy, name, None)
+        ufunc = getattr(cupy, name)
         op = next(op for op in loops(ufunc) if all(t == self.dtype for t in op.in_types))
         self.preambles[ufunc._preamble] = None
         new = f"v{len(self.lines)}"

@@ -1,6 +1,7 @@
 // Enough of CUDA C++ for kernels to run on a CPU: a thread for each of a block's threads, one block after another.
 #include <barrier>
-#include <cmath>
+#include <math.h>
+#include <stddef.h>
 #include <cstring>
 #include <memory>
 #include <thread>
