@@ -100,7 +100,8 @@ def formulas() -> dict[str, Any]:
                 continue
             where = numpy.flatnonzero(apart)
             shown = [f"({', '.join(str(x[k]) for x in inputs)}) is {out[k]}, not {wanted[k]}" for k in where[:3]]
-            differ[f"{name} {tracing.spelled(op)}"] = [f"{len(where)} of {COUNT}, {apart[COUNT // 2 :].sum()} ordinary", *shown]
+            counts = f"{len(where)} of {COUNT}, {apart[COUNT // 2 :].sum()} of {COUNT // 2} ordinary"
+            differ[f"{name} {tracing.spelled(op)}"] = [counts, *shown]
     return {"loops": len(chosen), "NumPy's bits": same, "other bits": differ}
 
 
