@@ -2,6 +2,7 @@
 
 import ctypes
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -71,6 +72,14 @@ extern "C" void sum_columns_##NAME(const T* x, T* out, long long rows, long long
 RUN(float, f4)
 RUN(double, f8)
 """
+
+
+def test_the_page_says_what_each_question_decides():
+    script, page = (GPU / "assumptions.py").read_text(), (ROOT / "docs" / "gpu.md").read_text()
+    only_a_gpu = script.partition("\nQUESTIONS")[2].partition("\n}")[0]
+    names = re.findall(r'^    "(\w+)": \(', only_a_gpu, re.MULTILINE)
+    assert len(names) == 13
+    assert [name for name in names if f"`{name}`" not in page] == []
 
 
 @pytest.fixture(scope="module")
