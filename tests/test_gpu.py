@@ -89,13 +89,16 @@ def sums(modules, tmp_path_factory):
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-@pytest.mark.parametrize("size", [1 << 14, 16389, 17408, 20000, 23456, 30101, 32763])
+@pytest.mark.parametrize("size", [1 << 14, 16389, 20000, 23456, 30101, 32763])
 def test_a_sum_in_numpys_order_has_its_bits(modules, sums, dtype, size):
-    x = np.random.default_rng(size).standard_normal(size).astype(dtype)  # a sum near 0: every order has its own bits
+    draws = np.random.default_rng(size)
     depth, count = modules[0].shape_of(size)
-    out, other = np.zeros(count, dtype), np.zeros(count, dtype)
-    getattr(sums, f"sum_{dtype}")(address(x), address(out), address(other), ctypes.c_longlong(size), depth, count)
-    assert out[0].tobytes() == x.sum().tobytes()
+    for kept in (slice(None), slice(-20, None), slice(100)):  # sums near 0, and of few: the order shows in the last bits
+        x = np.zeros(size, dtype)
+        x[kept] = draws.standard_normal(size)[kept]
+        out, other = np.zeros(count, dtype), np.zeros(count, dtype)
+        getattr(sums, f"sum_{dtype}")(address(x), address(out), address(other), ctypes.c_longlong(size), depth, count)
+        assert out[0].tobytes() == x.sum().tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
