@@ -93,7 +93,7 @@ def sums(modules, tmp_path_factory):
 def test_a_sum_in_numpys_order_has_its_bits(modules, sums, dtype, size):
     draws = np.random.default_rng(size)
     depth, count = modules[0].shape_of(size)
-    for kept in (slice(None), slice(-20, None), slice(100)):  # sums near 0, and of few: the order shows in the last bits
+    for kept in (slice(None), slice(-20, None), slice(100)):  # sums near 0, and of few: orders show
         x = np.zeros(size, dtype)
         x[kept] = draws.standard_normal(size)[kept]
         out, other = np.zeros(count, dtype), np.zeros(count, dtype)
