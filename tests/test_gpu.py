@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -109,6 +110,18 @@ def test_sums_of_columns_have_numpys_bits(sums, dtype):
     assert out.tobytes() == x.sum(axis=0).tobytes()
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_the_numbers_summed_on_a_gpu_tell_orders_apart(modules, dtype):
+    size, x = 1 << 20, modules[0].numbers_around_0(dtype, (1 << 20) + 16)
+    others = 0
+    for k in range(16):
+        halves = x[k : k + size]
+        while halves.size > 1:
+            halves = halves[: halves.size // 2] + halves[halves.size // 2 :]
+        others += halves[0] != x[k : k + size].sum()
+    assert others >= 8
+
+
 def test_pcg64_gives_the_generators_numbers(modules, tmp_path):
     library = on_host(modules, tmp_path, modules[0].PCG64, """
     extern "C" void run(unsigned grid, unsigned threads, double* out, long long n, const unsigned long long* given) {
@@ -137,3 +150,26 @@ def test_numpys_float32_exp_and_log_have_its_bits(modules, tmp_path):
         with np.errstate(all="ignore"):
             wanted = getattr(np, name)(x)
         assert np.flatnonzero(out.view("i4") != wanted.view("i4")).tolist() == []
+
+
+def test_polynomials_compares_its_kernels_results_and_not_cupys(modules, monkeypatch):
+    """A CuPy whose functions give 0, and kernels that give NumPy's numbers: these differ nowhere, those everywhere."""
+    ufuncs = modules[1]
+
+    def zero(x, out=None):
+        out = np.empty_like(x) if out is None else out
+        out[:] = 0
+        return out
+
+    def kernel(name):
+        function = getattr(np, name.removeprefix("numpy_"))
+        return lambda grid, block, args: function(args[0], out=args[1])
+
+    cupy = types.SimpleNamespace(asarray=np.asarray, asnumpy=np.array, empty=np.empty, exp=zero, log=zero)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(ufuncs, "DRAWS", 1 << 10)
+    monkeypatch.setattr(ufuncs.device, "load", lambda source: types.SimpleNamespace(get_function=kernel))
+    monkeypatch.setattr(ufuncs.device, "device_times", lambda calls: [call() for call in calls.values()] and {})
+    found = ufuncs.polynomials()
+    assert [found[name]["different from NumPy"] for name in ("exp", "log")] == [0, 0]
+    assert all(found[name]["CuPy's different from NumPy"] > 1000 for name in ("exp", "log"))

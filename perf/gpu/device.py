@@ -42,6 +42,7 @@ def without_gpu() -> str | None:
 
 def machine(with_gpu: bool = True) -> dict[str, Any]:
     """The card, its driver and the libraries."""
+    import importlib.metadata
     import platform
     import subprocess
 
@@ -59,6 +60,11 @@ def machine(with_gpu: bool = True) -> dict[str, Any]:
         "NVRTC": cupy.cuda.compiler._get_nvrtc_version(), "CuPy": cupy.__version__, "NumPy": numpy.__version__,
         "Python": platform.python_version(), "CPU": cpu, "CPU features": " ".join(features),
     }  # fmt: skip
+    for name in ("torch", "jax"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            pass
     if not with_gpu:
         return found
     properties = cupy.cuda.runtime.getDeviceProperties(0)
@@ -98,10 +104,18 @@ def ptx(source: str, options: tuple[str, ...] = EXACT, arch: str = "90") -> str:
     return _compiled(source, (*options, f"-arch=compute_{arch}"), "ptx", True).decode()
 
 
+def uncached() -> tuple[str, ...]:
+    """For NVRTC to compile what it is given: its cache (12.9) has given machine code of another `-ftz` for a text."""
+    from cupy.cuda import compiler
+
+    return ("--no-cache",) if compiler._get_nvrtc_version() >= (12, 9) else ()
+
+
 def _compiled(source: str, options: tuple[str, ...], method: str, with_headers: bool) -> bytes:
     from cupy._core import core
     from cupy.cuda import compiler
 
+    options = (*options, *uncached())
     if with_headers:
         source, options = headers() + source, core.assemble_cupy_compiler_options(options)
     code, _ = compiler._NVRTCProgram(source, "kernel.cu", method=method).compile(options)
