@@ -167,9 +167,9 @@ def reductions() -> dict[str, Any]:
 
 
 def numbers_around_0(dtype: str, count: int) -> numpy.ndarray[Any, Any]:
-    """Sums of these are near 0: another order of adding has other bits as a rule, not now and then."""
-    draws = numpy.random.default_rng(count).standard_normal(min(count, 1 << 24))
-    return numpy.resize(draws.astype(dtype), count)
+    """Of many sizes: another order of adding them has other bits as a rule, not now and then."""
+    draws, most = numpy.random.default_rng(count), min(count, 1 << 24)
+    return numpy.resize((draws.standard_normal(most) * 10 ** draws.uniform(-3, 3, most)).astype(dtype), count)
 
 
 def _host(x: Any) -> numpy.ndarray[Any, Any]:
