@@ -7,7 +7,7 @@ SUITE := ../shared/conformance/numpy_suite.py
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz certify perf conformance clean
+.PHONY: help demo test fuzz certify perf gpu conformance clean
 
 help:
 	@echo 'make demo         run an unmodified NumPy program on a real photograph, compared with NumPy'
@@ -15,6 +15,7 @@ help:
 	@echo 'make fuzz         20,000 random programs against NumPy, on three threads too, and 7,000 jitted functions'
 	@echo "make certify      the vector loops that stand for NumPy's against NumPy's, on 100 million values a range"
 	@echo 'make perf         the costs of laziness, NumPy beside; and the same programs on NumPy, Numba, JAX, torch, ...'
+	@echo 'make gpu          what a CUDA engine can be built on, by a Python that has CuPy: make PYTHON=... gpu'
 	@echo "make conformance  NumPy's own tests against lazytensor, where they are at hand"
 	@echo 'make clean        remove the virtual environment and the caches'
 	@echo
@@ -56,6 +57,9 @@ perf: $(READY)
 	$(BIN)/python perf/overhead.py
 	$(BIN)/python perf/scale.py
 	$(BIN)/python perf/compare.py --docs
+
+gpu:
+	$(or $(PYTHON),python3) perf/gpu/assumptions.py --out build/gpu
 
 conformance: $(READY)
 	@test -f $(SUITE) || { echo 'no $(SUITE) beside this checkout: nothing to run' >&2; exit 1; }
