@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import functools
 import itertools
 import operator
@@ -17,7 +18,7 @@ from tests import program_loops
 from tests.program_jit import unchecked
 
 ROOMS = {"np": np, "real": real, "operator": operator, "functools": functools, "itertools": itertools, "sys": sys,
-         "collections": collections, "contextlib": contextlib}
+         "dataclasses": dataclasses, "collections": collections, "contextlib": contextlib}
 
 CLASS = """
 class C:
@@ -73,7 +74,8 @@ EFFECTS = {
     "context": ("log = []; put = log.append\n@contextlib.contextmanager\ndef c():\n    put(1)\n    yield", "within(c)",
                 "log"),
     **{name: (CLASS.format(name=name), call, "c.n") for name, call in {
-        "__lshift__": "c << 1", "__gt__": "c > 1", "__rsub__": "1 - c", "__neg__": "-c", "__format__": "f'{c}'",
+        "__lshift__": "c << 1", "__gt__": "c > 1", "__rsub__": "1 - c", "__neg__": "-c", "__format__": "f'{c}'", "__str__": "'%s' % c",
+        "__repr__": "repr(c)",
         "__hash__": "{c: 1}", "__index__": "[1, 2][c]", "__truediv__": "c / 2", "__call__": "c()",
         "__class_getitem__": "C[1]"}.items()},
     "every_attribute": (
@@ -134,6 +136,9 @@ def test_effects_of_each_turn(name, capsys):
 HARMLESS = {
     "methods": ("class C:\n    def __init__(self, k): self.k = k\n    def run(self, s): return s * self.k\n"
                 "    def __repr__(self): return f'C({self.k})'\nc = C(2.0)", "s = c.run(s)"),
+    "words_about_itself": ("class C:\n    k = 2.0\n    def __repr__(self): return type(self).__name__\nc = C()",
+                          "s = c.k * s"),
+    "dataclasses": ("@dataclasses.dataclass\nclass C:\n    k: float = 2.0\nc = C()", "s = s * c.k"),
     "objects_made": ("class C:\n    def __init__(self, k): self.k = k", "s = s * C(3).k"),
     "tables": ("table = {'a': 2.0}; rows = [1.0]; kinds = {1, 2}", "s = s * table['a'] + rows[0] + (1 in kinds)"),
     "named_tuples": ("P = collections.namedtuple('P', 'a b')", "s = s * P(2, 1)[0]"),
