@@ -68,6 +68,8 @@ EFFECTS = {
         "class B: n = 0\nb = B()\nclass C:\n    def __init__(self): b.n = 1", "C()", "b.n"),
     "default": ("def f(x, log=[0]): log[0] += 1", "f(1)", "f.__defaults__"),
     "memmap": ("path = PATH; M = np.memmap", "M(path, 'f8', 'w+', 0, (2,))", "__import__('os').path.exists(path)"),
+    "function_of_a_library": ("from os import makedirs as make; path = PATH + 'd'", "make(path)",
+                              "__import__('os').path.exists(path)"),
     "error_state": ("", "np.geterr()['divide'] == 'call' and 1 / 0", "0"),
     "cached": ("log = []\n@functools.lru_cache\ndef f(): log.append(1)", "f()", "log"),
     "iterator": ("count = itertools.count(); f = count.__next__", "f()", "count"),
@@ -115,7 +117,7 @@ def test_effects_of_a_way_that_is_not_gone(name, tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-OTHER_EACH_TURN = {"quit", "memmap", "error_state", "real_vectorize", "real_frompyfunc"}
+OTHER_EACH_TURN = {"quit", "memmap", "function_of_a_library", "error_state", "real_vectorize", "real_frompyfunc"}
 
 
 @pytest.mark.parametrize("name", [name for name in EFFECTS if name not in OTHER_EACH_TURN])

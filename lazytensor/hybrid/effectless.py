@@ -63,8 +63,8 @@ _PURE = frozenset(("numpy", "lazytensor", "builtins", "math", "cmath", "operator
                    "__future__"))
 _PURE_BUILTINS = BUILTINS | {"ascii", "bin", "bytearray", "bytes", "chr", "complex", "delattr", "format", "hash", "hex",
                              "iter", "memoryview", "oct", "ord", "Ellipsis", "__name__"}
-_PLAIN = (Tensor, Jitted, list, tuple, dict, set, frozenset, FunctionType, MethodType, functools.partial, property,
-          staticmethod, classmethod, GetSetDescriptorType, WrapperDescriptorType, MethodDescriptorType)
+_PLAIN = (Tensor, Jitted, list, tuple, MethodType, functools.partial, property, staticmethod, classmethod,
+          GetSetDescriptorType, WrapperDescriptorType, MethodDescriptorType)
 _BINDING = frozenset(("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL", "DELETE_SUBSCR", "DELETE_DEREF",
                       "IMPORT_NAME"))
 _OF_TEXT = frozenset(("__repr__", "__str__", "__format__"))
@@ -128,6 +128,8 @@ def _is_understood(value: Any) -> bool:
     kind = type(value)
     if kind in (set, frozenset, dict):
         return all(map(_is_plain, value))
+    if kind is FunctionType:
+        return is_contained(value)
     if kind in _PLAIN or issubclass(kind, (Scalar, np.generic)):
         return True
     if isinstance(value, (np.ufunc, ufuncs.ufunc)):  # another one may call a function of the program
