@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import functools
 import itertools
 import operator
@@ -17,7 +18,7 @@ from tests import program_loops
 from tests.program_jit import unchecked
 
 ROOMS = {"np": np, "real": real, "operator": operator, "functools": functools, "itertools": itertools, "sys": sys,
-         "collections": collections, "contextlib": contextlib}
+         "dataclasses": dataclasses, "collections": collections, "contextlib": contextlib}
 
 CLASS = """
 class C:
@@ -67,6 +68,8 @@ EFFECTS = {
         "class B: n = 0\nb = B()\nclass C:\n    def __init__(self): b.n = 1", "C()", "b.n"),
     "default": ("def f(x, log=[0]): log[0] += 1", "f(1)", "f.__defaults__"),
     "memmap": ("path = PATH; M = np.memmap", "M(path, 'f8', 'w+', 0, (2,))", "__import__('os').path.exists(path)"),
+    "function_of_a_library": ("from os import makedirs as make; path = PATH + 'd'", "make(path)",
+                              "__import__('os').path.exists(path)"),
     "error_state": ("", "np.geterr()['divide'] == 'call' and 1 / 0", "0"),
     "cached": ("log = []\n@functools.lru_cache\ndef f(): log.append(1)", "f()", "log"),
     "iterator": ("count = itertools.count(); f = count.__next__", "f()", "count"),
@@ -74,6 +77,7 @@ EFFECTS = {
                 "log"),
     **{name: (CLASS.format(name=name), call, "c.n") for name, call in {
         "__lshift__": "c << 1", "__gt__": "c > 1", "__rsub__": "1 - c", "__neg__": "-c", "__format__": "f'{c}'",
+        "__str__": "'%s' % c", "__repr__": "repr(c)",
         "__hash__": "{c: 1}", "__index__": "[1, 2][c]", "__truediv__": "c / 2", "__call__": "c()",
         "__class_getitem__": "C[1]"}.items()},
     "every_attribute": (
@@ -113,7 +117,7 @@ def test_effects_of_a_way_that_is_not_gone(name, tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-OTHER_EACH_TURN = {"quit", "memmap", "error_state", "real_vectorize", "real_frompyfunc"}
+OTHER_EACH_TURN = {"quit", "memmap", "function_of_a_library", "error_state", "real_vectorize", "real_frompyfunc"}
 
 
 @pytest.mark.parametrize("name", [name for name in EFFECTS if name not in OTHER_EACH_TURN])
@@ -134,6 +138,9 @@ def test_effects_of_each_turn(name, capsys):
 HARMLESS = {
     "methods": ("class C:\n    def __init__(self, k): self.k = k\n    def run(self, s): return s * self.k\n"
                 "    def __repr__(self): return f'C({self.k})'\nc = C(2.0)", "s = c.run(s)"),
+    "words_about_itself": ("class C:\n    k = 2.0\n    def __repr__(self): return type(self).__name__\nc = C()",
+                          "s = c.k * s"),
+    "dataclasses": ("@dataclasses.dataclass\nclass C:\n    k: float = 2.0\nc = C()", "s = s * c.k"),
     "objects_made": ("class C:\n    def __init__(self, k): self.k = k", "s = s * C(3).k"),
     "tables": ("table = {'a': 2.0}; rows = [1.0]; kinds = {1, 2}", "s = s * table['a'] + rows[0] + (1 in kinds)"),
     "named_tuples": ("P = collections.namedtuple('P', 'a b')", "s = s * P(2, 1)[0]"),

@@ -63,10 +63,15 @@ _PURE = frozenset(("numpy", "lazytensor", "builtins", "math", "cmath", "operator
                    "__future__"))
 _PURE_BUILTINS = BUILTINS | {"ascii", "bin", "bytearray", "bytes", "chr", "complex", "delattr", "format", "hash", "hex",
                              "iter", "memoryview", "oct", "ord", "Ellipsis", "__name__"}
-_PLAIN = (Tensor, Jitted, list, tuple, dict, set, frozenset, FunctionType, MethodType, functools.partial, property,
-          staticmethod, classmethod, GetSetDescriptorType, WrapperDescriptorType, MethodDescriptorType)
+_PLAIN = (Tensor, Jitted, list, tuple, MethodType, functools.partial, property, staticmethod, classmethod,
+          GetSetDescriptorType, WrapperDescriptorType, MethodDescriptorType)
 _BINDING = frozenset(("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL", "DELETE_SUBSCR", "DELETE_DEREF",
                       "IMPORT_NAME"))
+_OF_TEXT = frozenset(("__repr__", "__str__", "__format__"))
+_SHOWING = frozenset(("str", "repr", "format", "format_map", "ascii", "print"))
+_SELDOM = _OF_TEXT | {"__setattr__", "__delattr__", "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__",
+                      "__copy__", "__deepcopy__", "__getnewargs__", "__getnewargs_ex__", "__sizeof__", "__dir__"}
+"""Special methods that many classes have, and that these instructions and functions call, or `copy` and `pickle`."""
 _BUILD_CLASS = dis.opmap["LOAD_BUILD_CLASS"]
 _STORING = frozenset(("STORE_SUBSCR", "STORE_SLICE"))
 _NATIVE = (BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)
@@ -78,24 +83,34 @@ _CONTAINERS = (list, dict, set, collections.deque, bytearray)
 def reach(*starts: tuple[Any, str]) -> Scope:
     """What functions can reach, by operators and conversions of the program's classes, too: no name mentions these."""
     reached = Scope().walk(*starts)
-    met: set[type] = set()
-    while classes := set(_classes(reached)) - met:
-        met |= classes
-        reached.walk(*[(f, "") for kind in classes for f in _special_methods(kind)])
+    met: set[int] = set()
+    while methods := [f for f in _special_methods(reached) if id(f) not in met]:
+        met.update(map(id, methods))
+        reached.walk(*[(f, "") for f in methods])
     return reached
 
 
-def _special_methods(kind: type) -> Iterator[Any]:
-    for name, f in vars(kind).items():
-        if name[:2] == "__" == name[-2:] and name not in IMPLICIT:
-            f = f.__func__ if isinstance(f, (classmethod, staticmethod)) else f
-            if is_program(f) if isinstance(f, FunctionType) else callable(f):
-                yield f
+def _special_methods(scope: Scope) -> Iterator[Any]:
+    classes = {base for x in scope.objects.values() for base in (x if isinstance(x, type) else type(x)).__mro__
+               if is_program(base)}
+    calls = {name for code in scope.codes for name in _calls(code)} if classes else ()
+    for base in classes:
+        for name, f in vars(base).items():
+            if name[:2] == "__" == name[-2:] and name not in IMPLICIT and (name not in _SELDOM or name in calls):
+                f = f.__func__ if isinstance(f, (classmethod, staticmethod)) else f
+                if is_program(f) if isinstance(f, FunctionType) else callable(f):
+                    yield f
 
 
-def _classes(scope: Scope) -> Iterator[type]:
-    for x in scope.objects.values():
-        yield from filter(is_program, (x if isinstance(x, type) else type(x)).__mro__)
+@functools.lru_cache(1024)
+def _calls(code: CodeType) -> frozenset[str]:
+    """Which of the methods that are seldom called a function may call."""
+    lines = read(code)
+    ops = {op for op, _, _ in lines}
+    shows = not _SHOWING.isdisjoint(code.co_names) or any(op[:6] in ("FORMAT", "CONVER") for op in ops) or any(
+        op == "BINARY_OP" and operator_text(value)[0] == "%" for op, value, _ in lines)
+    return frozenset([*(_OF_TEXT if shows else ()), *(["__setattr__"] if "STORE_ATTR" in ops else ()),
+                      *(["__delattr__"] if "DELETE_ATTR" in ops else ())])
 
 
 # ---- what they do is seen --------------------------------------------------------------------------------------------
@@ -113,6 +128,8 @@ def _is_understood(value: Any) -> bool:
     kind = type(value)
     if kind in (set, frozenset, dict):
         return all(map(_is_plain, value))
+    if kind is FunctionType:
+        return is_contained(value)
     if kind in _PLAIN or issubclass(kind, (Scalar, np.generic)):
         return True
     if isinstance(value, (np.ufunc, ufuncs.ufunc)):  # another one may call a function of the program

@@ -42,7 +42,6 @@ class Session:
         self.asked = self.asked or why
         raise Asked(why)
 
-
     def count_way(self) -> None:
         """Another way of a turn is to be gone: each is gone in each way of the turns around."""
         self._ways += 1
