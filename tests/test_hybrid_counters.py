@@ -99,9 +99,9 @@ def test_loops_that_count_are_generated(f):
     assert "generated" in check(f, 14).explain()
 
 
-def test_without_comparisons():
+def test_with_comparisons():
     for f in (the_value_first, the_number_is_returned, two_numbers, elements, given_to_another):
-        check(f, 14, checks=False)
+        check(f, 14, compares=True)
 
 
 def test_a_number_that_nobody_reads_is_not_asked():

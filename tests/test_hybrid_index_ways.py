@@ -298,9 +298,9 @@ def test_what_may_be_traced_turn_by_turn(f):
     check(f)
 
 
-def test_without_comparisons():
+def test_with_comparisons():
     for f in (chain, behind, slices_behind, one_special_slice, clamped, with_values, within, python_s_loop):
-        check(f, 12, checks=False)
+        check(f, 12, compares=True)
 
 
 def test_decisions_after_a_generated_loop_are_branches():

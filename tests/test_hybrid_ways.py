@@ -8,7 +8,9 @@ import numpy as real
 import pytest
 
 import lazytensor as np
+from lazytensor.hybrid import carried
 from lazytensor.hybrid.ways import MOST
+from lazytensor.run.watching import active, hand_over
 from tests import program_loops
 from tests.helpers import difference
 from tests.program_jit import unchecked
@@ -36,11 +38,11 @@ SIZES = (40, 40, 40, 12, 40, 61, 1, 0, 40)
 SCALES = (1, 1, 3, 0.3, 1, -1, 2)
 
 
-def check(f, calls=9, checks=True):
+def check(f, calls=9, compares=False):
     """`f(np, x, n)` for many x and numbers of turns, jitted, beside NumPy."""
     g = np.jit(lambda x, n: f(np, x, n))
     rng = real.random.default_rng(5)
-    with unchecked(not checks), warnings.catch_warnings():
+    with unchecked(compares), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for call in range(calls):
             n = SIZES[call % len(SIZES)]
@@ -317,9 +319,9 @@ def test_both_ways_are_in_the_loop(f):
     assert "generated" in g.explain()
 
 
-def test_without_comparisons():
+def test_with_comparisons():
     for f in (may_give_its_argument, written_or_new, raises_on_one_way, warns_on_one_way, python_s_loop_goes_on):
-        check(f, 12, checks=False)
+        check(f, 12, compares=True)
 
 
 def test_the_python_runs_for_each_way_and_not_for_each_turn():
@@ -508,3 +510,31 @@ def test_random_bodies_that_decide(first):
     for seed in range(first, first + 25):
         found, _ = program_loops.tried(seed, np, decides=True)
         assert found is None, f"{found}\n{program_loops.random_program(seed, True)}"
+
+
+@pytest.mark.parametrize("at", range(1, 25, 3))
+def test_an_interrupt_while_turns_are_traced_leaves_all_as_it_was(at, monkeypatch):
+    w, x, calls = np.arange(3.0), np.ones(3), []
+
+    def interrupted(old, new):
+        calls.append(1)
+        if at % 2 or len(calls) != at:
+            hand_over(old, new)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    def body(i, s):
+        w[0] += 1
+        return s * 0.5 + w if s.sum() > 9 else s * 1.1 + i
+
+    f = np.jit(lambda x: np.fori_loop(0, 40, body, x))
+    monkeypatch.setattr(carried, "hand_over", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        f(x)
+    assert not active and np.geterr() == real.geterr() and x.tolist() == [1] * 3 and w[1] == 1 and w[0] <= 40
+    w[0] = 0
+    expected, v = real.ones(3), real.arange(3.0)
+    for i in range(40):
+        v[0] += 1
+        expected = expected * 0.5 + v if expected.sum() > 9 else expected * 1.1 + i
+    assert difference((expected, v), (f(x), w)) is None

@@ -15,14 +15,15 @@ import numpy as np
 from ..api.handle import Tensor, View, lock_of, root_of, tensor
 from ..api.scalar import Scalar, scalar
 from ..ir.node import Node
-from ..run.watching import active, mine
+from ..run import floating
+from ..run.watching import hand_over, insist, mine
 from .bounds import Even, extremes, is_inside, length_moves
 from .guards import same
 from .intervals import Span, from_turn, where_even
 from .loopsource import Body
 from .opaque import Asked, Index, Session
 from .steps import Irregular, Step, steps_of
-from .turns import SAMPLES, Elsewhere, Inputs, Left, Turn, unknown
+from .turns import SAMPLES, Elsewhere, Inputs, Left, Turn, noting, unknown
 from .ways import Line, Way, joined, ways_of
 
 OTHER_TYPE = "a part of its state is of another type each turn"
@@ -91,7 +92,7 @@ class Loop:
     of the present turn of the loop around it, if they are `hidden`."""
 
     def __init__(self, session: Session, body: Callable[[Any, Any], Any], lower: int, count: int, value: Any,
-                 explores: bool = False, hidden: bool = False) -> None:
+                 explores: Callable[[], bool], hidden: bool = False) -> None:
         self.explores = explores
         self.span = None if hidden else Span(lower, lower + count)
         self.session, self.run, self.lower, self.count, self.value = session, body, lower, count, value
@@ -245,12 +246,12 @@ class Loop:
             elif not _is_same(x, y):
                 self.ask("what it carries is not the same in each turn")
         self._same_geometry(stand_ins, nodes)
-        active[active.index(turn.outer)] = turn
         try:
+            hand_over(turn.outer, turn)
             turn.record([n for n in nodes])
             return way, tuple([turn.slot_of(n) for n in nodes])
         finally:
-            active[active.index(turn)] = turn.outer
+            insist(hand_over, turn, turn.outer)
 
     def _fresh(self, x: Any, y: Any, turn: Turn, old: set[int], found: list[Any]) -> Node:
         """The node of what a turn gives anew."""
@@ -274,17 +275,21 @@ class Loop:
         if not known and boxes:
             value = rebuilt(value, iter(own))
             boxes = [id(x) for x in containers(value)]
-        outer = mine()
-        for root, node in known.values():
-            root._value = node
+        if script:
+            self.session.count_way()
+        outer, capsule = mine(), floating.in_force()
         turn = Turn(self.session, Inputs() if stand_ins is None else self.inputs, outer, self.explores, script,
                     index, self.span, moves)
+        turn.capsule = floating.let_wait(noting(capsule))
         after: Any = None
         for k, node in enumerate(stand_ins or ()):
             turn.slots[node.seq] = f"s{k}"
-        self.session.stack.append(turn)
-        active[active.index(outer)] = turn
         try:
+            for root, node in known.values():
+                root._value = node
+            self.session.stack.append(turn)
+            hand_over(outer, turn)
+            floating.enter(turn.capsule)
             after = self.run(Index(turn, index), value)
         except (Asked, Elsewhere):
             raise
@@ -294,26 +299,33 @@ class Loop:
             raise
         except BaseException as error:
             turn.how = "raises"
-            if not turn.decided:
-                if not isinstance(error, Exception):
-                    raise
-                self.ask(f"it raises {type(error).__name__}")
+            if not turn.decided and not isinstance(error, Exception):
+                raise
         finally:
-            active[active.index(turn)] = outer
-            self.session.stack.remove(turn)
-            for root, before in [*turn.written.values()]:
-                turn.ends[id(root)] = root._value
-                root._value = before
-            for k, (root, _) in enumerate(known.values()):
-                turn.ends.setdefault(id(root), root._value)
-                root._value = self.entry[k]
+            insist(self._undone, turn, capsule, known)
         if self.session.asked:
             raise Asked(self.session.asked)
         if turn.elsewhere is not None:
             raise Elsewhere(turn.elsewhere)
+        turn.how = "raises" if turn.warns else turn.how
+        if turn.how == "raises" and not turn.decided:
+            self.ask("it raises, or NumPy would warn")
         if turn.how == "goes" and (structure(after) != shape or any(id(x) in boxes for x in containers(after))):
             self.ask("what it carries changes its structure, or is a container that was there")
         return Way(after, turn.written, turn)
+
+    def _undone(self, turn: Turn, capsule: Any, known: dict[int, Any]) -> None:
+        """Has all be as it was before a turn."""
+        hand_over(turn, turn.outer)
+        floating.enter(capsule)
+        if turn in self.session.stack:
+            self.session.stack.remove(turn)
+        for root, before in [*turn.written.values()]:
+            turn.ends.setdefault(id(root), root._value)
+            root._value = before
+        for k, (root, _) in enumerate(known.values()):
+            turn.ends.setdefault(id(root), root._value)
+            root._value = self.entry[k]
 
     # ---- what they show ----
 

@@ -10,6 +10,7 @@ other case the loop goes on, turn by turn.
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -21,6 +22,7 @@ from ..run.watching import mine
 from .bounds import Even
 from .carried import OTHER_TYPE, PASSED, Loop, leaves, lengths_move, mean_size, shown_inside
 from .counters import Counters, unread_parts
+from .effectless import is_effectless, reach, understood
 from .jit import Jitted
 from .loopsource import Body
 from .nodes import LARGE
@@ -28,11 +30,9 @@ from .opaque import Asked, Index, Session, plain
 from .rolled import ENDLESS, Rolled, applied
 from .scope import Scope
 from .settings import put_back
-from .skipping import understood
 from .steps import Irregular
 from .tracing import Record, Trace
 from .turns import SAMPLES, Turn, unknown
-from .ways import may_be_tried
 
 LEAST = 8
 """Turns that are left for which it is worth while."""
@@ -74,10 +74,10 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
         session.ask(SHORT)
     if code_of(body) not in session.ran:
         session.ask(NOT_RUN)
-    scope = Scope().walk(*starts or [(body, "")])
+    scope = reach(*starts or [(body, "")])
     if not followed(scope):
         session.ask("a loop in it reaches what cannot be followed")
-    explores = turn.explores and may_be_tried(scope)
+    explores = functools.cache(lambda: turn.explores() and is_effectless(scope))
     loop = Loop(session, body, first, count, value, explores, hidden)
     if loop.probe(first=True):  # as from the second turn on, perhaps: there is one, as is shown later
         turn.notes.append(("turns", count))
@@ -148,7 +148,7 @@ def beginning(trace: Trace, turns: int, body: Any, *others: Any, starts: Any = N
     if code in trace.in_full and turns <= MOST_IN_FULL or trace.tried[code] >= MOST_LOST or (
             trace.made[code] >= MOST_MADE and turns < OFTEN):
         return Scope(), 0
-    scope = Scope().walk(*starts or [(f, "") for f in (body, *others)])
+    scope = reach(*starts or [(f, "") for f in (body, *others)])
     return scope, TRIES if followed(scope) else 0
 
 
@@ -224,7 +224,7 @@ def generated(trace: Trace, lower: int, count: int, body: Any, value: Any, scope
     """The turns that are left as one function, or (if not the `whole` loop is wanted) those before the first that comes
     to the border of an array; None if they cannot be generated. `before` has what the loop was given at first."""
     session = Session()
-    loop = Loop(session, body, lower, count, value, may_be_tried(scope))
+    loop = Loop(session, body, lower, count, value, functools.cache(lambda: is_effectless(scope)))
     session.ran = trace.ran
     try:
         if why := loop.probe():

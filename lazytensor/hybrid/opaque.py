@@ -17,6 +17,9 @@ from ..api.scalar import Scalar
 from ..run.watching import Opaque
 from .intervals import NEGATED
 
+MOST_WAYS = 1000
+"""Ways that are gone on the side for a loop and those in it, of all turns together."""
+
 
 class Asked(BaseException):
     """Ends a turn in which an index's value was asked for; nobody but the loop catches it."""
@@ -32,11 +35,19 @@ class Session:
         self.asked = ""
         self.stack: list[Any] = []
         self.ran: set[Any] = set()
+        self._ways = 0
 
     def ask(self, why: str) -> Any:
         """Ends the turn."""
         self.asked = self.asked or why
         raise Asked(why)
+
+
+    def count_way(self) -> None:
+        """Another way of a turn is to be gone: each is gone in each way of the turns around."""
+        self._ways += 1
+        if self._ways > MOST_WAYS:
+            self.ask("there are too many ways through it")
 
 
 class Index(Opaque):

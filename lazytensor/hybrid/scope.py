@@ -186,6 +186,11 @@ def is_users(module: Any) -> bool:
         module).startswith(_LIBRARY)
 
 
+def is_program(value: Any) -> bool:
+    """Whether a function or class is of a program, and not of lazytensor's layers."""
+    return is_users(value.__module__) and not str(value.__module__).startswith(_LIBRARY)
+
+
 class Scope:
     """What functions can reach from their names.
 
@@ -409,7 +414,7 @@ class Scope:
             for base in bases:
                 library = str(base.__module__).startswith(_LIBRARY)
                 slots = base.__dict__.get("__slots__", ())
-                for name in names | _IMPLICIT:
+                for name in names | IMPLICIT:
                     if name in base.__dict__ and not library:
                         self._nearer(bases[:bases.index(base)], name, words)
                     if (id(base), name) not in self._met and name in base.__dict__:
@@ -569,6 +574,6 @@ def _absent(names: dict[str, Any], name: str, space: Namespace) -> list[Check]:
 
 
 _NOTHING: dict[str, Any] = {}
-_IMPLICIT = frozenset(("__call__", "__init__", "__post_init__", "__getattr__", "__enter__", "__exit__", "__iter__",
+IMPLICIT = frozenset(("__call__", "__init__", "__post_init__", "__getattr__", "__enter__", "__exit__", "__iter__",
                        "__next__", "__getitem__", "__setitem__", "__len__", "__bool__", "__add__", "__mul__",
                        "__sub__", "__eq__", "__lt__", "__contains__", "__get__", "__set__", "forward"))

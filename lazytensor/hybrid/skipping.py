@@ -16,13 +16,11 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
 from ..api.handle import Tensor, View
 from ..api.scalar import Scalar
 from ..compile import realize
+from .effectless import REFLECTING, reach, understood
 from .jit import Jitted, jit
-from .scope import Scope, is_users
 from .tracing import Trace
 from .trees import steady
 
@@ -32,43 +30,13 @@ TRACED = 28
 """Turns that a loop is compiled from (`shortening.KEPT`)."""
 TRIED = 160
 """Turns after which a body that does not repeat is taken not to."""
-_PLAIN = (Tensor, Jitted, list, tuple, dict, set, frozenset, types.FunctionType, types.MethodType, functools.partial,
-          property, staticmethod, classmethod, types.GetSetDescriptorType, types.WrapperDescriptorType,
-          types.MethodDescriptorType)
-_REFLECTING = frozenset(("locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe"))
 
 
 def may_skip(watcher: Any, lower: Any, upper: Any, body: Any) -> bool:
     """Whether a loop's turns need not all be followed."""
     return (type(watcher) is Trace and type(lower) is int and type(upper) is int and upper - lower >= WORTH
             and watcher.may_skip and not watcher.quiet and watcher.refusal is None and ignores_index(body)
-            and understood(Scope().walk((body, ""))))
-
-
-_PURE = frozenset(("numpy", "lazytensor", "builtins", "math", "cmath", "operator", "_operator", "functools",
-                   "_functools", "typing", "collections", "dataclasses", "types", "enum", "abc", "numbers",
-                   "__future__"))
-_STATEFUL = frozenset(("next", "input", "open", "id", "globals", "print", "breakpoint", "__import__", *_REFLECTING))
-
-
-def understood(scope: Scope) -> bool:
-    """Whether all that a function reaches by names is followed: nothing of it is an iterator, a clock or a file, which
-    may give something else at a later turn although nothing changes that a guard looks at."""
-    return not scope.refusal and _STATEFUL.isdisjoint(scope.names) and all(map(_is_understood, scope.objects.values()))
-
-
-def _is_understood(value: Any) -> bool:
-    kind = type(value)
-    if kind in _PLAIN or issubclass(kind, (Scalar, np.generic)):
-        return True
-    if isinstance(value, (types.ModuleType, type, types.BuiltinFunctionType, np.ufunc)):
-        module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
-        return module is None and isinstance(value, np.ufunc) or is_users(module) or (
-            str(module).partition(".")[0] in _PURE)
-    return not hasattr(kind, "__next__") and (is_users(kind.__module__) or kind.__module__.partition(".")[0] in (
-        "lazytensor", "numpy")) and not isinstance(value, (np.random.Generator, np.random.RandomState, np.ndarray))
-
-
+            and understood(reach((body, ""))))
 
 
 def ignores_index(fn: Any) -> bool:
@@ -85,7 +53,7 @@ def ignores_index(fn: Any) -> bool:
         return False
     code = fn.__code__
     name = code.co_varnames[int(bound)]
-    if name in code.co_cellvars or not _REFLECTING.isdisjoint(code.co_names):
+    if name in code.co_cellvars or not REFLECTING.isdisjoint(code.co_names):
         return False
     return not any(name == x.argval or type(x.argval) is tuple and name in x.argval
                    for x in dis.get_instructions(code) if "FAST" in x.opname)

@@ -7,8 +7,10 @@ are (`steps`); that a number is not something else at a border of an array is sh
 
 from __future__ import annotations
 
+import functools
 import operator
 from _thread import get_ident
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from ..api.scalar import Scalar
 from ..ir.node import Node, make, tick
 from ..ir.operation import Operation, register
 from ..run import floating
-from ..run.watching import PASS
+from ..run.watching import PASS, mine
 from .intervals import NEGATED, Span, where
 from .opaque import Index, Session, plain
 from .running import copied
@@ -36,6 +38,19 @@ FAR = 1 << 62
 """A turn after all others."""
 DEEPEST = 8
 """Decisions of one turn."""
+
+
+@functools.lru_cache(64)
+def noting(capsule: Any) -> Any:
+    """An error state under which what NumPy would warn of (of constants: nothing else is computed) ends no turn, but is
+    noted by it as if it had raised."""
+    return floating.calling(capsule, _warns)
+
+
+def _warns(kind: str, flag: int) -> None:
+    watcher = mine()
+    if type(watcher) is Turn:
+        watcher.warns = True
 
 
 class Left(BaseException):
@@ -98,7 +113,7 @@ class Turn(Trace):
 
     hides = True
 
-    def __init__(self, session: Session, inputs: Inputs, outer: Any, explores: bool = False,
+    def __init__(self, session: Session, inputs: Inputs, outer: Any, explores: Callable[[], bool] = bool,
                  script: tuple[bool, ...] = (), at: int = 0, span: Span | None = None, moves: bool = False) -> None:
         self.ident = get_ident()
         self.at, self.span, self.goes, self.moves = at, span, span, moves
@@ -107,7 +122,7 @@ class Turn(Trace):
         self.explores, self.script = explores, script
         self.decided: list[bool] = []
         self.truths: dict[Any, bool] = {}
-        self.how = "goes"
+        self.how, self.warns = "goes", False
         self.session, self.inputs, self.outer = session, inputs, outer
         self.start = tick()
         self.slots, self.plain, self.dynamic, self.real = {}, {}, set(), set()
@@ -154,8 +169,8 @@ class Turn(Trace):
     def truth(self, t: Any) -> bool:
         """``bool(t)``: as the way has it that is gone (`ways`)."""
         node = t._value if type(t) is Tensor else t._node
-        if not self.explores or node.shape or node.dtype.hasobject or type(node) is Node and node.op is _LEAF and (
-                node.seq > self.start):
+        if node.shape or node.dtype.hasobject or type(node) is Node and node.op is _LEAF and (
+                node.seq > self.start) or not self.explores():
             return bool(self._answered(t, "bool"))
         operand = self.reference(t)
         known = self._known_truth(operand)
@@ -189,7 +204,7 @@ class Turn(Trace):
                     where(later, symbol, moves[1], moves[2], self.at)
                     for k, symbol in enumerate((test[0], NEGATED[test[0]])) if known[k].low >= known[k].high])
                 return known[0].low < known[0].high
-        if not self.explores:
+        if not self.explores():
             self.give_up(f"the value of the index is asked for ({test[0]})")
         answer = self._decides()
         if key is not None:

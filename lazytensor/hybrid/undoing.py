@@ -21,12 +21,13 @@ from .scope import Scope, _globals_of, is_users
 
 # ---- which functions -------------------------------------------------------------------------------------------------
 
-_BUILTINS = frozenset((
+BUILTINS = frozenset((
     "abs", "all", "any", "bool", "dict", "divmod", "enumerate", "filter", "float", "frozenset", "int", "isinstance",
     "issubclass", "len", "list", "map", "max", "min", "object", "pow", "print", "range", "repr", "reversed", "round",
     "set", "setattr", "getattr", "hasattr", "slice", "sorted", "str", "sum", "super", "tuple", "zip", "property",
     "staticmethod", "classmethod", "callable", "True", "False", "None", "NotImplemented", "__debug__"))
-_ROOMS = frozenset(("math", "operator", "builtins", "numpy", "lazytensor", "collections", "dataclasses", "functools",
+_ROOMS = frozenset(("math", "cmath", "numbers", "__future__", "operator", "builtins", "numpy", "lazytensor",
+                    "collections", "dataclasses", "functools",
                     "types", "typing", "abc", "enum", "_operator", "_functools", "_collections"))
 _UNKNOWN = frozenset(("__dict__", "vars", "type", "id", "globals", "locals", "eval", "exec", "open", "__import__",
                       "__weakref__", "_getframe", "__subclasses__", "__del__", "__code__", "__defaults__",
@@ -66,14 +67,14 @@ def uncontained(scope: Scope) -> str:
         if "IS_OP" in opcodes and not ((known := _compared(code)) is not None and counters.isdisjoint(known)):
             return f"which objects are one, in {code.co_qualname}"
         for name in _globals_of(code):
-            if hasattr(builtins, name) and name not in _BUILTINS and not (
+            if hasattr(builtins, name) and name not in BUILTINS and not (
                     isinstance(getattr(builtins, name), type) and issubclass(getattr(builtins, name), BaseException)):
                 if any(key == name for _, key in scope.missing):
                     return name
     for item in scope.items:
-        if item.form == "H[K]" and not _is_own(item.value):
+        if item.form == "H[K]" and not is_contained(item.value):
             return item.words
-    return next((str(type(x)) for x in scope.objects.values() if not _is_own(x)), "")
+    return next((str(type(x)) for x in scope.objects.values() if not is_contained(x)), "")
 
 
 _GENERATOR = 0x20 | 0x80 | 0x200
@@ -110,21 +111,21 @@ def _compared(code: types.CodeType) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def _is_own(value: Any) -> bool:
+def is_contained(value: Any) -> bool:
     """Whether what a value does shows in objects of the program alone."""
     if isinstance(value, types.ModuleType):
         return is_users(value.__name__) or _room(value.__name__) in _ROOMS
     if isinstance(value, type):
         room = _room(value.__module__)
         if room == "builtins":
-            return value.__name__ in _BUILTINS or issubclass(value, BaseException)
+            return value.__name__ in BUILTINS or issubclass(value, BaseException)
         return _is_plain(cast("Any", value)) if is_users(value.__module__) else room in _ROOMS
     kind: Any = type(value)
     if kind is types.BuiltinFunctionType:
         if isinstance(value.__self__, type) or value.__module__ is None:
             return isinstance(value.__self__, type)  # else it is a method of an object that is not looked at
         room = _room(value.__module__)
-        return value.__name__ in _BUILTINS - _WITH_STATE if room == "builtins" else (
+        return value.__name__ in BUILTINS - _WITH_STATE if room == "builtins" else (
             room in _ROOMS and value.__name__ not in _UNKNOWN)
     if isinstance(value, types.FunctionType):
         return is_users(value.__module__) or _room(value.__module__) in _ROOMS

@@ -272,6 +272,12 @@ def calling(capsule: Any, function: Callable[[str, int], None]) -> Any:
     return capsule_of(**modes, call=function)
 
 
+def let_wait(capsule: Any) -> Any:
+    """Has what is written under an error state stay pending, whatever it does about errors: nobody runs it."""
+    _state_of(capsule).lazy = True
+    return capsule
+
+
 def line_of(code: CodeType | None, lasti: int) -> int:
     """The line number of an instruction of a code object; 0 where it is not known."""
     if code is None:

@@ -24,6 +24,7 @@ eager(fn, ...)     NumPy runs ``fn(*args, **kwargs)`` now; gives the result, or 
 from __future__ import annotations
 
 from _thread import get_ident
+from collections.abc import Callable
 from typing import Any
 
 from ..hot import learn
@@ -144,3 +145,18 @@ def eager(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], take: Any = No
     """This thread's watcher's answer to a call that NumPy is about to run."""
     watcher = mine()
     return PASS if watcher is None else watcher.eager(fn, args, kwargs, take)
+
+
+def hand_over(old: Any, new: Any) -> None:
+    """One watcher takes the place of another, if that is there."""
+    if old in active:
+        active[active.index(old)] = new
+
+
+def insist(undo: Callable[..., None], *args: Any) -> None:
+    """Does what has to be done although an interrupt comes meanwhile: then it is done again, from the beginning."""
+    try:
+        undo(*args)
+    except KeyboardInterrupt:
+        undo(*args)
+        raise
