@@ -74,8 +74,8 @@ EFFECTS = {
     "context": ("log = []; put = log.append\n@contextlib.contextmanager\ndef c():\n    put(1)\n    yield", "within(c)",
                 "log"),
     **{name: (CLASS.format(name=name), call, "c.n") for name, call in {
-        "__lshift__": "c << 1", "__gt__": "c > 1", "__rsub__": "1 - c", "__neg__": "-c", "__format__": "f'{c}'", "__str__": "'%s' % c",
-        "__repr__": "repr(c)",
+        "__lshift__": "c << 1", "__gt__": "c > 1", "__rsub__": "1 - c", "__neg__": "-c", "__format__": "f'{c}'",
+        "__str__": "'%s' % c", "__repr__": "repr(c)",
         "__hash__": "{c: 1}", "__index__": "[1, 2][c]", "__truediv__": "c / 2", "__call__": "c()",
         "__class_getitem__": "C[1]"}.items()},
     "every_attribute": (
