@@ -116,9 +116,9 @@ def test_what_may_be_traced(f):
     check(f, 14)
 
 
-def test_without_comparisons():
+def test_with_comparisons():
     for f in (breaks, with_an_else, returns, goes_on_after, continues_and_breaks):
-        check(f, 14, checks=False)
+        check(f, 14, compares=True)
 
 
 def test_many_numbers_of_turns():

@@ -16,10 +16,10 @@ from tests.test_hybrid_ways import plain
 NUMBERS = (30, 41, 25, 60, 33, 18, 90, 17, 300, 3, 2, 1, 0, -4, 31, 45, 52, 300, 61)
 
 
-def check(f, checks=True, numbers=NUMBERS):
+def check(f, compares=False, numbers=NUMBERS):
     """`f(x, n)`, made of a module, for many n, jitted, beside NumPy."""
     g, own = np.jit(f(np)), f(plain)
-    with unchecked(not checks), warnings.catch_warnings():
+    with unchecked(compares), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for call, n in enumerate(numbers):
             data = real.random.default_rng(call).standard_normal(100)
@@ -103,9 +103,9 @@ def test_one_program_serves_for_all_numbers(f):
     assert g.cache_info()["compiled"] == 1 and "for other numbers of turns" in g.explain()
 
 
-def test_without_comparisons():
+def test_with_comparisons():
     for f in SERVED:
-        check(f, checks=False)
+        check(f, compares=True)
 
 
 def test_it_is_traced_no_more():
@@ -113,7 +113,7 @@ def test_it_is_traced_no_more():
     for n in (30, 40):
         f(np.ones(3), n)
     before = np.jit.cache_info()["traces"]
-    with unchecked(True):
+    with unchecked(False):
         for n in itertools.chain(range(9, 60), range(100, 3000, 300)):
             expected = 1.0
             for i in range(n):
