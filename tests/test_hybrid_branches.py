@@ -111,6 +111,21 @@ def test_a_function_that_goes_another_long_way_at_each_call_is_soon_left_to_its_
     assert "another way" in f.explain() and np.jit.cache_info()["traces"] == traces
 
 
+def test_lengths_that_are_others_at_each_call_are_soon_left_to_python(told):
+    def f(x):
+        while True:
+            keep = np.abs(x - x.mean()) <= 2 * x.std()
+            if keep.all():
+                return x.sum()
+            x = x[keep]
+
+    g = np.jit(f)
+    for k in range(40):
+        x = real.random.default_rng(k).normal(size=300)
+        assert difference(f(x), g(np.array(x))) is None
+    assert g.cache_info()["compiled"] == 0 and "at nearly every call" in g.cache_info()["python"] and len(told) == 1
+
+
 def test_long_ways_that_come_again_now_and_then_are_compiled(monkeypatch):
     monkeypatch.setattr(compiled, "MANY", 8)
     f = np.jit(many)

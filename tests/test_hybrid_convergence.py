@@ -680,7 +680,47 @@ def number_of_numpys(x):
     return x, t
 
 
-EFFECTS = [set_added, dict_stored, dict_that_grows, list_item_stored, attribute_bound, attribute_written,
+def begins_anew_with_what_is_known_elsewhere(x):
+    box = [x * 0.5, x * 1e-20, x * 0.25, x * 1e-20]
+    for k in range(4):
+        y = box[k]
+        while True:
+            if y.max() < 1:
+                break
+            y = y * 0.5
+        y[0] = 9.0
+    return box
+
+
+def begins_anew_after_all_its_turns(x):
+    box = [x * 0.5, x * 1e-20, x * 0.25, x * 1e-20]
+    for y in box:
+        for _ in range(11):
+            if y.max() < 1:
+                break
+            y = y * 0.5
+        y[0] = 9.0
+    return box
+
+
+def begins_anew_after_another_break(x):
+    box = [x * 1.0, x * 1e-20, x * 0.25, x * 1e-20]
+    for k in range(4):
+        y = box[k]
+        n = 0
+        while True:
+            if y.max() < 1:
+                break
+            y = y * 0.5
+            n = n + 1
+            if n == 2:
+                break
+        y[0] = 9.0
+    return box
+
+
+EFFECTS = [begins_anew_with_what_is_known_elsewhere, begins_anew_after_all_its_turns, begins_anew_after_another_break,
+           set_added, dict_stored, dict_that_grows, list_item_stored, attribute_bound, attribute_written,
            attribute_counts, attribute_logs, arrays_in_a_list_written, iterator_goes_on, nonlocal_counts,
            function_attribute, walrus, lambda_over_a_variable, rotates_a_list, rotates_by_value_then_not,
            one_object_twice, a_view_of_it_is_kept, a_view_is_carried, decides_on_an_element, number_of_numpys]

@@ -203,9 +203,11 @@ def test_what_is_written_to_memory_that_was_handed_out_is_not_traced_again():
 def test_advice_on_loops_generators_and_what_goes_on_after_the_call():
     @np.jit
     def grown(x):
+        n = 0
         while x.sum() < 1000:
             x = x * 1.05
-        return x
+            n += 1  # else it is generated
+        return x, n
 
     told = warned(grown, *[(np.full(3, 1.05**i),) for i in range(100)])
     assert any("lazytensor.while_loop" in text and "lazytensor.where" not in text for text in told), told

@@ -45,6 +45,14 @@ class Loops:
         self.scope = Scope()
         self.before: dict[str, Any] = {}
         self.passed: set[Any] = set()
+        self.counter: Any = None
+
+    def went(self, frame: Any, answer: bool) -> None:
+        """What Python has been told at a jump of the program's: a loop that it leaves begins anew when it comes
+        again."""
+        if self.exit is not None and self.frame is frame and self.exit.at == frame.f_lasti and (
+                answer is not self.exit.goes_on):
+            self.let_go()
 
     def ended(self, frame: Any, condition: Any) -> bool | None:
         """The answer for the condition at a jump of the program's, if it is that of a loop whose turns have been
@@ -77,6 +85,7 @@ class Loops:
         self.frame, self.exit = frame, found
         self.before = variables(frame, _names(frame.f_code))
         known = {name: x for name, x in self.before.items() if name in found.reads}
+        self.counter = known.get(found.counter or "")
         turn = turn_of(found, frame.f_globals, known)
         self.scope, tries = counted.beginning(self.trace, counted.OFTEN, self, starts=_starts(found, turn, known))
         if not tries:
@@ -93,6 +102,11 @@ class Loops:
         if self.scope.changed() or any(name not in values for name in found.reads):
             self._give_up(found)
             return None
+        if found.counter is not None:
+            before, self.counter = self.counter, values[found.counter]
+            if type(before) is not int or type(self.counter) is not int or self.counter != before + 1:
+                self._begin(frame, found)  # the loop has begun anew
+                return None
         left = _turns_left(frame, found, values)
         if left < counted.LEAST:
             self.let_go()

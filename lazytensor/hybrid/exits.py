@@ -85,6 +85,8 @@ def _exit_at(code: types.CodeType, at: int) -> Exit | None:
     if flow.handles(body) or over and (len(over) > 1 or counted is None):
         return None
     closed = {*code.co_cellvars, *code.co_freevars}
+    if any(other not in body and not _raises(flow, other) for k in body - {jump, *over} for other in _next(flow, k)):
+        return None  # when it is left there, nobody says so
     made = [flow.lines[k].argval for k in body]
     if any(flow.lines[k].opname in ("STORE_DEREF", "DELETE_DEREF") for k in body) or any(
             isinstance(inner, types.CodeType) and rebinds(inner, closed) for inner in made):
@@ -118,6 +120,19 @@ def _loop_around(flow: Flow, jump: int, target: int) -> tuple[set[int], bool, in
             how = _JUMPS[flow.lines[jump].opname]
             return (body, how, target, jump + 1) if target in body else (body, not how, jump + 1, target)
     return None
+
+
+def _next(flow: Flow, k: int) -> list[int]:
+    """The instructions that may follow one, but for handlers of exceptions."""
+    handlers = {flow.place[entry.target] for entry in flow.table}
+    return [other for other in flow.after[k] if other not in handlers]
+
+
+def _raises(flow: Flow, k: int) -> bool:
+    """Whether a straight line from there on raises an exception."""
+    while len(following := _next(flow, k)) == 1:
+        k = following[0]
+    return flow.lines[k].opname == "RAISE_VARARGS"
 
 
 def _counted(flow: Flow, head: int, body: set[int]) -> tuple[tuple[str, Any], str] | None:

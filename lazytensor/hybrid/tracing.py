@@ -533,9 +533,12 @@ class Trace(Watcher):
     def truth(self, t: Any) -> bool:
         """``bool(t)``: a branch of the program, or the end of a loop whose turns are generated."""
         if self.loops is not None and self.refusal is None and not self.quiet:
-            ended = self.loops.ended(users_frame(), t)
-            if ended is not None:
-                return bool(ended)
+            frame = users_frame()
+            ended = self.loops.ended(frame, t)
+            if ended is None:
+                ended = self.truth_of(t)
+                self.loops.went(frame, ended)
+            return bool(ended)
         return self.truth_of(t)
 
     def truth_of(self, t: Any) -> bool:
