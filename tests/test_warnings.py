@@ -463,3 +463,18 @@ def test_what_is_known_without_its_operands_warns_for_them():
         outcomes.append((out, sorted(re.findall(r":(\d+): RuntimeWarning: (.*)", err))))
     assert outcomes[0] == outcomes[1]
     assert len(outcomes[0][1]) >= 3 * 6 * 2
+
+
+def test_scalars_of_two_types_warn_as_arrays_do_where_numpy_adds_them_so():
+    """NumPy multiplies a float32 by an int64 as arrays, which its warning says; float64, which holds the other, not."""
+    script = """
+import {module} as np
+for one in ("f4", "f8", "c8", "c16", "f2"):
+    for other in ("i8", "i4", "u1", "f8", "f4", "?"):
+        x, y = np.array([np.inf, 2], one), np.array([0, 4], other)
+        r = [x.sum() * y.min(), y.min() * x.sum()]
+        if one[0] == "f" and other != "?":
+            r += [x.sum() % y.max(), x.sum() // y.max(), y.max() % x.sum(), x.sum() - x.sum() * y.min()]
+        print(r)
+"""
+    assert run(script.format(module="lazytensor"), "-W", "always") == run(script.format(module="numpy"), "-W", "always")

@@ -85,11 +85,12 @@ def _learn_scalar(fast: dict[Any, Any], inputs: tuple[Any, ...], result: tuple[A
 
 def _label(fn: Callable[..., Any], kinds: tuple[Any, ...]) -> str:
     """What NumPy's warnings call the operation: scalars of two types that neither holds the other are added as arrays
-    are. It is asked with numbers that overflow, or divide by zero."""
+    are. It is asked with numbers that overflow or divide by zero, and with infinite ones."""
     most = [_EXTREMES.get(k) if isinstance(k, type) else k.type(_most(k)) for k in kinds]
     none = [k(0) if isinstance(k, type) else k.type(0) for k in kinds]
+    endless = [_INFINITE.get(k, 1) if isinstance(k, type) else k.type(np.inf if k.kind in "fc" else 1) for k in kinds]
     given: list[Any] = []
-    for trial in (most, [*most[:1], *none[1:]], none):
+    for trial in (most, [*most[:1], *none[1:]], none, endless, [*endless[:1], *none[1:]], [*none[:1], *endless[1:]]):
         with contextlib.suppress(TypeError, ValueError, ArithmeticError):
             given += hushed(capsule_of(all="warn"), fn, *trial)[1]
     plain = _SCALAR_LABEL.get(fn.__name__, fn.__name__)
@@ -104,6 +105,7 @@ def _most(dtype: np.dtype[Any]) -> Any:
     return np.iinfo(dtype).max if dtype.kind in "iu" else True
 
 
+_INFINITE = {float: np.inf, complex: complex(np.inf)}
 _EXTREMES = {float: 1.7e308, complex: 1.7e308 + 0j, int: 2, bool: True}
 
 
