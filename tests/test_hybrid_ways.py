@@ -472,7 +472,7 @@ def an_element_on_one_way(np, x, n):
 
 
 TRACED = [appends_on_one_way, appends_far_away, binds_far_away, stores_far_away, two_names_for_one, a_captured_one,
-          swapped_arrays, too_many, python_s_while_inside, other_shapes, other_dtypes, numbers_of_python_s,
+          too_many, python_s_while_inside, other_shapes, other_dtypes, numbers_of_python_s,
           an_element_on_one_way, large]
 
 
