@@ -119,7 +119,8 @@ def _reasons(told: list[str], own: list[Compiled]) -> list[str]:
         lines.append(f"traced again: {what} was {shown}{times}")
         if len(different) > 2 and all(re.fullmatch(r"-?[\d.]+(e[-+]?\d+)?", value) for value in different):
             lines.append(f"  what to do: each {what} has a program of its own; given as an array, "
-                         f"lazytensor.asarray({what}), one serves for all, if Python does not need its value")
+                         f"lazytensor.asarray({what}), of the dtype of those beside it, one serves for all, if Python "
+                         "does not need its value")
     for reason, number in Counter(reason for reason in told if not _VARIED.fullmatch(reason)).items():
         again = f" ({number} times)" if number > 1 else ""
         words = reason if reason.startswith(_SAID) else f"what runs its Python: {reason}"
