@@ -38,7 +38,7 @@ _ADVICE = (
     ("over memory of another", "x[mask] and lazytensor.where(mask, a, b) for indices of a mask; or call it outside"),
     ("holds a generator, ", _GOES_ON),
     ("holds a coroutine, ", _GOES_ON),
-    ("holds a async_generator, ", _GOES_ON),
+    ("holds an async_generator, ", _GOES_ON),
     ("cannot be made again", "return arrays, numbers, or lists, tuples, dicts and dataclasses of these"),
     ("gave something else than", "give what changes (the time, a file, a length) as an argument"),
     ("that something outside holds too", "lazytensor.asarray of it, as an argument or a variable outside"),
