@@ -58,6 +58,21 @@ def test_as_numpy(name):
 
 
 @pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
+@pytest.mark.parametrize("char", "fd")
+def test_the_norm_of_a_vector_in_a_compiled_function(char):
+    np = module_under_test()
+    calls = [lambda np, x: np.linalg.norm(x), lambda np, x: x / np.linalg.norm(x[1:]),
+             lambda np, x: np.linalg.norm(x[::2]), lambda np, x: np.linalg.norm(x[::-1], keepdims=True)]
+    for call, size in itertools.product(calls, (1, 2, 17, 1000, 40001)):
+        f = np.jit(lambda x, call=call: call(np, x))
+        for seed in range(5):
+            x = real.random.default_rng(seed).normal(size=size).astype(char)
+            want, got = call(real, x), f(np.array(x))
+            assert type(want) is not real.ndarray or got.strides == want.strides
+            assert got.dtype == want.dtype and same_bits(real.asarray(want), real.asarray(got))
+        assert f.cache_info()["compiled"] == 1 and f.cache_info()["python"] is None
+
+
 def test_in_one_kernel():
     np = module_under_test()
     plan_soon(np)

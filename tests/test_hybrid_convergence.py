@@ -198,9 +198,23 @@ def broken_off_with_parts_written(x):
     return y
 
 
-ROLLED = [broken_off, broken_off_or_not, broken_off_with_parts_written, broken_off_by_its_index, halved,
-    mid_of_the_turn, until_true, in_place, parts_written, values_within_branches, last_turns_variables, two_loops,
-    loops_in_functions, loop_in_with, with_a_closure, long_body]
+def power_iteration(x):
+    a = np.outer(x, x) / 50 + np.diag(x)
+    v = np.ones(len(x))
+    largest = 0.0
+    for _ in range(200):
+        w = a @ v
+        new = v @ w
+        v = w / np.linalg.norm(w)
+        if abs(new - largest) < 1e-6 * new:
+            break
+        largest = new
+    return largest, v
+
+
+ROLLED = [power_iteration, broken_off, broken_off_or_not, broken_off_with_parts_written, broken_off_by_its_index,
+    halved, mid_of_the_turn, until_true, in_place, parts_written, values_within_branches, last_turns_variables,
+    two_loops, loops_in_functions, loop_in_with, with_a_closure, long_body]
 
 
 @pytest.mark.parametrize("checks", [True, False])
@@ -500,6 +514,21 @@ def test_a_loop_that_was_generated_says_so():
     f = followed(halved, vectors)
     assert "while a value says so" in f.explain()
     assert "loops generated that values end" in str(f.cache_info()["reasons"])
+
+
+def test_a_loop_that_cannot_be_generated_says_why():
+    def shortened(x):
+        while x.max() > 1:
+            x = x * 0.5
+            if len(x) > 3:
+                x = x[1:]
+        return x
+
+    f = followed(shortened, vectors)
+    assert not is_rolled(f)
+    (told,) = [text for text in f.cache_info()["reasons"] if "turn by turn" in text]
+    assert told.startswith("its loop is traced turn by turn: its state is a view")
+    assert f"({__file__}, line {shortened.__code__.co_firstlineno + 1})" in told and told in f.explain()
 
 
 # ---- effects on Python objects in a loop -----------------------------------------------------------------------------

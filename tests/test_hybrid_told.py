@@ -29,6 +29,26 @@ def test_replays_are_the_calls_that_programs_served():
     assert 40 < np.jit.cache_info()["replays"] - before < 60
 
 
+def test_calls_that_raise_are_told_of_as_left_to_the_python():
+    @np.jit
+    def f(x):
+        if x.min() < 0:
+            raise ValueError("negative")
+        return x * 2
+
+    for _ in range(40):
+        f(np.ones(3))
+    for _ in range(10):
+        try:
+            f(-np.ones(3))
+        except ValueError as error:
+            assert str(error) == "negative"
+    info = f.cache_info()
+    assert info["left"] == 10 and info["paths"] == 1 and info["python"] is None
+    assert "left to Python 10 times: an exception was raised" in f.explain()
+    assert f(np.ones(3)).tolist() == [2, 2, 2] and f.cache_info()["left"] == 10
+
+
 def test_what_is_asked_of_an_object_is_that_it_is_the_same():
     class Scaled:
         def __init__(self, by):

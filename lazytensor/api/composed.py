@@ -88,9 +88,12 @@ def _outer(a: Any, b: Any, out: Any = None) -> Any:
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-    """Of vectors along one axis, or the square root of a sum of squares over two."""
+    """Of vectors along one axis, or the square root of a sum of squares over two; in a traced call that of one vector,
+    too, which loops that are generated can have so."""
     if not _is_plain(x) or type(keepdims) is not bool or x.dtype.char not in "fd":
         return None
+    if axis is None and x.ndim == 1 and active and ord is None and not keepdims and x.flags.c_contiguous:
+        return _apply(_sqrt, x.dot(x))
     if type(axis) is tuple and len(axis) == 2:
         places = {_place(i, x.ndim) for i in axis}
         ok = ord in (None, "fro", "f") and None not in places and len(places) == 2 and not keepdims

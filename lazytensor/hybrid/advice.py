@@ -38,7 +38,7 @@ _ADVICE = (
     ("over memory of another", "x[mask] and lazytensor.where(mask, a, b) for indices of a mask; or call it outside"),
     ("holds a generator, ", _GOES_ON),
     ("holds a coroutine, ", _GOES_ON),
-    ("holds a async_generator, ", _GOES_ON),
+    ("holds an async_generator, ", _GOES_ON),
     ("cannot be made again", "return arrays, numbers, or lists, tuples, dicts and dataclasses of these"),
     ("gave something else than", "give what changes (the time, a file, a length) as an argument"),
     ("that something outside holds too", "lazytensor.asarray of it, as an argument or a variable outside"),
@@ -75,11 +75,12 @@ def is_while(file: str, line: int) -> bool:
 def advice_on(varying: str, value: str = "") -> str:
     """What to do where something is another from call to call, and had that value once.
 
-    >>> advice_on("n", "3")
-    'a number is better given as an array, lazytensor.asarray(n), if Python does not need its value'
+    >>> advice_on("n", "3").partition(", of")[0]
+    'a number is better given as an array, lazytensor.asarray(n)'
     """
     if not varying.startswith(("the ", "static ")) and re.match(r"-?\d", value):
-        return f"a number is better given as an array, lazytensor.asarray({varying}), if Python does not need its value"
+        return (f"a number is better given as an array, lazytensor.asarray({varying}), of the dtype of those beside "
+                "it, if Python does not need its value")
     return advice_for(varying)
 
 

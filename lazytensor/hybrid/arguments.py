@@ -13,7 +13,7 @@ import numpy as np
 from ..api.handle import Tensor, View
 from ..api.scalar import Scalar
 from . import fast
-from .guards import ATOMS, Check, Later, Namespace, same
+from .guards import ATOMS, Check, Later, Namespace, a_kind, same
 from .lending import lies_apart
 from .scope import ARGUMENT, LARGEST, MISSING, Item
 
@@ -149,7 +149,7 @@ class Arguments:
 
     def _container(self, value: Any, path: str, words: str) -> None:
         kind, space, start = type(value), self.space, len(self.checks)
-        self._check(f"type({path}) is {space.add(kind)}", f"{words} was a {kind.__name__}")
+        self._check(f"type({path}) is {space.add(kind)}", f"{words} was {a_kind(kind)}")
         local = f"p{self._count}"
         self.handles[id(value)] = local
         self.locals[local] = kind, words
@@ -187,7 +187,7 @@ class Arguments:
                 name = f"e{len(self.numbers)}a"
                 self.numbers[name] = item
                 self._say(f"{name} = {where}")
-                self._check(f"type({name}) is {self.space.add(type(x))}", f"{said} was a {type(x).__name__}")
+                self._check(f"type({name}) is {self.space.add(type(x))}", f"{said} was {a_kind(type(x))}")
             else:
                 self._visit(x, where, said, False)
 

@@ -112,6 +112,7 @@ class Attempt:
                 sys.setprofile(None)
             if trace.loops is not None:
                 trace.loops.let_go()
+                jitted._why.extend(trace.loops.told)
             trace.entered = None  # it holds this, and that the trace: nothing is left for the collector
             jitted._tracing -= 1
             trace.catch_up()

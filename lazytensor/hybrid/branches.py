@@ -165,7 +165,8 @@ def _forks(tree: Branch) -> str:
     (file, line), *others = [place for place, _ in counts.most_common()]
     more = sorted([other for name, other in others if name == file])
     shown = ", ".join(map(str, more[:MOST_LINES])) + ", ..." * (len(more) > MOST_LINES)
-    return f"{file}, line {line}{f', and lines {shown}' if more else ''}"
+    plural = "s" * (len(more) > 1)
+    return f"{file}, line {line}{f', and line{plural} {shown}' if more else ''}"
 
 
 def _alike(tree: Branch, path: Branch) -> bool:

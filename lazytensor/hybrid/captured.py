@@ -8,7 +8,7 @@ from typing import Any
 from ..api.handle import View
 from . import fast
 from .arguments import geometry_of, root_checks, view_checks
-from .guards import Check, Later, Namespace
+from .guards import Check, Later, Namespace, a_kind
 from .scope import Item, Scope
 
 
@@ -116,7 +116,7 @@ class Captured:
         for name, item in self.numbers.values():
             found += [Check(f"{name} = {item.text(space)}"),
                       Check(f"type({name}) is {space.add(type(item.value))}",
-                            f"{item.words} was a {type(item.value).__name__}")]
+                            f"{item.words} was {a_kind(type(item.value))}")]
         for name, root in self.roots.items():
             place = self.places[name]
             lines = partial(self._lines, name, geometry_of(root), name in used)

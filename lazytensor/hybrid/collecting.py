@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 
 from ..api import creation
-from .forloops import KNOWN, PEEKING, callee
+from .forloops import KNOWN, PEEKING, RUNS_ON, callee
 
-_RUNS_ON = 0x20 | 0x80 | 0x200  # generators and coroutines
 _SKIPPED = frozenset(("EXTENDED_ARG", "PRECALL", "CACHE", "NOP"))
 _LOADS = frozenset(("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW"))
 _TAKES = {"LOAD_FAST": 0, "LOAD_CONST": 0, "LOAD_GLOBAL": 0, "LOAD_DEREF": 0, "PUSH_NULL": 0, "LOAD_ATTR": 1,
@@ -52,7 +51,7 @@ def _is_known(space: dict[str, Any], name: str, attribute: str, dtype: Any) -> b
 def _uses_of_list(code: CodeType, at: int, how: str) -> frozenset[tuple[str, str]] | None:
     """The functions that are given a list (globals, with attributes or "") to whose end goes what a call gives; None
     if something else may be done with it."""
-    if not KNOWN or code.co_flags & _RUNS_ON or not PEEKING.isdisjoint(code.co_names):
+    if not KNOWN or code.co_flags & RUNS_ON or not PEEKING.isdisjoint(code.co_names):
         return None
     lines = [x for x in dis.get_instructions(code) if x.opname not in _SKIPPED]
     k = bisect([x.offset for x in lines], at) - 1

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..api.handle import Tensor
 from ..api.scalar import Scalar, scalar
+from ..run.floating import line_of
 from ..run.watching import mine
 from . import counted
 from .carried import leaves
@@ -36,10 +37,13 @@ class Loops:
     failed : Counter
         How often loops, by their keys, could not be generated; after `MOST_FAILED` times none is tried, in later calls
         either.
+    told : list of str
+        Why loops that were looked at are traced turn by turn.
     """
 
     def __init__(self, trace: Trace, failed: Counter[Any]) -> None:
         self.trace, self.failed = trace, failed
+        self.told: list[str] = []
         self.frame: Any = None
         self.exit: Exit | None = None
         self.scope = Scope()
@@ -89,18 +93,20 @@ class Loops:
         turn = turn_of(found, frame.f_globals, known)
         self.scope, tries = counted.beginning(self.trace, counted.OFTEN, self, starts=_starts(found, turn, known))
         if not tries:
-            self._give_up(found)
+            self._give_up(found, "it reaches what may be another at each turn, or asks for types")
 
-    def _give_up(self, found: Exit) -> None:
+    def _give_up(self, found: Exit, why: str) -> None:
         self.failed[found.key] = MOST_FAILED
+        place = f"{found.code.co_filename}, line {line_of(found.code, found.at)}"
+        self.told.append(f"its loop is traced turn by turn: {why} ({place})")
         self.let_go()
 
     def _tried(self, frame: Any, found: Exit, condition: Any) -> bool | None:
         trace = self.trace
         trace.ran.add(found.key)
         values = variables(frame, found.reads)
-        if self.scope.changed() or any(name not in values for name in found.reads):
-            self._give_up(found)
+        if (changed := self.scope.changed()) or any(name not in values for name in found.reads):
+            self._give_up(found, f"it changes {changed}" if changed else "its variables have no values")
             return None
         if found.counter is not None:
             before, self.counter = self.counter, values[found.counter]
@@ -120,7 +126,7 @@ class Loops:
             elif counted.is_early(trace):
                 self.failed[found.key] += 1
             else:
-                self._give_up(found)
+                self._give_up(found, trace.unrolled)
             return None
         trace.made[found.key] += 1
         self.let_go()

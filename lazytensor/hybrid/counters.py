@@ -20,10 +20,9 @@ from ..api.scalar import scalar
 from ..ir.node import leaf
 from ..run.watching import mine
 from .carried import containers, leaves, rebuilt, structure
-from .forloops import KNOWN, PEEKING, Flow
+from .forloops import KNOWN, PEEKING, RUNS_ON, Flow
 from .opaque import Index
 
-_RUNS_ON = 0x20 | 0x80 | 0x200  # generators and coroutines
 MOST_PARTS = 64
 _SKIPPED = frozenset(("EXTENDED_ARG", "CACHE", "NOP"))
 
@@ -104,7 +103,7 @@ def unread_parts(frame: Any) -> frozenset[int]:
     if frame is None:
         return frozenset()
     code = frame.f_code
-    if not KNOWN or code.co_flags & _RUNS_ON or not PEEKING.isdisjoint(code.co_names):
+    if not KNOWN or code.co_flags & RUNS_ON or not PEEKING.isdisjoint(code.co_names):
         return frozenset()
     return frozenset(_unread(code, frame.f_lasti))
 

@@ -19,7 +19,7 @@ from ..ir.node import Node, leaf
 from ..run.watching import Opaque
 from .arguments import Arguments
 from .fast import native
-from .guards import ATOMS
+from .guards import ATOMS, a_kind
 from .scope import Scope, is_users
 from .settings import Setting, fits
 from .tracing import Operand, Trace
@@ -193,7 +193,7 @@ class _Describe:
             names = [f.name for f in dataclasses.fields(value)]
             if set(getattr(value, "__dict__", names)) <= set(names) and all(hasattr(value, n) for n in names):
                 return Spec("dataclass", "", (kind, names, [self.spec(getattr(value, n)) for n in names]), identity)
-        self.trace.refuse(f"its result holds a {kind.__qualname__}, which cannot be made again")
+        self.trace.refuse(f"its result holds {a_kind(kind)}, which cannot be made again")
         return Spec("constant", "", None, 0)
 
     def _tensor(self, t: Any) -> Spec:

@@ -14,13 +14,12 @@ import sys
 import types
 from typing import Any, NamedTuple
 
-from .forloops import FEED, PEEKING, Flow, instruction, origins, rebinds, turn_text
+from .forloops import FEED, PEEKING, RUNS_ON, Flow, instruction, origins, rebinds, turn_text
 
 KNOWN = sys.version_info[:2] == (3, 11)
 """Whether this Python's jumps are those that are known here."""
 _JUMPS = {f"POP_JUMP_{way}_IF_{how}": how == "TRUE" for way in ("FORWARD", "BACKWARD") for how in ("TRUE", "FALSE")}
 _NOT_FAST = 0x01 | 0x02  # inspect.CO_OPTIMIZED | CO_NEWLOCALS: variables are in slots
-_RUNS_ON = 0x20 | 0x80 | 0x200  # generators and coroutines
 _PREFIX = "EXTENDED_ARG"
 _TRAP = bytes((dis.opmap["RAISE_VARARGS"], 0))
 
@@ -68,7 +67,7 @@ def exit_at(code: types.CodeType, at: int) -> Exit | None:
 
 @functools.lru_cache(1024)
 def _exit_at(code: types.CodeType, at: int) -> Exit | None:
-    if code.co_flags & _NOT_FAST != _NOT_FAST or code.co_flags & _RUNS_ON or not PEEKING.isdisjoint(code.co_names):
+    if code.co_flags & _NOT_FAST != _NOT_FAST or code.co_flags & RUNS_ON or not PEEKING.isdisjoint(code.co_names):
         return None
     flow = Flow(code)
     jump = flow.place.get(at)

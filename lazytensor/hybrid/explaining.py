@@ -100,6 +100,7 @@ def _calls(one: Compiled, compiled: tuple[Compiled, ...]) -> int:
 
 # ---- why its Python runs ---------------------------------------------------------------------------------------------
 
+_SAID = "traced again", "its Python runs", "its loop is traced"
 _VARIED = re.compile(r"traced again: (.+) was (.+)")
 
 
@@ -118,19 +119,21 @@ def _reasons(told: list[str], own: list[Compiled]) -> list[str]:
         lines.append(f"traced again: {what} was {shown}{times}")
         if len(different) > 2 and all(re.fullmatch(r"-?[\d.]+(e[-+]?\d+)?", value) for value in different):
             lines.append(f"  what to do: each {what} has a program of its own; given as an array, "
-                         f"lazytensor.asarray({what}), one serves for all, if Python does not need its value")
+                         f"lazytensor.asarray({what}), of the dtype of those beside it, one serves for all, if Python "
+                         "does not need its value")
     for reason, number in Counter(reason for reason in told if not _VARIED.fullmatch(reason)).items():
         again = f" ({number} times)" if number > 1 else ""
-        words = reason if reason.startswith(("traced again", "its Python runs")) else f"what runs its Python: {reason}"
+        words = reason if reason.startswith(_SAID) else f"what runs its Python: {reason}"
         lines += [words + again, *_to_do(reason)]
     refused = sum(one.abandoned for one in own if one.refusal is not None)
     left = sum(one.abandoned for one in own) - refused
     if refused:
         lines.append(f"left to Python {_count(refused, 'time')}, for values other than those that it is compiled for")
     if left:
-        lines += [f"left to Python {_count(left, 'time')}: an operation raised an exception, or a floating-point "
-                  "warning was due, which comes from the line of the Python",
-                  "  what to do: avoid the zeros, NaNs or overflows that it warns of, or have np.errstate ignore them"]
+        lines += [f"left to Python {_count(left, 'time')}: an exception was raised, or a floating-point "
+                  "warning was due, which come from the line of the Python",
+                  f"{_TO_DO}check beforehand what raises; avoid the zeros, NaNs or overflows that it warns of, or have "
+                  "np.errstate ignore them"]
     return lines
 
 

@@ -23,7 +23,8 @@ from ..run.watching import mine
 KNOWN = (3, 11) <= sys.version_info < (3, 14)
 """Versions of Python whose bytecode is known."""
 _NOT_FAST = 0x01 | 0x02  # inspect.CO_OPTIMIZED | CO_NEWLOCALS: variables are in slots
-_RUNS_ON = 0x20 | 0x80 | 0x200  # generators and coroutines
+RUNS_ON = 0x20 | 0x80 | 0x200
+"""Flags of the code of generators and coroutines, which go on after the call."""
 _VARIADIC = 0x04 | 0x08
 _ENDS = frozenset(("RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "RERAISE"))
 _JUMPS = frozenset(("JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"))
@@ -127,7 +128,7 @@ def for_loop(code: types.CodeType, call: int) -> ForLoop | None:
 
 @functools.lru_cache(512)
 def _for_loop(code: types.CodeType, call: int) -> ForLoop | None:
-    if not KNOWN or code.co_flags & _NOT_FAST != _NOT_FAST or code.co_flags & _RUNS_ON or not PEEKING.isdisjoint(
+    if not KNOWN or code.co_flags & _NOT_FAST != _NOT_FAST or code.co_flags & RUNS_ON or not PEEKING.isdisjoint(
             code.co_names):
         return None
     flow = Flow(code)

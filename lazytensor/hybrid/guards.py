@@ -110,6 +110,16 @@ _code = lru_cache(maxsize=1024)(compile)
 """Of lines of guards: the same are asked again and again."""
 
 
+def a_kind(kind: type) -> str:
+    """A class's name with its article.
+
+    >>> a_kind(int), a_kind(dict)
+    ('an int', 'a dict')
+    """
+    name = kind.__qualname__
+    return f"{'an' if name[0] in 'AEIOaeio' else 'a'} {name}"
+
+
 def why_not(checks: list[Check], scope: dict[str, Any]) -> tuple[str, int]:
     """The words of the first check that does not hold, and how many hold before it; "" if all do. `scope` is what
     generated code has. Lines that only fetch what is asked about do not count."""

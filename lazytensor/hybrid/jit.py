@@ -151,7 +151,7 @@ class Jitted(Caller):
             return answer
         if answer is UNSEEN and compiled.refusal is None:
             compiled.left += 1
-            return self._traced(args, kwargs, compiled)
+            return self._another_way(args, kwargs, compiled)
         if self._must_not_wait():
             return self.__wrapped__(*args, **kwargs)
         compiled.left += answer is not MISS
@@ -159,6 +159,14 @@ class Jitted(Caller):
         if compiled.abandoned > 16 and 2 * compiled.abandoned > compiled.calls:
             self._give_up(compiled)
         return self.__wrapped__(*args, **kwargs)
+
+    def _another_way(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: Compiled) -> Any:
+        """A call that goes a way which is not compiled yet; one that raises is not either."""
+        try:
+            return self._traced(args, kwargs, compiled)
+        except Exception:
+            compiled.abandoned += 1
+            raise
 
     def _must_not_wait(self) -> bool:
         """Whether each operation must run when it is written, so that a call can only be Python's; notes why."""
@@ -186,7 +194,7 @@ class Jitted(Caller):
         predicted = compiled.predict(args, kwargs)
         if predicted.__class__ is Sentinel:
             more = predicted is UNSEEN and compiled.refusal is None
-            return self._traced(args, kwargs, compiled) if more else self.__wrapped__(*args, **kwargs)
+            return self._another_way(args, kwargs, compiled) if more else self.__wrapped__(*args, **kwargs)
         calls, unshared = compiled.calls, alone()
         with Printing(mute=True):
             result, difference = compared(self.__wrapped__, args, kwargs, predicted, compiled.generators)
@@ -231,7 +239,7 @@ class Jitted(Caller):
         with self._lock:
             self._rolls = True
             self._compiled = tuple([c for c in self._compiled if c is not compiled])
-        self._why.append("traced again, with loops generated that values end: each number of turns was a way")
+        self._why.append("traced again, to have loops generated that values end: each number of turns was a way")
 
     @property
     def _name(self) -> str:

@@ -17,7 +17,7 @@ from . import bytecode
 from .bounds import Even
 from .branches import Branch, _equal
 from .carried import shown_inside
-from .forloops import PAIRS, PEEKING, callee
+from .forloops import PAIRS, PEEKING, RUNS_ON, callee
 from .guards import Check, Namespace
 from .rolled import ENDLESS
 from .tracing import Record
@@ -28,7 +28,6 @@ FEW = 4
 MOST_KNOWN = 1 << 12
 ARGUMENTS = 4
 """Of a `fori_loop`."""
-_RUNS_ON = 0x20 | 0x80 | 0x200  # generators and coroutines
 
 
 class LoopCount:
@@ -160,7 +159,7 @@ def _only_ends_loops(fn: Any, index: int) -> bool:
         return False
     code = fn.__code__
     name = code.co_varnames[index]
-    if name in code.co_cellvars or code.co_flags & _RUNS_ON or PEEKING.intersection(code.co_names):
+    if name in code.co_cellvars or code.co_flags & RUNS_ON or PEEKING.intersection(code.co_names):
         return False
     lines = list(_lines(code))
     ends = {end for at, (op, _, _, _) in enumerate(lines) if op == "CALL" and (
