@@ -120,6 +120,33 @@ def test_a_number_that_is_read_is_a_way_each_time():
     assert f.cache_info()["paths"] > 8 and f.cache_info()["python"] is None
 
 
+def to_the_border(np, x, n):
+    def body(s):
+        k, t = s
+        return k + 1, t + x[k] * 0.001
+    return np.while_loop(lambda s: s[1] < 100, body, (0, x[0]))
+
+
+def cut_short(np, x, n):
+    return np.while_loop(lambda s: s[1] < 100 and s[0] < 60, lambda s: (s[0] + 1, s[1] + x[s[0]:].sum() * 0.01),
+                         (0, x[0]))
+
+
+def from_the_end(np, x, n):
+    def body(s):
+        k, t = s
+        x[k] += x[-k] * 0.5
+        return k + 2, t + 1
+    return np.while_loop(lambda s: s[1] < 50, body, (0, x[0])), x
+
+
+@pytest.mark.parametrize("compares", [False, True])
+@pytest.mark.parametrize("f", [to_the_border, cut_short, from_the_end], ids=lambda f: f.__name__)
+def test_numbers_that_come_to_a_border(f, compares):
+    """The turns before it are not the loop."""
+    check(f, 14, compares)
+
+
 # ---- what does not count ---------------------------------------------------------------------------------------------
 
 

@@ -162,6 +162,52 @@ def is_another_kind(np):
     return lambda x, n: np.fori_loop(0, int(n), lambda i, s: s * 0.5 + i, x)
 
 
+def ends_a_loop_in_full(np):
+    """One that is traced turn by turn, and does the same in both traces."""
+    def f(x, n):
+        y = np.fori_loop(0, n, lambda i, s: s * 0.5 + i, x)
+        return np.fori_loop(0, n, lambda i, s: s + 1 if float(i) in (1, 2, 50) else s, y)
+    return f
+
+
+def ends_a_short_loop(np):
+    def f(x, n):
+        y = np.fori_loop(0, n, lambda i, s: s * 0.5 + i, x)
+        return np.fori_loop(26, n, lambda i, s: s + 1 if i < 28 else s, y)
+    return f
+
+
+def ends_a_loop_without_turns(np):
+    def f(x, n):
+        y = np.fori_loop(0, n, lambda i, s: s * 0.5 + i, x)
+        return np.fori_loop(50, n, lambda i, s: s + 1, y)
+    return f
+
+
+def ends_a_loop_that_skips(np):
+    def f(x, n):
+        y = np.fori_loop(0, n, lambda i, s: s * 0.5 + i, x)
+        return np.fori_loop(0, n, lambda _, s: (s[0] + 1, s[1] * 2 if s[0] in (1, 2, 50) else s[1]), (0, y))[1]
+    return f
+
+
+def ends_at_a_border(np):
+    """The turns from the border on, and those after it, which do nothing."""
+    def f(x, n):
+        y = np.fori_loop(0, n, lambda i, s: s * 0.5 + i, x)
+        z = x[:14] * 2
+        return np.fori_loop(0, n, lambda i, s: s + z[i:i + 2].sum() if i < 14 else s, y)
+    return f
+
+
+@pytest.mark.parametrize("f", [ends_a_loop_in_full, ends_a_short_loop, ends_a_loop_without_turns,
+                               ends_a_loop_that_skips, ends_at_a_border], ids=lambda f: f.__name__)
+def test_numbers_that_end_another_loop_too(f):
+    check(f)
+    check(f, numbers=(41, 45, 30, 2, 27, 60, 300, 1, 0, 52))
+    check(f, numbers=(15, 17, 18, 2, 9, 60, 300, 1, 0, 52, 14, 16))
+
+
 @pytest.mark.parametrize("f", [ends_decide, is_captured, is_used, is_computed, is_the_beginning, is_tested, is_given_on,
                                is_another_kind, the_first_turn_decides], ids=lambda f: f.__name__)
 def test_numbers_that_do_something_else(f):

@@ -106,6 +106,8 @@ class Compiled:
         Why it has no replay: calls run the Python.
     unfit : bool
         Whether it was made of a few turns of a loop, and cannot be compiled otherwise: all turns are to be traced.
+    stepped : set of int
+        The ends of loops of its traces that were not generated to their end.
     rolls : bool
         Whether its traces have loops that values end generated (`convergence`), if that can be.
     """
@@ -120,6 +122,7 @@ class Compiled:
         self.refusal: Refusal | None = None
         self.trip: TripCount | None = None
         self.bound: LoopCount | None = None
+        self.stepped: set[int] = set()
         self.few: Fewer | None = None
         self._more = 0
         self.family: Any = None
@@ -166,6 +169,7 @@ class Compiled:
             if self.forgotten:
                 return None  # another thread has traced the only way through
             refusal = None
+            self.stepped |= trace.stepped
             self._filters_change |= floating.filters_since(trace.start)
             if self.tree is None:
                 compact, loops = trace.finish()

@@ -67,6 +67,7 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
     hidden = type(lower) is Index or type(upper) is Index
     first, count = plain(lower), plain(upper) - plain(lower)
     if type(first) is not int or type(count) is not int or not hidden and count <= SAMPLES + 1:
+        note_stepped(turn, upper)
         for i in builtins.range(lower, upper):
             value = body(i, value)
         return value
@@ -116,7 +117,7 @@ def may_generate(watcher: Any, lower: Any, upper: Any) -> bool:
 def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any], value: Any) -> Any:
     """``for i in range(lower, upper): value = body(i, value)`` in a trace; gives the last value."""
     scope, tries = beginning(trace, upper - lower, body)
-    i, lost, before, last = lower, True, list(leaves(value)), value
+    i, lost, whole, before, last = lower, True, False, list(leaves(value)), value
     while i < upper:
         if tries and i > lower and upper - i >= LEAST:
             good = trace.refusal is None and not scope.changed()
@@ -131,11 +132,13 @@ def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any]
                 trace.made[code_of(body)] += 1
                 rolled[0].ends |= bool(counters.steps)
                 last = value = counters.left(trace, found[0], rolled[0].count, frozenset())
-                i, lost = i + rolled[0].count, False
+                i, lost, whole = i + rolled[0].count, False, True
                 continue
-        last, value = value, body(i, value)
+        last, value, whole = value, body(i, value), False
         note_run(trace, body)
         i += 1
+    if not whole:
+        note_stepped(trace, upper)
     trace.tried[code_of(body)] += lost
     return value
 
@@ -183,7 +186,7 @@ def until(trace: Trace, condition: Callable[[Any], Any], body: Callable[[Any], A
             counters = Counters(last, value, 0, True)
             own = counters.around(turn)
             own.__loop__ = code_of(turn)  # type: ignore[attr-defined]
-            rolled = generated(trace, 0, ENDLESS, own, counters.given, scope, before) if good else None
+            rolled = generated(trace, 0, ENDLESS, own, counters.given, scope, before, True) if good else None
             found = None if rolled is None else finished(trace, *rolled)
             if found is not None:
                 trace.made[code_of(body)] += 1
@@ -202,6 +205,14 @@ def note_run(trace: Any, body: Any) -> None:
     """Notes that a body runs at least once in a traced call: what it does to Python objects is seen afterwards."""
     if type(trace) is Trace:
         trace.ran.add(code_of(body))
+
+
+def note_stepped(watcher: Any, upper: Any) -> None:
+    """Notes the end of a loop whose last turn, if it has any, is run by Python: nothing says what later ones do."""
+    while type(watcher) is Turn:
+        watcher = watcher.outer
+    if type(watcher) is Trace and type(upper) is int:
+        watcher.stepped.add(upper)
 
 
 def followed(scope: Scope) -> bool:

@@ -102,6 +102,8 @@ def loop_count(fn: Any, new: Any, old: Any) -> tuple[LoopCount, list[Record]] | 
     if differs is None or any(not _is_line(one) for one in (new, old)):
         return None
     place, index, number, other = differs
+    if number in new.stepped or other in old.stepped:
+        return None  # a loop that is the same in both traces may end with it, too
     a: Branch = new.tree
     b: Branch = old.tree
     if len(a.records) != len(b.records) or a.constants.keys() != b.constants.keys() or not all(

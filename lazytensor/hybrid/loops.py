@@ -88,6 +88,7 @@ def fori_loop(lower: int, upper: int, body_fn: Callable[[Any, Any], Any], init: 
             return counted.looped(trace, lower, upper, body_fn, init)
         if upper > lower:
             counted.note_run(trace, body_fn)
+        counted.note_stepped(trace, upper)
     value = init
     for i in builtins.range(lower, upper):
         value = body_fn(i, value)

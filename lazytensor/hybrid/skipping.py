@@ -84,6 +84,7 @@ def looped(trace: Trace, lower: int, upper: int, body: Callable[[Any, Any], Any]
             found = _run(trace, turns[-1], left, functools.partial(body, i), value)
             i, value = (i, value) if found is None else (i + left, found[0])
             tried = TRIED + 1
+    trace.stepped.add(upper)
     return value
 
 

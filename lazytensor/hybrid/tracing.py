@@ -256,6 +256,7 @@ class Trace(Watcher):
         self.tried: Counter[Any] = Counter()
         self.made: Counter[Any] = Counter()
         self.in_full: set[Any] = set()
+        self.stepped: set[int] = set()
         self.entered: Any = None
         self.errstate: Any = None
         self.start = tick()
