@@ -102,6 +102,29 @@ def within_another(np, x, n):
     return x
 
 
+def leaves_at_once(np, x, n):
+    """What no turn has given anew is what it was."""
+    z = x
+    for i in np.range(n):
+        if x[i] > 0.3:
+            break
+        if i > 0:
+            z = z + i
+    z[0] = 77
+    return z, x
+
+
+def returns_at_once(np, x, n):
+    z = x
+    for i in np.range(n):
+        if i > 1 and x[1] > -1:
+            z[0] = 77
+            return x
+        if i > 1:
+            z = z + i
+    return z
+
+
 GENERATED = [breaks, with_an_else, returns, returns_from_within, goes_on_after, by_the_index, continues_and_breaks,
              raises_too]
 
@@ -111,13 +134,14 @@ def test_turns_before_that_are_generated(f):
     assert "generated" in check(f, 14).explain()
 
 
-@pytest.mark.parametrize("f", [breaks_after_a_write, within_another], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("f", [breaks_after_a_write, within_another, leaves_at_once, returns_at_once],
+                         ids=lambda f: f.__name__)
 def test_what_may_be_traced(f):
     check(f, 14)
 
 
 def test_with_comparisons():
-    for f in (breaks, with_an_else, returns, goes_on_after, continues_and_breaks):
+    for f in (breaks, with_an_else, returns, goes_on_after, continues_and_breaks, leaves_at_once):
         check(f, 14, compares=True)
 
 

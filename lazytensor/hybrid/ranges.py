@@ -182,7 +182,7 @@ class Turns:
         left = len(self.numbers) - self.given - 1
         if ends:
             carried = carried, scalar(leaf(np.int64(0), None))
-        return counted.generated(self.trace, first, left, body, carried, self.scope, before)
+        return counted.generated(self.trace, first, left, body, carried, self.scope, before, ends=ends)
 
 
 # ---- in a turn of another loop ---------------------------------------------------------------------------------------
