@@ -509,10 +509,15 @@ def test_what_a_loop_hands_on():
     turn = forloops.turn_of(loop, f.__globals__, {"x": 3, "m": 1, "acc": 10, "k": 0, "u": 0, "n": 5})
     given = tuple({"acc": 10, "u": 0, "k": 0}[name] for name in loop.carried)
     assert dict(zip(loop.carried, turn(2, given), strict=True))["acc"] == 17
-    for left in (7, 9):
-        with pytest.raises(RuntimeError):
-            turn(left, given)
-    assert not forloops.FEED.turns
+    outer = [forloops.Ended, None]  # a turn around it, which has asked for its index
+    forloops.FEED.turns.append(outer)
+    try:
+        for left in (7, 9):
+            with pytest.raises(RuntimeError):
+                turn(left, given)
+            assert forloops.FEED.turns[0] is outer and len(forloops.FEED.turns) == 1
+    finally:
+        del forloops.FEED.turns[:]
 
 
 def test_whose_call_it_is():

@@ -145,15 +145,17 @@ class Loops:
             watcher: Any = mine()
             watcher.goes_on(state[0], found.goes_on)
             given = {**values, **dict(zip(found.carried, state[1:], strict=True))}
-            FEED.turns.append([index, None])
+            turns = FEED.turns
+            depth = len(turns)
             try:
+                turns.append([index, None])
                 after: tuple[Any, ...] = turn(*[given.get(name) for name in found.turn.co_varnames])
             except RuntimeError as error:
                 if has_left(error, found):
                     watcher.give_up("it is left otherwise")
                 raise
             finally:
-                FEED.turns.pop()
+                del turns[depth:]
             if not is_value(after[0]):
                 watcher.give_up("its condition is no value")
             return after

@@ -321,9 +321,10 @@ def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any], end
 
     def turn(index: Any, carried: tuple[Any, ...]) -> tuple[Any, ...]:
         given = {**variables, **dict(zip(loop.carried, carried, strict=True))}
-        entry = [index, None]
-        FEED.turns.append(entry)
+        entry, turns = [index, None], FEED.turns
+        depth = len(turns)
         try:
+            turns.append(entry)
             run(*[given.get(name) for name in loop.turn.co_varnames])
         except Ended:
             pass
@@ -333,7 +334,7 @@ def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any], end
                 watcher.leave() if ends else watcher.give_up(LEAVES)
             raise
         finally:
-            FEED.turns.remove(entry)
+            del turns[depth:]
         found = entry[1]
         return tuple([found[name] for name in loop.carried])
     turn.run, turn.__loop__ = run, loop.key  # type: ignore[attr-defined]
