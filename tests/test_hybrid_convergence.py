@@ -198,7 +198,17 @@ def broken_off_with_parts_written(x):
     return y
 
 
-ROLLED = [broken_off, broken_off_or_not, broken_off_with_parts_written, broken_off_by_its_index, halved,
+def another_name_of_what_it_carries(x):
+    step = x
+    while np.abs(step).max() > 1e-3:
+        new = np.sqrt(x)
+        step = new - x
+        x = new
+    return x, step
+
+
+ROLLED = [another_name_of_what_it_carries, broken_off,
+    broken_off_or_not, broken_off_with_parts_written, broken_off_by_its_index, halved,
     mid_of_the_turn, until_true, in_place, parts_written, values_within_branches, last_turns_variables, two_loops,
     loops_in_functions, loop_in_with, with_a_closure, long_body]
 
@@ -804,7 +814,41 @@ def transposed(x):
     return x, y
 
 
-EFFECTS = [first_one_is_kept, is_what_it_was_at_first, writes_what_becomes_another, an_older_one_is_written,
+def another_name_is_written_afterwards(x):
+    new = x * 1
+    while x.max() > 1:
+        new = x * 0.5
+        x = new
+    new[0] = 3
+    return x, new
+
+
+def another_name_is_read_in_a_closure(x):
+    new = x * 1
+    read = lambda: new  # noqa: E731
+    while x.max() > 1:
+        new = x * 0.5
+        x = new
+    read()[0] = 3
+    return x
+
+
+def another_name_is_read_when_it_raises(x):
+    new = x * 1
+    try:
+        while x.max() > 1:
+            new = x * 0.5
+            x = new
+            if new.min() < 1e-3:
+                raise ValueError
+    except ValueError:
+        new[0] = 5
+    return x
+
+
+EFFECTS = [another_name_is_written_afterwards, another_name_is_read_in_a_closure,
+           another_name_is_read_when_it_raises,
+           first_one_is_kept, is_what_it_was_at_first, writes_what_becomes_another, an_older_one_is_written,
            raises_after_writes, kind_is_asked_of_a_number, flag_of_a_value, builtins_choose,
            divided_by_zero_in_a_late_turn, transposed,
            begins_anew_with_what_is_known_elsewhere, begins_anew_after_all_its_turns, begins_anew_after_another_break,
