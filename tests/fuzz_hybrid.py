@@ -1,12 +1,13 @@
 """Thousands of random functions, jitted, against NumPy: `python -m tests.fuzz_hybrid --programs 5000 --control 2000`.
 
 `--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s, as
-many whose bodies also decide on values, and as many loops over `lazytensor.range`, within each other whose bodies read
-their indices, `--views` read views of views of what they compute, `--sizes` are called with arrays of many sizes,
-`--parts` with views of arrays, `--shared` with arrays in memory that NumPy's arrays share, `--counting` are methods
-that count in attributes and entries, `--calls` have parameters and arguments of many kinds, which vary from call to
-call. Two thirds of the functions are left without the steps for which all of a function runs its Python, so that more
-of them are compiled. `--nodes` has all of them run as large arrays' programs do.
+many whose bodies also decide on values, as many loops over `lazytensor.range`, within each other whose bodies read
+their indices, and as many of Python's own that a value ends, `--views` read views of views of what they compute,
+`--sizes` are called with arrays of many sizes, `--parts` with views of arrays, `--shared` with arrays in memory that
+NumPy's arrays share, `--counting` are methods that count in attributes and entries, `--calls` have parameters and
+arguments of many kinds, which vary from call to call. Two thirds of the functions are left without the steps for which
+all of a function runs its Python, so that more of them are compiled. `--nodes` has all of them run as large arrays'
+programs do.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import types
 from tests import (
     program_calls,
     program_computed,
+    program_convergence,
     program_jit,
     program_loops,
     program_numbers,
@@ -48,7 +50,7 @@ def looped(seeds, module, show, programs, words):
         try:
             found, f = programs.tried(seed, module)
             counts["compiled"] += bool(f.cache_info()["compiled"])
-            counts["generated"] += "loop_of_" in f.source
+            counts["generated"] += "loop_of_" in f.source or "loop_until" in f.source
         except Exception:
             found = traceback.format_exc()
         if found:
@@ -174,7 +176,7 @@ def main(arguments=None):
         tried=functools.partial(program_loops.tried, decides=True),
         random_program=functools.partial(program_loops.random_program, decides=True))
     for programs, words in ((program_loops, "loops by index"), (deciding, "loops that decide on values"),
-                            (program_ranges, "loops over range")):
+                            (program_ranges, "loops over range"), (program_convergence, "loops that values end")):
         failures += looped(seeds, module, options.show - len(failures), programs, words)
     failures += viewed(range(options.seed, options.seed + options.views), module, options.show - len(failures))
     failures += sized(range(options.seed, options.seed + options.sizes), module, options.show - len(failures))

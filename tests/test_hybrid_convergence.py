@@ -1,6 +1,5 @@
 """Python's own loops that a value ends, in jitted functions: their turns are generated, and nothing else shows."""
 
-import random
 import types
 
 import numpy as real
@@ -8,6 +7,7 @@ import pytest
 
 import lazytensor as np
 from lazytensor.hybrid import exits
+from tests import program_convergence
 from tests.helpers import difference
 from tests.program_jit import unchecked
 
@@ -212,9 +212,19 @@ def power_iteration(x):
     return largest, v
 
 
-ROLLED = [power_iteration, broken_off, broken_off_or_not, broken_off_with_parts_written, broken_off_by_its_index,
-    halved, mid_of_the_turn, until_true, in_place, parts_written, values_within_branches, last_turns_variables,
-    two_loops, loops_in_functions, loop_in_with, with_a_closure, long_body]
+def another_name_of_what_it_carries(x):
+    step = x
+    while np.abs(step).max() > 1e-3:
+        new = np.sqrt(x)
+        step = new - x
+        x = new
+    return x, step
+
+
+ROLLED = [power_iteration, another_name_of_what_it_carries, broken_off, broken_off_or_not,
+    broken_off_with_parts_written, broken_off_by_its_index, halved,
+    mid_of_the_turn, until_true, in_place, parts_written, values_within_branches, last_turns_variables, two_loops,
+    loops_in_functions, loop_in_with, with_a_closure, long_body]
 
 
 @pytest.mark.parametrize("checks", [True, False])
@@ -748,7 +758,129 @@ def begins_anew_after_another_break(x):
     return box
 
 
-EFFECTS = [begins_anew_with_what_is_known_elsewhere, begins_anew_after_all_its_turns, begins_anew_after_another_break,
+def first_one_is_kept(x):
+    found = None
+    while x.max() > 1:
+        if found is None:
+            found = x * 2
+        x = x * 0.5
+    return x, found
+
+
+def is_what_it_was_at_first(x):
+    y = x
+    while x.max() > 1:
+        x = x * (0.25 if y is x else 0.125)
+    return x, y is x
+
+
+def writes_what_becomes_another(x):
+    y = x * 0
+    while x.max() > 1:
+        x *= 0.5
+        y[:] = x
+        x = y
+    return x, y, x is y
+
+
+def an_older_one_is_written(x):
+    x = x * 1
+    while x.max() > 1:
+        before = x
+        x = x * 0.5
+        before[0] = 0
+    return x
+
+
+def raises_after_writes(x):
+    while x.max() > 1:
+        x *= 0.5
+        if x.min() < 1e-3:
+            raise ValueError("small")
+    return x
+
+
+def kind_is_asked_of_a_number(x):
+    e = 10
+    while e > 1:
+        x = x * (0.5 if isinstance(e, int) else 0.25)
+        e = x.max()
+    return x, e
+
+
+def flag_of_a_value(x):
+    go = x.max() > 1
+    while go:
+        x = x * 0.5
+        go = (x.max() > 1) & (x.min() > 1e-3)
+    return x, go
+
+
+def builtins_choose(x):
+    e, least = x.max(), x.min()
+    while e > 1:
+        e = min(e * 0.5, e - 1)
+        least = max(e, least)
+    return e, least
+
+
+def divided_by_zero_in_a_late_turn(x):
+    with np.errstate(divide="raise"):
+        e, y = np.floor(x.max()), x.sum()
+        while e > 0:
+            e = e // 2
+            y = y + 1 / e
+    return y
+
+
+def transposed(x):
+    x = np.outer(x, x)
+    y = x.T
+    while x.max() > 1:
+        x = x * 0.5 + y.T * 1e-9
+        y = x.T
+    y[0] = 3
+    return x, y
+
+
+def another_name_is_written_afterwards(x):
+    new = x * 1
+    while x.max() > 1:
+        new = x * 0.5
+        x = new
+    new[0] = 3
+    return x, new
+
+
+def another_name_is_read_in_a_closure(x):
+    new = x * 1
+    read = lambda: new  # noqa: E731
+    while x.max() > 1:
+        new = x * 0.5
+        x = new
+    read()[0] = 3
+    return x
+
+
+def another_name_is_read_when_it_raises(x):
+    new = x * 1
+    try:
+        while x.max() > 1:
+            new = x * 0.5
+            x = new
+            if new.min() < 1e-3:
+                raise ValueError
+    except ValueError:
+        new[0] = 5
+    return x
+
+
+EFFECTS = [another_name_is_written_afterwards, another_name_is_read_in_a_closure,
+           another_name_is_read_when_it_raises,
+           first_one_is_kept, is_what_it_was_at_first, writes_what_becomes_another, an_older_one_is_written,
+           raises_after_writes, kind_is_asked_of_a_number, flag_of_a_value, builtins_choose,
+           divided_by_zero_in_a_late_turn, transposed,
+           begins_anew_with_what_is_known_elsewhere, begins_anew_after_all_its_turns, begins_anew_after_another_break,
            set_added, dict_stored, dict_that_grows, list_item_stored, attribute_bound, attribute_written,
            attribute_counts, attribute_logs, arrays_in_a_list_written, iterator_goes_on, nonlocal_counts,
            function_attribute, walrus, lambda_over_a_variable, rotates_a_list, rotates_by_value_then_not,
@@ -763,79 +895,8 @@ def test_effects_on_python_objects_happen_once_a_turn(fn, checks):
 
 # ---- random loops ----------------------------------------------------------------------------------------------------
 
-STATEMENTS = """
-{a} = np.sin({b})
-{a} = ({a} + {b}) * 0.5
-{a} = {b}[::-1].copy()
-{a} = np.where({a} > 0.2, {a}, {b})
-{a}[1:] = {b}[:-1]
-{a} *= 0.5
-{a} += {b}
-{a}, {b} = {b}, {a}
-{a} = {b}
-s = {a}.sum() * 0.1
-t = {a}[1]
-t, s = s, t
-{a}[0] = s
-{a} = {a} * 0.7 + t * 0.1
-view = {a}[1:]
-{a} = view * 0.5 + {b}[1:].sum()
-n += 1
-log.append(s)
-box["s"] = s
-{a} = np.minimum({a}, {b}.max())
-if s > t:@    {a} = {a} * 0.5
-if {a}[0] > 0.1:@    s = s * 0.5@else:@    {a} = {b} + 0.1
-if {a}.min() > s:@    {a}, {b} = {b}, {a}
-if n == 2:@    {a} = {a} + 1
-""".strip().splitlines()
-HEADS = ["while {c}:", "while True:@    {early}@    if not ({c}): break", "while True:@    if e < 1e-3 * tol: break",
-         "for k in range(40):@    {early}@    if e < 1e-3 * tol: break",
-         "n = 40@for _ in range(n):@    if not ({c}): break"]
-CONDITIONS = ["e > tol", "np.abs(e - tol * 0.5) > tol * 0.6", "e > tol and s > -1e9", "not (e < tol)"]
-
-
-def random_loop(seed):
-    chance = random.Random(seed)
-
-    def statement():
-        found = chance.choice(STATEMENTS)
-        a, b = chance.sample("xyz", 2)
-        return found.format(a=a, b=b, c="", early="")
-    head = chance.choice(HEADS).format(c=chance.choice(CONDITIONS), early=statement().replace("@", "@    "))
-    body = [statement() for _ in range(chance.randint(1, 5))]
-    body.insert(chance.randint(0, len(body)), "e = e * 0.5")
-    lines = ["x = x + 0.0" if chance.random() < 0.8 else "pass", "z = (x + y) * 0.5", "e = np.abs(x).max() + 1.0",
-             "s, t, n, tol, log, box = y.sum(), x[0] * 1.0, 0, 0.1, [], {}", "view = y[1:]", *head.split("@"),
-             *[f"    {line}" for one in body for line in one.split("@")],
-             *([statement()] if chance.random() < 0.5 else []),
-             f"return {', '.join(chance.sample(['x', 'y', 'z', 'e', 's', 't', 'n', 'view', 'log'], 4))}"]
-    return "def f(x, y):\n" + "\n".join(f"    {x}" for line in lines for x in line.split("@")) + "\n"
-
-
-def result_of(f, args):
-    try:
-        return f(*args)
-    except (ValueError, IndexError) as error:
-        return str(error)
-
-
-def run_random_loop(seed):
-    text, spaces = random_loop(seed), [{"np": real, "__name__": "random_loops"}, {"np": np, "__name__": "random_loops"}]
-    for space in spaces:
-        exec(text, space)
-    f = np.jit(spaces[1]["f"])
-    for k in range(14):
-        rng = real.random.default_rng(1000 * seed + k)
-        given = rng.normal(size=5) * 10 ** rng.uniform(0, 4), rng.normal(size=5)
-        own = tuple(map(np.array, given))
-        with real.errstate(all="ignore"):
-            expected, found = [result_of(g, args) for g, args in ((spaces[0]["f"], given), (f, own))]
-            assert difference((expected, given), (found, own)) is None, f"call {k}\n{text}\n{f.explain()}"
-    return f
-
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_loops_give_what_numpy_gives(seed):
-    with unchecked(False):
-        run_random_loop(seed)
+    found, f = program_convergence.tried(seed, np)
+    assert found is None, f"{found}\n{program_convergence.random_program(seed)}\n{f.explain()}"

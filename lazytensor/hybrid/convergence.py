@@ -160,7 +160,7 @@ class Loops:
                 watcher.give_up("its condition is no value")
             return after
         body.__loop__ = found.key  # type: ignore[attr-defined]
-        others = [x for name, x in variables(frame, _names(frame.f_code)).items() if name not in found.carried]
+        others = [x for name, x in variables(frame, found.later).items() if name not in found.carried]
         before = [x for one in (*self.before.values(), *others) for x in leaves(one)]
         state = (condition, *[values[name] for name in found.carried])
         first = values[found.counter] + 1 if found.counter is not None else 0

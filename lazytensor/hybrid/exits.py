@@ -41,6 +41,8 @@ class Exit(NamedTuple):
         Those of them that it may give other values.
     goes_on : bool
         Which condition has the loop go on.
+    later : frozenset of str
+        The variables of the function whose present values may be read after the jump, in the loop or beyond it.
     bound, counter : instruction and name of what `range` is given, and the variable of the index
         Of a loop over ``range(n)``; else None.
     """
@@ -51,6 +53,7 @@ class Exit(NamedTuple):
     reads: tuple[str, ...]
     carried: tuple[str, ...]
     goes_on: bool
+    later: frozenset[str]
     bound: tuple[str, Any] | None = None
     counter: str | None = None
 
@@ -104,7 +107,8 @@ def _exit_at(code: types.CodeType, at: int) -> Exit | None:
             return None
         carried, reads = tuple([x for x in carried if x != index]), reads | {index}
     turn = _turn_code(flow, body, jump, follows, carried, bool(over))
-    return None if turn is None else Exit(code, at, turn, tuple(sorted(reads)), carried, goes_on, *(counted or ()))
+    return None if turn is None else Exit(code, at, turn, tuple(sorted(reads)), carried, goes_on,
+                                      frozenset(live[follows] | live[beyond] | closed), *(counted or ()))
 
 
 def _loop_around(flow: Flow, jump: int, target: int) -> tuple[set[int], bool, int, int] | None:

@@ -1,0 +1,87 @@
+"""Random loops that a value ends, in functions that are jitted and called again and again with fresh arrays; NumPy runs
+the same text."""
+
+import importlib
+import random
+
+import numpy as real
+
+from tests.helpers import difference
+from tests.program_jit import unchecked
+
+CALLS = 14
+
+STATEMENTS = """
+{a} = np.sin({b})
+{a} = ({a} + {b}) * 0.5
+{a} = {b}[::-1].copy()
+{a} = np.where({a} > 0.2, {a}, {b})
+{a}[1:] = {b}[:-1]
+{a} *= 0.5
+{a} += {b}
+{a}, {b} = {b}, {a}
+{a} = {b}
+s = {a}.sum() * 0.1
+t = {a}[1]
+t, s = s, t
+{a}[0] = s
+{a} = {a} * 0.7 + t * 0.1
+view = {a}[1:]
+{a} = view * 0.5 + {b}[1:].sum()
+n += 1
+log.append(s)
+box["s"] = s
+{a} = np.minimum({a}, {b}.max())
+if s > t:@    {a} = {a} * 0.5
+if {a}[0] > 0.1:@    s = s * 0.5@else:@    {a} = {b} + 0.1
+if {a}.min() > s:@    {a}, {b} = {b}, {a}
+if n == 2:@    {a} = {a} + 1
+""".strip().splitlines()
+HEADS = ["while {c}:", "while True:@    {early}@    if not ({c}): break", "while True:@    if e < 1e-3 * tol: break",
+         "for k in range(40):@    {early}@    if e < 1e-3 * tol: break",
+         "n = 40@for _ in range(n):@    if not ({c}): break"]
+CONDITIONS = ["e > tol", "np.abs(e - tol * 0.5) > tol * 0.6", "e > tol and s > -1e9", "not (e < tol)"]
+
+
+def random_program(seed):
+    chance = random.Random(seed)
+
+    def statement():
+        found = chance.choice(STATEMENTS)
+        a, b = chance.sample("xyz", 2)
+        return found.format(a=a, b=b, c="", early="")
+    head = chance.choice(HEADS).format(c=chance.choice(CONDITIONS), early=statement().replace("@", "@    "))
+    body = [statement() for _ in range(chance.randint(1, 5))]
+    body.insert(chance.randint(0, len(body)), "e = e * 0.5")
+    lines = ["x = x + 0.0" if chance.random() < 0.8 else "pass", "z = (x + y) * 0.5", "e = np.abs(x).max() + 1.0",
+             "s, t, n, tol, log, box = y.sum(), x[0] * 1.0, 0, 0.1, [], {}", "view = y[1:]", *head.split("@"),
+             *[f"    {line}" for one in body for line in one.split("@")],
+             *([statement()] if chance.random() < 0.5 else []),
+             f"return {', '.join(chance.sample(['x', 'y', 'z', 'e', 's', 't', 'n', 'view', 'log'], 4))}"]
+    return "def f(x, y):\n" + "\n".join(f"    {x}" for line in lines for x in line.split("@")) + "\n"
+
+
+def result_of(f, args):
+    try:
+        return f(*args)
+    except (ValueError, IndexError) as error:
+        return str(error)
+
+
+def tried(seed, module):
+    """What differs, as text, or None; and the jitted function."""
+    np = importlib.import_module(module) if isinstance(module, str) else module
+    text, spaces = random_program(seed), [{"np": one, "__name__": "random_loops"} for one in (real, np)]
+    for space in spaces:
+        exec(text, space)
+    f = np.jit(spaces[1]["f"])
+    with unchecked(False), real.errstate(all="ignore"):
+        for k in range(CALLS):
+            rng = real.random.default_rng(1000 * seed + k)
+            given = rng.normal(size=5) * 10 ** rng.uniform(0, 4), rng.normal(size=5)
+            own = tuple(map(np.array, given))
+            expected, found = [result_of(g, args) for g, args in ((spaces[0]["f"], given), (f, own))]
+            differs = difference((expected, given), (found, own))
+            if differs:
+                return f"call {k}: {differs}", f
+    return None, f
