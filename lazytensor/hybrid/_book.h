@@ -38,7 +38,7 @@ typedef struct {
     Model *turn;
 } Book;
 
-enum { LONGEST = 2048 };                      /* as in repeating.py */
+enum { LONGEST = 2048, NEVER = 1 << 30 };     /* as in repeating.py */
 
 typedef struct { long long seq; PyObject *node; } Numbered;
 

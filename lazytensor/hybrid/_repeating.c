@@ -245,6 +245,8 @@ static int grow_sites(Book *book) {
 
 /* Looks whether the record that has just been written ends the third turn of a loop (repeating._search). */
 int search_loop(Book *book) {
+    if (book->least == NEVER)
+        return 0;
     Py_ssize_t i = PyList_GET_SIZE(book->parts) - 1;
     PyObject *record = PyList_GET_ITEM(book->parts, i);
     if (2 * book->sites_used >= book->sites_mask && grow_sites(book) < 0)

@@ -15,6 +15,7 @@ from ..api.scalar import Scalar
 from . import fast
 from .guards import ATOMS, Check, Later, Namespace, a_kind, same
 from .lending import lies_apart
+from .numbers import KINDS
 from .scope import ARGUMENT, LARGEST, MISSING, Item
 
 OTHER = " is another object"
@@ -47,7 +48,11 @@ class Arguments:
     whole : set of str
         The names of the arrays that are arguments themselves.
     numbers : dict of str to Item
-        Numbers in containers that are numbers of the program (`numbers`), by their names there: those of `follow`.
+        Numbers that are numbers of the program (`numbers`), by their names there: those of `follow`.
+    values : list of Item
+        Numbers that are arguments themselves, and taken by value.
+    positional, named : list and dict
+        The call's arguments, in which others may be put in the places of numbers.
     lift : frozenset of str
         The views that are leaves, as arrays of their own are.
     """
@@ -72,6 +77,8 @@ class Arguments:
         self.whole: set[str] = set()
         self.lift, self.follow = lift, follow
         self.numbers: dict[str, Item] = {}
+        self.values: list[Item] = []
+        self.positional, self.named = list(args), dict(kwargs)
         self.other: Arguments | None = None
         self.tensors: list[str] = []
         self.static = static
@@ -86,10 +93,26 @@ class Arguments:
         for i, value in enumerate(args):
             name = names[i] if i < len(names) else f"argument {i}"
             self._loads[f"args[{i}]"] = fast.ARGUMENT, i
-            self._visit(value, f"args[{i}]", name, name in static)
+            self._argument(Item(ARGUMENT, self.positional, i, value, name), f"args[{i}]")
         for key, value in kwargs.items():
             self._loads[f"kwargs[{key!r}]"] = fast.KEYWORD, 0, None, key
-            self._visit(value, f"kwargs[{key!r}]", key, key in static)
+            self._argument(Item(ARGUMENT, self.named, key, value, key), f"kwargs[{key!r}]")
+
+    def _argument(self, item: Item, path: str) -> None:
+        static = item.words in self.static
+        if type(item.value) in KINDS and not static:
+            if item.key_of in self.follow:
+                return self._follow(item, path)
+            self.values.append(item)
+        self._visit(item.value, path, item.words, static)
+
+    def _follow(self, item: Item, path: str) -> None:
+        """A number of the program, of which nothing but its type is known."""
+        name = f"e{len(self.numbers)}a"
+        self.numbers[name] = item
+        self._say(f"{name} = {path}")
+        self._check(f"type({name}) is {self.space.add(type(item.value))}",
+                    f"{item.words} was {a_kind(type(item.value))}")
 
     def _check(self, condition: str, words: str) -> None:
         self.checks.append(Check(condition, words))
@@ -183,11 +206,8 @@ class Arguments:
         held = [key for key, x in parts.items() if x is not MISSING]
         for key, (where, said, x) in zip(held, paths, strict=True):
             item = Item(ARGUMENT, value, key, x, said)
-            if type(x) in (int, float, np.float64) and item.key_of in self.follow and kind is not tuple:
-                name = f"e{len(self.numbers)}a"
-                self.numbers[name] = item
-                self._say(f"{name} = {where}")
-                self._check(f"type({name}) is {self.space.add(type(x))}", f"{said} was {a_kind(type(x))}")
+            if type(x) in KINDS and item.key_of in self.follow and kind is not tuple:
+                self._follow(item, where)
             else:
                 self._visit(x, where, said, False)
 

@@ -26,7 +26,7 @@ from .first import compute_first
 from .following import Numbers
 from .lifting import candidates, lifted, words_of
 from .numbers import followed_by_math, is_number, known_as, plain
-from .repeating import LEAST
+from .repeating import LEAST, NEVER
 from .running import AGAIN
 from .scope import ARGUMENT, BOXES, MISSING, Item, Scope, may_be_opened, other_numbers, parts_of
 from .settings import HOW, Setting, place_of, put_back, setting_in, setting_of
@@ -364,7 +364,7 @@ class AttemptOfNumbers(Attempt):
     """The same with the numbers in some places as numbers of the program (`numbers`): gives AGAIN, with all put back,
     if they cannot be; `asked` says why, and `of` which ones."""
 
-    least = 1 << 30
+    least = NEVER
 
     def __init__(self, jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any], known: Compiled | None,
                  given: Arguments, scope: Scope, captured: Captured) -> None:
@@ -393,8 +393,15 @@ class AttemptOfNumbers(Attempt):
 
     def _run(self) -> Any:
         self.numbers.install()
-        with followed_by_math():
-            return super()._run()
+        args, kwargs = self.args, self.kwargs
+        self.args, self.kwargs = tuple(self.given.positional), {**self.given.named}
+        try:
+            with followed_by_math():
+                return super()._run()
+        finally:
+            self.args, self.kwargs = args, kwargs
+            self.given.positional[:] = args
+            self.given.named.update(kwargs)
 
     def _takes_back(self, error: BaseException) -> bool:
         self.asked = self.numbers.asked or f"it raises {type(error).__name__}"

@@ -265,13 +265,19 @@ class Jitted(Caller):
                 return self._without_program(args, kwargs)
             self._note_retrace(args, kwargs)
         space = Namespace()
-        follow = () if known is None and not is_alone() else self._varying
+        follow: Any = () if not is_alone() else self._varying
+        if known is not None:
+            follow = {item.key_of for item in known.given.numbers.values()}
         given = Arguments(space, args, kwargs, self._names or [], self._static, follow=follow)
+        if known is None and self._follows(self._varied(given), None):
+            space = Namespace()
+            given = Arguments(space, args, kwargs, self._names or [], self._static, follow=self._varying)
         if given.refusal:
             self._refused(Refusal(given.refusal, ""), known)
             return self.__wrapped__(*args, **kwargs)
         scope = Scope(self._opened).walk((self.__wrapped__, self._name), *given.objects)
         if given.numbers and known is None and uncontained(scope):
+            space = Namespace()
             given = Arguments(space, args, kwargs, self._names or [], self._static)
         given.other = self._with_leaves(given, known, args, kwargs)
         captured = known.captured if known is not None else Captured()
@@ -333,6 +339,16 @@ class Jitted(Caller):
             if keys:
                 self._why.append(f"{words} from now on: {', '.join(sorted(words for _, words in keys))}")
         return True
+
+    def _varied(self, given: Arguments) -> list[Item]:
+        """The arguments that were another number in each of several programs."""
+        if len(self._compiled) < SEVERAL or not is_alone():
+            return []
+        known: dict[Any, set[str]] = {}
+        for item in [item for one in self._compiled for item in one.given.values]:
+            known.setdefault(item.key_of, set()).add(repr(item.value))
+        return [item for item in given.values
+                if len(known.get(item.key_of, set()) - {repr(item.value)}) >= SEVERAL]
 
     def _set_outside(self, scope: Scope) -> list[Item]:
         """The places whose number was another one for each of several programs."""

@@ -18,6 +18,8 @@ LONGEST = 2048
 """Records of a turn."""
 LEAST = 14
 """Turns of a loop that is worth while."""
+NEVER = 1 << 30
+"""The same where no loops are looked for, so that each record has the very values that its operation had."""
 
 
 class Found(NamedTuple):
@@ -101,7 +103,7 @@ class Repeats:
 
     def _search(self, records: list[Any], i: int) -> None:
         record = records[i]
-        if record is None or record.op is ELEMENT or record.kind != "operation":
+        if self.least == NEVER or record is None or record.op is ELEMENT or record.kind != "operation":
             self._wall = i  # no loop goes over it
             return
         site = record.code, record.lasti
