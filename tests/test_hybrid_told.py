@@ -69,18 +69,20 @@ def test_what_is_asked_of_an_object_is_that_it_is_the_same():
 def test_the_argument_that_varies_is_named_and_not_one_of_two_values_before_it(monkeypatch):
     told = []
     monkeypatch.setattr(warnings, "warn_explicit", lambda message, *_: told.append(str(message)))
-    f = np.jit(lambda x, n, s: x * s + n)
+    f = np.jit(lambda x, n, s: x * float(s) + n)
     for i in range(20):
         f(np.ones(3), i % 2, i * 0.5)
     (message,) = [text for text in told if "is traced for the" in text]
     assert "what varies: s was" in message and "asarray(s)" in message
-    reasons = f.cache_info()["reasons"]
+    reasons = [reason for reason in f.cache_info()["reasons"] if reason.startswith("traced again")]
     assert reasons[0] == "traced again: n was 0" and all(" s was " in reason for reason in reasons[2:])
+    assert "s: its Python asks for the value of a number (__float__)" in " ".join(f.cache_info()["reasons"])
     assert "s was another from call to call" in f.explain()
     g = np.jit(lambda n: n * 2)
     for n in (np.ones(3), 1, 2, 3):
         g(n)
-    assert g.cache_info()["reasons"][1:] == ["traced again: n was 1", "traced again: n was 2"]
+    assert g.cache_info()["reasons"][1:] == ["traced again: n was 1", "traced again: n was 2",
+                                             "numbers of the program from now on: n"]
 
 
 def test_decisions_are_told_by_line_and_the_text_is_short():
@@ -169,7 +171,7 @@ def warned(call, *calls):
 
 
 def test_calls_without_a_program_are_told():
-    f = np.jit(lambda x, a: x * a + 1)
+    f = np.jit(lambda x, a: x * float(a) + 1)
     (told,) = warned(f, *[(np.ones(3), i * 1.5) for i in range(300)])
     assert "a was " in told and "asarray(a)" in told and "runs its Python" in told
     info = f.cache_info()
