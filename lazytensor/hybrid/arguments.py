@@ -250,6 +250,8 @@ class Arguments:
         self.handles = {identity: path for identity, path in self.handles.items() if identity in kept}
         self.scalars = dict.fromkeys(self.scalars)
         self.containers, self.views, self._names = {}, [], {}
+        self.positional.clear()
+        self.named.clear()
 
     # ---- arrays ----
 
