@@ -5,9 +5,9 @@ many whose bodies also decide on values, as many loops over `lazytensor.range`, 
 their indices, and as many of Python's own that a value ends, `--views` read views of views of what they compute,
 `--sizes` are called with arrays of many sizes, `--parts` with views of arrays, `--shared` with arrays in memory that
 NumPy's arrays share, `--counting` are methods that count in attributes and entries, `--calls` have parameters and
-arguments of many kinds, which vary from call to call. Two thirds of the functions are left without the steps for which
-all of a function runs its Python, so that more of them are compiled. `--nodes` has all of them run as large arrays'
-programs do.
+arguments of many kinds, which vary from call to call, `--numbers` have arguments that are numbers and vary. Two
+thirds of the functions are left without the steps for which all of a function runs its Python, so that more of them
+are compiled. `--nodes` has all of them run as large arrays' programs do.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from tests import (
     program_convergence,
     program_jit,
     program_loops,
+    program_number_arguments,
     program_numbers,
     program_parts,
     program_ranges,
@@ -135,6 +136,14 @@ def called(seeds, module, show):
     return failures
 
 
+def numbered(seeds, module, show):
+    """Tries functions of numbers that vary; gives the seeds of those that differ."""
+    failures, followed = served(seeds, show, "numbers", lambda seed: program_number_arguments.tried(seed, module),
+                                lambda f: any(one.given.numbers for one in f._compiled))
+    print(f"{len(seeds)} functions of numbers that vary, {followed} of them with numbers in their programs")
+    return failures
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz_hybrid", description=__doc__)
     parser.add_argument("--programs", type=int, default=5000)
@@ -146,6 +155,7 @@ def main(arguments=None):
     parser.add_argument("--shared", type=int, default=1000)
     parser.add_argument("--counting", type=int, default=1000)
     parser.add_argument("--calls", type=int, default=1000)
+    parser.add_argument("--numbers", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--nodes", action="store_true")
     parser.add_argument("--show", type=int, default=5, help="how many failures to print")
@@ -184,6 +194,7 @@ def main(arguments=None):
     failures += shared(range(options.seed, options.seed + options.shared), module, options.show - len(failures))
     failures += counting(range(options.seed, options.seed + options.counting), module, options.show - len(failures))
     failures += called(range(options.seed, options.seed + options.calls), module, options.show - len(failures))
+    failures += numbered(range(options.seed, options.seed + options.numbers), module, options.show - len(failures))
     print(f"{len(failures)} differ: {failures[:20]}; {time.monotonic() - start:.0f} s")
     return 1 if failures else 0
 

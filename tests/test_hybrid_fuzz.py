@@ -4,7 +4,7 @@ import numpy as real
 import pytest
 
 from lazytensor.hybrid import nodes
-from tests import program_calls, program_computed, program_jit
+from tests import program_calls, program_computed, program_jit, program_number_arguments
 from tests.fuzz_hybrid import tried
 from tests.helpers import module_under_test
 
@@ -57,6 +57,14 @@ def test_random_functions_that_are_called_in_many_ways(first):
     module = module_under_test()
     for seed in range(first, first + 20):
         found, _ = program_calls.tried(seed, module)
+        assert not found, found
+
+
+@pytest.mark.parametrize("first", range(0, 40, 20))
+def test_random_functions_of_numbers_that_vary(first):
+    module = module_under_test()
+    for seed in range(first, first + 20):
+        found, _ = program_number_arguments.tried(seed, module)
         assert not found, found
 
 
