@@ -5,6 +5,8 @@ import random
 
 import numpy
 
+from .program_jit import unchecked
+
 CHOICES = {
     "number": ["self.t", "self.n", "self.t", "self.n", "self.p['k']", "self.dt", "0.5", "2", "t", "self.a.x"],
     "array": ["self.u", "self.v", "self.p['w']", "self.u", "u"],
@@ -120,11 +122,13 @@ def run(seed, np, jit, source):
 
 
 def tried(seed, module):
-    """(What differs or None, the function)."""
+    """(What differs or None, the function): of two seeds one has its calls compared by the function itself, too."""
     source = random_program(seed)
     expected, _ = run(seed, numpy, lambda f: f, source)
-    found, f = run(seed, module, module.jit, source)
+    with unchecked(seed % 2 == 0):
+        found, f = run(seed, module, module.jit, source)
     if found == expected:
-        return None, f
+        said = f.cache_info()["python"] or ""
+        return (f"{source}# seed {seed}: {said}" if "gave something else" in said else None), f
     where = next((i for i, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b), -1)
     return f"{source}# seed {seed}, place {where}: {found[where]}, not {expected[where]}\n{f.explain()}", f

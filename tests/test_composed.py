@@ -57,7 +57,6 @@ def test_as_numpy(name):
                 assert same_bits(real.asarray(want), got)
 
 
-@pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
 @pytest.mark.parametrize("char", "fd")
 def test_the_norm_of_a_vector_in_a_compiled_function(char):
     np = module_under_test()
@@ -73,6 +72,7 @@ def test_the_norm_of_a_vector_in_a_compiled_function(char):
         assert f.cache_info()["compiled"] == 1 and f.cache_info()["python"] is None
 
 
+@pytest.mark.skipif(not fused.available() or current.engine != "llvm", reason="no kernels here")
 def test_in_one_kernel():
     np = module_under_test()
     plan_soon(np)

@@ -19,7 +19,7 @@ from ..run.watching import mine
 from . import counted
 from .carried import leaves
 from .exits import Exit, exit_at
-from .forloops import FEED, has_left
+from .forloops import FEED, function_of, has_left
 from .ranges import give, variables
 from .rolled import ENDLESS, applied
 from .scope import Scope, is_users
@@ -90,7 +90,7 @@ class Loops:
         self.before = variables(frame, _names(frame.f_code))
         known = {name: x for name, x in self.before.items() if name in found.reads}
         self.counter = known.get(found.counter or "")
-        turn = turn_of(found, frame.f_globals, known)
+        turn = function_of(found.turn, frame.f_globals, known)
         self.scope, tries = counted.beginning(self.trace, counted.OFTEN, self, starts=_starts(found, turn, known))
         if not tries:
             self._give_up(found, "it reaches what may be another at each turn, or asks for types")
@@ -139,23 +139,19 @@ class Loops:
         return not found.goes_on
 
     def _generated(self, frame: Any, found: Exit, values: dict[str, Any], condition: Any, left: int) -> Any:
-        turn = turn_of(found, frame.f_globals, values)
+        turn = function_of(found.turn, frame.f_globals, values)
 
         def body(index: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
             watcher: Any = mine()
             watcher.goes_on(state[0], found.goes_on)
             given = {**values, **dict(zip(found.carried, state[1:], strict=True))}
-            turns = FEED.turns
-            depth = len(turns)
-            try:
-                turns.append([index, None])
-                after: tuple[Any, ...] = turn(*[given.get(name) for name in found.turn.co_varnames])
-            except RuntimeError as error:
-                if has_left(error, found):
-                    watcher.give_up("it is left otherwise")
-                raise
-            finally:
-                del turns[depth:]
+            with FEED.apart(index):
+                try:
+                    after: tuple[Any, ...] = turn(*[given.get(name) for name in found.turn.co_varnames])
+                except RuntimeError as error:
+                    if has_left(error, found):
+                        watcher.give_up("it is left otherwise")
+                    raise
             if not is_value(after[0]):
                 watcher.give_up("its condition is no value")
             return after
@@ -169,12 +165,6 @@ class Loops:
             self.trace.unrolled = "its condition is always the same"
             return None
         return made
-
-
-def turn_of(found: Exit, space: dict[str, Any], known: dict[str, Any]) -> types.FunctionType:
-    """A turn as a function of all variables."""
-    free = tuple([types.CellType(known[x]) if x in known else types.CellType() for x in found.turn.co_freevars])
-    return types.FunctionType(found.turn, space, found.turn.co_name, None, free)
 
 
 def _starts(found: Exit, turn: Any, known: dict[str, Any]) -> list[tuple[Any, str]]:

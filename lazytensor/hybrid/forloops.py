@@ -8,6 +8,7 @@ the loop (`break`, `return`) finds an instruction that raises. So a turn can be 
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import functools
 import sys
@@ -77,6 +78,17 @@ class _Feed(local):
 
     def __iter__(self) -> Iterator[Any]:
         return self
+
+    @contextlib.contextmanager
+    def apart(self, index: Any) -> Iterator[list[Any]]:
+        """While a turn runs apart: gives what stands for it, its index and then its variables."""
+        turns, entry = self.turns, [index, None]
+        depth = len(turns)
+        try:
+            turns.append(entry)
+            yield entry
+        finally:
+            del turns[depth:]
 
 
 FEED = _Feed()
@@ -312,29 +324,29 @@ def has_left(error: BaseException, loop: Any) -> bool:
 LEAVES = "it is left by `break` or `return`"
 
 
+def function_of(turn: types.CodeType, space: dict[str, Any], known: dict[str, Any]) -> types.FunctionType:
+    """The code of a turn as a function of all its variables; cells have the values that are known."""
+    free = tuple([types.CellType(known[x]) if x in known else types.CellType() for x in turn.co_freevars])
+    return types.FunctionType(turn, space, turn.co_name, None, free)
+
+
 def turn_of(loop: ForLoop, space: dict[str, Any], variables: dict[str, Any], ends: bool = False) -> Any:
     """The body of a loop as a function of an index and of the values of what it carries, which gives these; all else
     that it reads is what these variables are. With `ends`, a way on which the loop is left ends it before that turn."""
-    free = tuple([types.CellType(variables[x]) if x in variables else types.CellType()
-                  for x in loop.turn.co_freevars])
-    run = types.FunctionType(loop.turn, space, loop.turn.co_name, None, free)
+    run = function_of(loop.turn, space, variables)
 
     def turn(index: Any, carried: tuple[Any, ...]) -> tuple[Any, ...]:
         given = {**variables, **dict(zip(loop.carried, carried, strict=True))}
-        entry, turns = [index, None], FEED.turns
-        depth = len(turns)
-        try:
-            turns.append(entry)
-            run(*[given.get(name) for name in loop.turn.co_varnames])
-        except Ended:
-            pass
-        except RuntimeError as error:
-            watcher: Any = mine()
-            if watcher is not None and has_left(error, loop):
-                watcher.leave() if ends else watcher.give_up(LEAVES)
-            raise
-        finally:
-            del turns[depth:]
+        with FEED.apart(index) as entry:
+            try:
+                run(*[given.get(name) for name in loop.turn.co_varnames])
+            except Ended:
+                pass
+            except RuntimeError as error:
+                watcher: Any = mine()
+                if watcher is not None and has_left(error, loop):
+                    watcher.leave() if ends else watcher.give_up(LEAVES)
+                raise
         found = entry[1]
         return tuple([found[name] for name in loop.carried])
     turn.run, turn.__loop__ = run, loop.key  # type: ignore[attr-defined]

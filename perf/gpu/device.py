@@ -223,21 +223,15 @@ def host_times(calls: dict[str, Call], wait: Call, rounds: int = 9, repeats: int
     """Milliseconds of the host's clock for one call of each, `wait` (till the GPU is idle) after so many calls."""
     for call in calls.values():
         call()
-        call()
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            wait()
-            start = time.perf_counter()
-            for _ in range(repeats):
-                call()
-            wait()
-            times[name].append((time.perf_counter() - start) / repeats * 1e3)
-    return {name: statistics.median(found) for name, found in times.items()}
+    return {name: us / 1e3 for name, us in _by_the_host(calls, wait, wait, rounds, repeats).items()}
 
 
 def call_times(calls: dict[str, Call], wait: Call, rounds: int = 9, repeats: int = 200) -> dict[str, float]:
     """Microseconds of the host for one call of each, the GPU's work not waited for."""
+    return _by_the_host(calls, wait, lambda: None, rounds, repeats)
+
+
+def _by_the_host(calls: dict[str, Call], wait: Call, end: Call, rounds: int, repeats: int) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()
@@ -247,6 +241,7 @@ def call_times(calls: dict[str, Call], wait: Call, rounds: int = 9, repeats: int
             start = time.perf_counter()
             for _ in range(repeats):
                 call()
+            end()
             times[name].append((time.perf_counter() - start) / repeats * 1e6)
             wait()
     return {name: statistics.median(found) for name, found in times.items()}
