@@ -52,7 +52,7 @@ def test_a_retrace_says_what_varied():
 
 
 def test_many_traces_warn_once_with_the_argument_that_varies():
-    f = np.jit(lambda x, n: x * n)
+    f = np.jit(lambda x, n: x * float(n))
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         for n in range(3):

@@ -71,7 +71,7 @@ def test_what_is_not_called_any_more_makes_room():
 
 
 def test_a_number_that_counts_up_is_left_to_python_in_the_end():
-    f = np.jit(lambda x, step: x * step + step)
+    f = np.jit(lambda x, step: x * int(step) + step)
     for step in range(100):
         assert (f(np.arange(3.0), step) == real.arange(3.0) * step + step).all()
     assert compiled(f) == kinds.EAGER

@@ -264,6 +264,9 @@ class Jitted(Caller):
             if not worth or len(self._compiled) >= MOST_TRACES:
                 return self._without_program(args, kwargs)
             self._note_retrace(args, kwargs)
+        return self._trace(args, kwargs, known)
+
+    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any], known: Compiled | None) -> Any:
         space = Namespace()
         follow: Any = () if not is_alone() else self._varying
         if known is not None:
@@ -395,7 +398,7 @@ class Jitted(Caller):
         if result is not AGAIN:
             return result
         if self._follows(attempt.varying, known):
-            return self._traced(args, kwargs, None)
+            return self._trace(args, kwargs, None)
         if known is not None:
             known.refusal = Refusal(attempt.asked, "")
             return self.__wrapped__(*args, **kwargs)
@@ -404,7 +407,7 @@ class Jitted(Caller):
             self._varying -= of
             self._asked |= of
         self._why.append(f"{', '.join(sorted(words for _, words in of))}: {attempt.asked}")
-        return self._traced(args, kwargs, None)
+        return self._trace(args, kwargs, None)
 
     def _besides(self, args: tuple[Any, ...], kwargs: dict[str, Any], scope: Scope, taken: dict[int, str]) -> Any:
         """A call that is a case of its own, although the guard of what is compiled for another one holds."""
