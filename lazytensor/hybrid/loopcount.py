@@ -17,11 +17,12 @@ from . import bytecode
 from .bounds import Even
 from .branches import Branch, _equal
 from .carried import shown_inside
+from .comparing import alike_ends, alike_operands, alike_records, differing
 from .forloops import PAIRS, PEEKING, RUNS_ON, callee
 from .guards import Check, Namespace
 from .rolled import ENDLESS
 from .tracing import Record
-from .tripcount import COUNT, MOST, NAME, _alike_ends, _alike_operands, _alike_records, _differing
+from .tripcount import COUNT, MOST, NAME
 
 FEW = 4
 """Numbers that came up, for each of which a function may have a program of its own if it is called often."""
@@ -98,7 +99,7 @@ class OfTurns:
 def loop_count(fn: Any, new: Any, old: Any) -> tuple[LoopCount, list[Record]] | None:
     """The `LoopCount` with which a compiled function does what another one does, too, and its records with that; None
     if there is none."""
-    differs = _differing(new.given.checks, old.given.checks)
+    differs = differing(new.given.checks, old.given.checks)
     if differs is None or any(not _is_line(one) for one in (new, old)):
         return None
     place, index, number, other = differs
@@ -107,7 +108,7 @@ def loop_count(fn: Any, new: Any, old: Any) -> tuple[LoopCount, list[Record]] | 
     a: Branch = new.tree
     b: Branch = old.tree
     if len(a.records) != len(b.records) or a.constants.keys() != b.constants.keys() or not all(
-            _equal(x, b.constants[name]) for name, x in a.constants.items()) or not _alike_ends(a.end, b.end, str, str):
+            _equal(x, b.constants[name]) for name, x in a.constants.items()) or not alike_ends(a.end, b.end, str, str):
         return None
     count, records = LoopCount(place, index, []), []
     for x, y in zip(a.records, b.records, strict=True):
@@ -131,12 +132,12 @@ def _of_both(a: Record, b: Record, number: int, other: int, count: LoopCount) ->
     if a.name != b.name or a.kind != b.kind:
         return None
     if a.kind == "operation":
-        alike = _alike_records(a, b) and all(
-            x.name == y.name and _alike_operands(x, y) for x, y in zip(a.operands, b.operands, strict=True))
+        alike = alike_records(a, b) and all(
+            x.name == y.name and alike_operands(x, y) for x, y in zip(a.operands, b.operands, strict=True))
         return a if alike else None
     loop, loop2 = getattr(a.fn, "rolled", None), getattr(b.fn, "rolled", None)
     if a.kind != "call" or loop is None or loop2 is None or len(a.args) != len(b.args) or not all(
-            x.name is not None and x.name == y.name and _alike_operands(x, y)
+            x.name is not None and x.name == y.name and alike_operands(x, y)
             for x, y in zip(a.args, b.args, strict=True)) or a.results != b.results or (
             a.errstate is not b.errstate) or loop.body != loop2.body or loop.numbers != loop2.numbers or (
             loop.loop != loop2.loop):

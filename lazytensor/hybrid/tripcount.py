@@ -7,18 +7,15 @@ from its argument. What then varies is how often the lines of the loop's turns t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import lcm
 from typing import Any
 
-from . import fast
 from .branches import _equal
-from .effects import Outcome, Spec
-from .guards import Check, Namespace, same
-from .repeating import Found, _alike
+from .comparing import Naming, alike_checks, alike_ends, alike_operands, alike_records, differing
+from .guards import Check, Namespace
+from .repeating import Found
 from .shortening import Cut
 from .sized import Sized, sized
-from .tracing import Operand, Record
 
 NAME = "turns_"
 """What programs call the number of turns."""
@@ -91,7 +88,7 @@ class TripCount:
 
 def trip_count(fn: Any, new: Any, old: Any, args: tuple[Any, ...]) -> TripCount | None:
     """The `TripCount` with which a compiled function does what another one does, too; None if there is none."""
-    differs = _differing(new.given.checks, old.given.checks)
+    differs = differing(new.given.checks, old.given.checks)
     if differs is None or new._whole is None or old._whole is None or new.tree.answer is not None or (
             new.few is not None or old.few is not None):
         return None
@@ -110,7 +107,7 @@ def trip_count(fn: Any, new: Any, old: Any, args: tuple[Any, ...]) -> TripCount 
     if constants.keys() != constants2.keys() or not all(_equal(x, constants2[name]) for name, x in constants.items()):
         return None
     by = sized(fn, index, args)
-    if by is None or not _alike_parts(records, records2, names, names2, loops[loop], by) or not _alike_ends(
+    if by is None or not _alike_parts(records, records2, names, names2, loops[loop], by) or not alike_ends(
             end, end2, names, names2):
         return None
     return TripCount(place, index, number, loop, per, by.cycle)
@@ -126,35 +123,12 @@ def named(cuts: list[Cut], loops: list[Found], trip: TripCount | None) -> list[C
 def covers(new: Any, old: Any) -> bool:
     """Whether a compiled function that counts turns serves the calls of another one, too."""
     checks, others = new.given.checks, old.given.checks
-    differs = _differing(checks, others)
+    differs = differing(checks, others)
     by = new.bound if new.trip is None else new.trip
     if differs is None or by is None or differs[0] != by.place or by(differs[3]) is None or (old.trip is not None and (
             new.trip is None or old.trip.step % new.trip.step or old.trip.least < new.trip.least)):
         return False
-    return all(_alike_checks(a, b) for i, (a, b) in enumerate(zip(checks, others, strict=True)) if i != differs[0])
-
-
-def _alike_checks(a: Any, b: Any) -> bool:
-    if type(a) is not Check or type(b) is not Check:
-        return type(a) is type(b) and bool(a.fast == b.fast)
-    rows = type(a.fast) is tuple and type(b.fast) is tuple and len(a.fast) == len(b.fast) > 4
-    return a.text == b.text and a.message == b.message and (not rows or same(a.fast[4], b.fast[4]))
-
-
-def _differing(checks: list[Any], others: list[Any]) -> tuple[int, int, int, int] | None:
-    """The one check of an argument that was another int: its place, the argument's, and both numbers."""
-    found = []
-    if len(checks) != len(others):
-        return None
-    for place, (a, b) in enumerate(zip(checks, others, strict=True)):
-        rows = a.fast, b.fast
-        if all(type(row) is tuple and len(row) > 4 and row[0] == fast.ARGUMENT and type(row[4]) is int for row in rows):
-            if a.fast[1] == b.fast[1] and a.fast[4] != b.fast[4]:
-                found.append((place, a.fast[1], a.fast[4], b.fast[4]))
-    return found[0] if len(found) == 1 else None
-
-
-Naming = Callable[[str | None], Any]
+    return all(alike_checks(a, b) for i, (a, b) in enumerate(zip(checks, others, strict=True)) if i != differs[0])
 
 
 def _naming(loop: Found) -> Naming:
@@ -176,50 +150,19 @@ def _alike_parts(records: Any, others: Any, names: Naming, names2: Naming, loop:
     for (at, _, part), (_, _, part2) in zip(records._parts, others._parts, strict=True):
         if type(part) is list:
             if type(part2) is not list or len(part) != len(part2) or not all(
-                    _alike_records(a, b) and names(a.name) == names2(b.name) and all(
-                        names(x.name) == names2(y.name) and _alike_operands(x, y)
+                    alike_records(a, b) and names(a.name) == names2(b.name) and all(
+                        names(x.name) == names2(y.name) and alike_operands(x, y)
                         for x, y in zip(a.operands, b.operands, strict=True))
                     for a, b in zip(part, part2, strict=True)):
                 return False
             continue
         (period, _, models), (period2, _, models2) = part, part2
         if period != period2 or not all(
-                _alike_records(a, b) and [x for x, _ in of] == [x for x, _ in of2] and all(
-                    back or names(x.name) == names2(y.name) and _alike_operands(x, y)
+                alike_records(a, b) and [x for x, _ in of] == [x for x, _ in of2] and all(
+                    back or names(x.name) == names2(y.name) and alike_operands(x, y)
                     for (back, x), (_, y) in zip(of, of2, strict=True))
                 for (a, of), (b, of2) in zip(models, models2, strict=True)):
             return False
         if at == loop.start + 2 * period and not by.is_loop_of([a for a, _ in models]):
             return False
     return True
-
-
-def _alike_records(a: Record, b: Record) -> bool:
-    return (a.kind == b.kind == "operation" and a.op is b.op and a.shape == b.shape and a.dtype == b.dtype
-            and a.strides == b.strides and a.errstate is b.errstate and a.code is b.code and a.lasti == b.lasti
-            and len(a.operands) == len(b.operands) and _alike(a.attrs, b.attrs))
-
-
-def _alike_operands(x: Operand, y: Operand) -> bool:
-    return _alike(x.steps, y.steps) and same(x.value, y.value)
-
-
-def _alike_ends(a: Outcome, b: Outcome, names: Naming, names2: Naming) -> bool:
-    return ({root: names(name) for root, name in a.writes.items()} == {
-        root: names2(name) for root, name in b.writes.items()} and a.binds_as(b) and all(
-            _alike_specs(x, y, names, names2) for x, y in zip(a.specs(), b.specs(), strict=True)))
-
-
-def _alike_specs(a: Spec, b: Spec, names: Naming, names2: Naming) -> bool:
-    if a.kind != b.kind:
-        return False
-    if a.kind in ("array", "scalar", "number"):
-        return names(a.name) == names2(b.name) and bool(a.what == b.what)
-    if a.kind == "same":
-        return a.name == b.name
-    if a.kind == "view":
-        return _alike_specs(a.what[0], b.what[0], names, names2) and _alike(a.what[1:], b.what[1:])
-    if a.kind in ("sequence", "dict", "dataclass"):
-        return _alike(a.what[1:-1], b.what[1:-1]) and len(a.what[-1]) == len(b.what[-1]) and all(
-            _alike_specs(x, y, names, names2) for x, y in zip(a.what[-1], b.what[-1], strict=True))
-    return a.what is b.what or same(a.what, b.what)
