@@ -135,9 +135,10 @@ void spare_end(Spare *spare) {
     spare->made = NULL;
 }
 
-/* The same, or the array before the old one, if that has the same around the part already. */
-static PyObject *renewed_or_spare(Spare *spare, PyObject *old, PyObject *boxes) {
-    int own = PyArray_CheckExact(old) && sole(old, 1), fits = own && spare->made == old && sole(spare->from, 1);
+/* The same, or the array before the old one, if that has the same around the part already. `own` says whether the run alone
+ * holds the old one. */
+static PyObject *renewed_or_spare(Spare *spare, PyObject *old, PyObject *boxes, int own) {
+    int fits = own && spare->made == old && sole(spare->from, 1);
     if (fits)
         fits = spare->boxes == boxes || PyObject_RichCompareBool(spare->boxes, boxes, Py_EQ) == 1;
     PyObject *made = fits ? Py_NewRef(spare->from) : PyErr_Occurred() ? NULL : renewed(old, boxes);
@@ -178,7 +179,8 @@ static int make_parts(Arguments *a, Source *source, PyObject *ready, PyObject **
 
 /* The outputs: parts of arrays, in `wholes` the arrays, or new ones. 1, 0 if they are not as when the kernel was bound,
  * -1 for an error. */
-static int put_parts(Arguments *a, Source *source, PyObject *ready, PyObject *values, PyObject **wholes, Spare *spare) {
+static int put_parts(Arguments *a, Source *source, PyObject *members, PyObject *ready, PyObject *graph, PyObject *values,
+                     PyObject **wholes, Spare *spare) {
     PyObject *targets = slot_or_none(ready, Y.targets), *known = slot_or_none(ready, Y.templates);
     a->made = a->count;
     if (a->count + 2 * PyTuple_GET_SIZE(targets) > 60)
@@ -191,7 +193,7 @@ static int put_parts(Arguments *a, Source *source, PyObject *ready, PyObject *va
             ? new_result(slot_or_none(node, N.shape), slot_or_none(node, N.dtype), slot_or_none(node, N.strides))
             : boxes == Py_None ? Py_NewRef(PyList_GET_ITEM(values, slot))
             : PyTuple_GET_SIZE(targets) > 1 ? renewed(PyList_GET_ITEM(values, slot), boxes)
-            : renewed_or_spare(spare, PyList_GET_ITEM(values, slot), boxes);
+            : renewed_or_spare(spare, PyList_GET_ITEM(values, slot), boxes, held(graph, values, members, slot));
         if (whole == NULL)
             return PyErr_Occurred() ? -1 : 0;
         wholes[i] = a->owned[a->owns++] = whole;
@@ -343,7 +345,7 @@ int launch_writing(Arguments *a, Source *source, PyObject *record, PyObject *rea
     }
     int done = put_inputs(a, source, record);
     if (done == 1)
-        done = put_parts(a, source, ready, values, wholes, spare);
+        done = put_parts(a, source, slot_or_none(record, R.members), ready, graph, values, wholes, spare);
     if (done != 1 || !lie_as_known(a, slot_or_none(ready, Y.relations), first))
         return done < 0 ? -1 : 0;
     PyObject *keep = NULL, *marks = NULL, *block = block_of(source, record, slot_or_none(ready, Y.launch), &keep);
