@@ -11,9 +11,10 @@ from setuptools import Extension, setup
 
 HOT = "lazytensor/hot"
 SOURCES = [f"{HOT}/{name}" for name in sorted(os.listdir(HOT)) if name.endswith(".c")]
+HEADERS = [f"{HOT}/{name}" for name in sorted(os.listdir(HOT)) if name.endswith(".h")]
 
 setup(ext_modules=[Extension(
-    "lazytensor.hot._hot", SOURCES, depends=[f"{HOT}/hot.h"], include_dirs=[numpy.get_include()],
+    "lazytensor.hot._hot", SOURCES, depends=HEADERS, include_dirs=[numpy.get_include()],
     extra_compile_args=["-O2", "-fvisibility=hidden"] if os.name == "posix" else [], optional=True),
     Extension("lazytensor.hybrid._replay", [f"lazytensor/hybrid/{name}.c" for name in (
                   "_replay", "_book", "_records", "_repeating", "_reading", "_statements", "_running", "_launches",

@@ -9,7 +9,7 @@ import pytest
 
 import lazytensor as np
 from lazytensor.hybrid import fusing, tapes
-from lazytensor.lower import gemv, loops
+from lazytensor.lower import loops, products
 
 from .helpers import difference
 
@@ -23,7 +23,7 @@ def strides(inner, n):
 
 
 def twin_of(inner, n, loop=LOOP):
-    return gemv.loop_of(loop, FLOAT, (1, inner, n), strides(inner, n))
+    return products.loop_of(loop, FLOAT, (1, inner, n), strides(inner, n))
 
 
 needs_twin = pytest.mark.skipif(LOOP is None or twin_of(64, 32) is LOOP, reason="NumPy's BLAS or the CPU is another")
@@ -33,7 +33,7 @@ needs_twin = pytest.mark.skipif(LOOP is None or twin_of(64, 32) is LOOP, reason=
 @pytest.mark.parametrize(("inner", "n"), SHAPES)
 def test_bits_and_flags(inner, n):
     for seed in range(1, 6):
-        assert gemv.differences(LOOP, twin_of(inner, n), inner, n, strides(inner, n), seed) == []
+        assert products.differences(LOOP, twin_of(inner, n), FLOAT, (1, inner, n), strides(inner, n), seed) == []
 
 
 @needs_twin
@@ -43,14 +43,14 @@ def test_bits_and_flags_of_many_shapes():
         inner, n = chance.choice((chance.randint(1, 60), chance.randint(1, 700))), 16 * chance.randint(1, 20)
         twin = twin_of(inner, n)
         used += twin is not LOOP  # a BLAS may add up in this order for some shapes only
-        assert gemv.differences(LOOP, twin, inner, n, strides(inner, n), seed) == []
+        assert products.differences(LOOP, twin, FLOAT, (1, inner, n), strides(inner, n), seed) == []
     assert used
 
 
 @needs_twin
 def test_the_programs_error_state_hears_nothing_of_the_comparison():
     with real.errstate(all="raise"):
-        assert gemv.differences(LOOP, twin_of(64, 32), 64, 32, strides(64, 32)) == []
+        assert products.differences(LOOP, twin_of(64, 32), FLOAT, (1, 64, 32), strides(64, 32)) == []
 
 
 class Counted:
@@ -70,11 +70,11 @@ class Counted:
 
 @needs_twin
 def test_what_is_not_as_it_was_compared_is_numpys(monkeypatch):
-    monkeypatch.setattr(gemv, "_found", {})
+    monkeypatch.setattr(products, "_found", {})
     counted, inner, n = Counted(), 300, 64
     twin = twin_of(inner, n, counted.loop)
     assert twin.loop != counted.loop.loop and counted.calls > 0
-    assert inner * n > gemv.ANYWHERE
+    assert inner * n > products.ANYWHERE
     raw = real.random.default_rng(0).normal(size=(inner + 2) * n + 64).astype("f4")
     start = -raw.ctypes.data % 64 // 4
     x, out = real.random.default_rng(1).normal(size=inner).astype("f4"), real.empty(n, "f4")
@@ -98,7 +98,7 @@ def test_what_is_not_as_it_was_compared_is_numpys(monkeypatch):
 
 @needs_twin
 def test_a_blas_that_adds_up_in_another_order_stays(monkeypatch):
-    monkeypatch.setattr(gemv, "_found", {})
+    monkeypatch.setattr(products, "_found", {})
     inner, n = 64, 32
 
     def in_float64(_context, data, _sizes, _strides, _auxdata):
@@ -120,7 +120,7 @@ def test_other_dtypes_layouts_and_sizes_have_numpys_loop():
             ("f4", (1, 64, 33), (0, 4, 132, 4, 0, 4)), ("f4", (1, 64, 32), (0, 4, 4, 256, 0, 4)),
             ("f4", (1, 64, 32), (0, 8, 128, 4, 0, 4)), ("f4", (1, 1 << 20, 16), (0, 4, 64, 4, 0, 4))):
         loop = loops.strided_loop(real.matmul, (real.dtype(dtype),) * 3)
-        assert gemv.loop_of(loop, real.dtype(dtype), sizes, steps) is loop
+        assert products.loop_of(loop, real.dtype(dtype), sizes, steps) is loop
 
 
 def quicken(f):
@@ -162,12 +162,12 @@ def test_a_layer_that_overflows_raises_and_warns():
 @pytest.mark.skipif(tapes.tape is None, reason="the extension is not built")
 @pytest.mark.skipif(not fusing.possible(), reason="the engine has no kernels")
 def test_a_jitted_layer_runs_it_once_it_has_been_called_often(monkeypatch):
-    monkeypatch.setattr(gemv, "_found", {})
+    monkeypatch.setattr(products, "_found", {})
     w, x = (np.array(real.random.default_rng(0).normal(size=s).astype("f4")) for s in ((80, 48), (1, 80)))
     f = np.jit(lambda x: x @ w)
     for _ in range(2):
         f(x)
-    assert not gemv._found
+    assert not products._found
     quicken(f)
     assert f(x).numpy().tobytes() == (x.numpy() @ w.numpy()).tobytes()
-    assert "matmul" in f.source and any(loop is not None for loop in gemv._found.values())
+    assert "matmul" in f.source and any(loop is not None for loop in products._found.values())

@@ -4,28 +4,15 @@
  * OpenBLAS (`sgemv_n` of its kernels for SkylakeX) takes eight rows of the matrix at a time, adds up their products by fused
  * multiplications, beginning with 0, and adds that sum to the result; then four, two and one of those that are left.
  * Of at most 48 rows, but 4, it adds up all. Whether NumPy's BLAS is one that does so is found out for each shape by
- * `lower/gemv.py`, which makes a `Gemv`: a loop of NumPy's signature that stands for NumPy's own.
+ * `lower/products.py`, which makes a `ProductLoop`.
  */
-#include "hot.h"
-#include <stdint.h>
+#include "product_loop.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(_WIN32)
 #include <immintrin.h>
 #define AVX512 __attribute__((target("avx512f")))
 
 enum { ANYWHERE = 1 << 14 };     /* elements of a matrix that need not begin at a cache line: it lies in the L1 cache */
-
-typedef int (*Inner)(void *, char **, const npy_intp *, const npy_intp *, void *);
-
-/* As `lower/gemv.py` has it: NumPy's loop, what tells how many threads BLAS has, how many these were when the two were
- * compared, and the sizes and strides that they were compared for. */
-typedef struct {
-    Inner loop;
-    void *context, *auxdata;
-    int (*threads)(void);
-    int64_t compared;
-    npy_intp sizes[4], strides[9];
-} Gemv;
 
 /* x times 16 columns of a row: what is in memory comes second, so that of two NaNs it gives the one that OpenBLAS does. */
 #define TIMES(sum, x, from) __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(x), "m"(*(const __m512 *)(from)))
@@ -85,18 +72,8 @@ static void gemv(const float *x, const float *a, npy_intp rows, npy_intp columns
         columns_1(x, a + i, rows, columns, y + i);
 }
 
-static int is_as_compared(const Gemv *own, const npy_intp *sizes, const npy_intp *strides) {
-    for (int i = 0; i < 4; i++)
-        if (sizes[i] != own->sizes[i])
-            return 0;
-    for (int i = 3; i < 9; i++)
-        if (strides[i] != own->strides[i])
-            return 0;
-    return own->threads() == own->compared;
-}
-
 static int gemv_loop(void *context, char **data, const npy_intp *sizes, const npy_intp *strides, void *auxdata) {
-    const Gemv *own = context;
+    const ProductLoop *own = context;
     if (((uintptr_t)data[1] & 63 && sizes[2] * sizes[3] > ANYWHERE) || !is_as_compared(own, sizes, strides))
         return own->loop(own->context, data, sizes, strides, own->auxdata);
     gemv((const float *)data[0], (const float *)data[1], sizes[2], sizes[3], (float *)data[2]);

@@ -290,6 +290,8 @@ static PyMethodDef methods[] = {
     {"returns", (PyCFunction)(void (*)(void))hot_returns, METH_FASTCALL, "run.turns._returns"},
     {"noted", hot_noted, METH_NOARGS, "run.pins._alive"},
     {"gemv", hot_gemv, METH_NOARGS, "The address of a loop for products of a row and a matrix (gemv.c); 0 if this CPU has none."},
+    {"gemm", hot_gemm, METH_NOARGS,
+     "The addresses of loops for products of matrices of float32 and float64 (gemm.c); 0 if this CPU has none."},
     {"counts", hot_counts, METH_NOARGS, "Counts of what ran here: runs, those without a plan, hits, nodes, kernels."},
     {NULL}};
 

@@ -78,6 +78,7 @@ class Writer(Places, Leaving):
         self._given: set[str] = set()
         for branch in tree.lines():
             self._note_escapes(branch)
+        self._shares = fuses and not self._wants_threads_of_blas(tree)
         self._ways = {kind: getattr(self, "_" + kind) for kind in kinds}
         memory = Memory()
         memory.text = dict(leaves)
@@ -104,6 +105,23 @@ class Writer(Places, Leaving):
                 old = record.operands[0]
                 if old.name is not None and old.steps is None:
                     self._escaping.add(old.name)
+
+    def _wants_threads_of_blas(self, tree: Branch) -> bool:
+        """Whether a product of the program is one for which BLAS has threads (`tapes.wants_threads_of_blas`)."""
+        laid: dict[str, Any] = dict(self._leaves)
+        products = []
+        for branch in tree.lines():
+            laid |= {name: (node.shape, node.dtype, node.strides) for name, node in branch.constants.items()}
+            for record in branch.records:
+                if record.kind == "operation":
+                    laid[record.name] = record.shape, record.dtype, record.strides
+                    if record.op.kind == "call" and record.op.fn in (np.matmul, np.dot):
+                        products.append(record)
+        for record in products:
+            a, b = [x.laid if x.steps else laid.get(x.name or "") for x in record.operands]
+            if tapes.wants_threads_of_blas(a, b, laid[record.name]):
+                return True
+        return False
 
     # ---- lines ----
 
@@ -341,7 +359,7 @@ class Writer(Places, Leaving):
         """A product of matrices as NumPy's own loop, if their geometry is known."""
         a, b = [x.laid if x.steps else self.geometry_of(x.name or "") for x in record.operands]
         return tapes.product(a, b, (record.shape, record.dtype, record.strides), floating.mask(record.errstate),
-                             self.fuses)
+                             self.fuses, self._shares)
 
 
     def _scalar_text(self, x: Operand, text: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..ir.layout import c_strides
-from ..lower import gemv, loops
+from ..lower import loops, products
+from ..run import workers
 from .nesting import Loop, Numbers, Step, parts
 
 tape: Any = None
@@ -144,32 +145,52 @@ def _products() -> tuple[tuple[int, ...], Any]:
     return (*flat[0], *flat[1]), found
 
 
-def product(a: Any, b: Any, out: Any, mask: int, often: bool) -> Any:
+SMALL_PRODUCT = 1 << 18
+"""Multiplications up to which OpenBLAS has one thread."""
+
+
+def product(a: Any, b: Any, out: Any, mask: int, often: bool, shares: bool = False) -> Any:
     """NumPy's loop for ``a @ b``, bound to the geometry (shape, dtype, strides) of these and of the result, without the
     way to it; None if it is not for that. Called with the arrays, it gives True if it raised a flag of the mask.
 
     The strides are those that NumPy's matmul gives its loop: 0 along an axis of length 1 or one that is not there. What
-    is called `often` may have another loop in its place, of the same bits and flags (`lower/gemv.py`).
+    is called `often` may have another loop in its place, of the same bits and flags (`lower/products.py`), whose work
+    lazytensor's threads have if the program `shares` it.
     """
-    if tape is None or None in (a, b, out):
+    known = _sizes_and_strides(a, b, out)
+    if tape is None or known is None:
         return None
-    dtype = out[1]
-    if dtype.char not in SIZES or not dtype.isnative:
-        return None
-    if any(x[1] != dtype or len(x[0]) > 2 or 0 in x[0] for x in (a, b)):
-        return None
+    dtype, (m, inner, n), strides = known
     loop = loops.strided_loop(np.matmul, (dtype,) * 3)
-    if loop is None or loop.needs_gil or not out[0] or out[2] is not None or not a[0] or not b[0]:
+    if loop is None or loop.needs_gil:
         return None
-    m, inner, n = a[0][0] if len(a[0]) == 2 else 1, a[0][-1], b[0][1] if len(b[0]) == 2 else 1
-    (am, an), (bn, bp) = _matrix(a, True), _matrix(b, False)
-    om, op = (n * dtype.itemsize if m > 1 else 0), (dtype.itemsize if n > 1 else 0)
-    strides = am, an, bn, bp, om, op
     if often:
-        loop = gemv.loop_of(loop, dtype, (m, inner, n), strides)
+        threads = workers.count() if shares else 1
+        loop = products.loop_of(loop, dtype, (m, inner, n), strides, workers.entry(threads) if threads > 1 else 0)
     sizes = [prod(x[0]) * dtype.itemsize for x in (a, b, out)]
     return tape.Product((loop.loop, loop.context, loop.auxdata), (m, inner, n), strides, tuple(sizes),
                         0 if loop.no_float_errors else mask, loop)
+
+
+def _sizes_and_strides(a: Any, b: Any, out: Any) -> tuple[Any, tuple[int, int, int], tuple[int, ...]] | None:
+    """The dtype of a product, and the sizes and strides that NumPy's loop is called with; None if it is not for it."""
+    if None in (a, b, out):
+        return None
+    dtype = out[1]
+    if dtype.char not in SIZES or not dtype.isnative or not out[0] or out[2] is not None:
+        return None
+    if any(x[1] != dtype or not 1 <= len(x[0]) <= 2 or 0 in x[0] for x in (a, b)):
+        return None
+    m, inner, n = a[0][0] if len(a[0]) == 2 else 1, a[0][-1], b[0][1] if len(b[0]) == 2 else 1
+    om, op = (n * dtype.itemsize if m > 1 else 0), (dtype.itemsize if n > 1 else 0)
+    return dtype, (m, inner, n), (*_matrix(a, True), *_matrix(b, False), om, op)
+
+
+def wants_threads_of_blas(a: Any, b: Any, out: Any) -> bool:
+    """Whether a product, of these geometries, may be one that BLAS has several threads for: after it they wait for the
+    next one, spinning, on the cores of lazytensor's workers."""
+    known = _sizes_and_strides(a, b, out)
+    return known is None or prod(known[1]) > SMALL_PRODUCT and not products.may_be(*known)
 
 
 def _matrix(geometry: Any, left: bool) -> tuple[int, int]:
