@@ -202,3 +202,33 @@ def test_generated_loops_call_too():
     for call in range(5):
         y = real.array([1.5 + call, 0])
         assert difference(on_numpy(y), g(np.array(y))) is None
+
+
+def _greatest(xp, y, dtype=None):
+    most = y[1]
+    for _ in range(12):
+        y = y + 0.1 * xp.array([-y[0], (y[1] * 3), 2], dtype)
+        most = max(most, y[1])
+    return y, most, xp.array([[most, y[0]], (1.5, -0.0)])
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "f2", "i8", "c16", ">f8"])
+@pytest.mark.parametrize("given", [None, float, "f4"])
+def test_lists_of_numbers_between_decisions(dtype, given):
+    f = np.jit(lambda y: _greatest(np, y, given))
+    for call in range(6):
+        y = real.array([0.5 + call, 1.0, -2.0]).astype(dtype)
+        with real.errstate(all="ignore"):
+            expected, found = _result(_greatest, real, y, given), _result(f, np.array(y))
+        assert difference(expected, found) is None
+    if dtype == "f8" and given is None:
+        assert "run_" not in f.source, f.source
+
+
+def _result(f, *args):
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        try:
+            return [real.asarray(x) for x in f(*args)], [str(w.message) for w in given]
+        except TypeError as error:
+            return repr(error)
