@@ -371,7 +371,7 @@ class Writer(Places, Leaving):
         return f"{self.space.add(fn)}({', '.join(shown)})"
 
     def _list_text(self, record: Record, operands: list[str]) -> str | None:
-        """``np.array([s, 1.0])`` as it is written: of scalars, without a dtype, it does not warn. None for other calls."""
+        """``np.array([s, 1.0])`` as it is written: of scalars, without a dtype, it does not warn. Else None."""
         if stretches.listed(record) is None:
             return None
         (args, _), = [form for key, form in record.attrs or () if key == "form"]
