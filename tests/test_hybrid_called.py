@@ -148,15 +148,30 @@ def test_warnings_are_those_of_the_python(fn, dtype, least):
                 notes += [x.tolist() for x in g(module.array(y))]
                 notes += [(str(w.message), w.category, w.filename, w.lineno) for w in given]
         assert repr(expected) == repr(found)
+
+
+@pytest.mark.parametrize("fn", [operator.pow, operator.mod, operator.floordiv])
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_errors_are_those_of_the_python(fn, dtype):
+    def program(xp):
+        def f(y):
+            z = y[0] * 1
+            for _ in range(30):
+                z = y[1] * 0.5 + fn(y[2], y[0]) - fn(y[3], y[1])
+            return z
+        return f
+    f, on_numpy = np.jit(program(np)), program(real)
+    starts = [*[[2.0, 3.0, 1.5, 0.5]] * 4, [-1000.0, 3.0, 1e-30, 0.5], [0.5, 3.0, -4.0, 0.5], [0.0, 3.0, 1.0, 0.5],
+              [-2.0] * 4]
     with real.errstate(all="raise"):
-        y = real.array([0.0, 3.0, 1.0, 0.5], dtype)
-        if fn is not operator.pow:
-            for module, g in ((real, on_numpy), (np, f)):
-                with pytest.raises(FloatingPointError, match=f"encountered in scalar {WARNED[fn]}"):
-                    g(module.array(y))
-
-
-WARNED = {operator.mod: "remainder", operator.floordiv: "floor_divide"}
+        for start in starts:
+            expected, found = [], []
+            for module, g, notes in ((real, on_numpy, expected), (np, f, found)):
+                try:
+                    notes.append(g(module.array(start, dtype)).item().hex())
+                except FloatingPointError as error:
+                    notes.append(str(error))
+            assert expected == found
 
 
 SYSTEMS = {
