@@ -247,3 +247,39 @@ def _result(f, *args):
             return [real.asarray(x) for x in f(*args)], [str(w.message) for w in given]
         except TypeError as error:
             return repr(error)
+
+
+BOUNDS = [(0, 1), (-0.5, 2), (1, 0), (0, None), (real.float64(0.25), 1), (-70000, 70000.0), (real.nan, 1), (0, 1j),
+          (True, 2), (1e300, 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "f2", "i8", "c16"])
+@pytest.mark.parametrize("bounds", BOUNDS, ids=repr)
+def test_bounded_numbers(dtype, bounds):
+    def program(xp, number):
+        def f(y):
+            kept = []
+            for _ in range(10):
+                z = xp.clip(number(y), *bounds)
+                y = y + xp.array([z, y[1] * 0.5, -1]).astype(y.dtype)
+                kept.append(z)
+            return y, kept[0], kept[-1], kept[0] * 2
+        return f
+    for number in (lambda y: y[0] * y[1], lambda y: y.sum()):  # there, and pending
+        f, lazily, on_numpy = np.jit(program(np, number)), program(np, number), program(real, number)
+        for call in range(4):
+            y = (real.random.default_rng(call).normal(size=3) * 2).astype(dtype)
+            y[2] = [1, real.nan, real.inf, 0][call] if dtype != "i8" else 0
+            expected = raised_or(on_numpy, y)
+            for g in (lazily, f):
+                assert difference(expected, raised_or(g, np.array(y))) is None
+
+
+def raised_or(f, y):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with real.errstate(all="ignore"):
+            try:
+                return [x if isinstance(x, real.generic) else real.asarray(x) for x in f(y)]
+            except (TypeError, OverflowError, ValueError) as error:
+                return repr(error)
