@@ -19,7 +19,8 @@ def arrays(np):
             "A": np.array([[1.0, 2.0], [3.0, 5.0]]), "F": np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], order="F"),
             "p": x * 2, "v": x[::2], "e": np.zeros((0, 3)), "z": np.array(4.0), "k": np.array(["b", "a", "c"]),
             "c": np.array([1 + 2j, 3 - 1j]), "big": np.arange(3000.0), "n": np.array([1.0, real.nan]),
-            "r": np.zeros(2, "i4,f8"), "o": np.array([1, "s", None], object)}
+            "r": np.zeros(2, "i4,f8"), "o": np.array([1, "s", None], object),
+            "s": real.float64(0.3), "t": real.float32(-2.5), "h": real.float16("inf")}
 
 
 CALLS = """
@@ -44,6 +45,10 @@ A.transpose((1, 0)) | A.transpose(5) | e.ravel() | e.reshape(3, 0) | z.reshape(1
 r.tolist() | r.copy() | o.tolist() | o.copy() | o.take([0]) | np.sort(k) | big.copy() | np.sort(big) | big[i]
 big.take(i) | p.copy() | p.tolist() | np.sort(p) | x.sort() | F.sort(0) | v.sort() | np.average(x, weights=x)
 np.cov(A) | np.take(x, i, out=np.zeros(3)) | np.dot(A, A, np.zeros((2, 2))) | x.trace() | np.linalg.norm(x)
+np.clip(s, 0, 1) | np.clip(t, s, 2.5) | np.clip(s, 1, None) | np.clip(s, 0, 1, dtype="f4") | np.clip(1j, 0, 1)
+np.where(s > 0, s, t) | np.where(True, 1, 2.5) | np.where(s) | np.sum(s) | np.mean(t) | np.max(3) | np.cumsum(s)
+np.dot(s, t) | np.inner(h, False) | np.argmax(s) | np.concatenate(s) | np.sort(s) | np.any(s) | np.var(h) | np.ravel(s)
+np.array([s, t]) | np.array([[s, 1], [t, 2]]) | np.array([s, h, 1j]) | np.array((s, True)) | np.array([s, [t]])
 np.einsum("i,i", x, x) | np.squeeze(A[None]) | np.copy(x) | np.block([[A, A]]) | np.array_equal(x, x)
 """
 WRITES = """
@@ -83,7 +88,8 @@ def test_writes_what_numpy_writes(row):
 @pytest.mark.parametrize("row", """
 np.sort(x) | np.take(x, i) | np.concatenate([x, x]) | x.copy() | x.tolist() | x.item(2) | A @ A | A.dot(A) | x[i]
 x[m] | A.T | x.reshape(2, 3) | A.T[0] | A.ravel() | np.zeros(3) | np.arange(4) | np.array([1.0, 2.0]) | x.nonzero()
-x.astype("f4") | np.nonzero(e) | np.flatnonzero(e) | e.nonzero()
+x.astype("f4") | np.nonzero(e) | np.flatnonzero(e) | e.nonzero() | np.clip(s, 0, 1) | np.where(True, s, t) | np.sum(s)
+np.array([s, t])
 """.replace("\n", "|").strip("|").split("|"))
 def test_needs_no_python(row):
     np = module_under_test()

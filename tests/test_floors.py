@@ -20,6 +20,7 @@ LATE = {
     ("run.masking", "run.moving"),  # LLVM with it: when a large array is first picked from
     ("hybrid.inner", "lower.loops"), ("hybrid.inner", "lower.fidelity"),  # when a loop of calls is first run
     ("lower.gemv", "lower.fidelity"),  # when a shape is first compared
+    ("hybrid.called", "lower.fidelity"),  # when a tape first has a function of a number
     ("config", "difflib"), ("api.namespace", "difflib"),  # for messages about unknown names
     ("ir.dag", "networkx"),  # costs 240 ms: when a graph is first built
     ("lower.compiler", "llvmlite"), ("lower.compiler", "llvmlite.binding"),  # 50 ms: when a kernel is compiled

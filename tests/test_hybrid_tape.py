@@ -515,7 +515,7 @@ def test_what_leaves_its_arrays_is_no_tape():
         def packed(x):
             return real.array(x, "i8").tobytes()
         ends = b"", packed([0, 8])
-        return stretches.tape.Tape(packed(words), packed(arrays), packed([0] * slots), *ends, 0, (0,) * 6, None)
+        return stretches.tape.Tape(packed(words), packed(arrays), packed([0] * slots), *ends, 0, (0,) * 6, (), None)
 
     assert made(step)(real.array([2.5])) == (2.5,)
     assert made(step)(real.array([2.5], "f4")) is None
@@ -523,6 +523,7 @@ def test_what_leaves_its_arrays_is_no_tape():
     assert made(sum(loop, []))(real.array([2.5])) == (2.5,)
     loop[0][-1] = 2  # the second turn reads what is beyond
     for bad in (sum(loop, []), [2, 0, 8, 0, 0, 0, 0, 8], [2, 0, 8, 1, 0, 0, 0, 0], [2, 0, 8, 0, 0, 5, 0, 0], step[:-1],
-                [77, *step[1:]], [1, 0, 8, 0, 0, 0, 0], sum(loop[:2], []), [3, 0, 8, 0, 0, 0, 0, 0]):
+                [77, *step[1:]], [11, 0, 8, 0, 0, 0, 0], [12, 0, 8, *[0] * 11], [1, 0, 8, 0, 0, 0, 0],
+                sum(loop[:2], []), [3, 0, 8, 0, 0, 0, 0, 0]):
         with pytest.raises(ValueError, match="not a tape"):
             made(bad)

@@ -283,7 +283,7 @@ def applied(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
     return loans.returned(fn(*map(made_real, real), **options))
 
 
-WARNING = frozenset(("fromfile", "fromstring", "multivariate_normal", "random_integers"))
+WARNING = frozenset(("fromfile", "fromstring", "inner", "multivariate_normal", "random_integers"))
 """Functions written in C or Cython that warn of other arguments than arrays too."""
 
 

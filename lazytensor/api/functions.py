@@ -25,6 +25,7 @@ from .fallback import AT_ONCE, fallback
 from .handle import Tensor
 from .joining import JOIN, joining, pad
 from .rolling import roll
+from .scalar import Scalar
 from .several import SEVERAL
 
 _getframe = sys._getframe
@@ -145,6 +146,20 @@ def _on_tensors(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+_clip_of_arrays = _on_tensors("clip", _clip)
+
+
+@functools.wraps(np.clip)
+def _clip_or_number(*args: Any, **kwargs: Any) -> Any:
+    """See `numpy.clip`."""
+    if len(args) == 3 and not kwargs and issubclass(type(args[0]), Scalar):
+        try:
+            return methods.clip_number(*args, _getframe(1))
+        except NotArray:
+            pass
+    return _clip_of_arrays(*args, **kwargs)
+
+
 _WHERE = register("where", "call", np.where, step="where")
 _where_on_real = fallback(np.where, "where")
 
@@ -219,7 +234,7 @@ LAZY: dict[str, Callable[..., Any]] = {
     "amax": _by_method("amax", "max"), "amin": _by_method("amin", "min"), "around": _by_method("around", "round"),
     "reshape": _on_tensors("reshape", _reshape), "transpose": _on_tensors("transpose", _transpose),
     "copy": _on_tensors("copy", _copy),
-    "sort": _on_tensors("sort", _sort), "clip": _on_tensors("clip", _clip),
+    "sort": _on_tensors("sort", _sort), "clip": _clip_or_number,
     "any": _on_tensors("any", _any_or_all("any")), "all": _on_tensors("all", _any_or_all("all")),
     "var": _on_tensors("var", _statistic("var")), "std": _on_tensors("std", _statistic("std")),
     "real": _on_tensors("real", lambda val: val.real), "imag": _on_tensors("imag", lambda val: val.imag),

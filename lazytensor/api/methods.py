@@ -303,6 +303,19 @@ def clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs:
     return at_once(_ndarray.clip, self, (looked_at(min), looked_at(max)), options) if found is lazy.NOW else found
 
 
+def clip_number(a: Any, low: Any, high: Any, frame: Any) -> Any:
+    """``np.clip(a, low, high)`` of a pending number between small numbers: the ufunc that NumPy calls for it at last.
+
+    Raises
+    ------
+    NotArray
+        If there is nothing to wait for, or a bound is something else.
+    """
+    if a.dtype.kind != "f" or not all([type(x) in _BOUNDS and -_SMALL < x < _SMALL for x in (low, high)]):
+        raise NotArray
+    return handle(elementwise(record_of(_CLIP), (operand(a), low, high), frame))
+
+
 def clipper(slow: Any) -> Any:
     """What stands for a function or method that clips in the extension."""
     return slow if native is None else native.Clipper(record_of(_CLIP).op, _clips, slow)

@@ -73,10 +73,25 @@ static int is_atom(PyObject *x) {
         || (PyType_Check(x) && x != (PyObject *)tensor_type);
 }
 
+/* A number that is there: one of Python's or NumPy's. */
+static int is_plain_number(PyObject *x) {
+    return PyFloat_CheckExact(x) || PyLong_CheckExact(x) || Py_TYPE(x) == &PyDoubleArrType_Type || PyBool_Check(x)
+        || PyComplex_CheckExact(x) || is_numpys_number(x);
+}
+
+static int are_plain_numbers(PyObject *const *items, Py_ssize_t n) {
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (!is_plain_number(items[i]))
+            return 0;
+    return 1;
+}
+
 /* What stands for an argument; NULL without an error where Python has to look. */
 static PyObject *lent(Lent *l, PyObject *x, int depth) {
     if (l->count > ROOM)
         return NULL;
+    if (PyFloat_CheckExact(x) || PyLong_CheckExact(x) || Py_TYPE(x) == &PyDoubleArrType_Type)
+        return x;
     if (Py_TYPE(x) == tensor_type)
         return array_of(l, x);
     if (PyType_IsSubtype(Py_TYPE(x), scalar_type))
@@ -86,6 +101,8 @@ static PyObject *lent(Lent *l, PyObject *x, int depth) {
     if (depth == 0 || !(PyList_CheckExact(x) || PyTuple_CheckExact(x)) || Py_SIZE(x) > LONGEST)
         return NULL;
     Py_ssize_t n = Py_SIZE(x), same = 0;
+    if (are_plain_numbers(PySequence_Fast_ITEMS(x), n))
+        return x;
     PyObject *made = PyTuple_CheckExact(x) ? PyTuple_New(n) : PyList_New(n);
     if (made == NULL)
         return NULL;
@@ -328,7 +345,11 @@ static PyObject *direct_read(Method *method, PyObject *fn, PyObject *const *args
     PyObject *arrays[MOST], *result = NULL;
     if (l.small == 0)
         return NULL;
-    done = all_lent(&l, args, all, arrays) && (l.count || method->swapped & OF_NUMBERS) && (!steady || runs_at_once());
+    done = all_lent(&l, args, all, arrays);
+    if (done && l.count == 0)   /* nothing is ours, and nothing waits */
+        done = method->swapped & OF_NUMBERS || (all > 0 && are_plain_numbers(args, all)), steady = 0;
+    else
+        done = done && (!steady || runs_at_once());
     if (done) {
         result = PyObject_Vectorcall(fn, arrays, count, names);
         if (result != NULL)

@@ -6,8 +6,8 @@
 #define PY_ARRAY_UNIQUE_SYMBOL lazytensor_tape_array
 #include <numpy/arrayobject.h>
 
-enum Code { SCALARS = 7, LOAD = 7, STORE, DOT };
-enum { STEP_LOAD = 2, STEP_STORE, STEP_SCALAR, STEP_DOT, NEGATE = 4 };
+enum Code { SCALARS = 8, LOAD = 8, STORE, DOT };
+enum { STEP_LOAD = 2, STEP_STORE, STEP_SCALAR, STEP_DOT, NEGATE = 5 };
 enum Found { ERROR = -1, NO, YES };
 
 static struct {

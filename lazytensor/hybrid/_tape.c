@@ -20,10 +20,10 @@
 #include <xmmintrin.h>
 #endif
 
-enum Operation { LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, INDEX, MOVE, OPERATIONS };
-enum Kind { ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, ABSOLUTE, SQUARE_ROOT, KINDS };
+enum Operation { LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, INDEX, MOVE, CALL, CALLS, OPERATIONS };
+enum Kind { ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER, NEGATE, ABSOLUTE, SQUARE_ROOT, KINDS };
 enum { HEAD = 7, DEEPEST = 8 };
-static const int numbers_of[OPERATIONS] = {1, 0, 1, 1, 0, 5, 7, 5, 3, 1, 0};
+static const int numbers_of[OPERATIONS] = {1, 0, 1, 1, 0, 5, 7, 5, 3, 1, 0, 0, 7};
 
 typedef int64_t word;
 typedef int (*Inner)(void *, char **, const npy_intp *, const npy_intp *, void *);
@@ -31,6 +31,7 @@ typedef int (*Inner)(void *, char **, const npy_intp *, const npy_intp *, void *
 typedef struct {
     Inner loop;
     void *context, *auxdata;
+    int inputs, size;            /* of a ufunc's loop, with one output: what it reads, and the bytes of each element */
 } NumPy;
 
 typedef struct {
@@ -40,6 +41,8 @@ typedef struct {
     double *start;               /* what the slots hold at the beginning: constants */
     word *input, *output;        /* slots, and for outputs the bytes of each */
     NumPy dot[2];                /* of float32 and float64 */
+    NumPy *called;               /* loops of ufuncs */
+    Py_ssize_t calls;
     int mask;
     PyObject *keep;
     vectorcallfunc call;
@@ -54,13 +57,14 @@ static word number(const word *at, int loops, const word *index) {
 
 /* ---- arithmetic ---- */
 
-#define ARITHMETIC(TYPE, ROOT, ABS)                                                                                     \
+#define ARITHMETIC(TYPE, ROOT, ABS, POW)                                                                                \
     static TYPE scalar_##TYPE(word kind, TYPE x, TYPE y) {                                                              \
         switch (kind) {                                                                                                 \
         case ADD: return x + y;                                                                                         \
         case SUBTRACT: return x - y;                                                                                    \
         case MULTIPLY: return x * y;                                                                                    \
         case DIVIDE: return x / y;                                                                                      \
+        case POWER: return POW(x, y);                                                                                   \
         case NEGATE: return -x;                                                                                         \
         case ABSOLUTE: return ABS(x);                                                                                   \
         default: return ROOT(x);                                                                                        \
@@ -86,8 +90,8 @@ static word number(const word *at, int loops, const word *index) {
         for (word i = 0; i < n; i++, a += sa, b += sb, c += sc)                                                         \
             *(TYPE *)c = scalar_##TYPE(kind, *(const TYPE *)a, *(const TYPE *)b);                                       \
     }
-ARITHMETIC(double, sqrt, fabs)
-ARITHMETIC(float, sqrtf, fabsf)
+ARITHMETIC(double, sqrt, fabs, pow)
+ARITHMETIC(float, sqrtf, fabsf, powf)
 
 static void copy(const char *a, word sa, char *c, word sc, word n, word size) {
     if (sa == size && sc == size)
@@ -105,6 +109,13 @@ static void dot(const NumPy *numpy, char *a, word sa, char *b, word sb, word n, 
     char *data[3] = {a, b, out};
     const npy_intp sizes[4] = {1, 1, n, 1};
     const npy_intp strides[9] = {0, 0, 0, 0, n == 1 ? 0 : sa, n == 1 ? 0 : sb, 0, 0, 0};
+    numpy->loop(numpy->context, data, sizes, strides, numpy->auxdata);
+}
+
+/* NumPy's loop of a ufunc. Of numbers it is called with no strides for what it reads, as for arrays without axes. */
+static void call(const NumPy *numpy, char *a, word sa, char *b, word sb, char *out, word sout, word n) {
+    char *data[3] = {a, numpy->inputs == 2 ? b : out, out};
+    const npy_intp sizes[1] = {n}, strides[3] = {sa, numpy->inputs == 2 ? sb : sout, sout};
     numpy->loop(numpy->context, data, sizes, strides, numpy->auxdata);
 }
 
@@ -175,6 +186,13 @@ static void run(const Tape *tape, char **data, double *slots) {
         case MOVE:
             memcpy(slots + c, slots + a, sizeof(double));
             break;
+        case CALL:
+            call(&tape->called[kind], (char *)(slots + a), 0, (char *)(slots + b), 0, (char *)(slots + c), size, 1);
+            break;
+        case CALLS:
+            call(&tape->called[kind], PLACE(a, 0), NUMBER(1), PLACE(b, 2), NUMBER(3), data[c] + NUMBER(4), NUMBER(5),
+                 NUMBER(6));
+            break;
         }
         at += HEAD + numbers_of[op] * (1 + loops);
     }
@@ -212,9 +230,16 @@ static int wrong(const Tape *tape, const word *at, int loops, const word *index)
     case DOT:
         return SLOT(c) || outside(tape, a, NUMBER(0), NUMBER(1), NUMBER(4), size) ||
                outside(tape, b, NUMBER(2), NUMBER(3), NUMBER(4), size) || tape->dot[size == 8].loop == NULL;
+    case CALL:
+        return SLOT(a) || SLOT(b) || SLOT(c) || tape->called[kind].size != size;
+    case CALLS:
+        if (tape->called[kind].size != size)
+            return 1;
+        /* fall through */
     case MAP: {
         word n = NUMBER(6);
-        return kind > DIVIDE || OPERAND(a, 0, n) || OPERAND(b, 2, n) || outside(tape, c, NUMBER(4), NUMBER(5), n, size) ||
+        return (at[0] == MAP && kind > DIVIDE) || OPERAND(a, 0, n) || OPERAND(b, 2, n) ||
+               outside(tape, c, NUMBER(4), NUMBER(5), n, size) ||
                (n > 0 && (!tape->written[c] || clash(a, NUMBER(0), NUMBER(1), c, NUMBER(4), NUMBER(5), n, size) ||
                           clash(b, NUMBER(2), NUMBER(3), c, NUMBER(4), NUMBER(5), n, size)));
     }
@@ -241,8 +266,8 @@ static int walk(const Tape *tape) {
     const word *code = tape->code, *at = code, *end = code + tape->words;
     int open = 0;
     while (at < end) {
-        if (end - at < HEAD || at[0] < 0 || at[0] >= OPERATIONS || at[1] < 0 || at[1] >= KINDS ||
-            (at[2] != 4 && at[2] != 8) || at[6] < 0 || at[6] >= DEEPEST)
+        if (end - at < HEAD || at[0] < 0 || at[0] >= OPERATIONS || at[1] < 0 ||
+            at[1] >= (at[0] >= CALL ? tape->calls : KINDS) || (at[2] != 4 && at[2] != 8) || at[6] < 0 || at[6] >= DEEPEST)
             return -1;
         const int loops = (int)at[6];
         const word length = HEAD + numbers_of[at[0]] * (1 + loops);
@@ -342,6 +367,7 @@ static void tape_dealloc(PyObject *self) {
     PyMem_Free(tape->low);
     PyMem_Free(tape->start);
     PyMem_Free(tape->input);
+    PyMem_Free(tape->called);
     Py_XDECREF(tape->keep);
     Py_TYPE(self)->tp_free(self);
 }
@@ -358,13 +384,13 @@ static word *words_of(PyObject *bytes, Py_ssize_t *count) {
 }
 
 static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    PyObject *code, *arrays, *start, *input, *output, *keep;
+    PyObject *code, *arrays, *start, *input, *output, *called, *keep;
     Py_ssize_t count, of_input, of_output;
     int mask;
     unsigned long long loops[6];
-    if (!PyArg_ParseTuple(args, "O!O!O!O!O!i(KKKKKK)O", &PyBytes_Type, &code, &PyBytes_Type, &arrays, &PyBytes_Type, &start,
-                          &PyBytes_Type, &input, &PyBytes_Type, &output, &mask, loops, loops + 1, loops + 2, loops + 3,
-                          loops + 4, loops + 5, &keep))
+    if (!PyArg_ParseTuple(args, "O!O!O!O!O!i(KKKKKK)O!O", &PyBytes_Type, &code, &PyBytes_Type, &arrays, &PyBytes_Type,
+                          &start, &PyBytes_Type, &input, &PyBytes_Type, &output, &mask, loops, loops + 1, loops + 2,
+                          loops + 3, loops + 4, loops + 5, &PyTuple_Type, &called, &keep))
         return NULL;
     Tape *tape = (Tape *)type->tp_alloc(type, 0);
     if (tape == NULL)
@@ -374,7 +400,22 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     tape->mask = mask;
     for (int i = 0; i < 2; i++)
         tape->dot[i] = (NumPy){(Inner)(uintptr_t)loops[3 * i], (void *)(uintptr_t)loops[3 * i + 1],
-                               (void *)(uintptr_t)loops[3 * i + 2]};
+                               (void *)(uintptr_t)loops[3 * i + 2], 2, i ? 8 : 4};
+    tape->calls = PyTuple_GET_SIZE(called);
+    if ((tape->called = PyMem_Malloc((tape->calls + 1) * sizeof(NumPy))) == NULL) {
+        Py_DECREF(tape);
+        return PyErr_NoMemory();
+    }
+    for (Py_ssize_t i = 0; i < tape->calls; i++) {
+        NumPy *one = &tape->called[i];
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(called, i), "KKKii", loops, loops + 1, loops + 2, &one->inputs,
+                              &one->size)) {
+            Py_DECREF(tape);
+            return NULL;
+        }
+        one->loop = (Inner)(uintptr_t)loops[0], one->context = (void *)(uintptr_t)loops[1];
+        one->auxdata = (void *)(uintptr_t)loops[2];
+    }
     PyObject *ends = PySequence_Concat(input, output);
     if (ends == NULL || (tape->code = words_of(code, &tape->words)) == NULL || (tape->low = words_of(arrays, &count)) == NULL ||
         (tape->input = words_of(ends, &of_output)) == NULL ||
@@ -392,7 +433,10 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     tape->inputs = of_input / 2;
     tape->output = tape->input + of_input;
     tape->outputs = (of_output - of_input) / 2;
-    int bad = walk(tape);
+    int bad = 0;
+    for (Py_ssize_t i = 0; i < tape->calls; i++)
+        bad |= tape->called[i].loop == NULL || tape->called[i].inputs < 1 || tape->called[i].inputs > 2;
+    bad |= walk(tape);
     for (Py_ssize_t i = 0; i < of_output; i += 2)
         bad |= SLOT(tape->input[i]) || (tape->input[i + 1] != 4 && tape->input[i + 1] != 8);
     if (bad) {
@@ -412,8 +456,9 @@ static PyMemberDef tape_members[] = {
 static PyTypeObject Tape_Type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "lazytensor.hybrid._tape.Tape",
-    .tp_doc = "Tape(code, arrays, start, inputs, outputs, mask, loops, keep): called with its arrays and numbers, gives "
-              "the outputs in one tuple; None if a floating-point flag of the mask came up, or an array is not as it was.",
+    .tp_doc = "Tape(code, arrays, start, inputs, outputs, mask, loops, called, keep): called with its arrays and numbers, "
+              "gives the outputs in one tuple; None if a floating-point flag of the mask came up, or an array is not as it "
+              "was.",
     .tp_basicsize = sizeof(Tape),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
     .tp_vectorcall_offset = offsetof(Tape, call),

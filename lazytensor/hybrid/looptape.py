@@ -15,11 +15,11 @@ import numpy as np
 
 from ..api.indexing import ELEMENT
 from ..ir.layout import c_strides
-from . import tapes
+from . import called, tapes
 from .bounds import Even
 from .loopsource import Body, array_of
 from .steps import HOLE
-from .stretches import SCALARS, part_kinds
+from .stretches import kind_of, part_kinds
 from .tapes import SIZES, Unknown
 
 _getitem = operator.getitem
@@ -71,6 +71,7 @@ class TapeOf:
         self.laid: list[Geometry] = []
         self.written: set[int] = set()
         self.start: dict[tuple[str, str], int] = {}
+        self.called: dict[tuple[Any, str], int] = {}
         self.slots = 0
         self.arrays: list[int] = []
         self.numbers: list[tuple[int, int]] = []
@@ -111,6 +112,12 @@ class TapeOf:
         self.slots += 1
         return self.slots - 1
 
+    def loop(self, fn: Any, char: str) -> int:
+        """The number of NumPy's loop for a function of numbers."""
+        if called.loop_of(fn, char) is None:
+            raise Unknown
+        return self.called.setdefault((called.OPERATORS.get(fn, fn), char), len(self.called))
+
     def constant(self, value: Any, char: str) -> int:
         """The slot of a number that is the same in all turns."""
         kind = type(value)
@@ -135,7 +142,7 @@ class TapeOf:
         for (char, text), slot in self.start.items():
             start[slot:slot + 1].view(char)[0] = float.fromhex(text) if text != "nan" else np.nan
         outputs = [(x[1], SIZES[x[2]]) for x in self.cells if x[0] == "slot"]
-        return tapes.of_words(self.code, arrays, start, self.numbers, outputs, mask)
+        return tapes.of_words(self.code, arrays, start, self.numbers, outputs, mask, self.called)
 
 
 class _Level:
@@ -227,11 +234,14 @@ class _Level:
                 raise Unknown
             return self._emit(tapes.DOT, 0, char, a.array, b.array, self._give(name, char),
                               (a.offset, a.strides[0], b.offset, b.strides[0], a.shape[0]))
-        if shape[4] or op.kind not in ("scalar", "elementwise") or op.fn not in SCALARS or attrs.value:
+        if shape[4] or op.kind not in ("scalar", "elementwise") or attrs.value:
             raise Unknown
-        kind = SCALARS[op.fn]
+        kind = kind_of(op.fn, char)
+        which = tapes.CALL if kind is None else tapes.SCALAR
+        if kind is None:
+            kind = self.tape.loop(op.fn, char)
         slots = [self._number(x, char, given) for x in operands]
-        return self._emit(tapes.SCALAR, kind, char, slots[0], slots[-1], self._give(name, char))
+        return self._emit(which, kind, char, slots[0], slots[-1], self._give(name, char))
 
     def _give(self, name: str, char: str) -> int:
         slot = self.tape.slot()

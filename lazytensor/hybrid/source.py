@@ -372,6 +372,8 @@ class Writer(Places, Leaving):
         if record.op.name == "element":
             return f"{operands[0]}[{index_text(options['index'], self.space)}]"
         if "form" in options:
+            if (own := self._list_text(record, operands)) is not None:
+                return own
             self.runs = True
             self._say(depth, f"run.node = {self.space.add(record)}")
         together = options.get("together")
@@ -385,6 +387,25 @@ class Writer(Places, Leaving):
             return f"{self.space.add(fn)}({', '.join([*operands, *shown])})"
         shown = [*operands, *(f"{k}={literal(v, self.space)}" for k, v in options.items())]
         return f"{self.space.add(fn)}({', '.join(shown)})"
+
+    def _list_text(self, record: Record, operands: list[str]) -> str | None:
+        """``np.array([s, 1.0])`` as it is written: of scalars, without a dtype, it does not warn. Else None."""
+        if stretches.listed(record) is None:
+            return None
+        (args, _), = [form for key, form in record.attrs or () if key == "form"]
+        if args[1:] not in ((), (None,)):
+            return None
+        slots = [self._scalar_text(x, text) for x, text in zip(record.operands, operands, strict=True)]
+
+        def text(form: Any) -> str:
+            if type(form) is int:
+                return repr(form)
+            if form[0] == "slot":
+                return slots[form[1]]
+            if form[0] == "constant":
+                return literal(form[2], self.space)
+            return f"({', '.join(map(text, form[2]))},)"
+        return f"{self.space.add(np.array, 'array')}({text(args[0])})"
 
     def _mutate(self, record: Record, dies: set[str], memory: Memory, depth: int) -> None:
         self.asks = True

@@ -20,7 +20,7 @@ from ..api.indexing import ELEMENT
 from ..api.inplace import part_operations
 from ..ir.layout import c_strides
 from ..run import floating
-from . import tapes
+from . import called, tapes
 from .nesting import Numbers, Step, nested
 from .tapes import SIZES, Place, Unknown, tape
 from .tracing import Operand, Record
@@ -29,18 +29,21 @@ LEAST = 24
 """Records for which a tape is worth while."""
 SHORT = 1024
 """Elements of a row that is no more than a step; longer ones are better off as kernels."""
+MOST_CALLED = 64
+"""Elements of a row for which NumPy's loop of a ufunc is called; kernels compute some of them faster."""
 _MAPS: dict[Any, int] = {
     np.add: tapes.ADD, np.subtract: tapes.SUBTRACT, np.multiply: tapes.MULTIPLY, np.divide: tapes.DIVIDE}
 SCALARS: dict[Any, int] = {
     **_MAPS, operator.add: tapes.ADD, operator.sub: tapes.SUBTRACT, operator.mul: tapes.MULTIPLY,
     operator.truediv: tapes.DIVIDE, operator.neg: tapes.NEGATE, operator.abs: tapes.ABSOLUTE,
-    np.negative: tapes.NEGATE, np.absolute: tapes.ABSOLUTE, np.fabs: tapes.ABSOLUTE, np.sqrt: tapes.SQUARE_ROOT}
+    np.negative: tapes.NEGATE, np.absolute: tapes.ABSOLUTE, np.fabs: tapes.ABSOLUTE, np.sqrt: tapes.SQUARE_ROOT,
+    operator.pow: tapes.POWER}
 MOST_LISTED = 64
 """Elements of an array that is written as a list of scalars."""
 _OF_LISTS = frozenset(("array", "asarray"))
 _DEFAULTS = frozenset((("order", "K"), ("order", None), ("ndmin", 0), ("copy", None), ("copy", True)))
 _getitem = operator.getitem
-_LOAD, _STORE, _DOT = 7, 8, 9
+_LOAD, _STORE, _DOT = 8, 9, 10
 _CODES: dict[Any, int] = {}
 """Of operations that the extension knows, a kind of arithmetic or one of these (`_steps.c`)."""
 _NOTHING: Numbers = (0, 0)
@@ -53,13 +56,22 @@ def likely(record: Record) -> bool:
     op = record.op
     kind = op.kind
     if kind == "scalar":
-        return op.fn in SCALARS
+        return kind_of(op.fn, record.dtype.char) is not None or called.loop_of(op.fn, record.dtype.char) is not None
     if kind == "elementwise":
-        return record.attrs is None and (op.fn in _MAPS and prod(record.shape) <= SHORT if record.shape else
-                                         op.fn in SCALARS)
+        size = prod(record.shape)
+        if record.attrs is not None or size > SHORT:
+            return False
+        return op.fn in (_MAPS if record.shape else SCALARS) or (
+            size <= MOST_CALLED and called.loop_of(op.fn, record.dtype.char) is not None)
     if kind == "call":
         return op is ELEMENT or not record.shape and op.fn in (np.matmul, np.dot) or listed(record) is not None
     return op.step == "store" or kind == "mutate" and op in part_kinds()
+
+
+def kind_of(fn: Any, char: str) -> int | None:
+    """The kind of arithmetic that a function of numbers is; None if it is none, or a power that is not NumPy's here."""
+    kind = SCALARS.get(fn)
+    return None if kind == tapes.POWER and not called.power(char) else kind
 
 
 def _learn(record: Record) -> None:
@@ -71,7 +83,7 @@ def _learn(record: Record) -> None:
         _CODES[op] = _STORE
     elif op.kind == "call" and op.fn is np.matmul:
         _CODES[op] = _DOT
-    elif op.kind in ("scalar", "elementwise") and op.fn in SCALARS:
+    elif op.kind in ("scalar", "elementwise") and SCALARS.get(op.fn, tapes.POWER) != tapes.POWER:
         _CODES[op] = SCALARS[op.fn]
 
 
@@ -174,6 +186,7 @@ class Stretch:
         self._places: dict[str, Place] = {}
         self._constants: dict[tuple[str, str], int] = {}
         self._start: list[tuple[int, str, float]] = []
+        self._called: dict[tuple[Any, str], int] = {}
         self._free: list[int] = []
         self._slots = self.done = 0
 
@@ -335,10 +348,19 @@ class Stretch:
         elif op.kind == "call":
             self._product(record)
         else:
-            kind = SCALARS[op.fn]
+            kind = kind_of(op.fn, char)
             a = self._operand(operands[0], char)
-            b = a if kind >= tapes.NEGATE else self._operand(operands[1], char)
-            self._emit(tapes.SCALAR, kind, char, a, b, self._give(record))
+            b = a if len(operands) == 1 else self._operand(operands[1], char)
+            if kind is None:
+                self._emit(tapes.CALL, self._loop(op.fn, char), char, a, b, self._give(record))
+            else:
+                self._emit(tapes.SCALAR, kind, char, a, b, self._give(record))
+
+    def _loop(self, fn: Any, char: str) -> int:
+        """The number of NumPy's loop for a function."""
+        if called.loop_of(fn, char) is None:
+            raise Unknown
+        return self._called.setdefault((called.OPERATORS.get(fn, fn), char), len(self._called))
 
     def _product(self, record: Record) -> None:
         """A product of two vectors."""
@@ -369,9 +391,13 @@ class Stretch:
     def _map(self, record: Record, dies: set[str]) -> None:
         char = record.dtype.char
         operands = [self._row(x, record.shape, char) for x in record.operands]
-        name = record.name
+        name, fn = record.name, record.op.fn
+        loop = None if fn in _MAPS else self._loop(fn, char)
         self.writer._place(record, dies, self.memory, self.depth)
-        self._into(_MAPS[record.op.fn], char, operands, self._array(name))
+        if loop is None:
+            self._into(_MAPS[fn], char, operands, self._array(name))
+        else:
+            self._called_into(loop, char, operands, self._array(name))
 
     def _row(self, x: Operand, shape: tuple[int, ...], char: str) -> tuple[int, Numbers]:
         """An operand of a row's operation: an array's part, or the same number for all."""
@@ -392,6 +418,15 @@ class Stretch:
         if len(out.shape) > 1 and any(x >= 0 and at[1] not in (0, stride) for x, at in operands):
             raise Unknown
         self._emit(tapes.MAP, kind, char, a, b, out.array, (*at_a, *at_b, offset, stride, n))
+        self.written.add(out.array)
+
+    def _called_into(self, loop: int, char: str, operands: list[tuple[int, Numbers]], out: Place) -> None:
+        """NumPy's loop over rows without gaps; of one element it has strides of its own."""
+        offset, stride, n = out.row
+        if n < 2 or stride != SIZES[char] or any(x >= 0 and at[1] not in (0, stride) for x, at in operands):
+            raise Unknown
+        (a, at_a), (b, at_b) = operands[0], operands[-1]
+        self._emit(tapes.CALLS, loop, char, a, b, out.array, (*at_a, *at_b, offset, stride, n))
         self.written.add(out.array)
 
     # ---- writes ----
@@ -472,4 +507,5 @@ class Stretch:
         start = np.zeros(self._slots)
         for slot, char, value in self._start:
             start[slot:slot + 1].view(char)[0] = value
-        return tapes.made(nested(self.steps), arrays, start, given, taken, floating.mask(errstate)), outputs
+        return tapes.made(nested(self.steps), arrays, start, given, taken, floating.mask(errstate),
+                          self._called), outputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from math import prod
 from typing import Any
@@ -20,9 +21,9 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
     with suppress(ImportError):
         from . import _tape as tape  # type: ignore[attr-defined, no-redef]
 
-LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, INDEX, MOVE = range(11)
+LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, INDEX, MOVE, CALL, CALLS = range(13)
 """Operations, as in `_tape.c`,"""
-ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, ABSOLUTE, SQUARE_ROOT = range(7)
+ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER, NEGATE, ABSOLUTE, SQUARE_ROOT = range(8)
 """and kinds of arithmetic."""
 SIZES = {"d": 8, "f": 4}
 
@@ -106,7 +107,7 @@ def words(steps: list[Step], around: tuple[Numbers, ...] = (), at: int = 0) -> l
 
 
 def made(steps: list[Step], arrays: list[tuple[Any, ...]], start: Any, inputs: list[tuple[int, int]],
-         outputs: list[tuple[int, int]], mask: int) -> Any:
+         outputs: list[tuple[int, int]], mask: int, called: Iterable[tuple[Any, str]] = ()) -> Any:
     """A tape.
 
     Parameters
@@ -120,22 +121,29 @@ def made(steps: list[Step], arrays: list[tuple[Any, ...]], start: Any, inputs: l
         Slots and bytes of the numbers that it takes and gives.
     mask
         The floating-point flags with which it gives None.
+    called
+        The ufuncs whose loops it calls, and the type of their elements; steps have their numbers.
 
     Raises
     ------
     ValueError
         If it leaves an array, or reads what it writes in another order.
     """
-    return of_words(words(steps), arrays, start, inputs, outputs, mask)
+    return of_words(words(steps), arrays, start, inputs, outputs, mask, called)
 
 
 def of_words(code: list[int], arrays: list[tuple[Any, ...]], start: Any, inputs: list[tuple[int, int]],
-             outputs: list[tuple[int, int]], mask: int) -> Any:
+             outputs: list[tuple[int, int]], mask: int, called: Iterable[tuple[Any, str]] = ()) -> Any:
     """The same of words."""
     loops_, keep = _products()
+    found = []
+    for fn, char in called:
+        loop = loops.strided_loop(fn, (np.dtype(char),) * fn.nargs)
+        assert loop is not None
+        found.append((loop.loop, loop.context, loop.auxdata, fn.nin, SIZES[char]))
     columns = list(zip(*arrays, strict=True)) or [()] * 4
     packed = [np.array(x, np.int64).tobytes() for x in (code, columns, inputs, outputs)]
-    return tape.Tape(packed[0], packed[1], start.tobytes(), packed[2], packed[3], mask, loops_, keep)
+    return tape.Tape(packed[0], packed[1], start.tobytes(), packed[2], packed[3], mask, loops_, tuple(found), keep)
 
 
 def _products() -> tuple[tuple[int, ...], Any]:
