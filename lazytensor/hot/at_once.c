@@ -187,6 +187,8 @@ static Py_ssize_t result_bytes(PyObject *a, PyObject *b) {
 static int pair_at_once(binaryfunc fn, int which, PyObject *left, PyObject *right, PyObject **result) {
     if (!may_run_at_once())
         return 0;
+    if ((*result = few_by_operator(fn, which, left, right)) != NULL || PyErr_Occurred())
+        return 1;
     Py_ssize_t most = most_bytes();
     PyObject *a = ready(left, most), *b = a == NULL ? NULL : ready(right, most);
     int now = b != NULL && (has_axes(a) || (fn != NULL && has_axes(b))) && is_as_alone(left, a) && is_as_alone(right, b);
@@ -219,6 +221,8 @@ int power_at_once(PyObject *left, PyObject *right, PyObject **result) {
 int unary_at_once(unaryfunc fn, PyObject *operand, PyObject **result) {
     if (!may_run_at_once())
         return 0;
+    if ((*result = few_by_unary(fn, operand)) != NULL || PyErr_Occurred())
+        return 1;
     PyObject *a = ready(operand, most_bytes());
     int now = a != NULL && has_axes(a) && is_as_alone(operand, a) && runs_now(bytes_at_hand(a));
     if (now) {
@@ -245,6 +249,8 @@ int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, P
     int axes = 0, arrays = 0, now = 0;
     if (count < 1 || count > 3 || (has_tensor(operands, count) && !may_run_at_once()))
         return 0;
+    if (has_tensor(operands, count) && ((*result = few_by_ufunc(ufunc, operands, count)) != NULL || PyErr_Occurred()))
+        return 1;
     PyObject *first = operands[0];
     while (n < count && (lent[n] = ready(operands[n], most)) != NULL) {
         if (!axes && has_axes(lent[n])) {

@@ -458,6 +458,7 @@ int has_failed(PyObject **result);
 PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *array_at_hand(PyObject *tensor, Py_ssize_t most);
 PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most);
+int may_be_written(PyObject *tensor);
 int binary_at_once(binaryfunc fn, PyObject *left, PyObject *right, PyObject **result);
 int compare_at_once(PyObject *left, PyObject *right, int which, PyObject **result);
 int power_at_once(PyObject *left, PyObject *right, PyObject **result);
@@ -478,6 +479,13 @@ int is_numpys_number(PyObject *x);
 PyObject *scalar_of(PyObject *value);
 PyObject *index_at_hand(PyObject *index, Py_ssize_t most);
 int has_no_wait(PyObject *value);
+
+/* ---- arithmetic.c ---- */
+
+PyObject *few_by_operator(binaryfunc fn, int which, PyObject *left, PyObject *right);
+PyObject *few_by_unary(unaryfunc fn, PyObject *operand);
+PyObject *few_by_ufunc(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count);
+int few_in_place(binaryfunc fn, PyObject *self, PyObject *other);
 
 /* ---- places.c ---- */
 

@@ -1,0 +1,319 @@
+/* Arithmetic on few floats that are there, from lines that run at once (lines.c).
+ *
+ * NumPy's operators find out dtypes, shapes and loops at each call, which takes far longer than the arithmetic on ten
+ * elements. Sums, differences, products, quotients and roots are what IEEE 754 says, and comparisons are plain: so they are
+ * computed here, into new arrays or into memory that may be written to. Where a floating-point error comes up nothing has
+ * been done, and NumPy's operator does it all, with its warnings.
+ */
+#include "hot.h"
+#include <math.h>
+#include <numpy/arrayscalars.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#else
+#include <fenv.h>
+#endif
+
+enum { MOST = 500 };   /* elements; up to as many NumPy lets no other thread run meanwhile */
+
+/* An operand: elements that are `step` bytes apart, or a number, whose step is 0 and which has no shape. */
+typedef struct {
+    const char *data;
+    npy_intp count, step;
+    int type;           /* NPY_DOUBLE or NPY_FLOAT; NPY_NOTYPE for Python's numbers, which take the other's */
+    PyObject *shape;    /* borrowed */
+    double number;
+    float small;
+} Few;
+
+/* ---- floating-point errors -------------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+static int errors(void) {
+    return _mm_getcsr() & (_MM_EXCEPT_INVALID | _MM_EXCEPT_DIV_ZERO | _MM_EXCEPT_OVERFLOW | _MM_EXCEPT_UNDERFLOW);
+}
+
+static void forget_errors(void) {
+    if (errors())
+        _mm_setcsr(_mm_getcsr() & ~_MM_EXCEPT_MASK);
+}
+#else
+static int errors(void) {
+    return fetestexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW | FE_UNDERFLOW);
+}
+
+static void forget_errors(void) {
+    feclearexcept(FE_ALL_EXCEPT);
+}
+#endif
+
+/* ---- loops ------------------------------------------------------------------------------------------------------------ */
+
+/* They are called by address, so that no compiler moves them to the other side of what is asked of the processor. */
+typedef void (*Loop)(const char *x, npy_intp by, const char *y, npy_intp step, void *to, npy_intp n);
+
+#if defined(__GNUC__) && !defined(__clang__)
+#define VECTORS __attribute__((optimize("O3")))
+#else
+#define VECTORS
+#endif
+
+#define LOOP(NAME, TYPE, RESULT, VALUE) \
+    VECTORS static void NAME##_##TYPE(const char *x, npy_intp by, const char *y, npy_intp step, void *to, npy_intp n) { \
+        RESULT *restrict z = to; \
+        if (by == sizeof(TYPE) && step == sizeof(TYPE)) { \
+            const TYPE *p = (const TYPE *)x, *q = (const TYPE *)y; \
+            for (npy_intp i = 0; i < n; i++) { TYPE a = p[i], b = q[i]; (void)b; z[i] = VALUE; } \
+        } else if (by == sizeof(TYPE) && step == 0) { \
+            const TYPE *p = (const TYPE *)x, b = *(const TYPE *)y; (void)b; \
+            for (npy_intp i = 0; i < n; i++) { TYPE a = p[i]; z[i] = VALUE; } \
+        } else if (by == 0 && step == sizeof(TYPE)) { \
+            const TYPE a = *(const TYPE *)x, *q = (const TYPE *)y; \
+            for (npy_intp i = 0; i < n; i++) { TYPE b = q[i]; (void)b; z[i] = VALUE; } \
+        } else { \
+            for (npy_intp i = 0; i < n; i++, x += by, y += step) { \
+                TYPE a = *(const TYPE *)x, b = *(const TYPE *)y; (void)b; z[i] = VALUE; \
+            } \
+        } \
+    }
+#define BOTH(NAME, VALUE) LOOP(NAME, double, double, VALUE) LOOP(NAME, float, float, VALUE)
+#define COMPARED(NAME, VALUE) LOOP(NAME, double, npy_bool, VALUE) LOOP(NAME, float, npy_bool, VALUE)
+BOTH(add, a + b)
+BOTH(subtract, a - b)
+BOTH(multiply, a * b)
+BOTH(divide, a / b)
+BOTH(negative, -a)
+COMPARED(less, a < b)
+COMPARED(less_equal, a <= b)
+COMPARED(equal, a == b)
+COMPARED(not_equal, a != b)
+COMPARED(greater, a > b)
+COMPARED(greater_equal, a >= b)
+LOOP(absolute, double, double, fabs(a))
+LOOP(absolute, float, float, fabsf(a))
+LOOP(square_root, double, double, sqrt(a))
+LOOP(square_root, float, float, sqrtf(a))
+
+enum { ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATIVE, ABSOLUTE, SQUARE_ROOT, COMPARISONS, NONE = -1 };
+/* comparisons by Py_LT and so on */
+static const Loop loops[][2] = {
+    {add_double, add_float}, {subtract_double, subtract_float}, {multiply_double, multiply_float},
+    {divide_double, divide_float}, {negative_double, negative_float}, {absolute_double, absolute_float},
+    {square_root_double, square_root_float}, {less_double, less_float}, {less_equal_double, less_equal_float},
+    {equal_double, equal_float}, {not_equal_double, not_equal_float}, {greater_double, greater_float},
+    {greater_equal_double, greater_equal_float}};
+
+/* ---- which operation -------------------------------------------------------------------------------------------------- */
+
+static int of_operator(binaryfunc fn) {
+    const PyNumberMethods *own = PyArray_Type.tp_as_number;
+    return fn == own->nb_multiply || fn == own->nb_inplace_multiply ? MULTIPLY
+        : fn == own->nb_add || fn == own->nb_inplace_add ? ADD
+        : fn == own->nb_subtract || fn == own->nb_inplace_subtract ? SUBTRACT
+        : fn == own->nb_true_divide || fn == own->nb_inplace_true_divide ? DIVIDE : NONE;
+}
+
+static int of_ufunc(PyObject *ufunc) {
+    static const char *const names[] = {"add", "subtract", "multiply", "divide", "negative", "absolute", "sqrt", "less",
+                                        "less_equal", "equal", "not_equal", "greater", "greater_equal"};
+    enum { COUNT = sizeof names / sizeof *names };
+    static PyObject *ufuncs[COUNT];
+    if (ufuncs[COUNT - 1] == NULL) {
+        PyObject *numpy = PyImport_ImportModule("numpy");
+        for (int i = 0; numpy != NULL && i < COUNT; i++)
+            Py_XSETREF(ufuncs[i], PyObject_GetAttrString(numpy, names[i]));
+        Py_XDECREF(numpy);
+        PyErr_Clear();
+    }
+    for (int i = 0; i < COUNT; i++)
+        if (ufuncs[i] == ufunc)
+            return i;
+    return NONE;
+}
+
+/* ---- operands --------------------------------------------------------------------------------------------------------- */
+
+/* Where the elements of a box lie, if they are a row with one step. */
+static int is_row(Few *x, const Box *box, npy_intp size) {
+    npy_intp count = 1;
+    x->data = box->data;
+    x->step = box->nd == 1 ? box->strides[0] : size;
+    for (int i = box->nd - 1; i >= 0; i--) {
+        if (box->nd > 1 && box->shape[i] != 1 && box->strides[i] != count * size)
+            return 0;
+        count *= box->shape[i];
+        if (count > MOST)
+            return 0;
+    }
+    x->count = count;
+    return count > 0 && x->step > 0 && x->step % size == 0 && (size_t)x->data % size == 0;
+}
+
+/* A Tensor that is there: 0 where it is not of few floats in a row. `array` is set to the whole memory, borrowed. */
+static int few_of_tensor(Few *x, PyObject *tensor, PyArrayObject **array) {
+    PyObject *root = realized_root(tensor), *node = root == NULL ? NULL : slot_or_none(root, T._value), *view;
+    Box box;
+    if (node == NULL)
+        return 0;
+    *array = (PyArrayObject *)slot_or_none(node, N.buffer);
+    x->type = PyArray_TYPE(*array);
+    if ((x->type != NPY_DOUBLE && x->type != NPY_FLOAT) || !PyArray_ISNBO(PyArray_DESCR(*array)->byteorder))
+        return 0;
+    npy_intp size = x->type == NPY_DOUBLE ? 8 : 4;
+    if (root == tensor) {
+        x->shape = slot_or_none(node, N.shape);
+        x->count = PyArray_SIZE(*array);
+        x->data = PyArray_BYTES(*array);
+        x->step = size;
+        if (PyArray_NDIM(*array) > 0 && x->count > 0 && x->count <= MOST && PyArray_ISCARRAY_RO(*array)
+            && PyTuple_GET_SIZE(x->shape) == PyArray_NDIM(*array))
+            return 1;
+        return PyArray_NDIM(*array) == 1 && PyTuple_GET_SIZE(x->shape) == 1 && box_of(&box, (PyObject *)*array)
+            && is_row(x, &box, size);
+    }
+    view = slot_or_none(tensor, T._value);
+    x->shape = slot_or_none(view, V.shape);
+    return is_current(view, node) && box_of(&box, (PyObject *)*array) && box_through(&box, slot_or_none(view, V.steps))
+        && PyTuple_GET_SIZE(x->shape) == box.nd && is_row(x, &box, size);
+}
+
+static int few_of(Few *x, PyObject *operand) {
+    PyTypeObject *type = Py_TYPE(operand);
+    PyArrayObject *array;
+    if (type == tensor_type)
+        return few_of_tensor(x, operand, &array);
+    *x = (Few){.count = 1, .type = NPY_NOTYPE};
+    if (type == &PyFloat_Type) {
+        x->number = PyFloat_AS_DOUBLE(operand);
+        return 1;
+    }
+    if (type == &PyLong_Type) {
+        int overflow;
+        long value = PyLong_AsLongAndOverflow(operand, &overflow);
+        x->number = (double)value;
+        return !overflow && labs(value) <= 1 << 24;   /* which both types hold */
+    }
+    if (PyType_IsSubtype(type, scalar_type))
+        operand = slot_or_none(slot_or_none(operand, S._node), N.buffer);
+    if (Py_TYPE(operand) == &PyDoubleArrType_Type) {
+        x->type = NPY_DOUBLE;
+        x->number = PyArrayScalar_VAL(operand, Double);
+        return 1;
+    }
+    if (Py_TYPE(operand) == &PyFloatArrType_Type) {
+        x->type = NPY_FLOAT;
+        x->number = PyArrayScalar_VAL(operand, Float);
+        return 1;
+    }
+    return 0;
+}
+
+/* A number as one of that type. 0 where NumPy has to warn of that. */
+static int settle_number(Few *x, int type) {
+    if (x->shape != NULL)
+        return x->type == type;
+    if (x->type != NPY_NOTYPE && x->type != type)
+        return 0;
+    x->small = (float)x->number;
+    x->data = type == NPY_DOUBLE ? (const char *)&x->number : (const char *)&x->small;
+    return type == NPY_DOUBLE || isfinite(x->small) || !isfinite(x->number);
+}
+
+/* Whether two operands go together, the elements of arrays one by one; the array is the first, or else the second. */
+static int go_together(Few *x, Few *y) {
+    const Few *array = x->shape != NULL ? x : y;
+    return array->shape != NULL && settle_number(x, array->type) && settle_number(y, array->type)
+        && (x->shape == NULL || y->shape == NULL || same_shape(x->shape, y->shape));
+}
+
+/* ---- computing -------------------------------------------------------------------------------------------------------- */
+
+/* Computes it; 0 where NumPy has to do it. */
+static int compute(int which, const Few *x, const Few *y, void *to) {
+    const Few *array = x->shape != NULL ? x : y;
+    forget_errors();
+    loops[which][array->type == NPY_FLOAT](x->data, x->step, y->data, y->step, to, array->count);
+    if (which < COMPARISONS)
+        return !errors();
+    forget_errors();   /* that a NaN was compared is none */
+    return 1;
+}
+
+/* A new Tensor of what is computed; NULL without an error where NumPy has to do it. */
+static PyObject *computed_anew(int which, const Few *x, const Few *y) {
+    const Few *array = x->shape != NULL ? x : y;
+    PyArray_Descr *dtype = PyArray_DescrFromType(which < COMPARISONS ? array->type : NPY_BOOL);
+    PyObject *made = dtype == NULL ? NULL : new_result(array->shape, (PyObject *)dtype, Py_None), *result = NULL;
+    Py_XDECREF(dtype);
+    if (made != NULL && compute(which, x, y, PyArray_DATA((PyArrayObject *)made)))
+        result = tensor_over(made, array->shape, Py_None);
+    Py_XDECREF(made);
+    return result;
+}
+
+static int is_small_enough(const Few *x) {
+    return x->count * (x->type == NPY_FLOAT ? 4 : 8) <= small_bytes() && runs_at_once();
+}
+
+static PyObject *pair_of_few(int which, PyObject *left, PyObject *right) {
+    Few x, y;
+    if (which == NONE || !few_of(&x, left) || !few_of(&y, right) || !go_together(&x, &y)
+        || !is_small_enough(x.shape != NULL ? &x : &y))
+        return NULL;
+    return computed_anew(which, &x, &y);
+}
+
+/* ``left <op> right``, by the operator of NumPy's arrays, or the comparison `which` where `fn` is NULL, on few floats that are
+ * there; NULL without an error where it is not so. */
+PyObject *few_by_operator(binaryfunc fn, int which, PyObject *left, PyObject *right) {
+    return pair_of_few(fn == NULL ? COMPARISONS + which : of_operator(fn), left, right);
+}
+
+static PyObject *one_of_few(int which, PyObject *operand) {
+    Few x;
+    if (Py_TYPE(operand) != tensor_type || !few_of(&x, operand) || !is_small_enough(&x))
+        return NULL;
+    return computed_anew(which, &x, &x);
+}
+
+PyObject *few_by_unary(unaryfunc fn, PyObject *operand) {
+    const PyNumberMethods *own = PyArray_Type.tp_as_number;
+    int which = fn == own->nb_negative ? NEGATIVE : fn == own->nb_absolute ? ABSOLUTE : NONE;
+    return which == NONE ? NULL : one_of_few(which, operand);
+}
+
+/* The same for ``ufunc(*operands)``. */
+PyObject *few_by_ufunc(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count) {
+    int which = count > 2 ? NONE : of_ufunc(ufunc), unary = which == NEGATIVE || which == ABSOLUTE || which == SQUARE_ROOT;
+    if (which == NONE || unary != (count == 1))
+        return NULL;
+    return unary ? one_of_few(which, operands[0]) : pair_of_few(which, operands[0], operands[1]);
+}
+
+/* ---- into memory ------------------------------------------------------------------------------------------------------ */
+
+static void put_row(const Few *to, const double *from) {
+    char *at = (char *)to->data;
+    npy_intp size = to->type == NPY_FLOAT ? 4 : 8;
+    if (to->step == size)
+        memcpy(at, from, to->count * size);
+    else if (size == 8)
+        for (npy_intp i = 0; i < to->count; i++, at += to->step)
+            memcpy(at, (const char *)from + 8 * i, 8);
+    else
+        for (npy_intp i = 0; i < to->count; i++, at += to->step)
+            memcpy(at, (const char *)from + 4 * i, 4);
+}
+
+/* ``self <op>= other`` in memory that may be written to, by the operator of NumPy's arrays; whether it is done. */
+int few_in_place(binaryfunc fn, PyObject *self, PyObject *other) {
+    Few x, y;
+    double found[MOST];
+    PyArrayObject *array;
+    int which = of_operator(fn);
+    if (which == NONE || !may_be_written(self) || !few_of_tensor(&x, self, &array) || !PyArray_ISWRITEABLE(array)
+        || !few_of(&y, other) || !go_together(&x, &y) || !runs_now(PyArray_NBYTES(array)) || !compute(which, &x, &y, found))
+        return 0;
+    put_row(&x, found);
+    return 1;
+}
