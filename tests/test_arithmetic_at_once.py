@@ -36,8 +36,10 @@ PARTS = ["x[1:]", "x[:-1]", "x[::2]", "x[::-1]", "m[1]", "m[:, 1]", "m[1:]", "m[
          "upright[:, 0]", "long[::50]", "x[3:4]", "x[2:2]", "m[None, 1]", "x.real", "f[2:7]", "m[..., 1]", "m.T[1]",
          "c.real", "c.imag"]
 OPERATORS = ["+", "-", "*", "/", "<", "<=", "==", "!=", ">", ">="]
-UFUNCS = ["add", "subtract", "multiply", "divide", "less", "equal", "greater_equal"]
-UNARY = ["-({})", "abs({})", "np.sqrt({})", "np.negative({})", "np.absolute({})", "np.fabs({})"]
+UFUNCS = ["add", "subtract", "multiply", "divide", "less", "equal", "greater_equal", "maximum",
+          "minimum"]
+UNARY = ["-({})", "abs({})", "np.sqrt({})", "np.negative({})", "np.absolute({})", "np.fabs({})",
+         "{} ** 2", "{} ** -1", "{} ** 0.5", "{} ** 2.0", "{} ** n6", "np.square({})", "np.reciprocal({})"]
 
 
 def outcome(text, module, given):

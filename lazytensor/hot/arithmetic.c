@@ -49,8 +49,9 @@ static void forget_errors(void) {
 
 /* ---- loops ------------------------------------------------------------------------------------------------------------ */
 
-/* They are called by address, so that no compiler moves them to the other side of what is asked of the processor. */
-typedef void (*Loop)(const char *x, npy_intp by, const char *y, npy_intp step, void *to, npy_intp n);
+/* They are called by address, so that no compiler moves them to the other side of what is asked of the processor. Each gives
+ * whether NumPy has to say what comes of some elements. */
+typedef int (*Loop)(const char *x, npy_intp by, const char *y, npy_intp step, void *to, npy_intp n);
 
 #if defined(__GNUC__) && !defined(__clang__)
 #define VECTORS __attribute__((optimize("O3")))
@@ -59,7 +60,7 @@ typedef void (*Loop)(const char *x, npy_intp by, const char *y, npy_intp step, v
 #endif
 
 #define LOOP(NAME, TYPE, RESULT, VALUE) \
-    VECTORS static void NAME##_##TYPE(const char *x, npy_intp by, const char *y, npy_intp step, void *to, npy_intp n) { \
+    VECTORS static int NAME##_##TYPE(const char *x, npy_intp by, const char *y, npy_intp step, void *to, npy_intp n) { \
         RESULT *restrict z = to; \
         if (by == sizeof(TYPE) && step == sizeof(TYPE)) { \
             const TYPE *p = (const TYPE *)x, *q = (const TYPE *)y; \
@@ -75,6 +76,20 @@ typedef void (*Loop)(const char *x, npy_intp by, const char *y, npy_intp step, v
                 TYPE a = *(const TYPE *)x, b = *(const TYPE *)y; (void)b; z[i] = VALUE; \
             } \
         } \
+        return 0; \
+    }
+/* The larger or smaller of two. Which zero, or NaN, NumPy's loop gives depends on where it is. */
+#define EXTREME(NAME, TYPE, BITS, OPERATOR) \
+    VECTORS static int NAME##_##TYPE(const char *x, npy_intp by, const char *y, npy_intp step, void *to, npy_intp n) { \
+        TYPE *restrict z = to; \
+        int open = 0; \
+        for (npy_intp i = 0; i < n; i++, x += by, y += step) { \
+            TYPE a = *(const TYPE *)x, b = *(const TYPE *)y; \
+            BITS p = *(const BITS *)x, q = *(const BITS *)y; \
+            open |= !(a < b) & !(a > b) & (p != q); \
+            z[i] = a OPERATOR b ? a : b; \
+        } \
+        return open; \
     }
 #define BOTH(NAME, VALUE) LOOP(NAME, double, double, VALUE) LOOP(NAME, float, float, VALUE)
 #define COMPARED(NAME, VALUE) LOOP(NAME, double, npy_bool, VALUE) LOOP(NAME, float, npy_bool, VALUE)
@@ -91,16 +106,24 @@ COMPARED(greater, a > b)
 COMPARED(greater_equal, a >= b)
 LOOP(absolute, double, double, fabs(a))
 LOOP(absolute, float, float, fabsf(a))
+BOTH(square, a * a)
+BOTH(reciprocal, 1 / a)
+EXTREME(maximum, double, npy_uint64, >)
+EXTREME(maximum, float, npy_uint32, >)
+EXTREME(minimum, double, npy_uint64, <)
+EXTREME(minimum, float, npy_uint32, <)
 LOOP(square_root, double, double, sqrt(a))
 LOOP(square_root, float, float, sqrtf(a))
 
-enum { ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATIVE, ABSOLUTE, SQUARE_ROOT, COMPARISONS, NONE = -1 };
+enum { ADD, SUBTRACT, MULTIPLY, DIVIDE, MAXIMUM, MINIMUM, NEGATIVE, ABSOLUTE, SQUARE, RECIPROCAL, SQUARE_ROOT, COMPARISONS,
+       NONE = -1 };
 /* comparisons by Py_LT and so on */
 static const Loop loops[][2] = {
     {add_double, add_float}, {subtract_double, subtract_float}, {multiply_double, multiply_float},
-    {divide_double, divide_float}, {negative_double, negative_float}, {absolute_double, absolute_float},
-    {square_root_double, square_root_float}, {less_double, less_float}, {less_equal_double, less_equal_float},
-    {equal_double, equal_float}, {not_equal_double, not_equal_float}, {greater_double, greater_float},
+    {divide_double, divide_float}, {maximum_double, maximum_float}, {minimum_double, minimum_float},
+    {negative_double, negative_float}, {absolute_double, absolute_float}, {square_double, square_float},
+    {reciprocal_double, reciprocal_float}, {square_root_double, square_root_float}, {less_double, less_float},
+    {less_equal_double, less_equal_float}, {equal_double, equal_float}, {not_equal_double, not_equal_float}, {greater_double, greater_float},
     {greater_equal_double, greater_equal_float}};
 
 /* ---- which operation -------------------------------------------------------------------------------------------------- */
@@ -114,8 +137,9 @@ static int of_operator(binaryfunc fn) {
 }
 
 static int of_ufunc(PyObject *ufunc) {
-    static const char *const names[] = {"add", "subtract", "multiply", "divide", "negative", "absolute", "sqrt", "less",
-                                        "less_equal", "equal", "not_equal", "greater", "greater_equal"};
+    static const char *const names[] = {
+        "add", "subtract", "multiply", "divide", "maximum", "minimum", "negative", "absolute", "square", "reciprocal", "sqrt",
+        "less", "less_equal", "equal", "not_equal", "greater", "greater_equal"};
     enum { COUNT = sizeof names / sizeof *names };
     static PyObject *ufuncs[COUNT];
     if (ufuncs[COUNT - 1] == NULL) {
@@ -129,6 +153,11 @@ static int of_ufunc(PyObject *ufunc) {
         if (ufuncs[i] == ufunc)
             return i;
     return NONE;
+}
+
+/* Whether few floats are computed here by a ufunc of NumPy's. */
+int is_arithmetic(PyObject *ufunc) {
+    return of_ufunc(ufunc) != NONE;
 }
 
 /* ---- operands --------------------------------------------------------------------------------------------------------- */
@@ -232,9 +261,9 @@ static int go_together(Few *x, Few *y) {
 static int compute(int which, const Few *x, const Few *y, void *to) {
     const Few *array = x->shape != NULL ? x : y;
     forget_errors();
-    loops[which][array->type == NPY_FLOAT](x->data, x->step, y->data, y->step, to, array->count);
+    int open = loops[which][array->type == NPY_FLOAT](x->data, x->step, y->data, y->step, to, array->count);
     if (which < COMPARISONS)
-        return !errors();
+        return !open && !errors();
     forget_errors();   /* that a NaN was compared is none */
     return 1;
 }
@@ -252,7 +281,7 @@ static PyObject *computed_anew(int which, const Few *x, const Few *y) {
 }
 
 static int is_small_enough(const Few *x) {
-    return x->count * (x->type == NPY_FLOAT ? 4 : 8) <= small_bytes() && runs_at_once();
+    return runs_now(x->count * (x->type == NPY_FLOAT ? 4 : 8));
 }
 
 static PyObject *pair_of_few(int which, PyObject *left, PyObject *right) {
@@ -263,28 +292,32 @@ static PyObject *pair_of_few(int which, PyObject *left, PyObject *right) {
     return computed_anew(which, &x, &y);
 }
 
+static PyObject *one_of_few(int which, PyObject *operand) {
+    Few x;
+    if (which == NONE || Py_TYPE(operand) != tensor_type || !few_of(&x, operand) || !is_small_enough(&x))
+        return NULL;
+    return computed_anew(which, &x, &x);
+}
+
 /* ``left <op> right``, by the operator of NumPy's arrays, or the comparison `which` where `fn` is NULL, on few floats that are
  * there; NULL without an error where it is not so. */
 PyObject *few_by_operator(binaryfunc fn, int which, PyObject *left, PyObject *right) {
+    if (fn == raised) {
+        int special = special_power(right);
+        return one_of_few(special < 0 ? NONE : SQUARE + special, left);
+    }
     return pair_of_few(fn == NULL ? COMPARISONS + which : of_operator(fn), left, right);
-}
-
-static PyObject *one_of_few(int which, PyObject *operand) {
-    Few x;
-    if (Py_TYPE(operand) != tensor_type || !few_of(&x, operand) || !is_small_enough(&x))
-        return NULL;
-    return computed_anew(which, &x, &x);
 }
 
 PyObject *few_by_unary(unaryfunc fn, PyObject *operand) {
     const PyNumberMethods *own = PyArray_Type.tp_as_number;
     int which = fn == own->nb_negative ? NEGATIVE : fn == own->nb_absolute ? ABSOLUTE : NONE;
-    return which == NONE ? NULL : one_of_few(which, operand);
+    return one_of_few(which, operand);
 }
 
 /* The same for ``ufunc(*operands)``. */
 PyObject *few_by_ufunc(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count) {
-    int which = count > 2 ? NONE : of_ufunc(ufunc), unary = which == NEGATIVE || which == ABSOLUTE || which == SQUARE_ROOT;
+    int which = count > 2 ? NONE : of_ufunc(ufunc), unary = which >= NEGATIVE && which < COMPARISONS;
     if (which == NONE || unary != (count == 1))
         return NULL;
     return unary ? one_of_few(which, operands[0]) : pair_of_few(which, operands[0], operands[1]);

@@ -73,7 +73,7 @@ PyObject *waited_for(PyObject *x, Py_ssize_t most) {
  * not; an exception may be set then. */
 int is_settled(PyObject *x, Py_ssize_t most) {
     PyObject *node = waited_for(x, most);
-    return node != NULL && runs_at_once() && compute_node(node) == 0;
+    return node != NULL && runs_now(bytes_of(node)) && compute_node(node) == 0;
 }
 
 /* The same as `at_hand`, and an operand that is pending and small is computed where the line runs at once. */
@@ -210,7 +210,8 @@ int compare_at_once(PyObject *left, PyObject *right, int which, PyObject **resul
     return pair_at_once(NULL, which, left, right, result);
 }
 
-static PyObject *raised(PyObject *base, PyObject *exponent) {
+/* ``base ** exponent``, as NumPy's operator does it. */
+PyObject *raised(PyObject *base, PyObject *exponent) {
     return PyArray_Type.tp_as_number->nb_power(base, exponent, Py_None);
 }
 
