@@ -120,6 +120,31 @@ def test_in_place(np, operator):
         assert all(same_bits(a, b) for a, b in zip(expected[0], found[0], strict=True)), (target, operand)
 
 
+def test_stores(np):
+    places = ["x[1:]", "x[::2]", "m[1]", "m[:, 1]", "m[1:, 1:]", "m[..., 1]", "m[None, 1]", "t[1]", "x[::-1]", "f[2:7]",
+              "x[3]", "long[:]", "odd[:]", "m[1][1:]", "upright[:, 0]", "h[1:]", "i[:]", "x[20:]", "x[1:][2:4]",
+              "row[0, 1:]", "c[:]"]
+    values = [*places, "x[:-1]", "x[:5]", "m[0]", "m[:, 2]", "f[:5]", "y", "m[1:, :-1]", "m[1, 1:]", "one", "x[4:9]"]
+
+    def run(module, place, value):
+        names = {name: module.array(given) for name, given in ARRAYS.items()}
+        if module is not real:
+            module.realize(*names.values())
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                exec(f"{place} = {value}", {"np": module, **names})
+            said = None
+        except Exception as error:
+            said = type(error), str(error)
+        return [real.asarray(given) for given in names.values()], said
+
+    for place, value in itertools.product(places, values):
+        expected, found = run(real, place, value), run(np, place, value)
+        assert found[1] == expected[1], (place, value)
+        assert all(same_bits(a, b) for a, b in zip(expected[0], found[0], strict=True)), (place, value)
+
+
 def test_memory_that_pending_work_reads_is_not_written_over(np):
     x = np.array([1.0, 2.0, 3.0])
     np.realize(x)

@@ -325,7 +325,7 @@ PyObject *few_by_ufunc(PyObject *ufunc, PyObject *const *operands, Py_ssize_t co
 
 /* ---- into memory ------------------------------------------------------------------------------------------------------ */
 
-static void put_row(const Few *to, const double *from) {
+static void put_row(const Few *to, const void *from) {
     char *at = (char *)to->data;
     npy_intp size = to->type == NPY_FLOAT ? 4 : 8;
     if (to->step == size)
@@ -347,6 +347,48 @@ int few_in_place(binaryfunc fn, PyObject *self, PyObject *other) {
     if (which == NONE || !may_be_written(self) || !few_of_tensor(&x, self, &array) || !PyArray_ISWRITEABLE(array)
         || !few_of(&y, other) || !go_together(&x, &y) || !runs_now(PyArray_NBYTES(array)) || !compute(which, &x, &y, found))
         return 0;
+    put_row(&x, found);
+    return 1;
+}
+
+/* Elements of a row, one after the other. */
+static void take_row(const Few *from, void *to) {
+    const char *at = from->data;
+    npy_intp size = from->type == NPY_FLOAT ? 4 : 8;
+    if (from->step == size)
+        memcpy(to, at, from->count * size);
+    else
+        for (npy_intp i = 0; i < from->count; i++, at += from->step)
+            memcpy((char *)to + size * i, at, size);
+}
+
+/* Whether two rows lie apart: NumPy copies elements of one row that overlap in an order of its own. */
+static int lie_apart(const Few *x, const Few *y) {
+    return x->data > y->data + y->step * (y->count - 1) || y->data > x->data + x->step * (x->count - 1);
+}
+
+/* ``self[index] = value`` for an index of slices and integers and as many floats of the same dtype, in memory that may be
+ * written to; whether it is done. */
+int few_stored(PyObject *self, PyObject *index, PyObject *value) {
+    PyObject *root = realized_root(self), *buffer;
+    Few x, y;
+    Box box;
+    double found[MOST];
+    if (root == NULL || Py_TYPE(value) != tensor_type || !few_of(&y, value) || !may_be_written(self))
+        return 0;
+    buffer = slot_or_none(slot_or_none(root, T._value), N.buffer);
+    x = (Few){.type = PyArray_TYPE((PyArrayObject *)buffer)};
+    if (x.type != y.type || !PyArray_ISNBO(PyArray_DESCR((PyArrayObject *)buffer)->byteorder)
+        || !PyArray_ISWRITEABLE((PyArrayObject *)buffer) || !box_of(&box, buffer)
+        || (root != self && !box_through(&box, slot_or_none(slot_or_none(self, T._value), V.steps))) || !box_step(&box, index)
+        || !is_row(&x, &box, x.type == NPY_FLOAT ? 4 : 8) || x.count != y.count || box.nd != PyTuple_GET_SIZE(y.shape))
+        return 0;
+    for (int i = 0; i < box.nd; i++)
+        if (box.shape[i] != ssize_of(PyTuple_GET_ITEM(y.shape, i)))
+            return 0;
+    if (!lie_apart(&x, &y) || !runs_now(PyArray_NBYTES((PyArrayObject *)buffer)))
+        return 0;
+    take_row(&y, found);
     put_row(&x, found);
     return 1;
 }

@@ -488,6 +488,7 @@ PyObject *few_by_operator(binaryfunc fn, int which, PyObject *left, PyObject *ri
 PyObject *few_by_unary(unaryfunc fn, PyObject *operand);
 PyObject *few_by_ufunc(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count);
 int is_arithmetic(PyObject *ufunc);
+int few_stored(PyObject *self, PyObject *index, PyObject *value);
 int few_in_place(binaryfunc fn, PyObject *self, PyObject *other);
 
 /* ---- places.c ---- */

@@ -236,6 +236,8 @@ int store_at_once(PyObject *self, PyObject *index, PyObject *value) {
     int done = 0, basic = is_basic(index);
     if (watched() || held_up == Py_True || (basic && !may_run_at_once()))
         return 0;
+    if (basic && few_stored(self, index, value))
+        return 1;
     PyObject *memory = memory_at_hand(self, PY_SSIZE_T_MAX), *places = NULL;
     if (memory == NULL)
         return 0;
