@@ -576,6 +576,7 @@ PyObject *quick_call(PyObject *quick, PyObject *const *operands, Py_ssize_t coun
 PyObject *hot_fill_slots(PyObject *self, PyObject *unused);
 PyObject *run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *hot_counts(PyObject *self, PyObject *unused);
+PyObject *hot_commit(PyObject *self, PyObject *writes);
 PyObject *hot_gemv(PyObject *self, PyObject *unused);
 
 #endif
