@@ -92,16 +92,37 @@ def test_kernels_between_products_wait():
             np.realize(x)
 
 
-@pytest.mark.parametrize("n", [4, 1000])
-def test_chains_wait(n):
+@pytest.mark.parametrize("n, function", [(1000, "positive"), (4, "exp"), (1000, "exp")])
+def test_chains_wait(n, function):
     np = module_under_test()
-    x = np.arange(float(n))
+    x, f = np.arange(float(n)) / n, getattr(np, function)
     np.realize(x)
     with np.config(eager_after=2):
         for _ in range(8):
-            y = ((x + 1) * x - 2) * x + 3
+            y = f(f(f((x + 1) * x - 2) * x + 3))
             assert pending(y)
             np.realize(y)
+
+
+@pytest.mark.parametrize("length", [3, 100])
+def test_chains_of_arithmetic_on_few_floats_run_at_once_on_as_few(length):
+    np = module_under_test()
+
+    def chain(x):
+        y = x
+        for _ in range(length):
+            y = 0.5 * y + x
+            y = y - 0.25 * x
+        return y
+
+    x = np.arange(10.0)
+    assert ran_at_once(np, chain, x)
+    with np.config(eager_after=4):
+        for _ in range(12):
+            np.realize(chain(x))
+        middling, long = np.arange(400.0), np.arange(1000.0)
+        np.realize(middling, long)
+        assert not pending(chain(middling)) and pending(chain(long))
 
 
 def ran_at_once(np, f, *given):

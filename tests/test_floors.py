@@ -19,7 +19,7 @@ LATE = {
     ("compile", "run.plans"),  # plans and kernels, 30 ms: at the first plan
     ("run.masking", "run.moving"),  # LLVM with it: when a large array is first picked from
     ("hybrid.inner", "lower.loops"), ("hybrid.inner", "lower.fidelity"),  # when a loop of calls is first run
-    ("lower.gemv", "lower.fidelity"),  # when a shape is first compared
+    ("lower.products", "lower.fidelity"),  # when a shape is first compared
     ("hybrid.called", "lower.fidelity"),  # when a tape first has a function of a number
     ("config", "difflib"), ("api.namespace", "difflib"),  # for messages about unknown names
     ("ir.dag", "networkx"),  # costs 240 ms: when a graph is first built

@@ -73,7 +73,7 @@ PyObject *waited_for(PyObject *x, Py_ssize_t most) {
  * not; an exception may be set then. */
 int is_settled(PyObject *x, Py_ssize_t most) {
     PyObject *node = waited_for(x, most);
-    return node != NULL && runs_at_once() && compute_node(node) == 0;
+    return node != NULL && runs_now(bytes_of(node)) && compute_node(node) == 0;
 }
 
 /* The same as `at_hand`, and an operand that is pending and small is computed where the line runs at once. */
@@ -187,6 +187,8 @@ static Py_ssize_t result_bytes(PyObject *a, PyObject *b) {
 static int pair_at_once(binaryfunc fn, int which, PyObject *left, PyObject *right, PyObject **result) {
     if (!may_run_at_once())
         return 0;
+    if ((*result = few_by_operator(fn, which, left, right)) != NULL || PyErr_Occurred())
+        return 1;
     Py_ssize_t most = most_bytes();
     PyObject *a = ready(left, most), *b = a == NULL ? NULL : ready(right, most);
     int now = b != NULL && (has_axes(a) || (fn != NULL && has_axes(b))) && is_as_alone(left, a) && is_as_alone(right, b);
@@ -208,7 +210,8 @@ int compare_at_once(PyObject *left, PyObject *right, int which, PyObject **resul
     return pair_at_once(NULL, which, left, right, result);
 }
 
-static PyObject *raised(PyObject *base, PyObject *exponent) {
+/* ``base ** exponent``, as NumPy's operator does it. */
+PyObject *raised(PyObject *base, PyObject *exponent) {
     return PyArray_Type.tp_as_number->nb_power(base, exponent, Py_None);
 }
 
@@ -219,6 +222,8 @@ int power_at_once(PyObject *left, PyObject *right, PyObject **result) {
 int unary_at_once(unaryfunc fn, PyObject *operand, PyObject **result) {
     if (!may_run_at_once())
         return 0;
+    if ((*result = few_by_unary(fn, operand)) != NULL || PyErr_Occurred())
+        return 1;
     PyObject *a = ready(operand, most_bytes());
     int now = a != NULL && has_axes(a) && is_as_alone(operand, a) && runs_now(bytes_at_hand(a));
     if (now) {
@@ -245,6 +250,8 @@ int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, P
     int axes = 0, arrays = 0, now = 0;
     if (count < 1 || count > 3 || (has_tensor(operands, count) && !may_run_at_once()))
         return 0;
+    if (has_tensor(operands, count) && ((*result = few_by_ufunc(ufunc, operands, count)) != NULL || PyErr_Occurred()))
+        return 1;
     PyObject *first = operands[0];
     while (n < count && (lent[n] = ready(operands[n], most)) != NULL) {
         if (!axes && has_axes(lent[n])) {

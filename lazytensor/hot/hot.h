@@ -432,6 +432,7 @@ PyObject *several_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t
 
 /* ---- lines.c, at_once.c, writes_at_once.c ---- */
 
+enum { FEW_AT_ONCE = 4000 };   /* bytes up to which lines that run at once on few elements do so */
 enum { SUMMED = 1 << 16 };     /* bytes from which a mean or deviation of all elements is a kernel (compile.SUMMED) */
 enum { MIDDLING = 1 << 19 };   /* bytes up to which what is alone runs at once: threads may share the larger */
 enum { ELIDED_BYTES = 1 << 18 };   /* from which on NumPy writes into temporaries (operators.ELIDED_BYTES) */
@@ -439,7 +440,7 @@ enum { ELIDED_BYTES = 1 << 18 };   /* from which on NumPy writes into temporarie
 /* What counting found of a structure: in a run of it all operations count the same. */
 typedef struct {
     Py_ssize_t most;   /* the setting `small` of then */
-    char known, middling, up;
+    char known, middling, up, few, few_up;
 } Counting;
 
 void count_run(PyObject *nodes, Counting *known);
@@ -458,6 +459,8 @@ int has_failed(PyObject **result);
 PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *array_at_hand(PyObject *tensor, Py_ssize_t most);
 PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most);
+int may_be_written(PyObject *tensor);
+PyObject *raised(PyObject *base, PyObject *exponent);
 int binary_at_once(binaryfunc fn, PyObject *left, PyObject *right, PyObject **result);
 int compare_at_once(PyObject *left, PyObject *right, int which, PyObject **result);
 int power_at_once(PyObject *left, PyObject *right, PyObject **result);
@@ -478,6 +481,15 @@ int is_numpys_number(PyObject *x);
 PyObject *scalar_of(PyObject *value);
 PyObject *index_at_hand(PyObject *index, Py_ssize_t most);
 int has_no_wait(PyObject *value);
+
+/* ---- arithmetic.c ---- */
+
+PyObject *few_by_operator(binaryfunc fn, int which, PyObject *left, PyObject *right);
+PyObject *few_by_unary(unaryfunc fn, PyObject *operand);
+PyObject *few_by_ufunc(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count);
+int is_arithmetic(PyObject *ufunc);
+int few_stored(PyObject *self, PyObject *index, PyObject *value);
+int few_in_place(binaryfunc fn, PyObject *self, PyObject *other);
 
 /* ---- places.c ---- */
 
@@ -515,6 +527,7 @@ PyObject *by_plain(PyObject *row, PyObject *x, PyObject *dtype);
 PyObject *quick_binary(Method *method, PyObject *left, PyObject *right, int up);
 PyObject *quick_unary(Method *method, PyObject *operand, int up);
 PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left);
+int special_power(PyObject *exponent);
 PyObject *quick_power(Method *method, PyObject *self, PyObject *exponent);
 PyObject *quick_scalar(Method *method, PyObject *self, PyObject *other);
 PyObject *quick_in_place(Method *method, PyObject *self, PyObject *other);
@@ -564,6 +577,7 @@ PyObject *hot_fill_slots(PyObject *self, PyObject *unused);
 PyObject *run_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 PyObject *hot_counts(PyObject *self, PyObject *unused);
 PyObject *hot_gemm(PyObject *self, PyObject *unused);
+PyObject *hot_commit(PyObject *self, PyObject *writes);
 PyObject *hot_gemv(PyObject *self, PyObject *unused);
 
 #endif

@@ -4,13 +4,15 @@
  * than it on any number, unless several become one kernel. So runs of small arrays are counted for the lines that wrote
  * their operations: up where the run had fewer operations for a kernel than it pays for, down where it had more. So are
  * runs of middling ones (up to 512 KB): up where the operation was alone, or what a kernel has not to write and to read
- * again takes less time than that. What a line that has come up to ``config(eager_after=)`` then does is in at_once.c and
- * writes_at_once.c.
+ * again takes less time than that. And so are runs on few elements, for lines that run at once on as few: arithmetic on
+ * floats takes no longer so than in a kernel (arithmetic.c), however many such operations there are. What a line that has
+ * come up to ``config(eager_after=)`` then does is in at_once.c and writes_at_once.c.
  */
 #include "hot.h"
 
 enum { SITES = 1 << 12, PENALTY = 2 };
 enum { WORTH = 3, BETWEEN = 8 };   /* operations from which on a kernel pays, if all are joined; for each that is not */
+enum { FEW = 1 << 11 };            /* bytes up to which arithmetic on floats is as quick at once */
 enum { TINY = 1 << 10 };           /* bytes up to which a sum costs as much alone as at the end of a kernel */
 enum { FEW_BYTES = 32 };   /* of one number */
 enum { SAVED_BYTES = 15000 };   /* that are written and read again in as much time as it takes to write an operation down */
@@ -25,6 +27,7 @@ typedef struct {
 
 static Site sites[SITES];
 static Site calls[SITES];   /* the same where arrays are not small */
+static Site fews[SITES];    /* and where they are of few elements */
 static Py_ssize_t eager_after = -1;   /* -1: never */
 
 static Site *site_of(Site *table, PyCodeObject *code, int lasti) {
@@ -40,6 +43,7 @@ PyObject *hot_eager_after(PyObject *self, PyObject *limit) {
     eager_after = given < INT_MAX / 2 ? given : -1;
     memset(sites, 0, sizeof sites);
     memset(calls, 0, sizeof calls);
+    memset(fews, 0, sizeof fews);
     Py_RETURN_NONE;
 }
 
@@ -66,7 +70,7 @@ static void count_at(Site *table, PyObject *code, int at, int up, int large) {
 }
 
 /* What counting asks of an operation: its kind, and whether kernels reduce by it. */
-enum { OF_ELEMENTS = 1, OF_SCALARS = 2, OF_CALLS = 4, OF_WRITES = 8, REDUCES = 16, SUMS = 32, TAKES_IN = 64 };
+enum { OF_ELEMENTS = 1, OF_SCALARS = 2, OF_CALLS = 4, OF_WRITES = 8, REDUCES = 16, SUMS = 32, TAKES_IN = 64, ARITHMETIC = 128 };
 
 /* Whether a kernel may compute what an operation is given in the same pass. */
 static int takes_in(PyObject *op, PyObject *kind, PyObject *name) {
@@ -88,7 +92,8 @@ static int traits_of(PyObject *node) {
     int traits = (kind == text_elementwise ? OF_ELEMENTS : 0) | (kind == text_scalar ? OF_SCALARS : 0)
         | (kind == text_call ? OF_CALLS : 0) | (kind == text_mutate ? OF_WRITES : 0)
         | (PySet_Contains(reducers, name) == 1 ? REDUCES : 0) | (PySet_Contains(sums, name) == 1 ? SUMS : 0)
-        | (takes_in(op, kind, name) ? TAKES_IN : 0);
+        | (takes_in(op, kind, name) ? TAKES_IN : 0)
+        | (kind == text_elementwise && is_arithmetic(slot_or_none(op, O.fn)) ? ARITHMETIC : 0);
     Py_XSETREF(known[at].op, Py_NewRef(op));
     known[at].traits = traits;
     return traits;
@@ -230,12 +235,32 @@ static int is_small(PyObject *node, Py_ssize_t most) {
     return bytes_of(node) <= most && !(Py_TYPE(a) == node_type && bytes_of(a) > most);
 }
 
-/* Whether small operations cost less one by one than in kernels. */
-static int is_short(PyObject *nodes, Py_ssize_t from, Py_ssize_t end) {
-    Py_ssize_t joined = 0;
+/* Whether an operation is computed by arithmetic.c when it is written. */
+static int is_quick(PyObject *node) {
+    PyObject *a = slot_or_none(node, N.a);
+    int number = ((PyArray_Descr *)slot_or_none(Py_TYPE(a) == node_type ? a : node, N.dtype))->type_num;
+    return traits_of(node) & ARITHMETIC && (number == NPY_DOUBLE || number == NPY_FLOAT);
+}
+
+/* Whether small operations cost less one by one than in kernels; of `few` elements only calls of NumPy's cost more so, and a
+ * reduction as much as several others. */
+static int is_short(PyObject *nodes, Py_ssize_t from, Py_ssize_t end, int few) {
+    Py_ssize_t joined = 0, calls = 0;
+    for (Py_ssize_t i = from; i < end; i++) {
+        PyObject *node = PyList_GET_ITEM(nodes, i);
+        if (!is_joined(node, slot_or_none(node, N.a)))
+            continue;
+        joined++;
+        calls += traits_of(node) & REDUCES ? WORTH : !is_quick(node);
+    }
+    return joined < WORTH || joined < BETWEEN * (end - from - joined) || (few && calls < WORTH);
+}
+
+static int all_are_few(PyObject *nodes, Py_ssize_t from, Py_ssize_t end) {
     for (Py_ssize_t i = from; i < end; i++)
-        joined += is_joined(PyList_GET_ITEM(nodes, i), slot_or_none(PyList_GET_ITEM(nodes, i), N.a));
-    return joined < WORTH || joined < BETWEEN * (end - from - joined);
+        if (!is_small(PyList_GET_ITEM(nodes, i), FEW))
+            return 0;
+    return from < end;
 }
 
 /* Counts operations between two products in a run in which not all arrays are small; whether that is up. */
@@ -243,10 +268,14 @@ static int count_between(PyObject *nodes, Py_ssize_t from, Py_ssize_t end, Py_ss
     *small = from < end;
     for (Py_ssize_t i = from; *small && i < end; i++)
         *small = is_small(PyList_GET_ITEM(nodes, i), most);
-    int up = *small ? is_short(nodes, from, end) : from == end || !is_worth_a_kernel(nodes, from, end);
+    int up = *small ? is_short(nodes, from, end, 0) : from == end || !is_worth_a_kernel(nodes, from, end);
+    int few = *small && all_are_few(nodes, from, end), few_up = few && is_short(nodes, from, end, 1);
     for (Py_ssize_t i = from; i < end; i++)
-        if (!is_function(PyList_GET_ITEM(nodes, i)))
+        if (!is_function(PyList_GET_ITEM(nodes, i))) {
             count(*small ? sites : calls, PyList_GET_ITEM(nodes, i), up, 0);
+            if (few)
+                count(fews, PyList_GET_ITEM(nodes, i), few_up, 0);
+        }
     return up;
 }
 
@@ -282,19 +311,23 @@ void count_run(PyObject *nodes, Counting *known) {
     most = small_bytes();
     if (known != NULL && known->known && known->most == most) {
         count_all(known->middling ? calls : sites, nodes, known->up);
+        if (known->few)
+            count_all(fews, nodes, known->few_up);
         return;
     }
     for (Py_ssize_t i = 0; i < n; i++)
         if (!is_small(PyList_GET_ITEM(nodes, i), most)) {
             int up = n > 1 ? count_middling(nodes, most) : -1;   /* `count_alone` has others */
             if (count_functions(nodes) == 0 && known != NULL && up >= 0)
-                *known = (Counting){most, 1, 1, up};
+                *known = (Counting){.most = most, .known = 1, .middling = 1, .up = up};
             return;
         }
-    int up = is_short(nodes, 0, n);
+    int up = is_short(nodes, 0, n, 0), few = all_are_few(nodes, 0, n), few_up = few && is_short(nodes, 0, n, 1);
     count_all(sites, nodes, up);
+    if (few)
+        count_all(fews, nodes, few_up);
     if (known != NULL)
-        *known = (Counting){most, 1, 0, up};
+        *known = (Counting){.most = most, .known = 1, .up = up, .few = few, .few_up = few_up};
 }
 
 /* ---- choosing --------------------------------------------------------------------------------------------------------- */
@@ -333,10 +366,12 @@ int may_run_at_once(void) {
         return 0;
     PyCodeObject *code = PyFrame_GetCode(frame);
     int lasti = PyFrame_GetLasti(frame);
-    const Site *small = site_of(sites, code, lasti), *middling = site_of(calls, code, lasti);
+    Site *const found[] = {site_of(sites, code, lasti), site_of(calls, code, lasti), site_of(fews, code, lasti)};
     Py_DECREF(code);
-    return (small->score >= eager_after && small->code == code && small->lasti == lasti)
-        || (middling->score >= eager_after && middling->code == code && middling->lasti == lasti);
+    for (int i = 0; i < 3; i++)
+        if (found[i]->score >= eager_after && found[i]->code == code && found[i]->lasti == lasti)
+            return 1;
+    return 0;
 }
 
 /* Whether the call of a function of NumPy's that is being written is to run at once, its arrays small or not; `large`:
@@ -354,7 +389,9 @@ Py_ssize_t most_bytes(void) {
 
 /* Whether the operation that is being written, on so many bytes, is to run at once. */
 int runs_now(Py_ssize_t bytes) {
-    return bytes <= small_bytes() ? runs_at_once() : is_steady(calls, 1, NULL);
+    if (bytes > small_bytes())
+        return is_steady(calls, 1, NULL);
+    return runs_at_once() || (bytes <= FEW_AT_ONCE && is_steady(fews, 0, NULL));
 }
 
 /* The same for one that writes to an array of more bytes than operands may have: the line has so been found on large ones. */

@@ -206,7 +206,7 @@ PyObject *quick_reflected(Method *method, PyObject *self, PyObject *left) {
 
 /* Which of square, reciprocal and square root NumPy computes for a power of floats with that exponent
  * (operators._fast_power); -1 for none. */
-static int special_power(PyObject *exponent) {
+int special_power(PyObject *exponent) {
     int overflow = 0;
     if (PyFloat_CheckExact(exponent))
         return PyFloat_AS_DOUBLE(exponent) == 0.5 ? 2 : -1;

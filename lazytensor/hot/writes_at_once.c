@@ -7,14 +7,17 @@ enum { UNDISTURBED = 500 };   /* elements up to which NumPy lets no other thread
 
 /* ---- in place --------------------------------------------------------------------------------------------------------- */
 
-/* The memory of a Tensor that may be written to at once, as no pending work reads it (handle.own_memory): a new reference;
- * NULL without an error where it is not so. */
-PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most) {
+/* Whether a Tensor's memory may be written to at once, as no pending work reads it (handle.own_memory), if the array is to be
+ * written to at all. */
+int may_be_written(PyObject *tensor) {
     PyObject *root = realized_root(tensor), *node = root == NULL ? NULL : slot_or_none(root, T._value);
-    if (node == NULL || Py_REFCNT(node) != 1 || !sole(slot_or_none(node, N.buffer), 1)
-        || (root != tensor && slot_or_none(slot_or_none(tensor, T._value), V.writeable) != Py_True))
-        return NULL;
-    PyObject *memory = array_at_hand(tensor, most);
+    return node != NULL && Py_REFCNT(node) == 1 && sole(slot_or_none(node, N.buffer), 1)
+        && (root == tensor || slot_or_none(slot_or_none(tensor, T._value), V.writeable) == Py_True);
+}
+
+/* That memory, a new reference; NULL without an error where it is not so. */
+PyObject *memory_at_hand(PyObject *tensor, Py_ssize_t most) {
+    PyObject *memory = may_be_written(tensor) ? array_at_hand(tensor, most) : NULL;
     if (memory != NULL && !PyArray_ISWRITEABLE((PyArrayObject *)memory))
         Py_CLEAR(memory);
     return memory;
@@ -127,6 +130,10 @@ static int into_at_once(PyObject *self, PyObject *const *operands, Py_ssize_t co
 int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **result) {
     if (!may_run_at_once() || Py_TYPE(self) != tensor_type)
         return 0;
+    if (few_in_place(fn, self, other)) {
+        *result = Py_NewRef(self);
+        return 1;
+    }
     if (!is_settled(self, small_bytes()) && PyErr_Occurred())
         return has_failed(result);
     return into_at_once(self, &other, 1, write_operator, &fn, result);
@@ -229,6 +236,8 @@ int store_at_once(PyObject *self, PyObject *index, PyObject *value) {
     int done = 0, basic = is_basic(index);
     if (watched() || held_up == Py_True || (basic && !may_run_at_once()))
         return 0;
+    if (basic && few_stored(self, index, value))
+        return 1;
     PyObject *memory = memory_at_hand(self, PY_SSIZE_T_MAX), *places = NULL;
     if (memory == NULL)
         return 0;

@@ -236,7 +236,7 @@ if native is not None:
 
 def commit(writes: tuple[Any, ...]) -> bool:
     """Gives arrays their new values, (root, node before, buffer, strides) each; False, with nothing done, if one of
-    them has got another value since."""
+    them has got another value since. (The extension has the same.)"""
     if len(writes) == 1:
         (root, before, buffer, strides), = writes
         with lock_of(root):

@@ -22,6 +22,7 @@ from ..api.handle import Tensor, View, tensor, view_tensor, wrap, writing_of
 from ..api.scalar import Scalar, scalar, value_of
 from ..compile import realize
 from ..config import current
+from ..hot import native as hot
 from ..ir.layout import canonical
 from ..ir.node import Node, leaf, make, new, tick
 from ..ir.operation import Operation
@@ -174,7 +175,8 @@ def scope() -> dict[str, Any]:
             "realize": realize,
             "valued": valued, "leaf_of": leaf_of, "tensor": tensor, "scalar": scalar, "deep": deep,
             "made": getattr(native, "made", None), "steady": getattr(native, "steady", None),
-            "made_scalar": getattr(native, "made_scalar", made_scalar), "commit": commit, "tell": tell, "Run": Run,
+            "made_scalar": getattr(native, "made_scalar", made_scalar), "tell": tell, "Run": Run,
+            "commit": getattr(hot, "commit", commit),
             "noted": floating.noted, "in_force": floating.in_force, "enter": floating.enter, "leave": floating.leave,
             "watch": floating.watch,
             "unchanged": floating.unchanged, "warnings": _filters, "launched": launch.run,
