@@ -271,12 +271,15 @@ def _dtype_beside(record: Record, i: int, dtypes: dict[str, Any], strong: bool) 
 
 @functools.cache
 def weak(dtype: Any) -> Callable[[Any], Any]:
-    """A Python number as NumPy takes it beside an array of a dtype; where it would warn, the call is the Python's."""
+    """A Python number as NumPy takes it beside an array of a dtype; where it would warn, the call is the Python's, and
+    where an integer is no float, which NumPy rounds once (`where`) or twice (arithmetic)."""
     kind, info = dtype.type, np.finfo(dtype)
     largest, smallest = float(min(info.max, np.finfo(float).max)), float(max(info.tiny, np.finfo(float).tiny))
 
     def weak(value: Any) -> Any:
         if value and not smallest <= abs(value) <= largest and value - value == 0:  # nan and inf stay what they are
+            raise Abandon("cast")
+        if type(value) is int and not -LARGEST <= value <= LARGEST:
             raise Abandon("cast")
         return kind(value)
     return kind if kind is np.float64 else weak

@@ -153,6 +153,8 @@ def computed(fn: Any, *given: Any) -> Any:
     for x in given:
         kind = type(x)
         if kind is Tensor or issubclass(kind, Scalar):
+            if fn in _BINARY:  # then it is its operator that runs, on the line that has called this one
+                return NotImplemented
             return fn(*[home.used(x) if type(x) is Number else x for x in given])
         if kind not in _SIMPLE:
             if issubclass(kind, (np.generic, complex, Opaque)):
@@ -185,6 +187,7 @@ for _name, _fn in {"add": operator.add, "sub": operator.sub, "mul": operator.mul
     _BINARY.add(_fn)
     _operators(_name, _fn, True)
 for _fn, _name in _COMPARISONS.items():
+    _BINARY.add(_fn)
     _operators(_name, _fn, False)
 
 

@@ -1,0 +1,62 @@
+"""Warnings of jitted functions whose numbers are followed: each is given once, for its line."""
+
+import warnings
+
+import numpy as real
+import pytest
+
+import lazytensor as np
+from lazytensor.run import floating
+
+X = real.linspace(-1, 2, 5)
+
+
+def text_after(np, x, a):
+    y = x / 0
+    if y[-1] > 1:
+        return f"{a}", y
+    return y
+
+
+def branch_met_late(np, x, a):
+    y = np.log(x)
+    if a > 0.5 and y[-1] > 0:
+        return str(a)
+    return y * a
+
+
+def on_the_left(np, x, a):
+    return a / (x - x[0]) + (a < x) - a / x[0],
+
+
+def in_the_program(np, x, a):
+    return np.log(x * a) + 1 / a
+
+
+PROGRAMS = [text_after, branch_met_late, on_the_left, in_the_program]
+
+
+@pytest.fixture
+def told(capsys):
+    """What a function has warned of, by the text that Python's own function shows: under a recorder the Python runs."""
+    def of(call):
+        with warnings.catch_warnings():
+            warnings.showwarning, warnings._showwarnmsg_impl = floating._plain_showwarning, floating._plain_show
+            warnings.simplefilter("always")
+            value = call()
+        found = [line.split("Warning: ") for line in capsys.readouterr().err.splitlines() if "Warning: " in line]
+        return value, sorted([text, "hybrid_number" in at and at.split(":")[-2]] for at, text in found
+                             if "_methods" not in at and "Hybrid" not in at)
+    return of
+
+
+@pytest.mark.parametrize("error", ["warn", "ignore"])
+@pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
+def test_each_is_given_once(f, error, told):
+    g = np.jit(lambda x, a: f(np, x, a))
+    with real.errstate(all=error):
+        for a in (3, 5, 7, 0.1, 0.2, 0.3, 0.4, 0.7, -0.3, 0.45, 0.8, 0.2, 0.9, 8):
+            expected = told(lambda a=a: f(real, X, a))[1]
+            found = told(lambda a=a: real.asarray(g(np.array(X), a)[-1]))[1]
+            assert found == expected, a
+    assert any("numbers of the program from now on" in why for why in g._why)
