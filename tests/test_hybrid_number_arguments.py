@@ -129,6 +129,17 @@ def test_integers_that_no_float_is(dtype, unchecked):
     assert any("numbers of the program" in why for why in g._why)
 
 
+def test_integers_that_are_objects_to_numpy(unchecked):
+    g = np.jit(lambda x, a: x * np.sqrt(a))
+    for a in (3, 5, 7, 2**64 - 1, 2**64, 9):
+        if a == 2**64:
+            with pytest.raises(TypeError, match="sqrt"):
+                g(np.array(X), a)
+        else:
+            assert difference(X * real.sqrt(a), g(np.array(X), a)) is None, a
+    assert len(g._compiled) == 3
+
+
 def test_static_ones_stay():
     g = np.jit(lambda x, a: x * a, static_argnames=("a",))
     for k in range(5):

@@ -63,10 +63,10 @@ class Number(Opaque):
         dtype = t._value.dtype
         if dtype.kind not in "fc" or not dtype.isnative:
             return told(self, "in an array of another kind")
-        return tensor(self._home.leaf(self, np.dtype(dtype.type(0).real.dtype.type), True))
+        return tensor(self._home.element(self, np.dtype(dtype.type(0).real.dtype.type)))
 
     def scalar(self) -> Any:
-        return scalar(self._home.leaf(self, DOUBLE)) if _is_followed(self) else None
+        return scalar(self._home.scalar(self)) if _is_followed(self) else None
 
     def __bool__(self) -> bool:
         return bool(self._home.decided(self)) if _is_followed(self) else bool(self._now)
