@@ -50,8 +50,8 @@ BLOCKS = (
     "while {t} > 1e3:", "try:", "try:", "for {t} in (1, {n}, 2.5):", "if isinstance({n}, int):",
     "with np.errstate(all='ignore'):", "if {n} < 3 and {n}:")
 VALUES = (0.25, 0.5, 0.1, 1.0, 2.0, 1.5, -0.5, 3, 1, 2, -2, 7, 0.01)
-ODD = (0, 0.0, -0.0, math.nan, math.inf, -math.inf, 2**40, 2**70, 2**60 + 2**36 + 1, 1e300, 5e-324, -7, True, numpy.float64(0.25),
-       numpy.float64("nan"), numpy.float32(0.5), 1j)
+ODD = (0, 0.0, -0.0, math.nan, math.inf, -math.inf, 2**40, 2**70, 2**60 + 2**36 + 1, 1e300, 5e-324, -7, True,
+       numpy.float64(0.25), numpy.float64("nan"), numpy.float32(0.5), 1j)
 LATE = (None, int, float, numpy.float64, bool, numpy.int64, numpy.float32, complex)
 """What one of the numbers may become in a late call."""
 
