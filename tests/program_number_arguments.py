@@ -111,6 +111,8 @@ def plain(value):
     if kind is dict:
         return {k: plain(x) for k, x in value.items()}
     array = numpy.array(value)
+    if array.dtype.hasobject:
+        return array.shape, repr(array.tolist())
     where = numpy.isnan(array) if array.dtype.kind in "fc" else numpy.zeros(array.shape, bool)
     bits = numpy.where(where, numpy.array(0, array.dtype), array).tobytes()
     return kind.__name__ if array.ndim == 0 and isinstance(value, numpy.generic) else "", array.dtype.str, \

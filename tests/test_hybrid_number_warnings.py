@@ -26,14 +26,22 @@ def branch_met_late(np, x, a):
 
 
 def on_the_left(np, x, a):
-    return a / (x - x[0]) + (a < x) - a / x[0],
+    return a / (x - x[0]) + (x > a) - a / x[0],
+
+
+def cast(np, x, a):
+    return x.astype("f4") * (a * 1e39)
+
+
+def of_numbers(np, x, a):
+    return np.float64(a) / 0.0 + x, x * (np.float64(a) * 1e308 * 1e308)
 
 
 def in_the_program(np, x, a):
     return np.log(x * a) + 1 / a
 
 
-PROGRAMS = [text_after, branch_met_late, on_the_left, in_the_program]
+PROGRAMS = [text_after, branch_met_late, on_the_left, cast, of_numbers, in_the_program]
 
 
 @pytest.fixture
@@ -50,12 +58,13 @@ def told(capsys):
     return of
 
 
+@pytest.mark.parametrize("kind", [float, real.float64])
 @pytest.mark.parametrize("error", ["warn", "ignore"])
 @pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
-def test_each_is_given_once(f, error, told):
+def test_each_is_given_once(f, error, kind, told):
     g = np.jit(lambda x, a: f(np, x, a))
     with real.errstate(all=error):
-        for a in (3, 5, 7, 0.1, 0.2, 0.3, 0.4, 0.7, -0.3, 0.45, 0.8, 0.2, 0.9, 8):
+        for a in map(kind, (3, 5, 7, 0.1, 0.2, 0.3, 0.4, 0.7, -0.3, 0.45, 0.8, 0.2, 0.9, 8)):
             expected = told(lambda a=a: f(real, X, a))[1]
             found = told(lambda a=a: real.asarray(g(np.array(X), a)[-1]))[1]
             assert found == expected, a
