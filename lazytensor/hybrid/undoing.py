@@ -26,6 +26,8 @@ BUILTINS = frozenset((
     "issubclass", "len", "list", "map", "max", "min", "object", "pow", "print", "range", "repr", "reversed", "round",
     "set", "setattr", "getattr", "hasattr", "slice", "sorted", "str", "sum", "super", "tuple", "zip", "property",
     "staticmethod", "classmethod", "callable", "True", "False", "None", "NotImplemented", "__debug__"))
+if sys.version_info >= (3, 12):
+    BUILTINS -= {"sum"}  # of floats it has less error than their `+`, which is what numbers of the program would have
 _ROOMS = frozenset(("math", "cmath", "numbers", "__future__", "operator", "builtins", "numpy", "lazytensor",
                     "collections", "dataclasses", "functools",
                     "types", "typing", "abc", "enum", "_operator", "_functools", "_collections"))
