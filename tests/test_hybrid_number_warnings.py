@@ -6,6 +6,7 @@ import numpy as real
 import pytest
 
 import lazytensor as np
+from lazytensor.hybrid import compiled
 from lazytensor.run import floating
 
 X = real.linspace(-1, 2, 5)
@@ -69,3 +70,12 @@ def test_each_is_given_once(f, error, kind, told):
             found = told(lambda a=a: real.asarray(g(np.array(X), a)[-1]))[1]
             assert found == expected, a
     assert any("numbers of the program from now on" in why for why in g._why)
+
+
+def test_numpys_own_warning_of_a_cast_is_given_at_every_call(told, monkeypatch):
+    monkeypatch.setattr(compiled, "FIRST_CHECKS", ())
+    g = np.jit(lambda x: (x * 1j).astype("f8"))
+    for _ in range(6):
+        expected = told(lambda: (X * 1j).astype("f8"))[1]
+        assert [text for text, _ in told(lambda: g(np.array(X)))[1]] == [text for text, _ in expected]
+    assert "NumPy warns" in g.explain()
