@@ -1,5 +1,6 @@
 """Random functions of arrays and of numbers that vary from call to call, jitted, against NumPy: arithmetic and
-decisions on the numbers, in-place updates, loops that add to a number, errors, and numbers that are given back."""
+decisions on the numbers, in-place updates, loops that add to a number, errors, numbers that are given back, and numbers
+that are of another type from some call on."""
 
 import math
 import random
@@ -8,7 +9,7 @@ import numpy
 
 from tests.program_jit import unchecked
 
-CALLS = 10
+CALLS = 12
 SHAPES = ((5,), (5,), (3, 4), (), (0,))
 DTYPES = ("f8", "f8", "f8", "f4", "i8", "c16")
 NUMBERS = (
@@ -49,8 +50,18 @@ BLOCKS = (
     "while {t} > 1e3:", "try:", "try:", "for {t} in (1, {n}, 2.5):", "if isinstance({n}, int):",
     "with np.errstate(all='ignore'):", "if {n} < 3 and {n}:")
 VALUES = (0.25, 0.5, 0.1, 1.0, 2.0, 1.5, -0.5, 3, 1, 2, -2, 7, 0.01)
-ODD = (0, 0.0, -0.0, math.nan, math.inf, -math.inf, 2**40, 2**70, 1e300, 5e-324, -7, True, numpy.float64(0.25),
-       numpy.float64("nan"), numpy.float32(0.5), 1j)
+ODD = (0, 0.0, -0.0, math.nan, math.inf, -math.inf, 2**40, 2**70, 2**60 + 2**36 + 1, 1e300, 5e-324, -7, True,
+       numpy.float64(0.25), numpy.float64("nan"), numpy.float32(0.5), 1j)
+LATE = (None, int, float, numpy.float64, bool, numpy.int64, numpy.float32, complex)
+"""What one of the numbers may become in a late call."""
+
+
+def _as(kind, value):
+    """A number as one of another type; as it is if it cannot be."""
+    try:
+        return kind(value)
+    except (TypeError, ValueError, OverflowError):
+        return value
 
 
 def random_program(seed):
@@ -100,6 +111,8 @@ def plain(value):
     if kind is dict:
         return {k: plain(x) for k, x in value.items()}
     array = numpy.array(value)
+    if array.dtype.hasobject:
+        return array.shape, repr(array.tolist())
     where = numpy.isnan(array) if array.dtype.kind in "fc" else numpy.zeros(array.shape, bool)
     bits = numpy.where(where, numpy.array(0, array.dtype), array).tobytes()
     return kind.__name__ if array.ndim == 0 and isinstance(value, numpy.generic) else "", array.dtype.str, \
@@ -113,14 +126,19 @@ def cases(seed):
     kinds = kinds, (kinds if draw.random() < 0.7 else (draw.choice(SHAPES), draw.choice(DTYPES)))
     number, odd = draw.choice((1, 2, 2, 3, 3)), draw.choice((0, 0, 0.1, 0.3))
     whole = draw.choice((None, int, float, float, numpy.float64))
-    calls = []
-    for _ in range(CALLS):
+    late, first, which = draw.choice(LATE), draw.randrange(4, CALLS), draw.randrange(number)
+    calls: list = []
+    one: dict = {}  # equal numbers are one object: programs know them by value, and `is` tells them apart
+    for call in range(CALLS):
         some = [draw.choice(VALUES) for _ in range(number)]
         if whole:
             some = [whole(x * 4 if whole is int else x + draw.choice((0, 0.125))) for x in some]
         if draw.random() < 0.15:
             some = [some[0]] * number
         some = [draw.choice(ODD) if draw.random() < odd else x for x in some]
+        if late is not None and call >= first and draw.random() < 0.8:
+            some[which] = _as(late, some[which])
+        some = [one.setdefault((type(x), repr(x)), x) for x in some]
         calls.append((some[:2], {"c": some[2]} if number > 2 else {}))
         if number > 1 and draw.random() < 0.1:
             calls[-1] = some[:1], {"b": some[1], **calls[-1][1]}
@@ -135,6 +153,9 @@ def run(seed, np, jit, source):
     f, found = jit(space["f"]), []
     with np.errstate(all="ignore"):
         for call, (numbers, named) in enumerate(calls):
+            if call == 6 and seed % 4 < 2:
+                for one in getattr(f, "_compiled", ()):
+                    one.quicken()
             x, y = [np.array((numpy.arange(numpy.prod(shape, dtype=int)) * 0.75 - 1 + call % 3 + i).astype(dtype)
                              .reshape(shape)) for i, (shape, dtype) in enumerate(kinds)]
             try:
@@ -146,7 +167,8 @@ def run(seed, np, jit, source):
 
 
 def tried(seed, module):
-    """(What differs or None, the function): of two seeds one has its calls compared by the function itself, too."""
+    """(What differs or None, the function): of two seeds one has its calls compared by the function itself, too, of two
+    pairs one has kernels in the later calls."""
     source = random_program(seed)
     expected, _ = run(seed, numpy, lambda f: f, source)
     with unchecked(seed % 2 == 0):

@@ -107,6 +107,39 @@ def test_types_are_apart():
         assert difference(expected, found) is None, a
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8"])
+def test_integers_that_no_float_is(dtype, unchecked):
+    """NumPy rounds them once in some functions, and twice in others."""
+    def f(np, x, a):
+        y = np.where(x > 1, a, x)
+        x[1:] = a
+        return y, x + a, a - x, x > a
+
+    g = np.jit(lambda x, a: f(np, x, a))
+    with real.errstate(all="ignore"):
+        for a in (3, 5, 7, 2**24 + 1, 2**53 + 1, 2**60 + 2**36 + 1, 2**63 + 2**39 + 1, 9, 2**70, -2**60 - 2**36 - 1):
+            x = X.astype(dtype)
+            try:
+                expected = f(real, x.copy(), a)
+            except OverflowError:
+                with pytest.raises(OverflowError):
+                    g(np.array(x), a)
+            else:
+                assert difference(expected, g(np.array(x), a)) is None, a
+    assert any("numbers of the program" in why for why in g._why)
+
+
+def test_integers_that_are_objects_to_numpy(unchecked):
+    g = np.jit(lambda x, a: x * np.sqrt(a))
+    for a in (3, 5, 7, 2**64 - 1, 2**64, 9):
+        if a == 2**64:
+            with pytest.raises(TypeError, match="sqrt"):
+                g(np.array(X), a)
+        else:
+            assert difference(X * real.sqrt(a), g(np.array(X), a)) is None, a
+    assert len(g._compiled) == 3
+
+
 def test_static_ones_stay():
     g = np.jit(lambda x, a: x * a, static_argnames=("a",))
     for k in range(5):

@@ -239,6 +239,8 @@ def astype(self: Any, dtype: Any, order: str = "K", casting: Any = "unsafe", sub
     numbers = v.dtype.char in NUMERIC and wanted.char in NUMERIC
     if not numbers or (v.dtype.kind == "c" and wanted.kind not in "cb") or casting not in _CASTINGS or (
             not _is_one_of(order, ("C", "F", "A", "K"))):
+        if active and v.dtype.kind == "c" and (watcher := mine()) is not None:
+            watcher.refuse("NumPy warns of a cast of complex numbers")
         return wrap(at_line(peek(self).astype, (dtype, order, casting, subok)))
     if casting != "unsafe" and not np.can_cast(v.dtype, wanted, casting):
         np.empty(0, v.dtype).astype(wanted, casting=casting)

@@ -117,15 +117,22 @@ class Numbers:
             self.ask("a number is used that no float is", x._of)
         return float(x._now)
 
-    def leaf(self, x: Number, dtype: Any, array: bool = False) -> Any:
-        """A node of the number as it is in an array of that dtype."""
-        trace, name = self._goes_on(x), f"{x._operand.name}_{dtype.char}"
+    def scalar(self, x: Number) -> Any:
+        """A node of the number as NumPy's functions of numbers take it."""
+        return self._leaf(x, f"{x._operand.name}_alone", DOUBLE, _alone, False)
+
+    def element(self, x: Number, dtype: Any) -> Any:
+        """A node of an array without axes, which is the number as it is in an array of that dtype."""
+        return self._leaf(x, f"{x._operand.name}_{dtype.char}", dtype, weak(dtype), True)
+
+    def _leaf(self, x: Number, name: str, dtype: Any, fn: Callable[[Any], Any], array: bool) -> Any:
+        trace = self._goes_on(x)
         try:
-            value = weak(dtype)(self._float(x))
+            value = fn(self._float(x))
         except Abandon:
             self.ask("a number is no element of an array", x._of)
         if name not in trace.dynamic:
-            trace.book.append(_converted(name, x._operand, dtype, len(trace.book)))
+            trace.book.append(_converted(name, x._operand, dtype, len(trace.book), fn))
             trace.dynamic.add(name)
         node = leaf(np.asarray(value) if array else value, None)
         trace.slots[node.seq] = name
@@ -170,7 +177,7 @@ class Numbers:
                     beside = record.op.kind == "elementwise" and record.shape
                     name = f"{use[1].name}_{kind.char}{BESIDE if beside else ''}"
                     if name not in made:
-                        first.append(_converted(name, use[1], kind, 0))
+                        first.append(_converted(name, use[1], kind, 0, weak(kind)))
                         made.add(name)
                         dtypes[name] = kind
                     operands[i] = Operand(name)
@@ -212,9 +219,9 @@ class Numbers:
             self.asked, self.of = why, of
 
 
-def _converted(name: str, operand: Operand, dtype: Any, number: int) -> Record:
+def _converted(name: str, operand: Operand, dtype: Any, number: int, fn: Callable[[Any], Any]) -> Record:
     """The record of a number as NumPy's."""
-    return Record("call", f"r{number}", fn=weak(dtype), args=(operand,), kwargs={},
+    return Record("call", f"r{number}", fn=fn, args=(operand,), kwargs={},
                   results=[Result(name, dtype, None)], how="number")
 
 
@@ -271,12 +278,22 @@ def _dtype_beside(record: Record, i: int, dtypes: dict[str, Any], strong: bool) 
 
 @functools.cache
 def weak(dtype: Any) -> Callable[[Any], Any]:
-    """A Python number as NumPy takes it beside an array of a dtype; where it would warn, the call is the Python's."""
+    """A Python number as NumPy takes it beside an array of a dtype; where it would warn, the call is the Python's, and
+    where an integer is no float, which NumPy rounds once (`where`) or twice (arithmetic)."""
     kind, info = dtype.type, np.finfo(dtype)
     largest, smallest = float(min(info.max, np.finfo(float).max)), float(max(info.tiny, np.finfo(float).tiny))
 
     def weak(value: Any) -> Any:
         if value and not smallest <= abs(value) <= largest and value - value == 0:  # nan and inf stay what they are
             raise Abandon("cast")
+        if type(value) is int and not -LARGEST <= value <= LARGEST:
+            raise Abandon("cast")
         return kind(value)
     return kind if kind is np.float64 else weak
+
+
+def _alone(value: Any) -> Any:
+    """A Python number as NumPy's functions of numbers take it: of larger integers they make objects."""
+    if type(value) is int and not -1 << 63 <= value < 1 << 64:
+        raise Abandon("cast")
+    return np.float64(value)

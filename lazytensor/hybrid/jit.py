@@ -43,6 +43,7 @@ from .numbers import is_number
 from .running import AGAIN, CHECK, MISS, UNSEEN, Sentinel
 from .scope import BOXES, Item, Scope
 from .settings import place_of
+from .telling import Telling
 from .tracing import Refusal
 from .tripcount import covers, trip_count
 from .undoing import is_alone, uncontained
@@ -391,12 +392,19 @@ class Jitted(Caller):
         if any(where not in now for where in numbers) or not is_alone():
             return self.__wrapped__(*args, **kwargs)
         captured.numbers = {where: (name, now[where]) for where, (name, _) in numbers.items()}
-        with uncollected():
+        telling = Telling()
+        with uncollected(), telling.first():
             _counts["traces"] += 1
             attempt = AttemptOfNumbers(self, args, kwargs, known, given, scope, captured)
             result = attempt.result()
         if result is not AGAIN:
             return result
+        with telling.again():
+            return self._without_numbers(attempt, args, kwargs, known)
+
+    def _without_numbers(self, attempt: AttemptOfNumbers, args: tuple[Any, ...], kwargs: dict[str, Any],
+                         known: Compiled | None) -> Any:
+        """A call whose numbers could not be followed in an attempt, which has been undone."""
         if self._follows(attempt.varying, known):
             return self._trace(args, kwargs, None)
         if known is not None:

@@ -63,10 +63,10 @@ class Number(Opaque):
         dtype = t._value.dtype
         if dtype.kind not in "fc" or not dtype.isnative:
             return told(self, "in an array of another kind")
-        return tensor(self._home.leaf(self, np.dtype(dtype.type(0).real.dtype.type), True))
+        return tensor(self._home.element(self, np.dtype(dtype.type(0).real.dtype.type)))
 
     def scalar(self) -> Any:
-        return scalar(self._home.leaf(self, DOUBLE)) if _is_followed(self) else None
+        return scalar(self._home.scalar(self)) if _is_followed(self) else None
 
     def __bool__(self) -> bool:
         return bool(self._home.decided(self)) if _is_followed(self) else bool(self._now)
@@ -153,6 +153,8 @@ def computed(fn: Any, *given: Any) -> Any:
     for x in given:
         kind = type(x)
         if kind is Tensor or issubclass(kind, Scalar):
+            if fn in _BINARY:  # then it is its operator that runs, on the line that has called this one
+                return NotImplemented
             return fn(*[home.used(x) if type(x) is Number else x for x in given])
         if kind not in _SIMPLE:
             if issubclass(kind, (np.generic, complex, Opaque)):
@@ -185,6 +187,7 @@ for _name, _fn in {"add": operator.add, "sub": operator.sub, "mul": operator.mul
     _BINARY.add(_fn)
     _operators(_name, _fn, True)
 for _fn, _name in _COMPARISONS.items():
+    _BINARY.add(_fn)
     _operators(_name, _fn, False)
 
 

@@ -26,6 +26,9 @@ BUILTINS = frozenset((
     "issubclass", "len", "list", "map", "max", "min", "object", "pow", "print", "range", "repr", "reversed", "round",
     "set", "setattr", "getattr", "hasattr", "slice", "sorted", "str", "sum", "super", "tuple", "zip", "property",
     "staticmethod", "classmethod", "callable", "True", "False", "None", "NotImplemented", "__debug__"))
+_FOLLOWED = BUILTINS if sys.version_info < (3, 12) else BUILTINS - {"sum"}
+"""Those that do with numbers of the program what they do with Python's: from 3.12 on `sum` of floats errs less than
+their ``+``."""
 _ROOMS = frozenset(("math", "cmath", "numbers", "__future__", "operator", "builtins", "numpy", "lazytensor",
                     "collections", "dataclasses", "functools",
                     "types", "typing", "abc", "enum", "_operator", "_functools", "_collections"))
@@ -67,7 +70,7 @@ def uncontained(scope: Scope) -> str:
         if "IS_OP" in opcodes and not ((known := _compared(code)) is not None and counters.isdisjoint(known)):
             return f"which objects are one, in {code.co_qualname}"
         for name in _globals_of(code):
-            if hasattr(builtins, name) and name not in BUILTINS and not (
+            if hasattr(builtins, name) and name not in _FOLLOWED and not (
                     isinstance(getattr(builtins, name), type) and issubclass(getattr(builtins, name), BaseException)):
                 if any(key == name for _, key in scope.missing):
                     return name
@@ -125,7 +128,7 @@ def is_contained(value: Any) -> bool:
         if isinstance(value.__self__, type) or value.__module__ is None:
             return isinstance(value.__self__, type)  # else it is a method of an object that is not looked at
         room = _room(value.__module__)
-        return value.__name__ in BUILTINS - _WITH_STATE if room == "builtins" else (
+        return value.__name__ in _FOLLOWED - _WITH_STATE if room == "builtins" else (
             room in _ROOMS and value.__name__ not in _UNKNOWN)
     if isinstance(value, types.FunctionType):
         return is_users(value.__module__) or _room(value.__module__) in _ROOMS

@@ -10,6 +10,7 @@ truth(t)           ``bool(t)`` of a Tensor or lazy scalar; gives the answer
 looked(t)          a Tensor's values are read; gives the array
 scalar(s)          a lazy scalar's value is read; gives it
 postpones(node)    this one has a long chain behind it: whether it may wait on nevertheless
+refuse(why)        what the program does cannot be done again without its Python
 gave(t)            a Tensor's memory is given out or replaced
 foreign(root)      memory of somebody else's is read, of a root if it is a Tensor's; gives a node to read it through,
                    for what runs at once, or None
