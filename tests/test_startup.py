@@ -89,3 +89,19 @@ def test_what_runs_without_plans_is_counted(account):
         picked = np.arange(4096.0)[np.arange(4096) % 2 == 0]
         assert same_bits(numpy.arange(0.0, 4096.0, 2), numpy.asarray(picked))
     assert before > 0 and mine.worked > before and not mine.paid
+
+
+def test_a_line_that_may_be_a_kernel_later_goes_on_being_counted():
+    """It does not run at once meanwhile, where nobody would notice how much it does."""
+    script = """
+import lazytensor as np
+from lazytensor.run import startup
+np.config(compile_after=400)
+x = np.ones((300, 100))
+for turn in range(600):
+    y = x.sum(axis=0)
+    y.realize()
+print(startup.paid())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == f"{os.environ.get('LAZYTENSOR_ENGINE') != 'numpy'}\n", done.stderr
