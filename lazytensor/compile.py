@@ -4,15 +4,16 @@
 
 `realize` is the way through. A structure runs operation by operation, in program order, until it has come up so often
 (``config(plan_after=)``) or has taken so much time that a plan pays: a plan costs some 170 us an operation and saves
-one or two each time, and passes over memory. `lower.make_program` names the stages; the plan is kept.
+one or two each time, and passes over memory; the first one costs what it takes to bring in the planner, too
+(`run.startup`). `lower.make_program` names the stages; the plan is kept.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from itertools import count
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from .config import current
@@ -20,7 +21,7 @@ from .hot import learn, native
 from .ir.capture import Graph, capture, pending
 from .ir.node import Node
 from .ir.operation import REDUCERS, SCANS
-from .run import claims, floating, turns
+from .run import claims, floating, startup, turns
 from .run.interpreter import on_execute, run_directly
 from .run.watching import active, mine
 
@@ -36,9 +37,7 @@ BYTE_NS, HALF_NS = 0.25, 3.0
 """What an operation takes for each byte that it writes, or reads where it reduces, in nanoseconds; and where that is of
 float16, whose elements NumPy's loops convert one by one."""
 PLAN_NS = 2e5
-"""What a plan costs for each operation,"""
-IMPORT_NS = 4e8
-"""and the first one besides, for networkx and llvmlite have to be imported."""
+"""What a plan costs for each operation."""
 
 ALONE = 1 << 19
 """The bytes from which a single operation is planned: on elements, if NumPy's loop is slower than memory, or a
@@ -85,7 +84,6 @@ _cache: dict[tuple[Any, ...], _Entry] = {}
 _exact: dict[tuple[Any, ...], _Sized] = {}
 _lock = threading.RLock()
 _plans: Any = None
-_read = 0
 _counts = {"runs": 0, "direct": 0, "hits": 0, "plans": 0, "nodes": 0}
 
 
@@ -131,7 +129,13 @@ def run_nodes(nodes: list[Any], graph: Graph | None) -> list[tuple[Node, str]]:
         if graph is not None:  # else it would count as a holder of the memory that operations may write over
             graph.leaves.clear()
             graph.views = {}
-        return run_directly(nodes)
+        if startup.paid():
+            return run_directly(nodes)
+        began = perf_counter_ns()
+        try:
+            return run_directly(nodes)
+        finally:
+            startup.worked(perf_counter_ns() - began)
     return plans().run_program(*found)
 
 
@@ -184,9 +188,9 @@ def _planned(nodes: list[Node], graph: Graph | None) -> tuple[Program, Graph] | 
     if entry.program is None:
         entry.seen += 1
         entry.used = _clock()
-        entry.spent += sum(map(_time, nodes))
-        if entry.seen <= current.plan_after and entry.spent < (
-                PLAN_NS * len(nodes) + (0 if "networkx" in sys.modules else IMPORT_NS)):
+        ahead = sum(map(_time, nodes))
+        entry.spent += ahead
+        if entry.seen <= current.plan_after and entry.spent < PLAN_NS * len(nodes) or not startup.pays(ahead):
             return None
         entry.program = plans().make_program(graph)
         _counts["plans"] += 1
@@ -208,7 +212,7 @@ def _time(node: Node) -> float:
 
 def shared(node: Node) -> int | None:
     """Whether a single operation may pay as a kernel: there is nothing to fuse, but threads share it. None: not yet,
-    since little was read by now. OVER_NONE: not over an operand that nobody else holds, where NumPy's loop of it is as
+    since little was done by now. OVER_NONE: not over an operand that nobody else holds, where NumPy's loop of it is as
     fast as memory."""
     nbytes = _bytes(node)
     halves = _has(node, "e")
@@ -216,12 +220,13 @@ def shared(node: Node) -> int | None:
     if current.engine != "llvm" or nbytes < ALONE and not (
             nbytes >= least and node.op.name in several or nbytes >= REDUCED and halves):
         return 0
-    if nbytes < ALONE and not _plans_pay(nbytes):
-        return None
     if node.op.name in SCANS and dict(node.attrs or ()).get("axis", -1) in (None, -1, len(node.shape) - 1):
         return 0
     if nbytes < ALONE and not halves and _rows_are_quick(node):
         return 0
+    if not startup.pays():
+        startup.worked(_time(node))
+        return None
     module = plans()
     if nbytes < ALONE and not halves and not module.reduces(node.op.name, node.a.dtype, node.dtype):
         return 0
@@ -236,13 +241,6 @@ def _rows_are_quick(node: Node) -> bool:
         return False
     axis = dict(node.attrs or ()).get("axis")
     return axis in (-1, len(node.a.shape) - 1) and bool(node.a.shape[-1] >= least)
-
-
-def _plans_pay(nbytes: int) -> bool:
-    """Whether plans are imported, or reductions have read so much by now that they may be."""
-    global _read
-    _read += nbytes
-    return _plans is not None or _read >= ALONE
 
 
 def _has(node: Node, which: str) -> bool:

@@ -60,7 +60,8 @@ TABLE: dict[str, Setting] = {
     "plan_after": Setting(32, "an int of at least 1", lambda v: type(v) is int and v >= 1,
                           "a structure is planned when it has run this often (at once if it is large)"),
     "compile_after": Setting(4000, "microseconds as an int of at least 0", lambda v: type(v) is int and v >= 0,
-                             "a kernel is compiled when the operations in its place have worked this long"),
+                             "a kernel is compiled when the operations in its place have worked this long, and none "
+                             "before the process has worked 25 times that"),
     "plan_nodes": Setting(4096, "an int of at least 1, or None for no limit", _is_limit,
                           "a graph with more nodes runs operation by operation, unplanned"),
     "threads": Setting(None, "an int of at least 1, or None for as many as there are cores", _is_limit,

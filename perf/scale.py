@@ -82,7 +82,7 @@ def finish(array: Any) -> Any:
 def warm(lt: Any) -> None:
     """Brings in what a first run imports, so that it does not count as memory of the case."""
     soon = lt.config(plan_after=1, compile_after=0) if hasattr(lt, "config") else contextlib.nullcontext()
-    with soon:  # networkx and llvmlite, some 50 MB
+    with soon:  # llvmlite, some 30 MB
         for _ in range(4):
             x = lt.ones(1 << 16)
             y = finish((x * 1.5 + 0.5).sum())

@@ -86,16 +86,16 @@ def test_text_that_is_no_dag(text):
         parse(text, OPERATIONS)
 
 
-def _drop_position(dag):
-    dag.graph.remove_edge(4, 0, 0)
+def _read(dag, number, other):
+    dag.add(number, dag.value(number), [*dag.operands(number), Operand(other, None)])
 
 
 def _leaf_with_operand(dag):
-    dag.graph.add_edge(0, 6, key=0, view=None)
+    _read(dag, 6, 0)
 
 
 def _cycle(dag):
-    dag.graph.add_edge(2, 0, key=2, view=None)
+    _read(dag, 0, 2)
 
 
 def _view_node(dag):
@@ -107,7 +107,7 @@ def _number_operation(dag):
 
 
 def _unknown_node(dag):
-    dag.graph.add_edge(99, 1, key=2, view=None)
+    _read(dag, 1, 99)
 
 
 def _operation_as_leaf(dag):
@@ -135,7 +135,7 @@ def _same_yet_there(dag):
 
 
 ILLEGAL = {
-    _drop_position: "positions_are_complete", _leaf_with_operand: "leaves_read_nothing", _cycle: "acyclic",
+    _leaf_with_operand: "leaves_read_nothing", _cycle: "acyclic",
     _view_node: "views_are_not_nodes", _number_operation: "nodes_carry_values", _unknown_node: "nodes_carry_values",
     _operation_as_leaf: "nodes_carry_values", _number_viewed: "views_fit_what_they_read",
     _store_into_view: "mutate_has_a_target", _store_of_other_shape: "mutate_has_a_target",
@@ -156,7 +156,7 @@ def test_every_law_has_a_violation():
 
 
 def _lose_kept(dag):
-    dag.graph.remove_node(2)
+    dag.remove(2)
 
 
 def _change_dtype(dag):
@@ -198,6 +198,19 @@ def test_merged_matmul_operands_are_refused_under_debug():
 def test_a_rewrite_that_does_not_settle_shows_both_graphs():
     with pytest.raises(CheckError, match=r"restless does not settle in 3 rounds\nbefore the last:\ndag(?s:.*)after:\n"):
         check.settled(lambda dag: dag.copy(), build(small()), 3, "restless")
+
+
+def test_a_dag_as_a_networkx_graph():
+    dag = build(small())
+    graph = dag.graph
+    assert dict(graph.nodes(data="value")) == dict(dag.values())
+    for number, _ in dag.values():
+        read = sorted((position, Operand(n, view)) for n, _, position, view in
+                      graph.in_edges(number, keys=True, data="view"))
+        assert read == list(enumerate(dag.operands(number)))
+        assert sorted(graph.successors(number)) == dag.users(number)
+    graph.remove_node(0)
+    assert 0 in dag, "it is a copy"
 
 
 def test_exactly_tells_equal_things_apart():

@@ -17,12 +17,13 @@ FLOORS = ("release", "hot", "config", "errors", "ir", "optimise", "schedule", "l
 SAME_HEIGHT = {"config": "errors", "errors": "config"}  # a setting's error is one of the errors
 LATE = {
     ("compile", "run.plans"),  # plans and kernels, 30 ms: at the first plan
+    ("run.startup", "lower.native"),  # when there may be a first plan
     ("run.masking", "run.moving"),  # LLVM with it: when a large array is first picked from
     ("hybrid.inner", "lower.loops"), ("hybrid.inner", "lower.fidelity"),  # when a loop of calls is first run
     ("lower.products", "lower.fidelity"),  # when a shape is first compared
     ("hybrid.called", "lower.fidelity"),  # when a tape first has a function of a number
     ("config", "difflib"), ("api.namespace", "difflib"),  # for messages about unknown names
-    ("ir.dag", "networkx"),  # costs 240 ms: when a graph is first built
+    ("ir.dag", "networkx"),  # costs 100 to 240 ms: when somebody asks for a dag as its graph
     ("lower.compiler", "llvmlite"), ("lower.compiler", "llvmlite.binding"),  # 50 ms: when a kernel is compiled
     ("lower.native", "hashlib"),  # OpenSSL with it, 3 ms
     ("api.namespace", "api.series"),  # numpy.polynomial: when a class of it is first used

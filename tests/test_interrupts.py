@@ -351,6 +351,7 @@ import threading
 
 import numpy
 import lazytensor as np
+from lazytensor.run import startup
 
 
 class Interrupts:
@@ -364,6 +365,7 @@ class Interrupts:
 
 
 np.config(plan_after=1)
+startup.pays(1e12)  # nothing is planned in processes that have done little
 interrupts = Interrupts()
 sys.meta_path.insert(0, interrupts)
 x = np.arange(1000.0)

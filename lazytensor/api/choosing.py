@@ -23,7 +23,7 @@ from ..compile import plans, realize
 from ..config import current
 from ..ir.node import Node, leaf, make
 from ..ir.operation import register
-from ..run import floating, masking
+from ..run import floating, masking, startup
 from ..run.watching import active, mine
 from .build import record
 from .handle import is_shared, lock_of, seen, tensor
@@ -131,7 +131,7 @@ def put_whole(root: Any, mask: Any, value: Any) -> bool:
     if active and (watcher := mine()) is not None:
         return _put_watched(watcher, root, mask, value)
     if (active or old.__class__ is not Node or node.__class__ is not Node
-            or node.dtype != old.dtype or not _is_plain(old, chosen)):
+            or node.dtype != old.dtype or not _is_plain(old, chosen) or not startup.pays()):
         return False
     line = _line(_getframe(2))
     if line.wait:

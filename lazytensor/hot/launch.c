@@ -506,7 +506,7 @@ static PyObject *run_planned(Capture *c, PyObject *sized) {
 
 /* What `compile.shared` has said of single operations, by all that it looks at; of an operand that is no node it looks at
  * more. */
-enum { ASKED = 64, LOOKED_AT = 9, OVER_NONE = 2 };   /* compile.OVER_NONE */
+enum { ASKED = 64, LOOKED_AT = 9, OVER_NONE = 2, NOT_YET = 3 };   /* compile.OVER_NONE; None */
 static struct { PyObject *key[LOOKED_AT]; int answer; } asked[ASKED];
 
 static void looked_at(PyObject *node, PyObject *operand, PyObject **key) {
@@ -532,7 +532,7 @@ static int takes_plain(PyObject *node) {
     return attrs == Py_None || attrs == empty_tuple || PySet_Contains(reducers, slot_or_none(SLOT(node, N.op), O.name)) == 1;
 }
 
-/* The answer of `compile.shared`, which is not asked the same twice; -1 for an error. None is no for now. */
+/* The answer of `compile.shared`, which is not asked the same twice unless that was NOT_YET; -1 for an error. */
 static int may_pay(PyObject *node, PyObject *operand) {
     PyObject *key[LOOKED_AT];
     size_t at = 0;
@@ -548,7 +548,7 @@ static int may_pay(PyObject *node, PyObject *operand) {
     PyObject *answer = PyObject_CallOneArg(shared, node);
     if (answer == NULL)
         return -1;
-    int yes = answer == Py_None ? 0 : (int)PyLong_AsLong(answer);
+    int yes = answer == Py_None ? NOT_YET : (int)PyLong_AsLong(answer);
     if (yes >= 0 && Py_TYPE(operand) == node_type && answer != Py_None && takes_plain(node)) {
         PyObject *old[LOOKED_AT];
         memcpy(old, asked[at].key, sizeof old);
@@ -655,6 +655,8 @@ static PyObject *run_together(PyObject *nodes, int counted) {
         int share = may_share(node), over = share == OVER_NONE && may_go_over_operand(node);
         if (share < 0)
             return NULL;
+        if (share == NOT_YET)   /* nor is it counted, or its line would run at once before it could be a kernel */
+            return run_one(nodes);
         share = share && !over;
         count_alone(node, !share, over);
         if (!share)  /* not captured: that would hold the arrays that it may write over */

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import linecache
-import sys
 import threading
 import types
 import weakref
@@ -16,10 +15,10 @@ from math import prod
 from typing import Any, cast
 
 from ..api.handle import Tensor, View
-from ..compile import BYTE_NS, IMPORT_NS
+from ..compile import BYTE_NS
 from ..config import current
 from ..ir.node import Node
-from ..run import floating
+from ..run import floating, startup
 from ..run.kernels import failures
 from . import fast, fusing, inner, running  # noqa: F401  (`inner` tells the extension of ufuncs' loops)
 from .arguments import Arguments, Geometry, geometry_of
@@ -638,4 +637,5 @@ if fast.native is not None:
 def _is_long(records: Whole, few: Fewer | None) -> bool:
     """Whether kernels pay at the very first call."""
     more = 1 if few is None else few.number / few.less
-    return more * BYTE_NS * records.nbytes >= KERNELS_NS + (0 if "networkx" in sys.modules else IMPORT_NS)
+    ahead = more * BYTE_NS * records.nbytes
+    return ahead >= KERNELS_NS and startup.pays(ahead - KERNELS_NS)

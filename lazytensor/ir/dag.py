@@ -1,9 +1,12 @@
-"""The graph that the compiler works on: a captured graph as a NetworkX graph of structure only.
+"""The graph that the compiler works on: a captured graph as a graph of structure only.
 
-The only file that imports networkx, and only when a graph is first built: importing it costs 240 ms. A plan made from a
-dag serves every captured graph of the same key, so a dag holds nothing but what the key says, with two exceptions that
-a rewrite must not take for granted: which operations have the same `attrs` and which read through the same view. A
-rewrite that relies on one of them says so (`Dag.same`), and each run asks again before it believes it.
+A plan made from a dag serves every captured graph of the same key, so a dag holds nothing but what the key says, with
+two exceptions that a rewrite must not take for granted: which operations have the same `attrs` and which read through
+the same view. A rewrite that relies on one of them says so (`Dag.same`), and each run asks again before it believes it.
+
+Passes ask for a node's value, its operands and its users, which dictionaries answer at once. `Dag.graph` is the same
+as a NetworkX graph, for whatever else one may want to know of it. This is the only file that imports networkx, and only
+there: importing it takes 100 to 240 ms, longer than all that many programs do.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, repeat
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +25,6 @@ from .node import Node
 from .operation import Operation
 
 LEAF = Operation.LEAF
-_position = itemgetter(2)
 SAME = Operation("same", "call", np.copy)
 """What a rewritten operation that somebody holds becomes: the value of another, in memory of its own."""
 
@@ -97,9 +98,6 @@ class Dag:
 
     Attributes
     ----------
-    graph : networkx.MultiDiGraph
-        An edge from operand to user for each operand, its key the operand's position. Nodes carry `value`, a `Value`;
-        edges `view`, a `View` or None.
     count : int
         How many operations were captured; the leaves' numbers start there.
     same : dict of int to int
@@ -112,21 +110,35 @@ class Dag:
         Operations that are not run as captured, rewritten or dead, and the operands that they had.
     """
 
-    __slots__ = ("graph", "count", "same", "alike", "laid_alike", "gone", "_operands")
+    __slots__ = ("count", "same", "alike", "laid_alike", "gone", "_values", "_operands", "_users")
 
     def __init__(self, count: int) -> None:
-        self.graph: Any = networkx().MultiDiGraph()
         self.count = count
         self.same: dict[int, int] = {}
         self.alike: tuple[tuple[int, int], ...] = ()
         self.laid_alike: tuple[tuple[int, int], ...] = ()
         self.gone: dict[int, tuple[int, ...]] = {}
-        self._operands: dict[int, list[Operand]] = {}  # until the graph changes: networkx takes its time
+        self._values: dict[int, Value] = {}
+        self._operands: dict[int, list[Operand]] = {}
+        self._users: dict[int, set[int]] = {}
+
+    @property
+    def graph(self) -> Any:
+        """The dag as a `networkx.MultiDiGraph`: an edge from operand to user for each operand, its key the operand's
+        position. Nodes carry `value`, a `Value`; edges `view`, a `View` or None."""
+        graph = networkx().MultiDiGraph()
+        for number, value in self._values.items():
+            graph.add_node(number, value=value)
+        for number, operands in self._operands.items():
+            for position, operand in enumerate(operands):
+                graph.add_edge(operand.number, number, key=position, view=operand.view)
+        return graph
 
     def copy(self) -> Dag:
         """A dag that may be changed without changing this one."""
         other = Dag(self.count)
-        other.graph = self.graph.copy()
+        other._values, other._operands = dict(self._values), dict(self._operands)
+        other._users = {number: set(users) for number, users in self._users.items()}
         other.same, other.alike, other.laid_alike = dict(self.same), self.alike, self.laid_alike
         other.gone = dict(self.gone)
         return other
@@ -136,61 +148,63 @@ class Dag:
             return NotImplemented
         return (self.count == other.count and self.same == other.same and self.alike == other.alike
                 and self.laid_alike == other.laid_alike and self.gone == other.gone
-                and dict(self.graph.nodes(data="value")) == dict(other.graph.nodes(data="value"))
-                and all(self.operands(n) == other.operands(n) for n in self.graph))
+                and self._values == other._values and self._operands == other._operands)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __contains__(self, number: int) -> bool:
-        return number in self.graph
+        return number in self._values
 
     def value(self, number: int) -> Value:
         """What is known of a node."""
-        value: Value = self.graph.nodes[number]["value"]
-        return value
+        return self._values[number]
 
     def operands(self, number: int) -> list[Operand]:
-        """The operands of a node, in order."""
-        found = self._operands.get(number)
-        if found is None:
-            edges = self.graph.in_edges(number, keys=True, data="view")
-            found = self._operands[number] = [
-                Operand(source, view) for source, _, _, view in sorted(edges, key=_position)]
-        return found
+        """The operands of a node, in order; not to be changed."""
+        return self._operands[number]
 
     def users(self, number: int) -> list[int]:
         """The operations that read a node, in program order, each once."""
-        return sorted(self.graph.successors(number))
+        return sorted(self._users[number])
 
     def operations(self) -> list[int]:
         """The numbers of the operations, in program order."""
-        return sorted(n for n in self.graph if n < self.count)
+        return sorted(n for n in self._values if n < self.count)
 
     def leaves(self) -> list[int]:
         """The numbers of the leaves that are still read, in order."""
-        return sorted(n for n in self.graph if n >= self.count)
+        return sorted(n for n in self._values if n >= self.count)
 
     def values(self) -> Iterator[tuple[int, Value]]:
         """All nodes and what is known of them, by number."""
-        return ((n, self.value(n)) for n in sorted(self.graph))
+        return ((n, self._values[n]) for n in sorted(self._values))
 
     def root(self, number: int) -> int:
         """The node that has the value of a captured node, rewritten or not."""
         return self.same.get(number, number)
 
     def add(self, number: int, value: Value, operands: list[Operand]) -> None:
-        """Adds a node, or gives one that is there another value and other operands."""
-        self._operands.clear()
-        if number in self.graph:
-            self.graph.remove_edges_from(list(self.graph.in_edges(number, keys=True)))
-        self.graph.add_node(number, value=value)
-        for position, operand in enumerate(operands):
-            self.graph.add_edge(operand.number, number, key=position, view=operand.view)
+        """Adds a node, or gives one that is there another value and other operands, which may come later."""
+        self._unread(number)
+        self._values[number] = value
+        self._operands[number] = operands
+        self._users.setdefault(number, set())
+        for operand in operands:
+            self._users.setdefault(operand.number, set()).add(number)
+
+    def _unread(self, number: int) -> None:
+        """A node reads nothing any more."""
+        for operand in self._operands.get(number, ()):
+            self._users[operand.number].discard(number)
+
+    def _drop(self, number: int) -> None:
+        """Takes out a node that nobody reads."""
+        self._unread(number)
+        del self._values[number], self._operands[number], self._users[number]
 
     def become(self, number: int, other: int) -> None:
         """Rewrites an operation as the value of `other`: whoever read it reads that; if it is kept, it is a copy."""
         value = self.value(number)
-        self._operands.clear()
         self.gone[number] = tuple(n for n, _ in self.operands(number))
         for user in self.users(number):
             operands = [Operand(other, view) if n == number else Operand(n, view) for n, view in self.operands(user)]
@@ -198,7 +212,7 @@ class Dag:
         if value.kept:
             self.add(number, replace(value, op=SAME, attrs=0), [Operand(other, None)])
         else:
-            self.graph.remove_node(number)
+            self._drop(number)
         for rewritten, root in self.same.items():
             if root == number:
                 self.same[rewritten] = other
@@ -206,10 +220,9 @@ class Dag:
 
     def remove(self, number: int) -> None:
         """Takes out a node that nobody reads."""
-        self._operands.clear()
         if number < self.count and number not in self.gone:
             self.gone[number] = tuple(n for n, _ in self.operands(number))
-        self.graph.remove_node(number)
+        self._drop(number)
         self.same = {rewritten: other for rewritten, other in self.same.items() if other != number}
 
 
@@ -220,19 +233,20 @@ def build(graph: Graph) -> Dag:
     kept, spare, reads = graph.kept, graph.spare, graph.reads
     for i, node in enumerate(graph.nodes):
         number = 0 if node.op.kind == "mutate" or node.attrs is None else attrs.number(node.attrs)
-        dag.graph.add_node(i, value=Value(node.op, node.dtype, shapes.all(node.shape), _order(node.strides), number,
-                                          kept[i]))
+        dag.add(i, Value(node.op, node.dtype, shapes.all(node.shape), _order(node.strides), number, kept[i]), [])
     for j, leaf in enumerate(graph.leaves):
         if isinstance(leaf, Node):
             value = Value(LEAF, leaf.dtype, shapes.all(leaf.shape), _order(leaf.strides), spare=spare[j])
         else:
             value = Value(LEAF, leaf.dtype if isinstance(leaf, np.generic) else type(leaf).__name__, None)
-        dag.graph.add_node(dag.count + j, value=value)
+        dag.add(dag.count + j, value, [])
     for i in range(dag.count):
+        operands = []
         # of a node that reads nothing through views the row may be shorter than its operands are many
-        for k, (operand, view) in enumerate(zip(reads[i], chain(graph.views[i], repeat(None)))):
+        for operand, view in zip(reads[i], chain(graph.views[i], repeat(None))):
             through = None if view is None else View(views.number(view), view.dtype, shapes.all(view.shape))
-            dag.graph.add_edge(operand, i, key=k, view=through)
+            operands.append(Operand(operand, through))
+        dag.add(i, dag.value(i), operands)
     return dag
 
 

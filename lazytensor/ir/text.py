@@ -119,13 +119,11 @@ def parse(text: str, operations: Mapping[tuple[str, str], Operation] = REGISTRY)
     """
     lines = text.strip().splitlines()
     dag = Dag(int(lines[0].split()[2]))
-    operands: dict[int, list[Operand]] = {}
     for line in lines[1:]:
         match = _NODE.fullmatch(line)
         if match is not None:
             number = int(match[1])
-            value, operands[number] = _parse_node(match[2], operations)
-            dag.graph.add_node(number, value=value)
+            dag.add(number, *_parse_node(match[2], operations))
             continue
         word, *numbers = re.findall(r"^\w+|\d+", line)
         if word == "gone":
@@ -140,8 +138,6 @@ def parse(text: str, operations: Mapping[tuple[str, str], Operation] = REGISTRY)
             dag.laid_alike += ((a, b),)
         else:
             raise ValueError(f"no line of a dag: {line!r}")
-    for number, read in operands.items():
-        dag.add(number, dag.value(number), read)
     return dag
 
 

@@ -47,7 +47,7 @@ class _Engine:
     def __init__(self) -> None:
         self._compiler: Compiler | None = None
         words = seen()
-        self._place = None if words is None else _digest(_MAGIC + VERSION.encode() + words)
+        self._place = None if words is None else _place_of(words)
         held = None if self._place is None else _found(self._place)
         self.facts = unpacked(held) if held is not None else self.compiler.facts
         flags = self.facts.features.split(",")
@@ -136,6 +136,18 @@ def available() -> bool:
     The first call imports llvmlite.
     """
     return why_not() is None
+
+
+def known() -> bool:
+    """Whether LLVM need not be started to know what it says of this machine, nor to find that there is none."""
+    with _lock:
+        if _engine is not None or _reason is not None:
+            return True
+        try:
+            words = seen()
+        except ImportError:
+            return True
+        return words is not None and _found(_place_of(words)) is not None
 
 
 def fast_fma() -> bool:
@@ -228,6 +240,11 @@ def remember(what: bytes, found: bytes) -> None:
     """Keeps a few bytes in the disk cache, for `recall`."""
     with _lock:
         _write(_key(_started(), what), found)
+
+
+def _place_of(words: bytes) -> str:
+    """Where in the disk cache it is kept what LLVM says of the machine that these words are of."""
+    return _digest(_MAGIC + VERSION.encode() + words)
 
 
 def _key(engine: _Engine, what: bytes) -> str:

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..config import current
-from . import pool
+from . import pool, startup
 
 LEAST = 1 << 11
 """For fewer elements NumPy is as quick."""
+PICK_NS = 2.0
+"""What NumPy takes for an element of a mask."""
 _ndarray, _bool = np.ndarray, np.dtype(bool)
 
 
@@ -40,8 +42,12 @@ def _moving_for(array: Any, mask: Any) -> Any:
         return None
     if mask.shape != array.shape[:mask.ndim] or current.engine != "llvm" or array.dtype.hasobject:
         return None
-    laid = array.flags.num & (_C_ORDER | _ALIGNED) == _C_ORDER | _ALIGNED and mask.flags.num & _C_ORDER
-    return _moving() if laid else None
+    if array.flags.num & (_C_ORDER | _ALIGNED) != _C_ORDER | _ALIGNED or not mask.flags.num & _C_ORDER:
+        return None
+    if not startup.pays():
+        startup.worked(PICK_NS * mask.size)
+        return None
+    return _moving()
 
 
 def picked(array: Any, mask: Any) -> Any:
