@@ -41,11 +41,13 @@ ROWS = ("{p} - {p}.mean({a}, keepdims=True)",
     "({p} > {p}.mean({a}, keepdims=True)).sum({a})", "{p}.std({a}, ddof=1)", "np.diff({p}) * 2",
     "np.diff({p}, axis=0) + 1", "np.nansum({p}, {a})", "np.sum({p}, {a}, where={q} > 0)",
     "np.max({p}, {a}, where={q} > 0, initial=-3)", "np.linalg.norm({p}, axis=-1)", "np.ptp({p}, 0)",
-    "{p}.sum({a}) + {p}.mean({a}) * {p}.var({a})")  # fmt: skip
+    "{p}.sum({a}) + {p}.mean({a}) * {p}.var({a})", "({p} * 0).max({a})", "np.minimum({p}, {q} * 0.0).max({a})",
+    "np.maximum({p}, -0.0).min({a}) * {p}", "np.abs({p} * 0).sum({a}) - ({q} * 0).min({a})")  # fmt: skip
 MOVED = ("np.roll({p}, 1, -1) + np.roll({p}, -1, 0) + {p}", "np.concatenate([{p} + 1, {q} * 2])", "{p}[{q} > 0] * 2",
     "np.concatenate([{p}, {q} - {p}], -1)", "{p}.T * 2", "({p} + {q}).T.sum({a})", "{p}[::-1] + {q}",
     "np.pad({p}, 1)", "{p}[..., ::-1] * {q}", "{p}.astype('f4') + 1", "{p}.astype('f8') * {q}",
-    "{p}.ravel()[1:] + 1", "{p}.copy()", "np.where({q} > 0, {p}, 2)", "np.clip({p}, 0, 1)",
+    "{p}.ravel()[1:] + 1", "{p}.copy()", "np.where({q} > 0, {p}, 2)", "np.clip({p}, 0, 1)", "np.clip({p}, {q} * 0, 1)",
+    "np.clip({p} * 0, v0, {q})",
     "{p}[..., 1:] - {p}[..., :-1]", "{p}[1:] * {q}[:-1]", "{p}[..., ::3] + 1", "np.stack([{p}, {q} + 1], -1)",
     "{p}.reshape(-1)[::-1] * 2", "{p}.astype('f2') * 2")  # fmt: skip
 PARTS = ("[1:]", "[:-1]", "[::-1]", "[..., ::-1]", "[..., 1:]", "[..., :-1]", "[::2]", "[1::2]", "[1:-1]",
@@ -95,7 +97,7 @@ class Maker:
         for k, place in enumerate(places):
             last = k == self.ndim - 1
             short = not last and chooser.random() < 0.6
-            sizes[place] = chooser.choice((1, 2, 3, 4, 5, 7, 8, 9)) if short else self.length(room)
+            sizes[place] = min(room, chooser.choice((1, 2, 3, 4, 5, 7, 8, 9))) if short else self.length(room)
             room = max(1, room // sizes[place])
         return tuple(sizes)
 
@@ -179,8 +181,16 @@ class Maker:
         return self.write(chooser.choice(("x0", "x1", *self.made)))
 
     def write(self, name):
-        """Into an array or a part of it, of what may overlap it."""
+        """Into an array or a part of it, of what may overlap it; or in its place, while something else may hold it."""
         chooser = self.chooser
+        if chooser.random() < 0.15:
+            holder = chooser.choice(("rx9 = {0}", "rx9 = {0}[1:]", "rx9 = real.asarray({0})", "rx9 = {0}.T", "pass",
+                                     "rx9 = real.asarray({0})[..., 1:]", "rx9 = [{0}]", "pass")).format(name)
+            value = f"{chooser.choice((name, self.term(1)))} * {name} + {self.term(1)}"
+            return f"{name} = {name} * 2; {holder}; {name} = {value}"
+        if chooser.random() < 0.05:
+            window = f"np.lib.stride_tricks.sliding_window_view({name}, 3, -1, writeable=True)"
+            return f"{window}[...] = {window}[::-1] * 2 - 1"
         part, sign = chooser.choice(PARTS), chooser.choice(("=", "=", "=", "+=", "*=", "-="))
         if chooser.random() < 0.2:
             mask, value = f"{self.term(0)} > {chooser.choice((0, 1, -1))}", self.term(0)

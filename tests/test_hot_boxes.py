@@ -2,14 +2,13 @@
 
 import gc
 import sys
-import warnings
 
 import numpy as real
 import pytest
 
 from lazytensor import hot
 
-from .helpers import module_under_test, plan_soon, same_bits
+from .helpers import module_under_test, plan_soon, same_bits, warned
 
 pytestmark = pytest.mark.skipif(hot.native is None, reason="the extension was not built here")
 
@@ -84,14 +83,12 @@ def test_parts_that_warn_are_computed_again_with_numpys_warnings():
     data, divisors = real.arange(50_000.0), real.ones(50_000)
     divisors[40_000] = 0.0
     for _ in range(8):
-        with warnings.catch_warnings(record=True) as wanted:
-            warnings.simplefilter("always")
+        with warned() as wanted:
             expected = divide(data.copy(), divisors)
-        with warnings.catch_warnings(record=True) as got:
-            warnings.simplefilter("always")
+        with warned() as got:
             result = divide(np.array(data), np.array(divisors)).realize()
         same_bits(result, expected)
-        assert [str(w.message) for w in got] == [str(w.message) for w in wanted]
+        assert got == wanted
 
 
 def test_error_states_that_change_are_heeded():
@@ -101,8 +98,7 @@ def test_error_states_that_change_are_heeded():
     with real.errstate(over="ignore"):
         expected = y[1:] * y[1:] + y[:-1]
     for turn in range(8):
-        with np.errstate(over="ignore" if turn % 2 else "warn"), warnings.catch_warnings(record=True) as got:
-            warnings.simplefilter("always")
+        with np.errstate(over="ignore" if turn % 2 else "warn"), warned() as got:
             result = (x[1:] * x[1:] + x[:-1]).realize()
         same_bits(result, expected)
         assert len(got) == (turn % 2 == 0)
