@@ -152,11 +152,10 @@ def test_loops_that_differ_for_single_elements():
 
 
 def given(np, program):
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
+    with warned() as found:
         for result in outputs(program(np)):
             real.asarray(result)
-    return sorted(str(w.message) for w in found)
+    return sorted(found)
 
 
 CASES = {
