@@ -4,7 +4,8 @@ Plain programs run one at a time; threaded ones in groups of `--threads`, half o
 half reading one shared array and writing disjoint parts of another. A worker that dies or hangs is a failure too.
 `--views` functions read views of views of what they compute, and are called several times (tests/program_computed.py).
 `--variants` programs run on inputs of several sizes and layouts, one after the other, and are compared with their
-warnings (tests/program_variants.py).
+warnings (tests/program_variants.py). `--borders` programs do so on arrays whose sizes lie at the borders of kernels
+(tests/program_borders.py).
 
 Plain programs take turns: each of `--engines` with each number of `--kernel-threads`. Kernels split their work among
 threads however little it is, and one plain program in `BIG` has arrays that cross tiles and NumPy's buffers. What comes
@@ -28,7 +29,7 @@ import signal
 import sys
 import time
 
-from tests import program_computed, program_core, program_threads, program_variants, programs
+from tests import program_borders, program_computed, program_core, program_threads, program_variants, programs
 from tests.helpers import plan_soon
 
 PATIENCE = 120  # seconds that a program (and the shrinking of it) may take before its worker counts as hung
@@ -64,8 +65,8 @@ def tried(kind, seed, module, threads, way):
     if kind == "views":
         found, _ = program_computed.tried(seed, module, jitted=False)
         return [found] if found else [], 1
-    if kind == "variants":
-        found = program_variants.tried(seed, module)
+    if kind in ("variants", "borders"):
+        found = (program_variants if kind == "variants" else program_borders).tried(seed, module)
         return [found] if found else [], 1
     run = program_threads.run_apart if kind == "apart" else program_threads.run_sharing
     return run(seed, module, threads), threads
@@ -74,7 +75,7 @@ def tried(kind, seed, module, threads, way):
 def _shrunk(kind, found, module):
     """The report, shrunk where the program differs alone."""
     name = module.__name__
-    if kind in ("sharing", "views", "variants"):
+    if kind in ("sharing", "views", "variants", "borders"):
         return found.report(name)
     alone = found if kind == "plain" else programs.run(found.program, module)
     return programs.shrink(alone, module).report(name) if alone else found.report(name)
@@ -150,7 +151,7 @@ class Workers:
         process.kill()
         process.join()
         self.idle.append(self._started())
-        count = 1 if kind in ("plain", "views", "variants") else self.threads
+        count = 1 if kind in ("plain", "views", "variants", "borders") else self.threads
         # The program is not made here to be printed: what kills a worker would kill this process.
         report = f"# {kind} program, seed {seed}, {way}: {what} (exit code {process.exitcode})\n"
         return kind, count, [(what, report)]
@@ -170,6 +171,8 @@ def tasks_of(options):
         yield "views", options.seed + number, ways[number % len(ways)]
     for number in range(options.variants):
         yield "variants", options.seed + number, ways[number % len(ways)]
+    for number in range(options.borders):
+        yield "borders", options.seed + number, ways[number % len(ways)]
     if options.threads > 1:
         for group in range(-(-options.threaded_programs // options.threads)):
             seed = options.seed + group * options.threads
@@ -189,6 +192,7 @@ def parsed(arguments):
     parser.add_argument("--threaded-programs", type=int, default=None, help="by default a quarter of --programs")
     parser.add_argument("--views", type=int, default=None, help="functions of views; by default a tenth of --programs")
     parser.add_argument("--variants", type=int, default=None, help="programs on several inputs; a tenth of --programs")
+    parser.add_argument("--borders", type=int, default=None, help="programs at borders of kernels; a tenth, too")
     parser.add_argument("--engines", default="llvm,numpy", help="engines that take turns")
     parser.add_argument("--kernel-threads", default="1,2,3", help="numbers of threads of kernels that take turns")
     parser.add_argument("--dtypes", default="", help="of which programs have one as their own, as c8,c16; any if empty")
@@ -203,6 +207,8 @@ def parsed(arguments):
         options.views = options.programs // 10
     if options.variants is None:
         options.variants = options.programs // 10
+    if options.borders is None:
+        options.borders = options.programs // 10
     return options
 
 
@@ -220,7 +226,8 @@ def main(arguments=None):
     seconds = time.monotonic() - start
     threaded, rate = counts["apart"] + counts["sharing"], counts.total() / seconds
     print(f"{counts['plain']} plain programs, {counts['views']} functions of views of what they compute, "
-          f"{counts['variants']} on several inputs, {threaded} programs in groups of {options.threads} threads")
+          f"{counts['variants']} on several inputs, {counts['borders']} at borders, "
+          f"{threaded} programs in groups of {options.threads} threads")
     print(f"(of those, {counts['apart']} on arrays of their own, {counts['sharing']} sharing two arrays)")
     print(f"{options.module} against NumPy, seed {options.seed}: {seconds:.1f} s, {rate:.0f} programs/s")
     for name, number in failures.most_common(options.show):

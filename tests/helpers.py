@@ -8,6 +8,9 @@ import collections
 import contextlib
 import copy
 import importlib
+import io
+import re
+import sys
 import traceback
 import warnings
 
@@ -324,6 +327,23 @@ def assert_stays_pending(fn, source=None):
         assert_same(fn(+source), result)
         if not executed:  # a hook that never fires would let everything pass
             raise AssertionError("reading the result executed no node: the input was not pending, or the hook is dead")
+
+
+@contextlib.contextmanager
+def warned():
+    """A list that gets the messages of the warnings that are given inside the block.
+
+    To record them in another way (`catch_warnings(record=True)`) would have every operation run when it is written.
+    """
+    messages, stderr = [], sys.stderr
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        sys.stderr = io.StringIO()
+        try:
+            yield messages
+        finally:
+            messages += re.findall(r"Warning: (.*)", sys.stderr.getvalue())
+            sys.stderr = stderr
 
 
 def blamed(error):

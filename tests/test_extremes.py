@@ -1,13 +1,12 @@
 """The greatest and least of rows: NumPy's, also which of two zeros, and its warnings."""
 
-import warnings
 
 import numpy as real
 import pytest
 
 from lazytensor.lower import fused
 
-from .helpers import module_under_test, plan_soon, same_bits
+from .helpers import module_under_test, plan_soon, same_bits, warned
 
 pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler for kernels here")
 
@@ -46,11 +45,9 @@ def test_rows_of_all_lengths(kind, dtype):
         x = spoilt(kind, n, dtype)
         for program in PROGRAMS:
             for _ in range(3):
-                with warnings.catch_warnings(record=True) as expected:
-                    warnings.simplefilter("always")
+                with warned() as expected:
                     wanted = program(x)
-                with warnings.catch_warnings(record=True) as seen:
-                    warnings.simplefilter("always")
+                with warned() as seen:
                     got = real.asarray(program(np.array(x)))
                 assert same_bits(wanted, got), n
-                assert [str(w.message) for w in seen] == [str(w.message) for w in expected]
+                assert seen == expected

@@ -3,7 +3,7 @@
 import numpy as real
 import pytest
 
-from tests import broken, program_computed, program_threads, program_variants, programs
+from tests import broken, program_borders, program_computed, program_threads, program_variants, programs
 from tests.helpers import module_under_test, plan_soon
 
 BLOCK = 25  # programs in a test
@@ -45,6 +45,15 @@ def test_programs_on_inputs_of_several_sizes_and_layouts(first):
         assert not found, found.report(module.__name__)
 
 
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_programs_on_arrays_at_the_borders_of_kernels(first):
+    module = module_under_test()
+    plan_soon(module)
+    for seed in range(first, first + 20):
+        found = program_borders.tried(seed, module)
+        assert not found, found.report(module.__name__)
+
+
 @pytest.mark.parametrize("run", [program_threads.run_apart, program_threads.run_sharing])
 @pytest.mark.parametrize("first", range(7000, 7060, 15))
 def test_threaded_programs(run, first):
@@ -83,6 +92,7 @@ def first_difference(module, count):
 def test_no_difference_without_a_fault():
     assert first_difference(real, 200) is None
     assert not any(program_variants.tried(seed, real) for seed in range(50))
+    assert not any(program_borders.tried(seed, real) for seed in range(20))
     assert first_difference(broken.numpy_with(), 200) is None
 
 

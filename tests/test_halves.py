@@ -7,7 +7,7 @@ import pytest
 
 from lazytensor.lower import fused
 
-from .helpers import module_under_test, plan_soon, same_bits
+from .helpers import module_under_test, plan_soon, same_bits, warned
 
 SPECIAL = [0, -0.0, real.nan, -real.nan, real.inf, -real.inf, 1, -1, 65504, 6e-8, -6e-8, 6.1e-5]
 PROGRAMS = {
@@ -66,11 +66,10 @@ def test_flags_of_roundings_are_numpys(value):
     x = real.full(20000, value, "f4")
     messages = []
     for module in (real, np):
-        with warnings.catch_warnings(record=True) as seen, real.errstate(all="warn"):
-            warnings.simplefilter("always")
+        with warned() as seen, real.errstate(all="warn"):
             for _ in range(3):
                 real.asarray((module.array(x) * 1).astype("e") * 1)
-        messages.append([str(w.message).split(" encountered")[0] for w in seen])
+        messages.append([message.split(" encountered")[0] for message in seen])
     assert messages[0] == messages[1] != []
 
 

@@ -144,6 +144,20 @@ SCRIPTS = {
         y += x
         print(y.tolist(), np.array([1e10]).astype('f2'))
     """,
+    "dtypes that operands are cast to": """
+        x, y = np.ones(3, 'f4') * 1, np.array([1e308, 1, 2])
+        print(np.add(x, np.float64(1e308), dtype='f4').tolist())
+        print(np.multiply(y, x, dtype='f4').tolist())
+        print(np.subtract(y * 1, 1e300, dtype='f4').tolist())
+        print(np.add(x, np.array(1e308), dtype='f2', casting='unsafe').tolist())
+        print(np.sqrt(y * 1, dtype='f4').tolist(), np.maximum(y.sum(), x, dtype='f4').tolist())
+        z = np.multiply(y.reshape(3, 1), np.ones(9000), dtype='f4')
+        print(z.max())
+        print(np.multiply(np.ones(9000) * 1e30, 1e30, dtype='f4').max())
+        print(np.multiply(np.ones(9000) * 1e300, 1e30, dtype='f4').max())
+        print(np.add(x, np.float64(1e308), dtype='f4', out=x).tolist())
+        print(np.add(x, np.float64(1e308), dtype='f4', where=x > 9, out=x).tolist())
+    """,
     "views and products": """
         x = (np.arange(6.0) - 2).reshape(2, 3)
         print((1 / x.T).tolist(), np.log(x[:, ::-1]).tolist(), (x @ (x.T * np.inf)).tolist())

@@ -73,11 +73,13 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
             options["out"] = None  # NumPy does not warn then
     if ufunc is np.matmul and len(args) == 2 and out is None and not options:
         return matmul(*args, frame, ufunc)
-    if where is True and (ufunc.signature is not None or ufunc.nout != 1 or "order" in options and out is None):
+    narrows = "dtype" in options and _narrows(args, options["dtype"])
+    if where is True and (ufunc.signature is not None or ufunc.nout != 1 or narrows
+                          or "order" in options and out is None):
         found = _as_a_call(ufunc, args, out, options, frame)
         if found is not lazy.NOW:
             return found
-    if ufunc.signature is not None:
+    if ufunc.signature is not None or narrows:
         return _on_real(ufunc, args, out, where, options)
     if len(args) != ufunc.nin or ufunc.nout != 1 or only_objects(ufunc) or not options.keys() <= _LAZY_OPTIONS:
         return _on_real(ufunc, args, out, where, options)
@@ -102,6 +104,14 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
     except NotArray:
         pass  # outside the handler: NumPy's errors have no context
     return _on_real(ufunc, args, out, where, options)
+
+
+def _narrows(args: tuple[Any, ...], dtype: Any) -> bool:
+    """Whether operands may not fit a dtype that they are cast to: what that warns of, NumPy says itself."""
+    try:
+        return not all(np.can_cast(x.dtype, dtype) for x in args if hasattr(x, "dtype"))
+    except TypeError:
+        return False
 
 
 def _is_output(value: Any) -> bool:
