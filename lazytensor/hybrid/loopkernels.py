@@ -22,7 +22,7 @@ from . import planning, tapes
 from .branches import in_order
 from .fusing import MOST_RECORDS
 from .launching import last_uses, made_known
-from .steps import HOLE
+from .steps import index_of
 from .tracing import BESIDE, Operand, Record
 
 _KINDS = "biufc"
@@ -55,6 +55,7 @@ class LoopKernels:
             record = self._record(loop, shape, numbers, made)
             if record is None or not planning.may_join(record):
                 break
+            loop.note_geometry(shape, numbers)
             records.append(record)
             made.add(record.name)
         if not records:
@@ -162,7 +163,7 @@ class LoopKernels:
         if own is None:
             plain = name.removesuffix(BESIDE)
             own, self.numbers = f"n{self.numbers}", self.numbers + 1
-            loop.source.prepare(f"{own} = empty((1,), {loop.source.space.add(loop.laid[plain][1])}, None)")
+            loop.source.prepare(f"{own} = ndarray((1,), {loop.source.space.add(loop.laid[plain][1])})")
             fill = f"{own}[0] = {loop.text[plain]}"
             if loop.stays(plain):
                 loop.source.prepare(fill)
@@ -176,7 +177,7 @@ class LoopKernels:
         """Writes a product of matrices as NumPy's own loop, without the way to it."""
         shape, numbers = step
         record = self._record(loop, shape, numbers, set())
-        if record is None or record.op.kind != "call" or record.op.fn is not np.matmul or not record.shape or (
+        if record is None or record.op.kind != "call" or record.op.fn is not np.matmul or (
                 record.strides is not None or record.attrs or any(x.name is None for x in record.operands)):
             return False
         a, b = [x.laid if x.steps else loop.laid[x.name] for x in record.operands]
@@ -184,9 +185,11 @@ class LoopKernels:
         if product is None:
             return False
         texts = [self._array(loop, x) for x in record.operands]
-        _, out = loop.place(record.name, record.shape, record.dtype, None, escaping)
+        key, out = loop.place(record.name, record.shape, record.dtype, None, escaping)
         loop.say(f"if {loop.source.space.add(product, 'matmul')}({', '.join([*texts, out])}): raise Abandon")
         self.count += 1
+        if not record.shape:
+            loop.take_number(record.name, key, out)
         for name in in_order(dies):
             loop.release(name)
         return True
@@ -195,13 +198,4 @@ class LoopKernels:
 def _steps(split: Any, given: Iterator[int]) -> Any:
     """The steps of a view, with their numbers."""
     return None if split is None else tuple([
-        (fn, (_index(args, given),)) if fn is getitem else (fn, args.value) for fn, args in split])
-
-
-def _index(index: Any, given: Iterator[int]) -> Any:
-    if index == HOLE:
-        return next(given)
-    kind, *parts = index
-    if kind == "slice":
-        return slice(*[None if x is None else next(given) for x in parts])
-    return tuple([_index(x, given) for x in parts]) if kind == "tuple" else parts[0]
+        (fn, (index_of(args, given),)) if fn is getitem else (fn, args.value) for fn, args in split])

@@ -7,7 +7,11 @@ loop; what a turn needs for itself alone lies in memory that is made once.
 
 from __future__ import annotations
 
+import itertools
 import operator
+import re
+from collections import Counter
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,8 +23,9 @@ from .bounds import Even
 from .branches import in_order
 from .guards import Namespace
 from .running import Abandon, copied, writable
-from .steps import HOLE, Irregular
+from .steps import HOLE, Irregular, holes, index_of
 from .text import elementwise_call, frozen, index_text
+from .texts import compiled_text
 
 _getitem = operator.getitem
 
@@ -140,15 +145,22 @@ class Source:
 
     def function(self) -> Any:
         """The function."""
-        scope: dict[str, Any] = {**self.space, "copied": copied, "empty": pool.empty, "copyto": np.copyto,
-                                 "writable": writable, "Abandon": Abandon, "launched": launch.run,
-                                 "__name__": __name__}
-        exec(compile(self.text, "<lazytensor loop>", "exec", dont_inherit=True), scope)
-        return scope["turns"]
+        scope: dict[str, Any] = {
+            **self.space, "copied": copied, "empty": pool.empty, "ndarray": np.ndarray, "copyto": np.copyto,
+            "writable": writable, "launched": launch.run, "Abandon": Abandon, "__name__": __name__}
+        return compiled_text(_as_program(self.text), "<lazytensor loop>", scope)
 
     def prepare(self, line: str) -> None:
         """A line before the loop."""
         self.prepared.append(line)
+
+
+def _as_program(text: str) -> str:
+    """A text as the extension knows such, where it does: indices of turns that nobody reads have no name."""
+    used = Counter(re.findall(r"\bt\d+\b", text))
+    used -= Counter(re.findall(r"for (t\d+) in", text))
+    text = re.sub(r"for (t\d+) in", lambda found: found[0] if used[found[1]] else "for _ in", text)
+    return text.replace("def turns(", "def call(", 1)
 
 
 def even_text(x: Even) -> str:
@@ -211,12 +223,12 @@ class _Loop:
                 self.owned.add(own)
         escaping = self._escaping(steps)
         deaths, at = self._last_reads(steps), 0
-        self._note_geometry(steps)
         while at < len(steps):
             kernels = source.kernels
             written = 0 if kernels is None else kernels.write(self, steps[at:], deaths[at:], escaping)
             if not written:
                 shape, own = steps[at]
+                self.note_geometry(shape, own)
                 self.step(shape, own, deaths[at], escaping)
                 for name in in_order(deaths[at]):
                     self.release(name)
@@ -250,16 +262,17 @@ class _Loop:
                 found.add(shape[2][0][1])
         return found
 
-    def _note_geometry(self, steps: Any) -> None:
-        """Notes how what the steps give is laid out, if that is the same in all turns."""
-        for shape, numbers in steps:
-            if shape[0] == "loop":
-                self.laid.update({f"{shape[1]}_{k}": cell[1:] for k, cell in enumerate(shape[2].cells)})
-            elif type(shape[0]) is not str:
-                _, name, _, _, size, dtype, strides = shape
-                sizes = numbers[len(numbers) - len(size):]
-                if not any(x.moves for x in sizes):
-                    self.laid[name] = tuple([x.constant for x in sizes]), dtype, strides
+    def note_geometry(self, shape: Any, numbers: list[Even]) -> None:
+        """Notes how what a step gives is laid out, if that is the same in all turns. On another way through the turn
+        the same name may be that of something else."""
+        if shape[0] == "loop":
+            self.laid.update({f"{shape[1]}_{k}": cell[1:] for k, cell in enumerate(shape[2].cells)})
+        elif type(shape[0]) is not str:
+            _, name, _, _, size, dtype, strides = shape
+            sizes = numbers[len(numbers) - len(size):]
+            self.laid.pop(name, None)
+            if not any(x.moves for x in sizes):
+                self.laid[name] = tuple([x.constant for x in sizes]), dtype, strides
 
     def release(self, name: str) -> None:
         """A temporary's memory serves again."""
@@ -352,7 +365,9 @@ class _Loop:
             raise Irregular
         shape = f"({', '.join(map(even_text, sizes))},)"
         if moves or name in escaping:
-            self.say(f"{self._own(name)} = empty({shape}, {self.source.space.add(dtype)}, {strides!r})")
+            small = strides is None and not moves and (
+                prod([x.constant for x in sizes]) * dtype.itemsize < pool.LINED)
+            self.say(f"{self._own(name)} = {self._made(shape, dtype, strides, small)}")
             return self._own(name)
         key, own = self._buffer(shape, dtype, strides)
         self.held[name] = key, own
@@ -366,8 +381,13 @@ class _Loop:
             return key, free.pop()
         own = f"b{self.source.buffers}"
         self.source.buffers += 1
-        self.source.prepare(f"{own} = empty({shape}, {self.source.space.add(dtype)}, {strides!r})")
+        self.source.prepare(f"{own} = {self._made(shape, dtype, strides, shape == '()')}")
         return key, own
+
+    def _made(self, shape: str, dtype: Any, strides: Any, small: bool) -> str:
+        """A new array; a small one is not the pool's."""
+        kind = self.source.space.add(dtype)
+        return f"ndarray({shape}, {kind})" if small else f"empty({shape}, {kind}, {strides!r})"
 
     # ---- what kernels need ----
 
@@ -477,6 +497,13 @@ class _Loop:
                 for fn, args in steps]
 
     def _index(self, index: Any, given: Any) -> str:
+        """An index as text; with kernels, one that is the same in all turns by name, which the extension reads, too."""
+        own = list(itertools.islice(given, holes(index)))
+        if self.source.kernels is None or index == HOLE or any(x.moves for x in own):
+            return self._moving(index, iter(own))
+        return index_text(index_of(index, iter([x.constant for x in own])), self.source.space)
+
+    def _moving(self, index: Any, given: Any) -> str:
         if index == HOLE:
             return even_text(next(given))
         kind, *parts = index
@@ -484,7 +511,7 @@ class _Loop:
             start, stop, step = ["" if x is None else even_text(next(given)) for x in parts]
             return f"{start}:{stop}{':' + step if step else ''}"
         if kind == "tuple":
-            return "".join(f"{self._index(x, given)}, " for x in parts) if parts else "()"
+            return "".join(f"{self._moving(x, given)}, " for x in parts) if parts else "()"
         return "None" if parts[0] is None else "..."
 
     def _tree(self, tree: Any, given: Any) -> str:

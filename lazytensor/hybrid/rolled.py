@@ -24,7 +24,7 @@ from .turns import SAMPLES
 
 MOST_OTHERS = 64
 """Numbers of turns for which a loop is kept."""
-ENDLESS = 1 << 62
+ENDLESS = 1 << 58
 """Turns of a loop that a value ends."""
 
 

@@ -159,7 +159,7 @@ def product(a: Any, b: Any, out: Any, mask: int, often: bool) -> Any:
     if any(x[1] != dtype or len(x[0]) > 2 or 0 in x[0] for x in (a, b)):
         return None
     loop = loops.strided_loop(np.matmul, (dtype,) * 3)
-    if loop is None or loop.needs_gil or not out[0] or out[2] is not None or not a[0] or not b[0]:
+    if loop is None or loop.needs_gil or out[2] is not None or not a[0] or not b[0]:
         return None
     m, inner, n = a[0][0] if len(a[0]) == 2 else 1, a[0][-1], b[0][1] if len(b[0]) == 2 else 1
     (am, an), (bn, bp) = _matrix(a, True), _matrix(b, False)
