@@ -10,7 +10,7 @@ import numpy as np
 
 from ..compile import realize
 from ..ir.errstate import under
-from ..ir.layout import canonical
+from ..ir.layout import canonical, dense
 from ..ir.node import Node, leaf
 from ..run import floating
 from . import tapes
@@ -104,7 +104,7 @@ class Rolled:
         """The same with kernels; itself, if there would be none."""
         if self._quick is None:
             self._quick = self
-            if self.tape is None:
+            if self.tape is None and _fills_memory(self.body):
                 quick = copy(self)
                 quick._others, quick._any, quick._plain = {}, None, self
                 quick._source()
@@ -173,6 +173,13 @@ class Rolled:
             raise Abandon
         numbers = iter(outputs)
         return tuple([given[k] if cell[0] == "array" else next(numbers) for k, cell in enumerate(cells)])
+
+
+def _fills_memory(body: Body) -> bool:
+    """Whether what goes over from turn to turn keeps its strides when it is copied."""
+    return all(kind != "array" or strides is None or dense(shape, strides, dtype.itemsize)
+               for kind, shape, dtype, strides in body.cells) and all(
+        _fills_memory(shape[2]) for shape in body.shapes if shape[0] == "loop")
 
 
 def applied(trace: Trace, rolled: Rolled, nodes: list[Node]) -> list[Node] | None:
