@@ -301,3 +301,32 @@ def test_loops_of_a_number_that_is_an_argument(turns):
                 for one in jitted._compiled:
                     one.quicken()
                 assert not kernels.failures, kernels.failures
+
+
+def test_products_and_what_follows_them_are_no_calls_of_numpy():
+    def f(A, b):
+        x = b * 0.0
+        r = b - A @ x
+        p, rs = r.copy(), r @ r
+        while np.sqrt(rs) > 1e-8:
+            Ap = A @ p
+            alpha = rs / (p @ Ap)
+            x = x + alpha * p
+            r = r - alpha * Ap
+            new = r @ r
+            p = r + (new / rs) * p
+            rs = new
+        return x
+
+    def made(rng):
+        q = rng.normal(size=(20, 20))
+        return q @ q.T + 10 ** rng.uniform(0.5, 2.5) * real.eye(20), rng.normal(size=20)
+    g, numpys = np.jit(f), plain(f)
+    for k in range(12):
+        if k == 8:
+            for one in g._compiled:
+                one.quicken()
+        given = made(real.random.default_rng(k))
+        assert difference(numpys(*given), g(*map(np.array, given))) is None
+    text, = [x.text for x in loops(g)]
+    assert "= matmul" not in text and "multiply" not in text

@@ -184,6 +184,7 @@ class LoopKernels:
         product = tapes.product(a, b, (record.shape, record.dtype, None), floating.mask(self.errstate), True)
         if product is None:
             return False
+        loop.note_geometry(shape, numbers)
         texts = [self._array(loop, x) for x in record.operands]
         key, out = loop.place(record.name, record.shape, record.dtype, None, escaping)
         loop.say(f"if {loop.source.space.add(product, 'matmul')}({', '.join([*texts, out])}): raise Abandon")
