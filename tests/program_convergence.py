@@ -6,10 +6,14 @@ import random
 
 import numpy as real
 
+from lazytensor.hybrid import fusing
+from lazytensor.run import kernels
 from tests.helpers import difference
 from tests.program_jit import unchecked
 
-CALLS = 14
+CALLS, PLAIN = 16, 11
+"""Calls of a function, and those of them before it gets kernels."""
+WITH_KERNELS = fusing.possible()
 
 STATEMENTS = """
 {a} = np.sin({b})
@@ -77,6 +81,10 @@ def tried(seed, module):
     f = np.jit(spaces[1]["f"])
     with unchecked(False), real.errstate(all="ignore"):
         for k in range(CALLS):
+            if k >= PLAIN and WITH_KERNELS:
+                for one in f._compiled:
+                    one.quicken()
+                    assert not kernels.failures, kernels.failures
             rng = real.random.default_rng(1000 * seed + k)
             given = rng.normal(size=5) * 10 ** rng.uniform(0, 4), rng.normal(size=5)
             own = tuple(map(np.array, given))

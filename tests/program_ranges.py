@@ -8,6 +8,8 @@ import warnings
 
 import numpy as real
 
+from lazytensor.hybrid import fusing
+from lazytensor.run import kernels
 from tests.helpers import difference
 from tests.program_jit import unchecked
 from tests.program_loops import CALLS, INDICES, SLICES, STATEMENTS, VALUES, attempt
@@ -102,6 +104,10 @@ def tried(seed, module):
     ranges.WORTH = 9
     with unchecked(seed % 3 == 0):
         for call, steps in enumerate(numbers):
+            if call == CALLS - 1 and seed % 2 and fusing.possible():
+                for one in f._compiled:
+                    one.quicken()
+                assert not kernels.failures, kernels.failures
             data = (real.random.default_rng(seed + call).random((2, n)) * 4).astype(dtype)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

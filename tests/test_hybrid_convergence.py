@@ -19,10 +19,14 @@ def plain(fn):
 
 
 def followed(fn, made, calls=24, checks=True):
-    """Calls both with fresh data, compares results, arguments and exceptions, and gives the jitted function."""
+    """Calls both with fresh data, compares results, arguments and exceptions, and gives the jitted function, which has
+    kernels in the last third of the calls."""
     f, g = np.jit(fn), plain(fn)
     with unchecked(not checks):
         for k in range(calls):
+            if k == 2 * calls // 3:
+                for one in f._compiled:
+                    one.quicken()
             given = made(real.random.default_rng(k))
             own = [np.array(x) if isinstance(x, real.ndarray) else x for x in given]
             outcomes = []

@@ -43,6 +43,15 @@ SAME = [
     ("return max(a, b), max(*b), int('ff', base=16), int(*['12'],), b[-1] & 3, dict(a=a, b=b)", ([1], [3, 4])),
     ("return a.real.imag.real, b.upper().lower()", (3, "x")),
     ("if a == 3:\n    if b == 4:\n        return 1\n    return 2\nreturn 3", (3, 5)),
+    ("if a == 3:\n    x = 1\nelse:\n    x = 2\n    if b: x = 4\n    else: x = 5\nreturn x", (3, 5)),
+    ("if a == 3:\n    x = 1\nelse:\n    x = 2\n    if b: x = 4\n    else: x = 5\nreturn x", (4, 5)),
+    ("if a == 3: return 1\nelse:\n    if b: return 4\n    else:\n        pass\nreturn a, b", (4, 0)),
+    ("for _ in range(288230376151711744):\n    if len(b) > 3: break\n    b.append(a)\n    if a: pass\nreturn b",
+     (3, [])),
+    ("for _ in range(3):\n    for _ in range(5):\n        b.append(a)\n        try:\n            if len(b) > 3: break\n"
+     "        finally: b.append(2)\n    b.append(1)\nreturn b", (3, [])),
+    ("for _ in range(4):\n    if len(b) > 3: break\n    else:\n        b.append(a)\n        b.append(1)\nreturn b",
+     (3, [])),
     ("raise KeyError", (1, 2)),
     ("return a.nothing", (1, 2)),
     ("return a[b]", ([1], 5)),
@@ -77,7 +86,8 @@ def test_a_program_does_what_python_does(body, args):
 @needs_extension
 @pytest.mark.parametrize("body", [
     "return [x for x in a]", "return a[1:2]", "return z", "while a: pass", "return a < 1 < 2", "return -a", "return",
-    "return f'{a}'", "return (a", "return lambda: 1", "return 'a", "if a: return 1\n    else: return 2", "a += 1",
+    "return f'{a}'", "return (a", "return lambda: 1", "return 'a", "if a: return 1\n    elif a: return 2", "a += 1",
+    "break", "if a: break", "for _ in range(3):\n        pass\n    else: return 2", "continue",
     "x = yield", "return a if a else 2", "return 1 2", "return a\n  return a", "return 3j", "import os", "return u'a'",
     "for x in a: return x", "return max(a=1, 2)", "return max(**a)", "return '''a'''", "return 0x1f", "global a",
     "return " + "(" * 300 + "a" + ")" * 300, "len = a", "return len\n    len = 2", "x = (y) = 3; return (x, y) = a"])

@@ -76,7 +76,7 @@ static int is_count(Statement *s) {
 static int is_launch(Statement *s) {
     Expression *e = s->expression;
     if (s->act != IF || e->kind != BIT_AND || e->parts[0]->kind != CALL || e->parts[1]->kind != CONSTANT ||
-        !PyLong_CheckExact(e->parts[1]->value) || s->body->act != RAISE || s->body->next != NULL)
+        !PyLong_CheckExact(e->parts[1]->value) || s->body->act != RAISE || s->body->next != NULL || s->handler != NULL)
         return 0;
     Expression *call = e->parts[0];
     PyObject *f = call->parts[0]->kind == CONSTANT ? call->parts[0]->value : NULL;

@@ -19,7 +19,7 @@ struct Expression {
     const Py_ssize_t *sizes;     /* of a new array, how many axes and how long they are */
 };
 
-enum Act { EVALUATE, ASSIGN, IF, FOR, TRY, RETURN, RAISE, DELETE };
+enum Act { EVALUATE, ASSIGN, IF, FOR, TRY, RETURN, RAISE, DELETE, BREAK, PASS };
 enum Group { NO_GROUP, GUARD, COUNT, LAUNCH, INNER };   /* lines that are done at once, `_grouping.c`, or in loops */
 
 typedef struct Statement Statement;
@@ -30,7 +30,7 @@ struct Statement {
     Expression **targets;
     Statement *body;
     Expression *caught;          /* what a `try` catches, or NULL */
-    Statement *handler, *finally;
+    Statement *handler, *finally;    /* the handler of an `if` is what follows its `else` */
     Statement *next;
     int group;                   /* what this line begins, */
     Statement *after;            /* and the line after it */

@@ -16,7 +16,7 @@ typedef struct {
     PyObject *names, *builtins;
     Symbol *symbols;
     size_t mask, used;
-    int deep;
+    int deep, loops;             /* how many blocks and loops are around */
 } Reader;
 
 #define DEEPEST 100

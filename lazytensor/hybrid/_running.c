@@ -12,7 +12,7 @@
 #define LINES_A_LOOK 32
 #define TURN_NS 2000000          /* how long other threads wait, at least */
 
-typedef enum { FAILED = -1, GOES_ON, RETURNED } Outcome;
+typedef enum { FAILED = -1, GOES_ON, RETURNED, LEFT } Outcome;
 
 static PyObject *pop_name, *append_name;
 
@@ -442,7 +442,7 @@ static Outcome turned(Frame *frame, Statement *s) {
     for (Py_ssize_t i = 0; i < turns; i++) {
         Outcome outcome = run(frame, s->body);
         if (outcome != GOES_ON)
-            return outcome;
+            return outcome == LEFT ? GOES_ON : outcome;
     }
     return GOES_ON;
 }
@@ -500,7 +500,7 @@ static Outcome run(Frame *frame, Statement *s) {
             break;
         case IF: {
             int answer = truth(frame, s->expression);
-            outcome = answer < 0 ? FAILED : answer ? run(frame, s->body) : GOES_ON;
+            outcome = answer < 0 ? FAILED : run(frame, answer ? s->body : s->handler);
             break;
         }
         case FOR:
@@ -516,6 +516,10 @@ static Outcome run(Frame *frame, Statement *s) {
             Py_XSETREF(frame->result, value);
             return RETURNED;
         }
+        case BREAK:
+            return LEFT;
+        case PASS:
+            break;
         case RAISE:
             PyErr_SetNone(s->expression->value);
             return FAILED;

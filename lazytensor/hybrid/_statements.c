@@ -93,6 +93,10 @@ static Statement *simple(Reader *reader) {
             return NULL;
         return s->expression->kind == CONSTANT ? s : unknown(reader, "nothing that can be raised");
     }
+    if (taken_word(reader, "break"))
+        return reader->loops ? statement_of(reader, BREAK) : unknown(reader, "no loop that is left");
+    if (taken_word(reader, "pass"))
+        return statement_of(reader, PASS);
     if (taken_word(reader, "del")) {
         Expression *e = (s = statement_of(reader, DELETE)) == NULL ? NULL : targets(reader);
         if (e == NULL)
@@ -183,7 +187,9 @@ static Statement *loop(Reader *reader, Py_ssize_t indent) {
             return unknown(reader, "too many turns");
     if (!taken(reader, ')'))
         return unknown(reader, "no number of turns");
+    reader->loops++;
     s->body = inner(reader, indent);
+    reader->loops--;
     return s->body == NULL ? NULL : s;
 }
 
@@ -199,7 +205,9 @@ static Statement *suite(Reader *reader, Py_ssize_t indent) {
             if ((s = statement_of(reader, IF)) != NULL && ((s->expression = read_expression(reader)) == NULL ||
                                                            (s->body = inner(reader, indent)) == NULL))
                 s = NULL;
-            if (s != NULL && (continues(reader, indent, "else") || continues(reader, indent, "elif")))
+            if (s != NULL && continues(reader, indent, "else") && (s->handler = inner(reader, indent)) == NULL)
+                s = NULL;
+            if (s != NULL && continues(reader, indent, "elif"))
                 return unknown(reader, "another branch");
         }
         else if (taken_word(reader, "for"))
@@ -243,7 +251,7 @@ static int function(Reader *reader) {
 }
 
 int read_program(Program *program, const char *text, PyObject *names) {
-    Reader reader = {program, text, text, names, PyEval_GetBuiltins(), NULL, 0, 0, 0};
+    Reader reader = {program, text, text, names, PyEval_GetBuiltins(), NULL, 0, 0, 0, 0};
     int answer = function(&reader);
     if (answer < 0)
         unknown(&reader, "no function");

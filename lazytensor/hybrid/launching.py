@@ -46,7 +46,7 @@ def _write_run(writer: Any, records: tuple[Record, ...], after: list[set[str]], 
         for record, gone in zip(records, after, strict=True):
             capsule = writer._record(record, gone, memory, depth, capsule)
         return capsule
-    for part, gone in zip(plan, _last_uses(plan, records, dies), strict=True):
+    for part, gone in zip(plan, last_uses(plan, records, dies), strict=True):
         if isinstance(part, planning.Kernel):
             _write_kernel(writer, part, records, gone, memory, depth)
         else:
@@ -64,7 +64,7 @@ def _with_numbers(writer: Any, record: Record, memory: Any) -> Record:
         x if x.name not in known else Operand(None, None, known[x.name][()]) for x in record.operands]))
 
 
-def _last_uses(plan: list[int | planning.Kernel], records: tuple[Record, ...], dies: set[str]) -> list[set[str]]:
+def last_uses(plan: list[int | planning.Kernel], records: tuple[Record, ...], dies: set[str]) -> list[set[str]]:
     """Of the values that die in a run, those that die with each part of its plan."""
     found: list[set[str]] = []
     left = set(dies)
@@ -102,12 +102,12 @@ def _write_kernel(writer: Any, kernel: planning.Kernel, records: tuple[Record, .
 
 
 def _say_launch(writer: Any, builtin: Any, arguments: list[str], mask: int, depth: int) -> None:
-    _made_known(builtin)
+    made_known(builtin)
     writer._say(depth, f"if {writer.space.add(builtin, 'kernel')}({', '.join(arguments)}) & {mask}: raise Abandon")
 
 
 @functools.cache
-def _made_known(builtin: Any) -> None:
+def made_known(builtin: Any) -> None:
     """Tells the extension of the builtin that launches kernels: loops of nothing else are one call (`_launches.c`)."""
     if native is not None:
         native.setup_launches(builtin, HEADER)

@@ -80,6 +80,16 @@ class OfTurns:
         return self.rolled.operations if len(self.count.known) <= FEW else 0
 
     @property
+    def kernels(self) -> int:
+        """As `Rolled.kernels`."""
+        return int(self.rolled.kernels)
+
+    def with_kernels(self) -> OfTurns:
+        """As `Rolled.with_kernels`."""
+        quick = self.rolled.with_kernels()
+        return self if quick is self.rolled else OfTurns(quick, self.more, self.count)
+
+    @property
     def words(self) -> str:
         """What it is, in words, with its text."""
         return f"{self.rolled.words}\n    for other numbers of turns, too, which an argument says"

@@ -7,19 +7,25 @@ loop; what a turn needs for itself alone lies in memory that is made once.
 
 from __future__ import annotations
 
+import itertools
 import operator
+import re
+from collections import Counter
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..api.indexing import ELEMENT
-from ..run import pool
+from ..ir.layout import canonical
+from ..run import launch, pool
 from .bounds import Even
 from .branches import in_order
 from .guards import Namespace
 from .running import Abandon, copied, writable
-from .steps import HOLE, Irregular
-from .text import elementwise_call
+from .steps import HOLE, Irregular, holes, index_of
+from .text import elementwise_call, frozen, index_text
+from .texts import compiled_text
 
 _getitem = operator.getitem
 
@@ -120,16 +126,17 @@ def array_of(constant: Any) -> Any:
 
 class Source:
     """The text of a loop, as a function of its state and its inputs, which gives the state after the last turn; if the
-    number of turns is `named`, that is its first argument."""
+    number of turns is `named`, that is its first argument. With `kernels` some of its steps are kernels."""
 
-    def __init__(self, body: Body, numbers: list[int], count: int, named: str = "") -> None:
-        self.space, self.named = Namespace(), named
+    def __init__(self, body: Body, numbers: list[int], count: int, named: str = "", kernels: Any = None) -> None:
+        self.space, self.named, self.kernels = Namespace(), named, kernels
         self.lines: list[str] = []
         self.prepared: list[str] = []
-        self.buffers = 0
+        self.buffers = self.views = 0
         self.loops = 0
         names = [f"s{k}" for k in range(len(body.cells))] + [f"w{k}" for k in range(body.inputs)]
         state = _Loop(self, body, [Even(x, ()) for x in numbers], Even(count, ()), "", 0)
+        state.laid.update({} if kernels is None else kernels.laid)
         state.write(names[:len(body.cells)], names[len(body.cells):])
         gives = "".join(f"{x}, " for x in state.state)
         given = ", ".join([named, *names] if named else names)
@@ -138,10 +145,22 @@ class Source:
 
     def function(self) -> Any:
         """The function."""
-        scope: dict[str, Any] = {**self.space, "copied": copied, "empty": pool.empty, "copyto": np.copyto,
-                                 "writable": writable, "Abandon": Abandon, "__name__": __name__}
-        exec(compile(self.text, "<lazytensor loop>", "exec", dont_inherit=True), scope)
-        return scope["turns"]
+        scope: dict[str, Any] = {
+            **self.space, "copied": copied, "empty": pool.empty, "ndarray": np.ndarray, "copyto": np.copyto,
+            "writable": writable, "launched": launch.run, "Abandon": Abandon, "__name__": __name__}
+        return compiled_text(_as_program(self.text), "<lazytensor loop>", scope)
+
+    def prepare(self, line: str) -> None:
+        """A line before the loop."""
+        self.prepared.append(line)
+
+
+def _as_program(text: str) -> str:
+    """A text as the extension knows such, where it does: indices of turns that nobody reads have no name."""
+    used = Counter(re.findall(r"\bt\d+\b", text))
+    used -= Counter(re.findall(r"for (t\d+) in", text))
+    text = re.sub(r"for (t\d+) in", lambda found: found[0] if used[found[1]] else "for _ in", text)
+    return text.replace("def turns(", "def call(", 1)
 
 
 def even_text(x: Even) -> str:
@@ -167,6 +186,9 @@ class _Loop:
         self.free: dict[Any, list[str]] = {}
         self.held: dict[str, tuple[Any, str]] = {}
         self.before: list[Any] = []
+        self.laid: dict[str, Any] = {}
+        self.constants: dict[str, Any] = {}
+        self.lasting: dict[str, str] = {}
 
     def say(self, text: str) -> None:
         self.source.lines.append("    " * self.indent + text)
@@ -188,7 +210,8 @@ class _Loop:
         for k, text in enumerate(inputs):
             self.text[f"w{k}"] = text
         for k, constant in enumerate(body.constants):
-            array = array_of(constant)
+            array = self.constants[f"c{k}"] = array_of(constant)
+            self.laid[f"c{k}"] = array.shape, array.dtype, canonical(array.strides, array.shape, array.itemsize)
             self.text[f"c{k}"] = source.space.add(array, "c")
         turns = even_text(self.count) if self.level or not source.named else source.named
         self.say(f"for t{self.level} in range({turns}):")
@@ -199,10 +222,17 @@ class _Loop:
             if mutates and body.cells[k][0] == "array":
                 self.owned.add(own)
         escaping = self._escaping(steps)
-        for (shape, numbers), dies in zip(steps, self._last_reads(steps), strict=True):
-            self._step(shape, numbers, dies, escaping)
-            for name in in_order(dies):
-                self._free(name)
+        deaths, at = self._last_reads(steps), 0
+        while at < len(steps):
+            kernels = source.kernels
+            written = 0 if kernels is None else kernels.write(self, steps[at:], deaths[at:], escaping)
+            if not written:
+                shape, own = steps[at]
+                self.note_geometry(shape, own)
+                self.step(shape, own, deaths[at], escaping)
+                for name in in_order(deaths[at]):
+                    self.release(name)
+            at += written or 1
         if not any(shape[0] == "goes" for shape, _ in steps):
             self._close(body.after)
         self.level -= 1
@@ -232,7 +262,19 @@ class _Loop:
                 found.add(shape[2][0][1])
         return found
 
-    def _free(self, name: str) -> None:
+    def note_geometry(self, shape: Any, numbers: list[Even]) -> None:
+        """Notes how what a step gives is laid out, if that is the same in all turns. On another way through the turn
+        the same name may be that of something else."""
+        if shape[0] == "loop":
+            self.laid.update({f"{shape[1]}_{k}": cell[1:] for k, cell in enumerate(shape[2].cells)})
+        elif type(shape[0]) is not str:
+            _, name, _, _, size, dtype, strides = shape
+            sizes = numbers[len(numbers) - len(size):]
+            self.laid.pop(name, None)
+            if not any(x.moves for x in sizes):
+                self.laid[name] = tuple([x.constant for x in sizes]), dtype, strides
+
+    def release(self, name: str) -> None:
         """A temporary's memory serves again."""
         held = self.held.pop(name, None)
         if held is not None:
@@ -256,7 +298,7 @@ class _Loop:
 
     # ---- steps ----
 
-    def _step(self, shape: Any, numbers: list[Even], dies: set[str], escaping: set[str]) -> None:
+    def step(self, shape: Any, numbers: list[Even], dies: set[str], escaping: set[str]) -> None:
         given = iter(numbers)
         if shape[0] == "loop":
             return self._inner(shape, numbers, dies)
@@ -322,20 +364,66 @@ class _Loop:
         if moves and strides is not None:
             raise Irregular
         shape = f"({', '.join(map(even_text, sizes))},)"
-        made = f"empty({shape}, {self.source.space.add(dtype)}, {strides!r})"
         if moves or name in escaping:
-            self.say(f"{self._own(name)} = {made}")
+            small = strides is None and not moves and (
+                prod([x.constant for x in sizes]) * dtype.itemsize < pool.LINED)
+            self.say(f"{self._own(name)} = {self._made(shape, dtype, strides, small)}")
             return self._own(name)
+        key, own = self._buffer(shape, dtype, strides)
+        self.held[name] = key, own
+        return own
+
+    def _buffer(self, shape: str, dtype: Any, strides: Any) -> tuple[Any, str]:
+        """Memory of the loop's that is free, and what such memory has in common."""
         key = shape, dtype.str, dtype.char, strides
         free = self.free.get(key)
         if free:
-            own = free.pop()
+            return key, free.pop()
+        own = f"b{self.source.buffers}"
+        self.source.buffers += 1
+        self.source.prepare(f"{own} = {self._made(shape, dtype, strides, shape == '()')}")
+        return key, own
+
+    def _made(self, shape: str, dtype: Any, strides: Any, small: bool) -> str:
+        """A new array; a small one is not the pool's."""
+        kind = self.source.space.add(dtype)
+        return f"ndarray({shape}, {kind})" if small else f"empty({shape}, {kind}, {strides!r})"
+
+    # ---- what kernels need ----
+
+    def place(self, name: str, shape: tuple[int, ...], dtype: Any, strides: Any, escaping: set[str]) -> tuple[Any, str]:
+        """The array that a kernel writes a result into, and of a single number what such arrays have in common."""
+        if not shape:
+            return self._buffer("()", dtype, None)
+        own = self.text[name] = self._place(name, [Even(n, ()) for n in shape], dtype, strides, escaping)
+        self.owned.add(own)
+        return None, own
+
+    def take_number(self, name: str, key: Any, text: str) -> None:
+        """Takes a number out of its array, which is free then."""
+        own = self.text[name] = self._own(name)
+        self.say(f"{own} = {text}[()]")
+        self.free.setdefault(key, []).append(text)
+
+    def viewed(self, name: str, steps: Any) -> str:
+        """The name of a view of a value, made once if that is the same in all turns."""
+        text, known = self.text[name], self.lasting.get(f"{name} {frozen(steps)}")
+        if known is not None:
+            return known
+        for fn, args in steps:
+            text = f"{text}[{index_text(args[0], self.source.space)}]" if fn is _getitem else (
+                f"{self.source.space.add(_applied(fn, args))}({text})")
+        own, self.source.views = f"v{self.source.views}", self.source.views + 1
+        if self.stays(name):
+            self.source.prepare(f"{own} = {text}")
+            self.lasting[f"{name} {frozen(steps)}"] = own
         else:
-            own = f"b{self.source.buffers}"
-            self.source.buffers += 1
-            self.source.prepared.append(f"{own} = {made}")
-        self.held[name] = key, own
+            self.say(f"{own} = {text}")
         return own
+
+    def stays(self, name: str) -> bool:
+        """Whether a value is there before all turns and is the same in all of them."""
+        return not self.prefix and name[0] in "wc"
 
     def _mutate(self, shape: Any, given: Any, dies: set[str]) -> None:
         op, name, operands, (steps, extra), _, _, _ = shape
@@ -370,6 +458,8 @@ class _Loop:
         inner = _Loop(source, body, numbers[1:], numbers[0], f"{_letters(source.loops)}_", self.level,
                       self.indent)
         names = [x[0] for x in operands]
+        inner.laid = {f"s{k}" if k < len(body.cells) else f"w{k - len(body.cells)}": self.laid[x] for k, x in enumerate(
+            names) if x in self.laid}
         given = [self.text[x[0]] if x[0] is not None else source.space.add(x[2]) for x in operands]
         inner.lent = {k for k, x in enumerate(names[:len(body.cells)]) if x in dies and names.count(x) == 1
                       and x not in self.held and self.text[x] in self.owned}
@@ -407,6 +497,13 @@ class _Loop:
                 for fn, args in steps]
 
     def _index(self, index: Any, given: Any) -> str:
+        """An index as text; with kernels, one that is the same in all turns by name, which the extension reads, too."""
+        own = list(itertools.islice(given, holes(index)))
+        if self.source.kernels is None or index == HOLE or any(x.moves for x in own):
+            return self._moving(index, iter(own))
+        return index_text(index_of(index, iter([x.constant for x in own])), self.source.space)
+
+    def _moving(self, index: Any, given: Any) -> str:
         if index == HOLE:
             return even_text(next(given))
         kind, *parts = index
@@ -414,7 +511,7 @@ class _Loop:
             start, stop, step = ["" if x is None else even_text(next(given)) for x in parts]
             return f"{start}:{stop}{':' + step if step else ''}"
         if kind == "tuple":
-            return "".join(f"{self._index(x, given)}, " for x in parts) if parts else "()"
+            return "".join(f"{self._moving(x, given)}, " for x in parts) if parts else "()"
         return "None" if parts[0] is None else "..."
 
     def _tree(self, tree: Any, given: Any) -> str:

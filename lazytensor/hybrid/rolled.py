@@ -10,10 +10,11 @@ import numpy as np
 
 from ..compile import realize
 from ..ir.errstate import under
-from ..ir.layout import canonical
+from ..ir.layout import canonical, dense
 from ..ir.node import Node, leaf
 from ..run import floating
 from . import tapes
+from .loopkernels import LoopKernels
 from .loopsource import Body, Source
 from .looptape import TapeOf
 from .running import Abandon, abandoning, copied
@@ -23,7 +24,7 @@ from .turns import SAMPLES
 
 MOST_OTHERS = 64
 """Numbers of turns for which a loop is kept."""
-ENDLESS = 1 << 62
+ENDLESS = 1 << 58
 """Turns of a loop that a value ends."""
 
 
@@ -49,6 +50,9 @@ class Rolled:
         self._made = geometry, errstate
         self._others: dict[int, Rolled] = {}
         self._any: Any = None
+        self._quick: Rolled | None = None
+        self._plain: Rolled | None = None
+        self.kernels = 0
         self.ends = self.asked = False
         self.tape: Any = None
         self._run: Any = None
@@ -83,8 +87,9 @@ class Rolled:
     def words(self) -> str:
         """What it is, in words, with its text."""
         turns = "while a value says so" if self.count >= ENDLESS else f"{self.count} turns"
+        text = (self._quick or self).text
         how = " a tape, run by native code" if self.tape is not None else "".join([
-            f"\n    {line}" for line in self.text.splitlines()])
+            f"\n    {line}" for line in text.splitlines()])
         return f"a loop ({turns}) generated from {SAMPLES} of its turns:{how}"
 
     def named(self) -> Any:
@@ -95,8 +100,28 @@ class Rolled:
         loop.rolled = self  # type: ignore[attr-defined]
         return loop
 
+    def with_kernels(self) -> Rolled:
+        """The same with kernels; itself, if there would be none."""
+        if self._quick is None:
+            self._quick = self
+            if self.tape is None and _fills_memory(self.body):
+                quick = copy(self)
+                quick._others, quick._any, quick._plain = {}, None, self
+                quick._source()
+                if quick.kernels:
+                    self._quick = quick
+        return self._quick
+
+    def _written(self, named: str = "") -> Source:
+        """Its text."""
+        geometry, errstate = self._made
+        kernels = None if self._plain is None else LoopKernels(geometry, len(self.body.cells), errstate)
+        source = Source(self.body, self.numbers, self.count, named, kernels)
+        self.kernels = 0 if kernels is None else kernels.count
+        return source
+
     def _source(self) -> None:
-        source = Source(self.body, self.numbers, self.count)
+        source = self._written()
         self.text, self._run = source.text, source.function()
 
     def of_turns(self, count: int) -> Rolled:
@@ -109,9 +134,10 @@ class Rolled:
                 found = Rolled(self.body, self.numbers, count, *self._made)
             else:
                 if self._any is None:
-                    self._any = Source(self.body, self.numbers, count, "count").function()
+                    self._any = self._written("count").function()
                 found = copy(self)
-                found.count, found._run = count, partial(self._any, count)
+                found.count, found._run, found._quick = count, partial(self._any, count), None
+                found._plain = None if self._plain is None else self._plain.of_turns(count)
             self._others[count] = found
         return found
 
@@ -123,8 +149,20 @@ class Rolled:
                 return self._taped(values)
             if self._run is None:
                 self._source()
+        if self._plain is not None and not self._is_laid_so(values):
+            return self._plain(*values)
         found = self._run(*values)
         return tuple([copied(x) if any(x is y for y in values) else x for x in found])
+
+    def _is_laid_so(self, values: tuple[Any, ...]) -> bool:
+        """Whether what it is given lies as its kernels take for granted."""
+        for x, (shape, _, strides) in zip(values, self._made[0], strict=True):
+            if type(x) is not np.ndarray:
+                if shape:
+                    return False
+            elif x.shape != shape or canonical(x.strides, shape, x.itemsize) != strides:
+                return False
+        return True
 
     def _taped(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         cells = self.body.cells
@@ -135,6 +173,13 @@ class Rolled:
             raise Abandon
         numbers = iter(outputs)
         return tuple([given[k] if cell[0] == "array" else next(numbers) for k, cell in enumerate(cells)])
+
+
+def _fills_memory(body: Body) -> bool:
+    """Whether what goes over from turn to turn keeps its strides when it is copied."""
+    return all(kind != "array" or strides is None or dense(shape, strides, dtype.itemsize)
+               for kind, shape, dtype, strides in body.cells) and all(
+        _fills_memory(shape[2]) for shape in body.shapes if shape[0] == "loop")
 
 
 def applied(trace: Trace, rolled: Rolled, nodes: list[Node]) -> list[Node] | None:

@@ -453,7 +453,8 @@ class Writer(Places, Leaving):
         args = [self._argument(x, memory) for x in record.args]
         args += [f"{k}={self._argument(v, memory)}" for k, v in record.kwargs.items()]
         targets = [r.name for r in record.results]
-        text = f"{'chosen' if record.fn is _getitem else self.space.add(record.fn)}({', '.join(args)})"
+        fn = self._of_loop(record.fn) if hasattr(record.fn, "rolled") else record.fn
+        text = f"{'chosen' if fn is _getitem else self.space.add(fn)}({', '.join(args)})"
         if len(targets) == 1 and record.how != "many":
             self._say(depth, f"{targets[0]} = {text}")
             if record.results[0].shape is not None:
@@ -467,6 +468,14 @@ class Writer(Places, Leaving):
             elif record.how == "number":
                 self._numbered(result, memory, depth)
         return capsule
+
+    def _of_loop(self, fn: Any) -> Any:
+        """The function of a loop whose turns are generated, with kernels where there may be some."""
+        quick = fn.rolled.with_kernels() if self.fuses else fn.rolled
+        if quick is fn.rolled:
+            return fn
+        self.kernels += quick.kernels
+        return quick.named()
 
     def _numbered(self, result: Any, memory: Memory, depth: int) -> None:
         """A number of Python's as NumPy's; beside arrays as an array of one element, for kernels read arrays."""

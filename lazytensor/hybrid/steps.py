@@ -7,6 +7,7 @@ else belongs to the shape, and so does the place of each value: the record that 
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,6 +140,21 @@ def split_index(index: Any, numbers: list[int]) -> Any:
     if index is None or index is Ellipsis:
         return "=", index
     raise Irregular
+
+
+def index_of(index: Any, given: Iterator[int]) -> Any:
+    """The index with numbers in its holes."""
+    if index == HOLE:
+        return next(given)
+    kind, *parts = index
+    if kind == "slice":
+        return slice(*[None if x is None else next(given) for x in parts])
+    return tuple([index_of(x, given) for x in parts]) if kind == "tuple" else parts[0]
+
+
+def holes(index: Any) -> int:
+    """How many numbers an index has."""
+    return int(index == HOLE) if type(index) is not tuple else sum(map(holes, index))
 
 
 def _bound(x: Any, numbers: list[int]) -> str:

@@ -185,7 +185,7 @@ def _sizes_and_strides(a: Any, b: Any, out: Any) -> tuple[Any, tuple[int, int, i
     if None in (a, b, out):
         return None
     dtype = out[1]
-    if dtype.char not in SIZES or not dtype.isnative or not out[0] or out[2] is not None:
+    if dtype.char not in SIZES or not dtype.isnative or out[2] is not None:
         return None
     if any(x[1] != dtype or not 1 <= len(x[0]) <= 2 or 0 in x[0] for x in (a, b)):
         return None
