@@ -3,9 +3,9 @@
     import lazytensor as np          # the only line that changes
 
 Every public name of NumPy is here. Besides them: `config` (the settings), `realize` (computes arrays now), `trim`
-(gives kept memory back), `explain` (what was run, and why), `verify` (a result checked against NumPy), `coverage` (how
-each function runs), and `Tensor`, another name of `ndarray`. ``__version__`` is NumPy's, because programs ask it what
-they can use.
+(gives kept memory back), `explain` (what was run, and why), `dag` (what is pending, as a NetworkX graph), `verify` (a
+result checked against NumPy), `coverage` (how each function runs), and `Tensor`, another name of `ndarray`.
+``__version__`` is NumPy's, because programs ask it what they can use.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _explain(self: Any, *, kernels: bool = False) -> str:
 
 
 Tensor.explain = Scalar.explain = _explain  # type: ignore[attr-defined]
-_ROOMS = {"explain": "lazytensor.see.explain", "verify": "lazytensor.see.verify",
+_ROOMS = {"explain": "lazytensor.see.explain", "dag": "lazytensor.see.pending", "verify": "lazytensor.see.verify",
           "coverage": "lazytensor.see.coverage", "jit": "lazytensor.hybrid.jit",
           **dict.fromkeys(("cond", "fori_loop", "map", "range", "scan", "while_loop"), "lazytensor.hybrid.loops"),
           "debug": "lazytensor.hybrid", "nn": "lazytensor"}
