@@ -24,6 +24,7 @@ from .families import family_of
 from .fewer import FEW, Fewer
 from .first import compute_first
 from .following import Numbers
+from .handing import plain_counts
 from .lifting import candidates, lifted, words_of
 from .numbers import followed_by_math, is_number, known_as, plain
 from .repeating import LEAST, NEVER
@@ -318,6 +319,8 @@ class Attempt:
 
     def _given_out(self, result: Any) -> Any:
         self.trace.catch_up()
+        if self.trace.counts:
+            result = plain_counts(result)
         return real_elements(result, self.trace) if self.trace.real else result
 
 

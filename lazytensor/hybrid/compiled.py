@@ -186,7 +186,7 @@ class Compiled:
                 self._note_lengths(trace, records)
                 refusal = join(self.tree, branch_of(records, trace.constants, outcome))
                 if refusal is None and (self._is_of_many() or any(
-                        r.kind == "answer" and r.how != "bool" for r in records)):
+                        r.kind == "answer" and r.how != "bool" and not r.attrs for r in records)):
                     refusal = seldom_again(self.tree, self.calls)
                 if refusal is not None and refusal.final:
                     return refusal

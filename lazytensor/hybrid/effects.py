@@ -20,6 +20,7 @@ from ..run.watching import Opaque
 from .arguments import Arguments
 from .fast import native
 from .guards import ATOMS, a_kind
+from .handing import Count
 from .scope import Scope, is_users
 from .settings import Setting, fits
 from .tracing import Operand, Trace
@@ -156,6 +157,8 @@ class _Describe:
             return Spec("constant", "", value, 0)
         if issubclass(kind, Opaque) and self.trace.numbers is not None:
             return Spec("number", value._operand.name, None, 0)
+        if kind is Count:
+            return Spec("number", value.name, None, 0)
         expression = self.handles.get(identity)
         if expression is not None:
             return Spec("same", expression, None, identity)

@@ -249,6 +249,7 @@ class Trace(Watcher):
         self.collected: dict[int, tuple[float, str, Any]] = {}
         self.picks: dict[int, Pick] = {}
         self.put_back: set[int] = set()
+        self.counts = False
         self.refusal: Refusal | None = None
         self.quiet = 0
         self.may_skip, self.lost, self.unrolled = True, False, ""
