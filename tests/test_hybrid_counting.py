@@ -1,11 +1,13 @@
 """Python's loops that a value ends, in jitted functions, which also count their turns, or have more ways out: these
 are generated as others are, and the numbers that are given out are Python's own."""
 
+import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import exits
-from tests.test_hybrid_convergence import followed, is_rolled, vectors
+from lazytensor.hybrid import branches, exits, tracing
+from tests.helpers import difference
+from tests.test_hybrid_convergence import followed, is_rolled, plain, vectors
 
 pytestmark = pytest.mark.skipif(not exits.KNOWN, reason="the bytecode of this Python's loops is not known")
 
@@ -265,3 +267,92 @@ def test_the_number_is_an_int_in_the_call_that_is_traced_as_well():
     for k in range(30):
         found = f(np.array([2.0 + k % 9, 7.0]))
         assert type(found["n"]) is int and [type(x) for x in found["both"]] == [int, int]
+
+
+# ---- loops with more turns than a program has answers ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module, name", [(tracing, "MOST_DECISIONS"), (branches, "MOST_ANSWERS")])
+def test_a_loop_of_many_turns_is_generated_at_the_next_call(monkeypatch, module, name):
+    monkeypatch.setattr(module, name, 30)
+    f = np.jit(at_most)
+    for k in range(12):
+        x = real.array([1e8 + k, 3e10 * 2 ** k])
+        assert difference(plain(at_most)(x), f(np.array(x))) is None
+    assert is_rolled(f) and f.cache_info()["paths"] <= 2, f.explain()
+
+
+# ---- ways that raise -------------------------------------------------------------------------------------------------
+
+
+def too_large(x):
+    x += 1
+    if x.max() > 8:
+        raise ValueError(f"too large: {len(x)}")
+    y = x * 2
+    if not y.min() > 3:
+        raise AssertionError("too small")
+    return y
+
+
+def not_converged(x):
+    for k in range(20):
+        x = x * 0.7
+        if x.max() < 1:
+            return x, k
+    raise RuntimeError("no convergence")
+
+
+def draws_and_raises(x, rng):
+    y = x[:4] * 0.1 + rng.normal(size=4)
+    if y.max() > 1.7:
+        raise RuntimeError
+    return y
+
+
+def nothing(x):
+    if x.sum() < 20:
+        return np.linalg.inv(np.outer(x, x) * 0 + np.eye(7) * (x[0] > 3))
+    return x
+
+
+def few(rng):
+    return (rng.uniform(0.5, 7.5, 7),)
+
+
+def seldom_long(rng):
+    return (rng.uniform(1, 50 if rng.uniform() > 0.3 else 1e8, 7),)
+
+
+@pytest.mark.parametrize("checks", [True, False])
+@pytest.mark.parametrize("fn, made", [(too_large, few), (not_converged, seldom_long), (nothing, few)])
+def test_what_raises_gives_pythons_exception_and_effects(fn, made, checks):
+    followed(fn, made, calls=60, checks=checks)
+
+
+def test_draws_before_an_exception_are_made_once():
+    f, g = np.jit(draws_and_raises), plain(draws_and_raises)
+    own, theirs = np.random.default_rng(3), real.random.default_rng(3)
+    for k in range(60):
+        x = real.random.default_rng(k).uniform(size=4)
+        outcomes = []
+        for call, args in ((g, (x, theirs)), (f, (np.array(x), own))):
+            try:
+                outcomes.append(call(*args))
+            except RuntimeError as error:
+                outcomes.append(repr(error))
+        assert difference(*outcomes) is None and difference(theirs, own) is None
+
+
+def test_a_way_that_raises_is_traced_once():
+    f = np.jit(too_large)
+    for k in range(40):
+        traces = np.jit.cache_info()["traces"]
+        x = np.array([5.0, 7.0 + k % 3])
+        if k % 3 > 1:
+            with pytest.raises(ValueError, match="too large: 2"):
+                f(x)
+            assert (x.numpy() == [6, 10]).all()
+        else:
+            f(x)
+        assert k < 8 or np.jit.cache_info()["traces"] == traces

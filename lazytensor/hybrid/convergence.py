@@ -183,8 +183,8 @@ def _first(found: Exit, values: dict[str, Any]) -> int:
 
 
 def _counted(frame: Any, found: Exit, counters: Counters, after: Any, trace: Trace) -> Any:
-    """What a loop carries, after it: numbers that count its turns are `Count`s, if nothing is done with them but to hand
-    them on; else what follows is for that number of turns alone. What nobody reads is any number."""
+    """What a loop carries, after it: numbers that count its turns are `Count`s, if they are only handed on; else what
+    follows is for that number of turns alone. What nobody reads is any number."""
     if not counters.steps:
         return after
     rest, turns = after

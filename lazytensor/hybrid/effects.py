@@ -86,6 +86,19 @@ class Outcome:
         return [setting.where for setting, _ in self.sets] == [setting.where for setting, _ in other.sets]
 
 
+class Raised(Outcome):
+    """The end of a path on which the function raises an exception: calls that go it run the Python."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(Spec("constant", "", None, 0), {})
+
+    def mapped(self, of: Callable[[Spec], Spec], writes: dict[str, str] | None = None) -> Outcome:
+        """Itself."""
+        return self
+
+
 def _names(spec: Spec) -> Iterator[str]:
     if spec.kind in ("array", "scalar", "number"):
         yield spec.name
