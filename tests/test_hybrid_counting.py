@@ -348,11 +348,11 @@ def test_a_way_that_raises_is_traced_once():
     f = np.jit(too_large)
     for k in range(40):
         traces = np.jit.cache_info()["traces"]
-        x = np.array([5.0, 7.0 + k % 3])
+        x = np.array([5.0, 6.0 + k % 3])
         if k % 3 > 1:
             with pytest.raises(ValueError, match="too large: 2"):
                 f(x)
-            assert (x.numpy() == [6, 10]).all()
+            assert (x.numpy() == [6, 9]).all()
         else:
             f(x)
         assert k < 8 or np.jit.cache_info()["traces"] == traces
