@@ -234,8 +234,9 @@ def descent(x, tol):
     while abs(x).max() > tol:  # the line that goes round and round
         try:  # the bytecode does not say what such a turn does
             x = x * 0.5
-        finally:
-            steps += 1
+        except KeyError:
+            pass
+        steps += 1
         if steps[0] > 100:
             raise OverflowError("too many steps")
     return x, steps
