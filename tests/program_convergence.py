@@ -53,9 +53,15 @@ while True:@    {early}@    m = m + 1@    if not ({c}): break@    if m > 11: ret
 for m in range(40):@    {early}@    if e < 1e-3 * tol: return m, y
 for m in range(7):@    if e < 1e-3 * tol: break@    {early}@else:@    return x, {{'m': m}}
 while {c}:@    m += 1@    if s > 5 and m > 3: return z, [m - 1]
+while {c} or e > 30 * tol:@    {early}
+while {c} or (e > 3 * tol and m < 20):@    m += 1
+while m < 5 or {c}:@    m += 1@    {early}
+while True:@    if x.max() > 3:@        m += 1@        if e < tol: break@    elif not ({c}): return m
+while True:@    if x.min() < 0:@        if e < tol: return x, m@    elif e < tol: break@    m += 1@    {early}
 while {c} and not (x.min() > 2):@    m += 1@    if m == 30: raise ValueError(f'no end {{m}}')
 """.strip().splitlines()
-CONDITIONS = ["e > tol", "np.abs(e - tol * 0.5) > tol * 0.6", "e > tol and s > -1e9", "not (e < tol)"]
+CONDITIONS = ["e > tol", "np.abs(e - tol * 0.5) > tol * 0.6", "e > tol and s > -1e9", "not (e < tol)",
+              "e > tol or e > np.abs(s)"]
 AFTER = ["if m > 8:@    x = x + 1", "if 8 == m: raise ValueError(f'after {m}')", "y = y / (m + 1)", "m = m + 1",
          "t = m", "log.append(m)", "m = 2 + (m - 1)", "if m < e: return m"]
 

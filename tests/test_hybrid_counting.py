@@ -133,8 +133,38 @@ def counter_that_nobody_reads(x):
     return x, n
 
 
-ROLLED = [bisection, at_most, at_most_asked_first, seldom_at_most, returned_within, index_afterwards, two_conditions,
-          counts_down, counter_beside_arrays, tells_of_the_number, two_returns, two_counters, counter_that_nobody_reads]
+def either_condition(x):
+    n = 0
+    while x.max() > 1 or x.sum() > 2:
+        x = x * 0.7
+        n += 1
+    return x, n
+
+
+def either_and_at_most(x):
+    n = 0
+    while (x.max() > 1 or x.sum() > 2) and n < 200:
+        x = x * 0.7
+        n += 1
+    return x, n
+
+
+def break_within_a_branch(x):
+    n = 0
+    while True:
+        if x.max() > 3:
+            x = x * 0.7
+        else:
+            x = x * 0.6
+            if x.sum() < 1:
+                break
+        n += 1
+    return n, x
+
+
+ROLLED = [either_condition, break_within_a_branch, bisection, at_most, at_most_asked_first, seldom_at_most,
+          returned_within, index_afterwards, two_conditions, counts_down, counter_beside_arrays,
+          tells_of_the_number, two_returns, two_counters, counter_that_nobody_reads]
 
 
 @pytest.mark.parametrize("checks", [True, False])
@@ -252,8 +282,9 @@ def index_of_a_list(x):
     return names[n % 2], {n: x}
 
 
-LOOKED_AT = [divides, given_by_a_function, indexes, told, kept_elsewhere, closed_over, compared_with_a_value,
-             sum_of_counts, another_loop_goes_on, counts_only_sometimes, index_of_a_list]
+LOOKED_AT = [divides, either_and_at_most, given_by_a_function, indexes, told, kept_elsewhere, closed_over,
+             compared_with_a_value, sum_of_counts, another_loop_goes_on, counts_only_sometimes,
+             index_of_a_list]
 
 
 @pytest.mark.parametrize("checks", [True, False])

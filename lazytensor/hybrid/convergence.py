@@ -58,7 +58,7 @@ class Loops:
         """What Python has been told at a jump of the program's: a loop that it leaves begins anew when it comes
         again."""
         if self.exit is not None and self.frame is frame and self.exit.at == frame.f_lasti and (
-                answer is not self.exit.goes_on):
+                answer is not self.exit.goes_on and self.exit.other is None):
             self.let_go()
 
     def ended(self, frame: Any, condition: Any) -> bool | None:
@@ -149,17 +149,21 @@ class Loops:
         return goes_on
 
     def _generated(self, frame: Any, found: Exit, values: dict[str, Any], counters: Counters, left: int) -> Any:
-        turn = function_of(found.turn, frame.f_globals, values)
+        turns = [function_of(code, frame.f_globals, values) for code in (found.turn, found.other) if code is not None]
 
         def body(index: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
             watcher: Any = mine()
-            watcher.goes_on(state[0], found.goes_on)
+            turn = turns[0]
+            if found.other is None:
+                watcher.goes_on(state[0], found.goes_on)
+            elif not watcher.truth(state[0]):
+                turn = turns[1]
             given = {**values, **dict(zip(found.carried, state[1:], strict=True))}
             with FEED.apart(index):
                 try:
                     after: tuple[Any, ...] = turn(*[given.get(name) for name in found.turn.co_varnames])
                 except RuntimeError as error:
-                    if has_left(error, found):
+                    if has_left(error, found._replace(turn=turn.__code__)):
                         watcher.leave() if found.others else watcher.give_up("it is left otherwise")
                     raise
             if not is_value(after[0]):

@@ -27,22 +27,23 @@ _TRAP = bytes((dis.opmap["RAISE_VARARGS"], 0))
 
 
 class Exit(NamedTuple):
-    """A jump that leaves a loop of a function.
+    """A jump that leaves a loop of a function; or one within a loop that each turn passes, where no jump that leaves it
+    is passed by each: ``while a > tol or b > tol``.
 
     Attributes
     ----------
     code : the function's
     at : int
         The offset of the jump.
-    turn : CodeType
+    turn, other : CodeType
         The code of a turn, whose parameters are all of the function's variables; it gives the condition and the values
-        of what it carries.
+        of what it carries. The other one is that for a condition which is false, if the loop goes on then, too.
     reads : tuple of str
         The variables that a turn may read, or that have to be there when it has ended.
     carried : tuple of str
         Those of them that it may give other values.
     goes_on : bool
-        Which condition has the loop go on.
+        Which condition has the loop go on, if one does not.
     later : frozenset of str
         The variables of the function whose present values may be read after the jump, in the loop or beyond it.
     loop : frozenset of int
@@ -69,6 +70,7 @@ class Exit(NamedTuple):
     others: bool
     read: frozenset[str]
     handed: frozenset[str]
+    other: types.CodeType | None = None
     bound: tuple[str, Any] | None = None
     counter: str | None = None
 
@@ -79,7 +81,7 @@ class Exit(NamedTuple):
 
 
 def exit_at(code: types.CodeType, at: int) -> Exit | None:
-    """The jump at an offset, if it leaves a loop that is understood."""
+    """The jump at an offset, if that is in a loop which is understood, and what an `Exit` is."""
     return _exit_at(origins.get(code, code), at) if KNOWN else None
 
 
@@ -99,13 +101,17 @@ def _exit_at(code: types.CodeType, at: int) -> Exit | None:
     over = [k for k in body if flow.lines[k].opname in ("FOR_ITER", "SEND")
             and flow.place[flow.lines[k].argval] not in body]
     counted = _counted(flow, over[0], body) if over else None
-    if flow.handles(body) or over and (len(over) > 1 or counted is None):
+    both = beyond in body
+    if flow.handles(body) or over and (len(over) > 1 or counted is None or both):
         return None
     closed = {*code.co_cellvars, *code.co_freevars}
     outside = {other for k in body - {jump, *over} for other in _next(flow, k)
                if other not in body and not _raises(flow, other)}
-    if outside and not (_only_once(flow, {*outside, beyond}, body) and _passes(flow, body, jump)):
+    if outside and not (_only_once(flow, outside | ({beyond} - body), body) and _passes(flow, body, jump)):
         return None  # when it is left there, nobody says so
+    if both and (not outside or any(flow.lines[k].opname in _JUMPS and not body.issuperset(_next(flow, k))
+                                    and _passes(flow, body, k) for k in body)):
+        return None
     made = [flow.lines[k].argval for k in body]
     if any(flow.lines[k].opname in ("STORE_DEREF", "DELETE_DEREF") for k in body) or any(
             isinstance(inner, types.CodeType) and rebinds(inner, closed) for inner in made):
@@ -125,12 +131,13 @@ def _exit_at(code: types.CodeType, at: int) -> Exit | None:
         if not outside and index not in live[beyond]:
             carried = tuple([x for x in carried if x != index])
     turn = _turn_code(flow, body, jump, follows, carried, bool(over))
+    other = _turn_code(flow, body, jump, beyond, carried, False) if both else None
     starts = [beyond, *([follows] if outside else ())]
     read = frozenset().union(*[live[k] for k in starts], closed)
     handed = frozenset([x for x in carried if is_handed_on(flow, starts, x)])
-    return None if turn is None else Exit(
+    return None if turn is None or both and other is None else Exit(
         code, at, turn, tuple(sorted(reads)), carried, goes_on, frozenset(live[follows] | live[beyond] | closed),
-        frozenset(body), bool(outside), read, handed, *(counted or ()))
+        frozenset(body), bool(outside), read, handed, other, *(counted or ()))
 
 
 def _only_once(flow: Flow, outside: set[int], body: set[int]) -> bool:
@@ -158,15 +165,17 @@ def _reached(flow: Flow, starts: set[int], others: set[int]) -> set[int]:
 
 
 def _loop_around(flow: Flow, jump: int, target: int) -> tuple[set[int], bool, int, int] | None:
-    """The innermost loop that a jump leaves: its instructions, which condition goes on in it, and the instructions that
-    follow the jump within it and beyond."""
+    """The innermost loop around a jump that leaves it: its instructions, which condition goes on in it, and the
+    instructions that follow the jump within it and beyond; if both are within, those for true and false."""
     heads = sorted({flow.place[x.argval] for x in flow.lines if "BACKWARD" in x.opname}, reverse=True)
     for head in heads:
         body = flow.natural(head)
         if jump in body:
-            if (target in body) is (jump + 1 in body):
-                return None
             how = _JUMPS[flow.lines[jump].opname]
+            if target in body and jump + 1 in body:
+                return (body, True, target, jump + 1) if how else (body, True, jump + 1, target)
+            if target not in body and jump + 1 not in body:
+                return None
             return (body, how, target, jump + 1) if target in body else (body, not how, jump + 1, target)
     return None
 
