@@ -73,6 +73,53 @@ def bisection(c):
     return lo
 
 
+@program(lambda rng: (rng.uniform(1, 10 ** rng.uniform(0, 9), 40), 60))
+def counted_bisection(c, most):
+    lo, hi, n = np.zeros_like(c), c.copy(), 0
+    while (hi - lo).max() > 1e-6 and n < most:
+        mid = (lo + hi) / 2
+        right = mid * mid * mid + mid < c
+        lo = np.where(right, mid, lo)
+        hi = np.where(right, hi, mid)
+        n += 1
+    if n == most:
+        raise RuntimeError(f"no convergence after {n} steps")
+    return lo, n
+
+
+def _dominant(rng):
+    A = rng.uniform(-1, 1, (40, 40))
+    return A + real.diag(real.abs(A).sum(axis=1) * rng.uniform(1.05, 3)), rng.normal(size=40)
+
+
+@program(_dominant)
+def jacobi(A, b):
+    d = np.diag(A).copy()
+    R = A - np.diag(d)
+    x = np.zeros_like(b)
+    for k in range(1000):
+        new = (b - R @ x) / d
+        if np.abs(new - x).max() < 1e-9:
+            return new, k + 1
+        x = new
+    raise RuntimeError("no convergence")
+
+
+@program(lambda rng: (rng.normal(size=30) * 10 ** rng.uniform(0, 2), rng.normal(size=(30, 30)) * 0.02))
+def gradient_descent(x, S):
+    H = np.eye(30) + S @ S.T
+    n = 0
+    while True:
+        g = H @ x
+        if np.linalg.norm(g) < 1e-8:
+            break
+        if n == 500 or not np.isfinite(g).all():
+            return x, -1
+        x = x - 0.3 * g
+        n += 1
+    return x, n
+
+
 @program(lambda rng: (rng.normal(size=3), float(rng.uniform(0.2, 1.0))))
 def adaptive_runge_kutta(y, end):
     def f(y):

@@ -33,6 +33,8 @@ t, s = s, t
 view = {a}[1:]
 {a} = view * 0.5 + {b}[1:].sum()
 n += 1
+m += 1
+{a} = {a} * 0.5 + m
 log.append(s)
 box["s"] = s
 {a} = np.minimum({a}, {b}.max())
@@ -41,10 +43,31 @@ if {a}[0] > 0.1:@    s = s * 0.5@else:@    {a} = {b} + 0.1
 if {a}.min() > s:@    {a}, {b} = {b}, {a}
 if n == 2:@    {a} = {a} + 1
 """.strip().splitlines()
-HEADS = ["while {c}:", "while True:@    {early}@    if not ({c}): break", "while True:@    if e < 1e-3 * tol: break",
-         "for k in range(40):@    {early}@    if e < 1e-3 * tol: break",
-         "n = 40@for _ in range(n):@    if not ({c}): break"]
-CONDITIONS = ["e > tol", "np.abs(e - tol * 0.5) > tol * 0.6", "e > tol and s > -1e9", "not (e < tol)"]
+HEADS = """
+while {c}:
+while True:@    {early}@    if not ({c}): break
+while True:@    if e < 1e-3 * tol: break
+for k in range(40):@    {early}@    if e < 1e-3 * tol: break
+n = 40@for _ in range(n):@    if not ({c}): break
+while {c}:@    m += 1
+while {c} and m < 9:@    m += 1@    {early}
+while m < 40 and {c}:@    m += 2
+while True:@    m -= 1@    if not ({c}): return m, x
+while True:@    {early}@    m = m + 1@    if not ({c}): break@    if m > 11: return x, 'many', m
+for m in range(40):@    {early}@    if e < 1e-3 * tol: return m, y
+for m in range(7):@    if e < 1e-3 * tol: break@    {early}@else:@    return x, {{'m': m}}
+while {c}:@    m += 1@    if s > 5 and m > 3: return z, [m - 1]
+while {c} or e > 30 * tol:@    {early}
+while {c} or (e > 3 * tol and m < 20):@    m += 1
+while m < 5 or {c}:@    m += 1@    {early}
+while True:@    if x.max() > 3:@        m += 1@        if e < tol: break@    elif not ({c}): return m
+while True:@    if x.min() < 0:@        if e < tol: return x, m@    elif e < tol: break@    m += 1@    {early}
+while {c} and not (x.min() > 2):@    m += 1@    if m == 30: raise ValueError(f'no end {{m}}')
+""".strip().splitlines()
+CONDITIONS = ["e > tol", "np.abs(e - tol * 0.5) > tol * 0.6", "e > tol and s > -1e9", "not (e < tol)",
+              "e > tol or e > np.abs(s)"]
+AFTER = ["if m > 8:@    x = x + 1", "if 8 == m: raise ValueError(f'after {m}')", "y = y / (m + 1)", "m = m + 1",
+         "t = m", "log.append(m)", "m = 2 + (m - 1)", "if m < e: return m"]
 
 
 def random_program(seed):
@@ -58,10 +81,11 @@ def random_program(seed):
     body = [statement() for _ in range(chance.randint(1, 5))]
     body.insert(chance.randint(0, len(body)), "e = e * 0.5")
     lines = ["x = x + 0.0" if chance.random() < 0.8 else "pass", "z = (x + y) * 0.5", "e = np.abs(x).max() + 1.0",
-             "s, t, n, tol, log, box = y.sum(), x[0] * 1.0, 0, 0.1, [], {}", "view = y[1:]", *head.split("@"),
+             "s, t, n, m, tol, log, box = y.sum(), x[0] * 1.0, 0, 0, 0.1, [], {}", "view = y[1:]", *head.split("@"),
              *[f"    {line}" for one in body for line in one.split("@")],
              *([statement()] if chance.random() < 0.5 else []),
-             f"return {', '.join(chance.sample(['x', 'y', 'z', 'e', 's', 't', 'n', 'view', 'log'], 4))}"]
+             *([chance.choice(AFTER)] if chance.random() < 0.3 else []),
+             f"return {', '.join(chance.sample(['x', 'y', 'z', 'e', 's', 't', 'n', 'm', 'm + 1', 'view', 'log'], 4))}"]
     return "def f(x, y):\n" + "\n".join(f"    {x}" for line in lines for x in line.split("@")) + "\n"
 
 

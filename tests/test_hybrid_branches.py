@@ -232,7 +232,10 @@ def test_a_way_that_is_seen_again_is_compiled():
 def descent(x, tol):
     steps = x * 0
     while abs(x).max() > tol:  # the line that goes round and round
-        x = x * 0.5
+        try:  # the bytecode does not say what such a turn does
+            x = x * 0.5
+        except KeyError:
+            pass
         steps += 1
         if steps[0] > 100:
             raise OverflowError("too many steps")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 import warnings
 from collections.abc import Iterator
@@ -17,18 +18,19 @@ from . import streams
 from .advice import THREADS
 from .arguments import Arguments
 from .captured import Captured
-from .compiled import Compiled
-from .effects import Outcome, outcome_of, settled
+from .compiled import Compiled, may_end
+from .effects import Outcome, Raised, outcome_of, settled
 from .entering import Entered, Printing
 from .families import family_of
 from .fewer import FEW, Fewer
 from .first import compute_first
 from .following import Numbers
+from .handing import plain_counts
 from .lifting import candidates, lifted, words_of
 from .numbers import followed_by_math, is_number, known_as, plain
 from .repeating import LEAST, NEVER
 from .running import AGAIN
-from .scope import ARGUMENT, BOXES, MISSING, Item, Scope, may_be_opened, other_numbers, parts_of
+from .scope import ARGUMENT, BOXES, MISSING, Item, Scope, is_users, may_be_opened, other_numbers, parts_of
 from .settings import HOW, Setting, place_of, put_back, setting_in, setting_of
 from .tracing import Irrevocable, Record, Refusal, Trace
 from .undoing import Snapshot, is_alone, uncontained
@@ -105,6 +107,7 @@ class Attempt:
             return self._ended(result)
         except BaseException as error:
             if not self._takes_back(error):
+                self._remember(error)
                 raise
             return self._undone()
         finally:
@@ -151,6 +154,16 @@ class Attempt:
         if isinstance(error, KeyboardInterrupt):
             self.trace.forget_chains()
         return False
+
+    def _remember(self, error: BaseException) -> None:
+        """Notes the way to an exception that the program itself raises, so that it is not traced again."""
+        known, trace = self.known, self.trace
+        if known is None or known.refusal is not None or trace.refusal is not None or not is_raised(error):
+            return
+        refusal = known.add(trace, Raised())
+        if refusal is not None and refusal.final:
+            self.jitted._refused(refusal, known)
+        known.alone = None
 
     def _undone(self) -> Any:
         raise AssertionError("what the Python did stays")
@@ -271,6 +284,8 @@ class Attempt:
         if trace.lost:
             jitted._every_turn = True
             jitted._why.append(f"traced again, with every turn of its loops: {trace.refusal}")
+        elif not self.rolls and trace.endless is not None and may_end(trace.endless):
+            jitted._roll(self.known)
         elif not jitted._follows(self.varying, self.known):
             jitted._refused(trace.refusal or Refusal("it cannot be compiled", ""), self.known)
 
@@ -278,10 +293,10 @@ class Attempt:
         """Compiles what was traced."""
         jitted, compiled = self.jitted, self._compiled()
         refusal = compiled.add(self.trace, outcome)
-        if refusal is not None:
-            jitted._refused(refusal, self.known)
-        elif self.known is not None and compiled.may_be_rolled():
+        if self.known is not None and compiled.may_be_rolled(refusal is not None):
             jitted._roll(compiled)
+        elif refusal is not None:
+            jitted._refused(refusal, self.known)
         elif self.known is not None:
             with jitted._lock:
                 family_of(compiled, jitted._compiled)
@@ -318,6 +333,8 @@ class Attempt:
 
     def _given_out(self, result: Any) -> Any:
         self.trace.catch_up()
+        if self.trace.counts:
+            result = plain_counts(result)
         return real_elements(result, self.trace) if self.trace.real else result
 
 
@@ -467,6 +484,17 @@ class AttemptOfNumbers(Attempt):
         self.scope.items = [item for item in self.scope.items if item.where not in numbers.places]
         self._take_in(outcome)
         return self._given_out(result)
+
+
+def is_raised(error: BaseException) -> bool:
+    """Whether a `raise` or `assert` of the program's raised an exception, and nothing that it calls."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None or not isinstance(error, Exception):
+        return False
+    frame, at = last.tb_frame, last.tb_lasti
+    return is_users(frame.f_globals.get("__name__")) and frame.f_code.co_code[at] == dis.opmap["RAISE_VARARGS"]
 
 
 def real_elements(result: Any, trace: Trace) -> Any:

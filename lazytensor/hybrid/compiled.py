@@ -24,7 +24,7 @@ from . import fast, fusing, inner, running  # noqa: F401  (`inner` tells the ext
 from .arguments import Arguments, Geometry, geometry_of
 from .branches import Branch, branch_of, counted, drawn, join, last_reads, seldom_again
 from .captured import Captured
-from .effects import Outcome
+from .effects import Outcome, Raised
 from .exits import exit_at
 from .fewer import Fewer
 from .guards import Check, Later, Namespace, why_not, written
@@ -181,13 +181,21 @@ class Compiled:
                 self._shorten(len(KEPT))
                 before = self.tree.ends
                 self._large = None
-                records = Whole(trace.finish()[0])
+                records: Any = Whole(trace.finish()[0])
                 self._note_lengths(trace, records)
+                if type(outcome) is Raised:
+                    records = [*records]
+                    while records and records[-1].kind != "answer":
+                        records.pop()
+                    if not records:
+                        return None
                 refusal = join(self.tree, branch_of(records, trace.constants, outcome))
                 if refusal is None and (self._is_of_many() or any(
-                        r.kind == "answer" and r.how != "bool" for r in records)):
+                        r.kind == "answer" and r.how != "bool" and not r.attrs for r in records)):
                     refusal = seldom_again(self.tree, self.calls)
                 if refusal is not None and refusal.final:
+                    return refusal
+                if type(outcome) is Raised and self.tree.ends == before:
                     return refusal
                 waits = refusal is None and self._can_wait(before)
                 if waits or refusal is not None and self._ways == before:
@@ -319,14 +327,12 @@ class Compiled:
                         self._compile()
                 self.alone = None
 
-    def may_be_rolled(self) -> bool:
-        """Whether there are so many ways through it that it is better traced anew, with the loops generated that
-        values end."""
-        if self.rolls or self.tree is None or self.tree.ends < ROLL:
+    def may_be_rolled(self, refused: bool) -> bool:
+        """Whether there are so many ways through it, or ways so long that one was refused, that it is better traced
+        anew, with the loops generated that values end."""
+        if self.rolls or self.tree is None or self.tree.ends < ROLL and not refused:
             return False
-        answers = [branch.answer for branch in self.tree.lines()]
-        return any(x.code is not None and x.how == "bool" and exit_at(x.code, x.lasti) is not None
-                   for x in answers if x is not None)
+        return any(may_end(branch.answer) for branch in self.tree.lines() if branch.answer is not None)
 
     def generated(self, most: int) -> set[Any]:
         """Its loops that were generated and make calls of NumPy's, at most so many."""
@@ -632,6 +638,11 @@ class Compiled:
 
 if fast.native is not None:
     fast.native.setup_programs((Tensor, View, Node, Compiled, type(floating.watch)))
+
+
+def may_end(answer: Record) -> bool:
+    """Whether an answer may be that of a loop that a value ends."""
+    return answer.code is not None and answer.how == "bool" and exit_at(answer.code, answer.lasti) is not None
 
 
 def _is_long(records: Whole, few: Fewer | None) -> bool:

@@ -17,9 +17,11 @@ from ..api.scalar import Scalar, scalar
 from ..run.floating import line_of
 from ..run.watching import mine
 from . import counted
-from .carried import leaves
+from .carried import leaves, rebuilt
+from .counters import Counters
 from .exits import Exit, exit_at
 from .forloops import FEED, function_of, has_left
+from .handing import count_of
 from .ranges import give, variables
 from .rolled import ENDLESS, applied
 from .scope import Scope, is_users
@@ -48,6 +50,7 @@ class Loops:
         self.exit: Exit | None = None
         self.scope = Scope()
         self.before: dict[str, Any] = {}
+        self.last: dict[str, Any] = {}
         self.passed: set[Any] = set()
         self.counter: Any = None
 
@@ -55,7 +58,7 @@ class Loops:
         """What Python has been told at a jump of the program's: a loop that it leaves begins anew when it comes
         again."""
         if self.exit is not None and self.frame is frame and self.exit.at == frame.f_lasti and (
-                answer is not self.exit.goes_on):
+                answer is not self.exit.goes_on and self.exit.other is None):
             self.let_go()
 
     def ended(self, frame: Any, condition: Any) -> bool | None:
@@ -67,6 +70,8 @@ class Loops:
         found = exit_at(frame.f_code, frame.f_lasti)
         if found is None or not is_users(frame.f_globals.get("__name__")) or not is_value(condition):
             return None
+        if self.exit is not None and self.frame is frame and found is not self.exit and found.loop == self.exit.loop:
+            return None  # the loop is looked at elsewhere in its turns
         if self.failed[found.key] >= MOST_FAILED or found.key in self.passed or not trace.may_skip or (
                 mine() is not trace):
             return None
@@ -78,7 +83,7 @@ class Loops:
     def let_go(self) -> None:
         """Forgets the loop that was looked at."""
         self.frame = self.exit = None
-        self.scope, self.before = Scope(), {}
+        self.scope, self.before, self.last = Scope(), {}, {}
 
     @property
     def __loop__(self) -> Any:
@@ -88,7 +93,7 @@ class Loops:
         """Notes what there is before a turn, which Python runs."""
         self.frame, self.exit = frame, found
         self.before = variables(frame, _names(frame.f_code))
-        known = {name: x for name, x in self.before.items() if name in found.reads}
+        self.last = known = {name: x for name, x in self.before.items() if name in found.reads}
         self.counter = known.get(found.counter or "")
         turn = function_of(found.turn, frame.f_globals, known)
         self.scope, tries = counted.beginning(self.trace, counted.OFTEN, self, starts=_starts(found, turn, known))
@@ -117,7 +122,10 @@ class Loops:
         if left < counted.LEAST:
             self.let_go()
             return None
-        made = self._generated(frame, found, values, condition, left)
+        last, self.last = self.last, values
+        state = (condition, *[values[name] for name in found.carried])
+        counters = Counters((condition, *map(last.get, found.carried)), state, _first(found, values), True)
+        made = self._generated(frame, found, values, counters, left)
         nodes = None if made is None else applied(trace, made[0], [*made[1].state, *made[1].reads])
         if made is None or nodes is None:
             if made is not None:  # it raises, or NumPy would warn: in a later turn of this call
@@ -130,41 +138,69 @@ class Loops:
             return None
         trace.made[found.key] += 1
         self.let_go()
-        loop = made[1]
-        if left < ENDLESS and trace.truth_of(scalar(nodes[len(loop.handles) + loop.places.index(0)])) is found.goes_on:
+        loop, goes_on = made[1], not found.goes_on
+        if left < ENDLESS or found.others:
+            goes_on = trace.truth_of(scalar(nodes[len(loop.handles) + loop.places.index(0)]))
+        if left < ENDLESS and goes_on is found.goes_on:
             self.passed.add(found.key)  # it is not over after all its turns: this call goes through them
             return None
-        after = loop.left(nodes, trace)
+        after = _counted(frame, found, counters, loop.left(nodes, trace), trace)
         give(frame, dict(zip(found.carried, after[1:], strict=True)))
-        return not found.goes_on
+        return goes_on
 
-    def _generated(self, frame: Any, found: Exit, values: dict[str, Any], condition: Any, left: int) -> Any:
-        turn = function_of(found.turn, frame.f_globals, values)
+    def _generated(self, frame: Any, found: Exit, values: dict[str, Any], counters: Counters, left: int) -> Any:
+        turns = [function_of(code, frame.f_globals, values) for code in (found.turn, found.other) if code is not None]
 
         def body(index: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
             watcher: Any = mine()
-            watcher.goes_on(state[0], found.goes_on)
+            turn = turns[0]
+            if found.other is None:
+                watcher.goes_on(state[0], found.goes_on)
+            elif not watcher.truth(state[0]):
+                turn = turns[1]
             given = {**values, **dict(zip(found.carried, state[1:], strict=True))}
             with FEED.apart(index):
                 try:
                     after: tuple[Any, ...] = turn(*[given.get(name) for name in found.turn.co_varnames])
                 except RuntimeError as error:
-                    if has_left(error, found):
-                        watcher.give_up("it is left otherwise")
+                    if has_left(error, found._replace(turn=turn.__code__)):
+                        watcher.leave() if found.others else watcher.give_up("it is left otherwise")
                     raise
             if not is_value(after[0]):
                 watcher.give_up("its condition is no value")
             return after
-        body.__loop__ = found.key  # type: ignore[attr-defined]
+        own = counters.around(body)
+        own.__loop__ = found.key  # type: ignore[attr-defined]
         others = [x for name, x in variables(frame, found.later).items() if name not in found.carried]
         before = [x for one in (*self.before.values(), *others) for x in leaves(one)]
-        state = (condition, *[values[name] for name in found.carried])
-        first = values[found.counter] + 1 if found.counter is not None else 0
-        made = counted.generated(self.trace, first, left, body, state, self.scope, before, left < ENDLESS, True)
+        made = counted.generated(self.trace, _first(found, values), left, own, counters.given, self.scope, before,
+                                 left < ENDLESS, True)
         if made is not None and 0 not in made[1].places:
             self.trace.unrolled = "its condition is always the same"
             return None
         return made
+
+
+def _first(found: Exit, values: dict[str, Any]) -> int:
+    """The index of the next turn."""
+    return int(values[found.counter]) + 1 if found.counter is not None else 0
+
+
+def _counted(frame: Any, found: Exit, counters: Counters, after: Any, trace: Trace) -> Any:
+    """What a loop carries, after it: numbers that count its turns are `Count`s, if they are only handed on; else what
+    follows is for that number of turns alone. What nobody reads is any number."""
+    if not counters.steps:
+        return after
+    rest, turns = after
+    names = [name for name, part in zip(("", *found.carried), counters.value, strict=True) for _ in leaves(part)]
+    read = {k for k in counters.steps if names[k] in found.read}
+    is_own = frame.f_code is trace.code and frame.f_back is trace.caller  # nobody else gets what it returns
+    if read and not (is_own and all(names[k] in found.handed for k in read)):
+        return counters.left(trace, after, 0, frozenset())
+    now, begin = list(leaves(rest)), list(leaves(counters.value))
+    for k, step in counters.steps.items():
+        now[k] = count_of(trace, turns, step, begin[k]) if k in read else begin[k]
+    return rebuilt(rest, iter(now))
 
 
 def _starts(found: Exit, turn: Any, known: dict[str, Any]) -> list[tuple[Any, str]]:

@@ -20,6 +20,7 @@ from ..run.watching import Opaque
 from .arguments import Arguments
 from .fast import native
 from .guards import ATOMS, a_kind
+from .handing import Count
 from .scope import Scope, is_users
 from .settings import Setting, fits
 from .tracing import Operand, Trace
@@ -83,6 +84,19 @@ class Outcome:
     def binds_as(self, other: Outcome) -> bool:
         """Whether another one binds the same places."""
         return [setting.where for setting, _ in self.sets] == [setting.where for setting, _ in other.sets]
+
+
+class Raised(Outcome):
+    """The end of a path on which the function raises an exception: calls that go it run the Python."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(Spec("constant", "", None, 0), {})
+
+    def mapped(self, of: Callable[[Spec], Spec], writes: dict[str, str] | None = None) -> Outcome:
+        """Itself."""
+        return self
 
 
 def _names(spec: Spec) -> Iterator[str]:
@@ -156,6 +170,8 @@ class _Describe:
             return Spec("constant", "", value, 0)
         if issubclass(kind, Opaque) and self.trace.numbers is not None:
             return Spec("number", value._operand.name, None, 0)
+        if kind is Count:
+            return Spec("number", value.name, None, 0)
         expression = self.handles.get(identity)
         if expression is not None:
             return Spec("same", expression, None, identity)

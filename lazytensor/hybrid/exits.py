@@ -3,7 +3,8 @@ which variables a turn hands on to the next, and the loop's body as a function.
 
 A turn goes from the jump that leaves the loop, on the side where it goes on, round to that jump again. Its function has
 the bytecode of the program's own in the same places, and nothing else of it (as in `forloops`): in the place of the
-jump it gives the condition and its variables. Whatever else leaves the loop finds an instruction that raises.
+jump it gives the condition and its variables. Whatever else leaves the loop finds an instruction that raises: a turn
+that would come there is not among those that are generated, but is Python's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import types
 from typing import Any, NamedTuple
 
 from .forloops import FEED, PEEKING, RUNS_ON, Flow, instruction, origins, rebinds, turn_text
+from .handing import is_handed_on
 
 KNOWN = sys.version_info[:2] == (3, 11)
 """Whether this Python's jumps are those that are known here."""
@@ -25,24 +27,34 @@ _TRAP = bytes((dis.opmap["RAISE_VARARGS"], 0))
 
 
 class Exit(NamedTuple):
-    """A jump that leaves a loop of a function.
+    """A jump that leaves a loop of a function; or one within a loop that each turn passes, where no jump that leaves it
+    is passed by each: ``while a > tol or b > tol``.
 
     Attributes
     ----------
     code : the function's
     at : int
         The offset of the jump.
-    turn : CodeType
+    turn, other : CodeType
         The code of a turn, whose parameters are all of the function's variables; it gives the condition and the values
-        of what it carries.
+        of what it carries. The other one is that for a condition which is false, if the loop goes on then, too.
     reads : tuple of str
         The variables that a turn may read, or that have to be there when it has ended.
     carried : tuple of str
         Those of them that it may give other values.
     goes_on : bool
-        Which condition has the loop go on.
+        Which condition has the loop go on, if one does not.
     later : frozenset of str
         The variables of the function whose present values may be read after the jump, in the loop or beyond it.
+    loop : frozenset of int
+        The instructions of the loop, by number.
+    others : bool
+        Whether the loop may also be left elsewhere.
+    read : frozenset of str
+        The variables that Python may read once turns have been generated.
+    handed : frozenset of str
+        Those of the variables that are carried with which Python does nothing then but what is known of numbers that
+        count (`handing`).
     bound, counter : instruction and name of what `range` is given, and the variable of the index
         Of a loop over ``range(n)``; else None.
     """
@@ -54,6 +66,11 @@ class Exit(NamedTuple):
     carried: tuple[str, ...]
     goes_on: bool
     later: frozenset[str]
+    loop: frozenset[int]
+    others: bool
+    read: frozenset[str]
+    handed: frozenset[str]
+    other: types.CodeType | None = None
     bound: tuple[str, Any] | None = None
     counter: str | None = None
 
@@ -64,7 +81,7 @@ class Exit(NamedTuple):
 
 
 def exit_at(code: types.CodeType, at: int) -> Exit | None:
-    """The jump at an offset, if it leaves a loop that is understood."""
+    """The jump at an offset, if that is in a loop which is understood, and what an `Exit` is."""
     return _exit_at(origins.get(code, code), at) if KNOWN else None
 
 
@@ -84,11 +101,17 @@ def _exit_at(code: types.CodeType, at: int) -> Exit | None:
     over = [k for k in body if flow.lines[k].opname in ("FOR_ITER", "SEND")
             and flow.place[flow.lines[k].argval] not in body]
     counted = _counted(flow, over[0], body) if over else None
-    if flow.handles(body) or over and (len(over) > 1 or counted is None):
+    both = beyond in body
+    if flow.handles(body) or over and (len(over) > 1 or counted is None or both):
         return None
     closed = {*code.co_cellvars, *code.co_freevars}
-    if any(other not in body and not _raises(flow, other) for k in body - {jump, *over} for other in _next(flow, k)):
+    outside = {other for k in body - {jump, *over} for other in _next(flow, k)
+               if other not in body and not _raises(flow, other)}
+    if outside and not (_only_once(flow, outside | ({beyond} - body), body) and _passes(flow, body, jump)):
         return None  # when it is left there, nobody says so
+    if both and (not outside or any(flow.lines[k].opname in _JUMPS and not body.issuperset(_next(flow, k))
+                                    and _passes(flow, body, k) for k in body)):
+        return None
     made = [flow.lines[k].argval for k in body]
     if any(flow.lines[k].opname in ("STORE_DEREF", "DELETE_DEREF") for k in body) or any(
             isinstance(inner, types.CodeType) and rebinds(inner, closed) for inner in made):
@@ -102,25 +125,57 @@ def _exit_at(code: types.CodeType, at: int) -> Exit | None:
         flow.lines[k].opname == "LOAD_CLOSURE")}
     if counted is not None:
         _, index = counted
-        if index in live[beyond] or index in closed or any(
-                flow.uses[k].count(("STORE", index)) for k in body - {over[0] + 1}):
+        if index in closed or any(flow.uses[k].count(("STORE", index)) for k in body - {over[0] + 1}):
             return None
-        carried, reads = tuple([x for x in carried if x != index]), reads | {index}
+        reads = reads | {index}
+        if not outside and index not in live[beyond]:
+            carried = tuple([x for x in carried if x != index])
     turn = _turn_code(flow, body, jump, follows, carried, bool(over))
-    return None if turn is None else Exit(code, at, turn, tuple(sorted(reads)), carried, goes_on,
-                                      frozenset(live[follows] | live[beyond] | closed), *(counted or ()))
+    other = _turn_code(flow, body, jump, beyond, carried, False) if both else None
+    starts = [beyond, *([follows] if outside else ())]
+    read = frozenset().union(*[live[k] for k in starts], closed)
+    handed = frozenset([x for x in carried if is_handed_on(flow, starts, x)])
+    return None if turn is None or both and other is None else Exit(
+        code, at, turn, tuple(sorted(reads)), carried, goes_on, frozenset(live[follows] | live[beyond] | closed),
+        frozenset(body), bool(outside), read, handed, other, *(counted or ()))
+
+
+def _only_once(flow: Flow, outside: set[int], body: set[int]) -> bool:
+    """Whether a loop that has been left, to one of these instructions, is not come to again."""
+    return body.isdisjoint(_reached(flow, outside, set()))
+
+
+def _passes(flow: Flow, body: set[int], jump: int) -> bool:
+    """Whether each turn of a loop passes a jump."""
+    head = min(body)
+    others = set(range(len(flow.lines))) - body | {jump}
+    return head == jump or head not in _reached(flow, {*flow.after[head]}, others)
+
+
+def _reached(flow: Flow, starts: set[int], others: set[int]) -> set[int]:
+    """The instructions to which some lead, if these lead nowhere."""
+    found: set[int] = set()
+    stack = [*starts]
+    while stack:
+        k = stack.pop()
+        if k not in found and k not in others and k < len(flow.lines):
+            found.add(k)
+            stack += flow.after[k]
+    return found
 
 
 def _loop_around(flow: Flow, jump: int, target: int) -> tuple[set[int], bool, int, int] | None:
-    """The innermost loop that a jump leaves: its instructions, which condition goes on in it, and the instructions that
-    follow the jump within it and beyond."""
+    """The innermost loop around a jump that leaves it: its instructions, which condition goes on in it, and the
+    instructions that follow the jump within it and beyond; if both are within, those for true and false."""
     heads = sorted({flow.place[x.argval] for x in flow.lines if "BACKWARD" in x.opname}, reverse=True)
     for head in heads:
         body = flow.natural(head)
         if jump in body:
-            if (target in body) is (jump + 1 in body):
-                return None
             how = _JUMPS[flow.lines[jump].opname]
+            if target in body and jump + 1 in body:
+                return (body, True, target, jump + 1) if how else (body, True, jump + 1, target)
+            if target not in body and jump + 1 not in body:
+                return None
             return (body, how, target, jump + 1) if target in body else (body, not how, jump + 1, target)
     return None
 

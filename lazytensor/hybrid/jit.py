@@ -234,13 +234,13 @@ class Jitted(Caller):
         self._why.append("traced again, with every turn of loops that were generated: it is called often")
         return True
 
-    def _roll(self, compiled: Compiled) -> None:
-        """Has a function traced again whose loops, which values end, have many ways through them."""
+    def _roll(self, compiled: Compiled | None) -> None:
+        """Has a function traced again whose loops, which values end, have many ways through them, or many turns."""
         importlib.import_module(f"{__package__}.convergence")  # which imports this
         with self._lock:
             self._rolls = True
             self._compiled = tuple([c for c in self._compiled if c is not compiled])
-        self._why.append("traced again, to have loops generated that values end: each number of turns was a way")
+        self._why.append("traced again, to have loops generated that values end: each number of turns is a way")
 
     @property
     def _name(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import fast
-from .effects import Outcome, Spec
+from .effects import Outcome, Raised, Spec
 from .guards import Namespace
 from .places import Memory
 from .text import literal
@@ -26,6 +26,7 @@ class Leaving:
     draws: bool
     prints: bool
     again: str
+    raises: str
     _indent: str
     _shapes: dict[str, tuple[Any, Any, Any]]
     _say: Callable[[int, str], None]
@@ -33,6 +34,8 @@ class Leaving:
 
     def _end(self, end: Outcome, memory: Memory, depth: int) -> None:
         self._indent = "    " * depth
+        if type(end) is Raised:
+            return self._say(depth, f"return {self.raises}")
         self._say(depth, END)
         self.values = _left(end, memory)
         given: set[str] = set()
@@ -50,8 +53,7 @@ class Leaving:
                        for setting, spec in end.sets)
         told = f"return {result}, {shown}, ({known}), {'states' if self.draws else None}, ({sets})"
         if not self.commits:
-            self._say(depth, told)
-            return
+            return self._say(depth, told)
         self._say(depth, TOLD + told)
         if writes:
             self._say(depth, f"if not commit({shown}): return {self.again}")
@@ -59,7 +61,7 @@ class Leaving:
             self._say(depth, f"rebind(({sets}))")
         if self.prints:
             self._say(depth, "tell(prints)")
-        self._say(depth, f"return {result}")
+        return self._say(depth, f"return {result}")
 
     def _own(self, name: str, memory: Memory, given: set[str], depth: int) -> str:
         """A value as memory that nobody else has."""

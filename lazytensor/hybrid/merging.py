@@ -125,7 +125,7 @@ def _operands(a: Record, b: Record) -> tuple[Operand, ...]:
 
 
 def _end(a: Outcome, b: Outcome) -> Outcome:
-    if b is None or a.writes != b.writes or not a.binds_as(b):
+    if type(a) is not type(b) or a.writes != b.writes or not a.binds_as(b):
         raise Unsized("other effects")
     others = b.specs()
     return a.mapped(lambda spec: _spec(spec, next(others)))

@@ -61,8 +61,8 @@ class Writer(Places, Leaving):
         self.runs = self.asks = False
         kinds = {record.kind for branch in tree.lines() for record in branch.records}
         self.prints, self.draws = "print" in kinds, "draw" in kinds
-        self.unseen, self.again = ("restored(states, UNSEEN)", "restored(states, AGAIN)") if self.draws else (
-            "UNSEEN", "AGAIN")
+        self.unseen, self.again, self.raises = [
+            f"restored(states, {answer})" if self.draws else answer for answer in ("UNSEEN", "AGAIN", "ABANDON")]
         self._indent = ""
         self._shapes: dict[str, tuple[Any, Any, Any]] = {}
         self._leaves = geometry

@@ -249,6 +249,8 @@ class Trace(Watcher):
         self.collected: dict[int, tuple[float, str, Any]] = {}
         self.picks: dict[int, Pick] = {}
         self.put_back: set[int] = set()
+        self.counts = False
+        self.endless: Record | None = None
         self.refusal: Refusal | None = None
         self.quiet = 0
         self.may_skip, self.lost, self.unrolled = True, False, ""
@@ -623,7 +625,7 @@ class Trace(Watcher):
                         code=frame and frame.f_code, lasti=frame.f_lasti if frame else -1)
         self.answers += 1
         if self.answers > MOST_DECISIONS:
-            place = record.place
+            place, self.endless = record.place, record
             self.refuse("")
             self.refusal = Refusal(f"its Python decides on values more than {MOST_DECISIONS} times in a call", place,
                                    advice_at(place, "It runs"), True)
