@@ -108,6 +108,8 @@ def call(ufunc: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) 
 
 def _narrows(args: tuple[Any, ...], dtype: Any) -> bool:
     """Whether operands may not fit a dtype that they are cast to: what that warns of, NumPy says itself."""
+    if _is_ours(dtype):
+        return False  # NumPy takes no array for one
     try:
         return not all(np.can_cast(x.dtype, dtype) for x in args if hasattr(x, "dtype"))
     except TypeError:
