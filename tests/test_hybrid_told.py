@@ -83,6 +83,19 @@ def test_the_argument_that_varies_is_named_and_not_one_of_two_values_before_it(m
         g(n)
     assert g.cache_info()["reasons"][1:] == ["traced again: n was 1", "traced again: n was 2",
                                              "numbers of the program from now on: n"]
+    assert "\nnumbers of the program from now on: n\n" in g.explain()  # its Python does not run for that
+
+
+def test_a_view_that_is_reached_is_told_as_it_must_be():
+    whole = np.ones((2, 3))
+    rows = whole[:1]
+    f = np.jit(lambda x: np.add(x, rows, out=x))
+    g = np.jit(lambda a, x: (a.__iadd__(rows), x)[1])
+    for h, given in ((f, (np.ones((2, 3)),)), (g, (whole, np.ones(3)))):
+        for _ in range(3):
+            h(*given)
+    text = f.explain() + g.explain()
+    assert "is the same view" in text and "another view" not in text
 
 
 def test_decisions_are_told_by_line_and_the_text_is_short():

@@ -100,7 +100,8 @@ def _calls(one: Compiled, compiled: tuple[Compiled, ...]) -> int:
 
 # ---- why its Python runs ---------------------------------------------------------------------------------------------
 
-_SAID = "traced again", "its Python runs", "its loop is traced"
+_SAID = "traced again", "its Python runs", "its loop is traced", "numbers of the program ", "new containers "
+"""How reasons begin that are no reasons to run the Python, or say so themselves."""
 _VARIED = re.compile(r"traced again: (.+) was (.+)")
 
 
@@ -202,7 +203,7 @@ def _arrays(one: Compiled, compiled: tuple[Compiled, ...]) -> list[str]:
             continue
         lengths = ", ".join("any" if axis in free.get(name, ()) else str(n) for axis, n in enumerate(shape))
         told = f"{dtype}[{lengths}]{'' if strides is None else ', in this layout'}"
-        a_view = f"{words} was another view" in shown or f"{words} was a view" in shown
+        a_view = f"{words}{_ANOTHER_VIEW}" in shown or f"{words} was a view" in shown
         lines.append(f"{words} is {told}{', a view' if a_view else ''}")
     if one.family is not None:
         sizes = sum(other.family is one.family for other in compiled)
@@ -221,6 +222,7 @@ _HELD = {"two arguments that were different arrays are one": "no two arguments a
          "two arrays that were different are one": "no two arrays are one",
          "two containers that were different are one": "no two containers are one"}
 """What a check says where it does not hold, and where it does."""
+_ANOTHER_VIEW = " was another view"
 _OF_CODE = re.compile(r"the (code|defaults|keyword defaults) of (.+)")
 _HIDDEN = re.compile(r"there was no global '(.+)'")
 
@@ -245,6 +247,8 @@ def _guard(one: Compiled) -> list[str]:
             found.append(f"{message[14:-10]} has memory of its own")
         elif message.endswith(OTHER):
             found.append(f"{message.removesuffix(OTHER)} is the same object")
+        elif message.endswith(_ANOTHER_VIEW):
+            found.append(f"{message.removesuffix(_ANOTHER_VIEW)} is the same view")
         elif message.endswith(" is read-only"):
             found.append(f"{message[:-13]} may be written to")
         else:
