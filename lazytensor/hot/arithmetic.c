@@ -257,9 +257,18 @@ static int go_together(Few *x, Few *y) {
 
 /* ---- computing -------------------------------------------------------------------------------------------------------- */
 
+/* Whether one operand is a number that is NaN, of a sum or product: which of two NaNs that gives depends on where in NumPy's
+ * loop they are. Differences and quotients are always the first; two arrays are not looked through. */
+static int is_with_nan(int which, const Few *x, const Few *y) {
+    const Few *number = x->shape == NULL ? x : y;
+    return (which == ADD || which == MULTIPLY) && number->shape == NULL && isnan(number->number);
+}
+
 /* Computes it; 0 where NumPy has to do it. */
 static int compute(int which, const Few *x, const Few *y, void *to) {
     const Few *array = x->shape != NULL ? x : y;
+    if (is_with_nan(which, x, y))
+        return 0;
     forget_errors();
     int open = loops[which][array->type == NPY_FLOAT](x->data, x->step, y->data, y->step, to, array->count);
     if (which < COMPARISONS)
