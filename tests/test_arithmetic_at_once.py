@@ -211,7 +211,7 @@ NANS = {"f8": ("u8", 0x7FF8000000000000, 63), "f4": ("u4", 0x7FC00000, 31)}
 @pytest.mark.parametrize("dtype", NANS)
 @pytest.mark.parametrize("step", [1, 2])
 def test_which_of_two_nans(np, dtype, step):
-    """The sign and payload of a NaN are NumPy's, too, where one operand is a number, and of differences and quotients."""
+    """A NaN's sign and payload are NumPy's, too, where one operand is a number, and of differences and quotients."""
     integer, quiet, sign = NANS[dtype]
 
     def outcomes(module, n):
@@ -219,7 +219,8 @@ def test_which_of_two_nans(np, dtype, step):
         y = module.asarray(real.full(n * step, quiet | 9 | 1 << sign, integer).view(dtype))[::step]
         one, other = (real.array([quiet | k], integer).view(dtype)[0] for k in (3, 7))
         found = [x - y, x / y, x + one, one + x, other * x, x * float(other), float(one) - x, -y]
-        found += [write(x.copy(), one) for write in (operators.iadd, operators.isub, operators.imul, operators.itruediv)]
+        found += [write(x.copy(), one) for write in (
+            operators.iadd, operators.isub, operators.imul, operators.itruediv)]
         return [real.asarray(z).tobytes() for z in found]
 
     for n in (*range(1, 20), 33, 100):
