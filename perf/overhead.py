@@ -224,6 +224,7 @@ def main() -> int:
     module = importlib.import_module(options.module)
     if is_lazy(module):
         module.config(eager_after=None)  # what it takes to wait is measured here
+        module.config(compile_after=0)  # and with plans, which a process does not make before it has worked for a while
     rows = measure(CASES, module, options.rounds, clock)
     rows += measure_import(options.module, max(3, options.rounds // 3))
     print(shown(rows))

@@ -160,6 +160,7 @@ WINDOWS = (windows_realized, windows_stored, windows_pending)
 
 def plans_of_a_loop(lt: Any, count: int = 10_000, form: int = 0) -> Figures:
     """Plans made by a loop whose sizes, starts and factors all vary; and whether its result is NumPy's."""
+    warm(lt)  # a process makes no plans before it has worked for a while
     before = plans_made(lt)
     result = WINDOWS[form](lt, count)
     same = numpy.array_equal(numpy.asarray(result), WINDOWS[form](numpy, count))
