@@ -10,7 +10,7 @@ import pytest
 
 import lazytensor as np
 from lazytensor.hybrid import fusing, tapes
-from lazytensor.lower import loops, products
+from lazytensor.lower import loops, native, products
 from lazytensor.run import workers
 
 from .test_gemv import quicken
@@ -53,6 +53,7 @@ def _one_thread():
 
 with blas_threads(1):
     has_twins = LOOPS["f"] is not None and twin_of("f", SHAPES[0]) is not LOOPS["f"]
+needs_workers = pytest.mark.skipif(not native.available(), reason="there is no machine code, so there are no workers")
 needs_twins = pytest.mark.skipif(not has_twins, reason="NumPy's BLAS or the CPU is another")
 
 
@@ -67,6 +68,7 @@ def test_bits_and_flags(char, sizes, transposed):
     assert products.differences(LOOPS[char], twin, dtype, sizes, strides(dtype, *sizes, transposed), seed=1) == []
 
 
+@needs_workers
 @needs_twins
 @pytest.mark.parametrize("char", ["f", "d"])
 def test_bits_with_several_threads(char):
@@ -134,6 +136,7 @@ def test_what_is_not_as_it_was_compared_is_numpys(monkeypatch):
     assert (product(x, x.copy()) == expected).all()
 
 
+@needs_workers
 def test_other_dtypes_layouts_and_sizes_have_numpys_loop():
     for char, sizes, steps in (
             ("F", (64, 512, 256), (4096, 8, 2048, 8, 2048, 8)), ("f", (64, 512, 256), (2048, 4, 4, 2048, 1024, 4)),
@@ -193,6 +196,7 @@ def test_warnings_of_a_layer(recwarn):
         real.asarray(f(np.array(x), w))
 
 
+@needs_workers
 @needs_twins
 def test_threads_that_multiply_at_once():
     dtype, wrong = real.dtype("d"), []
