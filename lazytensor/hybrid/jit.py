@@ -348,22 +348,15 @@ class Jitted(Caller):
         """The arguments that were another number in each of several programs."""
         if len(self._compiled) < SEVERAL or not is_alone():
             return []
-        known: dict[Any, set[str]] = {}
-        for item in [item for one in self._compiled for item in one.given.values]:
-            known.setdefault(item.key_of, set()).add(repr(item.value))
-        return [item for item in given.values
-                if len(known.get(item.key_of, set()) - {repr(item.value)}) >= SEVERAL]
+        return _of_several(given.values, [item for one in self._compiled for item in one.given.values], "key_of")
 
     def _set_outside(self, scope: Scope) -> list[Item]:
         """The places whose number was another one for each of several programs."""
         if len(self._compiled) < SEVERAL:
             return []
-        known: dict[Any, set[str]] = {}
-        for item in [item for one in self._compiled for item in one.scope.items]:
-            if is_number(item.value):
-                known.setdefault(item.where, set()).add(repr(item.value))
-        return [item for item in scope.items if is_number(item.value) and place_of(item) is not None
-                and len(known.get(item.where, set()) - {repr(item.value)}) >= SEVERAL]
+        items = [item for item in scope.items if is_number(item.value) and place_of(item) is not None]
+        before = [item for one in self._compiled for item in one.scope.items if is_number(item.value)]
+        return _of_several(items, before, "where")
 
     def _leaves_closed(self, item: Item) -> None:
         """Takes a container for what it is from now on: it is not a new one at every call."""
@@ -532,6 +525,15 @@ class Jitted(Caller):
                 "calls": sum(c.calls for c in self._compiled), "reasons": list(self._why),
                 "left": self._kinds.left + sum(c.abandoned for c in self._compiled),
                 "python": None if self._off is None else str(self._off)}
+
+
+def _of_several(items: list[Item], before: list[Item], place: str) -> list[Item]:
+    """Those whose number was another one in several of the programs before; places are the same by that attribute."""
+    known: dict[Any, set[str]] = {}
+    for item in before:
+        known.setdefault(getattr(item, place), set()).add(repr(item.value))
+    return [item for item in items
+            if len(known.get(getattr(item, place), set()) - {repr(item.value)}) >= SEVERAL]
 
 
 def _warn(message: str) -> None:
