@@ -14,7 +14,7 @@ import numpy as real
 
 from tests.program_core import compiled
 from tests.program_values import data
-from tests.program_variants import Found, _different, _executed, _world
+from tests.program_variants import _world, compared
 
 TILES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 DTYPES = ("f8",) * 7 + ("f4",) * 6 + ("f2", "c16", "c8", "i8", "i8", "i4", "i2", "u1", "?")
@@ -245,16 +245,4 @@ def generate(seed):
 
 def tried(seed, module):
     """What differs, with the source of the run in which it does; or None."""
-    lines, runs = generate(seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.filterwarnings("always", category=RuntimeWarning)
-        for number, inputs in enumerate(runs):
-            with real.errstate(all="warn", under="ignore"):
-                expected = _executed(real, [*inputs, *lines], seed + number, spiked=spiked)
-                if any("invalid value encountered in cast" in text for text in expected[2]):
-                    continue  # undefined in C
-                found = _different(expected, _executed(module, [*inputs, *lines], seed + number, spiked=spiked))
-            if found:
-                return Found(seed, number, [*inputs, *lines], found, "borders")
-    return None
+    return compared(*generate(seed), seed, module, "borders", spiked=spiked)

@@ -272,18 +272,22 @@ def _executed(module, lines, order, **given):
 
 def tried(seed, module):
     """What differs, with the source of the run in which it does; or None."""
-    lines, runs = generate(seed)
+    return compared(*generate(seed), seed, module, "variants")
+
+
+def compared(lines, runs, seed, module, family, **given):
+    """What differs between NumPy and the module in one of the runs, as `Found`; or None."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=RuntimeWarning)
         for number, inputs in enumerate(runs):
             with real.errstate(all="warn", under="ignore"):
-                expected = _executed(real, [*inputs, *lines], seed + number)
+                expected = _executed(real, [*inputs, *lines], seed + number, **given)
                 if any("invalid value encountered in cast" in text for text in expected[2]):
                     continue  # undefined in C
-                found = _different(expected, _executed(module, [*inputs, *lines], seed + number))
+                found = _different(expected, _executed(module, [*inputs, *lines], seed + number, **given))
             if found:
-                return Found(seed, number, [*inputs, *lines], found)
+                return Found(seed, number, [*inputs, *lines], found, family)
     return None
 
 
@@ -301,7 +305,7 @@ def _different(expected, actual):
 class Found:
     """A difference, as `tests.fuzz` reports it."""
 
-    def __init__(self, seed, number, lines, text, family="variants"):
+    def __init__(self, seed, number, lines, text, family):
         self.seed, self.number, self.lines, self.text, self.family = seed, number, lines, text, family
 
     def report(self, module):
