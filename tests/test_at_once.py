@@ -164,6 +164,21 @@ def test_long_runs_of_what_no_kernel_has_run_at_once():
     assert ran_at_once(np, steps, np.eye(4), np.ones(4))
 
 
+@pytest.mark.parametrize("turn", range(12))
+def test_lines_do_not_push_each_other_out_of_what_is_counted(turn):
+    """Wherever their code lies: what is counted of lines is found by its address."""
+    np = module_under_test()
+    given = {"np": np}
+    exec("def lines(x):\n y = [x]\n" + " y.append(x + 1)\n" * 40 + " return y", given)
+    x = np.ones(4)
+    np.realize(x)
+    with np.config(eager_after=4):
+        for _ in range(12):
+            for y in given["lines"](x):
+                np.realize(y)
+        assert not any(pending(y) for y in given["lines"](x))
+
+
 def test_a_pending_start_does_not_keep_a_loop_pending():
     np = module_under_test()
     h = np.ones(4)

@@ -10,7 +10,7 @@
  */
 #include "hot.h"
 
-enum { SITES = 1 << 12, PENALTY = 2 };
+enum { SETS = 1 << 10, WAYS = 4, PENALTY = 2 };
 enum { WORTH = 3, BETWEEN = 8 };   /* operations from which on a kernel pays, if all are joined; for each that is not */
 enum { FEW = 1 << 11 };            /* bytes up to which arithmetic on floats is as quick at once */
 enum { TINY = 1 << 10 };           /* bytes up to which a sum costs as much alone as at the end of a kernel */
@@ -18,21 +18,45 @@ enum { FEW_BYTES = 32 };   /* of one number */
 enum { SAVED_BYTES = 15000 };   /* that are written and read again in as much time as it takes to write an operation down */
 enum { TRIAL = 64 };   /* of so many operations of a line on middling arrays one waits: others may join it by now */
 
+/* What is counted of a line: runs of small arrays, of others, and of few elements. */
+typedef enum { SMALL, CALLS, FEWS, TABLES } Table;
+
 /* An instruction of a program. The code object is compared and never looked into: it may have been freed. */
 typedef struct {
     PyCodeObject *code;
-    int lasti, score, large;   /* large: what was counted last was NumPy's call on a larger array than middling ones */
+    int lasti, score[TABLES], large;   /* large: what CALLS counted last was NumPy's on a larger array than middling ones */
     unsigned turns;
 } Site;
 
-static Site sites[SITES];
-static Site calls[SITES];   /* the same where arrays are not small */
-static Site fews[SITES];    /* and where they are of few elements */
+static Site sites[SETS][WAYS];   /* in each set the one that was used last comes first, and the last one gives way */
 static Py_ssize_t eager_after = -1;   /* -1: never */
 
-static Site *site_of(Site *table, PyCodeObject *code, int lasti) {
+static Site *set_of(PyCodeObject *code, int lasti) {
     size_t print = ((size_t)code >> 4 ^ (size_t)lasti * 0x9E3779B1u) * 0x9E3779B97F4A7C15ull;
-    return &table[print >> 40 & (SITES - 1)];
+    return sites[print >> 40 & (SETS - 1)];
+}
+
+static void move_to_front(Site *set, int way, Site moved) {
+    memmove(set + 1, set, way * sizeof *set);
+    set[0] = moved;
+}
+
+/* NULL if nothing is known of it. */
+static Site *site_of(PyCodeObject *code, int lasti) {
+    Site *set = set_of(code, lasti);
+    for (int way = 0; way < WAYS; way++)
+        if (set[way].code == code && set[way].lasti == lasti) {
+            if (way)
+                move_to_front(set, way, set[way]);
+            return set;
+        }
+    return NULL;
+}
+
+static Site *new_site(PyCodeObject *code, int lasti) {
+    Site *set = set_of(code, lasti);
+    move_to_front(set, WAYS - 1, (Site){.code = code, .lasti = lasti});
+    return set;
 }
 
 /* eager_after(n): from how many short runs on lines compute at once; None for never. What was counted is forgotten. */
@@ -42,8 +66,6 @@ PyObject *hot_eager_after(PyObject *self, PyObject *limit) {
         return NULL;
     eager_after = given < INT_MAX / 2 ? given : -1;
     memset(sites, 0, sizeof sites);
-    memset(calls, 0, sizeof calls);
-    memset(fews, 0, sizeof fews);
     Py_RETURN_NONE;
 }
 
@@ -56,17 +78,19 @@ Py_ssize_t small_bytes(void) {
     return most < 0 ? PY_SSIZE_T_MAX : most;
 }
 
-static void count_at(Site *table, PyObject *code, int at, int up, int large) {
+static void count_at(Table table, PyObject *code, int at, int up, int large) {
     if (!PyCode_Check(code))
         return;
-    Site *site = site_of(table, (PyCodeObject *)code, at);
-    if (site->code != (PyCodeObject *)code || site->lasti != at)
-        *site = (Site){(PyCodeObject *)code, at, 0, 0, 0};
-    site->large = up && large;
+    Site *site = site_of((PyCodeObject *)code, at);
+    if (site == NULL)
+        site = new_site((PyCodeObject *)code, at);
+    int *score = &site->score[table];
+    if (table == CALLS)
+        site->large = up && large;
     if (up)
-        site->score += site->score < eager_after;
+        *score += *score < eager_after;
     else
-        site->score = site->score > PENALTY ? site->score - PENALTY : 0;
+        *score = *score > PENALTY ? *score - PENALTY : 0;
 }
 
 /* What counting asks of an operation: its kind, and whether kernels reduce by it. */
@@ -120,7 +144,7 @@ static int is_by_numpy(PyObject *node) {
     return traits & (OF_CALLS | OF_WRITES) && !(traits & TAKES_IN);
 }
 
-static void count(Site *table, PyObject *node, int up, int over) {
+static void count(Table table, PyObject *node, int up, int over) {
     count_at(table, slot_or_none(node, N.code), (int)LASTI(node), up,
              (over || is_by_numpy(node)) && weight_of(node) > MIDDLING);
 }
@@ -149,7 +173,7 @@ static Py_ssize_t count_functions(PyObject *nodes) {
     }
     for (Py_ssize_t i = 0; functions && i < n; i++)
         if (is_function(PyList_GET_ITEM(nodes, i)))
-            count(calls, PyList_GET_ITEM(nodes, i), !others, 0);
+            count(CALLS, PyList_GET_ITEM(nodes, i), !others, 0);
     return functions;
 }
 
@@ -214,17 +238,17 @@ static int is_worth_a_kernel(PyObject *nodes, Py_ssize_t from, Py_ssize_t end) {
  * operand; up where it is no kernel. */
 void count_alone(PyObject *node, int up, int over) {
     if (eager_after > 0 && !is_function(node) && (over || is_by_numpy(node) || weight_of(node) <= MIDDLING))
-        count(calls, node, up, over);
+        count(CALLS, node, up, over);
 }
 
 /* ran_when_written(code, lasti): a line's call has run when it was written, as its result or its errors need values. */
 PyObject *hot_ran_when_written(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     if (count == 2 && eager_after > 0 && PyLong_CheckExact(args[1]))
-        count_at(calls, args[0], (int)PyLong_AsLong(args[1]), 1, 0);
+        count_at(CALLS, args[0], (int)PyLong_AsLong(args[1]), 1, 0);
     Py_RETURN_NONE;
 }
 
-static void count_all(Site *table, PyObject *nodes, int up) {
+static void count_all(Table table, PyObject *nodes, int up) {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(nodes); i++)
         count(table, PyList_GET_ITEM(nodes, i), up, 0);
 }
@@ -272,9 +296,9 @@ static int count_between(PyObject *nodes, Py_ssize_t from, Py_ssize_t end, Py_ss
     int few = *small && all_are_few(nodes, from, end), few_up = few && is_short(nodes, from, end, 1);
     for (Py_ssize_t i = from; i < end; i++)
         if (!is_function(PyList_GET_ITEM(nodes, i))) {
-            count(*small ? sites : calls, PyList_GET_ITEM(nodes, i), up, 0);
+            count(*small ? SMALL : CALLS, PyList_GET_ITEM(nodes, i), up, 0);
             if (few)
-                count(fews, PyList_GET_ITEM(nodes, i), few_up, 0);
+                count(FEWS, PyList_GET_ITEM(nodes, i), few_up, 0);
         }
     return up;
 }
@@ -293,7 +317,7 @@ static int count_middling(PyObject *nodes, Py_ssize_t most) {
         int small, before = up;
         up = count_between(nodes, from, i, most, &small);
         if (product != NULL && !is_function(product))
-            count(calls, product, before && up, 0);
+            count(CALLS, product, before && up, 0);
         if (from < i)
             verdict = small || (verdict >= 0 && verdict != up) ? -1 : verdict == -2 ? up : verdict;
         product = node;
@@ -310,9 +334,9 @@ void count_run(PyObject *nodes, Counting *known) {
         return;
     most = small_bytes();
     if (known != NULL && known->known && known->most == most) {
-        count_all(known->middling ? calls : sites, nodes, known->up);
+        count_all(known->middling ? CALLS : SMALL, nodes, known->up);
         if (known->few)
-            count_all(fews, nodes, known->few_up);
+            count_all(FEWS, nodes, known->few_up);
         return;
     }
     for (Py_ssize_t i = 0; i < n; i++)
@@ -323,9 +347,9 @@ void count_run(PyObject *nodes, Counting *known) {
             return;
         }
     int up = is_short(nodes, 0, n, 0), few = all_are_few(nodes, 0, n), few_up = few && is_short(nodes, 0, n, 1);
-    count_all(sites, nodes, up);
+    count_all(SMALL, nodes, up);
     if (few)
-        count_all(fews, nodes, few_up);
+        count_all(FEWS, nodes, few_up);
     if (known != NULL)
         *known = (Counting){.most = most, .known = 1, .up = up, .few = few, .few_up = few_up};
 }
@@ -333,7 +357,7 @@ void count_run(PyObject *nodes, Counting *known) {
 /* ---- choosing --------------------------------------------------------------------------------------------------------- */
 
 /* Whether the operation that is being written is to run at once; not so now and then, if it is on trial. */
-static int is_steady(Site *table, int on_trial, int *large) {
+static int is_steady(Table table, int on_trial, int *large) {
     if (eager_after < 0 || watched() || held_up == Py_True || slot_or_none(current, C.debug) == Py_True)
         return 0;
     if (eager_after == 0)
@@ -343,17 +367,17 @@ static int is_steady(Site *table, int on_trial, int *large) {
         return 0;
     PyCodeObject *code = PyFrame_GetCode(frame);
     int lasti = PyFrame_GetLasti(frame);
-    Site *site = site_of(table, code, lasti);
+    Site *site = site_of(code, lasti);
     Py_DECREF(code);
-    if (site->score < eager_after || site->code != code || site->lasti != lasti || !is_users_line())
+    if (site == NULL || site->score[table] < eager_after || !is_users_line())
         return 0;
     if (large != NULL)
         *large = site->large;
-    return !(on_trial || site->large) || ++site->turns % TRIAL;
+    return !(on_trial || (table == CALLS && site->large)) || ++site->turns % TRIAL;
 }
 
 int runs_at_once(void) {
-    return is_steady(sites, 0, NULL);
+    return is_steady(SMALL, 0, NULL);
 }
 
 /* Whether an operation that is being written may run at once at all, its operands not looked at: the line has come up to
@@ -366,10 +390,10 @@ int may_run_at_once(void) {
         return 0;
     PyCodeObject *code = PyFrame_GetCode(frame);
     int lasti = PyFrame_GetLasti(frame);
-    Site *const found[] = {site_of(sites, code, lasti), site_of(calls, code, lasti), site_of(fews, code, lasti)};
+    Site *site = site_of(code, lasti);
     Py_DECREF(code);
-    for (int i = 0; i < 3; i++)
-        if (found[i]->score >= eager_after && found[i]->code == code && found[i]->lasti == lasti)
+    for (int table = 0; site != NULL && table < TABLES; table++)
+        if (site->score[table] >= eager_after)
             return 1;
     return 0;
 }
@@ -378,7 +402,7 @@ int may_run_at_once(void) {
  * whether it has so been found on arrays that are larger than middling ones, though kernels take the function in elsewhere. */
 int calls_at_once(int *large) {
     *large = 0;
-    return is_steady(calls, 0, large);
+    return is_steady(CALLS, 0, large);
 }
 
 /* The bytes up to which operands may be for an operation that runs at once. */
@@ -390,12 +414,12 @@ Py_ssize_t most_bytes(void) {
 /* Whether the operation that is being written, on so many bytes, is to run at once. */
 int runs_now(Py_ssize_t bytes) {
     if (bytes > small_bytes())
-        return is_steady(calls, 1, NULL);
-    return runs_at_once() || (bytes <= FEW_AT_ONCE && is_steady(fews, 0, NULL));
+        return is_steady(CALLS, 1, NULL);
+    return runs_at_once() || (bytes <= FEW_AT_ONCE && is_steady(FEWS, 0, NULL));
 }
 
 /* The same for one that writes to an array of more bytes than operands may have: the line has so been found on large ones. */
 int writes_large_now(void) {
     int large = 0;
-    return is_steady(calls, 1, &large) && large;
+    return is_steady(CALLS, 1, &large) && large;
 }
