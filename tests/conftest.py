@@ -9,8 +9,9 @@ import pytest
 
 from tests import helpers
 
-hypothesis.settings.register_profile("local", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+SLOW = [hypothesis.HealthCheck.too_slow]  # how quick a machine is says nothing of a test
+hypothesis.settings.register_profile("local", deadline=None, suppress_health_check=SLOW)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=SLOW)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 

@@ -169,6 +169,7 @@ def test_what_phases_share_is_not_on_the_stack(monkeypatch):
 def test_which_phases_run(monkeypatch):
     """Two where the last pass's rows are shared anew, one where workers go on with their columns."""
     np = module_under_test()
+    monkeypatch.setattr(sharing, "core_cache", lambda: 1 << 21)
     plan_soon(np)
     seen = []
     bind = launch.bind

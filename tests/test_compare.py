@@ -112,7 +112,7 @@ def test_compare_measures_the_script_alone(tmp_path):
     done = run(tmp_path, "--compare", "script.py")
     rows = {line[:13].strip(): line[14:].split() for line in done.stdout.splitlines()}
     assert all(300 < float(rows["peak memory"][column]) < 500 for column in (0, 2))
-    assert all(0.5 < float(rows["wall time"][column]) < 30 for column in (0, 2))
+    assert all(0.5 < float(rows["wall time"][column]) for column in (0, 2))
     assert "EOFError at line 4" in done.stdout and done.returncode == 0
 
 

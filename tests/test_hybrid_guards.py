@@ -1,7 +1,10 @@
 """What a jitted function asks of the objects that it reads, where programs change them between calls."""
 
 import functools
+import os
 import random
+import subprocess
+import sys
 import types
 import warnings
 
@@ -128,8 +131,39 @@ def test_globals_with_large_numbers_are_seen():
     scope = {}
     exec(f"def f(x):\n{lines}\n    global last\n    last = x\n    [q for _ in x]\n", scope)
     loads = {f"g{i}" for i in range(0, 700, 2)} | {"q"}
-    assert scope_module._globals_of(scope["f"].__code__) == loads
-    assert scope_module._globals_of(scope["f"].__code__, True) == loads | {"last"}
+    assert set(scope_module._globals_of(scope["f"].__code__)) == loads
+    assert set(scope_module._globals_of(scope["f"].__code__, True)) == loads | {"last"}
+
+
+SETTLED = """
+import lazytensor as np
+
+class Layer:
+    def __init__(self, rate):
+        self.rate, self.bias = rate, 1.0
+
+    def __call__(self, x):
+        return x * self.rate + getattr(self, "shift", self.bias)
+
+layers = [Layer(0.5), Layer(2.0)]
+
+@np.jit
+def f(x):
+    for layer in layers:
+        x = layer(x)
+    return abs(x) + float(len(str(x.dtype)))
+
+for _ in range(3):
+    f(np.ones(3))
+print(f.source)
+"""
+
+
+def test_what_a_program_becomes_is_no_matter_of_the_order_of_sets():
+    """In which order names are met in a set of them differs from process to process."""
+    sources = {subprocess.run([sys.executable, "-c", SETTLED], capture_output=True, text=True, check=True,
+                              env={**os.environ, "PYTHONHASHSEED": str(seed)}).stdout for seed in range(4)}
+    assert len(sources) == 1 and "'shift'" in sources.pop()
 
 
 def arguments_of(np, seed):

@@ -223,8 +223,9 @@ import signal, threading, time, os
 import numpy, lazytensor as np
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in a shell's background ignore it
-x = np.zeros(3_000_000)
+x, begun = np.zeros(3_000_000), threading.Event()
 def interrupt():
+    begun.wait()
     time.sleep(0.2)
     os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=interrupt, daemon=True).start()
@@ -232,6 +233,7 @@ try:
     while True:
         x += 1
         x.realize()
+        begun.set()
 except KeyboardInterrupt:
     values = numpy.asarray(x)
     assert values[0] > 0 and (values == values[0]).all(), values
@@ -260,8 +262,8 @@ for turn in range(5):
     x.realize()
 for turn in range(40):
     x = np.ones((300, 300)).realize()
-    signal.setitimer(signal.ITIMER_REAL, 0.003 + 0.0003 * turn)
     try:
+        signal.setitimer(signal.ITIMER_REAL, 0.003 + 0.0003 * turn)
         while True:
             x = (x * 1.5 - 0.5) / 1.0
             x.realize()

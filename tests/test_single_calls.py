@@ -418,7 +418,7 @@ def test_writes_to_large_arrays_alone_run_at_once_from_lines_that_did():
     np = module_under_test()
     results = []
     for module in (real, np):
-        with np.config(eager_after=3):
+        with np.config(eager_after=3, threads=2):  # which share a large operation
             x = module.array(real.arange(150_000.0))
             w, kept, steps = module.array(x), [], []
             for i in range(12):

@@ -1,5 +1,7 @@
 """Long loops that ask for nothing run by a few turns at a time, so that they find the plan of the turns before."""
 
+import functools
+
 import numpy as real
 import pytest
 
@@ -17,7 +19,12 @@ class Written:
     """As much of a node as is looked at."""
 
     def __init__(self, code, lasti):
-        self.code, self.lasti = code, lasti
+        self.code, self.lasti = code_of(code, 1) if isinstance(code, str) else code, lasti
+
+
+@functools.cache
+def code_of(name, line):
+    return compile("", "program", "exec").replace(co_name=name, co_qualname=name, co_firstlineno=line)
 
 
 def loop(code, places, count, start=0):
@@ -36,6 +43,17 @@ def test_a_function_that_is_called_twice_a_turn_does_not_cut():
     turn = [Written(c, at) for c, at in [("main", 10), *called, ("main", 20), *called, ("main", 30)]]
     cuts = turns.segments(turn * 30)
     assert all((a % 7, b % 7) == (0, 0) for a, b in cuts[1:-1]) and len(cuts) > 2
+
+
+def test_of_two_that_fit_as_well_it_is_the_same_in_every_process():
+    """Wherever their code objects lie in memory."""
+    chosen = set()
+    for line in range(2, 12):
+        first, second = [code_of("step", of) for of in ((line, line + 20) if line % 2 else (line + 20, line))]
+        turn = [Written(code, at) for code in (first, second) for at in (10, 20, 30)]
+        cuts = turns.segments(turn * 30)
+        chosen.add((cuts[1][0] % 6 == 0) == (first.co_firstlineno > second.co_firstlineno))
+    assert chosen == {True}
 
 
 def test_without_a_loop_there_are_none():

@@ -142,7 +142,7 @@ def open_border(name: str) -> None:
     library = Library(name.partition(".")[0], border)
     public = [kind for part in border.classes if part in sys.modules for kind in vars(sys.modules[part]).values()
               if isinstance(kind, type) and not issubclass(kind, BaseException)]
-    for kind in {base for listed in public for base in listed.__mro__ if library.has(base.__module__)}:
+    for kind in dict.fromkeys(base for listed in public for base in listed.__mro__ if library.has(base.__module__)):
         library.open_class(kind)
     for part in border.functions:
         if part in sys.modules:

@@ -199,9 +199,9 @@ def _remember(t: Any, site: Any, *of: Any) -> _Source:
 
 
 def _watching() -> int:
-    """Who traces this thread, 0 if nobody does."""
+    """Who traces this thread, by the number with which the trace began; 0 if nobody does."""
     watcher = mine() if active else None
-    return 0 if watcher is None else id(watcher)
+    return 0 if watcher is None else watcher.start
 
 
 def _forget(identity: int, _: Any) -> None:

@@ -131,13 +131,13 @@ class Attempt:
         if captured.clash(scope.items, self._taken):
             trace.refuse("places that had different arrays have one between them")
         captured.prefer(scope)
-        for identity in set(scope.tensors) - known:
+        for identity in [x for x in scope.tensors if x not in known]:
             handle = scope.tensors[identity]
             if trace.is_new(handle):
                 continue
             old = set(captured.roots)
             captured.add(handle, self._taken, scope.places.get(identity))
-            for name in set(captured.roots) - old:
+            for name in [x for x in captured.roots if x not in old]:
                 trace.add_root(name, captured.roots[name])
 
     # ---- what is other for a call with fewer turns ----
@@ -348,7 +348,7 @@ class AttemptOfFewer(Attempt):
         super().__init__(jitted, args, {}, None, given, scope, captured)
         self.few, self.trace.undoable = few, True
         self.rolls, self.trace.loops = False, None
-        scope.codes.add(few.function.__code__)
+        scope.codes[few.function.__code__] = None
 
     def _run(self) -> Any:
         return self.few.function(*self.few.args)

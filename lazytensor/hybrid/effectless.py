@@ -91,7 +91,7 @@ def reach(*starts: tuple[Any, str]) -> Scope:
 
 
 def _special_methods(scope: Scope) -> Iterator[Any]:
-    classes = {base for x in scope.objects.values() for base in (x if isinstance(x, type) else type(x)).__mro__
+    classes = {base: None for x in scope.objects.values() for base in (x if isinstance(x, type) else type(x)).__mro__
                if is_program(base)}
     calls = {name for code in scope.codes for name in _calls(code)} if classes else ()
     for base in classes:

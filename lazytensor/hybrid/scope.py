@@ -17,7 +17,7 @@ import sys
 import threading
 import types
 import weakref
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, KeysView
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -125,17 +125,17 @@ _NOW: dict[str, Callable[[Any, Any], Any]] = {
 _PLACES = re.compile(r"\b[HK]\b")
 
 
-def _codes_in(code: types.CodeType) -> set[types.CodeType]:
+def _codes_in(code: types.CodeType) -> dict[types.CodeType, None]:
     """A code object and those within it: of functions that it makes, whose variables are its own."""
-    codes = {code}
+    codes: dict[types.CodeType, None] = {code: None}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             codes |= _codes_in(constant)
     return codes
 
 
-def _names_in(code: types.CodeType) -> set[str]:
-    return {name for inner in _codes_in(code) for name in inner.co_names}
+def _names_in(code: types.CodeType) -> dict[str, None]:
+    return {name: None for inner in _codes_in(code) for name in inner.co_names}
 
 
 _LOADS = frozenset(dis.opmap[name] for name in ("LOAD_GLOBAL", "LOAD_NAME"))
@@ -144,26 +144,26 @@ _LOAD_GLOBAL, _EXTENDED = dis.opmap["LOAD_GLOBAL"], dis.opmap["EXTENDED_ARG"]
 
 
 @functools.lru_cache(1024)
-def _globals_of(code: types.CodeType, changes: bool = False) -> frozenset[str]:
+def _globals_of(code: types.CodeType, changes: bool = False) -> tuple[str, ...]:
     """The names that a code object, and those within it, look up among globals and builtins; with `changes` also those
     of globals that they bind. Attributes are no globals. (`dis` would take ten times as long.)"""
     wanted = _LOADS | _CHANGES if changes else _LOADS
-    found = set()
+    found: dict[str, None] = {}
     for inner in _codes_in(code):
         names, more, instructions = inner.co_names, 0, iter(inner.co_code)
         for operation, argument in zip(instructions, instructions, strict=True):
             argument |= more
             more = argument << 8 if operation == _EXTENDED else 0
             if operation in wanted:
-                found.add(names[argument >> 1 if operation == _LOAD_GLOBAL else argument])
-    return frozenset(found)
+                found[names[argument >> 1 if operation == _LOAD_GLOBAL else argument]] = None
+    return tuple(found)
 
 
 @functools.lru_cache(1024)
-def _asked_in(code: types.CodeType) -> frozenset[str]:
+def _asked_in(code: types.CodeType) -> tuple[str, ...]:
     """The names that a code object, and those within it, may give `hasattr` and `getattr` as text."""
-    return frozenset(x for inner in _codes_in(code) if {"hasattr", "getattr"} & set(inner.co_names)
-                     for x in inner.co_consts if isinstance(x, str) and x.isidentifier())
+    return tuple(x for inner in _codes_in(code) if {"hasattr", "getattr"} & set(inner.co_names)
+                 for x in inner.co_consts if isinstance(x, str) and x.isidentifier())
 
 
 _CATCHES = frozenset(("AttributeError", "Exception", "BaseException", "suppress"))
@@ -196,6 +196,9 @@ class Scope:
 
     Containers in places whose keys (`key_of`) are `opened` are new ones at every call: of these (`boxes`, by
     `Item.where`) type and keys count, and what they hold is reached through the place (`inside`).
+
+    All is in the order in which it is met, never in a set's, which differs from process to process: so are the checks
+    of a compiled function, and which of several reasons is given.
     """
 
     def __init__(self, opened: Container[tuple[str, str]] = ()) -> None:
@@ -213,9 +216,10 @@ class Scope:
         self.scalars: dict[int, Any] = {}
         self.generators: dict[int, Any] = {}
         self.objects: dict[int, Any] = {}
-        self.codes: set[types.CodeType] = set()
-        self.names: set[str] = set()
-        self.asked: set[str] = set()
+        self.codes: dict[types.CodeType, None] = {}
+        self._names: dict[str, None] = {}
+        self.names: KeysView[str] = self._names.keys()
+        self.asked: dict[str, None] = {}
         self.missing_may_be = False
         self._stack: list[tuple[Any, str]] = []
         self._instances: list[tuple[Any, str]] = []
@@ -246,9 +250,9 @@ class Scope:
     def _enter(self, code: types.CodeType) -> None:
         """Takes note of code that runs, and of the names in it."""
         self.codes |= _codes_in(code)
-        self.names |= _names_in(code) | _asked_in(code)
+        self._names |= {**_names_in(code), **dict.fromkeys(_asked_in(code))}
         self.missing_may_be |= _misses(code)
-        self.asked |= self.names if self.missing_may_be else _asked_in(code)
+        self.asked |= self._names if self.missing_may_be else dict.fromkeys(_asked_in(code))
 
     def _item(self, form: str, holder: Any, key: Any, value: Any, words: str, opened: bool = False) -> None:
         item = Item(form, holder, key, value, words)
@@ -382,11 +386,13 @@ class Scope:
 
     def _attributes(self) -> None:
         """The attributes, of the objects met so far, whose names occur in code met so far."""
-        names = self.names
-        every = bool(names & _EVERY_NAME)
+        if not self._instances:
+            return
+        names, implicit = self.names, {**self._names, **IMPLICIT}
+        every = not names.isdisjoint(_EVERY_NAME)
         for value, words in self._instances:
             own = getattr(value, "__dict__", _NOTHING)
-            for name in {*own, *self.asked} if every and not isinstance(value, (type, types.ModuleType)) else names:
+            for name in {**own, **self.asked} if every and not isinstance(value, (type, types.ModuleType)) else names:
                 if name in own and (id(value), name) not in self._met:
                     self._met.add((id(value), name))
                     self._item("vars(H)[K]", value, name, own[name], f"{words}.{name}")
@@ -414,7 +420,7 @@ class Scope:
             for base in bases:
                 library = str(base.__module__).startswith(_LIBRARY)
                 slots = base.__dict__.get("__slots__", ())
-                for name in names | IMPLICIT:
+                for name in implicit:
                     if name in base.__dict__ and not library:
                         self._nearer(bases[:bases.index(base)], name, words)
                     if (id(base), name) not in self._met and name in base.__dict__:
@@ -574,6 +580,6 @@ def _absent(names: dict[str, Any], name: str, space: Namespace) -> list[Check]:
 
 
 _NOTHING: dict[str, Any] = {}
-IMPLICIT = frozenset(("__call__", "__init__", "__post_init__", "__getattr__", "__enter__", "__exit__", "__iter__",
-                       "__next__", "__getitem__", "__setitem__", "__len__", "__bool__", "__add__", "__mul__",
-                       "__sub__", "__eq__", "__lt__", "__contains__", "__get__", "__set__", "forward"))
+IMPLICIT = dict.fromkeys(("__call__", "__init__", "__post_init__", "__getattr__", "__enter__", "__exit__", "__iter__",
+                          "__next__", "__getitem__", "__setitem__", "__len__", "__bool__", "__add__", "__mul__",
+                          "__sub__", "__eq__", "__lt__", "__contains__", "__get__", "__set__", "forward"))

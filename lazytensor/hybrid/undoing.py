@@ -55,8 +55,9 @@ _TELL = frozenset(("TypeError", "Exception", "BaseException"))
 def uncontained(scope: Scope) -> str:
     """What a function reaches that is not the program's own objects, arrays or numbers, in words: what it does there
     could not be put back. "" if there is nothing."""
-    for name in scope.names & _UNKNOWN:
-        return name
+    for name in scope.names:
+        if name in _UNKNOWN:
+            return name
     counters = {item.key for item in scope.items if type(item.value) in (int, float, np.float64)}
     exits = any(item.key == "__exit__" for item in scope.items)
     tells = any(value is TypeError or value is Exception or value is BaseException for value in scope.objects.values())

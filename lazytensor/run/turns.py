@@ -31,11 +31,16 @@ def segments(nodes: list[Any]) -> list[tuple[int, int]]:
     if not periods:
         return []
     fitting = {code: period for code, period in periods.items() if period <= _MOST}
-    chosen = max(fitting, key=lambda code: (fitting[code], repr(code))) if fitting else min(
-        periods, key=lambda code: (periods[code], repr(code)))
+    chosen = max(fitting, key=lambda code: (fitting[code], _said(code))) if fitting else min(
+        periods, key=lambda code: (periods[code], _said(code)))
     cuts = [0, marks[chosen][0]]
     cuts += [i for i in _spaced(marks[chosen]) if i > cuts[-1]]
     return [(a, b) for a, b in zip(cuts, [*cuts[1:], len(nodes)], strict=True) if a < b]
+
+
+def _said(code: Any) -> tuple[Any, ...]:
+    """What tells a code object from others in every process: turns are to be cut at the same places again."""
+    return code.co_qualname, code.co_filename, code.co_firstlineno
 
 
 def _returns(nodes: list[Any], codes: set[Any]) -> dict[Any, list[int]]:
