@@ -125,6 +125,9 @@ class _Change:
     def __exit__(self, *exc: object) -> None:
         _apply(self._before)
 
+    def __repr__(self) -> str:
+        return repr(config)
+
 
 on_change: dict[str, Callable[[Any], None]] = {} if native is None else {"eager_after": native.eager_after}
 """What is called with a setting's new value, by the setting's name."""

@@ -442,3 +442,31 @@ def test_views_keep_their_dtype_where_that_of_the_array_is_set(view, shape):
         return [real.asarray(x) for x in (a, b, b + 1, b[...])]
     for wanted, found in zip(program(real), program(module_under_test()), strict=True):
         assert (found.dtype, found.shape, found.tobytes()) == (wanted.dtype, wanted.shape, wanted.tobytes())
+
+
+@pytest.mark.parametrize("change", ["a.shape = 2, 3", "a.dtype = 'u8'", "a.dtype = 'u8'; a.shape = 3, 2"])
+@pytest.mark.parametrize("give", ["real.asarray(a)", "memoryview(a)", "np.from_dlpack(a)"])
+def test_an_array_whose_shape_or_dtype_was_set_owns_its_memory_when_it_was_given_out(change, give):
+    def program(np):
+        told = []
+
+        def tell():
+            told.append((a.flags.owndata, a.base is None, a.shape, a.tolist()))
+
+        for first, second in ((change, give), (give, change), (change, give + ";" + change), (change, "a += 1")):
+            for made in (np.arange(6), np.arange(6) * 2):
+                a = made
+                del made
+                exec(f"{first}\n{second}", {"a": a, "np": np, "real": real})
+                tell()
+                a += 1
+                tell()
+                kept = [real.asarray(a)]
+                tell()
+                kept.clear()
+                a.resize(30, refcheck=False)
+                tell()
+                a.resize(3, refcheck=False)
+                tell()
+        return told
+    assert program(module_under_test()) == program(real)

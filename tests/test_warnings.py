@@ -492,3 +492,58 @@ for one in ("f4", "f8", "c8", "c16", "f2"):
         print(r)
 """
     assert run(script.format(module="lazytensor"), "-W", "always") == run(script.format(module="numpy"), "-W", "always")
+
+
+COLLECTED = """
+import logging, sys, warnings
+import {module} as np
+x = np.zeros(3000) * 1
+
+def pending():
+    return 1 / x
+
+def of_functions():
+    return [np.log(x - 1).sum(), np.nanmax(x * np.nan), np.std(x / 0)]
+
+def told(seen):
+    print([(str(w.message), w.lineno) for w in seen])
+    sys.stdout.flush()
+
+y = pending()
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    y.sum()
+    told(seen)
+    z = 1 / x
+    told(seen)
+y = of_functions()
+with warnings.catch_warnings(record=True) as seen:
+    str(y)
+told(seen)
+y, seen, plain = pending(), [], warnings.showwarning
+warnings.showwarning = lambda message, category, file, line, *_: seen.append((str(message), line))
+z = np.log(x - 2)
+print(seen)
+y.sum()
+z = np.log(x - 3)
+print(seen)
+warnings.showwarning = plain
+z.sum()
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+logging.captureWarnings(True)
+z = np.log(x - 4)
+print("logged before")
+logging.captureWarnings(False)
+z.sum()
+"""
+
+
+@pytest.mark.parametrize("hot", ["", "0"])
+def test_who_collects_warnings_gets_those_of_what_is_written_then_and_no_others(hot):
+    """By `catch_warnings`, by a function in the place of `showwarning`, and by `logging`."""
+    found = []
+    for module in ("numpy", "lazytensor"):
+        out, err = run(COLLECTED.format(module=module), "-W", "always", **({"LAZYTENSOR_HOT": hot} if hot else {}))
+        found.append((re.sub(r"\S*script\.py", "script.py", out), sorted(re.findall(r"script\.py:(\d+): (.*)", err))))
+    assert found[0] == found[1]
+    assert len(found[0][1]) >= 5, "there is nothing to compare"

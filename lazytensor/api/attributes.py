@@ -266,6 +266,7 @@ def _set_geometry(self: Any, probe: Any, dtype: Any) -> None:
             array = apply_view(steps, np.asarray(buffer))
             self._value = leaf(array, strides)
             if self._state is not None and self._state.memory is not None:
+                self._state.own = _outer_base(self) is None
                 self._state.memory = array
             return
 
@@ -352,7 +353,7 @@ def _get_base(self: Any) -> Any:
 def _outer_base(self: Any) -> Any:
     """The base of memory that was taken in and is not ours alone."""
     state = self._state
-    if state is None or state.memory is None:
+    if state is None or state.memory is None or state.own:
         return None
     origin = state.handed_in()
     base = state.memory.base if origin is None else origin.base

@@ -66,16 +66,18 @@ class State:
     """What is unusual about a root: memory that it shares with the outside, for good if `pinned`; read-only.
 
     `origin` refers weakly to the array that somebody else handed in, of which `memory` is a view: who has it may
-    set its shape and flags.
+    set its shape and flags. `own` memory is the root's, though it may be a view of the array that it was before its
+    shape or dtype was set.
     """
 
-    __slots__ = ("memory", "pinned", "writeable", "origin")
+    __slots__ = ("memory", "pinned", "writeable", "origin", "own")
 
     def __init__(self) -> None:
         self.memory: Any = None
         self.pinned = False
         self.writeable: int = True
         self.origin: Any = None
+        self.own = False
 
     def handed_in(self) -> Any:
         """The array that was handed in, or None."""
@@ -381,6 +383,7 @@ def is_shared(root: Tensor) -> bool:
             return True
         state.writeable = writing_of(root)
         state.memory = state.origin = None
+        state.own = False
         if state.writeable:
             root._state = None
         return False
@@ -440,7 +443,8 @@ def memory_of(root: Tensor) -> Any:
             if type(buffer) is not _ndarray or not alone(node, buffer):
                 buffer = np.array(buffer) if type(buffer) is not _ndarray else _copied(buffer)
                 root._value = leaf(buffer, node.strides)
-            state_of(root).memory = buffer
+            state = state_of(root)
+            state.memory, state.own = buffer, True
             return buffer
 
 

@@ -142,7 +142,8 @@ def binary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any, Any], Any]) -> 
         if dtype is not None:
             capsule = in_force()
             if not (capsule is watch.capsule and _warnings.filters == watch.filters
-                    and _warnings._showwarnmsg_impl is watch.show) and not floating.unchanged(capsule):
+                    and _warnings._showwarnmsg_impl is watch.show and _warnings.showwarning is watch.showwarning
+                    ) and not floating.unchanged(capsule):
                 depth = AT_ONCE
             frame = _getframe(up)
             n = new(Node)
@@ -189,7 +190,8 @@ def unary_method(name: str, ufunc: np.ufunc, fn: Callable[[Any], Any]) -> Callab
                 depth = a.depth
                 n.depth = depth + 1
                 if not (capsule is watch.capsule and _warnings.filters == watch.filters
-                        and _warnings._showwarnmsg_impl is watch.show) and not floating.unchanged(capsule):
+                        and _warnings._showwarnmsg_impl is watch.show and _warnings.showwarning is watch.showwarning
+                        ) and not floating.unchanged(capsule):
                     n.depth = AT_ONCE
                 frame = _getframe(up)
                 n.op = op

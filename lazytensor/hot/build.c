@@ -19,13 +19,14 @@ PyObject *hot_tick(PyObject *self, PyObject *unused) {
 
 /* ---- what an operation asks before it is written -------------------------------------------------------------------- */
 
-/* What `warnings` has for its filters and its function that shows a warning, borrowed: looked up when its dict is another
- * than at the last look. */
-static void warning_state(PyObject **filters, PyObject **show) {
-    static PyObject *filters_name, *show_name, *known_filters, *known_show;
+/* What `warnings` has for its filters and its functions that show a warning (`showwarning` is what programs replace),
+ * borrowed: looked up when its dict is another than at the last look. */
+static void warning_state(PyObject **filters, PyObject **show, PyObject **showwarning) {
+    static PyObject *filters_name, *show_name, *showwarning_name, *known_filters, *known_show, *known_showwarning;
     if (filters_name == NULL) {
         filters_name = PyUnicode_InternFromString("filters");
         show_name = PyUnicode_InternFromString("_showwarnmsg_impl");
+        showwarning_name = PyUnicode_InternFromString("showwarning");
     }
 #if PY_VERSION_HEX < 0x030C0000
     static uint64_t version;
@@ -35,12 +36,14 @@ static void warning_state(PyObject **filters, PyObject **show) {
 #endif
         known_filters = PyDict_GetItemWithError(warnings_dict, filters_name);
         known_show = PyDict_GetItemWithError(warnings_dict, show_name);
+        known_showwarning = PyDict_GetItemWithError(warnings_dict, showwarning_name);
     }
 #if PY_VERSION_HEX < 0x030C0000
     version = ((PyDictObject *)warnings_dict)->ma_version_tag;
 #endif
     *filters = known_filters;
     *show = known_show;
+    *showwarning = known_showwarning;
 }
 
 /* Whether floating-point errors may wait, quickly: error state and warning filters are as at the last look
@@ -49,9 +52,9 @@ int may_be_pending(PyObject **capsule) {
     if (PyContextVar_Get(extobj, NULL, capsule) < 0)
         return -1;
     if (*capsule == SLOT(watch, W.capsule)) {
-        PyObject *filters, *show, *known = SLOT(watch, W.filters);
-        warning_state(&filters, &show);
-        if (show == SLOT(watch, W.show) && filters != NULL && known != NULL) {
+        PyObject *filters, *show, *showwarning, *known = SLOT(watch, W.filters);
+        warning_state(&filters, &show, &showwarning);
+        if (show == SLOT(watch, W.show) && showwarning == SLOT(watch, W.showwarning) && filters != NULL && known != NULL) {
             int same = filters == known;
             if (!same && PyList_CheckExact(filters) && PyList_CheckExact(known)
                 && PyList_GET_SIZE(filters) == PyList_GET_SIZE(known)) {

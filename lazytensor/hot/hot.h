@@ -62,7 +62,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) {
 #define SCALAR_SLOTS(X) X(_node)
 #define VIEW_SLOTS(X) X(root) X(steps) X(shape) X(dtype) X(strides) X(writeable) X(locked) X(of) X(laid) X(given)
 #define WATCHER_SLOTS(X) X(ident) X(start) X(waits)
-#define WATCH_SLOTS(X) X(capsule) X(filters) X(show)
+#define WATCH_SLOTS(X) X(capsule) X(filters) X(show) X(showwarning)
 #define CURRENT_SLOTS(X) X(engine) X(depth) X(threads) X(debug) X(plan_nodes) X(pinned) X(small)
 #define GRAPH_SLOTS(X) X(nodes) X(leaves) X(views) X(exact) X(bound)
 #define SIZED_SLOTS(X) X(entry) X(bound)

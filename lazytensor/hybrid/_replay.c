@@ -517,15 +517,15 @@ PyTypeObject Guard_Type = {
 
 /* ---- the error state ---- */
 
-static PyObject *watch, *warnings_dict, *error_state, *filters_name, *show_name;
-static Py_ssize_t watch_at[3];
+static PyObject *watch, *warnings_dict, *error_state, *filters_name, *show_name, *showwarning_name;
+static Py_ssize_t watch_at[4];
 
 static PyObject *setup_state(PyObject *self, PyObject *args) {
     PyObject *seen, *names, *state;
     if (!PyArg_ParseTuple(args, "OO!O!", &seen, &PyDict_Type, &names, &PyContextVar_Type, &state))
         return NULL;
-    static const char *slots[] = {"capsule", "filters", "show"};
-    for (int i = 0; i < 3; i++)
+    static const char *slots[] = {"capsule", "filters", "show", "showwarning"};
+    for (int i = 0; i < 4; i++)
         if ((watch_at[i] = offset_of(Py_TYPE(seen), slots[i])) < 0)
             return NULL;
     watch = Py_NewRef(seen);
@@ -546,21 +546,24 @@ static int same_items(PyObject *a, PyObject *b) {
     return 1;
 }
 
-/* What `warnings` has for its filters and its function that shows a warning, borrowed. */
-static void warning_state(PyObject **filters, PyObject **show) {
+/* What `warnings` has for its filters and its functions that show a warning, borrowed. */
+static void warning_state(PyObject **filters, PyObject **show, PyObject **showwarning) {
 #if PY_VERSION_HEX < 0x030C0000
-    static uint64_t version;     /* of the dict when these two were looked up */
-    static PyObject *known_filters, *known_show;
+    static uint64_t version;     /* of the dict when these were looked up */
+    static PyObject *known_filters, *known_show, *known_showwarning;
     if (((PyDictObject *)warnings_dict)->ma_version_tag != version) {
         known_filters = PyDict_GetItemWithError(warnings_dict, filters_name);
         known_show = PyDict_GetItemWithError(warnings_dict, show_name);
+        known_showwarning = PyDict_GetItemWithError(warnings_dict, showwarning_name);
         version = ((PyDictObject *)warnings_dict)->ma_version_tag;
     }
     *filters = known_filters;
     *show = known_show;
+    *showwarning = known_showwarning;
 #else
     *filters = PyDict_GetItemWithError(warnings_dict, filters_name);
     *show = PyDict_GetItemWithError(warnings_dict, show_name);
+    *showwarning = PyDict_GetItemWithError(warnings_dict, showwarning_name);
 #endif
 }
 
@@ -571,11 +574,11 @@ int is_steady(PyObject *capsule) {
         return -1;
     int answer = now == capsule && now == SLOT(watch, watch_at[0]);
     Py_XDECREF(now);  /* the variable has it */
-    PyObject *filters, *show, *known = SLOT(watch, watch_at[1]);
-    warning_state(&filters, &show);
+    PyObject *filters, *show, *showwarning, *known = SLOT(watch, watch_at[1]);
+    warning_state(&filters, &show, &showwarning);
     if (answer)
-        answer = show == SLOT(watch, watch_at[2]) && filters != NULL && known != NULL &&
-            (same_items(filters, known) || PyObject_RichCompareBool(filters, known, Py_EQ));
+        answer = show == SLOT(watch, watch_at[2]) && showwarning == SLOT(watch, watch_at[3]) && filters != NULL &&
+            known != NULL && (same_items(filters, known) || PyObject_RichCompareBool(filters, known, Py_EQ));
     return PyErr_Occurred() ? -1 : answer;
 }
 
@@ -794,6 +797,7 @@ PyMODINIT_FUNC PyInit__replay(void) {
         return NULL;
     filters_name = PyUnicode_InternFromString("filters");
     show_name = PyUnicode_InternFromString("_showwarnmsg_impl");
+    showwarning_name = PyUnicode_InternFromString("showwarning");
     empty_tuple = PyTuple_New(0);
     if (PyModule_AddObjectRef(m, "Guard", (PyObject *)&Guard_Type) < 0
         || PyModule_AddObjectRef(m, "Book", (PyObject *)&Book_Type) < 0

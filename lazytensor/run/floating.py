@@ -64,54 +64,58 @@ class _Watch:
     """What an operation compares to know that nothing has changed since the last look: error state and warning filters.
 
     `capsule` is the last error state seen to be lazy, `filters` a copy of the filters that `warnings` held then (to
-    compare equal lists takes no longer than to compare two of their parts), `show` its function that shows a warning.
+    compare equal lists takes no longer than to compare two of their parts), `show` and `showwarning` its functions that
+    show a warning: `catch_warnings` replaces the one, programs and `logging.captureWarnings` the other.
     """
 
-    __slots__ = ("capsule", "filters", "show")
-    capsule: Any
-    filters: list[Any] | None
-    show: Any
+    __slots__ = ("capsule", "filters", "show", "showwarning")
 
     def __init__(self) -> None:
-        self.capsule = self.filters = self.show = None
+        self.capsule: Any = None
+        self.filters: list[Any] | None = None
+        self.show: Any = None
+        self.showwarning: Any = None
 
 
 watch = _Watch()
 
 
 class _Past:
-    """Which warning filters were in force when: those of an entry from its number in program order on."""
+    """What was in force when (which warning filters, say): what an entry says, from its number in program order on."""
 
     __slots__ = ("entries",)
     LIMIT = 1024
 
     def __init__(self) -> None:
-        self.entries: list[tuple[int, list[Any]]] = []
+        self.entries: list[tuple[int, Any]] = []
 
-    def note(self, filters: list[Any]) -> None:
-        """The filters in force for what is written from now on."""
+    def note(self, now: Any) -> None:
+        """What is in force for what is written from now on."""
         entries = self.entries
-        if entries and entries[-1][1] == filters:
+        if entries and entries[-1][1] == now:
             return
         if len(entries) >= self.LIMIT:
             entries = self.entries = entries[self.LIMIT // 2:]  # another thread may be looking at the old list
-        entries.append((tick(), filters))
+        entries.append((tick(), now))
 
-    def entry(self, seq: int) -> tuple[int, list[Any] | None]:
-        """Since when the filters were in force that were when a node was written, and these; None if that is not known
-        any more."""
+    def entry(self, seq: int) -> tuple[int, Any]:
+        """Since when that was in force which was when a node was written, and that; None if it is not known any more.
+        """
         entries = self.entries
         place = bisect.bisect(entries, seq, key=lambda entry: entry[0]) - 1
         return entries[place] if place >= 0 else (0, None)
 
-    def at(self, seq: int) -> list[Any] | None:
-        """The filters that were in force when a node was written; None if that is not known any more."""
+    def at(self, seq: int) -> Any:
+        """What was in force when a node was written; None if that is not known any more."""
         return self.entry(seq)[1]
 
 
 _past = _Past()
+_recording = _Past()
+"""Whether somebody collected warnings (`_recorded`)."""
 _plain_show = getattr(warnings, "_showwarnmsg_impl", None)
 _plain_showwarning = warnings.showwarning
+_showwarnmsg = getattr(warnings, "_showwarnmsg", None)
 
 
 def filters_since(seq: int) -> bool:
@@ -144,12 +148,15 @@ def may_wait() -> bool:
     """
     capsule = in_force()
     filters = list(warnings.filters)
+    recorded = _recorded()
     _past.note(filters)
-    if not _state_of(capsule).lazy or _recorded() or _would_raise():
+    _recording.note(recorded)
+    if not _state_of(capsule).lazy or recorded or _would_raise():
         watch.capsule = None
         return False
     watch.filters = filters
     watch.show = getattr(warnings, "_showwarnmsg_impl", None)
+    watch.showwarning = warnings.showwarning
     watch.capsule = capsule
     return True
 
@@ -166,7 +173,8 @@ def why_not() -> str:
 def unchanged(capsule: Any) -> bool:
     """`may_wait`, quickly. The hot paths write this out."""
     return bool(capsule is watch.capsule and warnings.filters == watch.filters
-                and getattr(warnings, "_showwarnmsg_impl", None) is watch.show) or may_wait()
+                and getattr(warnings, "_showwarnmsg_impl", None) is watch.show
+                and warnings.showwarning is watch.showwarning) or may_wait()
 
 
 learn(Watch=_Watch, watch=watch, warnings_dict=vars(warnings), may_wait=may_wait, extobj=variable)
@@ -235,6 +243,7 @@ def own_state(node: Any) -> Any:
 
     If the filters are others now than when the node was written, those that held then are followed until the run ends.
     """
+    _is_shown_as_then(node)
     then = _past.at(node.seq)
     if then is None or then == warnings.filters:
         return node.errstate
@@ -324,10 +333,11 @@ def _matches(pattern: Any, text: str) -> bool:
 
 
 class _Told(threading.local):
-    """What is to be done with the warning that this thread gives now, if it is `warn` that does; the text of the one
-    that filters are asked of."""
+    """What is to be done with the warning that this thread gives now, if it is `warn` that does, and whether those see
+    it who collect warnings now; the text of the one that filters are asked of."""
 
     action: str | None = None
+    plainly = False
     text = ""
 
 
@@ -383,6 +393,26 @@ def leave_filters(filters: list[Any]) -> None:
             return
 
 
+def _is_shown_as_then(node: Any) -> bool:
+    """Whether what a node warns of is shown as Python does, since nobody collected warnings when it was written, though
+    somebody does now."""
+    if not _recorded() or _recording.at(node.seq) is not False or _plain_show is None:
+        return False
+    if getattr(warnings, "_showwarnmsg", None) is _showwarnmsg:  # for good: there is no time at which to put it back
+        warnings._showwarnmsg = _show  # type: ignore[attr-defined]
+    return True
+
+
+def _show(message: Any) -> None:
+    """What shows all warnings once one had to be shown as when its operation was written."""
+    run: Any = noted.run
+    node = None if run is None else run.node
+    if _told.plainly or node is not None and node.op.label is None and _is_shown_as_then(node):
+        _plain_show(message)  # type: ignore[misc]
+    else:
+        _showwarnmsg(message)  # type: ignore[misc]
+
+
 _given: dict[tuple[str, str, int], set[int]] = {}
 """Under which filters, by when they were set, each warning has been given: its file, text and line."""
 
@@ -404,7 +434,8 @@ def _forget_others(filename: str, message: str, line: int, since: int, registry:
 def warn(errors: list[tuple[Any, str]]) -> None:
     """Gives NumPy's RuntimeWarning for each noted error, once for a node and kind, at the line that wrote the node.
 
-    The filters that were in force when the node was written say what is done with it.
+    The filters that were in force when the node was written say what is done with it, and who collected warnings then
+    sees it.
     """
     for node, error in dict.fromkeys(errors):
         code = node.code
@@ -420,9 +451,11 @@ def warn(errors: list[tuple[Any, str]]) -> None:
                 continue
             _told.action, filters = action, _follow()
         _forget_others(filename, message, line, since, registry)
+        _told.plainly = _is_shown_as_then(node)
         try:
             warnings.warn_explicit(message, RuntimeWarning, filename, line, scope.get("__name__"), registry)
         finally:
+            _told.plainly = False
             if filters is not None:
                 _told.action = None
                 leave_filters(filters)

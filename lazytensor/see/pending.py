@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from ..ir.capture import Busy, capture, pending
 from ..ir.dag import build, networkx
@@ -22,10 +25,13 @@ def dag(*tensors: Any) -> Any:
     -------
     networkx.MultiDiGraph
         With a node for each pending operation, numbered from 0 in program order, and after these one for each array or
-        number that is there. Nodes carry ``op`` (the operation's name; "input" or "number"), ``label`` (a text),
-        ``dtype`` and ``shape`` (numbers have ``number`` instead), and operations ``place``, where the program wrote
-        them. There is an edge from operand to user for each operand: its key is the operand's position, and ``view``
-        says whether the operand is a view of the node's value.
+        number that is there. Nodes carry ``op`` (the operation's name; "input" or "number") and ``label`` (a text);
+        operations and inputs ``dtype``, ``array_shape`` (both as text; ``shape`` is Graphviz's name for the form of a
+        node), ``size`` and ``nbytes``; numbers ``number``, as text, and, if it is one of NumPy's, ``dtype``; operations
+        ``place``, where the program wrote them. There is an edge from operand to user for each operand: its key is the
+        operand's position, and ``view`` says whether the operand is a view of the node's value. An attribute is text,
+        an int or a bool, the same everywhere, so that NetworkX writes the graph in any of its formats (JSON, GraphML,
+        GEXF, GML, DOT).
 
     Raises
     ------
@@ -57,10 +63,15 @@ def dag(*tensors: Any) -> Any:
         node = captured.nodes[number] if operation else captured.leaves[number - len(captured.nodes)]
         if isinstance(node, Node):
             name = op.called if operation else "input"
-            found |= {"op": name, "dtype": node.dtype, "shape": node.shape,
+            size = math.prod(node.shape)
+            found |= {"op": name, "dtype": str(node.dtype), "array_shape": str(node.shape), "size": size,
+                      "nbytes": size * node.dtype.itemsize,
                       "label": f"{name} {node.dtype}{list(node.shape)}"}
         else:
-            found |= {"op": "number", "number": node, "label": repr(node)}
+            text = repr(node) if isinstance(node, str | bytes) else str(node)  # XML takes no control characters
+            found |= {"op": "number", "number": text, "label": repr(node)}
+            if isinstance(node, np.generic):
+                found["dtype"] = str(node.dtype)
         if operation:
             found["place"] = floating.place(node)
     return graph
