@@ -32,17 +32,17 @@ small one."""
 ANYWHERE = 1 << 14
 """As `hot/gemv.c` has it: elements of a matrix that may begin elsewhere."""
 MOST, LONGEST = 1 << 20, 1 << 9
-"""Bytes of the right matrix at most, and elements of its rows where the left one is a row: larger ones wait for memory,
+"""Bytes of the right matrix at most, and elements of its rows, where the left one is a row: larger ones wait for memory,
 however they are read."""
-MOST_TRANSPOSED = 1 << 22
-"""Bytes of a right matrix that is transposed: what is copied of it is read from the cache, whatever its size."""
+MOST_OF_MANY, MOST_TRANSPOSED = 1 << 21, 1 << 22
+"""Bytes of it where the left one has more rows, and where it is transposed, too: what is copied of it is in the cache."""
 LEAST, MOST_WORK = 1_000_000, 1 << 24
 """Multiplications of matrices up to which OpenBLAS makes no copies either, and up to which loops are compared."""
 LEAST_TRANSPOSED = 1 << 15
 """Those up to which a product with a transposed right matrix takes as long in OpenBLAS, which makes copies for most."""
 SMALL = 1 << 18
 """Multiplications up to which OpenBLAS has one thread."""
-ROWS, FEWEST, PARTS = 32, 8, 4
+ROWS, FEWEST, PARTS = 128, 8, 4
 """Rows of a result that are computed together; those, at least, and parts that threads share."""
 KEPT = 256
 """Geometries that are remembered."""
@@ -137,7 +137,7 @@ def may_be(dtype: np.dtype[Any], sizes: tuple[int, int, int], strides: tuple[int
         return False
     if strides[2:4] == (size, inner * size):
         return m * inner * n > LEAST_TRANSPOSED and inner * n * size <= MOST_TRANSPOSED
-    return m * inner * n > LEAST and inner * n * size <= MOST and strides[2:4] == (n * size, size)
+    return m * inner * n > LEAST and inner * n * size <= MOST_OF_MANY and strides[2:4] == (n * size, size)
 
 
 def is_transposed(strides: tuple[int, ...]) -> bool:
