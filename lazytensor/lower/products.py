@@ -22,7 +22,7 @@ import numpy as np
 
 from ..hot import native as hot
 from .draws import Draws
-from .loops import Loop
+from .loops import Loop, strided_loop
 
 _Array = np.ndarray[Any, Any]
 _FLOAT = np.dtype(np.float32)
@@ -32,10 +32,10 @@ small one."""
 ANYWHERE = 1 << 14
 """As `hot/gemv.c` has it: elements of a matrix that may begin elsewhere."""
 MOST, LONGEST = 1 << 20, 1 << 9
-"""Bytes of the right matrix at most, and elements of its rows, where the left one is a row: larger ones wait for memory,
+"""Bytes of the right matrix at most, and elements of its rows, where the left one is a row: larger ones wait for memory
 however they are read."""
 MOST_OF_MANY, MOST_TRANSPOSED = 1 << 21, 1 << 22
-"""Bytes of it where the left one has more rows, and where it is transposed, too: what is copied of it is in the cache."""
+"""Bytes of it where the left one has more rows, and where it is transposed, too: what is copied of it is in a cache."""
 LEAST, MOST_WORK = 1_000_000, 1 << 24
 """Multiplications of matrices up to which OpenBLAS makes no copies either, and up to which loops are compared."""
 LEAST_TRANSPOSED = 1 << 15
@@ -122,6 +122,15 @@ def loop_of(loop: Loop, dtype: np.dtype[Any], sizes: tuple[int, int, int], strid
                 _found.pop(next(iter(_found)))
             _found[key] = _compared(loop, dtype, sizes, strides, threads, parallel)
         return _found[key] or loop
+
+
+def often(char: str, sizes: tuple[int, int, int], strides: tuple[int, ...]) -> tuple[int, int, int, Loop] | None:
+    """The loop for a geometry that the lazy engine has met often: its address, context, auxdata, and what keeps these.
+    None if it is NumPy's own. Threads share no product there: other operations may want threads of BLAS at any time."""
+    dtype = np.dtype(char)
+    loop = strided_loop(np.matmul, (dtype,) * 3)
+    found = loop if loop is None else loop_of(loop, dtype, sizes, strides)
+    return None if found is None or found is loop else (found.loop, found.context, found.auxdata, found)
 
 
 def may_be(dtype: np.dtype[Any], sizes: tuple[int, int, int], strides: tuple[int, ...]) -> bool:
