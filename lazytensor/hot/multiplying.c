@@ -1,18 +1,19 @@
 /* Products of matrices that are no part of a compiled function: what comes up often has a loop of lazytensor's own, if there is
- * one for its geometry (lower/products.py). To compare that with NumPy's takes as long as some hundred products, so geometries are
- * counted before. The rest, and what raised flags of which somebody is to be warned, is NumPy's own call. */
+ * one for its geometry (lower/products.py). To compare that with NumPy's takes 2 to 50 ms, so geometries have to take about as
+ * long before. The rest, and what raised flags of which somebody is to be warned, is NumPy's own call. */
 #include "product_loop.h"
 #include <fenv.h>
 
-enum { SETS = 32, WAYS = 4, OFTEN = 512, FREE_FROM = 1 << 18 };
+enum { SETS = 32, WAYS = 4, ENOUGH = 1 << 30, FREE_FROM = 1 << 18 };
 enum { LEAST_ROW = 1 << 12, LEAST = 1 << 15 };   /* multiplications; below, it is not worth a look at the table */
 
 typedef struct { npy_intp type, sizes[3], strides[4]; } Geometry;
 
-/* How often a geometry has come up; from OFTEN on `keep` holds the loop, and is NULL if there is none. */
+/* How many multiplications products of a geometry have made; from ENOUGH on `keep` holds the loop, and is NULL if there is
+ * none. */
 typedef struct {
     Geometry geometry;
-    npy_intp count;
+    double made;
     Inner loop;
     void *context, *auxdata;
     PyObject *keep;
@@ -24,7 +25,7 @@ static double work_of(const Geometry *g) {
     return (double)g->sizes[0] * (double)g->sizes[1] * (double)g->sizes[2];
 }
 
-/* The place of a geometry in the table, in that of the one that came up least often if it is new. */
+/* The place of a geometry in the table. A new one takes that of one that has not come up for long; NULL if there is none. */
 static Known *place_of(const Geometry *g) {
     const npy_intp *words = (const npy_intp *)g;
     size_t hash = 0;
@@ -34,17 +35,16 @@ static Known *place_of(const Geometry *g) {
     for (int i = 0; i < WAYS; i++) {
         if (memcmp(&set[i].geometry, g, sizeof *g) == 0)
             return set + i;
-        if (set[i].count < least->count)
+        if (set[i].made < least->made)
             least = set + i;
     }
     for (int i = 0; i < WAYS; i++)
-        set[i].count -= set[i].keep == NULL && set[i].count < OFTEN && set[i].count > 0;   /* new ones get a place, too */
-    if (least->count == 0) {
-        Py_CLEAR(least->keep);
-        *least = (Known){.geometry = *g};
-        return least;
-    }
-    return NULL;
+        if (set[i].made < ENOUGH)
+            set[i].made /= 2;
+    if (least->made >= ENOUGH || least->made > work_of(g))
+        return NULL;
+    *least = (Known){.geometry = *g};
+    return least;
 }
 
 /* Asks Python for the loop; -1 for an interrupt. The table may be another afterwards. */
@@ -65,7 +65,7 @@ static int ask(const Geometry *g) {
         known->context = (void *)(uintptr_t)context;
         known->auxdata = (void *)(uintptr_t)auxdata;
         known->keep = Py_NewRef(keep);
-        known->count = OFTEN;
+        known->made = ENOUGH;
     }
     Py_DECREF(found);
     PyErr_Clear();
@@ -95,7 +95,7 @@ static int finds_loop(PyObject **operands, Geometry *g, Known *own) {
     Known *known;
     if (product_loop == NULL || !read_geometry(operands, g) || (known = place_of(g)) == NULL)
         return 0;
-    if (known->count < OFTEN && ++known->count == OFTEN && (ask(g) < 0 || (known = place_of(g)) == NULL))
+    if (known->made < ENOUGH && (known->made += work_of(g)) >= ENOUGH && (ask(g) < 0 || (known = place_of(g)) == NULL))
         return 0;
     *own = *known;
     return Py_XNewRef(own->keep) != NULL;
