@@ -1,5 +1,6 @@
 /* Products of matrices of float32 and float64 in the order of additions that OpenBLAS has for AVX-512, without the copies
- * that it makes of both: of matrices that lie in the L2 cache it takes as long to make these as to multiply a few rows.
+ * that it makes of both: of matrices that lie in the L2 cache it takes as long to make these as to multiply a few rows. Of a
+ * right matrix that is transposed three vectors of columns at a time are copied as rows, once for all rows of the left one.
  *
  * OpenBLAS adds up the products of an element of the result in turn, by fused multiplications that begin with 0, but not
  * more of them than a block has; the sums of blocks are added up. Which blocks these are depends on the kind of floats, on
