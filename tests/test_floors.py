@@ -18,6 +18,7 @@ SAME_HEIGHT = {"config": "errors", "errors": "config"}  # a setting's error is o
 LATE = {
     ("compile", "run.plans"),  # plans and kernels, 30 ms: at the first plan
     ("run.startup", "lower.native"),  # when there may be a first plan
+    ("run.interpreter", "lower.products"),  # when a product has come up often
     ("run.masking", "run.moving"),  # LLVM with it: when a large array is first picked from
     ("hybrid.inner", "lower.loops"), ("hybrid.inner", "lower.fidelity"),  # when a loop of calls is first run
     ("lower.products", "lower.fidelity"),  # when a shape is first compared

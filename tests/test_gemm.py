@@ -19,12 +19,18 @@ LOOPS = {c: loops.strided_loop(real.matmul, (real.dtype(c),) * 3) if loops.avail
 SHAPES = [(64, 512, 256), (16, 784, 128), (9, 512, 256), (128, 128, 128), (40, 2000, 48), (1000, 64, 64)]
 
 
-def strides(dtype, m, inner, n, transposed=False):
+WAYS = ["", "left", "right", "left right"]
+"""Which of the matrices are transposed."""
+
+
+def strides(dtype, m, inner, n, transposed=""):
     size = dtype.itemsize
-    return (*((size, m * size) if transposed else (inner * size, size)), n * size, size, n * size, size)
+    left = (size, m * size) if "left" in transposed else (inner * size, size)
+    right = (size, inner * size) if "right" in transposed else (n * size, size)
+    return (*left, *right, n * size, size)
 
 
-def twin_of(char, sizes, transposed=False, threads=1):
+def twin_of(char, sizes, transposed="", threads=1):
     dtype = real.dtype(char)
     parallel = workers.entry(threads) if threads > 1 else 0
     return products.loop_of(LOOPS[char], dtype, sizes, strides(dtype, *sizes, transposed), parallel)
@@ -58,7 +64,7 @@ needs_twins = pytest.mark.skipif(not has_twins, reason="NumPy's BLAS or the CPU 
 
 
 @needs_twins
-@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("transposed", WAYS)
 @pytest.mark.parametrize("sizes", SHAPES)
 @pytest.mark.parametrize("char", ["f", "d"])
 def test_bits_and_flags(char, sizes, transposed):
@@ -71,32 +77,46 @@ def test_bits_and_flags(char, sizes, transposed):
 @needs_workers
 @needs_twins
 @pytest.mark.parametrize("char", ["f", "d"])
-def test_bits_with_several_threads(char):
-    """OpenBLAS halves the depth in another way then, and threads of lazytensor's share the rows."""
+@pytest.mark.parametrize("transposed", ["", "right"])
+def test_bits_with_several_threads(char, transposed):
+    """OpenBLAS halves the depth in another way then, and threads of lazytensor's share the rows, or the columns."""
     dtype = real.dtype(char)
     with blas_threads(2):
-        for sizes in ((16, 784, 128), (40, 1000, 64)):
-            twin = twin_of(char, sizes, threads=2)
+        for sizes in ((16, 784, 128), (40, 1000, 64), (64, 300, 16), (64, 256, 240)):
+            twin = twin_of(char, sizes, transposed, threads=2)
             assert twin is LOOPS[char] or twin.capsule[1].parallel
-            assert products.differences(LOOPS[char], twin, dtype, sizes, strides(dtype, *sizes), seed=1) == []
-            assert twin_of(char, sizes) is LOOPS[char]  # nobody to share the work with
+            by = strides(dtype, *sizes, transposed)
+            assert products.differences(LOOPS[char], twin, dtype, sizes, by, seed=1) == []
+            assert twin_of(char, sizes, transposed) is LOOPS[char]  # nobody to share the work with
+
+
+@needs_twins
+@pytest.mark.parametrize("char", ["f", "d"])
+def test_small_products_need_nobody_to_share_them(char):
+    """OpenBLAS has one thread for them, however many it may have."""
+    dtype, sizes = real.dtype(char), (64, 10, 128)
+    with blas_threads(2):
+        twin = twin_of(char, sizes, "right")
+        assert twin is not LOOPS[char] and twin_of(char, sizes, "right", threads=2) is twin
+        assert products.differences(LOOPS[char], twin, dtype, sizes, strides(dtype, *sizes, "right"), seed=1) == []
 
 
 @needs_twins
 def test_bits_and_flags_of_many_shapes(monkeypatch):
-    monkeypatch.setattr(products, "LEAST", 0)
-    chance, used = random.Random(7), 0
-    for seed in range(80):
-        char, transposed = chance.choice("fd"), chance.random() < 0.3
+    for least in ("LEAST", "LEAST_TRANSPOSED"):
+        monkeypatch.setattr(products, least, 0)
+    chance, used = random.Random(7), dict.fromkeys(WAYS, 0)
+    for seed in range(160):
+        char, transposed = chance.choice("fd"), chance.choice(WAYS)
         dtype = real.dtype(char)
         sizes = chance.randint(2, 80), chance.choice((chance.randint(2, 60), chance.randint(2, 1000))), chance.choice(
             (8, 16)) * chance.randint(1, 15)
         twin = twin_of(char, sizes, transposed)
-        used += twin is not LOOPS[char]
+        used[transposed] += twin is not LOOPS[char]
         found = products.differences(LOOPS[char], twin, dtype, sizes, strides(dtype, *sizes, transposed), seed) if (
             twin is not LOOPS[char]) else []
         assert found == [], (char, sizes, transposed)
-    assert used > 5
+    assert min(used.values()) > 1
 
 
 @needs_twins
@@ -139,9 +159,10 @@ def test_what_is_not_as_it_was_compared_is_numpys(monkeypatch):
 @needs_workers
 def test_other_dtypes_layouts_and_sizes_have_numpys_loop():
     for char, sizes, steps in (
-            ("F", (64, 512, 256), (4096, 8, 2048, 8, 2048, 8)), ("f", (64, 512, 256), (2048, 4, 4, 2048, 1024, 4)),
+            ("F", (64, 512, 256), (4096, 8, 2048, 8, 2048, 8)), ("f", (64, 512, 256), (2048, 4, 4, 2052, 1024, 4)),
+            ("f", (64, 512, 250), (2048, 4, 4, 2048, 1000, 4)), ("f", (64, 8, 16), (32, 4, 4, 32, 64, 4)),
             ("f", (64, 64, 64), (256, 4, 256, 4, 256, 4)), ("f", (64, 512, 256), (4096, 8, 1024, 4, 1024, 4)),
-            ("f", (64, 2048, 256), (8192, 4, 1024, 4, 1024, 4)), ("f", (64, 512, 1), (2048, 4, 4, 0, 4, 0)),
+            ("f", (8, 4096, 256), (16384, 4, 1024, 4, 1024, 4)), ("f", (64, 512, 1), (2048, 4, 4, 0, 4, 0)),
             ("f", (64, 512, 250), (2048, 4, 1000, 4, 1000, 4))):
         loop = loops.strided_loop(real.matmul, (real.dtype(char),) * 3)
         assert products.loop_of(loop, real.dtype(char), sizes, steps, workers.entry(2)) is loop
@@ -155,7 +176,7 @@ def test_layers_and_their_gradients_in_a_compiled_function(char):
 
     def step(np, x, w, b):
         h = np.maximum(x @ w + b, 0)
-        return h, x.T @ h, h.sum(0)
+        return h, x.T @ h, h.sum(0), h @ w.T
 
     f = np.jit(lambda x, w, b: step(np, x, w, b))
     for i in range(6):
@@ -168,16 +189,18 @@ def test_layers_and_their_gradients_in_a_compiled_function(char):
                     real.array_equal(got, wanted, equal_nan=True))
         if i == 1:
             quicken(f)
-    assert any(key[1] == (40, 512, 256) and found for key, found in products._found.items()) == fusing.possible()
+    for sizes in ((40, 512, 256), (512, 40, 256), (40, 256, 512)):
+        assert any(key[:2] == (char, sizes) and found for key, found in products._found.items()) == fusing.possible()
 
 
 @needs_twins
-def test_the_product_with_its_own_transpose():
+@pytest.mark.parametrize("product", [lambda x: x.T @ x, lambda x: x @ x.T, lambda x: x.T @ x.T])
+def test_the_product_with_its_own_transpose(product):
     rng = real.random.default_rng(5)
-    f = np.jit(lambda x: x.T @ x)
+    f = np.jit(product)
     for i in range(5):
         x = rng.normal(size=(128, 128)).astype("f4")
-        assert real.asarray(f(np.array(x))).tobytes() == (x.T @ x).tobytes()
+        assert real.asarray(f(np.array(x))).tobytes() == product(x).tobytes()
         if i == 1:
             quicken(f)
 
@@ -198,20 +221,22 @@ def test_warnings_of_a_layer(recwarn):
 
 @needs_workers
 @needs_twins
-def test_threads_that_multiply_at_once():
+@pytest.mark.parametrize("transposed", ["", "right"])
+def test_threads_that_multiply_at_once(transposed):
     dtype, wrong = real.dtype("d"), []
 
     def multiply(twin, seed):
         a, b = (real.random.default_rng(seed).normal(size=shape) for shape in ((64, 256), (256, 128)))
+        b = b.reshape(128, 256).T if transposed else b
         out, expected = real.empty((64, 128)), a @ b
         for _ in range(50):
             out[...] = 0
             twin.call([a.ctypes.data, b.ctypes.data, out.ctypes.data], [1, 64, 256, 128],
-                      [0, 0, 0, *strides(dtype, 64, 256, 128)])
+                      [0, 0, 0, *strides(dtype, 64, 256, 128, transposed)])
             wrong.extend([seed] * (not (out == expected).all()))
 
     with blas_threads(2):
-        twin = twin_of("d", (64, 256, 128), threads=2)
+        twin = twin_of("d", (64, 256, 128), transposed, threads=2)
         threads = [threading.Thread(target=multiply, args=(twin, seed)) for seed in range(4)]
         for each in threads:
             each.start()
@@ -228,5 +253,6 @@ def test_which_products_want_threads_of_blas():
 
     assert not tapes.wants_threads_of_blas(laid(64, 512), laid(512, 256), laid(64, 256))
     assert not tapes.wants_threads_of_blas(laid(8, 8), laid(8, 8, by=(4, 32)), laid(8, 8))
-    assert tapes.wants_threads_of_blas(laid(64, 512), laid(512, 256, by=(4, 2048)), laid(64, 256))
+    assert not tapes.wants_threads_of_blas(laid(64, 512), laid(512, 256, by=(4, 2048)), laid(64, 256))
+    assert tapes.wants_threads_of_blas(laid(64, 512), laid(512, 250, by=(4, 2048)), laid(64, 250))
     assert tapes.wants_threads_of_blas(laid(64, 512), None, laid(64, 256))

@@ -312,7 +312,9 @@ int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_
     l.large = (l.large || !(method->swapped & IF_STEADY)) && Py_TYPE(method) == &Direct_Type;
     int done = all_lent(&l, args, all, arrays) && l.count;
     if (done) {
-        *result = PyObject_Vectorcall(fn, arrays, count, names);
+        *result = fn == matrix_operator && all == 2 ? product_at_once(arrays) : NULL;
+        if (*result == NULL && !PyErr_Occurred())
+            *result = PyObject_Vectorcall(fn, arrays, count, names);
         if (*result != NULL)
             *result = given_back(method, 1, *result, args, arrays, all);
         done = *result != NULL || PyErr_Occurred();

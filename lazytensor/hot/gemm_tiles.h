@@ -50,45 +50,78 @@ TILE(1, 1)
     {                                                                                                                   \
         npy_intp i = 0;                                                                                                 \
         for (; i + 8 <= rows; i += 8)                                                                                   \
-            NAME(8, K)(t, a + i * t->row, b, c + i * t->out, depth, add);                                  \
+            NAME(8, K)(t, a + i * t->row, from, c + i * t->out, depth, add);                               \
         if (rows & 4) {                                                                                                 \
-            NAME(4, K)(t, a + i * t->row, b, c + i * t->out, depth, add);                                  \
+            NAME(4, K)(t, a + i * t->row, from, c + i * t->out, depth, add);                               \
             i += 4;                                                                                                     \
         }                                                                                                               \
         if (rows & 2) {                                                                                                 \
-            NAME(2, K)(t, a + i * t->row, b, c + i * t->out, depth, add);                                  \
+            NAME(2, K)(t, a + i * t->row, from, c + i * t->out, depth, add);                               \
             i += 2;                                                                                                     \
         }                                                                                                               \
         if (rows & 1)                                                                                                   \
-            NAME(1, K)(t, a + i * t->row, b, c + i * t->out, depth, add);                                  \
+            NAME(1, K)(t, a + i * t->row, from, c + i * t->out, depth, add);                               \
     }
 
-static void NAME(columns, of)(const Tile *t, const FLOAT *a, const FLOAT *b, FLOAT *c, npy_intp rows, npy_intp columns,
-                              npy_intp depth, int add) {
-    for (npy_intp left = columns; left > 0; left -= 3 * LANES, b += 3 * LANES, c += 3 * LANES) {
-        if (left >= 3 * LANES)
-            ROWS(3)
-        else if (left == 2 * LANES)
-            ROWS(2)
-        else
-            ROWS(1)
+/* A panel: K vectors of the columns of a right matrix whose columns lie in memory as rows. */
+AVX512 static void NAME(panel, of)(const FLOAT *b, npy_intp across, npy_intp depth, int K, FLOAT *to) {
+    enum { TOGETHER = 16 / sizeof(FLOAT) };
+    for (int k = 0; k < K; k++, b += LANES * across, to += LANES) {
+        npy_intp p = 0;
+        for (; p + TOGETHER <= depth; p += TOGETHER)
+            NAME(transposed, rows)(b + p, across, to + p * K * LANES, K * LANES);
+        for (; p < depth; p++)
+            for (int i = 0; i < LANES; i++)
+                to[p * K * LANES + i] = b[p + i * across];
     }
 }
 
-/* A part of the rows of a product: a job for a worker. Gives the flags that it raised. */
+static void NAME(columns, of)(const Tile *whole, const FLOAT *a, const FLOAT *b, FLOAT *c, npy_intp rows, npy_intp columns,
+                              npy_intp depth, int add, FLOAT *panel) {
+    for (npy_intp left = columns / LANES, K; left > 0; left -= K) {
+        Tile tile = *whole, *t = &tile;
+        const FLOAT *from = b;
+        K = left < 3 ? left : 3;
+        if (panel != NULL) {
+            NAME(panel, of)(b, t->across, depth, (int)K, panel);
+            from = panel;
+            t->width = K * LANES;
+        }
+        if (K == 3)
+            ROWS(3)
+        else if (K == 2)
+            ROWS(2)
+        else
+            ROWS(1)
+        b += K * LANES * t->across;
+        c += K * LANES;
+    }
+}
+
+/* A part of the rows of a product, or of its columns: a job for a worker. Gives the flags that it raised. */
 static int NAME(part, of)(void *arg, int64_t number) {
     const Job *job = arg;
     const ProductLoop *own = job->own;
-    npy_intp m = own->sizes[1], depth = own->sizes[2], n = own->sizes[3];
-    npy_intp first = number * own->rows, rows = m - first < own->rows ? m - first : own->rows;
-    Tile t = {own->strides[3] / (npy_intp)sizeof(FLOAT), own->strides[4] / (npy_intp)sizeof(FLOAT), n, n, (int)own->begins};
-    const FLOAT *a = (const FLOAT *)job->data[0] + first * t.row, *b = (const FLOAT *)job->data[1];
-    FLOAT *c = (FLOAT *)job->data[2] + first * t.out;
+    const npy_intp size = (npy_intp)sizeof(FLOAT), *steps = own->strides;
+    npy_intp rows = own->sizes[1], depth = own->sizes[2], columns = own->sizes[3], first = number * own->together;
+    Tile t = {steps[3] / size, steps[4] / size, steps[5] / size, steps[6] / size, columns, (int)own->begins};
+    const FLOAT *a = (const FLOAT *)job->data[0], *b = (const FLOAT *)job->data[1];
+    FLOAT *c = (FLOAT *)job->data[2], *panel = NULL;
+    if (is_transposed(own)) {
+        b += first * t.across;
+        c += first;
+        columns = columns - first < own->together ? columns - first : own->together;
+        panel = (FLOAT *)(job->panels + number * bytes_of_panel(own));
+    } else {
+        a += first * t.row;
+        c += first * t.out;
+        rows = rows - first < own->together ? rows - first : own->together;
+    }
     unsigned before = _mm_getcsr(), raised;
     _mm_setcsr(before & ~63u);
     for (npy_intp done = 0, here; done < depth; done += here) {
         here = block_of(own, depth - done);
-        NAME(columns, of)(&t, a + done * t.step, b + done * t.width, c, rows, n, here, done > 0);
+        NAME(columns, of)(&t, a + done * t.step, b + done * t.width, c, rows, columns, here, done > 0, panel);
     }
     raised = _mm_getcsr() & 63u;
     _mm_setcsr(before);

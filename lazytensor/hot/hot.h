@@ -131,6 +131,7 @@ extern PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_
 extern PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 extern PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 extern PyObject *running_state, *own_state, *leave_filters, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
+extern PyObject *matmul, *matrix_operator, *product_loop;
 extern PyObject *scalar_classes, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
 extern PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
@@ -301,6 +302,9 @@ PyObject *hot_returns(PyObject *self, PyObject *const *args, Py_ssize_t given);
 enum { LINED_FROM = 1 << 14 };  /* bytes; run/pool.LINED */
 PyObject *aligned_array(PyArray_Descr *dtype, int nd, npy_intp *dims);
 PyObject *new_result(PyObject *shape, PyObject *dtype, PyObject *strides);
+PyObject *product_of(PyObject *node, PyObject **operands);
+PyObject *product_at_once(PyObject **operands);
+long flags_under(PyObject *errstate);
 PyObject *hot_empty(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *hot_reused(PyObject *self, PyObject *unused);
 PyObject *hot_aligned(PyObject *self, PyObject *const *args, Py_ssize_t count);

@@ -315,7 +315,7 @@ static long launched(Arguments *a, Source *source, PyObject *record, PyObject *b
 }
 
 /* The flags of which an error state warns; -1 for an error. The last answer is the likely one. */
-static long flags_under(PyObject *errstate) {
+long flags_under(PyObject *errstate) {
     static PyObject *known;
     static long bits;
     if (errstate == known)

@@ -28,6 +28,7 @@ PyObject *current, *watchers, *hooks, *exact_plans, *pool_empty, *launch_run;
 PyObject *realize_slowly, *run_nodes, *warn_of, *active_runs, *views_class, *no_views, *held_up;
 PyObject *run_kernel, *settle_kernel, *general, *forget_operands, *rescue, *explained, *reported, *execute;
 PyObject *running_state, *own_state, *leave_filters, *ufunc_type, *refused_launch, *locks, *taken_claim, *with_numbers, *repaired, *loss, *flags_of;
+PyObject *matmul, *matrix_operator, *product_loop;
 PyObject *scalar_classes, *shadows, *getitem_function, *shared, *reducers, *sums, *returned, *picked, *relative_view;
 PyObject *zero, *empty_tuple, *text_mutate, *text_llvm, *text_elementwise, *text_call, *text_scalar;
 
@@ -97,7 +98,7 @@ static const struct { const char *name; PyObject **place; } OBJECTS[] = {
     {"execute", &execute}, {"running_state", &running_state}, {"own_state", &own_state}, {"leave_filters", &leave_filters},
     {"ufunc_type", &ufunc_type}, {"refused_launch", &refused_launch}, {"locks", &locks},
     {"taken_claim", &taken_claim}, {"with_numbers", &with_numbers}, {"repaired", &repaired}, {"loss", &loss}, {"flags_of", &flags_of},
-    {"scalar_classes", &scalar_classes},
+    {"scalar_classes", &scalar_classes}, {"matmul", &matmul}, {"matrix_operator", &matrix_operator}, {"product_loop", &product_loop},
     {"shadows", &shadows}, {"getitem_function", &getitem_function}, {"shared", &shared}, {"reducers", &reducers}, {"sums", &sums},
     {"returned", &returned}, {"picked", &picked}, {"relative_view", &relative_view},
 };

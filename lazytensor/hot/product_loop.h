@@ -8,7 +8,8 @@ typedef int (*Inner)(void *, char **, const npy_intp *, const npy_intp *, void *
 
 /* As `lower/products.py` has it: NumPy's loop, what tells how many threads BLAS has, how many these were when the two were
  * compared, and the sizes and strides that they were compared for. Of matrices also: what shares work among threads or
- * NULL (run/workers.py), the order of additions, and rows that are computed together. */
+ * NULL (run/workers.py), the order of additions, and how many rows, or columns of a right matrix that is transposed, are
+ * computed together. */
 typedef struct {
     Inner loop;
     void *context, *auxdata;
@@ -16,7 +17,7 @@ typedef struct {
     int64_t compared;
     npy_intp sizes[4], strides[9];
     int (*parallel)(int (*)(void *, int64_t), void *, int64_t);
-    int64_t block, round, begins, rows;
+    int64_t block, round, begins, together;
 } ProductLoop;
 
 static inline int is_as_compared(const ProductLoop *own, const npy_intp *sizes, const npy_intp *strides) {

@@ -57,8 +57,10 @@ static PyObject *copied(PyObject *node, PyObject *array) {
  * where Python is to make it. */
 static PyObject *computed(PyObject *node, PyObject *op, PyObject **operands, Py_ssize_t count) {
     PyObject *kind = slot_or_none(op, O.kind), *fn = slot_or_none(op, O.fn), *attrs = slot_or_none(node, N.attrs);
-    if (kind == text_call)
-        return called(fn, operands, count, attrs, NULL);
+    if (kind == text_call) {
+        PyObject *result = fn == matmul && count == 2 && attrs == Py_None ? product_of(node, operands) : NULL;
+        return result != NULL || PyErr_Occurred() ? result : called(fn, operands, count, attrs, NULL);
+    }
     if (op == copy_operation)
         return copied(node, operands[0]);
     if (kind == text_scalar) {

@@ -153,10 +153,6 @@ def _products() -> tuple[tuple[int, ...], Any]:
     return (*flat[0], *flat[1]), found
 
 
-SMALL_PRODUCT = 1 << 18
-"""Multiplications up to which OpenBLAS has one thread."""
-
-
 def product(a: Any, b: Any, out: Any, mask: int, often: bool, shares: bool = False) -> Any:
     """NumPy's loop for ``a @ b``, bound to the geometry (shape, dtype, strides) of these and of the result, without the
     way to it; None if it is not for that. Called with the arrays, it gives True if it raised a flag of the mask.
@@ -198,7 +194,7 @@ def wants_threads_of_blas(a: Any, b: Any, out: Any) -> bool:
     """Whether a product, of these geometries, may be one that BLAS has several threads for: after it they wait for the
     next one, spinning, on the cores of lazytensor's workers."""
     known = _sizes_and_strides(a, b, out)
-    return known is None or prod(known[1]) > SMALL_PRODUCT and not products.may_be(*known)
+    return known is None or prod(known[1]) > products.SMALL and not products.may_be(*known)
 
 
 def _matrix(geometry: Any, left: bool) -> tuple[int, int]:

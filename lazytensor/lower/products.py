@@ -1,15 +1,16 @@
 """Products of matrices of floats, and of a row and a matrix of float32, by loops of lazytensor's own.
 
 `hot/gemm.c` and `hot/gemv.c` add up in the order that one BLAS has on CPUs with AVX-512. They are quicker where the
-right matrix lies in the L2 cache: they read it where it is. Whether NumPy's BLAS is that one is not looked up but found
-out: at the first use of a geometry the two are compared on values of all kinds, bits and flags, and NumPy's loop stays
-where they differ anywhere.
+right matrix lies in the L2 cache: they read it where it is, and of a transposed one they copy a few columns at a time.
+Whether NumPy's BLAS is that one is not looked up but found out: at the first use of a geometry the two are compared on
+values of all kinds, bits and flags, and NumPy's loop stays where they differ anywhere.
 """
 
 from __future__ import annotations
 
 import ctypes
 import itertools
+import math
 import os
 import sys
 import threading
@@ -21,7 +22,7 @@ import numpy as np
 
 from ..hot import native as hot
 from .draws import Draws
-from .loops import Loop
+from .loops import Loop, strided_loop
 
 _Array = np.ndarray[Any, Any]
 _FLOAT = np.dtype(np.float32)
@@ -31,11 +32,17 @@ small one."""
 ANYWHERE = 1 << 14
 """As `hot/gemv.c` has it: elements of a matrix that may begin elsewhere."""
 MOST, LONGEST = 1 << 20, 1 << 9
-"""Bytes of the right matrix at most, and elements of its rows where the left one is a row: larger ones wait for memory,
+"""Bytes of the right matrix at most, and elements of its rows, where the left one is a row: larger ones wait for memory
 however they are read."""
+MOST_OF_MANY, MOST_TRANSPOSED = 1 << 21, 1 << 22
+"""Bytes of it where the left one has more rows, and where it is transposed, too: what is copied of it is in a cache."""
 LEAST, MOST_WORK = 1_000_000, 1 << 24
 """Multiplications of matrices up to which OpenBLAS makes no copies either, and up to which loops are compared."""
-ROWS, FEWEST, PARTS = 32, 8, 4
+LEAST_TRANSPOSED = 1 << 15
+"""Those up to which a product with a transposed right matrix takes as long in OpenBLAS, which makes copies for most."""
+SMALL = 1 << 18
+"""Multiplications up to which OpenBLAS has one thread."""
+ROWS, FEWEST, PARTS = 128, 8, 4
 """Rows of a result that are computed together; those, at least, and parts that threads share."""
 KEPT = 256
 """Geometries that are remembered."""
@@ -47,7 +54,7 @@ class ProductLoop(ctypes.Structure):
     _fields_ = [("loop", ctypes.c_void_p), ("context", ctypes.c_void_p), ("auxdata", ctypes.c_void_p),
                 ("threads", ctypes.c_void_p), ("compared", ctypes.c_int64), ("sizes", ctypes.c_ssize_t * 4),
                 ("strides", ctypes.c_ssize_t * 9), ("parallel", ctypes.c_void_p), ("block", ctypes.c_int64),
-                ("round", ctypes.c_int64), ("begins", ctypes.c_int64), ("rows", ctypes.c_int64)]
+                ("round", ctypes.c_int64), ("begins", ctypes.c_int64), ("together", ctypes.c_int64)]
 
 
 class Order(NamedTuple):
@@ -96,7 +103,7 @@ def loop_of(loop: Loop, dtype: np.dtype[Any], sizes: tuple[int, int, int], strid
         As the loop gets them: rows, what is summed over, columns; bytes between the rows and columns of the three.
     parallel
         The address of what shares work among threads (`run/workers.py`); 0 if none does. Then NumPy's loop stays where
-        BLAS has several threads.
+        BLAS has several threads for the product.
     """
     if hot is None or not dtype.isnative or loop.needs_gil or not may_be(dtype, sizes, strides):
         return loop
@@ -104,7 +111,7 @@ def loop_of(loop: Loop, dtype: np.dtype[Any], sizes: tuple[int, int, int], strid
     if threads is None:
         return loop
     count = threads()
-    if sizes[0] == 1 or count == 1:
+    if sizes[0] == 1 or count == 1 or math.prod(sizes) <= SMALL:
         parallel = 0
     elif not parallel:
         return loop
@@ -117,6 +124,15 @@ def loop_of(loop: Loop, dtype: np.dtype[Any], sizes: tuple[int, int, int], strid
         return _found[key] or loop
 
 
+def often(char: str, sizes: tuple[int, int, int], strides: tuple[int, ...]) -> tuple[int, int, int, Loop] | None:
+    """The loop for a geometry that the lazy engine has met often: its address, context, auxdata, and what keeps these.
+    None if it is NumPy's own. Threads share no product there: other operations may want threads of BLAS at any time."""
+    dtype = np.dtype(char)
+    loop = strided_loop(np.matmul, (dtype,) * 3)
+    found = loop if loop is None else loop_of(loop, dtype, sizes, strides)
+    return None if found is None or found is loop else (found.loop, found.context, found.auxdata, found)
+
+
 def may_be(dtype: np.dtype[Any], sizes: tuple[int, int, int], strides: tuple[int, ...]) -> bool:
     """Whether there is a loop for that geometry."""
     m, inner, n = sizes
@@ -124,9 +140,18 @@ def may_be(dtype: np.dtype[Any], sizes: tuple[int, int, int], strides: tuple[int
     if m == 1:
         return (dtype == _FLOAT and n % 16 == 0 and n <= LONGEST and inner * n * size <= MOST
                 and strides == (0, 4 if inner > 1 else 0, 4 * n if inner > 1 else 0, 4, 0, 4))
-    return (dtype.char in _BLOCKS and m > 1 and inner > 1 and n * size % LINE == 0 and inner * n * size <= MOST
-            and LEAST < m * inner * n <= MOST_WORK and strides[2:] == (n * size, size, n * size, size)
-            and strides[:2] in ((inner * size, size), (size, m * size)))
+    if dtype.char not in _BLOCKS or m == 1 or inner == 1 or n * size % LINE or m * inner * n > MOST_WORK:
+        return False
+    if strides[:2] not in ((inner * size, size), (size, m * size)) or strides[4:] != (n * size, size):
+        return False
+    if strides[2:4] == (size, inner * size):
+        return m * inner * n > LEAST_TRANSPOSED and inner * n * size <= MOST_TRANSPOSED
+    return m * inner * n > LEAST and inner * n * size <= MOST_OF_MANY and strides[2:4] == (n * size, size)
+
+
+def is_transposed(strides: tuple[int, ...]) -> bool:
+    """Whether the right matrix is the transpose of one in C order."""
+    return strides[3] > strides[2]
 
 
 def _threads() -> Any:
@@ -162,10 +187,9 @@ def _compared(loop: Loop, dtype: np.dtype[Any], sizes: tuple[int, int, int], str
         if blocks in met:
             continue
         met.append(blocks)
-        parts = max(-(-sizes[0] // ROWS), min(PARTS, sizes[0] // FEWEST) if parallel else 1)
         own = ProductLoop(loop.loop, loop.context, loop.auxdata, ctypes.cast(threads, ctypes.c_void_p).value, threads(),
                           (ctypes.c_ssize_t * 4)(1, *sizes), (ctypes.c_ssize_t * 9)(0, 0, 0, *strides), 0, *order,
-                          -(-sizes[0] // (parts * FEWEST)) * FEWEST)
+                          _together(dtype, sizes, is_transposed(strides), bool(parallel)))
         twin = loop._replace(loop=address, context=ctypes.addressof(own), auxdata=0, capsule=(loop.capsule, own))
         if not differences(loop, twin, dtype, sizes, strides, first=True):
             if differences(loop, twin, dtype, sizes, strides):
@@ -173,6 +197,16 @@ def _compared(loop: Loop, dtype: np.dtype[Any], sizes: tuple[int, int, int], str
             own.parallel = parallel  # not before: threads of BLAS, which wait, would be in the way of ours
             return twin
     return None
+
+
+def _together(dtype: np.dtype[Any], sizes: tuple[int, int, int], transposed: bool, shared: bool) -> int:
+    """How many rows of a product are a part of it, or columns if the right matrix is transposed: each copied once."""
+    if transposed:
+        at_once = 2 * LINE // dtype.itemsize
+        parts = min(PARTS, -(-sizes[2] // at_once)) if shared else 1
+        return -(-sizes[2] // (parts * at_once)) * at_once
+    parts = max(-(-sizes[0] // ROWS), min(PARTS, sizes[0] // FEWEST) if shared else 1)
+    return -(-sizes[0] // (parts * FEWEST)) * FEWEST
 
 
 def _orders(dtype: np.dtype[Any], sizes: tuple[int, int, int]) -> Iterator[Order]:
@@ -192,7 +226,7 @@ def differences(loop: Loop, twin: Loop, dtype: np.dtype[Any], sizes: tuple[int, 
     from . import fidelity  # not before a shape asks: it takes long to import
 
     m, inner, n = sizes
-    several = twin is not loop and twin.capsule[1].compared > 1
+    several = twin is not loop and twin.capsule[1].compared > 1 and math.prod(sizes) > SMALL
     raised = fidelity.raised()
     found = []
     try:

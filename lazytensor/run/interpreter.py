@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import current
 from ..errors import LostValueError, loss
 from ..hot import learn, native
 from ..ir.node import Node, leaf, make, settle
@@ -279,6 +280,13 @@ def _least(name: str, op: Operation, count: int) -> None:
     raise ImportError("lazytensor cannot tell who holds a buffer on this Python: sys.getrefcount is not exact here")
 
 
+def _product_loop(*geometry: Any) -> Any:
+    """The loop of lazytensor's own for products of a geometry, with the bits of NumPy's, or None."""
+    from ..lower import products  # not before one has come up often
+
+    return products.often(*geometry) if current.engine != "numpy" else None
+
+
 def _calibrate() -> None:
     """Python versions differ in the references that a call holds; they are measured, not assumed."""
     _known.old = _known.operand = _known.buffer = 64
@@ -291,4 +299,5 @@ def _calibrate() -> None:
 
 
 _calibrate()
+learn(matmul=np.matmul, matrix_operator=np.ndarray.__matmul__, product_loop=_product_loop)
 learn(taken_claim=TAKEN, execute=execute, loss=loss, explained=explained, ufunc_type=np.ufunc)
