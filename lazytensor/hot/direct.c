@@ -313,8 +313,8 @@ int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_
     Lent l = {.small = MIDDLING, .deepest = NEAR};
     if (most == 0 || most >= MIDDLING || all > MOST || held_up == Py_True || !all_taken(names) || !calls_at_once(&l.large))
         return 0;
-    if (method->swapped & TAKEN_IN && most_awaited() > most)   /* in a young process as operators do */
-        l.small = most_awaited();
+    if (most_awaited() > most)   /* a young process: as operators do, and large ones wait for plans, which pay at once */
+        l.small = method->swapped & TAKEN_IN ? most_awaited() : MIDDLING;
     else
         l.large = (l.large || !(method->swapped & IF_STEADY)) && Py_TYPE(method) == &Direct_Type;
     int done = all_lent(&l, args, all, arrays) && l.count;
