@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as _numpy
 from numpy import __all__ as _public
 from numpy import __array_api_version__ as __array_api_version__
 from numpy import __version__ as __version__
@@ -27,7 +28,7 @@ from .hot import native as _native
 from .release import VERSION
 from .run.pool import trim as trim
 
-globals().update(_namespace.names())
+_namespace.prepare()
 _namespace.install()
 _border.install()
 if _native is not None:
@@ -64,7 +65,10 @@ _MODULES = ("debug", "nn")
 
 
 def __getattr__(name: str) -> Any:
-    """Submodules and what they hold, when they are first used; NumPy's answer for names that it has removed."""
+    """NumPy's names, submodules and what they hold, when they are first used; NumPy's answer for names that it has
+    removed."""
+    if name in _namespace.PUBLIC:
+        return globals().setdefault(name, _namespace.ours(getattr(_numpy, name), name))
     if name in _ROOMS:
         import importlib
 

@@ -129,7 +129,13 @@ class _Change:
         return repr(config)
 
 
-on_change: dict[str, Callable[[Any], None]] = {} if native is None else {"eager_after": native.eager_after}
+def _when_planned(value: Any) -> None:
+    """Somebody says when plans are made: that a process is young (`run.startup`) says it no longer."""
+    native.young(None)
+
+
+on_change: dict[str, Callable[[Any], None]] = {} if native is None else {
+    "eager_after": native.eager_after, "plan_after": _when_planned, "compile_after": _when_planned}
 """What is called with a setting's new value, by the setting's name."""
 
 

@@ -24,7 +24,7 @@ from .handle import Tensor, apply_steps, export, geometry, no_dtype, peek, tenso
 from .methods import COPY
 from .puts import WRITES
 from .relative import relative_view
-from .scalar import Scalar
+from .scalar import Scalar, seen
 
 _real_array = np.array
 _getframe = sys._getframe
@@ -156,10 +156,24 @@ def _made(given: Any, options: dict[str, Any]) -> Any:
     return made if type(made) is Tensor else None
 
 
-def _is_of_numbers(given: Any) -> bool:
-    """Whether a list is of Python's numbers, or of lists of such."""
+def _numbers(given: list[Any]) -> Any:
+    """A list of Python's numbers, or of lists of such, as it is, and one of numbers of which some are NumPy's or lazy,
+    most of these there by now, with NumPy's in the place of the lazy ones. None for any other."""
     kinds = set(map(type, given))
-    return kinds <= NUMBERS if kinds != _LISTS else all([set(map(type, row)) <= NUMBERS for row in given])
+    if kinds <= NUMBERS:
+        return given
+    if kinds == _LISTS:
+        return given if all([set(map(type, row)) <= NUMBERS for row in given]) else None
+    lazy_ones = frozenset([kind for kind in kinds if issubclass(kind, Scalar)])
+    if not all([issubclass(kind, (np.number, np.bool)) for kind in kinds - lazy_ones - NUMBERS]):
+        return None
+    values = [x._node.buffer if type(x) in lazy_ones else x for x in given]
+    waiting = [i for i, value in enumerate(values) if value is None]
+    if 2 * len(waiting) > len(values):
+        return None
+    for i in waiting:
+        values[i] = seen(given[i])
+    return None if any([type(value) is np.ndarray for value in values]) else values
 
 
 _LISTS = {list}
@@ -178,8 +192,10 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K",
                 pool.LINED <= object.nbytes and object.dtype.kind in "biufc" and object.flags.c_contiguous
                 and ndmin <= object.ndim):
             return _lined_copy(object)
-        if dtype is None and not active and type(object) is list and _is_of_numbers(object):
-            return wrap(np.array(object, None, copy=copy, order=order, subok=subok, ndmin=ndmin))
+        if dtype is None and not active and type(object) is list:
+            numbers = _numbers(object)
+            if numbers is not None:
+                return wrap(np.array(numbers, None, copy=copy, order=order, subok=subok, ndmin=ndmin))
         if active and type(object) is list and (watcher := mine()) is not None:
             object = watcher.uncollected(object)
         found = _pending(object, dtype, copy=copy, order=order, ndmin=ndmin)
@@ -208,8 +224,10 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, **kwargs: Any) -> Any:
         if dtype is None and order is None and not kwargs:
             return a
         return _array_of(a, dtype, order, kwargs.get("copy"), 0, np.asarray)
-    if dtype is None and not kwargs and not active and type(a) is list and _is_of_numbers(a):
-        return wrap(np.asarray(a, None, order))
+    if dtype is None and not kwargs and not active and type(a) is list:
+        numbers = _numbers(a)
+        if numbers is not None:
+            return wrap(np.asarray(numbers, None, order))
     if active and type(a) is list and (watcher := mine()) is not None:
         a = watcher.uncollected(a)
     found = _pending(a, dtype, order=order, **kwargs)

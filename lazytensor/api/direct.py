@@ -15,14 +15,14 @@ from .fallback import Loans, writing_place
 from .handle import Tensor, peek
 from .relative import relative_view
 
-_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY, _OF_UFUNC, _WRITES, _VIEWS, _ALONE = (
-    1, 2, 4, 8, 16, 32, 64, 128, 256)
+_SMALL_ONLY, _AS_THEY_ARE, _REALIZED_ONLY, _OF_NUMBERS, _IF_STEADY, _OF_UFUNC, _WRITES, _VIEWS, _ALONE, _TAKEN_IN = (
+    1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = False,
            as_they_are: bool = False, realized: bool = False, numbers: bool = False, steady: bool = False,
            writes: bool = False, views: bool = False, alone: bool = False, draws: bool = False,
-           places: int | None = None, quick: Any = None) -> Any:
+           taken_in: bool = False, places: int | None = None, quick: Any = None) -> Any:
     """A function as the extension calls it.
 
     Parameters
@@ -48,6 +48,8 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
         Whether it gives views of its first argument and looks at no element.
     alone : bool
         Whether it has to be given no argument by keyword.
+    taken_in : bool
+        Whether kernels take it in, or go on from its result.
     draws : bool
         Whether it draws from numpy.random's one stream: nothing else matters then.
     places : int, optional
@@ -60,7 +62,7 @@ def direct(slow: Callable[..., Any], real: Callable[..., Any], small: bool = Fal
     if draws:
         return drawer(slow, real, 8, of_generator=False)
     flags = (_SMALL_ONLY * small | _AS_THEY_ARE * as_they_are | _REALIZED_ONLY * realized | _OF_NUMBERS * numbers
-             | _IF_STEADY * steady | _WRITES * writes | _VIEWS * views | _ALONE * alone)
+             | _IF_STEADY * steady | _WRITES * writes | _VIEWS * views | _ALONE * alone | _TAKEN_IN * taken_in)
     return native.Direct(writing_place(real) if places is None else places, {}, quick or slow, real, flags)
 
 

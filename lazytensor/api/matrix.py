@@ -121,10 +121,10 @@ def _imatmul_method(self: Any, other: Any) -> Any:
 
 
 _METHODS: dict[str, Any] = {
-    "__matmul__": direct(_matmul_method, _ndarray.__matmul__, small=True, places=2,
+    "__matmul__": direct(_matmul_method, _ndarray.__matmul__, small=True, taken_in=True, places=2,
                          quick=native and native.Multiplier(_MATMUL, {}, _matmul_method)),
     "__rmatmul__": _rmatmul_method, "__imatmul__": _imatmul_method,
-    "dot": direct(_dot_method, _ndarray.dot, small=True, places=2,
+    "dot": direct(_dot_method, _ndarray.dot, small=True, taken_in=True, places=2,
                   quick=native and native.Multiplier(_DOT, {}, _dot_method)),
 }
 for _name, _method in _METHODS.items():

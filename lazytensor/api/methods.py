@@ -598,9 +598,9 @@ def _attach() -> None:
         "__copy__": lambda self: copy(self, "K")}
     own.update({name: direct(own[name], getattr(_ndarray, name), small=True, realized=True, places=8)
                 for name in _AT_ONCE - {"astype", "copy"}})
-    own["astype"] = direct(astype, _ndarray.astype, small=True, realized=True, places=8,
+    own["astype"] = direct(astype, _ndarray.astype, small=True, realized=True, taken_in=True, places=8,
                            quick=None if native is None else native.Caster(CAST, _casts, astype))
-    own["copy"] = direct(copy, _ndarray.copy, small=True, realized=True, places=8,
+    own["copy"] = direct(copy, _ndarray.copy, small=True, realized=True, taken_in=True, places=8,
                          quick=None if native is None else native.Caster(COPY, {}, copy))
     own.update({name: direct(own[name], getattr(_ndarray, name), small=True, realized=True, steady=True, places=places,
                              quick=clipper(clip) if name == "clip" else None)

@@ -225,16 +225,20 @@ def handled(func: Any, name: str = "") -> Callable[..., Any]:
     return known
 
 
-def names() -> dict[str, Any]:
-    """What `lazytensor` itself holds: NumPy's public names but submodules, which are loaded when they are used."""
+def prepare() -> None:
+    """Says what stands for NumPy's functions that are called on Tensors."""
     for name, own in {**LAZY, **CREATION, **OBJECTS}.items():
         real = getattr(np, name)
         if callable(real) and not isinstance(real, type):
             HANDLED[real] = own
     HANDLED.update(COMPOSED)
-    real_names = vars(np)
-    return {name: ours(real_names[name], name) for name in np.__all__
-            if name in real_names and not isinstance(real_names[name], types.ModuleType)}
+    _replaced()
+
+
+PUBLIC = frozenset([name for name in np.__all__
+                    if name in vars(np) and not isinstance(vars(np)[name], types.ModuleType)])
+"""NumPy's public names but submodules: what `lazytensor` itself holds. What stands for each is made when it is first
+used, for to make all takes a sixth of the import."""
 
 
 def missing(name: str) -> Any:

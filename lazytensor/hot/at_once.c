@@ -79,7 +79,7 @@ int is_settled(PyObject *x, Py_ssize_t most) {
 /* The same as `at_hand`, and an operand that is pending and small is computed where the line runs at once. */
 PyObject *ready(PyObject *x, Py_ssize_t most) {
     PyObject *found = at_hand(x, most);
-    return found == NULL && is_settled(x, small_bytes()) ? at_hand(x, most) : found;
+    return found == NULL && is_settled(x, most_awaited()) ? at_hand(x, most) : found;
 }
 
 static int has_axes(PyObject *x) {
@@ -193,7 +193,9 @@ static int pair_at_once(binaryfunc fn, int which, PyObject *left, PyObject *righ
     PyObject *a = ready(left, most), *b = a == NULL ? NULL : ready(right, most);
     int now = b != NULL && (has_axes(a) || (fn != NULL && has_axes(b))) && is_as_alone(left, a) && is_as_alone(right, b);
     if (now && (now = runs_now(result_bytes(a, b)))) {
+        long long began = work_begins();
         PyObject *found = fn != NULL ? fn(a, b) : PyArray_Type.tp_richcompare(a, b, which);
+        note_work(began);
         *result = given_out(found, Py_TYPE(left) == tensor_type ? left : right);
         now = *result != NULL || PyErr_Occurred();
     }
@@ -227,7 +229,10 @@ int unary_at_once(unaryfunc fn, PyObject *operand, PyObject **result) {
     PyObject *a = ready(operand, most_bytes());
     int now = a != NULL && has_axes(a) && is_as_alone(operand, a) && runs_now(bytes_at_hand(a));
     if (now) {
-        *result = given_out(fn(a), operand);
+        long long began = work_begins();
+        PyObject *found = fn(a);
+        note_work(began);
+        *result = given_out(found, operand);
         now = *result != NULL || PyErr_Occurred();
     }
     Py_XDECREF(a);
@@ -263,7 +268,10 @@ int call_at_once(PyObject *ufunc, PyObject *const *operands, Py_ssize_t count, P
         arrays |= PyArray_Check(lent[n++]);
     }
     if (n == count && axes && runs_now(bytes)) {
-        *result = given_out(PyObject_Vectorcall(ufunc, lent, count, NULL), first);
+        long long began = work_begins();
+        PyObject *found = PyObject_Vectorcall(ufunc, lent, count, NULL);
+        note_work(began);
+        *result = given_out(found, first);
         now = *result != NULL || PyErr_Occurred();
     } else if (n == count && !arrays && !watched() && is_users_line()) {  /* numbers never wait */
         *result = PyObject_Vectorcall(ufunc, lent, count, NULL);
@@ -286,7 +294,9 @@ int reduce_at_once(PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObje
     if (array != NULL && runs_now(bytes_at_hand(array))) {
         memcpy(stack, args, all * sizeof(PyObject *));
         stack[0] = array;
+        long long began = work_begins();
         PyObject *found = PyObject_Vectorcall(fn, stack, count, names);
+        note_work(began);
         *result = found == NULL ? NULL : PyArray_CheckExact(found) ? wrapped(found)
             : PyArray_IsScalar(found, Generic) ? scalar_of(found) : NULL;
         Py_XDECREF(found);

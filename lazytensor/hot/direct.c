@@ -4,7 +4,7 @@
 
 enum { MOST = 8, LONGEST = 16, ROOM = 60 };
 enum { SMALL_ONLY = 1, AS_THEY_ARE = 2, REALIZED_ONLY = 4, OF_NUMBERS = 8, IF_STEADY = 16, OF_UFUNC = 32,
-       WRITES = 64, VIEWS = 128, NO_NAMES = 256 };   /* Method.swapped */
+       WRITES = 64, VIEWS = 128, NO_NAMES = 256, TAKEN_IN = 512 };   /* Method.swapped */
 enum { NEAR = 16 };   /* how many operations away from its value an argument of a line that runs at once may be */
 
 /* What a call is lent: how large arrays may be (in bytes; -1 for any size), and what has to live until it returns. */
@@ -201,28 +201,32 @@ static int views_of_new(PyObject **parts, Py_ssize_t n, PyObject **made, int own
     return 0;
 }
 
-/* Each array of a new tuple as a Tensor of its own; NULL without an error where they are not so simple. */
-static PyObject *all_wrapped(PyObject *result) {
-    Py_ssize_t n = PyTuple_GET_SIZE(result);
-    PyObject *made = PyTuple_New(n);
-    if (made != NULL && views_of_new(((PyTupleObject *)result)->ob_item, n, ((PyTupleObject *)made)->ob_item, 0))
-        return made;
-    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
-        PyObject *part = PyTuple_GET_ITEM(result, i), *own = PyArray_CheckExact(part) ? wrapped(part) : NULL;
-        if (own == NULL)
-            Py_CLEAR(made);
-        else
-            PyTuple_SET_ITEM(made, i, own);
-    }
-    return made;
-}
-
 /* A new array of NumPy's, or a view of one (`views_of_new`), as a Tensor; NULL without an error where it is not so
  * simple. */
 PyObject *wrapped_view(PyObject *result, int owns) {
     PyObject *made = wrapped(result);
     if (made == NULL && !PyErr_Occurred())
         views_of_new(&result, 1, &made, owns);
+    return made;
+}
+
+/* Each array of a new tuple as a Tensor of its own, and what is no array as it is; NULL without an error where they are not so simple. */
+static PyObject *all_wrapped(PyObject *result) {
+    Py_ssize_t n = PyTuple_GET_SIZE(result);
+    PyObject *made = PyTuple_New(n);
+    if (made != NULL && views_of_new(((PyTupleObject *)result)->ob_item, n, ((PyTupleObject *)made)->ob_item, 0))
+        return made;
+    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
+        PyObject *part = PyTuple_GET_ITEM(result, i), *own = NULL;
+        if (PyArray_CheckExact(part))
+            own = wrapped_view(part, 0);
+        else if (is_atom(part))
+            own = Py_NewRef(part);
+        if (own == NULL)
+            Py_CLEAR(made);
+        else
+            PyTuple_SET_ITEM(made, i, own);
+    }
     return made;
 }
 
@@ -309,12 +313,17 @@ int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_
     Lent l = {.small = MIDDLING, .deepest = NEAR};
     if (most == 0 || most >= MIDDLING || all > MOST || held_up == Py_True || !all_taken(names) || !calls_at_once(&l.large))
         return 0;
-    l.large = (l.large || !(method->swapped & IF_STEADY)) && Py_TYPE(method) == &Direct_Type;
+    if (most_awaited() > most)   /* a young process: as operators do, and large ones wait for plans, which pay at once */
+        l.small = method->swapped & TAKEN_IN ? most_awaited() : MIDDLING;
+    else
+        l.large = (l.large || !(method->swapped & IF_STEADY)) && Py_TYPE(method) == &Direct_Type;
     int done = all_lent(&l, args, all, arrays) && l.count;
     if (done) {
+        long long began = work_begins();
         *result = fn == matrix_operator && all == 2 ? product_at_once(arrays) : NULL;
         if (*result == NULL && !PyErr_Occurred())
             *result = PyObject_Vectorcall(fn, arrays, count, names);
+        note_work(began);
         if (*result != NULL)
             *result = given_back(method, 1, *result, args, arrays, all);
         done = *result != NULL || PyErr_Occurred();
@@ -342,6 +351,7 @@ static PyObject *function_of(Method *method, PyObject *first) {
 static PyObject *direct_read(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
     int small = method->swapped & SMALL_ONLY, steady = method->swapped & IF_STEADY, done = 0;
+    int may = !(method->swapped & (IF_STEADY | TAKEN_IN)) || may_run_at_once();
     Lent l = {.small = small ? small_bytes() : -1,
               .deepest = method->swapped & REALIZED_ONLY ? 0 : small ? 1 : PY_SSIZE_T_MAX};
     PyObject *arrays[MOST], *result = NULL;
@@ -351,12 +361,14 @@ static PyObject *direct_read(Method *method, PyObject *fn, PyObject *const *args
     if (done && l.count == 0)   /* nothing is ours, and nothing waits */
         done = method->swapped & OF_NUMBERS || (all > 0 && are_plain_numbers(args, all)), steady = 0;
     else
-        done = done && (!steady || runs_at_once());
+        done = done && (!steady || (may && runs_at_once()));
     if (done) {
+        long long began = work_begins();
         result = PyObject_Vectorcall(fn, arrays, count, names);
+        note_work(began);
         if (result != NULL)
             result = given_back(method, steady, result, args, arrays, all);
-    } else if (!PyErr_Occurred() && small)
+    } else if (!PyErr_Occurred() && small && may)
         call_middling(method, fn, args, count, names, &result);
     forget(&l);
     return result;

@@ -479,6 +479,9 @@ int unlocked(PyObject *lock);
 int is_elementwise(PyObject *real, Py_ssize_t count);
 int store_at_once(PyObject *self, PyObject *index, PyObject *value);
 int runs_now(Py_ssize_t bytes);
+Py_ssize_t most_awaited(void);
+long long work_begins(void);
+void note_work(long long began);
 Py_ssize_t small_bytes(void);
 PyObject *at_hand(PyObject *x, Py_ssize_t most);
 int is_numpys_number(PyObject *x);
@@ -502,6 +505,7 @@ PyObject *plain_index(PyObject *index);
 PyObject *plain_list(PyObject *x);
 int is_same_index(PyObject *one, PyObject *other);
 PyObject *hot_eager_after(PyObject *self, PyObject *limit);
+PyObject *hot_young(PyObject *self, PyObject *ask);
 
 /* ---- stores.c, filling.c ---- */
 

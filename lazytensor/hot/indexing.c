@@ -238,15 +238,25 @@ static PyObject *as_picked(PyObject *found) {
     return result;
 }
 
+enum { LEAST_MASK = 1 << 11 };   /* elements from which on Python has quicker ways to choose by a mask (masking.LEAST) */
+
+/* The bytes up to which NumPy is to choose by a mask from an array of so many. */
+static Py_ssize_t most_of_mask(Py_ssize_t bytes, Py_ssize_t small) {
+    return bytes <= small ? small : most_awaited() > small ? PY_SSIZE_T_MAX : LEAST_MASK - 1;
+}
+
 /* What arrays of indices, or a small mask, choose of an array, now; NULL without an error where Python has to do it. */
 static PyObject *chosen(PyObject *self, PyObject *index) {
     Py_ssize_t most = small_bytes();
     PyObject *array = watched() || most == 0 || Py_TYPE(self) != tensor_type ? NULL : array_at_hand(self, PY_SSIZE_T_MAX);
     PyObject *places = NULL, *found = NULL, *result = NULL;
     if (array != NULL && has_no_wait(index) == 0)
-        places = index_at_hand(index, PyArray_NBYTES((PyArrayObject *)array) <= most ? most : 0);
-    if (places != NULL && is_users_line())
+        places = index_at_hand(index, most_of_mask(PyArray_NBYTES((PyArrayObject *)array), most));
+    if (places != NULL && is_users_line()) {
+        long long began = work_begins();
         found = PyObject_GetItem(array, places);
+        note_work(began);
+    }
     if (found != NULL)
         result = as_picked(found);
     Py_XDECREF(array);

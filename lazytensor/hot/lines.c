@@ -7,8 +7,13 @@
  * again takes less time than that. And so are runs on few elements, for lines that run at once on as few: arithmetic on
  * floats takes no longer so than in a kernel (arithmetic.c), however many such operations there are. What a line that has
  * come up to ``config(eager_after=)`` then does is in at_once.c and writes_at_once.c.
+ *
+ * As long as a process is young, which is until plans pay (run/startup.py), nothing is gained by waiting: what is pending
+ * runs operation by operation anyway. So every line runs at once then, from its second time on, and the first time, too,
+ * where it calls a function of NumPy's that no kernel takes in.
  */
 #include "hot.h"
+#include <time.h>
 
 enum { SETS = 1 << 10, WAYS = 4, PENALTY = 2 };
 enum { WORTH = 3, BETWEEN = 8 };   /* operations from which on a kernel pays, if all are joined; for each that is not */
@@ -30,6 +35,9 @@ typedef struct {
 
 static Site sites[SETS][WAYS];   /* in each set the one that was used last comes first, and the last one gives way */
 static Py_ssize_t eager_after = -1;   /* -1: never */
+
+static PyObject *grown_up;   /* startup.grown_up, as long as the process is young; else NULL */
+static double worked, asked_at;   /* nanoseconds that operations took since it was asked, and after how many it is again */
 
 static Site *set_of(PyCodeObject *code, int lasti) {
     size_t print = ((size_t)code >> 4 ^ (size_t)lasti * 0x9E3779B1u) * 0x9E3779B97F4A7C15ull;
@@ -66,7 +74,52 @@ PyObject *hot_eager_after(PyObject *self, PyObject *limit) {
         return NULL;
     eager_after = given < INT_MAX / 2 ? given : -1;
     memset(sites, 0, sizeof sites);
+    Py_CLEAR(grown_up);
     Py_RETURN_NONE;
+}
+
+/* ---- young processes -------------------------------------------------------------------------------------------------- */
+
+enum { WRITING = 200, ASKING = 5000000 };   /* nanoseconds: what an operation takes besides NumPy, and between two questions */
+
+/* young(ask): lines run at once from now on, until ``ask(ns)`` is true, given what they took since it was asked last. None
+ * ends that. */
+PyObject *hot_young(PyObject *self, PyObject *ask) {
+    worked = 0;
+    asked_at = ASKING;
+    Py_XSETREF(grown_up, ask == Py_None ? NULL : Py_NewRef(ask));
+    Py_RETURN_NONE;
+}
+
+static int is_young(void) {
+    return grown_up != NULL && small_bytes() > 0;
+}
+
+/* When an operation begins that runs at once, for `note_work`; 0 where nobody asks any more. */
+long long work_begins(void) {
+    struct timespec now;
+    if (grown_up == NULL)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* An operation has run that began then. Nothing that was raised by it is touched. */
+void note_work(long long began) {
+    if (began == 0 || grown_up == NULL || (worked += (double)(work_begins() - began)) < asked_at)
+        return;
+    PyObject *kind, *value, *trace, *ask = Py_NewRef(grown_up);
+    PyErr_Fetch(&kind, &value, &trace);
+    PyObject *took = PyFloat_FromDouble(worked), *old = took == NULL ? NULL : PyObject_CallOneArg(ask, took);
+    worked = 0;
+    if (old == NULL)
+        PyErr_Clear();
+    if (old != Py_False)
+        Py_CLEAR(grown_up);
+    Py_XDECREF(old);
+    Py_XDECREF(took);
+    Py_DECREF(ask);
+    PyErr_Restore(kind, value, trace);
 }
 
 /* ---- counting --------------------------------------------------------------------------------------------------------- */
@@ -360,7 +413,7 @@ void count_run(PyObject *nodes, Counting *known) {
 static int is_steady(Table table, int on_trial, int *large) {
     if (eager_after < 0 || watched() || held_up == Py_True || slot_or_none(current, C.debug) == Py_True)
         return 0;
-    if (eager_after == 0)
+    if (eager_after == 0 || is_young())
         return is_users_line();
     PyFrameObject *frame = PyEval_GetFrame();
     if (frame == NULL)
@@ -381,7 +434,8 @@ int runs_at_once(void) {
 }
 
 /* Whether an operation that is being written may run at once at all, its operands not looked at: the line has come up to
- * that for small arrays or for middling ones. Most lines have not, and are asked nothing else. */
+ * that for small arrays or for middling ones, or has been met before in a young process. Most lines have not, and are asked
+ * nothing else. */
 int may_run_at_once(void) {
     if (eager_after <= 0)
         return eager_after == 0;
@@ -391,7 +445,15 @@ int may_run_at_once(void) {
     PyCodeObject *code = PyFrame_GetCode(frame);
     int lasti = PyFrame_GetLasti(frame);
     Site *site = site_of(code, lasti);
+    int young = is_young(), met = site != NULL;
+    if (young) {
+        worked += WRITING;
+        if (!met)
+            new_site(code, lasti);
+    }
     Py_DECREF(code);
+    if (young)
+        return met;
     for (int table = 0; site != NULL && table < TABLES; table++)
         if (site->score[table] >= eager_after)
             return 1;
@@ -411,8 +473,16 @@ Py_ssize_t most_bytes(void) {
     return most > 0 && most < MIDDLING ? MIDDLING : most;
 }
 
-/* Whether the operation that is being written, on so many bytes, is to run at once. */
+/* The bytes up to which an operand that is pending is computed for such an operation. */
+Py_ssize_t most_awaited(void) {
+    return is_young() ? ELIDED_BYTES - 1 : small_bytes();
+}
+
+/* Whether the operation that is being written, on so many bytes, is to run at once; in a young process not where NumPy
+ * writes into temporaries: so does a run, but for what runs at once. */
 int runs_now(Py_ssize_t bytes) {
+    if (is_young())
+        return bytes < ELIDED_BYTES && is_steady(SMALL, 0, NULL);
     if (bytes > small_bytes())
         return is_steady(CALLS, 1, NULL);
     return runs_at_once() || (bytes <= FEW_AT_ONCE && is_steady(FEWS, 0, NULL));

@@ -285,6 +285,7 @@ static PyMethodDef methods[] = {
     {"empty", (PyCFunction)(void (*)(void))hot_empty, METH_FASTCALL, "run.pool.empty"},
     {"reused", hot_reused, METH_NOARGS, "How many blocks of the pool were given out again here."},
     {"eager_after", hot_eager_after, METH_O, "eager_after(n): how often a line's operations run alone before they do at once."},
+    {"young", hot_young, METH_O, "young(ask): lines run at once until ``ask(nanoseconds)`` is true; None ends that."},
     {"commit", hot_commit, METH_O, "hybrid.effects.commit"},
     {"ran_when_written", (PyCFunction)(void (*)(void))hot_ran_when_written, METH_FASTCALL,
      "ran_when_written(code, lasti): a line's call of a function of NumPy's has run when it was written."},

@@ -84,8 +84,11 @@ static int write_now_to(PyObject *self, PyObject *const *operands, Py_ssize_t co
     while (n < count && (given[n] = at_hand(operands[n], PY_SSIZE_T_MAX)) != NULL)
         n++;
     int done = n == count;
-    if (done)
+    if (done) {
+        long long began = work_begins();
         *result = write(what, memory, given, count);
+        note_work(began);
+    }
     Py_DECREF(memory);
     while (n)
         Py_DECREF(given[--n]);
@@ -134,7 +137,7 @@ int in_place_at_once(binaryfunc fn, PyObject *self, PyObject *other, PyObject **
         *result = Py_NewRef(self);
         return 1;
     }
-    if (!is_settled(self, small_bytes()) && PyErr_Occurred())
+    if (!is_settled(self, most_awaited()) && PyErr_Occurred())
         return has_failed(result);
     return into_at_once(self, &other, 1, write_operator, &fn, result);
 }

@@ -2,12 +2,16 @@
 
 They take 30 and 100 ms, as long as all that many programs do. So they wait until what ran without them has taken a few
 times as long: a program that ends before does without, one that ends soon after has lost a third at most, and one that
-goes on has them for nearly all of its time.
+goes on has them for nearly all of its time. Until then nothing is gained by waiting, and lines run at once
+(`hot/lines.c`).
 """
 
 from __future__ import annotations
 
+import os
+
 from ..config import current
+from ..hot import native
 
 PLANNER, LLVM = 25, 25
 """For how many kernels' worth of work (``config(compile_after=)``) the planner is brought in, and how much more there
@@ -42,7 +46,15 @@ def pays(more: float = 0.0) -> bool:
     if done < PLANNER * unit or done < (PLANNER + LLVM) * unit and not _llvm_known():
         return False
     account.paid = True
+    if native is not None:
+        native.young(None)
     return True
+
+
+def grown_up(ns: float) -> bool:
+    """Whether it is time to bring them in, asked by the extension after lines that ran at once have taken so long."""
+    worked(ns)
+    return pays()
 
 
 def paid() -> bool:
@@ -59,3 +71,7 @@ def _llvm_known() -> bool:
 
         _account.llvm_known = native.known()
     return _account.llvm_known
+
+
+if native is not None and not os.environ.get("LAZYTENSOR_EAGER_AFTER"):
+    native.young(grown_up)  # until somebody says what `eager_after` is
