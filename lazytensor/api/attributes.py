@@ -27,8 +27,10 @@ from .handle import (
     export,
     geometry,
     is_writeable,
+    keep_owning,
     lock_of,
     memory_of,
+    owns_memory,
     peek,
     root_of,
     run,
@@ -264,10 +266,14 @@ def _set_geometry(self: Any, probe: Any, dtype: Any) -> None:
             if buffer is None:
                 continue  # another thread wrote to it
             array = apply_view(steps, np.asarray(buffer))
+            state = self._state
+            given_out = state is not None and state.memory is not None
+            own = _outer_base(self) is None if given_out else owns_memory(buffer)
+            if own:
+                keep_owning(array)
             self._value = leaf(array, strides)
-            if self._state is not None and self._state.memory is not None:
-                self._state.own = _outer_base(self) is None
-                self._state.memory = array
+            if given_out:
+                state.own, state.memory = own, array
             return
 
 

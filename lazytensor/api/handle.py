@@ -444,8 +444,22 @@ def memory_of(root: Tensor) -> Any:
                 buffer = np.array(buffer) if type(buffer) is not _ndarray else _copied(buffer)
                 root._value = leaf(buffer, node.strides)
             state = state_of(root)
-            state.memory, state.own = buffer, True
+            state.memory, state.own = buffer, owns_memory(buffer)
             return buffer
+
+
+_owning: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+
+def keep_owning(view: Any) -> None:
+    """Notes that a view stands for an array that owns its memory: that array's shape or dtype was set."""
+    _owning[id(view)] = view
+
+
+def owns_memory(buffer: Any) -> bool:
+    """Whether NumPy's array in the place of a computed one would own its memory."""
+    base = getattr(buffer, "base", None)
+    return base is None or pool.is_block(base) or _owning.get(id(buffer)) is buffer
 
 
 def _copied(buffer: Any) -> Any:
