@@ -36,20 +36,21 @@ for turn in range(3):
 
 def test_lines_run_at_once_from_their_second_time_on_and_functions_from_the_first():
     young = ["True True False"] + ["False False False"] * 2
-    waits = ["True True True"] * 3
+    waits = ["True True False"] * 3  # calls of functions do not, if their arrays are there
     assert outcome(LINES.format(settings="")) == young
     assert outcome(LINES.format(settings=""), LAZYTENSOR_EAGER_AFTER="64") == waits
-    for settings in ("eager_after=64", "eager_after=None", "plan_after=5", "compile_after=100000"):
+    for settings in ("eager_after=64", "plan_after=5", "compile_after=100000"):
         assert outcome(LINES.format(settings=f"np.config({settings})")) == waits, settings
+    assert outcome(LINES.format(settings="np.config(eager_after=None)")) == ["True True True"] * 3
 
 
 def test_large_arrays_wait():
-    assert outcome(LINES.format(settings="x = np.ones(100_000)")) == ["True True False"] * 3
+    assert outcome(LINES.format(settings="x = np.ones(100_000)")) == ["True True True"] * 3
 
 
 def test_explain_has_lines_wait():
     script = LINES.format(settings="").replace("for turn", "x.explain()\nfor turn")
-    assert outcome(script) == ["True True True"] * 3
+    assert outcome(script) == ["True True False"] * 3
 
 
 def test_youth_ends_when_enough_has_run():

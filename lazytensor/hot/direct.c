@@ -311,8 +311,13 @@ int call_middling(Method *method, PyObject *fn, PyObject *const *args, Py_ssize_
     Py_ssize_t most = small_bytes();
     PyObject *arrays[MOST];
     Lent l = {.small = MIDDLING, .deepest = NEAR};
-    if (most == 0 || most >= MIDDLING || all > MOST || held_up == Py_True || !all_taken(names) || !calls_at_once(&l.large))
+    if (most == 0 || most >= MIDDLING || all > MOST || held_up == Py_True || !all_taken(names))
         return 0;
+    if (!calls_at_once(&l.large)) {   /* what no kernel takes in costs less at once than to be written down, if all is there */
+        if (method->swapped & (TAKEN_IN | IF_STEADY) || Py_TYPE(method) != &Direct_Type || !lines_may_run_at_once())
+            return 0;
+        l.deepest = 0;
+    }
     if (most_awaited() > most)   /* a young process: as operators do, and large ones wait for plans, which pay at once */
         l.small = method->swapped & TAKEN_IN ? most_awaited() : MIDDLING;
     else

@@ -449,6 +449,7 @@ typedef struct {
 
 void count_run(PyObject *nodes, Counting *known);
 void count_alone(PyObject *node, int up, int over);
+int lines_may_run_at_once(void);
 int runs_at_once(void);
 int may_run_at_once(void);
 int calls_at_once(int *large);

@@ -429,6 +429,11 @@ static int is_steady(Table table, int on_trial, int *large) {
     return !(on_trial || (table == CALLS && site->large)) || ++site->turns % TRIAL;
 }
 
+/* Whether any line may: nothing says that all wait. */
+int lines_may_run_at_once(void) {
+    return eager_after >= 0 && !watched() && held_up != Py_True && slot_or_none(current, C.debug) != Py_True && is_users_line();
+}
+
 int runs_at_once(void) {
     return is_steady(SMALL, 0, NULL);
 }
