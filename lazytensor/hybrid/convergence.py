@@ -19,7 +19,7 @@ from ..run.watching import mine
 from . import counted
 from .carried import leaves, rebuilt
 from .counters import Counters
-from .exits import Exit, exit_at
+from .exits import Exit, exit_at, jump_at
 from .forloops import FEED, function_of, has_left
 from .handing import count_of
 from .ranges import give, variables
@@ -57,7 +57,7 @@ class Loops:
     def went(self, frame: Any, answer: bool) -> None:
         """What Python has been told at a jump of the program's: a loop that it leaves begins anew when it comes
         again."""
-        if self.exit is not None and self.frame is frame and self.exit.at == frame.f_lasti and (
+        if self.exit is not None and self.frame is frame and self.exit.at == jump_at(frame.f_code, frame.f_lasti) and (
                 answer is not self.exit.goes_on and self.exit.other is None):
             self.let_go()
 
@@ -153,6 +153,7 @@ class Loops:
 
         def body(index: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
             watcher: Any = mine()
+            watcher.asks = found.asks, [turn.__code__ for turn in turns]
             turn = turns[0]
             if found.other is None:
                 watcher.goes_on(state[0], found.goes_on)
@@ -166,6 +167,8 @@ class Loops:
                     if has_left(error, found._replace(turn=turn.__code__)):
                         watcher.leave() if found.others else watcher.give_up("it is left otherwise")
                     raise
+            if found.asks is not None:
+                after = watcher.noted, *after[1:]
             if not is_value(after[0]):
                 watcher.give_up("its condition is no value")
             return after

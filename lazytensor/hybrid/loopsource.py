@@ -18,11 +18,11 @@ import numpy as np
 
 from ..api.indexing import ELEMENT
 from ..ir.layout import canonical
-from ..run import launch, pool
+from ..run import floating, launch, pool
 from .bounds import Even
 from .branches import in_order
 from .guards import Namespace
-from .running import Abandon, copied, writable
+from .running import Abandon, Run, copied, writable
 from .steps import HOLE, Irregular, holes, index_of
 from .text import elementwise_call, frozen, index_text
 from .texts import compiled_text
@@ -122,6 +122,24 @@ def array_of(constant: Any) -> Any:
         own, values = pool.empty(shape, dtype, strides), own
         own[...] = values
     return own
+
+
+class Formed:
+    """A call of one of NumPy's functions that are written down as a form (`forms`), in a loop: of operands alone, and
+    what it gives is laid out as was found."""
+
+    code = None
+
+    def __init__(self, fn: Any, form: Any, shape: Any, dtype: Any, strides: Any) -> None:
+        self.fn, self.form, self.shape, self.dtype, self.strides = fn, form, shape, dtype, strides
+
+    def __call__(self, *values: Any) -> Any:
+        before, floating.noted.run = floating.noted.run, Run()
+        try:
+            floating.noted.run.node = self
+            return self.fn(*values, form=self.form)
+        finally:
+            floating.noted.run = before
 
 
 class Source:
@@ -331,7 +349,12 @@ class _Loop:
             out = self._place(name, sizes, dtype, strides, escaping)
             self.say(elementwise_call(op, texts, out, options, self.source.space))
         else:
-            call = f"{self.source.space.add(op.fn)}({', '.join([*texts, *self._options(options)])})"
+            fn = op.fn
+            if "form" in options:
+                if any(x.moves for x in sizes):
+                    raise Irregular
+                fn, options = Formed(fn, options["form"], tuple([x.constant for x in sizes]), dtype, strides), {}
+            call = f"{self.source.space.add(fn)}({', '.join([*texts, *self._options(options)])})"
             self.say(f"{out} = {call}")
         self.text[name] = out
         if size:

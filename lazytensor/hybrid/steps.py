@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..api.indexing import ELEMENT
+from .closeness import operations
 from .tracing import Operand, Record
 from .turns import Turn
 
@@ -39,7 +40,14 @@ _POWERS = (np.power, np.float_power, operator.pow)
 def steps_of(turn: Turn) -> list[Step]:
     """The records of a turn, in order, and what was noted, as steps."""
     maker = _Maker(turn)
-    found = [maker.step(record) for record in turn.book.records]
+    dtypes = dict(turn.dtypes)
+    found: list[Step] = []
+    for record in turn.book.records:
+        more = operations(record, dtypes, lambda name, value=None: Operand(name, None, value)) if record.kind == (
+            "operation") and record.op.name == "isclose" else None
+        found += map(maker.step, more or [record])
+        if record.kind == "operation":
+            dtypes[record.name] = record.dtype
     used = [note[1] for note in turn.notes if note[0] == "number"]
     if any(used.count(x) > maker.plain_numbers.count(x) for x in set(used)) or maker.floats != set(turn.floats):
         raise Irregular  # a number was used otherwise than as it is
@@ -93,7 +101,7 @@ class _Maker:
         if kind not in ("elementwise", "scalar", "call"):
             raise Irregular
         options = dict(r.attrs) if r.attrs else {}
-        if "together" in options or "form" in options or "out" in options:
+        if "together" in options or "out" in options:
             raise Irregular
         return _literal(r.attrs)
 
@@ -205,7 +213,12 @@ def _key_of(value: Any) -> Any:
         return kind, repr(value)
     if issubclass(kind, np.generic) and not value.dtype.hasobject:
         return kind, value.dtype, value.tobytes()
-    if value is None or value is Ellipsis or kind in (int, bool, str, type) or isinstance(value, np.dtype):
+    if value is None or value is Ellipsis or kind in (int, bool, str, type, type(np._NoValue)) or isinstance(
+            value, np.dtype):
+        return kind, value
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return type, value
+    if kind is bytes:
         return kind, value
     raise Irregular
 

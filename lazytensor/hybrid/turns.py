@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from ..api.build import users_frame
 from ..api.handle import Tensor, seen
 from ..api.scalar import Scalar
 from ..ir.node import Node, make, tick
 from ..ir.operation import Operation, register
 from ..run import floating
 from ..run.watching import PASS, mine
+from .closeness import ALIKE, alike, close_numbers
 from .intervals import NEGATED, Span, where
 from .opaque import Index, Session, plain
 from .running import copied
@@ -137,6 +139,9 @@ class Turn(Trace):
         self.ends: dict[int, Node] = {}
         self.measured_any = False
         self._index: tuple[Any, Any] = (None, None)
+        self.asks: tuple[int | None, list[Any]] = (None, [])
+        self.noted: Any = None
+        self.dtypes: dict[str, Any] = {}
 
     def give_up(self, why: str) -> Any:
         """Ends the turn: the loop cannot be generated."""
@@ -167,7 +172,11 @@ class Turn(Trace):
         self.measured_any |= axis is None or axis < len(t._value.shape)
 
     def truth(self, t: Any) -> bool:
-        """``bool(t)``: as the way has it that is gone (`ways`)."""
+        """``bool(t)``: as the way has it that is gone (`ways`); the turn's last question is its condition."""
+        if self.asks[0] is not None and (frame := users_frame()).f_lasti == self.asks[0] and (
+                frame.f_code in self.asks[1]):
+            self.noted = t
+            return True
         node = t._value if type(t) is Tensor else t._node
         if node.shape or node.dtype.hasobject or type(node) is Node and node.op is _LEAF and (
                 node.seq > self.start) or not self.explores():
@@ -290,7 +299,11 @@ class Turn(Trace):
         return self._answered(t, "bytes")
 
     def eager(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], take: Any) -> Any:
-        """A call of NumPy's on values: of constants, it may be made."""
+        """A call of NumPy's on values: of constants, it may be made; and what asks whether values are alike decides."""
+        if fn in ALIKE and (found := alike(fn, *args, **kwargs)) is not None:
+            return self.truth(found)
+        if fn is np.isclose and (found := close_numbers(*args, **kwargs)) is not None:
+            return found
         for x in (*args, *kwargs.values()):
             if type(x) is Tensor:
                 self._answered(x, "bytes")

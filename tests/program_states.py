@@ -1,0 +1,68 @@
+"""Random loops as numerical programs have them, in functions that are jitted and called again and again with fresh
+arrays: conditions that a call asks for, steps that are Python's numbers, loops in loops; NumPy runs the same text."""
+
+import random
+
+from tests.program_convergence import tried_text
+
+STATEMENTS = """
+{a} = np.sin({b})
+{a} = ({a} + {b}) * 0.5
+{a} = np.where({a} > 0.2, {a}, {b})
+{a} *= 0.5
+{a} += {b}
+{a}, {b} = {b}, {a}
+{a}[1:] = {b}[:-1]
+s = {a}.sum() * 0.1
+{a}[0] = s
+{a} = np.roll({a}, 1) * 0.9
+{a} = np.concatenate([{b}[1:], {b}[:1]])
+{a} = np.diff({b}, append=0.5) * 0.5
+n += 1
+if {a}.min() > s:@    {a} = {a} * 0.5
+if np.allclose({a}, {b}):@    {a} = {a} + 0.25
+if not np.array_equal({a}, {b}):@    {a} = {a} * 0.9
+s = np.linalg.norm({a}, 1)
+""".strip().splitlines()
+HEADS = """
+while {c}:
+while True:@    old = x@    {early}@    if not ({c}): break
+for k in range(60):@    {early}@    if {d}: break
+for k in range(60):@    if {d}: return x, k@    {early}
+while not bool({s}):
+while {c}:@    if {d}: break
+for k in range(60):@    {early}@    if {d}: break@    if {s}: return z
+while True:@    {early}@    if np.array_equal(np.rint(x), np.rint(z)): break@    if {s}: break
+while True:@    {early}@    if bool({s}): break
+""".strip().splitlines()
+CONDITIONS = ["e > tol", "not np.allclose(e, 0, atol=tol)", "not bool(e < tol)", "not np.isclose(e, 0.0, atol=tol)",
+              "bool(e > tol) and n < 20"]
+SURE = ["e < tol", "bool(e < tol)", "np.allclose(e, 0.0, atol=tol)", "not bool(e > tol)"]
+"""Conditions that come true."""
+ENDS = [*SURE, "np.allclose(e * x, e * y, rtol=1e-3, atol=0.01)", "np.isclose(e * x, 0, atol=1e-2).all()",
+        "np.allclose(e * x, 0.0, atol=tol)", "np.array_equal(np.rint(e * x), np.rint(e * z))",
+        "np.allclose(x / e, y / e, rtol=10., atol=1.)"]
+
+
+def random_program(seed):
+    """The text of a function of two arrays."""
+    chance = random.Random(seed)
+
+    def statement():
+        found = chance.choice(STATEMENTS)
+        a, b = chance.sample("xyz", 2)
+        return found.format(a=a, b=b)
+
+    head = chance.choice(HEADS).format(c=chance.choice(CONDITIONS), d=chance.choice(ENDS), s=chance.choice(SURE),
+                                       early=statement().replace("@", "@    "))
+    body = [statement() for _ in range(chance.randint(1, 4))]
+    body.insert(chance.randint(0, len(body)), "e = e * 0.5")
+    lines = ["x = x + 0.0", "z = (x + y) * 0.5", "e = np.abs(x).max() + 1.0", "s, n, k, tol = y.sum(), 0, 0, 0.1",
+             *head.split("@"), *[f"    {line}" for one in body for line in one.split("@")],
+             f"return {', '.join(chance.sample(['x', 'y', 'z', 'e', 's', 'n', 'k'], 4))}"]
+    return "def f(x, y):\n" + "\n".join(f"    {x}" for line in lines for x in line.split("@")) + "\n"
+
+
+def tried(seed, module):
+    """What differs, as text, or None; and the jitted function."""
+    return tried_text(random_program(seed), seed, module)
