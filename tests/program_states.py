@@ -24,6 +24,35 @@ if np.allclose({a}, {b}):@    {a} = {a} + 0.25
 if not np.array_equal({a}, {b}):@    {a} = {a} * 0.9
 s = np.linalg.norm({a}, 1)
 """.strip().splitlines()
+FLOATS = """
+h *= 0.5
+h = h * 0.9 + 0.125
+{a} = {a} - h * {b}
+{a} = {a} * (1 - h) + {b} * h
+if {a}.max() > 1:@    h = h * 0.9@else:@    h = h / 1.1
+if {a}.min() < 0:@    h /= 2
+h = max(h * 0.5, 0.125)
+h = min(h * 2, 4)
+h = abs(h - 0.75)
+h, g = g, h
+g = g * h
+g += 1
+{a} = np.where({b} > h, {a}, h)
+{a} *= h
+{a}[1] = h
+{a} /= h + 1
+h = 1.0 / h if h > 0.1 else 1.0
+h = h ** 2 if g != 3 else -h
+h = h / g
+s = s * h
+s = np.sqrt(h) + s
+if h < s:@    {a} = {a} + h
+if {a}.sum() < h and g > 0.5:@    g = 0.25
+h = h - g
+n += 1
+h = 1.0
+h = float(n)
+""".strip().splitlines()
 HEADS = """
 while {c}:
 while True:@    old = x@    {early}@    if not ({c}): break
@@ -48,8 +77,10 @@ def random_program(seed):
     """The text of a function of two arrays."""
     chance = random.Random(seed)
 
+    floats = chance.random() < 0.6
+
     def statement():
-        found = chance.choice(STATEMENTS)
+        found = chance.choice(FLOATS if floats and chance.random() < 0.6 else STATEMENTS)
         a, b = chance.sample("xyz", 2)
         return found.format(a=a, b=b)
 
@@ -58,8 +89,10 @@ def random_program(seed):
     body = [statement() for _ in range(chance.randint(1, 4))]
     body.insert(chance.randint(0, len(body)), "e = e * 0.5")
     lines = ["x = x + 0.0", "z = (x + y) * 0.5", "e = np.abs(x).max() + 1.0", "s, n, k, tol = y.sum(), 0, 0, 0.1",
+             "h, g = 1.0, 0.5",
              *head.split("@"), *[f"    {line}" for one in body for line in one.split("@")],
-             f"return {', '.join(chance.sample(['x', 'y', 'z', 'e', 's', 'n', 'k'], 4))}"]
+             *(["x = x + h"] if chance.random() < 0.1 else []),
+             f"return {', '.join(chance.sample(['x', 'y', 'z', 'e', 's', 'n', 'k'] + ['h'] * (seed % 7 == 0), 4))}"]
     return "def f(x, y):\n" + "\n".join(f"    {x}" for line in lines for x in line.split("@")) + "\n"
 
 

@@ -129,6 +129,120 @@ def test_a_user_s_function_of_that_name_is_no_condition():
         assert n == m and found.numpy().tobytes() == expected.tobytes()
 
 
+# ---- Python's floats as state ----------------------------------------------------------------------------------------
+
+
+def decaying_rate(x):
+    rate = 0.5
+    while np.abs(x).max() > 1e-3:
+        x = x - rate * np.sin(x) * 0.25 - 0.5 * x
+        rate = rate * 0.99 + 0.001
+    return x
+
+
+def damped(x):
+    damping, old = 0.125, 2 * x.max()
+    error = x.max()
+    while error > 1e-3:
+        new = np.sqrt(x) * 0.5
+        error = np.abs(new - x).max()
+        if error > 0.5 * old:
+            damping = min(damping * 2, 1.0)
+        old = error
+        x = (1 - damping) * x + damping * new
+    return x
+
+
+def marquardt(x):
+    lam = 1e-3
+    f = x @ x
+    while f > 1e-3:
+        new = x - x / (lam + 1)
+        value = new @ new + 1e-6 * lam
+        if value < f:
+            x, f = new, value
+            lam /= 10
+        else:
+            lam *= 10
+    return x, f
+
+
+def momentum(x):
+    beta, t = 0.0, 1.0
+    v = x * 0
+    while np.abs(x).max() > 1e-2:
+        old, t = t, (1 + abs(4 * t)) / 2 if t < 100 else 1.0
+        beta = (old - 1) / t if beta < 0.125 else 0.0625
+        v *= beta
+        v += x * 0.125
+        x = x * 0.5 - v * 0.125
+        if beta > 0.1 and x.max() < 1:
+            x = x * 0.5
+    return x
+
+
+def stored(x):
+    h = 4.0
+    while np.abs(x).sum() > 1:
+        x = np.where(x > 2 * h, x * 0.5, x * 0.75)
+        x[1] = h
+        h = h ** 2 / 8 if h > 0.25 else 0.125
+        x[2] = -h
+    return x
+
+
+def divided_by_none(x):
+    h = 4.0
+    while x.sum() > 1:
+        x = x * 0.5
+        h = 1 / (h - 1)
+        h = 1 / h - 1
+    return x
+
+
+FLOATS = [decaying_rate, damped, marquardt, momentum, stored]
+
+
+@pytest.mark.parametrize("fn", FLOATS)
+def test_a_float_that_changes_is_state_of_a_generated_loop(fn):
+    f = followed(fn, vectors)
+    assert is_rolled(f), f.explain()
+
+
+@pytest.mark.parametrize("fn", [*FLOATS, divided_by_none])
+def test_floats_beside_other_dtypes(fn):
+    followed(fn, lambda rng: (rng.uniform(1, 10 ** rng.uniform(0.1, 6), 7).astype(real.float32),))
+
+
+def test_a_division_of_floats_by_zero_is_python_s():
+    followed(divided_by_none, vectors)
+
+
+def overflowing(x):
+    h = 1e300
+    while x.max() > 1:
+        x = x * 0.5
+        h = h * 1e5
+        h = h - h if h > 1e305 else h * 1e5
+    return x
+
+
+def test_floats_that_overflow_say_nothing():
+    followed(overflowing, vectors)
+
+
+def exact(x):
+    h = 1.0
+    while x.max() > 1:
+        x = x * 0.5
+        h = h * 0.5
+    return x, h
+
+
+def test_a_float_that_is_used_afterwards():
+    followed(exact, vectors)
+
+
 # ---- random programs -------------------------------------------------------------------------------------------------
 
 

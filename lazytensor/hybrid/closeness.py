@@ -1,5 +1,5 @@
-"""``np.allclose(x, y)`` and ``np.array_equal(x, y)`` as operations that may be written down: NumPy's functions give a bool
-for values, so that they run at once."""
+"""``np.allclose(x, y)`` and ``np.array_equal(x, y)`` as operations that may be written down: NumPy's functions give a
+bool for values, so that they run at once."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def alike(fn: Any, *args: Any, **kwargs: Any) -> Any:
         same: Any = args[0] == args[1]
         return same.all()
     library = importlib.import_module(__package__.partition(".")[0])
-    close = library.isclose(*args, **kwargs)
-    return close.all() if type(close) is Tensor else close if issubclass(type(close), Scalar) else None
+    close: Any = library.isclose(*args, **kwargs)
+    is_array: bool = type(close) is Tensor
+    return close.all() if is_array else close if issubclass(type(close), Scalar) else None
 
 
 def close_numbers(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any = False) -> Any:
@@ -59,9 +60,9 @@ def operations(record: Any, dtypes: dict[str, Any], operand: Any) -> list[Any] |
             type(one) is float and np.isfinite(one) for one in (rtol, atol)):
         return None
     x, y = [record.operands[slot[1]] for slot in slots]
-    dtype: Any
-    dtype, other = [dtypes.get(one.name) if one.laid is None else one.laid[1] for one in (x, y)]
-    if dtype is None or dtype is not other or dtype.char not in _DTYPES or not dtype.isnative:
+    kinds: list[Any] = [dtypes.get(one.name) if one.laid is None else one.laid[1] for one in (x, y)]
+    dtype = kinds[0]
+    if dtype is None or dtype is not kinds[1] or dtype.char not in _DTYPES or not dtype.isnative:
         return None
     found: list[Any] = []
 

@@ -20,6 +20,7 @@ from . import counted
 from .carried import leaves, rebuilt
 from .counters import Counters
 from .exits import Exit, exit_at, jump_at
+from .floats import Floats
 from .forloops import FEED, function_of, has_left
 from .handing import count_of
 from .ranges import give, variables
@@ -123,9 +124,12 @@ class Loops:
             self.let_go()
             return None
         last, self.last = self.last, values
-        state = (condition, *[values[name] for name in found.carried])
-        counters = Counters((condition, *map(last.get, found.carried)), state, _first(found, values), True)
-        made = self._generated(frame, found, values, counters, left)
+        floats = Floats((condition, *[values[name] for name in found.carried]))
+        if (others := [name for name in found.carried if type(values[name]) is float and name in found.read]):
+            self._give_up(found, f"the number {others[0]!r} that it carries is used after it")
+            return None
+        counters = Counters((condition, *map(last.get, found.carried)), floats.given, _first(found, values), True)
+        made = self._generated(frame, found, values, counters, left, floats)
         nodes = None if made is None else applied(trace, made[0], [*made[1].state, *made[1].reads])
         if made is None or nodes is None:
             if made is not None:  # it raises, or NumPy would warn: in a later turn of this call
@@ -145,10 +149,12 @@ class Loops:
             self.passed.add(found.key)  # it is not over after all its turns: this call goes through them
             return None
         after = _counted(frame, found, counters, loop.left(nodes, trace), trace)
-        give(frame, dict(zip(found.carried, after[1:], strict=True)))
+        give(frame, {name: values[name] if type(values[name]) is float else x
+                     for name, x in zip(found.carried, after[1:], strict=True)})
         return goes_on
 
-    def _generated(self, frame: Any, found: Exit, values: dict[str, Any], counters: Counters, left: int) -> Any:
+    def _generated(self, frame: Any, found: Exit, values: dict[str, Any], counters: Counters, left: int,
+                   floats: Floats) -> Any:
         turns = [function_of(code, frame.f_globals, values) for code in (found.turn, found.other) if code is not None]
 
         def body(index: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -172,7 +178,7 @@ class Loops:
             if not is_value(after[0]):
                 watcher.give_up("its condition is no value")
             return after
-        own = counters.around(body)
+        own = counters.around(floats.around(body))
         own.__loop__ = found.key  # type: ignore[attr-defined]
         others = [x for name, x in variables(frame, found.later).items() if name not in found.carried]
         before = [x for one in (*self.before.values(), *others) for x in leaves(one)]

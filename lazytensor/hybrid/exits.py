@@ -173,8 +173,8 @@ def _exit_of(code: types.CodeType, at: int) -> Exit | None:
     handed = frozenset([x for x in carried if is_handed_on(flow, starts, x)])
     return None if turn is None or both and other is None else Exit(
         code, at, turn, tuple(sorted(reads)), carried, goes_on, frozenset(live[follows] | live[beyond] | closed),
-        frozenset(body), bool(outside), read, handed, other, next((k for k, x in _asked(code).items() if x == at), None),
-        *(counted or ()))
+        frozenset(body), bool(outside), read, handed, other,
+        next((k for k, x in _asked(code).items() if x == at), None), *(counted or ()))
 
 
 def _only_once(flow: Flow, outside: set[int], body: set[int]) -> bool:

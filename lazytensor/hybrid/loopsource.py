@@ -303,7 +303,7 @@ class _Loop:
         taken: set[str] = set()
         values = []
         for k, (name, cell) in enumerate(zip(after, self.body.cells, strict=True)):
-            text = self.text[name]
+            text = self.text[name] if cell[0] == "array" else self._number(name)
             if cell[0] == "array" and (text in taken or name[0] != "r" and name != f"s{k}"
                                        or self.body.mutates and text not in self.owned):
                 text = f"copied({text})"
@@ -313,6 +313,11 @@ class _Loop:
             self.say(f"{', '.join(self.state)}, = {', '.join(values)},")
         elif not any(line.startswith("    " * self.indent) for line in self.source.lines[-1:]):
             self.say("pass")
+
+    def _number(self, name: str) -> str:
+        """A number of the state: a constant, which is an array without axes elsewhere, is NumPy's scalar there."""
+        constant = self.constants.get(name)
+        return self.text[name] if constant is None else self.source.space.add(constant[()], "c")
 
     # ---- steps ----
 

@@ -14,10 +14,12 @@ import numpy as np
 
 from ..api.indexing import ELEMENT
 from .closeness import operations
+from .following import dtype_beside
 from .tracing import Operand, Record
 from .turns import Turn
 
 _getitem = operator.getitem
+_DOUBLE = np.dtype(np.float64)
 HOLE = "#"
 """The place of a number in a shape."""
 
@@ -40,7 +42,7 @@ _POWERS = (np.power, np.float_power, operator.pow)
 def steps_of(turn: Turn) -> list[Step]:
     """The records of a turn, in order, and what was noted, as steps."""
     maker = _Maker(turn)
-    dtypes = dict(turn.dtypes)
+    dtypes = maker.dtypes
     found: list[Step] = []
     for record in turn.book.records:
         more = operations(record, dtypes, lambda name, value=None: Operand(name, None, value)) if record.kind == (
@@ -49,7 +51,8 @@ def steps_of(turn: Turn) -> list[Step]:
         if record.kind == "operation":
             dtypes[record.name] = record.dtype
     used = [note[1] for note in turn.notes if note[0] == "number"]
-    if any(used.count(x) > maker.plain_numbers.count(x) for x in set(used)) or maker.floats != set(turn.floats):
+    if any(used.count(x) > maker.plain_numbers.count(x) for x in set(used)) or (
+            maker.floats != set(turn.floats) or maker.doubles != set(turn.doubles)):
         raise Irregular  # a number was used otherwise than as it is
     for kind, *rest in turn.notes:
         if kind == "access":
@@ -68,6 +71,10 @@ class _Maker:
         self.turn = turn
         self.plain_numbers: list[int] = []
         self.floats: set[int] = set()
+        self.doubles: set[int] = set()
+        inputs = turn.inputs
+        self.dtypes = {**turn.dtypes, **{name: node.dtype for name, node in inputs.values.values()},
+                       **{name: array.dtype for name, array in inputs.constants.values()}}
 
     def step(self, r: Record) -> Step:
         numbers: list[int] = []
@@ -116,6 +123,11 @@ class _Maker:
         if id(value) in self.turn.floats:
             self.floats.add(id(value))
             return "float", split_tree(self.turn.floats[id(value)][1], numbers)
+        if id(value) in self.turn.doubles:
+            if dtype_beside(r, position, self.dtypes, False) != _DOUBLE:
+                raise Irregular
+            self.doubles.add(id(value))
+            return "value", self.turn.doubles[id(value)][1], None
         if type(value) is int and r.op.kind in ("elementwise", "scalar") and r.op.fn not in _POWERS:
             self.plain_numbers.append(value)
             return "number", _hole(value, numbers)

@@ -141,7 +141,9 @@ class Turn(Trace):
         self._index: tuple[Any, Any] = (None, None)
         self.asks: tuple[int | None, list[Any]] = (None, [])
         self.noted: Any = None
+        self.floats_carried = False
         self.dtypes: dict[str, Any] = {}
+        self.doubles: dict[int, tuple[float, str | None]] = {}
 
     def give_up(self, why: str) -> Any:
         """Ends the turn: the loop cannot be generated."""
@@ -157,6 +159,13 @@ class Turn(Trace):
         own = value + 0.0 if value else value * 1.0  # another object of the same bits
         self.floats[id(own)] = own, tree
         return own
+
+    def float_used(self, own: Any) -> float:
+        """A number that a loop carries (`floats`) as an operand, of which its scalar is known."""
+        name = self.reference(own).name
+        value = float(len(self.doubles)) + 0.5
+        self.doubles[id(value)] = value, name
+        return value
 
     def indexed(self, t: Any, index: Any) -> Any:
         """An index of an array, in plain numbers."""
@@ -273,6 +282,8 @@ class Turn(Trace):
             elif node.op is _LEAF and node.buffer is not None and type(node.buffer) is np.ndarray and (
                     node.buffer.nbytes <= LARGEST and not node.dtype.hasobject):
                 name = self.inputs.constant(node.buffer)
+            elif node.op is _LEAF and isinstance(node.buffer, np.float64) and self.floats_carried:
+                name = self.inputs.constant(np.asarray(node.buffer))
             else:
                 self.give_up("it reads something that is no value of the loop")
             self.slots[node.seq] = name = str(name)
