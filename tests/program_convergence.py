@@ -92,7 +92,7 @@ def random_program(seed):
 def result_of(f, args):
     try:
         return f(*args)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, ArithmeticError) as error:
         return str(error)
 
 

@@ -53,6 +53,29 @@ n += 1
 h = 1.0
 h = float(n)
 """.strip().splitlines()
+NESTED = """
+q, t = np.abs({a}).max() + 1, 1.0@while q > 0.3:@    q = q * 0.2@    t *= 0.5@    {a} = {a} + t * {b}
+q, w = np.abs({a}).max(), {a}@while q > 1:@    q = q * 0.2@    w = w * 0.5@{b} = w
+q, w = np.abs({a}).max(), {a} * 1@while q > 1:@    q = q * 0.2@    w = w * 0.5@w += 0.25@{b} = w
+q = np.abs({a}).max()@while q > 1:@    q = q * 0.2@    {a} = {a} * 0.5@{a} += 0.25
+q, t = np.abs({a}).max(), 1.0@for j in range(40):@    if q < 0.3: break@    q = q * 0.2@    t = t * 0.75@{a} = {a} * t
+q = np.abs({a}).max()@for j in range(4):@    if q < 0.3: break@    q = q * 0.2@    {a} = {a} * 0.9
+q = np.abs({a}).max()@while True:@    v = {b} * q@    q = q * 0.2@    if q < s or q < 0.2: break
+q = np.abs({a}).max()@while True:@    v = {b} * q@    q = q * 0.2@    if np.allclose(q, 0, atol=0.2): break@{a} = v
+q, i = np.abs({a}).max(), 0@while q > 0.1 and i < 40:@    q = q * 0.2@    i += 1@    {a} = {a} * 0.9
+q = np.abs({a}).max()@while q > 1:@    q = q * 0.2@    {a} *= 0.5
+q = np.abs({a}).max()@while q > 1:@    q = q * 0.2@    if q > s:@        {a} = {a} * 0.5@    h = h * 0.9
+{a} = halved({a}, {b})
+{a} = halved({a}, {b})@{a} += 1
+""".strip().splitlines()
+HELPER = """
+def halved(a, b):
+    t = 1.0
+    while np.abs(a).max() > 2:
+        a = a * 0.5 + t * b * 0.1
+        t = t * 0.5
+    return a
+"""
 HEADS = """
 while {c}:
 while True:@    old = x@    {early}@    if not ({c}): break
@@ -77,9 +100,12 @@ def random_program(seed):
     """The text of a function of two arrays."""
     chance = random.Random(seed)
 
-    floats = chance.random() < 0.6
+    floats, nested = chance.random() < 0.6, chance.random() < 0.3
 
     def statement():
+        if nested and chance.random() < 0.3:
+            a, b = chance.sample("xyz", 2)
+            return chance.choice(NESTED).format(a=a, b=b)
         found = chance.choice(FLOATS if floats and chance.random() < 0.6 else STATEMENTS)
         a, b = chance.sample("xyz", 2)
         return found.format(a=a, b=b)
@@ -87,13 +113,13 @@ def random_program(seed):
     head = chance.choice(HEADS).format(c=chance.choice(CONDITIONS), d=chance.choice(ENDS), s=chance.choice(SURE),
                                        early=statement().replace("@", "@    "))
     body = [statement() for _ in range(chance.randint(1, 4))]
-    body.insert(chance.randint(0, len(body)), "e = e * 0.5")
+    body.insert(chance.randint(0, len(body)), "e = e * 0.3" if nested else "e = e * 0.5")
     lines = ["x = x + 0.0", "z = (x + y) * 0.5", "e = np.abs(x).max() + 1.0", "s, n, k, tol = y.sum(), 0, 0, 0.1",
-             "h, g = 1.0, 0.5",
+             "h, g, v, w = 1.0, 0.5, x, y",
              *head.split("@"), *[f"    {line}" for one in body for line in one.split("@")],
              *(["x = x + h"] if chance.random() < 0.1 else []),
              f"return {', '.join(chance.sample(['x', 'y', 'z', 'e', 's', 'n', 'k'] + ['h'] * (seed % 7 == 0), 4))}"]
-    return "def f(x, y):\n" + "\n".join(f"    {x}" for line in lines for x in line.split("@")) + "\n"
+    return HELPER + "def f(x, y):\n" + "\n".join(f"    {x}" for line in lines for x in line.split("@")) + "\n"
 
 
 def tried(seed, module):

@@ -26,11 +26,13 @@ _DOUBLE = np.dtype(np.float64)
 
 
 class Floats:
-    """The floats in a value that a loop carries: those at `places` of its leaves."""
+    """The floats in a tuple that a loop carries, those that are no part of other containers: at `places` of its
+    leaves."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: tuple[Any, ...]) -> None:
         self.value = value
-        self.places = frozenset([k for k, x in enumerate(leaves(value)) if type(x) is float])
+        whole = [part is x for part in value for x in leaves(part)]
+        self.places = frozenset([k for k, x in enumerate(leaves(value)) if type(x) in (float, Float) and whole[k]])
 
     @property
     def given(self) -> Any:
@@ -47,14 +49,14 @@ class Floats:
 
         def turn(index: Any, given: Any) -> Any:
             own: Any = mine()
-            own.floats_carried = True
+            own.numbers_carried = True
             after = body(index, self._changed(given, lambda x: Float(own, x)))
             return self._changed(after, _scalar_of) if len(list(leaves(after))) > max(self.places) else after
         return turn
 
 
-def _constant(x: float) -> Any:
-    return scalar(leaf(np.float64(x), None))
+def _constant(x: Any) -> Any:
+    return x.scalar() if type(x) is Float else scalar(leaf(np.float64(x), None))
 
 
 def _scalar_of(x: Any) -> Any:
@@ -164,6 +166,8 @@ def _computed(fn: Any, left: Any, right: Any) -> Any:
     if fn is operator.truediv and (b == 0):
         raise ZeroDivisionError("float division by zero")
     found = fn(a, b)
+    if fn is operator.pow and abs(found) == np.inf:  # if it was not before, Python's raises
+        raise OverflowError("Numerical result out of range")
     return Truth(own._home, found) if fn in _COMPARING else Float(own._home, found)
 
 

@@ -189,6 +189,11 @@ def even_text(x: Even) -> str:
     return f"({' + '.join([*parts, repr(x.constant)] if x.constant else parts)})"
 
 
+def may_end(body: Body) -> bool:
+    """Whether a value may end a loop, so that it has no turn at all."""
+    return any(shape[0] in ("while", "until", "leaves") for shape in body.shapes)
+
+
 class _Loop:
     """One loop of a source, and where its values are."""
 
@@ -220,7 +225,7 @@ class _Loop:
         mutates = body.mutates
         for k, text in enumerate(state):
             own = f"{self.prefix}s{k}"
-            if body.cells[k][0] == "array" and mutates and k not in self.lent:
+            if body.cells[k][0] == "array" and k not in self.lent and (mutates or self.level and may_end(body)):
                 self.say(f"{own} = copied({text})")
             elif own != text:
                 self.say(f"{own} = {text}")

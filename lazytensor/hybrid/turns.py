@@ -114,6 +114,7 @@ class Turn(Trace):
     """The watcher of one turn."""
 
     hides = True
+    new_inner: Any = None
 
     def __init__(self, session: Session, inputs: Inputs, outer: Any, explores: Callable[[], bool] = bool,
                  script: tuple[bool, ...] = (), at: int = 0, span: Span | None = None, moves: bool = False) -> None:
@@ -139,9 +140,11 @@ class Turn(Trace):
         self.ends: dict[int, Node] = {}
         self.measured_any = False
         self._index: tuple[Any, Any] = (None, None)
-        self.asks: tuple[int | None, list[Any]] = (None, [])
+        self.exit: Any = None
+        self.codes: list[Any] = []
+        self.inner: Any = None
         self.noted: Any = None
-        self.floats_carried = False
+        self.numbers_carried = False
         self.dtypes: dict[str, Any] = {}
         self.doubles: dict[int, tuple[float, str | None]] = {}
 
@@ -182,10 +185,19 @@ class Turn(Trace):
 
     def truth(self, t: Any) -> bool:
         """``bool(t)``: as the way has it that is gone (`ways`); the turn's last question is its condition."""
-        if self.asks[0] is not None and (frame := users_frame()).f_lasti == self.asks[0] and (
-                frame.f_code in self.asks[1]):
-            self.noted = t
-            return True
+        if self.exit is not None:
+            frame = users_frame()
+            if frame.f_lasti == self.exit.asks and frame.f_code in self.codes:
+                self.noted = t
+                return True
+            if self.inner is None:
+                self.inner = Turn.new_inner(self)
+            if (ended := self.inner.ended(frame, t)) is not None:
+                return bool(ended)
+        return self.truth_of(t)
+
+    def truth_of(self, t: Any) -> bool:
+        """The same, of a value that is asked for here."""
         node = t._value if type(t) is Tensor else t._node
         if node.shape or node.dtype.hasobject or type(node) is Node and node.op is _LEAF and (
                 node.seq > self.start) or not self.explores():
@@ -282,7 +294,7 @@ class Turn(Trace):
             elif node.op is _LEAF and node.buffer is not None and type(node.buffer) is np.ndarray and (
                     node.buffer.nbytes <= LARGEST and not node.dtype.hasobject):
                 name = self.inputs.constant(node.buffer)
-            elif node.op is _LEAF and isinstance(node.buffer, np.float64) and self.floats_carried:
+            elif node.op is _LEAF and isinstance(node.buffer, (np.float64, np.int64)) and self.numbers_carried:
                 name = self.inputs.constant(np.asarray(node.buffer))
             else:
                 self.give_up("it reads something that is no value of the loop")
