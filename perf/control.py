@@ -177,6 +177,51 @@ def power_iteration(A, v):
     return new, v
 
 
+@program(lambda rng: (rng.uniform(size=(50, 50)) + real.diag(rng.uniform(0, 30, 50)), rng.uniform(size=50)))
+def power_until_allclose(A, v):
+    v = v / np.linalg.norm(v)
+    for _ in range(1000):
+        w = A @ v
+        w = w / np.linalg.norm(w)
+        if np.allclose(w, v):
+            break
+        v = w
+    return w
+
+
+@program(lambda rng: (rng.normal(size=(80, 20)), rng.normal(size=80)))
+def backtracking(A, b):
+    x = np.zeros(A.shape[1])
+    r = A @ x - b
+    f = r @ r
+    for _ in range(200):
+        g = A.T @ r
+        gg = g @ g
+        if gg < 1e-6:
+            break
+        step = 1.0
+        while True:
+            new = x - step * g
+            residual = A @ new - b
+            value = residual @ residual
+            if value <= f - 1e-4 * step * gg:
+                break
+            step *= 0.5
+        x, r, f = new, residual, value
+    return x
+
+
+@program(lambda rng: (rng.normal(size=200) * 10 ** rng.uniform(0, 2), 0.5))
+def decaying_rate(x, rate):
+    while True:
+        new = x - rate * np.tanh(x)
+        rate *= 0.99
+        change = np.abs(new - x).max()
+        x = new
+        if change < 1e-4:
+            return x
+
+
 @program(lambda rng: (rng.normal(size=(300, 2)) + rng.integers(0, 4, (300, 1)) * 3.0,))
 def k_means(x):
     centres = x[:4].copy()

@@ -92,14 +92,19 @@ def random_program(seed):
 def result_of(f, args):
     try:
         return f(*args)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, ArithmeticError) as error:
         return str(error)
 
 
 def tried(seed, module):
     """What differs, as text, or None; and the jitted function."""
+    return tried_text(random_program(seed), seed, module)
+
+
+def tried_text(text, seed, module):
+    """The same, of the text of a function."""
     np = importlib.import_module(module) if isinstance(module, str) else module
-    text, spaces = random_program(seed), [{"np": one, "__name__": "random_loops"} for one in (real, np)]
+    spaces = [{"np": one, "__name__": "random_loops"} for one in (real, np)]
     for space in spaces:
         exec(text, space)
     f = np.jit(spaces[1]["f"])

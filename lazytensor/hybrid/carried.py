@@ -295,6 +295,7 @@ class Loop:
         after: Any = None
         for k, node in enumerate(stand_ins or ()):
             turn.slots[node.seq] = f"s{k}"
+            turn.dtypes[f"s{k}"] = node.dtype
         try:
             for root, node in known.values():
                 root._value = node

@@ -642,7 +642,8 @@ if fast.native is not None:
 
 def may_end(answer: Record) -> bool:
     """Whether an answer may be that of a loop that a value ends."""
-    return answer.code is not None and answer.how == "bool" and exit_at(answer.code, answer.lasti) is not None
+    is_bool = answer.how == "bool" or answer.how == "value" and answer.outcome[0] is bool
+    return answer.code is not None and is_bool and exit_at(answer.code, answer.lasti) is not None
 
 
 def _is_long(records: Whole, few: Fewer | None) -> bool:

@@ -19,13 +19,16 @@ from ..run.watching import mine
 from . import counted
 from .carried import leaves, rebuilt
 from .counters import Counters
-from .exits import Exit, exit_at
-from .forloops import FEED, function_of, has_left
+from .effectless import reach
+from .exits import Exit, exit_at, jump_at
+from .floats import Float, Floats
+from .forloops import FEED, function_of, has_left, origins
 from .handing import count_of
 from .ranges import give, variables
 from .rolled import ENDLESS, applied
 from .scope import Scope, is_users
 from .tracing import Trace
+from .turns import Turn
 
 MOST_FAILED = 4
 """Attempts at a loop after which it is given up."""
@@ -53,37 +56,54 @@ class Loops:
         self.last: dict[str, Any] = {}
         self.passed: set[Any] = set()
         self.counter: Any = None
+        self.around: list[Any] = []
 
     def went(self, frame: Any, answer: bool) -> None:
         """What Python has been told at a jump of the program's: a loop that it leaves begins anew when it comes
         again."""
-        if self.exit is not None and self.frame is frame and self.exit.at == frame.f_lasti and (
+        if self.exit is not None and self.frame is frame and self.exit.at == jump_at(frame.f_code, frame.f_lasti) and (
                 answer is not self.exit.goes_on and self.exit.other is None):
-            self.let_go()
+            self._leave()
 
     def ended(self, frame: Any, condition: Any) -> bool | None:
         """The answer for the condition at a jump of the program's, if it is that of a loop whose turns have been
         generated; else None."""
         trace = self.trace
-        if self.frame is not None and self.frame.f_back is None:
-            self.let_go()  # its function has ended
+        while self.frame is not None and self.frame.f_back is None:
+            self._leave()  # its function has ended
         found = exit_at(frame.f_code, frame.f_lasti)
         if found is None or not is_users(frame.f_globals.get("__name__")) or not is_value(condition):
             return None
-        if self.exit is not None and self.frame is frame and found is not self.exit and found.loop == self.exit.loop:
-            return None  # the loop is looked at elsewhere in its turns
+        for other, exit, *_ in (self._looked_at, *self.around):
+            if exit is not None and other is frame and found is not exit and found.loop == exit.loop:
+                return None  # the loop is looked at elsewhere in its turns
         if self.failed[found.key] >= MOST_FAILED or found.key in self.passed or not trace.may_skip or (
                 mine() is not trace):
             return None
+        while any(other is frame and exit is found for other, exit, *_ in self.around):
+            self._leave()  # one in it
         if self.frame is not frame or self.exit is not found:
+            while self.frame is frame and self.exit is not None and not found.loop < self.exit.loop:
+                self._leave()
+            if self.exit is not None:
+                self.around.append(self._looked_at)
             self._begin(frame, found)
             return None
         return self._tried(frame, found, condition)
 
     def let_go(self) -> None:
-        """Forgets the loop that was looked at."""
-        self.frame = self.exit = None
-        self.scope, self.before, self.last = Scope(), {}, {}
+        """Forgets the loops that were looked at."""
+        self.around.clear()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Forgets the innermost of them."""
+        self.frame, self.exit, self.scope, self.before, self.last, self.counter = (
+            self.around.pop() if self.around else (None, None, Scope(), {}, {}, None))
+
+    @property
+    def _looked_at(self) -> Any:
+        return self.frame, self.exit, self.scope, self.before, self.last, self.counter
 
     @property
     def __loop__(self) -> Any:
@@ -104,7 +124,7 @@ class Loops:
         self.failed[found.key] = MOST_FAILED
         place = f"{found.code.co_filename}, line {line_of(found.code, found.at)}"
         self.told.append(f"its loop is traced turn by turn: {why} ({place})")
-        self.let_go()
+        self._leave()
 
     def _tried(self, frame: Any, found: Exit, condition: Any) -> bool | None:
         trace = self.trace
@@ -120,24 +140,27 @@ class Loops:
                 return None
         left = _turns_left(frame, found, values)
         if left < counted.LEAST:
-            self.let_go()
+            self._leave()
             return None
         last, self.last = self.last, values
-        state = (condition, *[values[name] for name in found.carried])
-        counters = Counters((condition, *map(last.get, found.carried)), state, _first(found, values), True)
-        made = self._generated(frame, found, values, counters, left)
+        floats = Floats((condition, *[values[name] for name in found.carried]))
+        if (others := [name for name in found.carried if type(values[name]) is float and name in found.read]):
+            self._give_up(found, f"the number {others[0]!r} that it carries is used after it")
+            return None
+        counters = Counters((condition, *map(last.get, found.carried)), floats.given, _first(found, values), True)
+        made = self._generated(frame, found, values, counters, left, floats)
         nodes = None if made is None else applied(trace, made[0], [*made[1].state, *made[1].reads])
         if made is None or nodes is None:
             if made is not None:  # it raises, or NumPy would warn: in a later turn of this call
                 self.passed.add(found.key)
-                self.let_go()
+                self._leave()
             elif counted.is_early(trace):
                 self.failed[found.key] += 1
             else:
                 self._give_up(found, trace.unrolled)
             return None
         trace.made[found.key] += 1
-        self.let_go()
+        self._leave()
         loop, goes_on = made[1], not found.goes_on
         if left < ENDLESS or found.others:
             goes_on = trace.truth_of(scalar(nodes[len(loop.handles) + loop.places.index(0)]))
@@ -145,31 +168,14 @@ class Loops:
             self.passed.add(found.key)  # it is not over after all its turns: this call goes through them
             return None
         after = _counted(frame, found, counters, loop.left(nodes, trace), trace)
-        give(frame, dict(zip(found.carried, after[1:], strict=True)))
+        give(frame, {name: values[name] if type(values[name]) is float else x
+                     for name, x in zip(found.carried, after[1:], strict=True)})
         return goes_on
 
-    def _generated(self, frame: Any, found: Exit, values: dict[str, Any], counters: Counters, left: int) -> Any:
-        turns = [function_of(code, frame.f_globals, values) for code in (found.turn, found.other) if code is not None]
-
-        def body(index: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
-            watcher: Any = mine()
-            turn = turns[0]
-            if found.other is None:
-                watcher.goes_on(state[0], found.goes_on)
-            elif not watcher.truth(state[0]):
-                turn = turns[1]
-            given = {**values, **dict(zip(found.carried, state[1:], strict=True))}
-            with FEED.apart(index):
-                try:
-                    after: tuple[Any, ...] = turn(*[given.get(name) for name in found.turn.co_varnames])
-                except RuntimeError as error:
-                    if has_left(error, found._replace(turn=turn.__code__)):
-                        watcher.leave() if found.others else watcher.give_up("it is left otherwise")
-                    raise
-            if not is_value(after[0]):
-                watcher.give_up("its condition is no value")
-            return after
-        own = counters.around(body)
+    def _generated(self, frame: Any, found: Exit, values: dict[str, Any], counters: Counters, left: int,
+                   floats: Floats) -> Any:
+        body = body_of(found, frame.f_globals, values)
+        own = counters.around(floats.around(body))
         own.__loop__ = found.key  # type: ignore[attr-defined]
         others = [x for name, x in variables(frame, found.later).items() if name not in found.carried]
         before = [x for one in (*self.before.values(), *others) for x in leaves(one)]
@@ -179,6 +185,34 @@ class Loops:
             self.trace.unrolled = "its condition is always the same"
             return None
         return made
+
+
+def body_of(found: Exit, space: dict[str, Any], values: dict[str, Any]) -> Any:
+    """A turn as a function of an index and of the condition with what is carried, which gives these."""
+    turns = [function_of(code, space, values) for code in (found.turn, found.other) if code is not None]
+
+    def body(index: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+        watcher: Any = mine()
+        watcher.exit, watcher.codes = found, [turn.__code__ for turn in turns]
+        turn = turns[0]
+        if found.other is None:
+            watcher.goes_on(state[0], found.goes_on)
+        elif not watcher.truth(state[0]):
+            turn = turns[1]
+        given = {**values, **dict(zip(found.carried, state[1:], strict=True))}
+        with FEED.apart(index):
+            try:
+                after: tuple[Any, ...] = turn(*[given.get(name) for name in found.turn.co_varnames])
+            except RuntimeError as error:
+                if has_left(error, found._replace(turn=turn.__code__)):
+                    watcher.leave() if found.others else watcher.give_up("it is left otherwise")
+                raise
+        if found.asks is not None:
+            after = watcher.noted, *after[1:]
+        if not is_value(after[0]):
+            watcher.give_up("its condition is no value")
+        return after
+    return body
 
 
 def _first(found: Exit, values: dict[str, Any]) -> int:
@@ -224,6 +258,73 @@ def _turns_left(frame: Any, found: Exit, values: dict[str, Any]) -> int:
     return number - 1 - index
 
 
+class Within:
+    """A loop that a value ends within a turn of another: its first turn is part of that turn, the others are one step
+    of it."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.frame: Any = None
+        self.exit: Exit | None = None
+        self.before: dict[str, Any] = {}
+        self.last: dict[str, Any] = {}
+
+    def ended(self, frame: Any, condition: Any) -> bool | None:
+        """The answer for the condition at a jump, if its loop's turns have been generated; else None."""
+        found, turn = exit_at(frame.f_code, frame.f_lasti), self.turn
+        if found is None or found.others or found.other is not None or not is_value(condition) or not is_users(
+                frame.f_globals.get("__name__")):
+            return None
+        if frame.f_code in origins and not (
+                frame.f_code in turn.codes and turn.exit is not None and found.loop < turn.exit.loop):
+            return None
+        values = variables(frame, found.reads)
+        if self.frame is not frame or self.exit is not found or any(name not in values for name in found.reads):
+            self.frame, self.exit, self.last = frame, found, values
+            self.before = variables(frame, _names(frame.f_code))
+            return None
+        self.frame = self.exit = None
+        return self._generated(frame, found, values, condition)
+
+    def _generated(self, frame: Any, found: Exit, values: dict[str, Any], condition: Any) -> bool:
+        turn, session = self.turn, self.turn.session
+        turn.numbers_carried = True
+        left = _turns_left(frame, found, values)
+        if left < 1:
+            session.ask("a loop in it has turns that nobody counts, or none")
+        floats = Floats((condition, *[values[name] for name in found.carried]))
+        counters = Counters((condition, *map(self.last.get, found.carried)), floats.given, _first(found, values), True)
+        names = [name for name, part in zip(("", *found.carried), counters.value, strict=True) for _ in leaves(part)]
+        if any(names[k] in found.read for k in counters.steps):
+            session.ask("a number that a loop in it counts is used after it")
+        own: Any = counters.around(floats.around(body_of(found, frame.f_globals, values)))
+        own.__loop__ = found.key
+        known = {name: x for name, x in values.items() if name not in found.carried}
+        scope = reach((function_of(found.turn, frame.f_globals, values), ""), *[
+            (x, f"variable {name!r}") for name, x in known.items()])
+        if not counted.followed(scope):
+            session.ask("a loop in it reaches what cannot be followed")
+        others = [x for name, x in variables(frame, found.later).items() if name not in found.carried]
+        before = [x for one in (*self.before.values(), *others) for x in leaves(one)]
+        result = counted.within(turn, own, _first(found, values), left, counters.given, scope, before)
+        rest = result[0] if counters.steps else result
+        after = list(leaves(rest))
+        begin = list(leaves(counters.value))
+        for k in counters.steps:
+            after[k] = begin[k]
+        for k in floats.places:
+            after[k] = Float(turn, after[k])
+        after = rebuilt(rest, iter(after))
+        if left < ENDLESS and turn.truth_of(after[0]) is found.goes_on:
+            raise Endless
+        give(frame, dict(zip(found.carried, after[1:], strict=True)))
+        return not found.goes_on
+
+
+class Endless(Exception):
+    """A loop is not over after all its turns: this call is the Python's."""
+
+
 def is_value(condition: Any) -> bool:
     """Whether a condition is one that a program can decide by."""
     return type(condition) is Tensor and condition._value.shape == () or issubclass(type(condition), Scalar)
@@ -234,3 +335,4 @@ def _names(code: types.CodeType) -> tuple[str, ...]:
 
 
 Trace.new_loops = Loops
+Turn.new_inner = Within

@@ -89,6 +89,25 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
             session.ask(why)
         if loop.is_lent((*before, *scope.tensors.values())):
             session.ask(PASSED if loop.passed else LENT)
+    return _step(turn, loop, count, scope)
+
+
+def within(turn: Turn, body: Callable[[Any, Any], Any], lower: int, count: int, value: Any, scope: Scope,
+           before: Any) -> Any:
+    """The turns but for the first of a loop that a value ends, in a turn of another that is looked at: one step."""
+    session = turn.session
+    loop = Loop(session, body, lower, count, value, functools.cache(lambda: turn.explores() and is_effectless(scope)))
+    if why := loop.probe():
+        session.ask(why)
+    loop.may_end = True
+    if loop.is_lent((*before, *scope.tensors.values())):
+        session.ask(PASSED if loop.passed else LENT)
+    return _step(turn, loop, count, scope)
+
+
+def _step(turn: Turn, loop: Loop, count: int, scope: Scope) -> Any:
+    """Writes a loop down as a step of a turn; gives the body's last value."""
+    session = turn.session
     loop.looked_at()
     own, numbers = loop.body()
     if changed := scope.changed():
@@ -101,6 +120,7 @@ def inner(turn: Turn, lower: Any, upper: Any, body: Callable[[Any, Any], Any], v
     results = [unknown(node) for node in loop.state]
     for k, node in enumerate(results):
         turn.slots[node.seq] = f"{name}_{k}"
+        turn.dtypes[f"{name}_{k}"] = node.dtype
     turn.measured_any |= loop.measured
     return loop.left(results, turn)
 

@@ -15,7 +15,7 @@ import sys
 import types
 from typing import Any, NamedTuple
 
-from .forloops import FEED, PEEKING, RUNS_ON, Flow, instruction, origins, rebinds, turn_text
+from .forloops import FEED, PEEKING, RUNS_ON, Flow, callee, instruction, origins, rebinds, turn_text
 from .handing import is_handed_on
 
 KNOWN = sys.version_info[:2] == (3, 11)
@@ -55,6 +55,8 @@ class Exit(NamedTuple):
     handed : frozenset of str
         Those of the variables that are carried with which Python does nothing then but what is known of numbers that
         count (`handing`).
+    asks : int or None
+        The offset of the call that gives what the jump decides by, if it does: ``bool(x)``, ``np.allclose(x, y)``.
     bound, counter : instruction and name of what `range` is given, and the variable of the index
         Of a loop over ``range(n)``; else None.
     """
@@ -71,6 +73,7 @@ class Exit(NamedTuple):
     read: frozenset[str]
     handed: frozenset[str]
     other: types.CodeType | None = None
+    asks: int | None = None
     bound: tuple[str, Any] | None = None
     counter: str | None = None
 
@@ -80,13 +83,46 @@ class Exit(NamedTuple):
         return self.code, self.at
 
 
+ASKING = frozenset(("bool", "allclose", "array_equal"))
+"""Names of functions that give a bool for values."""
+
+
 def exit_at(code: types.CodeType, at: int) -> Exit | None:
-    """The jump at an offset, if that is in a loop which is understood, and what an `Exit` is."""
-    return _exit_at(origins.get(code, code), at) if KNOWN else None
+    """The jump at an offset, or the one that follows the call there of a function that gives a bool, if that is in a
+    loop which is understood, and what an `Exit` is."""
+    return _exit_at(code, jump_at(code, at)) if KNOWN else None
+
+
+def jump_at(code: types.CodeType, at: int) -> int:
+    """The offset of the jump that decides by what the instruction at an offset gives, if that is a call; else the
+    same."""
+    asked = _asked(origins.get(code, code))
+    return asked.get(at, at) if asked else at
+
+
+def named_at(code: types.CodeType, at: int) -> str:
+    """What the function is called that is called at an offset."""
+    found = callee(origins.get(code, code), at)
+    return "" if found is None else found[1] or found[0][1]
 
 
 @functools.lru_cache(1024)
+def _asked(code: types.CodeType) -> dict[int, int]:
+    """The calls of functions that give a bool, by offset, and the jumps right after them that decide by it."""
+    if ASKING.isdisjoint(code.co_names):
+        return {}
+    lines = list(dis.get_instructions(code))
+    return {call.offset: jump.offset for call, jump in zip(lines, lines[1:], strict=False) if (
+        call.opname == "CALL" and jump.opname in _JUMPS and not jump.is_jump_target
+        and named_at(code, call.offset) in ASKING)}
+
+
 def _exit_at(code: types.CodeType, at: int) -> Exit | None:
+    return _exit_of(origins.get(code, code), at)
+
+
+@functools.lru_cache(1024)
+def _exit_of(code: types.CodeType, at: int) -> Exit | None:
     if code.co_flags & _NOT_FAST != _NOT_FAST or code.co_flags & RUNS_ON or not PEEKING.isdisjoint(code.co_names):
         return None
     flow = Flow(code)
@@ -137,7 +173,8 @@ def _exit_at(code: types.CodeType, at: int) -> Exit | None:
     handed = frozenset([x for x in carried if is_handed_on(flow, starts, x)])
     return None if turn is None or both and other is None else Exit(
         code, at, turn, tuple(sorted(reads)), carried, goes_on, frozenset(live[follows] | live[beyond] | closed),
-        frozenset(body), bool(outside), read, handed, other, *(counted or ()))
+        frozenset(body), bool(outside), read, handed, other,
+        next((k for k, x in _asked(code).items() if x == at), None), *(counted or ()))
 
 
 def _only_once(flow: Flow, outside: set[int], body: set[int]) -> bool:

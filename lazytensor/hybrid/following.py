@@ -170,7 +170,7 @@ class Numbers:
                     use = self.uses.get(id(x.value)) if x.name is None else None
                     if use is None or use[0] is not x.value:
                         continue
-                    kind = _dtype_beside(record, i, dtypes, type(use[0]) is np.float64)
+                    kind = dtype_beside(record, i, dtypes, type(use[0]) is np.float64)
                     if kind is None:
                         return self._give_up(f"a number is an operand of {record.op.name}", use[2]._of)
                     found.add(id(x.value))
@@ -253,7 +253,7 @@ _ARITHMETIC = frozenset((np.add, np.subtract, np.multiply, np.divide, np.maximum
 _NAMES = frozenset(getattr(fn, "__name__", "") for fn in _ARITHMETIC)
 
 
-def _dtype_beside(record: Record, i: int, dtypes: dict[str, Any], strong: bool) -> Any:
+def dtype_beside(record: Record, i: int, dtypes: dict[str, Any], strong: bool) -> Any:
     """The dtype that NumPy gives a Python number (or one that is `strong`, as NumPy's are) as that operand;
     None if it is not known that there is nothing else to it than a value of that dtype."""
     others = [x for k, x in enumerate(record.operands) if k != i]

@@ -18,11 +18,11 @@ import numpy as np
 
 from ..api.indexing import ELEMENT
 from ..ir.layout import canonical
-from ..run import launch, pool
+from ..run import floating, launch, pool
 from .bounds import Even
 from .branches import in_order
 from .guards import Namespace
-from .running import Abandon, copied, writable
+from .running import Abandon, Run, copied, writable
 from .steps import HOLE, Irregular, holes, index_of
 from .text import elementwise_call, frozen, index_text
 from .texts import compiled_text
@@ -124,6 +124,24 @@ def array_of(constant: Any) -> Any:
     return own
 
 
+class Formed:
+    """A call of one of NumPy's functions that are written down as a form (`forms`), in a loop: of operands alone, and
+    what it gives is laid out as was found."""
+
+    code = None
+
+    def __init__(self, fn: Any, form: Any, shape: Any, dtype: Any, strides: Any) -> None:
+        self.fn, self.form, self.shape, self.dtype, self.strides = fn, form, shape, dtype, strides
+
+    def __call__(self, *values: Any) -> Any:
+        before, floating.noted.run = floating.noted.run, Run()
+        try:
+            floating.noted.run.node = self
+            return self.fn(*values, form=self.form)
+        finally:
+            floating.noted.run = before
+
+
 class Source:
     """The text of a loop, as a function of its state and its inputs, which gives the state after the last turn; if the
     number of turns is `named`, that is its first argument. With `kernels` some of its steps are kernels."""
@@ -171,6 +189,11 @@ def even_text(x: Even) -> str:
     return f"({' + '.join([*parts, repr(x.constant)] if x.constant else parts)})"
 
 
+def may_end(body: Body) -> bool:
+    """Whether a value may end a loop, so that it has no turn at all."""
+    return any(shape[0] in ("while", "until", "leaves") for shape in body.shapes)
+
+
 class _Loop:
     """One loop of a source, and where its values are."""
 
@@ -202,7 +225,7 @@ class _Loop:
         mutates = body.mutates
         for k, text in enumerate(state):
             own = f"{self.prefix}s{k}"
-            if body.cells[k][0] == "array" and mutates and k not in self.lent:
+            if body.cells[k][0] == "array" and k not in self.lent and (mutates or self.level and may_end(body)):
                 self.say(f"{own} = copied({text})")
             elif own != text:
                 self.say(f"{own} = {text}")
@@ -285,7 +308,7 @@ class _Loop:
         taken: set[str] = set()
         values = []
         for k, (name, cell) in enumerate(zip(after, self.body.cells, strict=True)):
-            text = self.text[name]
+            text = self.text[name] if cell[0] == "array" else self._number(name)
             if cell[0] == "array" and (text in taken or name[0] != "r" and name != f"s{k}"
                                        or self.body.mutates and text not in self.owned):
                 text = f"copied({text})"
@@ -295,6 +318,11 @@ class _Loop:
             self.say(f"{', '.join(self.state)}, = {', '.join(values)},")
         elif not any(line.startswith("    " * self.indent) for line in self.source.lines[-1:]):
             self.say("pass")
+
+    def _number(self, name: str) -> str:
+        """A number of the state: a constant, which is an array without axes elsewhere, is NumPy's scalar there."""
+        constant = self.constants.get(name)
+        return self.text[name] if constant is None else self.source.space.add(constant[()], "c")
 
     # ---- steps ----
 
@@ -331,7 +359,12 @@ class _Loop:
             out = self._place(name, sizes, dtype, strides, escaping)
             self.say(elementwise_call(op, texts, out, options, self.source.space))
         else:
-            call = f"{self.source.space.add(op.fn)}({', '.join([*texts, *self._options(options)])})"
+            fn = op.fn
+            if "form" in options:
+                if any(x.moves for x in sizes):
+                    raise Irregular
+                fn, options = Formed(fn, options["form"], tuple([x.constant for x in sizes]), dtype, strides), {}
+            call = f"{self.source.space.add(fn)}({', '.join([*texts, *self._options(options)])})"
             self.say(f"{out} = {call}")
         self.text[name] = out
         if size:

@@ -13,10 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..api.indexing import ELEMENT
+from .closeness import operations
+from .following import dtype_beside
 from .tracing import Operand, Record
 from .turns import Turn
 
 _getitem = operator.getitem
+_DOUBLE = np.dtype(np.float64)
 HOLE = "#"
 """The place of a number in a shape."""
 
@@ -39,9 +42,18 @@ _POWERS = (np.power, np.float_power, operator.pow)
 def steps_of(turn: Turn) -> list[Step]:
     """The records of a turn, in order, and what was noted, as steps."""
     maker = _Maker(turn)
-    found = [maker.step(record) for record in turn.book.records]
+    dtypes = maker.dtypes
+    found: list[Step] = []
+    for record in turn.book.records:
+        more = operations(record, dtypes, lambda name, value=None: Operand(name, None, value)) if record.kind == (
+            "operation") and record.op.name == "isclose" else None
+        found += map(maker.step, more or [record])
+        if record.kind == "operation":
+            dtypes[record.name] = record.dtype
     used = [note[1] for note in turn.notes if note[0] == "number"]
-    if any(used.count(x) > maker.plain_numbers.count(x) for x in set(used)) or maker.floats != set(turn.floats):
+    if any(used.count(x) > maker.plain_numbers.count(x) for x in set(used)) or (
+            maker.floats != set(turn.floats) or turn.how != "raises" and (
+                maker.doubles != set(turn.doubles))):  # else what is not computed any more may not be there
         raise Irregular  # a number was used otherwise than as it is
     for kind, *rest in turn.notes:
         if kind == "access":
@@ -60,6 +72,10 @@ class _Maker:
         self.turn = turn
         self.plain_numbers: list[int] = []
         self.floats: set[int] = set()
+        self.doubles: set[int] = set()
+        inputs = turn.inputs
+        self.dtypes = {**turn.dtypes, **{name: node.dtype for name, node in inputs.values.values()},
+                       **{name: array.dtype for name, array in inputs.constants.values()}}
 
     def step(self, r: Record) -> Step:
         numbers: list[int] = []
@@ -93,7 +109,7 @@ class _Maker:
         if kind not in ("elementwise", "scalar", "call"):
             raise Irregular
         options = dict(r.attrs) if r.attrs else {}
-        if "together" in options or "form" in options or "out" in options:
+        if "together" in options or "out" in options:
             raise Irregular
         return _literal(r.attrs)
 
@@ -108,6 +124,11 @@ class _Maker:
         if id(value) in self.turn.floats:
             self.floats.add(id(value))
             return "float", split_tree(self.turn.floats[id(value)][1], numbers)
+        if id(value) in self.turn.doubles:
+            if dtype_beside(r, position, self.dtypes, False) != _DOUBLE:
+                raise Irregular
+            self.doubles.add(id(value))
+            return "value", self.turn.doubles[id(value)][1], None
         if type(value) is int and r.op.kind in ("elementwise", "scalar") and r.op.fn not in _POWERS:
             self.plain_numbers.append(value)
             return "number", _hole(value, numbers)
@@ -205,7 +226,12 @@ def _key_of(value: Any) -> Any:
         return kind, repr(value)
     if issubclass(kind, np.generic) and not value.dtype.hasobject:
         return kind, value.dtype, value.tobytes()
-    if value is None or value is Ellipsis or kind in (int, bool, str, type) or isinstance(value, np.dtype):
+    if value is None or value is Ellipsis or kind in (int, bool, str, type, type(np._NoValue)) or isinstance(
+            value, np.dtype):
+        return kind, value
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return type, value
+    if kind is bytes:
         return kind, value
     raise Irregular
 

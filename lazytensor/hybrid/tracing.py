@@ -39,6 +39,7 @@ from ..ir.operation import Operation
 from ..run import floating, masking
 from ..run.watching import LAYOUT, PASS, Opaque, Watcher, active
 from .advice import advice_at
+from .closeness import ALIKE
 from .collecting import is_collected
 from .fast import native
 from .forloops import PEEKING
@@ -674,7 +675,14 @@ class Trace(Watcher):
         if generator is not None and id(generator) not in self.generators:
             self.refuse("it draws random numbers from a generator that it reaches in a way that cannot be followed")
             return PASS
-        return self._called(fn, args, kwargs, template, generator)
+        result = self._called(fn, args, kwargs, template, generator)
+        if type(result) is bool and fn in ALIKE and self.loops is not None and self.refusal is None:
+            frame = users_frame()
+            ended = self.loops.ended(frame, scalar(leaf(np.bool_(result), None)))
+            if ended is not None:
+                return ended
+            self.loops.went(frame, result)
+        return result
 
     def _called(self, fn: Any, args: Any, kwargs: Any, template: Any, generator: Any) -> Any:
         if generator is not None and not self._follows(generator):

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from ..api.build import users_frame
 from ..api.handle import Tensor, seen
 from ..api.scalar import Scalar
 from ..ir.node import Node, make, tick
 from ..ir.operation import Operation, register
 from ..run import floating
 from ..run.watching import PASS, mine
+from .closeness import ALIKE, alike, close_numbers
 from .intervals import NEGATED, Span, where
 from .opaque import Index, Session, plain
 from .running import copied
@@ -112,6 +114,7 @@ class Turn(Trace):
     """The watcher of one turn."""
 
     hides = True
+    new_inner: Any = None
 
     def __init__(self, session: Session, inputs: Inputs, outer: Any, explores: Callable[[], bool] = bool,
                  script: tuple[bool, ...] = (), at: int = 0, span: Span | None = None, moves: bool = False) -> None:
@@ -137,6 +140,13 @@ class Turn(Trace):
         self.ends: dict[int, Node] = {}
         self.measured_any = False
         self._index: tuple[Any, Any] = (None, None)
+        self.exit: Any = None
+        self.codes: list[Any] = []
+        self.inner: Any = None
+        self.noted: Any = None
+        self.numbers_carried = False
+        self.dtypes: dict[str, Any] = {}
+        self.doubles: dict[int, tuple[float, str | None]] = {}
 
     def give_up(self, why: str) -> Any:
         """Ends the turn: the loop cannot be generated."""
@@ -153,6 +163,13 @@ class Turn(Trace):
         self.floats[id(own)] = own, tree
         return own
 
+    def float_used(self, own: Any) -> float:
+        """A number that a loop carries (`floats`) as an operand, of which its scalar is known."""
+        name = self.reference(own).name
+        value = float(len(self.doubles)) + 0.5
+        self.doubles[id(value)] = value, name
+        return value
+
     def indexed(self, t: Any, index: Any) -> Any:
         """An index of an array, in plain numbers."""
         if index is not self._index[0]:
@@ -167,7 +184,20 @@ class Turn(Trace):
         self.measured_any |= axis is None or axis < len(t._value.shape)
 
     def truth(self, t: Any) -> bool:
-        """``bool(t)``: as the way has it that is gone (`ways`)."""
+        """``bool(t)``: as the way has it that is gone (`ways`); the turn's last question is its condition."""
+        if self.exit is not None:
+            frame = users_frame()
+            if frame.f_lasti == self.exit.asks and frame.f_code in self.codes:
+                self.noted = t
+                return True
+            if self.inner is None:
+                self.inner = Turn.new_inner(self)
+            if (ended := self.inner.ended(frame, t)) is not None:
+                return bool(ended)
+        return self.truth_of(t)
+
+    def truth_of(self, t: Any) -> bool:
+        """The same, of a value that is asked for here."""
         node = t._value if type(t) is Tensor else t._node
         if node.shape or node.dtype.hasobject or type(node) is Node and node.op is _LEAF and (
                 node.seq > self.start) or not self.explores():
@@ -264,6 +294,8 @@ class Turn(Trace):
             elif node.op is _LEAF and node.buffer is not None and type(node.buffer) is np.ndarray and (
                     node.buffer.nbytes <= LARGEST and not node.dtype.hasobject):
                 name = self.inputs.constant(node.buffer)
+            elif node.op is _LEAF and isinstance(node.buffer, (np.float64, np.int64)) and self.numbers_carried:
+                name = self.inputs.constant(np.asarray(node.buffer))
             else:
                 self.give_up("it reads something that is no value of the loop")
             self.slots[node.seq] = name = str(name)
@@ -290,7 +322,11 @@ class Turn(Trace):
         return self._answered(t, "bytes")
 
     def eager(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], take: Any) -> Any:
-        """A call of NumPy's on values: of constants, it may be made."""
+        """A call of NumPy's on values: of constants, it may be made; and what asks whether values are alike decides."""
+        if fn in ALIKE and (found := alike(fn, *args, **kwargs)) is not None:
+            return self.truth(found)
+        if fn is np.isclose and (found := close_numbers(*args, **kwargs)) is not None:
+            return found
         for x in (*args, *kwargs.values()):
             if type(x) is Tensor:
                 self._answered(x, "bytes")
