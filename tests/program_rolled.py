@@ -126,7 +126,8 @@ CHOICES = ["if {s} > {f}[0]:@    {one}", "if {f}.max() > 1:@    {one}@else:@    
 CONDITIONS = ["e > tol", "e > tol", "e > tol", "not (e <= tol)", "e > tol and n < 50", "n < 40 and e > tol",
               "(e > tol) & (np.abs({f}).max() > 0)", "e + {f}.max() * 0 > tol", "np.abs(e) > tol",
               "e > tol or e > np.abs({f}[0]) + 9",
-              "e > tol and {f}.sum() < 1e5", "not (np.array([e, e]) < tol).all()", "(e > tol) | ({b} & False).any()"]
+              "e > tol and {f}.sum() < 1e5", "not (e * {f} < {f}).all() and e > tol",
+              "(e > tol) | ({b} & False).any()"]
 HEADS = """
 while {c}:@    {body}
 while {c}:@    n += 1@    {body}
@@ -144,7 +145,7 @@ while True:@    {body}@    if e < tol: return {r}@    n += 1
 while {c}:@    {body}@    if {f}[0] > 1e4: return {r}
 for n in range(most):@    {body}@    if e < tol: break@else:@    n = -1
 """.strip().splitlines()
-AFTER = ["x = x * n", "G['last'] = x", "G['n'] = n", "H.append(n)", "H.append(y)", "global K@K = x", "y = x",
+AFTER = ["x = x * n", "G['last'] = x", "G['n'] = n", "L.append(float(s))", "H.append(y)", "global K@K = x", "y = x",
          "x[:] = y", "if n > 6: raise ValueError(f'{n} turns')", "x = x[:n % 3]", "s = x[n % len(x)]",
          "n = n + 1", "x += 1",
          "p[0] = 1", "w = x + w", "x = x + R.normal(size=x.shape)", "if n == 3: n = 7", "y = w[1:]"]
@@ -190,7 +191,7 @@ class Maker:
             return f"{chance.choice('st')} = {self.filled(chance.choice(SCALARS))}"
         if how < 0.5:
             return chance.choice(["x, y = y, x * 0.5", "x, y = y, x", "s, t = t, s", "n += 1", "m += 2", "y = x",
-                                  "x = q * 1", "t = s", "u = x", "L.append(float(s))", "n = n + m",
+                                  "x = q * 1", "t = s", "u = x", "n = n + m",
                                   "x = x", "x = w * 1", "G['n'] = n",
                                   "G['last'] = x", "G['s'] = s", "G['last'] = w", "n += len(G)", "y = step(y)",
                                   "w = step(w)", "A = A * 0.5 + n", "A[0] = x", "A += np.outer(x, y)"])
@@ -218,9 +219,9 @@ class Maker:
         pieces = [self.filled(piece) for piece in parts.split("{body}")]
         lines = "".join([piece + body for piece, body in zip(pieces, [*bodies, ""], strict=True)]).split("@")
         around, how = "e = np.fmin(np.abs(y).max(), 1e4) + 1", chance.random()
-        if how > 0.25:
+        if how > 0.15:
             return lines
-        if how > 0.1:
+        if how > 0.06:
             outer = [f"for r in range({chance.choice((1, 2, 3, 3, 12))}):"]
         else:
             outer = ["h = e * 1", "while h > 1:", "    h = h * 0.125"]
@@ -326,8 +327,8 @@ class Calls:
             if fit:
                 place, n = chance.randrange(2), chance.choice(fit)
                 ours[place], theirs[place] = self.before[0][n], self.before[1][n]
-        most = chance.choice((0, 1, 2, 5, 9, 30)) if "most" in vary else 12
-        tol = float(10 ** rng.uniform(-3, 2)) if "tol" in vary else 0.1
+        most = chance.choice((0, 1, 30)) if "most" in vary else 12
+        tol = chance.choice((1e-3, 0.1, 30.0)) if "tol" in vary else 0.1
         return [[*ours, most, tol], [*theirs, most, tol]]
 
     def call(self, k):

@@ -334,4 +334,4 @@ def test_random_loops_with_kernels_give_what_numpy_gives(first):
         found, f = program_rolled.tried(seed, np)
         assert found is None, f"{found}\n{program_rolled.random_program(seed)}\n{f.explain()}"
         with_kernels += any(loop.kernels for loop in program_rolled.loops_of(f))
-    assert with_kernels >= 4
+    assert with_kernels >= 3
