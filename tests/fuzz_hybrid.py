@@ -2,7 +2,8 @@
 
 `--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s, as
 many whose bodies also decide on values, as many loops over `lazytensor.range`, within each other whose bodies read
-their indices, and as many of Python's own that a value ends, `--views` read views of views of what they compute,
+their indices, and as many of Python's own that a value ends, `--rolled` are such loops that get kernels, most of them,
+with arguments of many kinds, `--views` read views of views of what they compute,
 `--sizes` are called with arrays of many sizes, `--parts` with views of arrays, `--shared` with arrays in memory that
 NumPy's arrays share, `--counting` are methods that count in attributes and entries, `--calls` have parameters and
 arguments of many kinds, which vary from call to call, `--numbers` have arguments that are numbers and vary. Two
@@ -29,6 +30,7 @@ from tests import (
     program_numbers,
     program_parts,
     program_ranges,
+    program_rolled,
     program_shared,
     program_sizes,
 )
@@ -144,11 +146,31 @@ def numbered(seeds, module, show):
     return failures
 
 
+def rolled(seeds, module, show):
+    """Tries functions whose loops values end; gives the seeds of those that differ."""
+    failures, generated, kernels = [], 0, 0
+    for seed in seeds:
+        try:
+            found, f = program_rolled.tried(seed, module)
+            loops = program_rolled.loops_of(f)
+            generated += bool(loops)
+            kernels += any(loop.kernels for loop in loops)
+        except Exception:
+            found = traceback.format_exc()
+        if found:
+            failures.append((seed, "rolled"))
+            if len(failures) <= show:
+                print(program_rolled.random_program(seed), f"# seed {seed}: {found}", flush=True)
+    print(f"{len(seeds)} functions whose loops values end, {generated} of them generated, {kernels} with kernels")
+    return failures
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz_hybrid", description=__doc__)
     parser.add_argument("--programs", type=int, default=5000)
     parser.add_argument("--control", type=int, default=2000)
     parser.add_argument("--loops", type=int, default=1000)
+    parser.add_argument("--rolled", type=int, default=1000)
     parser.add_argument("--views", type=int, default=1000)
     parser.add_argument("--sizes", type=int, default=1000)
     parser.add_argument("--parts", type=int, default=1000)
@@ -188,6 +210,7 @@ def main(arguments=None):
     for programs, words in ((program_loops, "loops by index"), (deciding, "loops that decide on values"),
                             (program_ranges, "loops over range"), (program_convergence, "loops that values end")):
         failures += looped(seeds, module, options.show - len(failures), programs, words)
+    failures += rolled(range(options.seed, options.seed + options.rolled), module, options.show - len(failures))
     failures += viewed(range(options.seed, options.seed + options.views), module, options.show - len(failures))
     failures += sized(range(options.seed, options.seed + options.sizes), module, options.show - len(failures))
     failures += parted(range(options.seed, options.seed + options.parts), module, options.show - len(failures))

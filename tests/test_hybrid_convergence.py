@@ -202,6 +202,38 @@ def broken_off_with_parts_written(x):
     return y
 
 
+def index_is_read_after_the_break(x):
+    y, e = x * 0.0, x.max()
+    for k in range(60):
+        if e < 1:
+            break
+        e = e * 0.5
+        y = y * 0.5 + k
+    return y, e
+
+
+def index_is_read_before_the_break(x):
+    y, e = x * 0.0, x.max()
+    for k in range(60):
+        e = e * 0.5
+        y = y * 0.5 + k
+        if e < 1:
+            break
+        y = y - 1
+    return y, e
+
+
+def index_is_read_on_both_sides(x):
+    y, e = x * 0.0, x.max()
+    for k in range(60):
+        y = y * k
+        e = e * 0.5
+        if e < 1:
+            break
+        y[1:] += k * x[:-1]
+    return y, e
+
+
 def power_iteration(x):
     a = np.outer(x, x) / 50 + np.diag(x)
     v = np.ones(len(x))
@@ -228,7 +260,8 @@ def another_name_of_what_it_carries(x):
 ROLLED = [power_iteration, another_name_of_what_it_carries, broken_off, broken_off_or_not,
     broken_off_with_parts_written, broken_off_by_its_index, halved,
     mid_of_the_turn, until_true, in_place, parts_written, values_within_branches, last_turns_variables, two_loops,
-    loops_in_functions, loop_in_with, with_a_closure, long_body]
+    loops_in_functions, loop_in_with, with_a_closure, long_body, index_is_read_after_the_break,
+    index_is_read_before_the_break, index_is_read_on_both_sides]
 
 
 @pytest.mark.parametrize("checks", [True, False])

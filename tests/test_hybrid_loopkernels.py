@@ -9,6 +9,7 @@ import pytest
 import lazytensor as np
 from lazytensor.hybrid import exits, fusing, tapes
 from lazytensor.run import kernels
+from tests import program_rolled
 from tests.helpers import difference
 from tests.program_jit import unchecked
 
@@ -18,13 +19,6 @@ pytestmark = [pytest.mark.skipif(not exits.KNOWN, reason="the bytecode of this P
 
 def plain(fn):
     return types.FunctionType(fn.__code__, {**fn.__globals__, "np": real}, fn.__name__, fn.__defaults__, fn.__closure__)
-
-
-def loops(f):
-    """The loops of a jitted function as they run."""
-    found = [r.fn.rolled for one in f._compiled if one.tree is not None for branch in one.tree.lines()
-             for r in branch.records if hasattr(r.fn, "rolled")]
-    return [x.with_kernels() for x in found]
 
 
 def followed(fn, made, calls=18):
@@ -41,7 +35,7 @@ def followed(fn, made, calls=18):
             own = [np.array(x) if isinstance(x, real.ndarray) else x for x in given]
             assert difference((g(*given), given), (f(*own), tuple(own))) is None, k
     assert f.cache_info()["python"] is None
-    return sum(x.kernels for x in loops(f))
+    return sum(x.kernels for x in program_rolled.loops_of(f))
 
 
 def newton(a):
@@ -241,7 +235,7 @@ def test_warnings_come_from_the_line_that_numpy_says():
         g(np.array(a))
     for one in g._compiled:
         one.quicken()
-    assert sum(x.kernels for x in loops(g)) > 0
+    assert sum(x.kernels for x in program_rolled.loops_of(g)) > 0
     for a in given:
         assert difference(numpys(a), g(np.array(a))) is None
         a[3] = 1
@@ -265,7 +259,7 @@ def test_arguments_and_earlier_results_are_left_as_they_were():
         if k == 10:
             for one in g._compiled:
                 one.quicken()
-            assert sum(x.kernels for x in loops(g)) > 0
+            assert sum(x.kernels for x in program_rolled.loops_of(g)) > 0
         rng = real.random.default_rng(k)
         given = rng.normal(size=(7, 3)) * 10 ** rng.uniform(1, 4), rng.normal(size=(7, 3))
         own = tuple(map(np.array, given))
@@ -329,5 +323,15 @@ def test_products_and_what_follows_them_are_no_calls_of_numpy():
                 one.quicken()
         given = made(real.random.default_rng(k))
         assert difference(numpys(*given), g(*map(np.array, given))) is None
-    text, = [x.text for x in loops(g)]
+    text, = [x.text for x in program_rolled.loops_of(g)]
     assert "= matmul" not in text and "multiply" not in text
+
+
+@pytest.mark.parametrize("first", range(0, 30, 10))
+def test_random_loops_with_kernels_give_what_numpy_gives(first):
+    with_kernels = 0
+    for seed in range(first, first + 10):
+        found, f = program_rolled.tried(seed, np)
+        assert found is None, f"{found}\n{program_rolled.random_program(seed)}\n{f.explain()}"
+        with_kernels += any(loop.kernels for loop in program_rolled.loops_of(f))
+    assert with_kernels >= 3

@@ -17,6 +17,7 @@ from ..run.watching import Opaque
 from . import streams
 from .advice import THREADS
 from .arguments import Arguments
+from .branches import OTHERWISE
 from .captured import Captured
 from .compiled import Compiled, may_end
 from .effects import Outcome, Raised, outcome_of, settled
@@ -91,7 +92,7 @@ class Attempt:
         self.rolls = jitted._rolls if known is None else known.rolls
         if self.rolls:
             trace.loops = Trace.new_loops(trace, jitted._not_rolled)
-        self.before = jitted._compiled
+        self.before, self.whole_turns = jitted._compiled, jitted._whole_turns()
         self.capsule, self.python, self.filters = floating.in_force(), streams.of_python(), list(warnings.filters)
         self._taken = {id(root): name for name, root in given.roots.items()}
         self.varying: list[Item] = []
@@ -295,6 +296,8 @@ class Attempt:
         refusal = compiled.add(self.trace, outcome)
         if self.known is not None and compiled.may_be_rolled(refusal is not None):
             jitted._roll(compiled)
+        elif refusal is OTHERWISE and compiled.whole_turns != jitted._whole_turns():
+            jitted._trace_anew(compiled)
         elif refusal is not None:
             jitted._refused(refusal, self.known)
         elif self.known is not None:
@@ -313,7 +316,7 @@ class Attempt:
         self.scope.leave_out(set(self.given.containers))
         if self.known is None:
             made = Compiled(self.jitted._name, self.given, self.scope, self.captured, self.capsule)
-            made.rolls = self.rolls
+            made.rolls, made.whole_turns = self.rolls, self.whole_turns
             return made
         self.known.scope.merge(self.scope)
         return self.known

@@ -22,6 +22,7 @@ MOST_PATHS = 64
 FEW, HITS = 16, 8
 """From so many ways on, calls that went a way that was there must be one for each so many ways: else nearly every call
 goes a new one, and compiling them costs more than they will save."""
+OTHERWISE = Refusal("its Python did something else than before on the way to the same answer", "")
 DEEPEST = 60
 """Branches within branches that Python's compiler takes."""
 MOST_ANSWERS = 400
@@ -113,7 +114,7 @@ def join(tree: Branch, path: Branch) -> Refusal | None:
     whole, answers, deep = tree, 0, 0
     while True:
         if not _alike(tree, path):
-            return Refusal("its Python did something else than before on the way to the same answer", "")
+            return OTHERWISE
         if path.answer is None:
             return None  # it is there
         answers += 1

@@ -109,6 +109,7 @@ class Compiled:
         The ends of loops of its traces that were not generated to their end.
     rolls : bool
         Whether its traces have loops that values end generated (`convergence`), if that can be.
+    whole_turns : of which loops every turn was to be traced, when its first trace began
     """
 
     __slots__ = ("calls", "due", "replay", "predict", "__dict__", "__weakref__")
@@ -136,6 +137,7 @@ class Compiled:
         self.forgotten = False
         self.abandoned = self.doubts = 0
         self.unfit = self.rolls = False
+        self.whole_turns: Any = None
         self.replay: Any = None
         self.predict: Any = None
         self._checks: list[Check | Later] = []

@@ -24,14 +24,12 @@ from .exits import Exit, exit_at, jump_at
 from .floats import Float, Floats
 from .forloops import FEED, function_of, has_left, origins
 from .handing import count_of
+from .jit import MOST_FAILED
 from .ranges import give, variables
 from .rolled import ENDLESS, applied
 from .scope import Scope, is_users
 from .tracing import Trace
 from .turns import Turn
-
-MOST_FAILED = 4
-"""Attempts at a loop after which it is given up."""
 
 
 class Loops:
@@ -40,8 +38,8 @@ class Loops:
     Attributes
     ----------
     failed : Counter
-        How often loops, by their keys, could not be generated; after `MOST_FAILED` times none is tried, in later calls
-        either.
+        How often loops, by their keys, could not be generated since one was; after `MOST_FAILED` times none is tried,
+        in later calls either.
     told : list of str
         Why loops that were looked at are traced turn by turn.
     """
@@ -160,6 +158,7 @@ class Loops:
                 self._give_up(found, trace.unrolled)
             return None
         trace.made[found.key] += 1
+        self.failed.pop(found.key, None)
         self._leave()
         loop, goes_on = made[1], not found.goes_on
         if left < ENDLESS or found.others:

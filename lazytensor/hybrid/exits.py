@@ -164,8 +164,6 @@ def _exit_of(code: types.CodeType, at: int) -> Exit | None:
         if index in closed or any(flow.uses[k].count(("STORE", index)) for k in body - {over[0] + 1}):
             return None
         reads = reads | {index}
-        if not outside and index not in live[beyond]:
-            carried = tuple([x for x in carried if x != index])
     turn = _turn_code(flow, body, jump, follows, carried, bool(over))
     other = _turn_code(flow, body, jump, beyond, carried, False) if both else None
     starts = [beyond, *([follows] if outside else ())]

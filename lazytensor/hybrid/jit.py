@@ -55,6 +55,8 @@ LONG = 64
 HOTTER, MOST_OPERATIONS = 1024, 1 << 13
 """Calls after which loops that were generated are traced in full, if these are so many operations at most: their
 kernels take as long to be compiled."""
+MOST_FAILED = 4
+"""Attempts at a loop that a value ends after which it is given up."""
 SEVERAL = 2
 """Programs for values of a number in an attribute after which it is a number of the program, if it can be."""
 MOST_REFUSALS = 4
@@ -241,6 +243,17 @@ class Jitted(Caller):
             self._rolls = True
             self._compiled = tuple([c for c in self._compiled if c is not compiled])
         self._why.append("traced again, to have loops generated that values end: each number of turns is a way")
+
+    def _whole_turns(self) -> tuple[Any, ...]:
+        """Of which loops every turn is traced: as calls go on, of more."""
+        given_up = [key for key, times in [*self._not_rolled.items()] if times >= MOST_FAILED]
+        return self._every_turn, frozenset(self._in_full), frozenset(given_up)
+
+    def _trace_anew(self, compiled: Compiled) -> None:
+        """Has a function traced again whose loops are traced otherwise now than when that was compiled."""
+        with self._lock:
+            self._compiled = tuple([c for c in self._compiled if c is not compiled])
+        self._why.append("traced again: of more loops than before every turn is traced")
 
     @property
     def _name(self) -> str:

@@ -13,6 +13,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+from ..run import floating
 from . import bytecode
 from .bounds import Even
 from .branches import Branch, _equal
@@ -149,7 +150,7 @@ def _of_both(a: Record, b: Record, number: int, other: int, count: LoopCount) ->
     if a.kind != "call" or loop is None or loop2 is None or len(a.args) != len(b.args) or not all(
             x.name is not None and x.name == y.name and alike_operands(x, y)
             for x, y in zip(a.args, b.args, strict=True)) or a.results != b.results or (
-            a.errstate is not b.errstate) or loop.body != loop2.body or loop.numbers != loop2.numbers or (
+            not floating.alike(a.errstate, b.errstate)) or loop.body != loop2.body or loop.numbers != loop2.numbers or (
             loop.loop != loop2.loop):
         return None
     if loop.count == loop2.count:

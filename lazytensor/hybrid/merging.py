@@ -11,6 +11,7 @@ from typing import Any
 
 from ..api import methods
 from ..api.relative import relative_view
+from ..run import floating
 from .branches import Branch, _equal
 from .effects import Outcome, Spec
 from .guards import same
@@ -52,7 +53,7 @@ def _record(a: Record, b: Record) -> Record:
     if a.kind not in ("operation", "draw"):
         raise Unsized("a call of NumPy")
     if a.kind != b.kind or a.name != b.name or a.op is not b.op or a.dtype != b.dtype or (
-            a.errstate is not b.errstate or a.code is not b.code or a.lasti != b.lasti):
+            not floating.alike(a.errstate, b.errstate) or a.code is not b.code or a.lasti != b.lasti):
         raise Unsized("another operation")
     found = a.copy(a.name, _operands(a, b))
     if a.kind == "draw":

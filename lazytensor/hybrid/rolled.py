@@ -80,7 +80,7 @@ class Rolled:
         """Whether another loop is the same."""
         (geometry, errstate), (geometry2, errstate2) = self._made, other._made
         return (self.count == other.count and self.numbers == other.numbers and self.body == other.body
-                and errstate is errstate2 and self.loop == other.loop and self.ends == other.ends
+                and floating.alike(errstate, errstate2) and self.loop == other.loop and self.ends == other.ends
                 and [(x, y, y.char, z) for x, y, z in geometry] == [(x, y, y.char, z) for x, y, z in geometry2])
 
     @property

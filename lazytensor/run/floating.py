@@ -20,7 +20,7 @@ from ..hot import learn, native
 from ..ir.errstate import SILENT, capsule_of, enter, in_force, leave, modes_in_force, under, variable
 from ..ir.node import tick
 
-__all__ = ["KINDS", "calling", "enter", "in_force", "leave", "mask", "may_wait", "modes_of", "noted", "place",
+__all__ = ["KINDS", "alike", "calling", "enter", "in_force", "leave", "mask", "may_wait", "modes_of", "noted", "place",
            "running", "silent", "unchanged", "warn", "watch", "why_not"]
 
 KINDS = ("divide", "over", "under", "invalid")
@@ -35,11 +35,11 @@ class _State:
     """What was found out about one capsule: may operations stay pending, the capsule to run them under, and the flags
     that matter."""
 
-    __slots__ = ("capsule", "lazy", "running", "mask", "noticing")
+    __slots__ = ("capsule", "modes", "lazy", "running", "mask", "noticing")
 
     def __init__(self, capsule: Any) -> None:
         modes = under(capsule, modes_in_force)
-        self.capsule = capsule
+        self.capsule, self.modes = capsule, tuple([modes[kind] for kind in KINDS])
         self.noticing: Any = None
         self.lazy = all(modes[kind] in PENDING_MODES for kind in KINDS)
         self.mask = sum(bit for kind, bit in MXCSR.items() if modes[kind] != "ignore")
@@ -268,6 +268,14 @@ def modes_of(capsule: Any) -> dict[str, Any]:
     """What is done about each kind of error under an error state."""
     modes = under(capsule, modes_in_force)
     return {kind: modes[kind] for kind in KINDS}
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Whether two error states do the same: NumPy makes a new one at each `with np.errstate(...)`."""
+    if a is b or a is None or b is None:
+        return a is b
+    modes = _state_of(a).modes
+    return modes == _state_of(b).modes and PENDING_MODES.issuperset(modes)
 
 
 def silent(capsule: Any) -> bool:
