@@ -523,7 +523,8 @@ def test_what_leaves_its_arrays_is_no_tape():
     assert made(sum(loop, []))(real.array([2.5])) == (2.5,)
     loop[0][-1] = 2  # the second turn reads what is beyond
     for bad in (sum(loop, []), [2, 0, 8, 0, 0, 0, 0, 8], [2, 0, 8, 1, 0, 0, 0, 0], [2, 0, 8, 0, 0, 5, 0, 0], step[:-1],
-                [77, *step[1:]], [11, 0, 8, 0, 0, 0, 0], [12, 0, 8, *[0] * 11], [1, 0, 8, 0, 0, 0, 0],
+                [77, *step[1:]], [14, 0, 8, 0, 0, 0, 0], [15, 0, 8, *[0] * 11], [1, 0, 8, 0, 0, 0, 0],
+                [13, 8, 8, 0, 0, 0, 0], [11, 0, 8, 0, 1, 0, 0],
                 sum(loop[:2], []), [3, 0, 8, 0, 0, 0, 0, 0]):
         with pytest.raises(ValueError, match="not a tape"):
             made(bad)
