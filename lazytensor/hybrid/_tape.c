@@ -179,8 +179,9 @@ static int flags_raised(void) { return bits_of(fetestexcept(FE_ALL_EXCEPT)); }
 #define NUMBER(i) number(at + HEAD + (i) * (1 + loops), loops, index)
 #define PLACE(x, i) ((x) < 0 ? (char *)(slots + ~(x)) : data[x] + NUMBER(i))
 
-/* Whether it came to the end: if not, there is a number that only Python knows what to do with. */
-static int run(const Tape *tape, char **data, double *slots) {
+/* Whether it came to the end: if not, there is a number that only Python knows what to do with. `raised` gets the flags that
+ * came up before loops of NumPy's, of which some clear them: those of the rest are still there. */
+static int run(const Tape *tape, char **data, double *slots, int *raised) {
     word index[DEEPEST], limit[DEEPEST];
     const word *code = tape->code, *at = code, *end = code + tape->words;
     while (at < end) {
@@ -220,6 +221,7 @@ static int run(const Tape *tape, char **data, double *slots) {
                 *(float *)(slots + c) = scalar_float(kind, *(float *)(slots + a), *(float *)(slots + b));
             break;
         case DOT:
+            *raised |= flags_raised();
             dot(&tape->dot[size == 8], data[a] + NUMBER(0), NUMBER(1), data[b] + NUMBER(2), NUMBER(3), NUMBER(4),
                 (char *)(slots + c));
             break;
@@ -256,9 +258,11 @@ static int run(const Tape *tape, char **data, double *slots) {
                 return 0;
             break;
         case CALL:
+            *raised |= flags_raised();
             call(&tape->called[kind], (char *)(slots + a), 0, (char *)(slots + b), 0, (char *)(slots + c), size, 1);
             break;
         case CALLS:
+            *raised |= flags_raised();
             call(&tape->called[kind], PLACE(a, 0), NUMBER(1), PLACE(b, 2), NUMBER(3), data[c] + NUMBER(4), NUMBER(5),
                  NUMBER(6));
             break;
@@ -427,11 +431,11 @@ static PyObject *tape_call(PyObject *self, PyObject *const *args, size_t nargsf,
             goto none;
         PyArray_ScalarAsCtype(value, slots + tape->input[2 * i]);
     }
-    int raised, ended;
+    int raised = 0, ended;
     Py_BEGIN_ALLOW_THREADS
     feclearexcept(FE_ALL_EXCEPT);
-    ended = run(tape, data, slots);
-    raised = bits_of(fetestexcept(FE_ALL_EXCEPT));
+    ended = run(tape, data, slots, &raised);
+    raised |= bits_of(fetestexcept(FE_ALL_EXCEPT));
     feclearexcept(FE_ALL_EXCEPT);
     Py_END_ALLOW_THREADS
     PyObject *result = !ended || raised & tape->mask ? Py_NewRef(Py_None) : outputs(tape, slots);
