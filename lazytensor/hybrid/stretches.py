@@ -319,6 +319,8 @@ class Stretch:
         if x.steps:
             raise Unknown
         text = self.memory.text.get(name, "")
+        if not text:
+            raise Unknown
         if text.startswith("c") and not (buffer := self.writer.space[text]).shape:
             return self._constant(buffer[()] if type(buffer) is np.ndarray else buffer, char)
         known = self.given.get(text)
