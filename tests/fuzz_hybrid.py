@@ -6,7 +6,8 @@ their indices, and as many of Python's own that a value ends, `--rolled` are suc
 with arguments of many kinds, `--views` read views of views of what they compute,
 `--sizes` are called with arrays of many sizes, `--parts` with views of arrays, `--shared` with arrays in memory that
 NumPy's arrays share, `--counting` are methods that count in attributes and entries, `--calls` have parameters and
-arguments of many kinds, which vary from call to call, `--numbers` have arguments that are numbers and vary. Two
+arguments of many kinds, which vary from call to call, `--numbers` have arguments that are numbers and vary,
+`--steps` are steps of time loops, long lines of these numbers and of elements. Two
 thirds of the functions are left without the steps for which all of a function runs its Python, so that more of them
 are compiled. `--nodes` has all of them run as large arrays' programs do.
 """
@@ -27,6 +28,7 @@ from tests import (
     program_jit,
     program_loops,
     program_number_arguments,
+    program_number_steps,
     program_numbers,
     program_parts,
     program_ranges,
@@ -165,6 +167,14 @@ def rolled(seeds, module, show):
     return failures
 
 
+def stepped(seeds, module, show):
+    """Tries steps of time loops; gives the seeds of those that differ."""
+    failures, taped = served(seeds, show, "steps", lambda seed: program_number_steps.tried(seed, module),
+                             lambda f: "tape" in f.source)
+    print(f"{len(seeds)} steps of time loops, {taped} of them with tapes")
+    return failures
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz_hybrid", description=__doc__)
     parser.add_argument("--programs", type=int, default=5000)
@@ -178,6 +188,7 @@ def main(arguments=None):
     parser.add_argument("--counting", type=int, default=1000)
     parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--numbers", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--nodes", action="store_true")
     parser.add_argument("--show", type=int, default=5, help="how many failures to print")
@@ -218,6 +229,7 @@ def main(arguments=None):
     failures += counting(range(options.seed, options.seed + options.counting), module, options.show - len(failures))
     failures += called(range(options.seed, options.seed + options.calls), module, options.show - len(failures))
     failures += numbered(range(options.seed, options.seed + options.numbers), module, options.show - len(failures))
+    failures += stepped(range(options.seed, options.seed + options.steps), module, options.show - len(failures))
     print(f"{len(failures)} differ: {failures[:20]}; {time.monotonic() - start:.0f} s")
     return 1 if failures else 0
 

@@ -4,7 +4,7 @@ import numpy as real
 import pytest
 
 from lazytensor.hybrid import nodes
-from tests import program_calls, program_computed, program_jit, program_number_arguments
+from tests import program_calls, program_computed, program_jit, program_number_arguments, program_number_steps
 from tests.fuzz_hybrid import tried
 from tests.helpers import module_under_test
 
@@ -65,6 +65,15 @@ def test_random_functions_of_numbers_that_vary(first):
     module = module_under_test()
     for seed in range(first, first + 20):
         found, _ = program_number_arguments.tried(seed, module)
+        assert not found, found
+
+
+@pytest.mark.parametrize("first", range(0, 40, 20))
+def test_random_steps_of_time_loops(first):
+    """1195 has a number from before a tape that dies in it."""
+    module = module_under_test()
+    for seed in (*range(first, first + 20), 1195):
+        found, _ = program_number_steps.tried(seed, module)
         assert not found, found
 
 

@@ -1,9 +1,12 @@
 """Numbers that are arguments of a jitted function and vary are numbers of its program: a rate, a time, a step."""
 
+import math
+
 import numpy as real
 import pytest
 
 import lazytensor as np
+from lazytensor.hybrid import stretches
 
 from .helpers import difference
 
@@ -145,3 +148,48 @@ def test_static_ones_stay():
     for k in range(5):
         assert difference(X * k, g(np.array(X), k)) is None
     assert not any("numbers of the program" in why for why in g._why)
+
+
+# ---- on a tape -------------------------------------------------------------------------------------------------------
+
+
+def runge_kutta(np, y, t, dt):
+    def f(t, y):
+        return np.array([y[1], 1.5 * (1 - y[0] ** 2) * y[1] - y[0] + math.cos(t)])
+    a = f(t, y)
+    b = f(t + dt / 2, y + dt / 2 * a)
+    c = f(t + dt / 2, y + dt / 2 * b)
+    return y + dt / 6 * (a + 2 * b + 2 * c + f(t + dt, y + dt * c)), t + dt
+
+
+def controller(np, y, target, dt):
+    e = target - y[0]
+    i, d = y[1] + e * dt, (e - y[1]) / dt
+    u = 2.0 * e + 0.5 * i + 0.1 * d
+    return np.array([y[0] + dt * (u - 0.5 * y[0]), i]), -target / dt, dt ** 2 + math.exp(target)
+
+
+@pytest.mark.skipif(stretches.tape is None, reason="the extension is not built")
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("f", [runge_kutta, controller], ids=lambda f: f.__name__)
+def test_numbers_are_inputs_of_tapes(f, dtype):
+    g = np.jit(lambda y, a, b: f(np, y, a, b))
+    pairs = [(0.1 * k, 0.01 + k / 97) for k in range(8)]
+    late = [(1.5, 0.0), (-0.0, 1e-320), (1e308, 0.5), (float("inf"), 0.1), (float("nan"), 0.1), (2, 0.5), (0.5, 1),
+            (real.float64(0.5), 0.25), (800.0, 0.5), (1e39, 0.5), (0.5, 1e-40), (True, 0.5)]
+    with real.errstate(all="ignore"):
+        for call, (a, b) in enumerate(pairs + late):
+            given = real.array([0.5, -1.25], dtype)
+            expected, found = outcome(f, real, given, a, b), outcome(g, np.array(given), a, b)
+            assert difference(expected, found) is None, f"call {call + 1}"
+            if call == 7:
+                assert any("tape" in line and "e0a, e1a" in line for line in g.source.splitlines()), g.source
+                assert "_0 = " not in g.source, g.source
+
+
+def outcome(f, *args):
+    """What a call gives, or the name of the exception that it raises."""
+    try:
+        return f(*args)
+    except (ArithmeticError, ValueError) as error:
+        return type(error).__name__, str(error)

@@ -2,12 +2,14 @@
 
 import random
 import sys
+import warnings
 
 import numpy as real
 import pytest
 
 import lazytensor as np
 from lazytensor.hybrid import compiled, nesting, stretches
+from lazytensor.run import floating
 from tests.helpers import difference
 from tests.program_jit import unchecked
 
@@ -172,6 +174,25 @@ def test_a_warning_is_the_python_s():
     with real.errstate(divide="raise", invalid="raise"):
         with pytest.raises(FloatingPointError):
             f(np.array(start))
+
+
+def test_a_flag_that_a_later_loop_of_numpy_s_clears_is_warned_of(capsys):
+    """NumPy's loops for products, `maximum` and others leave no flags from before them."""
+    def f(x):
+        y, kept = x, []
+        for _ in range(20):
+            r = np.log(y[0]) * 0.5
+            kept += [r, x @ y, np.maximum(y[0], y[1])]
+            y = y * 0.5
+        return kept
+
+    f = np.jit(f)
+    for call in range(8):
+        with warnings.catch_warnings(), real.errstate(all="warn"):
+            warnings.showwarning, warnings._showwarnmsg_impl = floating._plain_showwarning, floating._plain_show
+            warnings.simplefilter("always")
+            np.realize(*f(np.array([1.0 - 2 * (call > 2), 1.0])))
+        assert capsys.readouterr().err.count("encountered in log") == 20 * (call > 2), call
 
 
 def test_a_number_from_before_a_tape_and_one_that_it_gives():
@@ -523,7 +544,8 @@ def test_what_leaves_its_arrays_is_no_tape():
     assert made(sum(loop, []))(real.array([2.5])) == (2.5,)
     loop[0][-1] = 2  # the second turn reads what is beyond
     for bad in (sum(loop, []), [2, 0, 8, 0, 0, 0, 0, 8], [2, 0, 8, 1, 0, 0, 0, 0], [2, 0, 8, 0, 0, 5, 0, 0], step[:-1],
-                [77, *step[1:]], [11, 0, 8, 0, 0, 0, 0], [12, 0, 8, *[0] * 11], [1, 0, 8, 0, 0, 0, 0],
+                [77, *step[1:]], [14, 0, 8, 0, 0, 0, 0], [15, 0, 8, *[0] * 11], [1, 0, 8, 0, 0, 0, 0],
+                [13, 8, 8, 0, 0, 0, 0], [11, 0, 8, 0, 1, 0, 0],
                 sum(loop[:2], []), [3, 0, 8, 0, 0, 0, 0, 0]):
         with pytest.raises(ValueError, match="not a tape"):
             made(bad)

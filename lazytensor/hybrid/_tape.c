@@ -12,6 +12,7 @@
 #include <Python.h>
 #include "_steps.h"
 #include <fenv.h>
+#include <float.h>
 #include <math.h>
 #include <numpy/arrayobject.h>
 #include <string.h>
@@ -20,10 +21,12 @@
 #include <xmmintrin.h>
 #endif
 
-enum Operation { LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, INDEX, MOVE, CALL, CALLS, OPERATIONS };
+enum Operation { LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, INDEX, MOVE, QUOTIENT, WEAK, MATH, CALL, CALLS,
+                 OPERATIONS };
 enum Kind { ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER, NEGATE, ABSOLUTE, SQUARE_ROOT, KINDS };
-enum { HEAD = 7, DEEPEST = 8 };
-static const int numbers_of[OPERATIONS] = {1, 0, 1, 1, 0, 5, 7, 5, 3, 1, 0, 0, 7};
+enum Function { SIN, COS, TAN, EXP, LOG, SQRT, TANH, POW, FUNCTIONS };
+enum { HEAD = 7, DEEPEST = 8, PYTHON = 1 };      /* PYTHON: instead of a size, of a float of Python's that is given or taken */
+static const int numbers_of[OPERATIONS] = {1, 0, 1, 1, 0, 5, 7, 5, 3, 1, 0, 0, 0, 0, 0, 7};
 
 typedef int64_t word;
 typedef int (*Inner)(void *, char **, const npy_intp *, const npy_intp *, void *);
@@ -119,12 +122,66 @@ static void call(const NumPy *numpy, char *a, word sa, char *b, word sb, char *o
     numpy->loop(numpy->context, data, sizes, strides, numpy->auxdata);
 }
 
+/* ---- numbers of Python's ---- */
+
+/* Python's `x ** y`, where it is a float without more ado; else 0. */
+static int power_of(double x, double y, double *out) {
+    if (x == 0 || !isfinite(x) || !isfinite(y) || (x < 0 && y != floor(y)))
+        return 0;
+    double found = pow(fabs(x), y);
+    *out = x < 0 && fmod(fabs(y), 2) == 1 ? -found : found;
+    return isfinite(found) && found >= DBL_MIN;
+}
+
+/* A function of `math`, where it gives a finite number of a finite one; else 0: Python has errors of its own. */
+static int of_math(word kind, double x, double y, double *out) {
+    if (!isfinite(x))
+        return 0;
+    switch (kind) {
+    case SIN: *out = sin(x); break;
+    case COS: *out = cos(x); break;
+    case TAN: *out = tan(x); break;
+    case EXP: *out = exp(x); break;
+    case LOG: *out = x > 0 ? log(x) : NAN; break;
+    case SQRT: *out = x >= 0 ? sqrt(x) : NAN; break;
+    case TANH: *out = tanh(x); break;
+    default: return power_of(x, y, out);
+    }
+    return isfinite(*out);
+}
+
+/* A number of Python's beside float32, where it is one of those without a warning; else 0. */
+static int weak(double x, float *out) {
+    double size = fabs(x);
+    *out = (float)x;
+    return x == 0 || !isfinite(x) || (size >= FLT_MIN && size <= FLT_MAX);
+}
+
+/* ---- flags ---- */
+
+static int bits_of(int raised) {
+    return (raised & FE_INVALID ? 1 : 0) | (raised & FE_DIVBYZERO ? 4 : 0) | (raised & FE_OVERFLOW ? 8 : 0) |
+           (raised & FE_UNDERFLOW ? 16 : 0);
+}
+
+/* Flags of the loops for float32 and float64, which none but MXCSR has on x86-64; fenv's functions look at the x87's, too. */
+#if defined(__x86_64__)
+#define SSE_FLAGS 63
+static void clear_flags(void) { _mm_setcsr(_mm_getcsr() & ~SSE_FLAGS); }
+static int flags_raised(void) { return (int)_mm_getcsr() & (1 | 4 | 8 | 16); }
+#else
+static void clear_flags(void) { feclearexcept(FE_ALL_EXCEPT); }
+static int flags_raised(void) { return bits_of(fetestexcept(FE_ALL_EXCEPT)); }
+#endif
+
 /* ---- running ---- */
 
 #define NUMBER(i) number(at + HEAD + (i) * (1 + loops), loops, index)
 #define PLACE(x, i) ((x) < 0 ? (char *)(slots + ~(x)) : data[x] + NUMBER(i))
 
-static void run(const Tape *tape, char **data, double *slots) {
+/* Whether it came to the end: if not, there is a number that only Python knows what to do with. `raised` gets the flags that
+ * came up before loops of NumPy's, of which some clear them: those of the rest are still there. */
+static int run(const Tape *tape, char **data, double *slots, int *raised) {
     word index[DEEPEST], limit[DEEPEST];
     const word *code = tape->code, *at = code, *end = code + tape->words;
     while (at < end) {
@@ -164,6 +221,7 @@ static void run(const Tape *tape, char **data, double *slots) {
                 *(float *)(slots + c) = scalar_float(kind, *(float *)(slots + a), *(float *)(slots + b));
             break;
         case DOT:
+            *raised |= flags_raised();
             dot(&tape->dot[size == 8], data[a] + NUMBER(0), NUMBER(1), data[b] + NUMBER(2), NUMBER(3), NUMBER(4),
                 (char *)(slots + c));
             break;
@@ -186,16 +244,32 @@ static void run(const Tape *tape, char **data, double *slots) {
         case MOVE:
             memcpy(slots + c, slots + a, sizeof(double));
             break;
+        case QUOTIENT:
+            if (slots[b] == 0)
+                return 0;
+            slots[c] = slots[a] / slots[b];
+            break;
+        case WEAK:
+            if (!weak(slots[a], (float *)(slots + c)))
+                return 0;
+            break;
+        case MATH:
+            if (!of_math(kind, slots[a], slots[b], slots + c))
+                return 0;
+            break;
         case CALL:
+            *raised |= flags_raised();
             call(&tape->called[kind], (char *)(slots + a), 0, (char *)(slots + b), 0, (char *)(slots + c), size, 1);
             break;
         case CALLS:
+            *raised |= flags_raised();
             call(&tape->called[kind], PLACE(a, 0), NUMBER(1), PLACE(b, 2), NUMBER(3), data[c] + NUMBER(4), NUMBER(5),
                  NUMBER(6));
             break;
         }
         at += HEAD + numbers_of[op] * (1 + loops);
     }
+    return 1;
 }
 
 /* ---- a new tape is walked once ---- */
@@ -226,6 +300,9 @@ static int wrong(const Tape *tape, const word *at, int loops, const word *index)
     case STORE:
         return SLOT(a) || outside(tape, c, NUMBER(0), 0, 1, size) || !tape->written[c];
     case SCALAR:
+    case QUOTIENT:
+    case WEAK:
+    case MATH:
         return SLOT(a) || SLOT(b) || SLOT(c);
     case DOT:
         return SLOT(c) || outside(tape, a, NUMBER(0), NUMBER(1), NUMBER(4), size) ||
@@ -267,7 +344,7 @@ static int walk(const Tape *tape) {
     int open = 0;
     while (at < end) {
         if (end - at < HEAD || at[0] < 0 || at[0] >= OPERATIONS || at[1] < 0 ||
-            at[1] >= (at[0] >= CALL ? tape->calls : KINDS) || (at[2] != 4 && at[2] != 8) || at[6] < 0 || at[6] >= DEEPEST)
+            at[1] >= (at[0] >= CALL ? tape->calls : at[0] == MATH ? (word)FUNCTIONS : (word)KINDS) || (at[2] != 4 && at[2] != 8) || at[6] < 0 || at[6] >= DEEPEST)
             return -1;
         const int loops = (int)at[6];
         const word length = HEAD + numbers_of[at[0]] * (1 + loops);
@@ -302,17 +379,19 @@ static int walk(const Tape *tape) {
 
 /* ---- the object ---- */
 
-static int bits_of(int raised) {
-    return (raised & FE_INVALID ? 1 : 0) | (raised & FE_DIVBYZERO ? 4 : 0) | (raised & FE_OVERFLOW ? 8 : 0) |
-           (raised & FE_UNDERFLOW ? 16 : 0);
-}
-
 static PyObject *outputs(const Tape *tape, double *slots) {
     PyObject *result = PyTuple_New(tape->outputs);
     for (Py_ssize_t i = 0; result != NULL && i < tape->outputs; i++) {
-        PyArray_Descr *dtype = PyArray_DescrFromType(tape->output[2 * i + 1] == 8 ? NPY_DOUBLE : NPY_FLOAT);
-        PyObject *value = PyArray_Scalar(slots + tape->output[2 * i], dtype, NULL);
-        Py_DECREF(dtype);
+        const word size = tape->output[2 * i + 1];
+        double *slot = slots + tape->output[2 * i];
+        PyObject *value;
+        if (size == PYTHON) {
+            value = PyFloat_FromDouble(*slot);
+        } else {
+            PyArray_Descr *dtype = PyArray_DescrFromType(size == 8 ? NPY_DOUBLE : NPY_FLOAT);
+            value = PyArray_Scalar(slot, dtype, NULL);
+            Py_DECREF(dtype);
+        }
         if (value == NULL)
             Py_CLEAR(result);
         else
@@ -342,18 +421,24 @@ static PyObject *tape_call(PyObject *self, PyObject *const *args, size_t nargsf,
     for (Py_ssize_t i = 0; i < tape->inputs; i++) {
         PyObject *value = args[tape->arrays + i];
         word size = tape->input[2 * i + 1];
+        if (size == PYTHON) {
+            if (!PyFloat_CheckExact(value))
+                goto none;
+            slots[tape->input[2 * i]] = PyFloat_AS_DOUBLE(value);
+            continue;
+        }
         if (!(size == 8 ? PyArray_IsScalar(value, Double) : PyArray_IsScalar(value, Float)))
             goto none;
         PyArray_ScalarAsCtype(value, slots + tape->input[2 * i]);
     }
-    int raised;
+    int raised = 0, ended;
     Py_BEGIN_ALLOW_THREADS
     feclearexcept(FE_ALL_EXCEPT);
-    run(tape, data, slots);
-    raised = bits_of(fetestexcept(FE_ALL_EXCEPT));
+    ended = run(tape, data, slots, &raised);
+    raised |= bits_of(fetestexcept(FE_ALL_EXCEPT));
     feclearexcept(FE_ALL_EXCEPT);
     Py_END_ALLOW_THREADS
-    PyObject *result = raised & tape->mask ? Py_NewRef(Py_None) : outputs(tape, slots);
+    PyObject *result = !ended || raised & tape->mask ? Py_NewRef(Py_None) : outputs(tape, slots);
     PyMem_Free(data);
     return result;
 none:
@@ -438,7 +523,8 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
         bad |= tape->called[i].loop == NULL || tape->called[i].inputs < 1 || tape->called[i].inputs > 2;
     bad |= walk(tape);
     for (Py_ssize_t i = 0; i < of_output; i += 2)
-        bad |= SLOT(tape->input[i]) || (tape->input[i + 1] != 4 && tape->input[i + 1] != 8);
+        bad |= SLOT(tape->input[i]) ||
+               (tape->input[i + 1] != 4 && tape->input[i + 1] != 8 && tape->input[i + 1] != PYTHON);
     if (bad) {
         Py_DECREF(tape);
         PyErr_SetString(PyExc_ValueError, "not a tape, or one that leaves its arrays");
@@ -471,16 +557,6 @@ static PyTypeObject Tape_Type = {
 /* ---- a product of matrices, without the way to it ---- */
 
 enum { FREE_FROM = 1 << 17 };    /* multiplications from which on the GIL is released: some 5 us */
-
-/* Flags of the loops for float32 and float64, which none but MXCSR has on x86-64; fenv's functions look at the x87's, too. */
-#if defined(__x86_64__)
-#define SSE_FLAGS 63
-static void clear_flags(void) { _mm_setcsr(_mm_getcsr() & ~SSE_FLAGS); }
-static int flags_raised(void) { return (int)_mm_getcsr() & (1 | 4 | 8 | 16); }
-#else
-static void clear_flags(void) { feclearexcept(FE_ALL_EXCEPT); }
-static int flags_raised(void) { return bits_of(fetestexcept(FE_ALL_EXCEPT)); }
-#endif
 
 typedef struct {
     PyObject_HEAD

@@ -75,4 +75,29 @@ def _agrees(fn: Any, char: str, step: tuple[int, int], called: list[Any]) -> boo
     return True
 
 
+@functools.cache
+def of_math(fn: Any, kind: int) -> bool:
+    """Whether a function of Python's floats is the C library's that a tape calls, as far as some hundred numbers
+    tell."""
+    if tapes.tape is None:
+        return False
+    words = [tapes.MATH, kind, 8, 0, 1, 2, 0]
+    end = tapes.ENDS[tapes.PYTHON]
+    step = tapes.of_words(words, [], np.zeros(3), [(0, end), (1, end)], [(2, end)], 0)
+    draw = np.random.default_rng(0)
+    pairs = [*itertools.product(_NUMBERS, _NUMBERS), *zip(
+        [float(x) for x in draw.normal(size=_RANDOM) * 8], itertools.cycle((2.0, 3.0, 0.5, 1.5, -1.0)))]
+    for a, b in pairs:
+        found = step(a, b)
+        if found is None:
+            continue
+        try:
+            own = fn(a, b) if kind == tapes.POW else fn(a)
+        except (ValueError, OverflowError, ZeroDivisionError):
+            return False
+        if type(own) is not float or own.hex() != found[0].hex():
+            return False
+    return True
+
+
 _RAISED = capsule_of(all="raise")

@@ -18,6 +18,7 @@ from .opaque import Asked
 from .running import Abandon
 from .scope import Item
 from .settings import HOW, place_of
+from .stretches import likely_number
 from .tracing import BESIDE, Operand, Record, Result, Trace
 
 LARGEST = 1 << 53
@@ -97,12 +98,16 @@ class Numbers:
             return computed(operator.floordiv, *given), computed(operator.mod, *given)
         if type(now) not in _RESULTS:
             self.ask(f"a number becomes a {type(now).__name__}", of)
-        return Number(self, self._written(self._goes_on(own), fn, args), now, of)
+        floats = type(now) is float and all([
+            type(x) is float or type(value) is not Number and type(x) is int
+            for x, value in zip(values, given, strict=True)])
+        return Number(self, self._written(self._goes_on(own), fn, args, float if floats else None), now, of)
 
-    def _written(self, trace: Any, fn: Any, args: tuple[Any, ...]) -> Operand:
+    def _written(self, trace: Any, fn: Any, args: tuple[Any, ...], kind: Any) -> Operand:
+        """A call of a record; `kind` is `float` if it makes one of Python's floats."""
         name = f"r{len(trace.book)}"
         result = Result(f"{name}_0", None, None)
-        trace.book.append(Record("call", name, fn=fn, args=args, kwargs={}, results=[result]))
+        trace.book.append(Record("call", name, fn=fn, args=args, kwargs={}, results=[result], attrs=kind))
         trace.dynamic.add(result.name)
         return Operand(result.name)
 
@@ -132,7 +137,7 @@ class Numbers:
         except Abandon:
             self.ask("a number is no element of an array", x._of)
         if name not in trace.dynamic:
-            trace.book.append(_converted(name, x._operand, dtype, len(trace.book), fn))
+            trace.book.append(_converted(name, x, dtype, len(trace.book), fn))
             trace.dynamic.add(name)
         node = leaf(np.asarray(value) if array else value, None)
         trace.slots[node.seq] = name
@@ -177,7 +182,7 @@ class Numbers:
                     beside = record.op.kind == "elementwise" and record.shape
                     name = f"{use[1].name}_{kind.char}{BESIDE if beside else ''}"
                     if name not in made:
-                        first.append(_converted(name, use[1], kind, 0, weak(kind)))
+                        first.append(_converted(name, use[2], kind, 0, weak(kind)))
                         made.add(name)
                         dtypes[name] = kind
                     operands[i] = Operand(name)
@@ -199,12 +204,12 @@ class Numbers:
                     dtypes[result.name] = result.dtype
                 rest.append(record)
                 if record.kind == "answer":
-                    whole += [*first, *rest]
+                    whole += [*_in_two(first), *rest]
                     first, rest = [], []
         if len(found) != len(self.uses):
             of = frozenset[Any]().union(*[x._of for key, (_, _, x) in self.uses.items() if key not in found])
             return self._give_up("a number is used in a way that cannot be followed", of)
-        return [*whole, *first, *rest]
+        return [*whole, *_in_two(first), *rest]
 
     def _holds_own(self, value: Any) -> bool:
         kind = type(value)
@@ -219,10 +224,24 @@ class Numbers:
             self.asked, self.of = why, of
 
 
-def _converted(name: str, operand: Operand, dtype: Any, number: int, fn: Callable[[Any], Any]) -> Record:
+def _converted(name: str, x: Number, dtype: Any, number: int, fn: Callable[[Any], Any]) -> Record:
     """The record of a number as NumPy's."""
-    return Record("call", f"r{number}", fn=fn, args=(operand,), kwargs={},
-                  results=[Result(name, dtype, None)], how="number")
+    return Record("call", f"r{number}", fn=fn, args=(x._operand,), kwargs={},
+                  results=[Result(name, dtype, None)], how="number", attrs=type(x._now))
+
+
+def _in_two(records: list[Record]) -> list[Record]:
+    """Records that compute numbers with those first that only Python knows, as far as they need none of the others:
+    what is left may be steps of one tape."""
+    last: set[str] = set()
+    apart: tuple[list[Record], list[Record]] = [], []
+    for record in records:
+        needs = {x.name for x in record.args if type(x) is Operand}
+        is_last = likely_number(record) or not needs.isdisjoint(last)
+        apart[is_last].append(record)
+        if is_last:
+            last |= {result.name for result in record.results}
+    return [*apart[0], *apart[1]]
 
 
 def _is_computed(record: Record) -> bool:

@@ -23,7 +23,7 @@ from .places import Memory, Places
 from .rolling import Turns, roll
 from .running import abandoning
 from .text import elementwise_call, frozen, index_text, literal
-from .tracing import BESIDE, Operand, Record
+from .tracing import BESIDE, Operand, Record, Result
 from .tripcount import COUNT, NAME
 
 _getitem = operator.getitem
@@ -203,7 +203,7 @@ class Writer(Places, Leaving):
             stretch = stretches.Stretch(self, own, depth)
             try:
                 stretch.take_all(records, after)
-                made, outputs = stretch.finished(records[0].errstate)
+                made, outputs = stretch.finished(next((x.errstate for x in records if x.kind != "call"), None))
             except (stretches.Unknown, ValueError) as error:
                 del self.lines[undo[0]:]
                 del self.temporaries[undo[1]:]
@@ -222,9 +222,17 @@ class Writer(Places, Leaving):
             arguments = ", ".join([*stretch.arrays, *stretch.given])
             call = f"{self.space.add(made, 'tape')}({arguments})"
             self._say(depth, f"{', '.join(outputs)}, = {call}" if outputs else f"if {call} is None: raise Abandon")
+            self._beside(outputs, own, depth)
             self.steps += len(records)
             return own, capsule
         return memory, self._straight(records, after, memory, depth, capsule)
+
+    def _beside(self, outputs: list[str], memory: Memory, depth: int) -> None:
+        """Has numbers that a tape gives where kernels read them."""
+        for name in outputs:
+            if name.endswith(BESIDE):
+                self.numbers.discard(name)
+                self._numbered(Result(name, self._shapes[name][1], None), memory, depth)
 
     def geometry_of(self, name: str) -> Any:
         """Shape, dtype and strides of a value, if they are known."""

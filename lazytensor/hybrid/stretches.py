@@ -10,6 +10,7 @@ the call to Python.
 from __future__ import annotations
 
 import heapq
+import math
 import operator
 from math import isfinite, prod
 from typing import Any
@@ -22,10 +23,10 @@ from ..ir.layout import c_strides
 from ..run import floating
 from . import called, tapes
 from .nesting import Numbers, Step, nested
-from .tapes import SIZES, Place, Unknown, tape
-from .tracing import Operand, Record
+from .tapes import PYTHON, SIZES, Place, Unknown, tape
+from .tracing import BESIDE, Operand, Record
 
-LEAST = 24
+LEAST = 12
 """Records for which a tape is worth while."""
 SHORT = 1024
 """Elements of a row that is no more than a step; longer ones are better off as kernels."""
@@ -38,6 +39,17 @@ SCALARS: dict[Any, int] = {
     operator.truediv: tapes.DIVIDE, operator.neg: tapes.NEGATE, operator.abs: tapes.ABSOLUTE,
     np.negative: tapes.NEGATE, np.absolute: tapes.ABSOLUTE, np.fabs: tapes.ABSOLUTE, np.sqrt: tapes.SQUARE_ROOT,
     operator.pow: tapes.POWER}
+NUMBERS: dict[Any, tuple[int, int]] = {
+    operator.add: (tapes.SCALAR, tapes.ADD), operator.sub: (tapes.SCALAR, tapes.SUBTRACT),
+    operator.mul: (tapes.SCALAR, tapes.MULTIPLY), operator.neg: (tapes.SCALAR, tapes.NEGATE),
+    operator.abs: (tapes.SCALAR, tapes.ABSOLUTE), math.fabs: (tapes.SCALAR, tapes.ABSOLUTE),
+    operator.pos: (tapes.MOVE, 0), operator.truediv: (tapes.QUOTIENT, 0), operator.pow: (tapes.MATH, tapes.POW),
+    math.pow: (tapes.MATH, tapes.POW), math.sin: (tapes.MATH, tapes.SIN), math.cos: (tapes.MATH, tapes.COS),
+    math.tan: (tapes.MATH, tapes.TAN), math.exp: (tapes.MATH, tapes.EXP), math.log: (tapes.MATH, tapes.LOG),
+    math.sqrt: (tapes.MATH, tapes.SQRT), math.tanh: (tapes.MATH, tapes.TANH)}
+"""What is known of Python's floats: operation and kind."""
+_OF_TWO = {(tapes.SCALAR, tapes.ADD), (tapes.SCALAR, tapes.SUBTRACT), (tapes.SCALAR, tapes.MULTIPLY),
+           (tapes.QUOTIENT, 0), (tapes.MATH, tapes.POW)}
 MOST_LISTED = 64
 """Elements of an array that is written as a list of scalars."""
 _OF_LISTS = frozenset(("array", "asarray"))
@@ -51,6 +63,8 @@ _NOTHING: Numbers = (0, 0)
 
 def likely(record: Record) -> bool:
     """Whether a record looks as if it could be a step."""
+    if record.kind == "call":
+        return likely_number(record)
     if record.kind != "operation" or record.dtype.char not in SIZES or not record.dtype.isnative:
         return False
     op = record.op
@@ -66,6 +80,18 @@ def likely(record: Record) -> bool:
     if kind == "call":
         return op is ELEMENT or not record.shape and op.fn in (np.matmul, np.dot) or listed(record) is not None
     return op.step == "store" or kind == "mutate" and op in part_kinds()
+
+
+def likely_number(record: Record) -> bool:
+    """The same of a record that computes with a float of Python's, or makes one of NumPy's of it (`following`)."""
+    if record.how == "number":
+        dtype = record.results[0].dtype
+        return dtype.isnative and (dtype.char == "d" and record.attrs in (float, np.float64)
+                                   or dtype.char == "f" and record.attrs is float)
+    if record.attrs is not float or record.fn not in NUMBERS:
+        return False
+    op, kind = NUMBERS[record.fn]
+    return len(record.args) == 1 + ((op, kind) in _OF_TWO) and (op != tapes.MATH or called.of_math(record.fn, kind))
 
 
 def kind_of(fn: Any, char: str) -> int | None:
@@ -89,7 +115,7 @@ def _learn(record: Record) -> None:
 
 def is_small(record: Record) -> bool:
     """Whether a record is about single elements."""
-    return not record.shape or listed(record) is not None or (
+    return record.kind == "call" or not record.shape or listed(record) is not None or (
         record.op.step == "store" and not record.operands[1].steps and _is_element(record.attrs[1][0]))
 
 
@@ -141,22 +167,21 @@ def stretches(records: list[Record]) -> list[tuple[int, int]]:
     if tape is None or len(records) < LEAST:
         return found
     start = small = 0
-    state = records[0].errstate
+    state: Any = None
     known: dict[Any, bool] = {}
     for i, record in enumerate(records):
         key = record.op, record.dtype, record.shape, record.attrs is None
         good = known.get(key)
         if good is None or record.kind != "operation":
             good = known[key] = likely(record)
-        if good and (i == start or record.errstate is state):
-            if i == start:
-                state = record.errstate
+        if good and (state is None or record.errstate is state or record.kind == "call"):
+            state = record.errstate if state is None else state
             small += not record.shape or is_small(record)
             continue
         if i - start >= LEAST and 2 * small >= i - start:
             found.append((start, i))
         start, small = (i, int(is_small(record))) if good else (i + 1, 0)
-        state = record.errstate
+        state = record.errstate if good else None
     n = len(records)
     if n - start >= LEAST and 2 * small >= n - start:
         found.append((start, n))
@@ -206,18 +231,10 @@ class Stretch:
 
     def take(self, record: Record, dies: set[str]) -> None:
         """Adds a record's steps; `dies` are the names that nobody reads after it."""
-        if record.op not in _CODES:
-            _learn(record)
-        shape = record.shape
-        self.writer._shapes[record.name] = shape, record.dtype, record.strides
-        if record.op.kind == "mutate":
-            self._mutate(record, dies)
-        elif not shape:
-            self._scalar(record)
-        elif record.op.kind == "call":
-            self._list(record, dies)
+        if record.kind == "call":
+            self._number(record)
         else:
-            self._map(record, dies)
+            self._operation(record, dies)
         if not dies:
             return
         scalars, text, others = self.scalars, self.memory.text, False
@@ -230,6 +247,20 @@ class Stretch:
                 others = True
         if others:
             self.writer._bury(dies, self.memory)
+
+    def _operation(self, record: Record, dies: set[str]) -> None:
+        if record.op not in _CODES:
+            _learn(record)
+        shape = record.shape
+        self.writer._shapes[record.name] = shape, record.dtype, record.strides
+        if record.op.kind == "mutate":
+            self._mutate(record, dies)
+        elif not shape:
+            self._scalar(record)
+        elif record.op.kind == "call":
+            self._list(record, dies)
+        else:
+            self._map(record, dies)
 
     # ---- memory ----
 
@@ -288,6 +319,8 @@ class Stretch:
         if x.steps:
             raise Unknown
         text = self.memory.text.get(name, "")
+        if not text:
+            raise Unknown
         if text.startswith("c") and not (buffer := self.writer.space[text]).shape:
             return self._constant(buffer[()] if type(buffer) is np.ndarray else buffer, char)
         known = self.given.get(text)
@@ -321,19 +354,55 @@ class Stretch:
 
     def _give(self, record: Record) -> int:
         """A slot for a record's result."""
+        return self._slot_of(record.name, record.dtype.char)
+
+    def _slot_of(self, name: str, char: str) -> int:
+        """A slot for a number, noted."""
         if self._free:
             slot = heapq.heappop(self._free)  # the lowest: so turns of a loop come to use the same ones
         else:
             slot = self._slots
             self._slots += 1
-        name, memory = record.name, self.memory
-        self.writer.numbers.add(name)
-        self.scalars[name] = slot, record.dtype.char
+        memory = self.memory
+        if char != PYTHON:
+            self.writer.numbers.add(name)
+        self.scalars[name] = slot, char
         memory.text[name] = memory.held[name] = name
         return slot
 
     def _emit(self, op: int, kind: int, char: str, a: int, b: int, c: int, numbers: Numbers = ()) -> None:
         self.steps.append(((op, kind, SIZES[char], a, b, c), numbers))
+
+    # ---- numbers of Python's ----
+
+    def _number(self, record: Record) -> None:
+        """What is computed of Python's floats, or one as NumPy's."""
+        result = record.results[0]
+        a, b = [self._python(x, record.attrs) for x in (record.args[0], record.args[-1])]
+        if record.how == "number":
+            dtype = result.dtype
+            self.writer._shapes[result.name] = (), dtype, None
+            op = tapes.MOVE if dtype.char == "d" else tapes.WEAK
+            self._emit(op, 0, dtype.char, a, b, self._slot_of(result.name, dtype.char))
+            return
+        op, kind = NUMBERS[record.fn]
+        self._emit(op, kind, "d", a, b, self._slot_of(result.name, PYTHON))
+
+    def _python(self, x: Any, kind: Any) -> int:
+        """The slot of a number of Python's, or of one of NumPy's that the program follows."""
+        if type(x) is not Operand or x.name is None:
+            return self._constant(x.value if type(x) is Operand else x, "d")
+        char = PYTHON if kind is float else "d"
+        known = self.scalars.get(x.name)
+        if known is None:
+            text = self.memory.text[x.name]
+            known = self.given.get(text)
+            if known is None:
+                known = self.given[text] = self._slots, char
+                self._slots += 1
+        if known[1] != char:
+            raise Unknown
+        return known[0]
 
     # ---- scalars ----
 
@@ -401,12 +470,12 @@ class Stretch:
 
     def _row(self, x: Operand, shape: tuple[int, ...], char: str) -> tuple[int, Numbers]:
         """An operand of a row's operation: an array's part, or the same number for all."""
-        if x.name is None or x.name in self.scalars:
+        if x.name is None or x.name in self.scalars or x.name in self.writer.numbers and not x.steps:
             return ~self._operand(x, char), _NOTHING
         place = self._place(x)
         if place.char != char:
             raise Unknown
-        if not place.shape and x.name is not None:
+        if not place.shape or x.name.endswith(BESIDE):
             return place.array, (place.offset, 0)
         if place.shape != shape:
             raise Unknown
@@ -502,7 +571,7 @@ class Stretch:
         outputs = sorted(self.scalars)
         written = [i in self.written for i in range(len(self.arrays))]
         arrays = [(*own, there) for own, there in zip(self.geometry, written, strict=True)]
-        given, taken = [[(slot, SIZES[char]) for slot, char in which] for which in (
+        given, taken = [[(slot, tapes.ENDS[char]) for slot, char in which] for which in (
             self.given.values(), [self.scalars[name] for name in outputs])]
         start = np.zeros(self._slots)
         for slot, char, value in self._start:

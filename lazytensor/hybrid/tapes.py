@@ -21,11 +21,19 @@ if os.environ.get("LAZYTENSOR_HOT") != "0":
     with suppress(ImportError):
         from . import _tape as tape  # type: ignore[attr-defined, no-redef]
 
-LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, INDEX, MOVE, CALL, CALLS = range(13)
+(LOOP, END, LOAD, STORE, SCALAR, DOT, MAP, COPY, FILL, INDEX, MOVE, QUOTIENT, WEAK, MATH, CALL,
+ CALLS) = range(16)
 """Operations, as in `_tape.c`,"""
 ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER, NEGATE, ABSOLUTE, SQUARE_ROOT = range(8)
 """and kinds of arithmetic."""
+SIN, COS, TAN, EXP, LOG, SQRT, TANH, POW = range(8)
+"""Functions of Python's floats."""
 SIZES = {"d": 8, "f": 4}
+"""Bytes of an element;"""
+PYTHON = "p"
+"""and the kind of a slot that holds a float of Python's,"""
+ENDS = {**SIZES, PYTHON: 1}
+"""which is how a tape is told of numbers that it takes and gives."""
 
 
 class Unknown(Exception):
@@ -118,7 +126,7 @@ def made(steps: list[Step], arrays: list[tuple[Any, ...]], start: Any, inputs: l
     start
         What the slots hold at the beginning, 8 bytes each.
     inputs, outputs
-        Slots and bytes of the numbers that it takes and gives.
+        Slots and kinds (`ENDS`) of the numbers that it takes and gives.
     mask
         The floating-point flags with which it gives None.
     called

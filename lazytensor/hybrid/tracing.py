@@ -89,7 +89,7 @@ class Record:
     operands : tuple of Operand
         Of an operation and an answer. What a call takes has them among its arguments.
     op, attrs, shape, dtype, strides, errstate : as in `Node`, of an operation
-    fn, args, kwargs : of a call
+    fn, args, kwargs : of a call; if it computes with Python's numbers, `attrs` is the type of these if that is known
     results : of a call, what it gave: a name for each array or scalar
     outcome : of an answer, what the program saw; `how` says in which form ('bool', 'bytes', 'value' or 'shape')
     code, lasti : the place in the user's program
