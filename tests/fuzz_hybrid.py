@@ -3,8 +3,8 @@
 `--programs` are straight, `--control` have branches and loops that depend on values, `--loops` are `fori_loop`s, as
 many whose bodies also decide on values, as many loops over `lazytensor.range`, within each other whose bodies read
 their indices, and as many of Python's own that a value ends, `--rolled` are such loops that get kernels, most of them,
-with arguments of many kinds, `--views` read views of views of what they compute,
-`--sizes` are called with arrays of many sizes, `--parts` with views of arrays, `--shared` with arrays in memory that
+with arguments of many kinds, `--states` keep Python's floats in such loops, `--views` read views of views of what they
+compute, `--sizes` are called with arrays of many sizes, `--parts` with views of arrays, `--shared` with arrays in memory that
 NumPy's arrays share, `--counting` are methods that count in attributes and entries, `--calls` have parameters and
 arguments of many kinds, which vary from call to call, `--numbers` have arguments that are numbers and vary,
 `--steps` are steps of time loops, long lines of these numbers and of elements. Two
@@ -35,6 +35,7 @@ from tests import (
     program_rolled,
     program_shared,
     program_sizes,
+    program_states,
 )
 
 
@@ -148,22 +149,33 @@ def numbered(seeds, module, show):
     return failures
 
 
+def shown(family, module):
+    """Tries a program of a family for a seed; what differs comes with its text."""
+    def tried(seed):
+        found, f = family.tried(seed, module)
+        return found and f"{family.random_program(seed)}# seed {seed}: {found}", f
+    return tried
+
+
 def rolled(seeds, module, show):
     """Tries functions whose loops values end; gives the seeds of those that differ."""
-    failures, generated, kernels = [], 0, 0
-    for seed in seeds:
-        try:
-            found, f = program_rolled.tried(seed, module)
-            loops = program_rolled.loops_of(f)
-            generated += bool(loops)
-            kernels += any(loop.kernels for loop in loops)
-        except Exception:
-            found = traceback.format_exc()
-        if found:
-            failures.append((seed, "rolled"))
-            if len(failures) <= show:
-                print(program_rolled.random_program(seed), f"# seed {seed}: {found}", flush=True)
-    print(f"{len(seeds)} functions whose loops values end, {generated} of them generated, {kernels} with kernels")
+    kernels = []
+
+    def generates(f):
+        loops = program_rolled.loops_of(f)
+        kernels.extend(loop.kernels for loop in loops[:1])
+        return bool(loops)
+    failures, generated = served(seeds, show, "rolled", shown(program_rolled, module), generates)
+    print(f"{len(seeds)} functions whose loops values end, {generated} of them generated, "
+          f"{sum(map(bool, kernels))} with kernels")
+    return failures
+
+
+def stateful(seeds, module, show):
+    """Tries functions whose loops keep Python's floats; gives the seeds of those that differ."""
+    failures, generated = served(seeds, show, "states", shown(program_states, module),
+                                 lambda f: bool(program_rolled.loops_of(f)))
+    print(f"{len(seeds)} functions whose loops keep Python's floats, {generated} of them generated")
     return failures
 
 
@@ -188,6 +200,7 @@ def main(arguments=None):
     parser.add_argument("--counting", type=int, default=1000)
     parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--numbers", type=int, default=500)
+    parser.add_argument("--states", type=int, default=500)
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--nodes", action="store_true")
@@ -229,6 +242,7 @@ def main(arguments=None):
     failures += counting(range(options.seed, options.seed + options.counting), module, options.show - len(failures))
     failures += called(range(options.seed, options.seed + options.calls), module, options.show - len(failures))
     failures += numbered(range(options.seed, options.seed + options.numbers), module, options.show - len(failures))
+    failures += stateful(range(options.seed, options.seed + options.states), module, options.show - len(failures))
     failures += stepped(range(options.seed, options.seed + options.steps), module, options.show - len(failures))
     print(f"{len(failures)} differ: {failures[:20]}; {time.monotonic() - start:.0f} s")
     return 1 if failures else 0
