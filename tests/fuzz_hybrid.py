@@ -4,12 +4,12 @@
 many whose bodies also decide on values, as many loops over `lazytensor.range`, within each other whose bodies read
 their indices, and as many of Python's own that a value ends, `--rolled` are such loops that get kernels, most of them,
 with arguments of many kinds, `--states` keep Python's floats in such loops, `--views` read views of views of what they
-compute, `--sizes` are called with arrays of many sizes, `--parts` with views of arrays, `--shared` with arrays in memory that
-NumPy's arrays share, `--counting` are methods that count in attributes and entries, `--calls` have parameters and
-arguments of many kinds, which vary from call to call, `--numbers` have arguments that are numbers and vary,
-`--steps` are steps of time loops, long lines of these numbers and of elements. Two
-thirds of the functions are left without the steps for which all of a function runs its Python, so that more of them
-are compiled. `--nodes` has all of them run as large arrays' programs do.
+compute, `--sizes` are called with arrays of many sizes, `--parts` with views of arrays, `--shared` with arrays in
+memory that NumPy's arrays share, `--counting` are methods that count in attributes and entries, `--calls` have
+parameters and arguments of many kinds, which vary from call to call, `--numbers` have arguments that are numbers and
+vary, `--steps` are steps of time loops, long lines of these numbers and of elements. Two thirds of the functions are
+left without the steps for which all of a function runs its Python, so that more of them are compiled.
+`--nodes` has all of them run as large arrays' programs do.
 """
 
 import argparse
