@@ -15,7 +15,7 @@
 #include "hot.h"
 #include <time.h>
 
-enum { SETS = 1 << 10, WAYS = 4, PENALTY = 2 };
+enum { SETS = 1 << 12, WAYS = 4, PENALTY = 2 };
 enum { WORTH = 3, BETWEEN = 8 };   /* operations from which on a kernel pays, if all are joined; for each that is not */
 enum { FEW = 1 << 11 };            /* bytes up to which arithmetic on floats is as quick at once */
 enum { TINY = 1 << 10 };           /* bytes up to which a sum costs as much alone as at the end of a kernel */
