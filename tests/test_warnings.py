@@ -469,7 +469,7 @@ for _ in range(3):
 """
 
 
-def told(script):
+def printed_and_told(script):
     """What a script prints, and its warnings with their lines: those of lines that run at once may come first."""
     out, err = run(script, "-W", "always")
     return out, sorted(re.findall(r":(\d+): RuntimeWarning: (.*)", err))
@@ -477,7 +477,7 @@ def told(script):
 
 def test_what_is_known_without_its_operands_warns_for_them():
     """Machine code leaves out what `x < x` does not depend on."""
-    outcomes = [told(OF_ONE.format(module=module)) for module in ("numpy", "lazytensor")]
+    outcomes = [printed_and_told(OF_ONE.format(module=module)) for module in ("numpy", "lazytensor")]
     assert outcomes[0] == outcomes[1]
     assert len(outcomes[0][1]) >= 3 * 6 * 2
 
@@ -494,7 +494,7 @@ for one in ("f4", "f8", "c8", "c16", "f2"):
             r += [x.sum() % y.max(), x.sum() // y.max(), y.max() % x.sum(), x.sum() - x.sum() * y.min()]
         print(r)
 """
-    assert told(script.format(module="lazytensor")) == told(script.format(module="numpy"))
+    assert printed_and_told(script.format(module="lazytensor")) == printed_and_told(script.format(module="numpy"))
 
 
 COLLECTED = """
