@@ -52,6 +52,33 @@ def test_star_import_gives_what_numpys_gives():
     assert own["sum"] is lazytensor.sum and own["abs"] is lazytensor.abs
 
 
+@pytest.mark.parametrize("use", [
+    "eval('sin(x) + pi', vars(np), {'x': 0.5})", "np.__dict__.get('cos')(1.0)", "'tan' in vars(np)",
+    "vars(np) is vars(np)", "len({**vars(np)}) > 400",
+    "sorted(name for name in vars(np) if name in np.__all__ and type(vars(np)[name]) is np.ufunc)",
+    "[np.sin, vars(np)['sin'](0.5)][1]", "setattr(np, 'cosh', 7), vars(np)['cosh'], np.cosh"])
+def test_the_dict_of_the_module_has_all_names(use):
+    """Which are made when they are first used, otherwise; in a process that has used none yet."""
+    said = [subprocess.run([sys.executable, "-c", f"import {module} as np; print({use})"], capture_output=True,
+                           text=True, check=True).stdout for module in ("numpy", "lazytensor")]
+    assert said[0] == said[1]
+
+
+def test_names_are_those_of_a_plain_module_when_plans_pay():
+    code = """if True:
+        import types
+        import lazytensor as np
+        from lazytensor.run import startup
+        sine, names = np.sin, [name for name in np.__all__ if name not in ("linalg", "fft")]
+        np.tan = 7
+        assert type(np) is not types.ModuleType and isinstance(np, types.ModuleType)
+        assert startup.pays(1e15)
+        assert type(np) is types.ModuleType and np.sin is sine is vars(np)["sin"] and np.tan == 7
+        assert [name for name in names if not hasattr(np, name)] == [] and "cos" in vars(np)
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_constants_and_types_are_numpys():
     for name in ("pi", "nan", "inf", "newaxis", "float64", "generic", "dtype", "errstate", "nditer", "matrix", "poly1d",
                  "seterr", "set_printoptions", "printoptions", "sctypeDict", "True_", "s_"):  # fmt: skip

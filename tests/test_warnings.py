@@ -550,3 +550,46 @@ def test_who_collects_warnings_gets_those_of_what_is_written_then_and_no_others(
         found.append((re.sub(r"\S*script\.py", "script.py", out), sorted(re.findall(r"script\.py:(\d+): (.*)", err))))
     assert found[0] == found[1]
     assert len(found[0][1]) >= 5, "there is nothing to compare"
+
+
+IMPORTED = """
+import logging, sys, warnings
+def told(seen): print([(w.lineno, str(w.message)) for w in seen])
+logging.basicConfig(stream=sys.stdout, format="logged %(message)s")
+if {who} == "recorder":
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        import {module} as np
+        x = np.ones(3) / np.zeros(3)
+        told(seen)
+elif {who} == "logger":
+    logging.captureWarnings(True)
+    import {module} as np
+else:
+    seen, plain = [], warnings.showwarning
+    warnings.showwarning = lambda message, *more: seen.append(str(message))
+    import {module} as np
+    x = np.ones(3) / np.zeros(3)
+    print(seen)
+    warnings.showwarning = plain
+y = np.ones(3) / np.zeros(3)
+with warnings.catch_warnings(record=True) as seen:
+    str(y)
+    told(seen)
+    z = np.log(np.zeros(3))
+    told(seen)
+logging.captureWarnings(False)
+z = np.zeros(3) / np.zeros(3)
+print(z)
+"""
+
+
+@pytest.mark.parametrize("hot", ["", "0"])
+@pytest.mark.parametrize("who", ["recorder", "logger", "function"])
+def test_who_collects_warnings_as_lazytensor_is_imported_gets_them(who, hot):
+    found = []
+    for module in ("numpy", "lazytensor"):
+        out, err = run(IMPORTED.format(module=module, who=repr(who)), "-W", "always",
+                       **({"LAZYTENSOR_HOT": hot} if hot else {}))
+        found.append([sorted(re.sub(r"\S*script\.py", "script.py", text).splitlines()) for text in (out, err)])
+    assert found[0] == found[1]

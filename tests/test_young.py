@@ -60,9 +60,13 @@ from lazytensor.run import startup
 startup.PLANNER, startup.LLVM = 2.5, 0.0   # 10 ms
 x = np.linspace(0.0, 1.0, 5000)
 met = set()
-for turn in range(1000):
+def turn():
     y = np.exp(x) * x
     met.add((startup.paid(), y._value.buffer is None))
+while not startup.paid():
+    turn()
+for more in range(20):
+    turn()
 print(sorted(met))
 """
     assert outcome(script)[0] in (str([(False, False), (False, True), (True, False), (True, True)]),

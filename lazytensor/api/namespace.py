@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..run import startup
 from . import (  # noqa: F401  what Tensors can do is attached by these
     attributes,
     buffer,
@@ -233,12 +234,37 @@ def prepare() -> None:
             HANDLED[real] = own
     HANDLED.update(COMPOSED)
     _replaced()
+    module = sys.modules[PACKAGE]
+    module.__class__ = Growing
+    startup.then[:] = [lambda: fill(module)]
 
 
 PUBLIC = frozenset([name for name in np.__all__
                     if name in vars(np) and not isinstance(vars(np)[name], types.ModuleType)])
 """NumPy's public names but submodules: what `lazytensor` itself holds. What stands for each is made when it is first
 used, for to make all takes a sixth of the import."""
+
+
+class Growing(types.ModuleType):
+    """`lazytensor` before all its names have been made: they are as soon as somebody asks for its dict (``vars(np)``,
+    ``eval(text, np.__dict__)``), or when plans pay, for Python finds names of a plain module in half the time."""
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        return fill(self)
+
+
+_dict_of: Callable[[types.ModuleType], dict[str, Any]] = vars(types.ModuleType)["__dict__"].__get__
+
+
+def fill(module: types.ModuleType) -> dict[str, Any]:
+    """Makes what stands for all of NumPy's names that the module does not hold yet; gives its dict."""
+    held = _dict_of(module)
+    for name in np.__all__ if type(module) is Growing else ():
+        if name in PUBLIC and name not in held:
+            held.setdefault(name, ours(getattr(np, name), name))
+    module.__class__ = types.ModuleType
+    return held
 
 
 def missing(name: str) -> Any:

@@ -28,7 +28,7 @@ SHORT = 8
 _LARGEST = 64
 """Integer arguments beyond this need samples too large to try."""
 _STEP = 16
-_plain_showwarning = warnings.showwarning
+_plain_showwarning = getattr(warnings, "_showwarning_orig", warnings.showwarning)
 _asking = threading.RLock()
 
 

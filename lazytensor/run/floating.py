@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import bisect
 import builtins
+import contextlib
 import sys
 import threading
 import warnings
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 from ..hot import learn, native
@@ -113,8 +114,24 @@ class _Past:
 _past = _Past()
 _recording = _Past()
 """Whether somebody collected warnings (`_recorded`)."""
+
+
+def _is_pythons(show: Any) -> bool:
+    """Whether a function in the place of `warnings._showwarnmsg_impl` is Python's own."""
+    return type(show) is FunctionType and show.__name__ == "_showwarnmsg_impl"
+
+
+def _written(message: Any) -> None:
+    """As Python's own does, which nobody finds where warnings are collected as lazytensor is imported."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(warnings._formatwarnmsg(message))  # type: ignore[attr-defined]
+
+
 _plain_show = getattr(warnings, "_showwarnmsg_impl", None)
-_plain_showwarning = warnings.showwarning
+if _plain_show is not None and not _is_pythons(_plain_show):
+    _plain_show = _written
+_plain_showwarning = getattr(warnings, "_showwarning_orig", warnings.showwarning)
 _showwarnmsg = getattr(warnings, "_showwarnmsg", None)
 
 
@@ -137,8 +154,11 @@ def _would_raise() -> bool:
 
 def _recorded() -> bool:
     """Whether somebody collects warnings as they are given."""
-    return (getattr(warnings, "_showwarnmsg_impl", None) is not _plain_show
-            or warnings.showwarning is not _plain_showwarning)
+    global _plain_show
+    show = getattr(warnings, "_showwarnmsg_impl", None)
+    if _plain_show is _written and _is_pythons(show):
+        _plain_show = show
+    return show is not _plain_show or warnings.showwarning is not _plain_showwarning
 
 
 def may_wait() -> bool:

@@ -9,6 +9,7 @@ goes on has them for nearly all of its time. Until then nothing is gained by wai
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from ..config import current
 from ..hot import native
@@ -30,6 +31,8 @@ class _Account:
 
 
 _account = _Account()
+then: list[Callable[[], object]] = []
+"""What else is done as soon as it pays."""
 
 
 def worked(ns: float) -> None:
@@ -48,6 +51,8 @@ def pays(more: float = 0.0) -> bool:
     account.paid = True
     if native is not None:
         native.young(None)
+    for function in then:
+        function()
     return True
 
 
