@@ -31,7 +31,6 @@ from .scope import Scope, is_users
 from .tracing import Trace
 from .turns import Turn
 
-
 MOST_PUT_OFF = 3
 """Calls that are left to the Python because a loop in them was not over after all its turns; then it is compiled."""
 
