@@ -360,6 +360,94 @@ def test_random_loops_are_generated():
     assert sum(map(is_rolled, found)) >= 2
 
 
+# ---- floats that become others ---------------------------------------------------------------------------------------
+
+
+def from_int(x):
+    h = 8
+    while x.max() > 1:
+        h = h / 2
+        x = x * 0.5
+        x[0] = h
+    return x
+
+
+def int_at_the_end(x):
+    h = 8.0
+    while x.max() > 1:
+        h = h / 2
+        if h < 1:
+            h = 1
+        x = x * 0.5
+        x[0] = h
+    return x
+
+
+def beyond_all_numbers(x):
+    h, g = 1e308, -1e-300
+    while x.max() > 1:
+        h, g = h * 10, g * 1e-10
+        n = h - h
+        x = np.minimum(x * 0.5, h)
+        if n != n:
+            x[2] = g
+        if n == n:
+            x[3] = 1 / h
+    return x
+
+
+def one_and_the_same(x):
+    h = g = 1.0
+    while x.max() > 1:
+        x = x * 0.5
+        if g is h:
+            x = x - 0.001
+        g = h
+        h = h * 0.9
+        x[0], x[1] = g * 0.5, h * 0.5
+    return x
+
+
+def given_to_others(x):
+    h, g = 1.0, 0.3
+    while x.max() > 1:
+        x = x * 0.5
+        h, g = sorted([h * 0.7, sum([g, h, 1e-17]) * 0.3])
+        if any([h > 0.5, g > 0.2]) and all((h, g)):
+            x = x + 0.01
+        x[1] = g
+    return x
+
+
+def left_as_it_was(x):
+    while x.max() > 1:
+        q, w = x.max(), x
+        while q > 3:
+            q = q * 0.3
+            w = w * 0.95
+        w += 0.001
+        x = x * 0.5
+        x[0] = w[0] * 1e-3
+    return x, w
+
+
+def without_a_value(x):
+    while x.max() > 1:
+        q = x.max()
+        while q > 3:
+            w = x * q
+            q = q * 0.3
+        x = x * 0.5
+    return x, w
+
+
+@pytest.mark.parametrize("fn", [from_int, int_at_the_end, beyond_all_numbers, one_and_the_same, given_to_others,
+                                left_as_it_was, without_a_value])
+def test_floats_and_names_that_become_others(fn):
+    with real.errstate(all="ignore"):
+        followed(fn, vectors, calls=36)
+
+
 # ---- what first calls take -------------------------------------------------------------------------------------------
 
 
