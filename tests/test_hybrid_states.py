@@ -5,9 +5,9 @@ import numpy as real
 import pytest
 
 import lazytensor as np
-from lazytensor.hybrid import exits
+from lazytensor.hybrid import convergence, exits
 from tests import program_states
-from tests.test_hybrid_convergence import followed, is_rolled, vectors
+from tests.test_hybrid_convergence import followed, is_rolled, plain, vectors
 
 pytestmark = pytest.mark.skipif(not exits.KNOWN, reason="the bytecode of this Python's loops is not known")
 
@@ -358,3 +358,144 @@ def test_random_loops(seed):
 def test_random_loops_are_generated():
     found = [program_states.tried(seed, np)[1] for seed in range(60, 70)]
     assert sum(map(is_rolled, found)) >= 2
+
+
+# ---- floats that become others ---------------------------------------------------------------------------------------
+
+
+def from_int(x):
+    h = 8
+    while x.max() > 1:
+        h = h / 2
+        x = x * 0.5
+        x[0] = h
+    return x
+
+
+def int_at_the_end(x):
+    h = 8.0
+    while x.max() > 1:
+        h = h / 2
+        if h < 1:
+            h = 1
+        x = x * 0.5
+        x[0] = h
+    return x
+
+
+def beyond_all_numbers(x):
+    h, g = 1e308, -1e-300
+    while x.max() > 1:
+        h, g = h * 10, g * 1e-10
+        n = h - h
+        x = np.minimum(x * 0.5, h)
+        if n != n:
+            x[2] = g
+        if n == n:
+            x[3] = 1 / h
+    return x
+
+
+def one_and_the_same(x):
+    h = g = 1.0
+    while x.max() > 1:
+        x = x * 0.5
+        if g is h:
+            x = x - 0.001
+        g = h
+        h = h * 0.9
+        x[0], x[1] = g * 0.5, h * 0.5
+    return x
+
+
+def given_to_others(x):
+    h, g = 1.0, 0.3
+    while x.max() > 1:
+        x = x * 0.5
+        h, g = sorted([h * 0.7, sum([g, h, 1e-17]) * 0.3])
+        if any([h > 0.5, g > 0.2]) and all((h, g)):
+            x = x + 0.01
+        x[1] = g
+    return x
+
+
+def left_as_it_was(x):
+    while x.max() > 1:
+        q, w = x.max(), x
+        while q > 3:
+            q = q * 0.3
+            w = w * 0.95
+        w += 0.001
+        x = x * 0.5
+        x[0] = w[0] * 1e-3
+    return x, w
+
+
+def without_a_value(x):
+    while x.max() > 1:
+        q = x.max()
+        while q > 3:
+            w = x * q
+            q = q * 0.3
+        x = x * 0.5
+    return x, w
+
+
+@pytest.mark.parametrize("fn", [from_int, int_at_the_end, beyond_all_numbers, one_and_the_same, given_to_others,
+                                left_as_it_was, without_a_value])
+def test_floats_and_names_that_become_others(fn):
+    with real.errstate(all="ignore"):
+        followed(fn, vectors, calls=36)
+
+
+# ---- what first calls take -------------------------------------------------------------------------------------------
+
+
+def searched(A, b):
+    x = np.zeros(A.shape[1])
+    r = A @ x - b
+    f = (r * r).sum()
+    for _ in range(20):
+        g = 2 * (A.T @ r)
+        if (g * g).sum() < 1e-6:
+            break
+        step = 0.125
+        while True:
+            new = x - step * g
+            r = A @ new - b
+            value = (r * r).sum()
+            if value <= f - 0.5 * step * (g * g).sum():
+                break
+            step = step * 0.5
+        x, f = new, value
+    return x
+
+
+def systems():
+    """Matrices that are nearly orthogonal, so that a search is soon over, or, at every third call, are not."""
+    def made(rng):
+        rows = real.linalg.qr(rng.normal(size=(8, 3)))[0]
+        calls.append(1)
+        hard = len(calls) > 6 and len(calls) % 3 == 0
+        return rows * (4 ** real.arange(3) if hard else 9), rng.normal(size=8)
+    calls = []
+    return made
+
+
+def test_loops_of_many_turns_within_each_other_are_generated_from_the_second_call_on():
+    f = np.jit(searched)
+    for k in range(3):
+        rng = real.random.default_rng(k)
+        rows, b = real.linalg.qr(rng.normal(size=(8, 3)))[0] * 4 ** real.arange(3), rng.normal(size=8)
+        found = f(np.array(rows), np.array(b))
+        assert found.numpy().tobytes() == plain(searched)(rows, b).tobytes()
+        assert (f.source == "") is (k == 0)
+    reasons = f.cache_info()["reasons"]
+    assert len([x for x in reasons if "loops generated" in x]) == 1
+
+
+def test_a_call_that_goes_through_all_turns_is_compiled_if_there_are_several():
+    f = followed(searched, systems(), calls=90, checks=False)
+    assert is_rolled(f)
+    reasons = [x for x in f.cache_info()["reasons"] if "not over after all its turns" in x]
+    assert len(reasons) == convergence.MOST_PUT_OFF

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from operator import is_
 from typing import Any
@@ -36,6 +37,10 @@ from .settings import HOW, Setting, place_of, put_back, setting_in, setting_of
 from .tracing import Irrevocable, Record, Refusal, Trace
 from .undoing import Snapshot, is_alone, uncontained
 
+PUT_OFF = 8
+"""Calls of another way that are left to the Python after one of which the trace has been put off."""
+MANY_TURNS = 32
+"""Turns of several loops that values end in one call, from which on they are generated from the second call on."""
 _WARNING = frozenset("""
     average corrcoef cov mean median nanmax nanmean nanmedian nanmin nanpercentile nanquantile nanstd nanvar polyfit std
     var
@@ -91,7 +96,7 @@ class Attempt:
         trace.may_skip, trace.in_full = not jitted._every_turn, jitted._in_full
         self.rolls = jitted._rolls if known is None else known.rolls
         if self.rolls:
-            trace.loops = Trace.new_loops(trace, jitted._not_rolled)
+            trace.loops = Trace.new_loops(trace, jitted._not_rolled, None if known is None else jitted._not_over)
         self.before, self.whole_turns = jitted._compiled, jitted._whole_turns()
         self.capsule, self.python, self.filters = floating.in_force(), streams.of_python(), list(warnings.filters)
         self._taken = {id(root): name for name, root in given.roots.items()}
@@ -285,6 +290,9 @@ class Attempt:
         if trace.lost:
             jitted._every_turn = True
             jitted._why.append(f"traced again, with every turn of its loops: {trace.refusal}")
+        elif self.known is not None and trace.loops is not None and trace.loops.is_put_off:
+            jitted._why.append(str(trace.refusal))
+            self.known.put_off = PUT_OFF
         elif not self.rolls and trace.endless is not None and may_end(trace.endless):
             jitted._roll(self.known)
         elif not jitted._follows(self.varying, self.known):
@@ -292,7 +300,10 @@ class Attempt:
 
     def _take_in(self, outcome: Outcome) -> None:
         """Compiles what was traced."""
-        jitted, compiled = self.jitted, self._compiled()
+        jitted = self.jitted
+        if self.known is None and not self.rolls and self.trace.may_skip and _is_of_turns(self.trace):
+            return jitted._roll(None)  # what is compiled of it would seldom serve another call
+        compiled = self._compiled()
         refusal = compiled.add(self.trace, outcome)
         if self.known is not None and compiled.may_be_rolled(refusal is not None):
             jitted._roll(compiled)
@@ -487,6 +498,15 @@ class AttemptOfNumbers(Attempt):
         self.scope.items = [item for item in self.scope.items if item.where not in numbers.places]
         self._take_in(outcome)
         return self._given_out(result)
+
+
+def _is_of_turns(trace: Trace) -> bool:
+    """Whether values have ended loops within each other, or one after another, after many turns."""
+    if trace.answers < MANY_TURNS:
+        return False
+    answers = [x for x in trace.finish()[0] if type(x) is Record and x.kind == "answer"]
+    ends = Counter([(x.code, x.lasti) for x in answers if may_end(x)])
+    return len(ends) > 1 and ends.total() >= MANY_TURNS
 
 
 def is_raised(error: BaseException) -> bool:

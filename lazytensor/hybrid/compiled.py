@@ -109,6 +109,8 @@ class Compiled:
         The ends of loops of its traces that were not generated to their end.
     rolls : bool
         Whether its traces have loops that values end generated (`convergence`), if that can be.
+    put_off : int
+        How many more calls of another way are left to the Python, without a trace.
     whole_turns : of which loops every turn was to be traced, when its first trace began
     """
 
@@ -135,7 +137,7 @@ class Compiled:
         self.kernels = self.steps = 0
         self.counts = {"operation": 0, "call": 0, "draw": 0}
         self.forgotten = False
-        self.abandoned = self.doubts = 0
+        self.abandoned = self.doubts = self.put_off = 0
         self.unfit = self.rolls = False
         self.whole_turns: Any = None
         self.replay: Any = None

@@ -31,6 +31,9 @@ from .scope import Scope, is_users
 from .tracing import Trace
 from .turns import Turn
 
+MOST_PUT_OFF = 3
+"""Calls that are left to the Python because a loop in them was not over after all its turns; then it is compiled."""
+
 
 class Loops:
     """The loops of one traced call that values may end.
@@ -40,12 +43,17 @@ class Loops:
     failed : Counter
         How often loops, by their keys, could not be generated since one was; after `MOST_FAILED` times none is tried,
         in later calls either.
+    not_over : Counter or None
+        How often each was not over after all its turns, for a function of which something is compiled.
     told : list of str
         Why loops that were looked at are traced turn by turn.
+    is_put_off : bool
+        Whether this call is Python's, and another like it may be traced.
     """
 
-    def __init__(self, trace: Trace, failed: Counter[Any]) -> None:
-        self.trace, self.failed = trace, failed
+    def __init__(self, trace: Trace, failed: Counter[Any], not_over: Counter[Any] | None) -> None:
+        self.trace, self.failed, self.not_over = trace, failed, not_over
+        self.is_put_off = False
         self.told: list[str] = []
         self.frame: Any = None
         self.exit: Exit | None = None
@@ -165,11 +173,20 @@ class Loops:
             goes_on = trace.truth_of(scalar(nodes[len(loop.handles) + loop.places.index(0)]))
         if left < ENDLESS and goes_on is found.goes_on:
             self.passed.add(found.key)  # it is not over after all its turns: this call goes through them
+            self._put_off(found)
             return None
         after = _counted(frame, found, counters, loop.left(nodes, trace), trace)
         give(frame, {name: values[name] if type(values[name]) is float else x
                      for name, x in zip(found.carried, after[1:], strict=True)})
         return goes_on
+
+    def _put_off(self, found: Exit) -> None:
+        """Leaves a call that goes through all turns of a loop to the Python, unless such calls are many: loops in it
+        would be generated anew in each turn."""
+        if self.not_over is not None and self.not_over[found.key] < MOST_PUT_OFF:
+            self.not_over[found.key] += 1
+            self.is_put_off = True
+            self.trace.refuse("a loop that a value ends was not over after all its turns")
 
     def _generated(self, frame: Any, found: Exit, values: dict[str, Any], counters: Counters, left: int,
                    floats: Floats) -> Any:

@@ -100,6 +100,7 @@ class Jitted(Caller):
         self._tracing = 0
         self._every_turn = self._whole_loops = self._keeps = self._rolls = False
         self._not_rolled: Counter[Any] = Counter()
+        self._not_over: Counter[Any] = Counter()
         self._in_full: set[Any] = set()
         self._fixed: set[str] = set()
         self._varying: set[Any] = set()
@@ -165,6 +166,9 @@ class Jitted(Caller):
 
     def _another_way(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: Compiled) -> Any:
         """A call that goes a way which is not compiled yet; one that raises is not either."""
+        if compiled.put_off:
+            compiled.put_off -= 1
+            return self.__wrapped__(*args, **kwargs)
         try:
             return self._traced(args, kwargs, compiled)
         except Exception:
