@@ -79,3 +79,62 @@ def test_numpys_own_warning_of_a_cast_is_given_at_every_call(told, monkeypatch):
         expected = told(lambda: (X * 1j).astype("f8"))[1]
         assert [text for text, _ in told(lambda: g(np.array(X)))[1]] == [text for text, _ in expected]
     assert "NumPy warns" in g.explain()
+
+
+HUGE, MINUS = real.float64(1e308), real.float64(-1.0)
+
+
+def of_a_number_that_no_float32_is(np, y, n):
+    return y[1] * 1e200, y * 2
+
+
+def of_a_constant(np, y, n):
+    return y * (HUGE * 10)
+
+
+def of_an_argument(np, y, n):
+    return y[0] * (n ** 0.5), y + 1
+
+
+def of_a_way(np, y, n):
+    if y[0] < -2:
+        y = y * 2
+        return y * (MINUS ** 0.5)
+    return y * 3
+
+
+@pytest.mark.parametrize("numbers", [[MINUS], [MINUS, real.float64(2.0), real.float64(-3.0)], [-1.0, MINUS, 2.0]])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("program", [of_a_number_that_no_float32_is, of_a_constant, of_an_argument, of_a_way])
+def test_what_the_python_warns_of_by_itself_comes_at_every_call(program, dtype, numbers, capsys):
+    """Arithmetic of NumPy's scalars is done while a call is traced, and no kernel raises its flags again."""
+    found, shown = {}, warnings._showwarnmsg
+    for module in (real, np):
+        def f(y, n, module=module):
+            return program(module, y, n)
+
+        if module is np:
+            f = np.jit(f)
+        for call in range(14):
+            with warnings.catch_warnings(), real.errstate(all="warn"):
+                warnings.showwarning, warnings._showwarnmsg_impl = floating._plain_showwarning, floating._plain_show
+                warnings.simplefilter("always")
+                real.array(f(module.array((X[:3] * (1 + call % 4)).astype(dtype)), numbers[call % len(numbers)])[0])
+            lines = [x for x in capsys.readouterr().err.splitlines() if "Warning: " in x and "Hybrid" not in x]
+            found.setdefault(module, []).append(lines)
+    assert found[np] == found[real]
+    assert warnings._showwarnmsg is shown
+
+
+def test_what_is_shown_once_leaves_a_function_compiled(capsys):
+    """Under Python's own filters a line's warning is not shown again, so that nothing is lost."""
+    @np.jit
+    def f(y):
+        return y * (HUGE * 10)
+
+    for _ in range(6):
+        with warnings.catch_warnings():
+            warnings.showwarning, warnings._showwarnmsg_impl = floating._plain_showwarning, floating._plain_show
+            warnings.simplefilter("default")
+            np.realize(f(np.ones(3)))
+    assert f.cache_info()["compiled"] and not f.cache_info()["python"]

@@ -8,7 +8,7 @@ import numpy
 import pytest
 
 import lazytensor
-from lazytensor.hybrid import compiled, nodes
+from lazytensor.hybrid import compiled, following, nodes
 from tests import program_numbers
 
 COUNT = 0
@@ -697,3 +697,26 @@ def test_numbers_of_numpys(dtype, monkeypatch):
                     one.t = 0.0
         return Simulation.step, found
     check(program, monkeypatch, compiles=False)
+
+
+def test_a_number_s_conversion_takes_no_other_record_s_name(monkeypatch):
+    """What is read before the record of its name counts as another value: an element was gone while it was needed."""
+    resolved, found = following.Numbers.resolved, []
+
+    def noting(numbers, leaves):
+        records = resolved(numbers, leaves)
+        found.append([record.name for record in records or () if record.kind != "answer"])
+        return records
+    monkeypatch.setattr(following.Numbers, "resolved", noting)
+
+    def program(np):
+        def f(y, a):
+            p = y[0]
+            if p > 0.25:
+                y = y * 2.0
+            return np.hypot(p, p) * 3.0 + y * a, p * a
+
+        f = jit_of(np)(f)
+        return f, [f(np.array([0.5 + k % 3, 1.0, 2.0]), 0.5 + k / 4) for k in range(14)]
+    check(program, monkeypatch)
+    assert any(found) and all(len(names) == len(set(names)) for names in found)

@@ -118,6 +118,12 @@ def _call_at(frame: Any, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] 
     return FunctionType(code, frame.f_globals)(fn, args, kwargs or {})
 
 
+def is_at_line(frame: Any) -> Any:
+    """The code that has called `at_line`, of a frame that says it is the user's line; None for any other frame."""
+    back = frame.f_back
+    return back.f_back.f_back.f_code if back is not None and back.f_code is _call_at.__code__ else None
+
+
 def operand(value: Any) -> Any:
     """What a node holds for an operand: a Node, a Python number or a NumPy scalar.
 

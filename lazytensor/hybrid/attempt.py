@@ -34,6 +34,7 @@ from .repeating import LEAST, NEVER
 from .running import AGAIN
 from .scope import ARGUMENT, BOXES, MISSING, Item, Scope, is_users, may_be_opened, other_numbers, parts_of
 from .settings import HOW, Setting, place_of, put_back, setting_in, setting_of
+from .telling import noticed
 from .tracing import Irrevocable, Record, Refusal, Trace
 from .undoing import Snapshot, is_alone, uncontained
 
@@ -101,6 +102,7 @@ class Attempt:
         self.capsule, self.python, self.filters = floating.in_force(), streams.of_python(), list(warnings.filters)
         self._taken = {id(root): name for name, root in given.roots.items()}
         self.varying: list[Item] = []
+        self.warned = False
 
     def result(self) -> Any:
         """Runs the Python, compiles what it did, and gives what the call gives."""
@@ -108,7 +110,7 @@ class Attempt:
         jitted._tracing += 1
         try:
             trace.entered = Entered(self._found)
-            with trace, Printing(), trace.entered:
+            with trace, Printing(), trace.entered, noticed(self._warned):
                 result = self._run()
             return self._ended(result)
         except BaseException as error:
@@ -201,7 +203,11 @@ class Attempt:
         if trace.refusal is None and floating.filters_since(trace.start):
             for record in filter(_warns, trace.finish()[0]):
                 trace.refuse(f"it changes the warning filters, and NumPy's {_name_of(record)} gives warnings itself")
-        return None if trace.refusal is not None else outcome
+        return None if trace.refusal is not None else Raised() if self.warned else outcome
+
+    def _warned(self) -> None:
+        """The Python warns by itself: a call that goes this way is the Python's."""
+        self.warned = True
 
     def _bound(self) -> tuple[list[Setting], str]:
         """What the call has bound anew, and what else it has changed, in words."""
@@ -316,7 +322,8 @@ class Attempt:
                 family_of(compiled, jitted._compiled)
         else:
             self._enter(compiled)
-            compute_first(compiled, self.trace, outcome)
+            if type(outcome) is not Raised:
+                compute_first(compiled, self.trace, outcome)
             if not self.kwargs:
                 jitted._counting(compiled, self.args)
             self._let_go(compiled)

@@ -182,7 +182,8 @@ class Numbers:
                     beside = record.op.kind == "elementwise" and record.shape
                     name = f"{use[1].name}_{kind.char}{BESIDE if beside else ''}"
                     if name not in made:
-                        first.append(_converted(name, use[2], kind, 0, weak(kind)))
+                        number = len(self.trace.book) + len(made)  # no other record's: names are read up to theirs
+                        first.append(_converted(name, use[2], kind, number, weak(kind)))
                         made.add(name)
                         dtypes[name] = kind
                     operands[i] = Operand(name)

@@ -88,7 +88,8 @@ class Writer(Places, Leaving):
         self.lines, self.rolled = roll(self.lines)
         self.rolled += self.looped
         ends = [i for i, line in enumerate(self.lines) if line.endswith(END)]
-        self.body = self.lines[:ends[0]] if tree.answer is None and not self.prints and not self.draws else None
+        straight = bool(ends) and tree.answer is None and not self.prints and not self.draws
+        self.body = self.lines[:ends[0]] if straight else None
         for i in reversed(ends):
             del self.lines[i]
         if commits:

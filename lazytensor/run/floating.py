@@ -356,6 +356,13 @@ def _action(filters: list[Any], message: str, module: str, line: int) -> str:
     return str(getattr(warnings, "defaultaction", "default"))
 
 
+def always(message: Any) -> bool:
+    """Whether the filters have a floating-point warning (as `warnings` has it, a `WarningMessage`) shown each time."""
+    text, scope = str(message.message), _globals_of(message.filename)
+    return message.category is RuntimeWarning and " encountered in " in text and _action(
+        warnings.filters, text, scope.get("__name__") or "<unknown>", message.lineno) == "always"  # type: ignore[arg-type]
+
+
 def _matches(pattern: Any, text: str) -> bool:
     return pattern == text if isinstance(pattern, str) else bool(pattern.match(text))
 
