@@ -58,7 +58,7 @@ def test_writes_to_places_that_arrays_give_count_as_the_array():
 
 
 def test_rows_of_a_large_array_are_not_planned_as_writes_of_all_of_it():
-    """Each run is another structure, as its lengths are others; counted as whole arrays, each would be planned at once."""
+    """Each run is of another structure; counted as whole arrays, each would be planned at once."""
     with np.config(eager_after=None, compile_after=0):
         x, y = np.zeros(LARGE), np.arange(4096.0)
         before = pipeline.cache_info()["plans"]
