@@ -13,16 +13,18 @@ from __future__ import annotations
 import os
 import threading
 from itertools import count
+from operator import getitem
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from .config import current
 from .hot import learn, native
 from .ir.capture import Graph, capture, pending
+from .ir.layout import shadow
 from .ir.node import Node
 from .ir.operation import REDUCERS, SCANS
 from .run import claims, floating, startup, turns
-from .run.interpreter import on_execute, run_directly
+from .run.interpreter import apply_view, on_execute, run_directly
 from .run.watching import active, mine
 
 if TYPE_CHECKING:
@@ -202,7 +204,23 @@ def _planned(nodes: list[Node], graph: Graph | None) -> tuple[Program, Graph] | 
 
 def _bytes(node: Node) -> int:
     """The bytes that an operation writes, or reads, where it makes one number of many."""
-    return max(node.nbytes, node.a.nbytes) if node.op.kind == "call" and type(node.a) is Node else node.nbytes
+    kind = node.op.kind
+    if kind == "mutate":
+        return _written(node)
+    return max(node.nbytes, node.a.nbytes) if kind == "call" and type(node.a) is Node else node.nbytes
+
+
+def _written(node: Node) -> int:
+    """The bytes of the part of an array that a write changes; of all of it where arrays say which part."""
+    steps, extra = node.attrs
+    if node.op.step == "store":
+        index = extra[0] if type(extra[0]) is tuple else extra
+        if not any(part is Ellipsis for part in index):
+            index = (*index, Ellipsis)  # a number of a shadow's would be read
+        steps = (*steps, (getitem, (index,)))
+    if not steps or node.dtype.hasobject:
+        return node.nbytes
+    return int(apply_view(steps, shadow(node.shape, node.strides, node.dtype)).nbytes)
 
 
 def _time(node: Node) -> float:

@@ -149,8 +149,23 @@ def scalars(np, a, b):
     a[1:] += b[1:] * s
 
 
+def of_views(np, a, b):
+    t = np.fmax(b, 1)
+    a[1:] = np.minimum(t[1:] + 1, t[:-1] * 3)
+
+
+def of_views_beside(np, a, b):
+    t = abs(np.maximum(a, b))
+    a[1:-1] = t[2:] + t[:-2] * 3
+
+
+def of_a_view_of_views(np, a, b):
+    t = np.negative(b)[1:]
+    a[2:] += t[1:] - t[:-1] * a[2:]
+
+
 PROGRAMS = [neighbours, every_second, out, out_of_others, stored, the_whole, backwards, view_of_a_view, divided, kept,
-            read_afterwards, two_arrays, one_after_the_other]
+            read_afterwards, two_arrays, one_after_the_other, of_views, of_views_beside, of_a_view_of_views]
 IN_TWO = [*PROGRAMS, inner, every_second_column, broadcast, scalars]
 
 
@@ -209,7 +224,8 @@ def test_the_memory_is_the_arrays_own():
 
 @needs_kernels
 @pytest.mark.skipif(native is None, reason="without the extension Python runs it")
-@pytest.mark.parametrize("program", [neighbours, every_second, stored, kept, two_arrays, scalars])
+@pytest.mark.parametrize("program", [neighbours, every_second, stored, kept, two_arrays, scalars, of_views,
+                                     of_views_beside, of_a_view_of_views])
 def test_the_extension_runs_a_kernel_again(program, monkeypatch):
     """Python binds it, and is asked no more while nothing changes, whatever else the parts' places are."""
     np = module_under_test()
@@ -227,6 +243,20 @@ def test_the_extension_runs_a_kernel_again(program, monkeypatch):
         a, b = np.array(c), np.array(d)
         counts.append(len(asked))
     assert 0 < counts[-1] == counts[5]
+
+
+@needs_kernels
+def test_views_of_results_that_are_not_made_are_others_at_each_run():
+    """What a view of a result sees of that one's operand is looked up at each run, here and in the extension."""
+    np = module_under_test()
+    b, d = np.array(data(300)), data(300)
+    for k in [0, 0, 0, 0, 3, 7, 1, 0, 5, 2, 7, 7]:
+        a, c = np.zeros(200), real.zeros(200)
+        for source, target in ((b, a), (d, c)):
+            t = -source
+            target[k:k + 190] = t[2 * k:2 * k + 190] + t[k + 1:k + 191] * 3
+        del t
+        assert same_bits(c, real.asarray(a))
 
 
 def over_an_operand(np, a, b):
@@ -472,7 +502,8 @@ def test_warnings_are_numpys_at_numpys_lines():
 @pytest.mark.parametrize("special", [[((5, 5), 1e308)], [((0, 0), 1e308)], [((1, 0), real.inf), ((299, 300), -1e308)],
                                      [((slice(None), 3), 1e308)]], ids=str)
 @pytest.mark.parametrize("program", [neighbours, inner, every_second, every_second_column, out, stored, the_whole,
-                                     backwards, kept, two_arrays], ids=lambda p: p.__name__)
+                                     backwards, kept, two_arrays, of_views, of_views_beside, of_a_view_of_views],
+                         ids=lambda p: p.__name__)
 def test_pieces_that_raise_flags(program, special, ways):
     np = module_under_test()
     x, y = data(300, 301), data(300, 301, seed=1)

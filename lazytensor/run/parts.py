@@ -189,7 +189,7 @@ def ready_over(pieces: Pieces, record: KernelRecord, graph: Graph, outputs: list
 
 def _can_run_again(bound: Any, record: KernelRecord, outputs: list[Any]) -> bool:
     """Whether the extension runs such kernels."""
-    return type(bound) is launch.Launch and not record.fused.paths and not record.fused.row_writes and (
+    return type(bound) is launch.Launch and not record.fused.row_writes and (
         len(outputs) <= MOST_OUTPUTS and not any(r.twins for r in record.records))
 
 
