@@ -112,8 +112,9 @@ void note_work(long long began) {
     PyErr_Fetch(&kind, &value, &trace);
     PyObject *took = PyFloat_FromDouble(worked), *old = took == NULL ? NULL : PyObject_CallOneArg(ask, took);
     worked = 0;
-    if (old == NULL)
-        PyErr_Clear();
+    if (old == NULL && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
+        PyErr_SetInterrupt();   /* comes again where it may end the program's line */
+    PyErr_Clear();
     if (old != Py_False)
         Py_CLEAR(grown_up);
     Py_XDECREF(old);
