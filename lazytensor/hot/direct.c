@@ -210,7 +210,8 @@ PyObject *wrapped_view(PyObject *result, int owns) {
     return made;
 }
 
-/* Each array of a new tuple as a Tensor of its own, and what is no array as it is; NULL without an error where they are not so simple. */
+/* Each array of a new tuple as a Tensor of its own, and what is no array as it is; NULL without an error where they are
+ * not so simple. */
 static PyObject *all_wrapped(PyObject *result) {
     Py_ssize_t n = PyTuple_GET_SIZE(result);
     PyObject *made = PyTuple_New(n);
