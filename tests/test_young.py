@@ -124,21 +124,3 @@ def test_a_list_of_lazy_numbers_is_made_an_array_as_numpy_makes_it(values):
                 assert isinstance(made, module.ndarray)
                 found.append((str(made.dtype), made.shape, numpy.asarray(made).tobytes()))
     assert found[:4] == found[4:]
-
-
-def test_an_interrupt_while_it_is_asked_whether_youth_has_ended_is_not_lost():
-    script = """
-import lazytensor as np
-
-def ask(ns):
-    raise KeyboardInterrupt
-
-x = np.linspace(0.0, 1.0, 5000)
-np._native.young(ask)
-try:
-    while True:
-        y = np.exp(x) * x
-except KeyboardInterrupt:
-    print("interrupted")
-"""
-    assert outcome(script) == ["interrupted"]
