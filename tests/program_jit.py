@@ -287,3 +287,15 @@ def _called(f, args):
         return f(*args)
     except Exception as error:
         return type(error).__name__
+
+
+def against_numpy(seed, module, source, run, told):
+    """(What differs or None, the function) for a program's text: of two seeds one has its calls compared by the
+    function itself, too. `told` says where what was found differs from what NumPy gives."""
+    expected, _ = run(seed, real, lambda f: f, source)
+    with unchecked(seed % 2 == 0):
+        found, f = run(seed, module, module.jit, source)
+    if found == expected:
+        said = f.cache_info()["python"] or ""
+        return (f"{source}# seed {seed}: {said}" if "gave something else" in said else None), f
+    return f"{source}# seed {seed}, {told(found, expected)}\n{f.explain()}", f

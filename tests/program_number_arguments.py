@@ -7,7 +7,7 @@ import random
 
 import numpy
 
-from tests.program_jit import unchecked
+from tests.program_jit import against_numpy
 
 CALLS = 12
 SHAPES = ((5,), (5,), (3, 4), (), (0,))
@@ -167,16 +167,9 @@ def run(seed, np, jit, source):
 
 
 def tried(seed, module):
-    """(What differs or None, the function): of two seeds one has its calls compared by the function itself, too, of two
-    pairs one has kernels in the later calls."""
-    source = random_program(seed)
-    expected, _ = run(seed, numpy, lambda f: f, source)
-    with unchecked(seed % 2 == 0):
-        found, f = run(seed, module, module.jit, source)
-    if found == expected:
-        said = f.cache_info()["python"] or ""
-        return (f"{source}# seed {seed}: {said}" if "gave something else" in said else None), f
-    where = next(i for i, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b)
-    kinds, calls = cases(seed)
-    return (f"{source}# seed {seed}, {kinds}, {calls[:where + 1]}\n# call {where + 1}: {found[where]}\n"
-            f"# not {expected[where]}\n{f.explain()}"), f
+    """What `against_numpy` gives for a seed; of two pairs one has kernels in the later calls."""
+    def told(found, expected):
+        where = next(i for i, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b)
+        kinds, calls = cases(seed)
+        return f"{kinds}, {calls[:where + 1]}\n# call {where + 1}: {found[where]}\n# not {expected[where]}"
+    return against_numpy(seed, module, random_program(seed), run, told)

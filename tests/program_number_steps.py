@@ -11,7 +11,7 @@ import numpy
 
 from lazytensor.hybrid import stretches
 from lazytensor.run import floating
-from tests.program_jit import unchecked
+from tests.program_jit import against_numpy
 
 CALLS = 14
 ELEMENTS = (
@@ -156,16 +156,11 @@ def told():
 
 
 def tried(seed, module):
-    """(What differs or None, the function): of two seeds one has its calls compared by the function itself, too."""
-    source = random_program(seed)
-    expected, _ = run(seed, numpy, lambda f: f, source)
-    with unchecked(seed % 2 == 0):
-        found, f = run(seed, module, module.jit, source)
-    if found == expected:
-        said = f.cache_info()["python"] or ""
-        return (f"{source}# seed {seed}: {said}" if "gave something else" in said else None), f
-    where = next(i for i, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b)
-    dtype, state, calls = cases(seed)
-    pairs = [(x, y) for x, y in zip(found[where], expected[where], strict=True) if x != y]
-    return (f"{source}# seed {seed}, {dtype}, {state}, {calls[:where + 1]}\n# call {where + 1}:\n" + "".join(
-        f"# {x}\n# not {y}\n" for x, y in pairs) + f.explain()), f
+    """What `against_numpy` gives for a seed."""
+    def told(found, expected):
+        where = next(i for i, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b)
+        dtype, state, calls = cases(seed)
+        pairs = [(x, y) for x, y in zip(found[where], expected[where], strict=True) if x != y]
+        return f"{dtype}, {state}, {calls[:where + 1]}\n# call {where + 1}:" + "".join(
+            f"\n# {x}\n# not {y}" for x, y in pairs)
+    return against_numpy(seed, module, random_program(seed), run, told)
